@@ -1,0 +1,1 @@
+"""The embedded control plane: a durable store, level-triggered reconciling, garbage collection, conditions, events."""

@@ -1,0 +1,1 @@
+"""Kubernetes as plain data: builders, names, patches, health. No client, no I/O."""

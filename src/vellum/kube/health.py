@@ -1,0 +1,87 @@
+"""Is an observed object ready? One answer per kind, with a reason in words. Pure; Crossplane itself has no opinion.
+
+Sources: the status of each kind as its controller writes it (KServe 0.20, notebooks 1.11, seaweedfs-operator 1.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vellum.kube.objects import Key, Obj, condition
+
+Health = tuple[bool, str]
+"""(ready, reason in words); the reason of a ready object is empty."""
+
+
+def health(obj: Obj | None, name: str) -> Health:
+    """Judge one observed object; ``name`` is what to call it while it does not exist."""
+    if obj is None:
+        return False, f"{name} is not created yet"
+    if obj["metadata"].get("deletionTimestamp"):
+        return False, f"{Key.of(obj)} is being deleted"
+    judge = _JUDGES.get(obj["kind"])
+    if judge is None:
+        return True, ""
+    ready, reason = judge(obj.get("status") or {}, obj)
+    return ready, "" if ready else f"{Key.of(obj)}: {reason}"
+
+
+def _namespace(status: Mapping[str, Any], _: Obj) -> Health:
+    phase = status.get("phase")
+    return phase == "Active", f"phase {phase}" if phase else "not active yet"
+
+
+def _replicas(status: Mapping[str, Any], obj: Obj) -> Health:
+    wanted = obj["spec"].get("replicas", 1)
+    ready = status.get("readyReplicas", 0)
+    current = status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
+    return ready >= wanted and current, status.get("message") or f"{ready} of {wanted} replicas are ready"
+
+
+def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
+    # A culled notebook has no conditions; that is what its user asked for, not a fault.
+    if "kubeflow-resource-stopped" in (obj["metadata"].get("annotations") or {}):
+        return True, ""
+    if status.get("readyReplicas", 0) >= 1:
+        return True, ""
+    return _said(obj, "Ready", "no ready replica")
+
+
+def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
+    def judge(_: Mapping[str, Any], obj: Obj) -> Health:
+        entry = condition(obj, kind)
+        if entry is not None and entry.get("status") == "True":
+            return True, ""
+        return _said(obj, kind, "no status yet")
+
+    return judge
+
+
+def _said(obj: Obj, kind: str, otherwise: str) -> Health:
+    entry = condition(obj, kind)
+    return False, str((entry or {}).get("message") or (entry or {}).get("reason") or otherwise)
+
+
+def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
+    # Ready alone lies when the cluster reference disappears: phase and observedGeneration do not.
+    current = status.get("observedGeneration") == obj["metadata"].get("generation")
+    if status.get("phase") == "Ready" and current:
+        return True, ""
+    return False, str(status.get("message") or (f"phase {status['phase']}" if "phase" in status else "no status yet"))
+
+
+_JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {
+    "Namespace": _namespace,
+    "StatefulSet": _replicas,
+    "Deployment": _replicas,
+    "Notebook": _notebook,
+    "InferenceService": _conditioned("Ready"),
+    "Seaweed": _conditioned("Ready"),
+    "Gateway": _conditioned("Programmed"),
+    "Bucket": _phase_ready,
+    "S3Identity": _phase_ready,
+    "S3Policy": _phase_ready,
+    "S3PolicyBinding": _phase_ready,
+    "S3Credentials": _phase_ready,
+}

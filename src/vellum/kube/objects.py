@@ -1,0 +1,113 @@
+"""Kubernetes objects as plain dicts, and the key that names one. Goes in: words; comes out: JSON-ready data."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Obj: TypeAlias = dict[str, Any]
+"""A Kubernetes object: JSON types only, always with ``apiVersion``, ``kind`` and ``metadata.name``."""
+
+DOMAIN = "platform.vellum.dev"
+"""The API group, and the domain of every label and annotation of ours. Load-bearing: live objects carry it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What names one object in a control plane; ``namespace`` is empty for cluster-scoped kinds."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> Key:
+        """Return the key of an object."""
+        meta = obj["metadata"]
+        return cls(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def make(  # noqa: PLR0913  # metadata has this many independent words
+    api_version: str,
+    kind: str,
+    name: str,
+    namespace: str = "",
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    **body: Any,  # noqa: ANN401  # the body of an object is any JSON
+) -> Obj:
+    """Build an object; empty metadata parts are left out, so that equal input gives equal bytes."""
+    metadata: Obj = {"name": name}
+    if namespace:
+        metadata["namespace"] = namespace
+    if labels:
+        metadata["labels"] = dict(sorted(labels.items()))
+    if annotations:
+        metadata["annotations"] = dict(sorted(annotations.items()))
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
+
+
+def secret(name: str, namespace: str, values: Mapping[str, str], **meta: Any) -> Obj:  # noqa: ANN401  # passed to make
+    """Build an Opaque Secret; values are text, stored base64 as the API server stores them."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}
+    return make("v1", "Secret", name, namespace, **meta, type="Opaque", data=data)
+
+
+def secret_values(obj: Mapping[str, Any]) -> dict[str, str]:
+    """Return the decoded values of a Secret."""
+    return {key: base64.b64decode(value).decode() for key, value in (obj.get("data") or {}).items()}
+
+
+def config_map(name: str, namespace: str, values: Mapping[str, str], **meta: Any) -> Obj:  # noqa: ANN401  # passed to make
+    """Build a ConfigMap of text values."""
+    return make("v1", "ConfigMap", name, namespace, **meta, data=dict(sorted(values.items())))
+
+
+def secret_env(name: str, secret_name: str, key: str, *, optional: bool = False) -> Obj:
+    """Build an environment variable that the kubelet fills from a Secret; a missing Secret blocks the pod."""
+    reference: Obj = {"name": secret_name, "key": key}
+    if optional:
+        reference["optional"] = True
+    return {"name": name, "valueFrom": {"secretKeyRef": reference}}
+
+
+RESTRICTED_POD: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+"""Pod-level securityContext that passes Pod Security ``restricted``."""
+
+RESTRICTED_CONTAINER: Obj = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+"""Container securityContext that passes Pod Security ``restricted``."""
+
+
+def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the labels of an object, empty when it has none."""
+    return obj["metadata"].get("labels") or {}
+
+
+def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the annotations of an object, empty when it has none."""
+    return obj["metadata"].get("annotations") or {}
+
+
+def controller_uid(obj: Mapping[str, Any]) -> str | None:
+    """Return the uid of the owner that controls the object, or None."""
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return str(owner["uid"])
+    return None
+
+
+def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    """Return the condition of the given type, or None."""
+    conditions: Iterable[Mapping[str, Any]] = (obj.get("status") or {}).get("conditions") or ()
+    return next((entry for entry in conditions if entry.get("type") == kind), None)

@@ -1,0 +1,25 @@
+"""Kubernetes quantities ("500m", "10Gi") to exact numbers and back, strictly: what the API server refuses, we refuse."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_SUFFIXES = {
+    "": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000),
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("MGTPE", 2)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
+}  # fmt: skip
+_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(m|k|[MGTPE]|[KMGTPE]i)?")
+
+
+def parse(text: str) -> Decimal:
+    """Return the number of base units (cores, bytes).
+
+    Raises:
+        ValueError: the text is not a quantity; signs and exponents are refused, nobody means them here.
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a quantity such as 500m, 2 or 10Gi")
+    return Decimal(match[1]) * _SUFFIXES[match[2] or ""]

@@ -1,0 +1,197 @@
+"""A component: one module that answers everything about one part of the platform.
+
+Its answers: the spec that people may write, the objects, whether they are ready, what the binding hands out, what the
+network must let through, which kinds must exist first, and the process that a laptop runs instead.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from vellum.kube.health import health
+from vellum.kube.objects import Obj
+from vellum.model.keys import Seed
+from vellum.model.platform import PlatformFacts
+from vellum.model.process import Process, Site
+from vellum.model.state import Observed, Ready, Requirement
+from vellum.model.team import Team
+
+Size = Literal["small", "medium", "large"]
+
+
+class Spec(BaseModel):
+    """The base of everything people write: unknown fields are refused, values are never coerced, nothing mutates."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish(Generic[S]):
+    """What a team asks of one component, and everything the component may know to answer."""
+
+    team: Team
+    detail: S
+    size: Size
+    owner: str
+    cost_center: str
+    keep_data: bool
+    platform: PlatformFacts
+    seed: Seed = field(repr=False)
+    observed: Observed
+    parts: tuple[str, ...] = ()
+    """The names of all components that the claim wants, in order."""
+
+    def labels(self, component: str) -> dict[str, str]:
+        """Labels of an object of this team and component."""
+        return {**self.team.labels, "app.kubernetes.io/component": component}
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformWish(Generic[S]):
+    """What the platform object asks of one component."""
+
+    detail: S
+    platform: PlatformFacts
+    seed: Seed = field(repr=False)
+    observed: Observed
+
+    def labels(self, component: str) -> dict[str, str]:
+        """Labels of an object of the platform."""
+        return {"app.kubernetes.io/managed-by": "vellum", "app.kubernetes.io/component": component}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the team's network must let through for a component: egress to (namespace, pod labels, port)."""
+
+    egress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
+    ingress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind that an operator must have installed before it may be composed: (group/version, kind)."""
+
+    api_version: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the laptop knows of a workload's process, for the status that a cluster's controller would write."""
+
+    ready: bool
+    message: str
+    restarts: int = 0
+    url: str = ""
+    since: str = ""
+
+
+class Component(ABC, Generic[S]):
+    """One part of a team's corner. A module of ``components`` has one instance, named ``component``."""
+
+    name: str
+    """Unique, a DNS label; also its key in ``status.components``."""
+    summary: str
+    """One sentence for ``vellum explain``."""
+    spec: type[S]
+    """What a claim may write in this component's block."""
+    block: str = ""
+    """The claim's field that holds ``spec``; empty when there is nothing to say."""
+    switch: str = ""
+    """The claim's field with ``enabled | disabled``; empty for parts that every team has."""
+    needs: tuple[str, ...] = ()
+    """Components that must be composed before; a graph without cycles."""
+    kinds: tuple[Kind, ...] = ()
+    """Kinds of operators; while one is missing only this component waits."""
+    image: str = ""
+    """The key of ``KubeflowPlatform.spec.images`` without which nothing is composed."""
+    workload: tuple[str, str] = ("", "")
+    """(apiVersion, kind) of the object that a laptop realises as a process."""
+    ports: tuple[str, ...] = ()
+    """Names of the ports that the process needs."""
+
+    @abstractmethod
+    def objects(self, wish: Wish[S]) -> dict[str, Obj]:
+        """Return the objects by resource name; names start with the component's and never change."""
+
+    def ready(self, wish: Wish[S]) -> Ready:
+        """Judge what is observed of our objects; the first that is not ready gives the reason."""
+        for resource, desired in self.objects(wish).items():
+            ready, reason = health(wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}")
+            if not ready:
+                return Ready(False, reason, actor=self.actor)
+        return Ready(True)
+
+    actor: str = "the control plane"
+    """Who acts next while this component is not ready."""
+
+    def binding(self, wish: Wish[S]) -> dict[str, str]:
+        """Return the keys that the binding hands out once this component is ready."""
+        del wish
+        return {}
+
+    def policy(self, wish: Wish[S]) -> Policy:
+        """Return what the team's network must let through."""
+        del wish
+        return Policy()
+
+    def guarded(self, wish: Wish[S]) -> Mapping[str, Requirement]:
+        """Return objects outside the team's namespace that must be ours, or not exist, before anything is applied."""
+        del wish
+        return {}
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Describe the process that realises the workload on a laptop."""
+        raise TypeError(f"component {self.name} has no process for {obj['kind']}")
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status that the kind's own controller would write on a cluster."""
+        raise TypeError(f"component {self.name} has no status for {obj['kind']}")
+
+
+class PlatformComponent(ABC, Generic[S]):
+    """One part of the platform itself, composed for ``KubeflowPlatform``."""
+
+    name: str
+    summary: str
+    spec: type[S]
+    block: str = ""
+    profiles: tuple[str, ...] = ("local", "light", "standard")
+    needs: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    workload: tuple[str, str] = ("", "")
+    ports: tuple[str, ...] = ()
+    actor: str = "the control plane"
+
+    @abstractmethod
+    def objects(self, wish: PlatformWish[S]) -> dict[str, Obj]:
+        """Return the objects by resource name."""
+
+    def ready(self, wish: PlatformWish[S]) -> Ready:
+        """Judge what is observed of our objects."""
+        for resource, desired in self.objects(wish).items():
+            ready, reason = health(wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}")
+            if not ready:
+                return Ready(False, reason, actor=self.actor)
+        return Ready(True)
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Describe the process that realises the workload on a laptop."""
+        raise TypeError(f"component {self.name} has no process for {obj['kind']}")
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status that the kind's own controller would write on a cluster."""
+        raise TypeError(f"component {self.name} has no status for {obj['kind']}")
+
+
+AnyComponent = Component[Any]
+AnyPlatformComponent = PlatformComponent[Any]

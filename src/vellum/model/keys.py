@@ -1,0 +1,52 @@
+"""Keys are derived, not drawn: HMAC of (seed, purpose, owner, generation).
+
+A random key would need "keep what I observed", and one pass over a lagging cache would rotate it silently.
+Derived keys make every pass give the same bytes, and rotation is a new generation.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The secret of one installation, at least 32 random bytes; never printed, never rendered."""
+
+    material: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.material) < SEED_BYTES:
+            raise ValueError(f"a seed has at least {SEED_BYTES} bytes, this one has {len(self.material)}")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell two seeds apart and reveal neither."""
+        return self._digest("fingerprint").hex()[:16]
+
+    def access_key(self, owner: str, generation: int = 1) -> str:
+        """Return an S3 access key id: 20 characters, upper case and digits."""
+        return "VLM" + base64.b32encode(self._digest(f"s3-access|{owner}|{generation}")).decode()[:17]
+
+    def secret_key(self, owner: str, generation: int = 1) -> str:
+        """Return an S3 secret key: 40 characters, 240 bits."""
+        return self._text(f"s3-secret|{owner}|{generation}", 40)
+
+    def token(self, purpose: str, owner: str, generation: int = 1) -> str:
+        """Return a token for anything else that asks for a key: 43 characters, 256 bits."""
+        return self._text(f"{purpose}|{owner}|{generation}", 43)
+
+    def _digest(self, message: str) -> bytes:
+        return hmac.new(self.material, message.encode(), hashlib.sha256).digest()
+
+    def _text(self, message: str, length: int) -> str:
+        return base64.urlsafe_b64encode(self._digest(message)).decode()[:length]
+
+
+DUMMY_SEED = Seed(b"vellum-dummy-seed-never-for-real-keys!")
+"""What goldens and rendered examples use, so that a real key can never be mistaken for one."""

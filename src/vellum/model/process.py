@@ -1,0 +1,63 @@
+"""A laptop stand-in for a cluster workload: one process, described as a value. A new value restarts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An HTTP question on loopback whose answer means ready; a non-HTTP answer means not ready."""
+
+    port: int
+    path: str
+    ok: tuple[int, ...] = (200,)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the gateway sends to a port: requests under ``prefix``, which is replaced by ``rewrite`` if given."""
+
+    prefix: str
+    port: int
+    rewrite: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """How to run one service. Nothing secret stands in ``argv``; secrets go to ``env`` or ``files`` (0600)."""
+
+    name: str
+    argv: tuple[str, ...]
+    directory: Path
+    probe: Probe
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[Path, str] = field(default_factory=dict, repr=False)
+    routes: tuple[Route, ...] = ()
+    grace_seconds: float = 3.0
+    priority: int = 10
+    """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the laptop offers one workload when its component describes the process."""
+
+    directory: Path
+    """Private folder (0700) of this object; data in it outlives the process."""
+    secrets: Path
+    """Secrets of the object's namespace, one folder each, one file per key, as a kubelet mounts them."""
+    ports: Mapping[str, int]
+    """The ports that the component asked for by name; loopback, below 32768."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment of the first container, Secret and ConfigMap references resolved."""
+    python: str = "python3"
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Absolute paths of the programs from wheels: ``weed``, ``envoy``."""
+    tls: Path = Path("/nonexistent")
+    """``ca.pem``, ``server.pem``, ``server.key``, ``client.pem``, ``client.key`` of this installation's own authority."""
+    runtime: Path = Path("/nonexistent")
+    """A short private folder for Unix sockets, whose paths have at most 107 bytes."""

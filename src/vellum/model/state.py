@@ -1,0 +1,84 @@
+"""What is there (observed), what shall be there (desired), and what is said about it (ready, condition, event)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vellum.kube.objects import Obj
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An answer in words: is it ready, and if not, what is missing and who acts next."""
+
+    ready: bool
+    reason: str = ""
+    actor: str = ""
+
+    def __bool__(self) -> bool:
+        return self.ready
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A Kubernetes condition without its times: the control plane adds those when the status changes."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling a person about an object once."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """An object that compose wants to see before it decides; by name, in a namespace or cluster-wide."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the control plane sees: our composed objects by resource name, and the answers to requirements.
+
+    ``required`` holds None for an object that was looked for and does not exist; a requirement that was not looked
+    for yet is absent. The two must never be confused: only the first may lead to a creation.
+    """
+
+    resources: Mapping[str, Obj] = field(default_factory=dict)
+    required: Mapping[str, Obj | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One object to apply, and whether what is observed of it is ready."""
+
+    obj: Obj
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The whole answer of one pass. A ``fatal`` answer changes nothing: the control plane keeps what is there."""
+
+    objects: Mapping[str, Desired] = field(default_factory=dict)
+    requirements: Mapping[str, Requirement] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+    events: tuple[Event, ...] = ()
+    status: Obj = field(default_factory=dict)
+    ready: bool = False
+    fatal: str = ""
+    ttl_seconds: int = 15

@@ -1,0 +1,48 @@
+"""A team: the claim that asked, and every name derived from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vellum.kube import names
+from vellum.kube.objects import DOMAIN
+
+STORAGE_NAMESPACE = "vellum-storage"
+"""Holds the object store and every tenant's S3 objects, so that no team namespace gets stuck on their finalizers."""
+VECTORS_NAMESPACE = "vellum-vectors"
+"""Holds every team's Qdrant and its volume, so that vectors outlive the team's namespace."""
+KUBEFLOW_NAMESPACE = "kubeflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """What one claim stands for; ``claim_uid`` is the owner mark of everything composed for it."""
+
+    claim_namespace: str
+    claim_name: str
+    claim_uid: str
+
+    @property
+    def id(self) -> str:
+        """The team's identity, at most 40 characters: its namespace and its S3 identity."""
+        return names.team_id(self.claim_namespace, self.claim_name)
+
+    @property
+    def namespace(self) -> str:
+        """The governed namespace in which the team's workloads run."""
+        return self.id
+
+    @property
+    def bucket(self) -> str:
+        """The team's bucket; derived, never taken from a user, so that it can be adopted again after Retain."""
+        return names.bucket_name(self.id)
+
+    @property
+    def qdrant(self) -> str:
+        """The team's Qdrant: StatefulSet and Service in ``vellum-vectors``."""
+        return names.qdrant_name(self.id)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels on every object composed for the team."""
+        return {f"{DOMAIN}/team": self.id, "app.kubernetes.io/managed-by": "vellum"}
