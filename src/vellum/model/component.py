@@ -46,8 +46,8 @@ class Wish(Generic[S]):
     platform: PlatformFacts
     seed: Seed = field(repr=False)
     observed: Observed
-    parts: tuple[str, ...] = ()
-    """The names of all components that the claim wants, in order."""
+    policies: tuple[Policy, ...] = ()
+    """What the network must let through for every component that the claim wants."""
 
     def labels(self, component: str) -> dict[str, str]:
         """Labels of an object of this team and component."""

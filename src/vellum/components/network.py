@@ -1,0 +1,64 @@
+"""Default deny both ways, then exactly what the wanted components ask for in their policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vellum.kube.objects import Obj, make
+from vellum.model.component import Component, Policy, Spec, Wish
+
+_API = "networking.k8s.io/v1"
+
+
+class NetworkComponent(Component[Spec]):
+    """NetworkPolicies of the team's namespace."""
+
+    name = "network"
+    summary = "Network policies: nothing in or out but what the team's parts need"
+    spec = Spec
+    needs = ("namespace",)
+
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+        """Return three policies: deny all, talk among ourselves and to DNS, and what the components need."""
+        return {
+            "network-deny": self._policy(wish, "default-deny", {"policyTypes": ["Ingress", "Egress"]}),
+            "network-inside": self._policy(wish, "inside", {
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": [{"podSelector": {}}]}],
+                "egress": [{"to": [{"podSelector": {}}]}, _dns()],
+            }),
+            "network-parts": self._policy(wish, "parts", {
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": _rules("from", (peer for policy in wish.policies for peer in policy.ingress)),
+                "egress": _rules("to", (peer for policy in wish.policies for peer in policy.egress)),
+            }),
+        }  # fmt: skip
+
+    def _policy(self, wish: Wish[Spec], name: str, spec: Obj) -> Obj:
+        selected = {"podSelector": {}, **spec}
+        return make(_API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected)
+
+    def policy(self, wish: Wish[Spec]) -> Policy:
+        """Let the mesh's gateway in: without a mesh the namespace does not exist and nothing is opened."""
+        del wish
+        return Policy(ingress=(("istio-system", {}, 8888), ("istio-system", {}, 8080)))
+
+
+def _dns() -> Obj:
+    ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    return {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}], "ports": ports}
+
+
+def _rules(direction: str, peers: Iterable[tuple[str, Mapping[str, str], int]]) -> list[Obj]:
+    unique = sorted({(namespace, tuple(sorted(labels.items())), port) for namespace, labels, port in peers})
+    return [_rule(direction, namespace, dict(labels), port) for namespace, labels, port in unique]
+
+
+def _rule(direction: str, namespace: str, labels: Mapping[str, str], port: int) -> Obj:
+    peer: Obj = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    if labels:
+        peer["podSelector"] = {"matchLabels": dict(labels)}
+    return {direction: [peer], "ports": [{"port": port, "protocol": "TCP"}]}
+
+
+component = NetworkComponent()

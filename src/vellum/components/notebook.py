@@ -1,0 +1,149 @@
+"""The team's Jupyter notebook: Kubeflow's own kind, with the binding mounted and Pipelines reachable."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
+from vellum.kube.objects import RESTRICTED_POD, Obj, make, secret, secret_env
+from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
+from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.model.types import Quantity
+
+NOTEBOOK = "notebook"
+"""The controller fills the status only if the first container has the Notebook's own name."""
+TOKEN_SECRET = "notebook-token"  # noqa: S105  # a name, not a secret
+BINDING_PATH = "/var/run/secrets/vellum/binding"
+_RESOURCES: dict[Size, Obj] = {
+    "small": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+    "medium": {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi"}},
+    "large": {"requests": {"cpu": "4", "memory": "16Gi"}, "limits": {"cpu": "8", "memory": "32Gi"}},
+}
+
+
+class NotebookSpec(Spec):
+    """The claim's ``notebook`` block."""
+
+    storage: Annotated[Quantity, Field(description="The size of the notebook's home", default="5Gi")]
+
+
+class NotebookComponent(Component[NotebookSpec]):
+    """Notebook, its home volume and the token that opens it."""
+
+    name = "notebook"
+    summary = "A JupyterLab of the team's own; its home goes with the team's namespace"
+    spec = NotebookSpec
+    block = "notebook"
+    switch = "notebooks"
+    needs = ("namespace", "access")
+    kinds = (Kind("kubeflow.org/v1", "Notebook"),)
+    image = "notebook"
+    workload = ("kubeflow.org/v1", "Notebook")
+    ports = ("http",)
+    actor = "the notebook controller"
+
+    def objects(self, wish: Wish[NotebookSpec]) -> dict[str, Obj]:
+        """Return the Notebook and its belongings."""
+        namespace, labels = wish.team.namespace, wish.labels(self.name)
+        volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": wish.detail.storage}}}
+        token = {"token": wish.seed.token("notebook", wish.team.id)}
+        return {
+            "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
+            "notebook-home": make("v1", "PersistentVolumeClaim", "notebook-workspace", namespace, labels=labels, spec=volume),
+            "notebook": make("kubeflow.org/v1", "Notebook", NOTEBOOK, namespace,
+                             labels={**labels, "app": NOTEBOOK}, annotations=_annotations(wish),
+                             spec={"template": {"spec": _pod(wish)}}),
+        }  # fmt: skip
+
+    def policy(self, wish: Wish[NotebookSpec]) -> Policy:
+        """Let the notebook controller ask for kernels, which it does to cull idle notebooks."""
+        del wish
+        return Policy(ingress=((KUBEFLOW_NAMESPACE, {"app": "notebook-controller"}, 8888),))
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Run JupyterLab; the token comes by the environment, since argv is readable by every local user."""
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        port, prefix = site.ports["http"], f"/notebook/{namespace}/{name}/"
+        work, private = site.directory / "work", site.directory / "jupyter"
+        argv = (
+            site.python, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+            "--ServerApp.port_retries=0", f"--ServerApp.base_url={prefix}", f"--ServerApp.root_dir={work}",
+            "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.extension_manager=readonly",
+        )  # fmt: skip
+        env = {
+            **site.env,
+            "HOME": str(work),
+            "IPYTHONDIR": str(private / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(private / "config"),
+            "JUPYTER_DATA_DIR": str(private / "data"),
+            "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
+            "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET),
+        }
+        token = site.env.get("JUPYTER_TOKEN", "")
+        return Process(
+            name=f"notebook-{namespace}", argv=argv, directory=work, env=env, priority=0,
+            probe=Probe(port, f"{prefix}api/status", headers={"Authorization": f"token {token}"}),
+            routes=(Route(prefix, port),),
+        )  # fmt: skip
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status as the notebook controller mirrors it from the pod."""
+        del obj
+        ready = {"type": "Ready", "status": "True" if running.ready else "False"}
+        if not running.ready:
+            ready["message"] = running.message
+        return {"readyReplicas": int(running.ready), "conditions": [ready]}
+
+
+def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:
+    creator = {"notebooks.kubeflow.org/creator": wish.owner} if wish.owner else {}
+    return {"notebooks.kubeflow.org/server-type": "jupyter", **creator}
+
+
+def _pod(wish: Wish[NotebookSpec]) -> Obj:
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 7200, "audience": "pipelines.kubeflow.org"}}
+    return {
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 1000, "fsGroup": 100},
+        "containers": [{
+            "name": NOTEBOOK,
+            "image": wish.platform.images["notebook"],
+            "env": _env(wish),
+            "resources": _RESOURCES[wish.size],
+            # The Jupyter image writes below / at start, so its root file system cannot be read-only.
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            "volumeMounts": [
+                {"name": "workspace", "mountPath": "/home/jovyan"},
+                {"name": "shared-memory", "mountPath": "/dev/shm"},
+                {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
+                {"name": "pipelines-token", "mountPath": "/var/run/secrets/kubeflow/pipelines", "readOnly": True},
+            ],
+        }],
+        "volumes": [
+            {"name": "workspace", "persistentVolumeClaim": {"claimName": "notebook-workspace"}},
+            {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
+            # Optional: the notebook starts before the first key works, and the kubelet adds keys as they come.
+            {"name": "binding", "secret": {"secretName": BINDING_SECRET, "optional": True}},
+            {"name": "pipelines-token", "projected": {"sources": [token]}},
+        ],
+    }  # fmt: skip
+
+
+def _env(wish: Wish[NotebookSpec]) -> list[Obj]:
+    env = [
+        secret_env("JUPYTER_TOKEN", TOKEN_SECRET, "token"),
+        {"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH},
+    ]
+    if wish.platform.pipelines_endpoint:
+        env.append({"name": "KF_PIPELINES_ENDPOINT", "value": wish.platform.pipelines_endpoint})
+        env.append({"name": "KF_PIPELINES_SA_TOKEN_PATH", "value": "/var/run/secrets/kubeflow/pipelines/token"})
+    return env
+
+
+component = NotebookComponent()

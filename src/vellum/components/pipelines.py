@@ -1,0 +1,102 @@
+"""What Kubeflow Pipelines needs in the team's namespace, so that runs execute there, on the team's bucket and key.
+
+Upstream a metacontroller writes these ConfigMaps for one shared bucket; here the composition writes them per team.
+"""
+
+from __future__ import annotations
+
+import json
+
+from vellum.components.access import STORE_SECRET
+from vellum.kube.objects import Obj, config_map
+from vellum.model.component import Component, Policy, Spec, Wish
+from vellum.model.state import Ready
+from vellum.model.team import KUBEFLOW_NAMESPACE
+
+
+class PipelinesComponent(Component[Spec]):
+    """ConfigMaps kfp-launcher, artifact-repositories and metadata-grpc-configmap."""
+
+    name = "pipelines"
+    summary = "Kubeflow Pipelines settings: runs use the team's namespace, bucket and key"
+    spec = Spec
+    switch = "pipelines"
+    needs = ("namespace", "access", "bucket")
+
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+        """Return the settings that the launcher and Argo read per run."""
+        namespace, labels = wish.team.namespace, wish.labels(self.name)
+        repository = {"workflows.argoproj.io/default-artifact-repository": "default-namespaced"}
+        metadata = {
+            "METADATA_GRPC_SERVICE_HOST": f"metadata-grpc-service.{KUBEFLOW_NAMESPACE}",
+            "METADATA_GRPC_SERVICE_PORT": "8080",
+        }
+        return {
+            "pipelines-launcher": config_map("kfp-launcher", namespace, _launcher(wish), labels=labels),
+            "pipelines-repository": config_map("artifact-repositories", namespace, _repository(wish), labels=labels,
+                                               annotations=repository),
+            "pipelines-metadata": config_map("metadata-grpc-configmap", namespace, metadata, labels=labels),
+        }  # fmt: skip
+
+    def ready(self, wish: Wish[Spec]) -> Ready:
+        """Settings alone run nothing: the bucket that they name must be ready too."""
+        if "bucket-secret" not in wish.observed.resources:
+            return Ready(False, f"waits for Secret {STORE_SECRET}, which comes with the bucket", actor="the object store")
+        return super().ready(wish)
+
+    def binding(self, wish: Wish[Spec]) -> dict[str, str]:
+        """Hand out the API where there is one; on a laptop kfp runs pipelines in a worker, so nothing answers."""
+        endpoint = wish.platform.pipelines_endpoint
+        return {"KF_PIPELINES_ENDPOINT": endpoint} if endpoint else {}
+
+    def policy(self, wish: Wish[Spec]) -> Policy:
+        """Reach the Pipelines API and metadata."""
+        del wish
+        api, metadata = {"app": "ml-pipeline"}, {"app": "metadata-grpc-server"}
+        return Policy(
+            egress=((KUBEFLOW_NAMESPACE, api, 8888), (KUBEFLOW_NAMESPACE, api, 8887), (KUBEFLOW_NAMESPACE, metadata, 8080))
+        )
+
+
+def _prefix(wish: Wish[Spec]) -> str:
+    # KFP's UI derives the owner of an artifact from this prefix and denies others (ARTIFACT_NAMESPACE_OWNERSHIP_MODE).
+    return f"private-artifacts/{wish.team.namespace}"
+
+
+def _launcher(wish: Wish[Spec]) -> dict[str, str]:
+    endpoint = wish.platform.s3_endpoint
+    credentials = {
+        "fromEnv": False,
+        "secretRef": {"secretName": STORE_SECRET, "accessKeyKey": "accesskey", "secretKeyKey": "secretkey"},
+    }
+    store = {
+        "endpoint": endpoint,
+        "region": wish.platform.region,
+        "disableSSL": endpoint.startswith("http://"),
+        "forcePathStyle": True,
+        "credentials": credentials,
+    }
+    return {
+        "clusterDomain": ".svc.cluster.local",
+        "defaultPipelineRoot": f"minio://{wish.team.bucket}/{_prefix(wish)}/v2/artifacts",
+        # JSON is YAML; the launcher parses YAML.
+        "providers": json.dumps({"minio": {"default": store}}, sort_keys=True),
+    }
+
+
+def _repository(wish: Wish[Spec]) -> dict[str, str]:
+    endpoint = wish.platform.s3_endpoint
+    day = "{{workflow.creationTimestamp.Y}}/{{workflow.creationTimestamp.m}}/{{workflow.creationTimestamp.d}}"
+    store = {
+        "endpoint": endpoint.split("://", 1)[1],
+        "bucket": wish.team.bucket,
+        "region": wish.platform.region,
+        "insecure": endpoint.startswith("http://"),
+        "keyFormat": f"{_prefix(wish)}/{{{{workflow.name}}}}/{day}/{{{{pod.name}}}}",
+        "accessKeySecret": {"name": STORE_SECRET, "key": "accesskey"},
+        "secretKeySecret": {"name": STORE_SECRET, "key": "secretkey"},
+    }
+    return {"default-namespaced": json.dumps({"archiveLogs": True, "s3": store}, sort_keys=True)}
+
+
+component = PipelinesComponent()

@@ -1,0 +1,153 @@
+"""The team's vectors: Qdrant with its own keys, outside the team's namespace so that the data outlives it.
+
+A StatefulSet, not the chart: the chart reads the key at render time and starts Qdrant *without* one when its Secret
+comes later. Here the kubelet blocks the pod until the Secret exists.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret, secret_env
+from vellum.model.component import Component, Policy, Running, Size, Spec, Wish
+from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.state import Requirement
+from vellum.model.team import VECTORS_NAMESPACE
+from vellum.model.types import Quantity
+
+VOLUME = "data"
+"""Teams lose their vectors when this changes: the volume claim is found by ``data-<name>-0``."""
+_RESOURCES: dict[Size, Obj] = {
+    "small": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+    "medium": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
+    "large": {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": {"cpu": "4", "memory": "16Gi"}},
+}
+
+
+class VectorsSpec(Spec):
+    """The claim's ``vectors`` block."""
+
+    storage: Annotated[Quantity, Field(description="The size of Qdrant's volume; it can grow, not shrink", default="10Gi")]
+
+
+class QdrantComponent(Component[VectorsSpec]):
+    """StatefulSet, Service, keys and NetworkPolicy in ``vellum-vectors``."""
+
+    name = "qdrant"
+    summary = "The team's vector database with its own keys"
+    spec = VectorsSpec
+    block = "vectors"
+    needs = ("namespace",)
+    image = "qdrant"
+    workload = ("apps/v1", "StatefulSet")
+    ports = ("http",)
+    actor = "the kubelet"
+
+    def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:
+        """Return the database and what guards it."""
+        name, labels = wish.team.qdrant, wish.labels(self.name)
+        service = {"selector": _selector(wish), "ports": [{"name": "http", "port": 6333}, {"name": "grpc", "port": 6334}]}
+        return {
+            "qdrant-keys": secret(name, VECTORS_NAMESPACE, _keys(wish), labels=labels),
+            "qdrant-service": make("v1", "Service", name, VECTORS_NAMESPACE, labels=labels, spec=service),
+            "qdrant-set": make("apps/v1", "StatefulSet", name, VECTORS_NAMESPACE, labels=labels, spec=_set(wish, labels)),
+            "qdrant-network": make("networking.k8s.io/v1", "NetworkPolicy", name, VECTORS_NAMESPACE, labels=labels,
+                                   spec=_only_the_team(wish)),
+        }  # fmt: skip
+
+    def binding(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
+        """Hand out the address and the key that may write."""
+        return {"QDRANT_API_KEY": _keys(wish)["api-key"], "QDRANT_URL": wish.platform.qdrant_url(wish.team)}
+
+    def policy(self, wish: Wish[VectorsSpec]) -> Policy:
+        """Reach the team's own Qdrant, nobody else's."""
+        return Policy(egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334)))
+
+    def guarded(self, wish: Wish[VectorsSpec]) -> dict[str, Requirement]:
+        """A StatefulSet of the derived name that is not ours is refused: its volume holds somebody's data."""
+        return {"qdrant": Requirement("apps/v1", "StatefulSet", wish.team.qdrant, VECTORS_NAMESPACE)}
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Run the stand-in server on Qdrant's own core, qdrant-edge: Qdrant's server binary is in no registry."""
+        name, port = obj["metadata"]["name"], site.ports["http"]
+        own = {"VELLUM_QDRANT_DIR": str(site.directory / "storage"), "VELLUM_QDRANT_PORT": str(port)}
+        return Process(
+            name=name, argv=(site.python, "-m", "vellum.laptop.qdrant"), directory=site.directory,
+            env={**site.env, **own}, probe=Probe(port, "/readyz"),
+            routes=(Route(f"/qdrant/{name.removeprefix('qdrant-')}/", port, "/"),),
+        )  # fmt: skip
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status of a StatefulSet as kube-controller-manager writes it."""
+        ready = int(running.ready)
+        status = {
+            "replicas": 1, "readyReplicas": ready, "availableReplicas": ready, "currentReplicas": 1,
+            "observedGeneration": obj["metadata"]["generation"],
+        }  # fmt: skip
+        return status if running.ready else {**status, "message": running.message}
+
+
+def _keys(wish: Wish[VectorsSpec]) -> dict[str, str]:
+    return {purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id) for purpose in ("api-key", "read-only-api-key")}
+
+
+def _selector(wish: Wish[VectorsSpec]) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "qdrant", "app.kubernetes.io/instance": wish.team.id}
+
+
+def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
+    when_deleted = "Retain" if wish.keep_data else "Delete"
+    claim = {"metadata": {"name": VOLUME, "labels": wish.team.labels},
+             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": wish.detail.storage}}}}  # fmt: skip
+    return {
+        "replicas": 1,
+        "serviceName": wish.team.qdrant,
+        "selector": {"matchLabels": _selector(wish)},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": when_deleted, "whenScaled": "Retain"},
+        "template": {"metadata": {"labels": {**labels, **_selector(wish)}}, "spec": _pod(wish)},
+        "volumeClaimTemplates": [claim],
+    }
+
+
+def _pod(wish: Wish[VectorsSpec]) -> Obj:
+    key = wish.team.qdrant
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 1000, "fsGroup": 1000},
+        "containers": [{
+            "name": "qdrant",
+            "image": wish.platform.images["qdrant"],
+            "ports": [{"name": "http", "containerPort": 6333}, {"name": "grpc", "containerPort": 6334}],
+            "env": [
+                secret_env("QDRANT__SERVICE__API_KEY", key, "api-key"),
+                secret_env("QDRANT__SERVICE__READ_ONLY_API_KEY", key, "read-only-api-key"),
+                {"name": "QDRANT__TELEMETRY_DISABLED", "value": "true"},
+                {"name": "QDRANT_INIT_FILE_PATH", "value": "/tmp/.qdrant-initialized"},
+            ],
+            "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 5},
+            "resources": _RESOURCES[wish.size],
+            "securityContext": RESTRICTED_CONTAINER,
+            "volumeMounts": [
+                {"name": VOLUME, "mountPath": "/qdrant/storage"},
+                {"name": "scratch", "mountPath": "/qdrant/snapshots", "subPath": "snapshots"},
+                {"name": "scratch", "mountPath": "/tmp", "subPath": "tmp"},
+            ],
+        }],
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
+    }  # fmt: skip
+
+
+def _only_the_team(wish: Wish[VectorsSpec]) -> Obj:
+    team = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": wish.team.namespace}}}
+    ports = [{"port": port, "protocol": "TCP"} for port in (6333, 6334)]
+    return {
+        "podSelector": {"matchLabels": _selector(wish)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [team], "ports": ports}],
+    }
+
+
+component = QdrantComponent()

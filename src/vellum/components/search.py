@@ -1,0 +1,113 @@
+"""Search over the team's documents: an InferenceService whose predictor asks the team's Qdrant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
+from vellum.components.notebook import BINDING_PATH
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
+from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
+from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.team import KUBEFLOW_NAMESPACE
+
+SERVICE = "search"
+_RESOURCES: dict[Size, Obj] = {
+    "small": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+    "medium": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+    "large": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "4", "memory": "4Gi"}},
+}
+
+
+class SearchSpec(Spec):
+    """The claim's ``search`` block."""
+
+    replicas: Annotated[int, Field(description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5)]
+
+
+class SearchComponent(Component[SearchSpec]):
+    """One InferenceService, reachable inside the cluster only."""
+
+    name = "search"
+    summary = "Inference by KServe: answers questions from the team's documents, citing document and page"
+    spec = SearchSpec
+    block = "search"
+    switch = "inference"
+    needs = ("namespace", "access", "qdrant")
+    kinds = (Kind("serving.kserve.io/v1beta1", "InferenceService"),)
+    image = "workloads"
+    workload = ("serving.kserve.io/v1beta1", "InferenceService")
+    ports = ("http",)
+    actor = "KServe"
+
+    def objects(self, wish: Wish[SearchSpec]) -> dict[str, Obj]:
+        """Return the InferenceService in Standard mode: no Knative, no scale to zero."""
+        annotations = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
+        labels = {**wish.labels(self.name), "networking.kserve.io/visibility": "cluster-local"}
+        return {
+            "search": make("serving.kserve.io/v1beta1", "InferenceService", SERVICE, wish.team.namespace,
+                           labels=labels, annotations=annotations, spec={"predictor": _predictor(wish)}),
+        }  # fmt: skip
+
+    def binding(self, wish: Wish[SearchSpec]) -> dict[str, str]:
+        """Hand out the address that speaks KServe's v1 and v2 protocols."""
+        return {"VELLUM_SEARCH_URL": wish.platform.serving_url(wish.team, SERVICE)}
+
+    def policy(self, wish: Wish[SearchSpec]) -> Policy:
+        """Let the gateway's namespace ask."""
+        del wish
+        return Policy(ingress=((KUBEFLOW_NAMESPACE, {}, 8080),))
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Run the predictor, a real KServe ModelServer; it starts beside Qdrant and is ready once that answers."""
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        port = site.ports["http"]
+        own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}
+        return Process(
+            name=f"{name}-{namespace}", argv=(site.python, "-m", "vellum.workloads.search", f"--http_port={port}"),
+            directory=site.directory, env={**site.env, **own}, probe=Probe(port, f"/v2/models/{SERVICE}/ready"),
+            routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),), priority=1,
+        )  # fmt: skip
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status as KServe writes it in Standard mode."""
+        state = "True" if running.ready else "False"
+        said = {} if running.ready else {"message": running.message}
+        conditions = [{"type": kind, "status": state, **said} for kind in ("IngressReady", "PredictorReady", "Ready")]
+        status: Obj = {"conditions": conditions, "observedGeneration": obj["metadata"]["generation"]}
+        return {**status, "url": running.url} if running.url else status
+
+
+def _predictor(wish: Wish[SearchSpec]) -> Obj:
+    return {
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "minReplicas": wish.detail.replicas,
+        "maxReplicas": wish.detail.replicas,
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 1000},
+        "containers": [{
+            "name": "kserve-container",
+            "image": wish.platform.images["workloads"],
+            "command": ["python", "-m", "vellum.workloads.search"],
+            "args": ["--http_port=8080"],
+            "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}],
+            "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
+            "readinessProbe": {"httpGet": {"path": f"/v2/models/{SERVICE}/ready", "port": 8080}, "periodSeconds": 5},
+            "resources": _RESOURCES[wish.size],
+            "securityContext": RESTRICTED_CONTAINER,
+            "volumeMounts": [
+                {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
+                {"name": "scratch", "mountPath": "/tmp"},
+            ],
+        }],
+        "volumes": [
+            {"name": "binding", "secret": {"secretName": BINDING_SECRET, "optional": True}},
+            {"name": "scratch", "emptyDir": {}},
+        ],
+    }  # fmt: skip
+
+
+component = SearchComponent()

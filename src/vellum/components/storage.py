@@ -1,0 +1,137 @@
+"""The object store: SeaweedFS by its operator's own kind, closed from its first second.
+
+Three holes decide the shape (measured on weed 4.48): without any identity S3 is open to all, so a static admin comes
+first; the filer's HTTP port serves every object, so HTTP is off; the gRPC ports know no keys, so they get mTLS or a
+NetworkPolicy.
+"""
+
+from __future__ import annotations
+
+import json
+
+from vellum.kube.objects import DOMAIN, Obj, make, secret
+from vellum.kube.seaweed import API, STORE
+from vellum.model.component import Kind, PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.team import STORAGE_NAMESPACE
+
+ADMIN = "vellum-admin"
+ADMIN_SECRET = "vellum-s3-admin"  # noqa: S105  # a name, not a secret
+
+
+class StorageComponent(PlatformComponent[Spec]):
+    """Namespace ``vellum-storage``, the Seaweed store, its admin identity, its address and its walls."""
+
+    name = "storage"
+    summary = "The object store that every bucket lives in"
+    spec = Spec
+    kinds = (Kind(API, "Seaweed"),)
+    workload = (API, "Seaweed")
+    ports = (
+        "s3", "filer", "master", "volume", "admin",
+        "s3-grpc", "filer-grpc", "master-grpc", "volume-grpc", "admin-grpc",
+    )  # fmt: skip
+    actor = "the object store's operator"
+
+    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+        """Return the store and everything that keeps it closed."""
+        labels = wish.labels(self.name)
+        restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+        admin = {"s3.json": _identities(wish)}
+        return {
+            "storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels={**labels, **restricted}),
+            "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
+            "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels, spec=_store()),
+            "storage-service": make("v1", "Service", "s3", STORAGE_NAMESPACE, labels=labels, spec=_service()),
+            "storage-network": make("networking.k8s.io/v1", "NetworkPolicy", STORE, STORAGE_NAMESPACE, labels=labels,
+                                    spec=_walls()),
+        }  # fmt: skip
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Run ``weed mini``: master, volume, filer and S3 in one process; gRPC needs this installation's certificate."""
+        del obj
+        ports, config = site.ports, site.directory / "config"
+        argv = (
+            site.programs["weed"], "-logtostderr=true", f"-config_dir={config}", "mini",
+            f"-dir={site.directory / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            *(f"-{part}.port={ports[part]}" for part in ("s3", "filer", "master", "volume", "admin")),
+            *(f"-{part}.port.grpc={ports[f'{part}-grpc']}" for part in ("s3", "filer", "master", "volume", "admin")),
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false", "-disableHttp=true",
+            # It posts to a telemetry host by default.
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64", f"-s3.config={site.secrets / ADMIN_SECRET / 's3.json'}",
+            f"-filer.localSocket={site.runtime / 'filer.sock'}", f"-s3.localSocket={site.runtime / 's3.sock'}",
+        )  # fmt: skip
+        env = {"GOMEMLIMIT": "200MiB", "GOGC": "50", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "HOME": str(site.directory)}
+        return Process(
+            name="seaweed", argv=argv, directory=site.directory / "data", env=env,
+            files={config / "security.toml": _security(site)},
+            # Signed or not, an answer of S3 means that it is up; anonymous callers get 403.
+            probe=Probe(ports["s3"], "/", ok=(200, 403)), routes=(Route("/", ports["s3"]),), priority=2,
+        )  # fmt: skip
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status as the operator writes it."""
+        ready = {"type": "Ready", "status": "True" if running.ready else "False"}
+        if not running.ready:
+            ready["message"] = running.message
+        return {"conditions": [ready], "observedGeneration": obj["metadata"]["generation"]}
+
+
+def _identities(wish: PlatformWish[Spec]) -> str:
+    keys = {"accessKey": wish.seed.access_key(ADMIN), "secretKey": wish.seed.secret_key(ADMIN)}
+    admin = {"name": ADMIN, "credentials": [keys], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    return json.dumps({"identities": [admin]}, sort_keys=True)
+
+
+def _security(site: Site) -> str:
+    """Return security.toml: every gRPC port asks for a certificate of this installation's own authority."""
+    tls = site.tls
+    server = [f'cert = "{tls / "server.pem"}"', f'key = "{tls / "server.key"}"']
+    sections = ["[grpc]", f'ca = "{tls / "ca.pem"}"']
+    for part in ("master", "volume", "filer", "s3", "admin", "worker", "msg_broker", "msg_agent", "mq"):
+        sections += [f"[grpc.{part}]", *server]
+    sections += ["[grpc.client]", f'cert = "{tls / "client.pem"}"', f'key = "{tls / "client.key"}"']
+    return "\n".join(sections) + "\n"
+
+
+def _store() -> Obj:
+    return {
+        "volumeServerDiskCount": 1,
+        "master": {"replicas": 1, "volumeSizeLimitMB": 128,
+                   "persistence": {"enabled": True, "resources": {"requests": {"storage": "1Gi"}}}},
+        "volume": {"replicas": 1, "requests": {"storage": "20Gi", "cpu": "50m", "memory": "128Mi"}},
+        "filer": {
+            "replicas": 1,
+            # Holds names and identities: without it every key is lost.
+            "persistence": {"enabled": True, "resources": {"requests": {"storage": "2Gi"}}},
+            "s3": {"enabled": True, "configSecret": {"name": ADMIN_SECRET, "key": "s3.json"}},
+        },
+        "securityConfig": {"jwtSigning": {"filerRead": True, "filerWrite": True, "volumeWrite": True}},
+    }  # fmt: skip
+
+
+def _service() -> Obj:
+    selector = {
+        "app.kubernetes.io/component": "filer",
+        "app.kubernetes.io/instance": STORE,
+        "app.kubernetes.io/name": "seaweedfs",
+    }
+    return {"selector": selector, "ports": [{"name": "http-s3", "port": 8333}]}
+
+
+def _walls() -> Obj:
+    clients = {"namespaceSelector": {"matchLabels": {f"{DOMAIN}/s3-client": "true"}}}
+    return {
+        "podSelector": {},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {"from": [{"podSelector": {}}]},
+            {"from": [clients], "ports": [{"port": 8333, "protocol": "TCP"}]},
+            # The operator's webhook, asked by the API server, which no selector can name.
+            {"ports": [{"port": 9443, "protocol": "TCP"}]},
+        ],
+    }
+
+
+component = StorageComponent()
