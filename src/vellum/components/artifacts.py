@@ -20,7 +20,9 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     summary = "The bucket of Kubeflow Pipelines and its key in namespace kubeflow"
     spec = Spec
     needs = ("storage",)
-    kinds = tuple(Kind(API, kind) for kind in ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials"))
+    kinds = tuple(
+        Kind(API, kind) for kind in ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
+    )
     actor = "the object store"
 
     def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
@@ -44,7 +46,9 @@ class ArtifactsComponent(PlatformComponent[Spec]):
         answer = super().ready(wish)
         if not answer or "artifacts-secret" in wish.observed.resources:
             return answer
-        return Ready(False, f"Secret {KUBEFLOW_NAMESPACE}/{STORE_SECRET} is not created yet", actor="the control plane")
+        return Ready(
+            False, f"Secret {KUBEFLOW_NAMESPACE}/{STORE_SECRET} is not created yet", actor="the control plane"
+        )
 
     def _tenant(self, wish: PlatformWish[Spec]) -> Tenant:
         return Tenant(

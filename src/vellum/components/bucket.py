@@ -30,7 +30,9 @@ class BucketComponent(Component[ArtifactsSpec]):
     spec = ArtifactsSpec
     block = "artifacts"
     needs = ("namespace",)
-    kinds = tuple(Kind(API, kind) for kind in ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials"))
+    kinds = tuple(
+        Kind(API, kind) for kind in ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
+    )
     actor = "the object store"
 
     def objects(self, wish: Wish[ArtifactsSpec]) -> dict[str, Obj]:

@@ -22,7 +22,9 @@ LOWEST, HIGHEST = 1024, 32767
 class GatewaySpec(Spec):
     """The platform's ``gateway`` block."""
 
-    port: Annotated[int, Field(description="The loopback port of the gateway", default=28000, ge=LOWEST, le=HIGHEST)]
+    port: Annotated[
+        int, Field(description="The loopback port of the gateway", default=28000, ge=LOWEST, le=HIGHEST)
+    ]
 
 
 class GatewayComponent(PlatformComponent[GatewaySpec]):
@@ -79,7 +81,10 @@ def _boot(port: int, site: Site) -> Obj:
         "rds": {"route_config_name": "gateway", "config_source": dynamic("rds.json")},
         "http_filters": [
             {"name": "envoy.filters.http.health_check", "typed_config": _health_check()},
-            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_ENVOY}.http.router.v3.Router"}},
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{_ENVOY}.http.router.v3.Router"},
+            },
         ],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
@@ -88,7 +93,9 @@ def _boot(port: int, site: Site) -> Obj:
         # On a TCP port any local user could read the configuration and stop Envoy.
         "admin": {"address": {"pipe": {"path": str(site.runtime / "envoy.sock"), "mode": 0o600}}},
         "dynamic_resources": {"cds_config": dynamic("cds.json")},
-        "static_resources": {"listeners": [{"name": "gateway", "address": _address(port), "filter_chains": [chain]}]},
+        "static_resources": {
+            "listeners": [{"name": "gateway", "address": _address(port), "filter_chains": [chain]}]
+        },
     }
 
 

@@ -36,7 +36,9 @@ class NetworkComponent(Component[Spec]):
 
     def _policy(self, wish: Wish[Spec], name: str, spec: Obj) -> Obj:
         selected = {"podSelector": {}, **spec}
-        return make(_API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected)
+        return make(
+            _API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected
+        )
 
     def policy(self, wish: Wish[Spec]) -> Policy:
         """Let the mesh's gateway in: without a mesh the namespace does not exist and nothing is opened."""
@@ -46,7 +48,10 @@ class NetworkComponent(Component[Spec]):
 
 def _dns() -> Obj:
     ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    return {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}], "ports": ports}
+    return {
+        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+        "ports": ports,
+    }
 
 
 def _rules(direction: str, peers: Iterable[tuple[str, Mapping[str, str], int]]) -> list[Obj]:

@@ -48,7 +48,10 @@ class NotebookComponent(Component[NotebookSpec]):
     def objects(self, wish: Wish[NotebookSpec]) -> dict[str, Obj]:
         """Return the Notebook and its belongings."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
-        volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": wish.detail.storage}}}
+        volume = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": wish.detail.storage}},
+        }
         token = {"token": wish.seed.token("notebook", wish.team.id)}
         return {
             "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
@@ -105,7 +108,13 @@ def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:
 
 
 def _pod(wish: Wish[NotebookSpec]) -> Obj:
-    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 7200, "audience": "pipelines.kubeflow.org"}}
+    token = {
+        "serviceAccountToken": {
+            "path": "token",
+            "expirationSeconds": 7200,
+            "audience": "pipelines.kubeflow.org",
+        }
+    }
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
@@ -142,7 +151,9 @@ def _env(wish: Wish[NotebookSpec]) -> list[Obj]:
     ]
     if wish.platform.pipelines_endpoint:
         env.append({"name": "KF_PIPELINES_ENDPOINT", "value": wish.platform.pipelines_endpoint})
-        env.append({"name": "KF_PIPELINES_SA_TOKEN_PATH", "value": "/var/run/secrets/kubeflow/pipelines/token"})
+        env.append(
+            {"name": "KF_PIPELINES_SA_TOKEN_PATH", "value": "/var/run/secrets/kubeflow/pipelines/token"}
+        )
     return env
 
 

@@ -41,7 +41,11 @@ class PipelinesComponent(Component[Spec]):
     def ready(self, wish: Wish[Spec]) -> Ready:
         """Settings alone run nothing: the bucket that they name must be ready too."""
         if "bucket-secret" not in wish.observed.resources:
-            return Ready(False, f"waits for Secret {STORE_SECRET}, which comes with the bucket", actor="the object store")
+            return Ready(
+                False,
+                f"waits for Secret {STORE_SECRET}, which comes with the bucket",
+                actor="the object store",
+            )
         return super().ready(wish)
 
     def binding(self, wish: Wish[Spec]) -> dict[str, str]:
@@ -54,7 +58,11 @@ class PipelinesComponent(Component[Spec]):
         del wish
         api, metadata = {"app": "ml-pipeline"}, {"app": "metadata-grpc-server"}
         return Policy(
-            egress=((KUBEFLOW_NAMESPACE, api, 8888), (KUBEFLOW_NAMESPACE, api, 8887), (KUBEFLOW_NAMESPACE, metadata, 8080))
+            egress=(
+                (KUBEFLOW_NAMESPACE, api, 8888),
+                (KUBEFLOW_NAMESPACE, api, 8887),
+                (KUBEFLOW_NAMESPACE, metadata, 8080),
+            )
         )
 
 

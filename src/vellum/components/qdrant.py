@@ -29,7 +29,9 @@ _RESOURCES: dict[Size, Obj] = {
 class VectorsSpec(Spec):
     """The claim's ``vectors`` block."""
 
-    storage: Annotated[Quantity, Field(description="The size of Qdrant's volume; it can grow, not shrink", default="10Gi")]
+    storage: Annotated[
+        Quantity, Field(description="The size of Qdrant's volume; it can grow, not shrink", default="10Gi")
+    ]
 
 
 class QdrantComponent(Component[VectorsSpec]):
@@ -48,7 +50,10 @@ class QdrantComponent(Component[VectorsSpec]):
     def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:
         """Return the database and what guards it."""
         name, labels = wish.team.qdrant, wish.labels(self.name)
-        service = {"selector": _selector(wish), "ports": [{"name": "http", "port": 6333}, {"name": "grpc", "port": 6334}]}
+        service = {
+            "selector": _selector(wish),
+            "ports": [{"name": "http", "port": 6333}, {"name": "grpc", "port": 6334}],
+        }
         return {
             "qdrant-keys": secret(name, VECTORS_NAMESPACE, _keys(wish), labels=labels),
             "qdrant-service": make("v1", "Service", name, VECTORS_NAMESPACE, labels=labels, spec=service),
@@ -63,7 +68,9 @@ class QdrantComponent(Component[VectorsSpec]):
 
     def policy(self, wish: Wish[VectorsSpec]) -> Policy:
         """Reach the team's own Qdrant, nobody else's."""
-        return Policy(egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334)))
+        return Policy(
+            egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334))
+        )
 
     def guarded(self, wish: Wish[VectorsSpec]) -> dict[str, Requirement]:
         """A StatefulSet of the derived name that is not ours is refused: its volume holds somebody's data."""
@@ -90,7 +97,10 @@ class QdrantComponent(Component[VectorsSpec]):
 
 
 def _keys(wish: Wish[VectorsSpec]) -> dict[str, str]:
-    return {purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id) for purpose in ("api-key", "read-only-api-key")}
+    return {
+        purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id)
+        for purpose in ("api-key", "read-only-api-key")
+    }
 
 
 def _selector(wish: Wish[VectorsSpec]) -> dict[str, str]:

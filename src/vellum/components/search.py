@@ -24,7 +24,9 @@ _RESOURCES: dict[Size, Obj] = {
 class SearchSpec(Spec):
     """The claim's ``search`` block."""
 
-    replicas: Annotated[int, Field(description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5)]
+    replicas: Annotated[
+        int, Field(description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5)
+    ]
 
 
 class SearchComponent(Component[SearchSpec]):
@@ -44,7 +46,10 @@ class SearchComponent(Component[SearchSpec]):
 
     def objects(self, wish: Wish[SearchSpec]) -> dict[str, Obj]:
         """Return the InferenceService in Standard mode: no Knative, no scale to zero."""
-        annotations = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "none"}
+        annotations = {
+            "serving.kserve.io/deploymentMode": "Standard",
+            "serving.kserve.io/autoscalerClass": "none",
+        }
         labels = {**wish.labels(self.name), "networking.kserve.io/visibility": "cluster-local"}
         return {
             "search": make("serving.kserve.io/v1beta1", "InferenceService", SERVICE, wish.team.namespace,
@@ -75,7 +80,9 @@ class SearchComponent(Component[SearchSpec]):
         """Return the status as KServe writes it in Standard mode."""
         state = "True" if running.ready else "False"
         said = {} if running.ready else {"message": running.message}
-        conditions = [{"type": kind, "status": state, **said} for kind in ("IngressReady", "PredictorReady", "Ready")]
+        conditions = [
+            {"type": kind, "status": state, **said} for kind in ("IngressReady", "PredictorReady", "Ready")
+        ]
         status: Obj = {"conditions": conditions, "observedGeneration": obj["metadata"]["generation"]}
         return {**status, "url": running.url} if running.url else status
 

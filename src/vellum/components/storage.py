@@ -62,7 +62,12 @@ class StorageComponent(PlatformComponent[Spec]):
             "-master.volumeSizeLimitMB=64", f"-s3.config={site.secrets / ADMIN_SECRET / 's3.json'}",
             f"-filer.localSocket={site.runtime / 'filer.sock'}", f"-s3.localSocket={site.runtime / 's3.sock'}",
         )  # fmt: skip
-        env = {"GOMEMLIMIT": "200MiB", "GOGC": "50", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "HOME": str(site.directory)}
+        env = {
+            "GOMEMLIMIT": "200MiB",
+            "GOGC": "50",
+            "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
+            "HOME": str(site.directory),
+        }
         return Process(
             name="seaweed", argv=argv, directory=site.directory / "data", env=env,
             files={config / "security.toml": _security(site)},

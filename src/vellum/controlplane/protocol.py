@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from vellum.kube.objects import Key, Obj
 from vellum.model.component import Kind
 from vellum.model.state import Event
+
+
+Objs: TypeAlias = list[Obj]
 
 
 class Store(Protocol):
@@ -21,8 +24,13 @@ class Store(Protocol):
         """Return the object, or None."""
 
     def list(
-        self, api_version: str, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
-    ) -> list[Obj]:
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Objs:
         """Return the objects of a kind in name order; ``namespace`` None means all."""
 
     def patch_status(self, key: Key, uid: str, status: Obj) -> bool:

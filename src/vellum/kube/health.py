@@ -68,7 +68,9 @@ def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
     current = status.get("observedGeneration") == obj["metadata"].get("generation")
     if status.get("phase") == "Ready" and current:
         return True, ""
-    return False, str(status.get("message") or (f"phase {status['phase']}" if "phase" in status else "no status yet"))
+    return False, str(
+        status.get("message") or (f"phase {status['phase']}" if "phase" in status else "no status yet")
+    )
 
 
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {

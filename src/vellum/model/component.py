@@ -126,7 +126,9 @@ class Component(ABC, Generic[S]):
     def ready(self, wish: Wish[S]) -> Ready:
         """Judge what is observed of our objects; the first that is not ready gives the reason."""
         for resource, desired in self.objects(wish).items():
-            ready, reason = health(wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}")
+            ready, reason = health(
+                wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
+            )
             if not ready:
                 return Ready(False, reason, actor=self.actor)
         return Ready(True)
@@ -179,7 +181,9 @@ class PlatformComponent(ABC, Generic[S]):
     def ready(self, wish: PlatformWish[S]) -> Ready:
         """Judge what is observed of our objects."""
         for resource, desired in self.objects(wish).items():
-            ready, reason = health(wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}")
+            ready, reason = health(
+                wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
+            )
             if not ready:
                 return Ready(False, reason, actor=self.actor)
         return Ready(True)

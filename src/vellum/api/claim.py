@@ -1,0 +1,124 @@
+"""``MLOpsPlatform``: the claim, its model made from the catalogue of components; see docs/reference/claim.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, create_model
+
+from vellum.components import team_components
+from vellum.kube.objects import DOMAIN, Obj
+from vellum.model.component import AnyComponent, Size, Spec
+from vellum.model.team import Team
+
+API_VERSION = f"{DOMAIN}/v1alpha1"
+KIND = "MLOpsPlatform"
+RESOURCE_FINALIZER = f"{DOMAIN}/composed"
+
+Switch = Literal["enabled", "disabled"]
+_OFF_BY_DEFAULT = frozenset({"notebooks"})
+"""A notebook costs memory all day, so a team asks for it; everything else of the request comes by itself."""
+
+CROSSPLANE_FIELDS = frozenset({
+    "claimRef", "compositeDeletePolicy", "compositionRef", "compositionRevisionRef", "compositionRevisionSelector",
+    "compositionSelector", "compositionUpdatePolicy", "crossplane", "environmentConfigRefs",
+    "publishConnectionDetailsTo", "resourceRef", "resourceRefs", "writeConnectionSecretToRef",
+})  # fmt: skip
+"""Crossplane writes these into the spec of every claim and composite; they are read by name and mean nothing here."""
+
+
+class ClaimWideSpec(Spec):
+    """The fields that concern every component."""
+
+    owner: Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
+        default="", description="Who answers for the team: an annotation on its namespace"
+    )
+    costCenter: Annotated[  # noqa: N815  # the API's spelling
+        str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")
+    ] = Field(
+        default="", description="Who pays: a label on the namespace, so at most 63 of A-Z a-z 0-9 - _ ."
+    )
+    size: Size = Field(default="small", description="Quota, and the requests and limits of every part")
+    deletionPolicy: Literal["Retain", "Delete"] = Field(  # noqa: N815  # the API's spelling
+        default="Retain", description="What happens to the bucket and the vectors when the claim is deleted"
+    )
+
+
+@cache
+def claim_spec() -> type[ClaimWideSpec]:
+    """Return the model of the claim's spec: the claim-wide fields and what each component lets people write."""
+    fields: dict[str, Any] = {}
+    for component in team_components().values():
+        if component.switch:
+            default = "disabled" if component.switch in _OFF_BY_DEFAULT else "enabled"
+            fields[component.switch] = (Switch, Field(default, description=component.summary))
+        if component.block:
+            block = component.spec
+            fields[component.block] = (
+                block,
+                Field(default_factory=block, description=f"Details: {component.summary}"),
+            )
+    return create_model("ClaimSpec", __base__=ClaimWideSpec, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One valid claim. ``uid`` is empty until a control plane has stored it."""
+
+    namespace: str
+    name: str
+    spec: ClaimWideSpec
+    uid: str = ""
+    generation: int = 0
+    deleting: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def team(self) -> Team:
+        """The team that the claim stands for."""
+        return Team(self.namespace, self.name, self.uid)
+
+    def wants(self, component: AnyComponent) -> bool:
+        """Tell whether the claim asks for the component."""
+        return not component.switch or getattr(self.spec, component.switch) == "enabled"
+
+    def detail(self, component: AnyComponent) -> Spec:
+        """Return what the claim says in the component's block."""
+        detail: Spec = getattr(self.spec, component.block) if component.block else component.spec()
+        return detail
+
+    def manifest(self) -> Obj:
+        """Return the claim as it is stored: what was written and every default."""
+        metadata: Obj = {"name": self.name, "namespace": self.namespace}
+        if self.labels:
+            metadata["labels"] = dict(self.labels)
+        if self.annotations:
+            metadata["annotations"] = dict(self.annotations)
+        return {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": metadata,
+            "spec": self.spec.model_dump(mode="json"),
+        }
+
+
+def from_live(obj: Obj) -> Claim:
+    """Read a claim, or a composite that carries its ``claimRef``, as a control plane holds it.
+
+    Raises:
+        pydantic.ValidationError: the stored spec does not fit the model; the caller answers with a condition.
+    """
+    meta, spec = obj["metadata"], dict(obj.get("spec") or {})
+    reference = spec.get("claimRef") or {}
+    written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
+    return Claim(
+        namespace=reference.get("namespace") or meta.get("namespace", ""),
+        name=reference.get("name") or meta["name"],
+        spec=claim_spec().model_validate(written),
+        uid=meta.get("uid", ""),
+        generation=meta.get("generation", 0),
+        deleting="deletionTimestamp" in meta,
+    )

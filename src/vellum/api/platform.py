@@ -1,0 +1,121 @@
+"""``KubeflowPlatform``: what Crossplane installs; its ``profile`` says the place, so that the claim never has to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, create_model
+
+from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS
+from vellum.components import platform_components
+from vellum.kube.objects import Obj
+from vellum.model.component import AnyPlatformComponent, Spec
+from vellum.model.platform import PlatformFacts
+
+KIND = "KubeflowPlatform"
+NAME = "kubeflow"
+Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$")]
+Digest = Annotated[
+    str, StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$")
+]
+LOCAL_IMAGE = "laptop.invalid/none"
+"""On a laptop processes come from wheels; the objects still need a name, and this one can never be pulled."""
+
+
+class ArtifactsSpec(Spec):
+    """Where Kubeflow Pipelines keeps its artifacts."""
+
+    bucket: Bucket = Field(default="vellum-artifacts", description="The platform's bucket")
+
+
+class ObjectStoreSpec(Spec):
+    """What the buckets are made on."""
+
+    backend: Literal["seaweedfs"] = Field(
+        default="seaweedfs", description="The object store behind every bucket"
+    )
+
+
+class ImagesSpec(Spec):
+    """Images by digest; a part whose image is not set is not composed."""
+
+    workloads: Digest | None = Field(default=None, description="Vellum's own workloads: ingest and search")
+    notebook: Digest | None = Field(default=None, description="The Jupyter image")
+    qdrant: Digest | None = Field(default=None, description="Qdrant's unprivileged image")
+
+
+class PlatformWideSpec(Spec):
+    """The fields that concern the whole platform."""
+
+    profile: Literal["local", "light", "standard"] = Field(
+        default="local", description="The place: local is a laptop"
+    )
+    artifacts: ArtifactsSpec = Field(default=ArtifactsSpec(), description="Kubeflow Pipelines' bucket")
+    objectStore: ObjectStoreSpec = Field(  # noqa: N815  # the API's spelling
+        default=ObjectStoreSpec(), description="The object store"
+    )
+    images: ImagesSpec = Field(default=ImagesSpec(), description="Images by digest")
+
+
+@cache
+def platform_spec() -> type[PlatformWideSpec]:
+    """Return the model of the platform's spec, made from the catalogue."""
+    fields: dict[str, Any] = {
+        part.block: (part.spec, Field(default_factory=part.spec, description=f"Details: {part.summary}"))
+        for part in platform_components().values()
+        if part.block
+    }
+    return create_model("PlatformSpec", __base__=PlatformWideSpec, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One valid platform object and the facts that claims need from its status."""
+
+    spec: PlatformWideSpec
+    uid: str = ""
+    generation: int = 0
+    gateway: str = ""
+
+    def wants(self, component: AnyPlatformComponent) -> bool:
+        """Tell whether the profile has the component."""
+        return self.spec.profile in component.profiles
+
+    def detail(self, component: AnyPlatformComponent) -> Spec:
+        """Return what the platform says in the component's block."""
+        detail: Spec = getattr(self.spec, component.block) if component.block else component.spec()
+        return detail
+
+    @property
+    def facts(self) -> PlatformFacts:
+        """What the composition of a claim may know of the platform."""
+        written = self.spec.images.model_dump(exclude_none=True)
+        local = dict.fromkeys(ImagesSpec.model_fields, LOCAL_IMAGE) if self.spec.profile == "local" else {}
+        return PlatformFacts(
+            profile=self.spec.profile,
+            artifacts_bucket=self.spec.artifacts.bucket,
+            images={**local, **written},
+            gateway=self.gateway,
+        )
+
+    def manifest(self) -> Obj:
+        """Return the platform as it is stored."""
+        spec = self.spec.model_dump(mode="json", exclude_none=True)
+        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": NAME}, "spec": spec}
+
+
+def from_live(obj: Obj) -> Platform:
+    """Read a platform as a control plane holds it.
+
+    Raises:
+        pydantic.ValidationError: the stored spec does not fit the model.
+    """
+    meta = obj["metadata"]
+    written = {
+        name: value for name, value in (obj.get("spec") or {}).items() if name not in CROSSPLANE_FIELDS
+    }
+    gateway = ((obj.get("status") or {}).get("endpoints") or {}).get("gateway", "")
+    spec = platform_spec().model_validate(written)
+    return Platform(spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), gateway=gateway)

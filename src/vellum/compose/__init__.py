@@ -1,0 +1,1 @@
+"""What a claim means: (claim, platform, observed, seed) to desired objects, conditions and requirements. Pure."""

@@ -1,0 +1,35 @@
+"""What a claim must never take: objects of the derived names that somebody else made.
+
+Crossplane's apply adopts such an object and deletes it with the claim (measured on 2.3.4), so compose asks for it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vellum.kube.objects import Key, Obj, controller_uid
+from vellum.model.state import Requirement
+
+PREFIX = "ours/"
+
+
+def questions(guarded: Mapping[str, Requirement]) -> dict[str, Requirement]:
+    """Return the requirements under names that cannot meet others."""
+    return {f"{PREFIX}{name}": requirement for name, requirement in guarded.items()}
+
+
+def unanswered(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None]) -> bool:
+    """Tell whether any of the questions was not looked up yet; then nothing may be created."""
+    return any(f"{PREFIX}{name}" not in required for name in guarded)
+
+
+def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[str]:
+    """Return, in words, the objects that exist and are not controlled by the composite with this uid."""
+    found = (required.get(f"{PREFIX}{name}") for name in guarded)
+    return [_whose(obj) for obj in found if obj is not None and controller_uid(obj) != uid]
+
+
+def _whose(obj: Obj) -> str:
+    owners = obj["metadata"].get("ownerReferences") or ()
+    owner = next((f"{o['kind']} {o['name']}" for o in owners if o.get("controller")), "nobody")
+    return f"{Key.of(obj)} (controlled by {owner})"

@@ -1,0 +1,49 @@
+"""From objects as a control plane holds them to compose's typed arguments, and every doubt to a fatal answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from vellum.api import claim, platform
+from vellum.compose.platform import compose_platform
+from vellum.compose.team import compose_team
+from vellum.kube.objects import Obj
+from vellum.model.keys import Seed
+from vellum.model.state import Composed, Condition, Observed, Requirement
+
+PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
+
+
+def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+    """Compose a claim as it is stored; the platform is one of its requirements, the same in every pass."""
+    if "platform" not in observed.required:
+        return Composed(fatal="looking for the platform", requirements={"platform": PLATFORM})
+    found = observed.required["platform"]
+    try:
+        composed = compose_team(
+            claim.from_live(composite), platform.from_live(found) if found else None, observed, seed
+        )
+    except ValidationError as error:
+        composed = _invalid(error)
+    return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
+
+
+def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+    """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
+    said: Mapping[str, str] = composite.get("status") or {}
+    if said.get("seedFingerprint", seed.fingerprint) != seed.fingerprint:
+        message = "the seed is not the one that every key was derived from; restore the seed file"
+        return Composed(conditions=(Condition("Ready", "False", "WrongSeed", message),), fatal=message)
+    try:
+        return compose_platform(platform.from_live(composite), observed, seed)
+    except ValidationError as error:
+        return _invalid(error)
+
+
+def _invalid(error: ValidationError) -> Composed:
+    first = error.errors()[0]
+    message = f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return Composed(conditions=(Condition("Ready", "False", "Invalid", message),), fatal=message)

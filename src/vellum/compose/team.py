@@ -1,0 +1,214 @@
+"""A claim, in one pass: which parts, are they allowed, what objects, are they ready, what is handed out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vellum.api.claim import Claim
+from vellum.api.platform import Platform
+from vellum.components import team_components
+from vellum.components.access import BINDING_SECRET
+from vellum.compose import guard
+from vellum.compose.order import in_order
+from vellum.kube.objects import Obj, secret
+from vellum.kube.health import health
+from vellum.model.component import AnyComponent, Kind, Spec, Wish
+from vellum.model.keys import Seed
+from vellum.model.state import Composed, Condition, Desired, Observed, Ready, Requirement
+
+SETTLED_SECONDS, WAITING_SECONDS = 300, 15
+"""Never 0: Crossplane's circuit breaker would drop the claim's events for minutes (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One wanted component, the wish it answers, and why it may not be composed yet (empty: it may)."""
+
+    component: AnyComponent
+    wish: Wish[Any]
+    blocked: Ready
+
+
+def compose_team(claim: Claim, platform: Platform | None, observed: Observed, seed: Seed) -> Composed:
+    """Return everything that the claim means now.
+
+    A claim that is being deleted, or a namespace, bucket or Qdrant of the derived name that is not ours, composes
+    nothing and changes nothing.
+    """
+    if platform is None:
+        return _waiting(
+            "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
+        )
+    parts = _parts(claim, platform, observed, seed)
+    guarded = _guarded(parts)
+    requirements = {**guard.questions(guarded), **_kind_questions(parts)}
+    if guard.unanswered(guarded, observed.required):
+        return replace(
+            _waiting("Looking", "looking for objects of the same names"), requirements=requirements
+        )
+    if strangers := guard.foreign(guarded, observed.required, claim.uid):
+        return replace(_refused(strangers), requirements=requirements)
+    answers = {part.component.name: _answer(part) for part in parts}
+    objects = _objects(parts, answers, observed)
+    return _composed(claim, platform, parts, answers, objects, requirements)
+
+
+def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
+    wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
+    base: Wish[Any] = Wish(
+        team=claim.team, detail=Spec(), size=claim.spec.size, owner=claim.spec.owner, cost_center=claim.spec.costCenter,
+        keep_data=claim.spec.deletionPolicy == "Retain", platform=platform.facts, seed=seed, observed=observed,
+    )  # fmt: skip
+    wishes = {name: replace(base, detail=claim.detail(part)) for name, part in wanted.items()}
+    policies = tuple(part.policy(wishes[name]) for name, part in wanted.items())
+    found: list[Part] = []
+    blocked: dict[str, Ready] = {}
+    for name, component in in_order(wanted):
+        wish = replace(wishes[name], policies=policies)
+        blocked[name] = _blocked(component, wish, blocked)
+        found.append(Part(component, wish, blocked[name]))
+    return found
+
+
+def _blocked(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) -> Ready:
+    """Say why the component's objects may not exist yet; ready means that they may."""
+    if component.image and component.image not in wish.platform.images:
+        return Ready(
+            False, f"ImageMissing: KubeflowPlatform kubeflow names no image {component.image!r}; set spec.images.{component.image}",
+            actor="the platform engineer",
+        )  # fmt: skip
+    for kind in component.kinds:
+        if not _available(wish.observed, kind):
+            return Ready(
+                False, f"kind {kind.kind} ({kind.api_version}) is not served yet", actor="the platform"
+            )
+    if component.name != "namespace":
+        namespace = wish.observed.resources.get("namespace")
+        ready, reason = health(namespace, f"Namespace {wish.team.namespace}")
+        if not ready:
+            return Ready(False, reason, actor="the control plane")
+    for need in component.needs:
+        if need in before and not before[need]:
+            return Ready(False, f"waits for {need}: {before[need].reason}", actor=before[need].actor)
+    return Ready(True)
+
+
+def _group_version(kind: Kind) -> str:
+    group, _, version = kind.api_version.rpartition("/")
+    return f"{version}.{group}"
+
+
+def _kind_questions(parts: list[Part]) -> dict[str, Requirement]:
+    # An APIService, never the CRD itself: InferenceService's schema nests 34 deep, and protobuf stops at 33.
+    names = {_group_version(kind) for part in parts for kind in part.component.kinds}
+    return {
+        f"api/{name}": Requirement("apiregistration.k8s.io/v1", "APIService", name) for name in sorted(names)
+    }
+
+
+def _available(observed: Observed, kind: Kind) -> bool:
+    service = observed.required.get(f"api/{_group_version(kind)}")
+    conditions = ((service or {}).get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Available" and entry["status"] == "True" for entry in conditions)
+
+
+def _guarded(parts: list[Part]) -> dict[str, Requirement]:
+    # A kind that is not served cannot be looked up, and no object of it can exist.
+    served = [
+        part for part in parts if all(_available(part.wish.observed, kind) for kind in part.component.kinds)
+    ]
+    return {name: question for part in served for name, question in part.component.guarded(part.wish).items()}
+
+
+def _answer(part: Part) -> Ready:
+    return part.component.ready(part.wish) if part.blocked else part.blocked
+
+
+def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed) -> dict[str, Desired]:
+    """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
+    objects: dict[str, Obj] = {}
+    for part in parts:
+        made = part.component.objects(part.wish) if _composable(part) else {}
+        kept = (
+            made if part.blocked else {name: obj for name, obj in made.items() if name in observed.resources}
+        )
+        objects.update(kept)
+    namespace = next(part for part in parts if part.component.name == "access")
+    if namespace.blocked:
+        objects["binding"] = _binding(parts, answers)
+    return {
+        name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
+    }
+
+
+def _composable(part: Part) -> bool:
+    return not part.component.image or part.component.image in part.wish.platform.images
+
+
+def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
+    """A key is handed out only where something answers behind it."""
+    values: dict[str, str] = {}
+    for part in parts:
+        if answers[part.component.name]:
+            values |= part.component.binding(part.wish)
+    wish = parts[0].wish
+    return secret(BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"))
+
+
+def _composed(  # noqa: PLR0913  # the last line of the table of contents takes what all others made
+    claim: Claim,
+    platform: Platform,
+    parts: list[Part],
+    answers: Mapping[str, Ready],
+    objects: Mapping[str, Desired],
+    requirements: Mapping[str, Requirement],
+) -> Composed:
+    missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
+    ready = not missing and all(desired.ready for desired in objects.values())
+    message = "; ".join(missing)
+    return Composed(
+        objects=objects,
+        requirements=requirements,
+        conditions=(
+            Condition("Ready", "True", "Available")
+            if ready
+            else Condition("Ready", "False", "Creating", message),
+        ),
+        status={
+            "team": claim.team.namespace,
+            "components": _components(answers),
+            "endpoints": _endpoints(claim, platform),
+        },
+        ready=ready,
+        ttl_seconds=SETTLED_SECONDS if ready else WAITING_SECONDS,
+    )
+
+
+def _components(answers: Mapping[str, Ready]) -> list[Obj]:
+    return [
+        {"name": name, "ready": bool(answer)}
+        | ({"reason": answer.reason, "actor": answer.actor} if not answer else {})
+        for name, answer in answers.items()
+    ]
+
+
+def _endpoints(claim: Claim, platform: Platform) -> Obj:
+    facts, team = platform.facts, claim.team
+    endpoints = {"s3": facts.s3_endpoint, "bucket": team.bucket, "qdrant": facts.qdrant_url(team)}
+    if getattr(claim.spec, "notebooks", "") == "enabled":
+        endpoints["notebook"] = facts.notebook_url(team, "notebook")
+    if getattr(claim.spec, "inference", "") == "enabled":
+        endpoints["search"] = facts.serving_url(team, "search")
+    return endpoints
+
+
+def _waiting(reason: str, message: str) -> Composed:
+    """Nothing is decided yet: the control plane keeps what is there."""
+    return Composed(conditions=(Condition("Ready", "False", reason, message),), fatal=message)
+
+
+def _refused(strangers: list[str]) -> Composed:
+    message = f"not ours, so it is neither adopted nor changed: {', '.join(strangers)}"
+    return Composed(conditions=(Condition("Ready", "False", "NotOurs", message),), fatal=message)

@@ -1,0 +1,174 @@
+"""One composite, one pass: look, compose, apply, collect, say. Level-triggered; the same world gives no write.
+
+A smaller desired set is a delete order, so nothing is collected unless compose answered without doubt, and only what
+carries this composite's uid as controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from vellum.controlplane.store import RESOURCE_ANNOTATION, SqliteStore, stamp
+from vellum.errors import StoreError
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of
+from vellum.model.component import Kind
+from vellum.model.state import Composed, Condition, Event, Observed, Requirement
+
+FINALIZER = f"{DOMAIN}/composed"
+MOST_PASSES = 5
+"""Crossplane gives a function five passes to settle its requirements; one that asks for ever is wrong."""
+
+Compose = Callable[[Obj, Observed, datetime], Composed]
+
+
+class CompositeController:
+    """Reconciles all objects of one composite kind with one compose function."""
+
+    def __init__(self, kind: Kind, compose: Compose) -> None:
+        self.name = f"composite/{kind.kind}"
+        self.kinds: Sequence[Kind] = (kind,)
+        self._compose = compose
+        self._asked: dict[Key, Mapping[str, Requirement]] = {}
+        self._known: dict[str, set[str]] = {}
+
+    def interested(self, changed: Key) -> list[Key]:
+        """Return the composites that required the changed object in their last pass."""
+        return [
+            composite
+            for composite, asked in self._asked.items()
+            if any(_key(requirement) == changed for requirement in asked.values())
+        ]
+
+    def reconcile(self, store: SqliteStore, key: Key, now: datetime) -> float | None:
+        """Bring one composite's objects to what it means; return the seconds until the next look."""
+        composite = store.get(key)
+        if composite is None:
+            self._asked.pop(key, None)
+            return None
+        if "deletionTimestamp" in composite["metadata"]:
+            return self._take_down(store, composite)
+        store.set_finalizer(key, composite["metadata"]["uid"], FINALIZER, present=True)
+        composed = self._composed(store, composite, now)
+        trouble = composed.fatal or self._applied(store, composite, composed, now)
+        self._say(store, composite, composed, trouble, now)
+        return composed.ttl_seconds
+
+    def _composed(self, store: SqliteStore, composite: Obj, now: datetime) -> Composed:
+        key = Key.of(composite)
+        resources = _resources(store, composite)
+        asked = self._asked.get(key, {})
+        for _ in range(MOST_PASSES):
+            required = {name: store.get(_key(requirement)) for name, requirement in asked.items()}
+            composed = self._compose(composite, Observed(resources, required), now)
+            if dict(composed.requirements) == dict(asked):
+                return composed
+            asked = composed.requirements
+            self._asked[key] = asked
+        return Composed(fatal=f"requirements did not settle in {MOST_PASSES} passes")
+
+    def _applied(self, store: SqliteStore, composite: Obj, composed: Composed, now: datetime) -> str:
+        """Apply and collect in one transaction; return what could not be done, in words."""
+        uid = composite["metadata"]["uid"]
+        observed = set(_resources(store, composite))
+        known = self._known.setdefault(uid, observed)
+        troubles: list[str] = []
+        with store.transaction(f"pass {Key.of(composite)}"):
+            for resource, desired in composed.objects.items():
+                try:
+                    live, wrong = store.apply(desired.obj, owner=composite, resource=resource)
+                except StoreError as error:
+                    troubles.append(error.what)
+                    continue
+                if wrong == "edited" or (wrong == "missing" and resource in known):
+                    self._repaired(store, composite, live, "deleted" if wrong == "missing" else wrong, now)
+            for resource, live in _resources(store, composite).items():
+                if resource not in composed.objects:
+                    store.delete(Key.of(live), uid=live["metadata"]["uid"])
+        self._known[uid] = set(_resources(store, composite))
+        return "; ".join(troubles)
+
+    def _repaired(self, store: SqliteStore, composite: Obj, live: Obj, wrong: str, now: datetime) -> None:
+        what = str(Key.of(live))
+        store.receipt(what, wrong, now, now)
+        store.record(Key.of(composite), Event("Warning", "Repaired", f"{what} was {wrong} and is put back"))
+
+    def _say(
+        self, store: SqliteStore, composite: Obj, composed: Composed, trouble: str, now: datetime
+    ) -> None:
+        """Write the status; a condition keeps its time while its status stays the same."""
+        key, meta = Key.of(composite), composite["metadata"]
+        synced = (
+            Condition("Synced", "False", "ReconcileError", trouble)
+            if trouble
+            else Condition("Synced", "True", "ReconcileSuccess")
+        )
+        before = composite.get("status") or {}
+        kept = {entry["type"]: entry for entry in before.get("conditions") or ()}
+        conditions = [
+            _timed(condition, kept, meta["generation"], now) for condition in (synced, *composed.conditions)
+        ]
+        # A doubtful pass knows nothing new: what was known of the parts stays on show.
+        base = {**before, **composed.status} if composed.fatal else composed.status
+        store.patch_status(
+            key, meta["uid"], {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
+        )
+        if trouble and kept.get("Synced", {}).get("message") != trouble:
+            store.record(key, Event("Warning", "ReconcileError", trouble))
+        for event in composed.events:
+            store.record(key, event)
+
+    def _take_down(self, store: SqliteStore, composite: Obj) -> float | None:
+        """Foreground deletion: first everything that the composite controls, then the composite."""
+        uid, left = composite["metadata"]["uid"], store.controlled_by(composite["metadata"]["uid"])
+        if not left:
+            self._known.pop(uid, None)
+            store.set_finalizer(Key.of(composite), uid, FINALIZER, present=False)
+            return None
+        with store.transaction(f"take down {Key.of(composite)}"):
+            for obj in left:
+                store.delete(Key.of(obj), uid=obj["metadata"]["uid"])
+        names = ", ".join(str(Key.of(obj)) for obj in store.controlled_by(uid))
+        conditions = [
+            {
+                **entry,
+                "status": "False",
+                "reason": "Deleting",
+                "message": f"waits for {names}" if names else "",
+            }
+            for entry in (composite.get("status") or {}).get("conditions") or ()
+            if entry["type"] == "Ready"
+        ]
+        store.patch_status(
+            Key.of(composite), uid, {**(composite.get("status") or {}), "conditions": conditions}
+        )
+        return 1.0
+
+
+def _key(requirement: Requirement) -> Key:
+    return Key(requirement.api_version, requirement.kind, requirement.namespace, requirement.name)
+
+
+def _resources(store: SqliteStore, composite: Obj) -> dict[str, Obj]:
+    mine = store.controlled_by(composite["metadata"]["uid"])
+    return {
+        annotations_of(obj)[RESOURCE_ANNOTATION]: obj
+        for obj in mine
+        if RESOURCE_ANNOTATION in annotations_of(obj)
+    }
+
+
+def _timed(
+    condition: Condition, kept: Mapping[str, Mapping[str, Any]], generation: int, now: datetime
+) -> Obj:
+    before = kept.get(condition.type)
+    unchanged = before is not None and before["status"] == condition.status
+    entry: Obj = {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "lastTransitionTime": before["lastTransitionTime"] if before and unchanged else stamp(now),
+        "observedGeneration": generation,
+    }
+    return {**entry, "message": condition.message} if condition.message else entry
