@@ -1,0 +1,165 @@
+"""The state directory of one installation (0700, one writer) and what lies where in it.
+
+    .vellum              the mark: without it nothing is ever deleted
+    seed                 32 random bytes (0600): every key derives from it
+    store.db             the objects (SQLite)
+    secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
+    teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
+    data/NS/NAME         volumes and services
+    logs/NAME.log        what the processes say
+    pki/                 this installation's own authority
+    ports.json, processes.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vellum.errors import LaptopError
+from vellum.model.keys import SEED_BYTES, Seed
+
+MARK = ".vellum"
+
+
+def default_root() -> Path:
+    """Return the state directory that the environment asks for."""
+    if asked := os.environ.get("VELLUM_STATE"):
+        return Path(asked).absolute()
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "vellum"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Paths of one installation."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> State:
+        """Create or check the state directory.
+
+        Raises:
+            LaptopError: the directory is somebody else's, readable by others, or holds other things (VEL401).
+        """
+        if root.exists():
+            _check(root)
+        else:
+            root.mkdir(parents=True, mode=0o700)
+        if not (root / MARK).exists():
+            write(root / MARK, "This directory belongs to Vellum; `vellum down --delete-data` removes it.\n")
+        return cls(root)
+
+    @property
+    def store(self) -> Path:
+        """The store's file."""
+        return self.root / "store.db"
+
+    @property
+    def processes(self) -> Path:
+        """The record of running children, which the reaper reads."""
+        return self.root / "processes.json"
+
+    def log(self, process: str) -> Path:
+        """Return where a process writes what it says."""
+        return self.root / "logs" / f"{process}.log"
+
+    def secrets(self, namespace: str) -> Path:
+        """Return the folder of a namespace's mounted Secrets."""
+        return self.root / "secrets" / namespace
+
+    def data(self, namespace: str, name: str) -> Path:
+        """Return the folder of a volume or service."""
+        return self.root / "data" / namespace / name
+
+    @property
+    def runtime(self) -> Path:
+        """A short private folder for sockets: a socket's path has at most 107 bytes, a state directory may have more."""
+        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:10]
+        return Path(base) / f"vellum-{os.getuid()}-{digest}"
+
+    def open_runtime(self) -> Path:
+        """Create the runtime folder; somebody else's folder of that name is refused."""
+        path = self.runtime
+        path.mkdir(mode=0o700, exist_ok=True)
+        _check(path, needs_mark=False)
+        return path
+
+    @property
+    def socket(self) -> Path:
+        """Where the supervisor listens for commands."""
+        return self.runtime / "control.sock"
+
+    def seed(self) -> Seed:
+        """Return the installation's seed, drawn once.
+
+        Raises:
+            LaptopError: the seed is gone but its data is there: new keys would lock everybody out (VEL402).
+        """
+        path = self.root / "seed"
+        if path.exists():
+            return Seed(path.read_bytes())
+        if self.store.exists():
+            raise LaptopError(
+                "VEL402", "the seed is missing, and every key was derived from it", where=str(path),
+                fix="restore the seed file from a copy, or start anew with `vellum down --delete-data`",
+            )  # fmt: skip
+        write(path, secrets.token_bytes(SEED_BYTES))
+        return Seed(path.read_bytes())
+
+    def delete(self) -> None:
+        """Remove everything, if the mark says that it is ours."""
+        if (self.root / MARK).exists():
+            shutil.rmtree(self.root)
+        shutil.rmtree(self.runtime, ignore_errors=True)
+
+
+def _check(path: Path, *, needs_mark: bool = True) -> None:
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode):
+        raise _not_ours(path, "is not a directory")
+    if info.st_uid != os.getuid():
+        raise _not_ours(path, "belongs to another user")
+    if info.st_mode & 0o077:
+        raise _not_ours(path, f"can be read by others (mode {stat.S_IMODE(info.st_mode):o})")
+    if needs_mark and not (path / MARK).exists() and any(path.iterdir()):
+        raise _not_ours(path, "holds other things")
+
+
+def _not_ours(path: Path, why: str) -> LaptopError:
+    return LaptopError(
+        "VEL401", f"the state directory {why}", where=str(path),
+        fix="set VELLUM_STATE to a new path, or `chmod 700` a directory of your own",
+    )  # fmt: skip
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a private file (0600) so that a reader sees the old content or the new, never half."""
+    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON
+    """Write private JSON."""
+    write(path, json.dumps(value, sort_keys=True))
+
+
+def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Read JSON of ours; a missing file gives ``otherwise``."""
+    return json.loads(path.read_text()) if path.exists() else otherwise

@@ -1,0 +1,203 @@
+"""Composed workloads become processes: what a kubelet and five controllers do on a cluster, here in one.
+
+For every component that names a workload kind, its live objects are turned into Process values by the component and
+kept running; the status is what the kind's own controller would write. A stand-in, and named as one in the docs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from vellum.controlplane.protocol import Store
+from vellum.controlplane.store import SqliteStore
+from vellum.kube.objects import Key, Obj, labels_of, secret_values
+from vellum.laptop import gateway
+from vellum.laptop.mounts import IN_USE, mount
+from vellum.laptop.ports import Ports
+from vellum.laptop.state import State
+from vellum.laptop.supervisor import Supervisor
+from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
+from vellum.model.process import Process, Route, Site
+
+Realised: TypeAlias = AnyComponent | AnyPlatformComponent
+FINALIZER = "platform.vellum.dev/process"
+
+
+class WorkloadController:
+    """Realises workload objects on this machine."""
+
+    name = "workloads"
+
+    def __init__(
+        self, state: State, ports: Ports, supervisor: Supervisor, components: Sequence[Realised], programs: Mapping[str, str]
+    ) -> None:
+        self._state, self._ports, self._supervisor, self._programs = state, ports, supervisor, programs
+        self._components = [component for component in components if component.workload[1]]
+        self.kinds: Sequence[Kind] = tuple({Kind(*component.workload) for component in self._components})
+        self._names: dict[Key, str] = {}
+        self._routes: dict[Key, tuple[Route, ...]] = {}
+        self._gateway: tuple[Path, int] | None = None
+
+    def key_of(self, process: str) -> Key | None:
+        """Return the object that a process realises."""
+        return next((key for key, name in self._names.items() if name == process), None)
+
+    def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
+        """Run, replace or stop the process of one object, and say how it is."""
+        del now
+        obj = store.get(key)
+        component = self._component(obj) if obj else None
+        if obj is None or component is None:
+            self._stop(key)
+            return None
+        if "deletionTimestamp" in obj["metadata"]:
+            return self._end(store, key, obj)
+        store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=True)
+        live = store.get(key) or obj
+        try:
+            process = component.process(live, self._site(store, component, live))
+        except _NotStartable as reason:
+            self._report(store, component, live, Running(ready=False, message=str(reason)))
+            return 1.0
+        self._run(store, key, component, live, process)
+        return None
+
+    def _run(self, store: Store, key: Key, component: Realised, obj: Obj, process: Process) -> None:
+        if self._names.get(key, process.name) != process.name:
+            self._stop(key)
+        self._names[key], self._routes[key] = process.name, process.routes
+        if obj["kind"] == "Gateway":
+            self._gateway = (process.directory, obj["spec"]["listeners"][0]["port"])
+        self.publish_routes()
+        running = self._supervisor.ensure(process)
+        if running.restarts > 1 and not running.ready:
+            self._recheck_ports(component, obj)
+        for volume in self._volumes(obj):
+            (volume / IN_USE).touch(mode=0o600)
+        self._report(store, component, obj, running)
+
+    def publish_routes(self) -> None:
+        """Give Envoy the routes of everything that runs."""
+        if self._gateway:
+            folder, port = self._gateway
+            gateway.publish(folder, port, [route for routes in self._routes.values() for route in routes])
+
+    def _report(self, store: Store, component: Realised, obj: Obj, running: Running) -> None:
+        url = next((route.prefix for route in self._routes.get(Key.of(obj), ())), "")
+        if url and self._gateway:
+            running = replace(running, url=f"http://127.0.0.1:{self._gateway[1]}{url}")
+        store.patch_status(Key.of(obj), obj["metadata"]["uid"], component.status(obj, running))
+
+    def _end(self, store: Store, key: Key, obj: Obj) -> None:
+        self._stop(key)
+        policy = obj["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+        for volume in self._volumes(obj):
+            (volume / IN_USE).unlink(missing_ok=True)
+        if policy.get("whenDeleted") == "Delete" and isinstance(store, SqliteStore):
+            for claim in _claims(obj):
+                store.delete(Key.of(claim))
+        if not self._volumes(obj) and obj["kind"] != "Seaweed":
+            shutil.rmtree(self._folder(obj), ignore_errors=True)
+        store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
+
+    def _stop(self, key: Key) -> None:
+        self._routes.pop(key, None)
+        name = self._names.pop(key, None)
+        if name:
+            self._supervisor.remove(name)
+            self.publish_routes()
+
+    def _component(self, obj: Obj) -> Realised | None:
+        for component in self._components:
+            if component.workload == (obj["apiVersion"], obj["kind"]):
+                if labels_of(obj).get("app.kubernetes.io/component") == component.name:
+                    return component
+        return None
+
+    def _site(self, store: Store, component: Realised, obj: Obj) -> Site:
+        namespace = obj["metadata"].get("namespace", "")
+        for claim in _claims(obj):
+            store.ensure(claim)
+        for secret in store.list("v1", "Secret", namespace=namespace):
+            mount(self._state, secret)
+        owner = f"{obj['kind'].lower()}/{namespace}/{obj['metadata']['name']}"
+        return Site(
+            directory=self._folder(obj),
+            secrets=self._state.secrets(namespace),
+            ports={name: self._ports.get(f"{owner}/{name}") for name in component.ports},
+            env=container_env(store, namespace, obj),
+            python=sys.executable,
+            programs=self._programs,
+            tls=self._state.root / "pki",
+            runtime=self._state.runtime,
+        )
+
+    def _recheck_ports(self, component: Realised, obj: Obj) -> None:
+        namespace = obj["metadata"].get("namespace", "")
+        for name in component.ports:
+            self._ports.recheck(f"{obj['kind'].lower()}/{namespace}/{obj['metadata']['name']}/{name}")
+
+    def _folder(self, obj: Obj) -> Path:
+        volumes = self._volumes(obj)
+        meta = obj["metadata"]
+        return volumes[0] if volumes else self._state.data(meta["namespace"], f"{obj['kind'].lower()}-{meta['name']}")
+
+    def _volumes(self, obj: Obj) -> list[Path]:
+        namespace = obj["metadata"].get("namespace", "")
+        named = [claim["metadata"]["name"] for claim in _claims(obj)]
+        for volume in _pod(obj).get("volumes") or ():
+            if "persistentVolumeClaim" in volume:
+                named.append(volume["persistentVolumeClaim"]["claimName"])
+        return [self._state.data(namespace, name) for name in named]
+
+
+class _NotStartable(Exception):  # noqa: N818  # an answer between two methods, not an error of anybody
+    """A reference of the pod points to nothing; the kubelet would say CreateContainerConfigError."""
+
+
+def _pod(obj: Obj) -> Obj:
+    spec = obj["spec"]
+    pod: Obj = spec.get("predictor") or (spec.get("template") or {}).get("spec") or {}
+    return pod
+
+
+def _claims(obj: Obj) -> list[Obj]:
+    """Return the volume claims of a StatefulSet's first pod; they have no owner, so the data outlives the set."""
+    meta = obj["metadata"]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                **template["metadata"],
+                "name": f"{template['metadata']['name']}-{meta['name']}-0",
+                "namespace": meta["namespace"],
+            },
+            "spec": template["spec"],
+        }
+        for template in obj["spec"].get("volumeClaimTemplates") or ()
+    ]
+
+
+def container_env(store: Store, namespace: str, obj: Obj) -> dict[str, str]:
+    """Resolve the first container's environment as a kubelet does; a missing Secret blocks the start."""
+    containers = _pod(obj).get("containers") or ()
+    found: dict[str, str] = {}
+    for entry in containers[0].get("env") or () if containers else ():
+        reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
+        if reference is None:
+            found[entry["name"]] = entry.get("value", "")
+            continue
+        secret = store.get(Key("v1", "Secret", namespace, reference["name"]))
+        value = secret_values(secret).get(reference["key"]) if secret else None
+        if value is not None:
+            found[entry["name"]] = value
+        elif not reference.get("optional"):
+            raise _NotStartable(f"CreateContainerConfigError: Secret {reference['name']} has no key {reference['key']}")
+    return found
