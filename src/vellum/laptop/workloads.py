@@ -35,7 +35,12 @@ class WorkloadController:
     name = "workloads"
 
     def __init__(
-        self, state: State, ports: Ports, supervisor: Supervisor, components: Sequence[Realised], programs: Mapping[str, str]
+        self,
+        state: State,
+        ports: Ports,
+        supervisor: Supervisor,
+        components: Sequence[Realised],
+        programs: Mapping[str, str],
     ) -> None:
         self._state, self._ports, self._supervisor, self._programs = state, ports, supervisor, programs
         self._components = [component for component in components if component.workload[1]]
@@ -79,6 +84,7 @@ class WorkloadController:
         if running.restarts > 1 and not running.ready:
             self._recheck_ports(component, obj)
         for volume in self._volumes(obj):
+            volume.mkdir(parents=True, mode=0o700, exist_ok=True)
             (volume / IN_USE).touch(mode=0o600)
         self._report(store, component, obj, running)
 
@@ -146,7 +152,11 @@ class WorkloadController:
     def _folder(self, obj: Obj) -> Path:
         volumes = self._volumes(obj)
         meta = obj["metadata"]
-        return volumes[0] if volumes else self._state.data(meta["namespace"], f"{obj['kind'].lower()}-{meta['name']}")
+        return (
+            volumes[0]
+            if volumes
+            else self._state.data(meta["namespace"], f"{obj['kind'].lower()}-{meta['name']}")
+        )
 
     def _volumes(self, obj: Obj) -> list[Path]:
         namespace = obj["metadata"].get("namespace", "")
@@ -199,5 +209,7 @@ def container_env(store: Store, namespace: str, obj: Obj) -> dict[str, str]:
         if value is not None:
             found[entry["name"]] = value
         elif not reference.get("optional"):
-            raise _NotStartable(f"CreateContainerConfigError: Secret {reference['name']} has no key {reference['key']}")
+            raise _NotStartable(
+                f"CreateContainerConfigError: Secret {reference['name']} has no key {reference['key']}"
+            )
     return found

@@ -1,0 +1,60 @@
+"""Ask the running supervisor. Standard library only: ``vellum status`` must not wait for imports."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+from vellum import errors
+from vellum.errors import LaptopError, VellumError
+from vellum.laptop.state import State
+
+_BY_HUNDRED = {
+    "1": errors.ClaimError, "2": errors.ComposeError, "3": errors.StoreError, "4": errors.LaptopError,
+    "5": errors.WorkloadError, "6": errors.BindingError, "7": errors.UsageError,
+}  # fmt: skip
+
+
+def known(answer: dict[str, Any]) -> VellumError:
+    """Return the error that another process sent as data."""
+    kind = _BY_HUNDRED.get(answer["code"][3:4], VellumError)
+    return kind(answer["code"], answer["what"], where=answer["where"], fix=answer["fix"])
+
+
+class Client:
+    """One installation's supervisor, asked over its socket."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def alive(self) -> bool:
+        """Tell whether a supervisor answers."""
+        try:
+            self.ask("ping")
+        except LaptopError:
+            return False
+        return True
+
+    def ask(self, op: str, **arguments: Any) -> Any:  # noqa: ANN401  # JSON goes in and comes out
+        """Return the answer to one operation.
+
+        Raises:
+            LaptopError: nobody answers (VEL406).
+            VellumError: what the supervisor answers with.
+        """
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(60)
+                connection.connect(str(self._state.socket))
+                connection.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
+                line = connection.makefile("rb").readline()
+            answer = json.loads(line)
+        except (OSError, ValueError) as cause:
+            raise LaptopError(
+                "VEL406", "the platform is not running", where=str(self._state.root),
+                fix="start it with `vellum up claim.yaml`; what it holds is kept",
+            ) from cause  # fmt: skip
+        if "error" in answer:
+            raise known(answer["error"])
+        return answer["ok"]

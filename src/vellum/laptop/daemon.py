@@ -1,0 +1,192 @@
+"""The supervisor's process: ``python -m vellum.laptop.daemon``, started by ``vellum up`` and left running.
+
+Answers commands on a Unix socket in the private runtime folder: one JSON object per line in, one out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from vellum import __version__
+from vellum.api import claim, platform
+from vellum.controlplane.store import SqliteStore
+from vellum.errors import StoreError, UsageError, VellumError
+from vellum.kube.objects import Key, Obj
+from vellum.laptop.installation import CLAIM, PLATFORM, Installation
+from vellum.laptop.state import MARK, State, default_root
+
+LOG = logging.getLogger(__name__)
+LONGEST_REQUEST = 4 * 2**20
+Answer = Mapping[str, Any]
+
+
+class Commands:
+    """What may be asked through the socket; one method an operation, JSON in and out."""
+
+    def __init__(self, installation: Installation, stop: threading.Event) -> None:
+        self._installation, self._stop = installation, stop
+        self._store: SqliteStore = installation.store
+
+    def answer(self, request: Mapping[str, Any]) -> Answer:
+        """Answer one request; errors become data."""
+        operations: dict[str, Callable[..., Any]] = {
+            "ping": self.ping, "apply": self.apply, "delete": self.delete, "list": self.list,
+            "events": self._store.events, "receipts": self._store.receipts, "processes": self.processes,
+            "record": self.record, "stop": self.stop,
+        }  # fmt: skip
+        arguments = {name: value for name, value in request.items() if name != "op"}
+        operation = operations.get(str(request.get("op")))
+        if operation is None:
+            return _refused(f"there is no operation {request.get('op')!r}")
+        try:
+            return {"ok": operation(**arguments)}
+        except VellumError as error:
+            return {"error": error.as_dict()}
+        except (TypeError, KeyError, ValidationError) as error:
+            return _refused(str(error))
+
+    def ping(self) -> Answer:
+        """Say who answers."""
+        return {"pid": os.getpid(), "version": __version__}
+
+    def apply(self, manifests: list[Obj]) -> list[Obj]:
+        """Store claims and platforms; all are checked before the first is stored."""
+        for manifest in manifests:
+            (claim.from_live if manifest["kind"] == CLAIM.kind else platform.from_live)(manifest)
+        return [self._installation.apply(manifest) for manifest in manifests]
+
+    def delete(self, namespace: str, name: str) -> bool:
+        """Delete a claim; what it composed goes first."""
+        return self._store.delete(Key(CLAIM.api_version, CLAIM.kind, namespace, name))
+
+    def list(self, kinds: list[list[str]] | None = None) -> list[Obj]:  # noqa: A003  # the word of the protocol
+        """Return the objects of some kinds, by default claims and the platform."""
+        wanted = kinds or [[kind.api_version, kind.kind] for kind in (PLATFORM, CLAIM)]
+        return [obj for api_version, kind in wanted for obj in self._store.list(api_version, kind)]
+
+    def processes(self) -> list[Obj]:
+        """Return what runs: never arguments' secrets or environments."""
+        return [
+            {
+                "name": name, "pid": pid, "ready": running.ready, "message": running.message,
+                "restarts": running.restarts, "log": str(self._installation.state.log(name)),
+            }
+            for name, (_, running, pid) in self._installation.supervisor.running().items()
+        ]  # fmt: skip
+
+    def record(self, namespace: str, name: str, reason: str, message: str) -> bool:
+        """Write an event about a claim, as an ingest does when it ends."""
+        from vellum.model.state import Event
+
+        self._store.record(
+            Key(CLAIM.api_version, CLAIM.kind, namespace, name), Event("Normal", reason, message)
+        )
+        return True
+
+    def stop(self) -> Answer:
+        """End this process and all its children soon."""
+        self._stop.set()
+        self._installation.manager.watch.poke(Key("v1", "Namespace", "", "default"))
+        return self.ping()
+
+
+def _refused(what: str) -> Answer:
+    error = UsageError("VEL701", what, where="the control socket", fix="use the `vellum` of the same version")
+    return {"error": error.as_dict()}
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    """One connection: requests until the other side closes."""
+
+    def handle(self) -> None:
+        """Answer line by line."""
+        commands: Commands = self.server.commands  # type: ignore[attr-defined]  # set by serve
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while line := self.rfile.readline(LONGEST_REQUEST):
+                try:
+                    answer = commands.answer(json.loads(line))
+                except ValueError as error:
+                    answer = _refused(str(error))
+                self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+def serve(state: State, commands: Commands) -> _Server:
+    """Open the socket (0600 in a 0700 folder) and answer in the background."""
+    state.socket.unlink(missing_ok=True)
+    mask = os.umask(0o177)
+    try:
+        server = _Server(str(state.socket), _Handler)
+    finally:
+        os.umask(mask)
+    server.commands = commands  # type: ignore[attr-defined]  # read by the handler
+    threading.Thread(target=server.serve_forever, name="commands", daemon=True).start()
+    return server
+
+
+def main() -> int:
+    """Run until stopped; say on the descriptor VELLUM_READY_FD whether the start went well."""
+    ready = int(os.environ.pop("VELLUM_READY_FD", "-1"))
+    try:
+        state = State.open(default_root())
+        lock = _only_one(state)
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        installation = Installation(state)
+    except VellumError as error:
+        _tell(ready, error.as_dict())
+        LOG.error("%s", error)  # noqa: TRY400  # a user's error needs no traceback
+        return 1
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    # The first pass replaces what the last run knew of its processes: nobody may read "ready" from before.
+    installation.manager.work()
+    server = serve(state, Commands(installation, stop))
+    _tell(ready, {})
+    LOG.info("vellum %s runs in %s", __version__, state.root)
+    installation.run(stop)
+    server.shutdown()
+    state.socket.unlink(missing_ok=True)
+    os.close(lock)
+    return 0
+
+
+def _only_one(state: State) -> int:
+    """Lock the installation before its seed is drawn: two first starts at once would draw two."""
+    lock = os.open(state.root / MARK, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as cause:
+        raise StoreError(
+            "VEL301", "another supervisor runs this installation", where=str(state.root),
+            fix="use that one (`vellum status`), or stop it with `vellum down`",
+        ) from cause  # fmt: skip
+    return lock
+
+
+def _tell(descriptor: int, answer: Answer) -> None:
+    if descriptor >= 0:
+        with contextlib.suppress(OSError):
+            os.write(descriptor, json.dumps(answer).encode() + b"\n")
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Everything that runs for one installation, put together: store, controllers, supervisor. The daemon's inside."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+from vellum.api import claim, platform
+from vellum.components import platform_components, team_components
+from vellum.compose import live
+from vellum.controlplane.composite import CompositeController
+from vellum.controlplane.manager import Manager
+from vellum.controlplane.namespaces import NamespaceController, api_services
+from vellum.controlplane.store import SqliteStore
+from vellum.kube.objects import Key, Obj, make
+from vellum.laptop import pki, programs, tenants
+from vellum.laptop.mounts import MountController, VolumeController
+from vellum.laptop.ports import Ports, is_free, next_free
+from vellum.laptop.state import State
+from vellum.laptop.supervisor import Supervisor
+from vellum.laptop.teams import TeamsController
+from vellum.laptop.workloads import WorkloadController
+from vellum.model.component import Kind
+from vellum.model.state import Event
+
+LOG = logging.getLogger(__name__)
+CLAIM = Kind(claim.API_VERSION, claim.KIND)
+PLATFORM = Kind(platform.API_VERSION, platform.KIND)
+PLATFORM_KEY = Key(PLATFORM.api_version, PLATFORM.kind, "", platform.NAME)
+
+
+def clock() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+class Installation:
+    """One installation, running in this process."""
+
+    def __init__(self, state: State) -> None:
+        """Open everything; what a killed predecessor left running is ended first.
+
+        Raises:
+            VellumError: the state is locked, damaged, without its seed, or the programs are not installed.
+        """
+        self.state = state
+        found = programs.found()
+        state.open_runtime()
+        seed = state.seed()
+        self.store = SqliteStore(state.store, clock)
+        pki.ensure(state.root / "pki", clock())
+        ports = Ports(state.root / "ports.json")
+        self.supervisor = Supervisor(state, changed=self._changed, repaired=self._repaired)
+        components = (*platform_components().values(), *team_components().values())
+        for service in api_services([kind for component in components for kind in component.kinds]):
+            self.store.ensure(service)
+        self._move_gateway()
+        self.workloads = WorkloadController(state, ports, self.supervisor, components, found)
+        composites = (
+            CompositeController(PLATFORM, lambda obj, observed, _: live.kubeflow(obj, observed, seed)),
+            CompositeController(CLAIM, lambda obj, observed, _: live.team(obj, observed, seed)),
+        )
+        self.manager = Manager(
+            self.store, composites,
+            (
+                NamespaceController(), MountController(state), VolumeController(state), self.workloads,
+                tenants.TenantController(tenants.shell(state, ports, found["weed"]), self._poke),
+                TeamsController(state),
+            ),
+            clock,
+        )  # fmt: skip
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop, then end all processes."""
+        try:
+            self.manager.run(stop)
+        finally:
+            self.supervisor.close()
+            self.store.close()
+
+    def apply(self, manifest: Obj) -> Obj:
+        """Store what a user wrote; a claim's namespace comes with it."""
+        namespace = manifest["metadata"].get("namespace")
+        with self.store.transaction(f"apply {manifest['kind']} {manifest['metadata']['name']}"):
+            if namespace:
+                self.store.ensure(make("v1", "Namespace", namespace))
+            if manifest["kind"] == CLAIM.kind and self.store.get(PLATFORM_KEY) is None:
+                self.store.put(default_platform())
+            return self.store.put(manifest)
+
+    def _move_gateway(self) -> None:
+        """Take the next free port when somebody listens on the gateway's; the platform remembers it."""
+        found = self.store.get(PLATFORM_KEY)
+        port = ((found or {}).get("spec") or {}).get("gateway", {}).get("port")
+        if not found or not port or is_free(port):
+            return
+        moved = platform.from_live(found).manifest()
+        moved["spec"]["gateway"] = {**moved["spec"].get("gateway", {}), "port": next_free(port + 1)}
+        self.store.put(moved)
+        message = f"port {port} was taken by another program; the gateway moved to {moved['spec']['gateway']['port']}"
+        self.store.record(PLATFORM_KEY, Event("Warning", "PortTaken", message))
+
+    def _poke(self, key: Key) -> None:
+        self.manager.watch.poke(key)
+
+    def _changed(self, process: str) -> None:
+        key = self.workloads.key_of(process)
+        if key is not None:
+            self.manager.watch.poke(key)
+
+    def _repaired(self, process: str, wrong: str, seen: datetime, back: datetime) -> None:
+        self.store.receipt(f"process {process}", wrong, seen, back)
+        key = self.workloads.key_of(process)
+        if key is not None:
+            seconds = (back - seen).total_seconds()
+            message = f"process {process} {wrong} and answers again after {seconds:.1f} s"
+            self.store.record(key, Event("Warning", "Restarted", message))
+
+
+def default_platform() -> Obj:
+    """Return the platform of a laptop whose owner wrote none; its gateway gets a port that is free now."""
+    manifest = platform.Platform(platform.platform_spec()()).manifest()
+    port: int = manifest["spec"]["gateway"]["port"]
+    manifest["spec"]["gateway"]["port"] = next_free(port)
+    return manifest

@@ -1,0 +1,98 @@
+"""Start the supervisor in the background and wait until it answers; stop it and wait until it is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vellum import __version__
+from vellum.errors import LaptopError
+from vellum.laptop.client import Client, known
+from vellum.laptop.state import MARK, State
+
+STOP_SECONDS = 30.0
+
+
+def start(state: State) -> bool:
+    """Make sure that a supervisor of this version runs; True if it was started now.
+
+    Raises:
+        VellumError: it could not start; or one of another version runs (VEL407).
+    """
+    client = Client(state)
+    if client.alive():
+        running = client.ask("ping")["version"]
+        if running != __version__:
+            raise LaptopError(
+                "VEL407", f"the running supervisor is version {running}, this is {__version__}", where=str(state.root),
+                fix="run `vellum down`, then `vellum up` again; data is kept",
+            )  # fmt: skip
+        return False
+    _spawn(state)
+    return True
+
+
+def _spawn(state: State) -> None:
+    log = state.log("vellum")
+    log.parent.mkdir(mode=0o700, exist_ok=True)
+    reading, writing = os.pipe()
+    environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
+    with open(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    os.close(writing)
+    with open(reading, encoding="utf-8") as said:
+        answer = json.loads(said.readline() or "null")
+    if answer is None:
+        child.wait()
+        raise LaptopError(
+            "VEL408", f"the supervisor ended with {child.returncode} before it was ready", where=str(log),
+            fix=f"its last words: {_last_line(log)}",
+        )  # fmt: skip
+    if "code" in answer:
+        raise known(answer)
+    # It stays when we end; without this Python would warn about a child that still runs.
+    child.returncode = 0
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "none"
+
+
+def stop(state: State) -> bool:
+    """Stop the supervisor and everything it runs; False if none was running.
+
+    Raises:
+        LaptopError: it does not end (VEL409).
+    """
+    client = Client(state)
+    if not client.alive():
+        return False
+    pid = client.ask("stop")["pid"]
+    deadline = time.monotonic() + STOP_SECONDS
+    while _held(state):
+        if time.monotonic() > deadline:
+            raise LaptopError(
+                "VEL409", f"the supervisor (process {pid}) does not end", where=str(state.log("vellum")),
+                fix=f"run `kill -9 {pid}`; its children end by themselves within 12 s",
+            )  # fmt: skip
+        time.sleep(0.02)
+    return True
+
+
+def _held(state: State) -> bool:
+    """Tell whether a supervisor still holds the installation; its pid alone could be a child's that nobody waited for."""
+    with open(state.root / MARK, "rb") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
