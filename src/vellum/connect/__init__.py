@@ -1,0 +1,27 @@
+"""Find a team's binding: one call gives its bucket, vectors and endpoints, wherever the code runs.
+
+    import vellum
+    binding = vellum.connect()
+
+The same line works in a notebook, a step, a predictor, a test and a shell; on a laptop and on a cluster.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from vellum.connect.binding import Binding
+from vellum.connect.sources import connect
+
+__all__ = ["Binding", "connect"]
+
+
+class _Callable(ModuleType):
+    """Importing this package makes ``vellum.connect`` the module, so the module can be called too."""
+
+    def __call__(self, team: str | None = None) -> Binding:
+        return connect(team)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,104 @@
+"""What a team's binding holds: typed, hidden when printed, and clear about what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from vellum.errors import BindingError
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+_SECRETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY"})
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Binding:
+    """The keys and addresses of one team; a field is None while its part has not answered yet."""
+
+    AWS_ACCESS_KEY_ID: str | None = None
+    AWS_SECRET_ACCESS_KEY: str | None = None
+    AWS_ENDPOINT_URL: str | None = None
+    AWS_REGION: str | None = None
+    VELLUM_BUCKET: str | None = None
+    QDRANT_URL: str | None = None
+    QDRANT_API_KEY: str | None = None
+    KF_PIPELINES_ENDPOINT: str | None = None
+    VELLUM_SEARCH_URL: str | None = None
+    source: str = "code"
+    """Where the binding was found, for error messages: a folder, or "the environment"."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], source: str) -> Binding:
+        """Take the known keys out of ``values``; empty values count as absent, unknown keys are ignored."""
+        return cls(source=source, **{name: values[name] for name in KEYS if values.get(name)})
+
+    def as_env(self) -> dict[str, str]:
+        """Return the keys that have a value, as environment variables for a child process."""
+        values = {name: getattr(self, name) for name in KEYS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def require(self, *names: str) -> Binding:
+        """Return the binding itself when every named key has a value.
+
+        Raises:
+            BindingError: a key is absent because its part is not ready or not enabled (VEL605).
+            AttributeError: the name is not a key of a binding.
+        """
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            raise BindingError(
+                "VEL605", f"the binding has no {', '.join(missing)} yet", where=self.source,
+                fix="run `vellum status` to see which part is not ready, or enable it in the claim",
+            )  # fmt: skip
+        return self
+
+    def s3(self) -> Any:  # noqa: ANN401  # boto3 publishes no types
+        """Return a boto3 client for the team's bucket (path-style, which every S3 service understands).
+
+        Raises:
+            BindingError: the bucket is not ready (VEL605) or boto3 is not installed (VEL606).
+        """
+        self.require("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "VELLUM_BUCKET")
+        try:
+            import boto3
+            from botocore.config import Config
+        except ImportError as error:
+            raise _not_installed("boto3") from error
+        return boto3.client(
+            "s3", endpoint_url=self.AWS_ENDPOINT_URL, region_name=self.AWS_REGION or "us-east-1",
+            aws_access_key_id=self.AWS_ACCESS_KEY_ID, aws_secret_access_key=self.AWS_SECRET_ACCESS_KEY,
+            config=Config(s3={"addressing_style": "path"}),
+        )  # fmt: skip
+
+    def qdrant(self) -> QdrantClient:
+        """Return a client of the team's vectors.
+
+        Raises:
+            BindingError: Qdrant is not ready (VEL605) or qdrant-client is not installed (VEL606).
+        """
+        self.require("QDRANT_URL")
+        try:
+            from qdrant_client import QdrantClient
+        except ImportError as error:
+            raise _not_installed("qdrant-client") from error
+        # Without port=None the client adds :6333 to an address that has a path prefix and no port of its own.
+        return QdrantClient(url=self.QDRANT_URL, api_key=self.QDRANT_API_KEY, port=None)
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={'***' if name in _SECRETS else repr(value)}" for name, value in self.as_env().items()
+        )
+        return f"Binding({', '.join((*shown, f'source={self.source!r}'))})"
+
+
+KEYS = tuple(field.name for field in fields(Binding) if field.name != "source")
+"""The names a binding may hand out: environment variables, Secret keys and file names alike."""
+
+
+def _not_installed(package: str) -> BindingError:
+    return BindingError(
+        "VEL606", f"{package} is not installed", where="this Python", fix="pip install 'vellum[laptop]'"
+    )

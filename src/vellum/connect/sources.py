@@ -1,0 +1,122 @@
+"""Where bindings come from, in order: a named team, a mounted folder, the environment, the only team."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+from vellum.connect.binding import KEYS, Binding
+from vellum.errors import BindingError
+
+_SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its content
+
+
+def connect(team: str | None = None) -> Binding:
+    """Return the binding of ``team``, or of whoever runs this code.
+
+    The first source that exists answers; sources are never mixed:
+
+    1. ``team``, "namespace/name" or just "name" where that is unique: a claim of this laptop;
+    2. ``VELLUM_BINDING_DIR``: a folder with one file per key, as a kubelet mounts a Secret;
+    3. environment variables of the same names, when ``VELLUM_BUCKET`` is among them;
+    4. this laptop's team, when there is exactly one.
+
+    Raises:
+        BindingError: there is no such team (VEL601), it is ambiguous (VEL602), its folder or the state cannot
+            be read (VEL603), or no source exists (VEL604).
+    """
+    if team is not None:
+        return _of_team(team)
+    if folder := os.environ.get("VELLUM_BINDING_DIR"):
+        return read_folder(Path(folder))
+    if os.environ.get("VELLUM_BUCKET"):
+        return Binding.of(os.environ, "the environment")
+    return _of_only_team()
+
+
+def read_folder(folder: Path) -> Binding:
+    """Read a mounted Secret; keys that are not there yet are None.
+
+    Raises:
+        BindingError: the folder does not exist or cannot be read (VEL603).
+    """
+    values: dict[str, str] = {}
+    try:
+        present = set(os.listdir(folder))  # noqa: PTH208  # names only
+        for name in KEYS:
+            if name in present:
+                values[name] = _content(folder / name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BindingError(
+            "VEL603", f"the binding cannot be read: {error}", where=str(folder),
+            fix="run `vellum status`; the folder appears once the team's namespace is ready",
+        ) from error  # fmt: skip
+    return Binding.of(values, str(folder))
+
+
+def _content(path: Path) -> str:
+    """Read one key; a file that is replaced between listing and reading counts as absent."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def state_root() -> Path:
+    """Return this laptop's state directory, as ``vellum up`` chooses it."""
+    if asked := os.environ.get("VELLUM_STATE"):
+        return Path(asked).absolute()
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "vellum"
+
+
+def _teams() -> dict[str, str]:
+    """Return "claim namespace/claim name" to team namespace; empty where nothing was ever started."""
+    path = state_root() / "teams.json"
+    try:
+        read: Any = json.loads(path.read_text(encoding="utf-8"))
+        return {str(claim): str(entry["namespace"]) for claim, entry in read.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BindingError(
+            "VEL603", f"the list of teams cannot be read: {error}", where=str(path),
+            fix="run `vellum up CLAIM`, which writes it anew",
+        ) from error  # fmt: skip
+
+
+def _of_team(team: str) -> Binding:
+    teams = _teams()
+    found = [claim for claim in teams if team in (claim, claim.rpartition("/")[2])]
+    if not found:
+        known = ", ".join(sorted(teams)) or "none"
+        raise BindingError(
+            "VEL601", f"there is no team {team!r} here; known teams: {known}", where=str(state_root()),
+            fix="run `vellum status` to see the teams, or `vellum up CLAIM` to start one",
+        )  # fmt: skip
+    if len(found) > 1:
+        _ambiguous(f"{team!r} names {len(found)} teams", found)
+    return read_folder(state_root() / "secrets" / teams[found[0]] / _SECRET)
+
+
+def _of_only_team() -> Binding:
+    teams = _teams()
+    if not teams:
+        raise BindingError(
+            "VEL604", "there is no binding: no VELLUM_BINDING_DIR, no VELLUM_BUCKET, no team on this machine",
+            where=str(state_root()),
+            fix="run `vellum up CLAIM`, or set VELLUM_BINDING_DIR to a mounted binding",
+        )  # fmt: skip
+    if len(teams) > 1:
+        _ambiguous(f"this machine has {len(teams)} teams", list(teams))
+    return _of_team(next(iter(teams)))
+
+
+def _ambiguous(what: str, claims: list[str]) -> NoReturn:
+    names = ", ".join(sorted(claims))
+    raise BindingError(
+        "VEL602", f"{what}: {names}", where=str(state_root()),
+        fix=f'say which: vellum.connect("{min(claims)}")',
+    )  # fmt: skip
