@@ -12,16 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from vellum.controlplane.composite import CompositeController
-from vellum.controlplane.protocol import Controller
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, controller_uid
+from vellum.model.component import Kind
 from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
 FIRST_RETRY, LAST_RETRY = 0.05, 30.0
 Item = tuple[int, Key]
+
+
+class Reconciles(Protocol):
+    """A controller of this control plane: every ``Controller``, and those that need more than the small protocol."""
+
+    name: str
+    kinds: Sequence[Kind]
+
+    def reconcile(self, store: SqliteStore, key: Key, now: datetime) -> float | None:
+        """Look at one object and act; see ``Controller``."""
 
 
 class Manager:
@@ -31,7 +42,7 @@ class Manager:
         self,
         store: SqliteStore,
         composites: Sequence[CompositeController],
-        controllers: Sequence[Controller],
+        controllers: Sequence[Reconciles],
         clock: Callable[[], datetime],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -40,7 +51,7 @@ class Manager:
         self.store = store
         self.watch = store.watch()
         self._composites = composites
-        self._controllers: tuple[Controller | CompositeController, ...] = (*composites, *controllers)
+        self._controllers: tuple[Reconciles, ...] = (*composites, *controllers)
         self._clock, self._monotonic = clock, monotonic
         self._jitter = jitter or random.Random(0)  # noqa: S311  # spreads retries, guards nothing
         self._due: dict[Item, float] = {}

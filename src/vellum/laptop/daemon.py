@@ -26,6 +26,7 @@ from vellum.errors import StoreError, UsageError, VellumError
 from vellum.kube.objects import Key, Obj
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
 from vellum.laptop.state import MARK, State, default_root
+from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
 LONGEST_REQUEST = 4 * 2**20
@@ -42,7 +43,7 @@ class Commands:
     def answer(self, request: Mapping[str, Any]) -> Answer:
         """Answer one request; errors become data."""
         operations: dict[str, Callable[..., Any]] = {
-            "ping": self.ping, "apply": self.apply, "delete": self.delete, "list": self.list,
+            "ping": self.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
             "events": self._store.events, "receipts": self._store.receipts, "processes": self.processes,
             "record": self.record, "stop": self.stop,
         }  # fmt: skip
@@ -71,7 +72,7 @@ class Commands:
         """Delete a claim; what it composed goes first."""
         return self._store.delete(Key(CLAIM.api_version, CLAIM.kind, namespace, name))
 
-    def list(self, kinds: list[list[str]] | None = None) -> list[Obj]:  # noqa: A003  # the word of the protocol
+    def objects(self, kinds: list[list[str]] | None = None) -> list[Obj]:
         """Return the objects of some kinds, by default claims and the platform."""
         wanted = kinds or [[kind.api_version, kind.kind] for kind in (PLATFORM, CLAIM)]
         return [obj for api_version, kind in wanted for obj in self._store.list(api_version, kind)]
@@ -88,8 +89,6 @@ class Commands:
 
     def record(self, namespace: str, name: str, reason: str, message: str) -> bool:
         """Write an event about a claim, as an ingest does when it ends."""
-        from vellum.model.state import Event
-
         self._store.record(
             Key(CLAIM.api_version, CLAIM.kind, namespace, name), Event("Normal", reason, message)
         )

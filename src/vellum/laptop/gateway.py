@@ -46,7 +46,9 @@ def _table(port: int, routes: list[Route]) -> Obj:
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
         "name": "gateway",
-        "virtual_hosts": [{"name": "laptop", "domains": domains, "routes": [_route(route) for route in routes]}],
+        "virtual_hosts": [
+            {"name": "laptop", "domains": domains, "routes": [_route(route) for route in routes]}
+        ],
         # Nobody outside may say who they are; Kubeflow's parts would believe it.
         "request_headers_to_remove": ["kubeflow-userid", "x-goog-authenticated-user-email"],
     }

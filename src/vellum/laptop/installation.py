@@ -20,13 +20,13 @@ from vellum.laptop.ports import Ports, is_free, next_free
 from vellum.laptop.state import State
 from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.teams import TeamsController
-from vellum.laptop.workloads import WorkloadController
+from vellum.laptop.workloads import Realised, WorkloadController
 from vellum.model.component import Kind
 from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
 CLAIM = Kind(claim.API_VERSION, claim.KIND)
-PLATFORM = Kind(platform.API_VERSION, platform.KIND)
+PLATFORM = Kind(claim.API_VERSION, platform.KIND)
 PLATFORM_KEY = Key(PLATFORM.api_version, PLATFORM.kind, "", platform.NAME)
 
 
@@ -52,7 +52,7 @@ class Installation:
         pki.ensure(state.root / "pki", clock())
         ports = Ports(state.root / "ports.json")
         self.supervisor = Supervisor(state, changed=self._changed, repaired=self._repaired)
-        components = (*platform_components().values(), *team_components().values())
+        components: tuple[Realised, ...] = (*platform_components().values(), *team_components().values())
         for service in api_services([kind for component in components for kind in component.kinds]):
             self.store.ensure(service)
         self._move_gateway()

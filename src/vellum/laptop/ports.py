@@ -32,7 +32,9 @@ def next_free(port: int, *, last: int = 32767) -> int:
     for candidate in range(port, last + 1):
         if is_free(candidate):
             return candidate
-    raise LaptopError("VEL403", f"no free port from {port} to {last}", where="127.0.0.1", fix="stop what listens there")
+    raise LaptopError(
+        "VEL403", f"no free port from {port} to {last}", where="127.0.0.1", fix="stop what listens there"
+    )
 
 
 class Ports:

@@ -30,7 +30,11 @@ def recorded(path: str) -> list[int]:
             entries = json.load(file)
     except (OSError, ValueError):
         return []
-    return [entry["pid"] for entry in entries.values() if entry["started"] and started(entry["pid"]) == entry["started"]]
+    return [
+        entry["pid"]
+        for entry in entries.values()
+        if entry["started"] and started(entry["pid"]) == entry["started"]
+    ]
 
 
 def end(path: str) -> None:

@@ -42,13 +42,13 @@ def _spawn(state: State) -> None:
     log.parent.mkdir(mode=0o700, exist_ok=True)
     reading, writing = os.pipe()
     environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
-    with open(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
+    with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     os.close(writing)
-    with open(reading, encoding="utf-8") as said:
+    with os.fdopen(reading, encoding="utf-8") as said:
         answer = json.loads(said.readline() or "null")
     if answer is None:
         child.wait()
@@ -89,8 +89,8 @@ def stop(state: State) -> bool:
 
 
 def _held(state: State) -> bool:
-    """Tell whether a supervisor still holds the installation; its pid alone could be a child's that nobody waited for."""
-    with open(state.root / MARK, "rb") as mark:
+    """Tell whether a supervisor still holds the installation; a pid alone could be a child that nobody waited for."""
+    with (state.root / MARK).open("rb") as mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

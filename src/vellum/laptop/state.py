@@ -1,14 +1,14 @@
 """The state directory of one installation (0700, one writer) and what lies where in it.
 
-    .vellum              the mark: without it nothing is ever deleted
-    seed                 32 random bytes (0600): every key derives from it
-    store.db             the objects (SQLite)
-    secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
-    teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
-    data/NS/NAME         volumes and services
-    logs/NAME.log        what the processes say
-    pki/                 this installation's own authority
-    ports.json, processes.json
+.vellum              the mark: without it nothing is ever deleted
+seed                 32 random bytes (0600): every key derives from it
+store.db             the objects (SQLite)
+secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
+teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
+data/NS/NAME         volumes and services
+logs/NAME.log        what the processes say
+pki/                 this installation's own authority
+ports.json, processes.json
 """
 
 from __future__ import annotations

@@ -27,7 +27,16 @@ from vellum.model.component import Running
 from vellum.model.process import Probe, Process
 
 LOG = logging.getLogger(__name__)
-HIDDEN = ("AWS_", "VELLUM_", "QDRANT", "JUPYTER", "KF_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME")
+HIDDEN = (
+    "AWS_",
+    "VELLUM_",
+    "QDRANT",
+    "JUPYTER",
+    "KF_",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "PYTHONHOME",
+)
 """The user's own keys must not reach a team's processes, nor switch off the bytecode that makes starts quick."""
 START_PROBE, LIVE_PROBE, HANG_SECONDS = 0.02, 1.0, 15.0
 LOG_LIMIT = 10 * 2**20
@@ -144,8 +153,16 @@ class Supervisor:
                 return
             life.restarts += 1
             life.died = life.died or datetime.now(UTC)
-            life.why = f"exited with {child.returncode}" if child.returncode >= 0 else f"killed by signal {-child.returncode}"
-            self._tell(life, ready=False, message=f"{life.why}; starting again; see `vellum logs {life.process.name}`")
+            life.why = (
+                f"exited with {child.returncode}"
+                if child.returncode >= 0
+                else f"killed by signal {-child.returncode}"
+            )
+            self._tell(
+                life,
+                ready=False,
+                message=f"{life.why}; starting again; see `vellum logs {life.process.name}`",
+            )
             quick = time.monotonic() - began < LONGEST_PAUSE
             pause = min(LONGEST_PAUSE, 2 * pause or 0.1) if quick and life.restarts > 1 else 0.0
             _sleep(life, pause)
@@ -217,7 +234,9 @@ class Supervisor:
 
     def _start_reaper(self) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-I", "-S", str(Path(reaper.__file__)), str(self._state.processes)]
-        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        )
 
     def _keep_reaper(self) -> None:
         while not self._closing:

@@ -125,7 +125,7 @@ class TenantController:
             buckets, keys = _listed(self._shell("\n".join(batch.commands) + "\n"))
         except LaptopError as error:
             LOG.warning("the object store did not answer the tenants' batch: %s", error)
-            self._finish({key: error.what for key in batch.seen})
+            self._finish(dict.fromkeys(batch.seen, error.what))
             return
         missing = {
             key: "the store does not list the bucket yet"

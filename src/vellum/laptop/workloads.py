@@ -62,7 +62,8 @@ class WorkloadController:
             self._stop(key)
             return None
         if "deletionTimestamp" in obj["metadata"]:
-            return self._end(store, key, obj)
+            self._end(store, key, obj)
+            return None
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=True)
         live = store.get(key) or obj
         try:
@@ -121,9 +122,9 @@ class WorkloadController:
 
     def _component(self, obj: Obj) -> Realised | None:
         for component in self._components:
-            if component.workload == (obj["apiVersion"], obj["kind"]):
-                if labels_of(obj).get("app.kubernetes.io/component") == component.name:
-                    return component
+            same_kind = component.workload == (obj["apiVersion"], obj["kind"])
+            if same_kind and labels_of(obj).get("app.kubernetes.io/component") == component.name:
+                return component
         return None
 
     def _site(self, store: Store, component: Realised, obj: Obj) -> Site:
@@ -161,9 +162,12 @@ class WorkloadController:
     def _volumes(self, obj: Obj) -> list[Path]:
         namespace = obj["metadata"].get("namespace", "")
         named = [claim["metadata"]["name"] for claim in _claims(obj)]
-        for volume in _pod(obj).get("volumes") or ():
-            if "persistentVolumeClaim" in volume:
-                named.append(volume["persistentVolumeClaim"]["claimName"])
+        mounted = _pod(obj).get("volumes") or ()
+        named += [
+            entry["persistentVolumeClaim"]["claimName"]
+            for entry in mounted
+            if "persistentVolumeClaim" in entry
+        ]
         return [self._state.data(namespace, name) for name in named]
 
 
