@@ -11,7 +11,7 @@ from vellum.errors import BindingError
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-_SECRETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY"})
+SECRETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY"})
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -89,7 +89,7 @@ class Binding:
 
     def __repr__(self) -> str:
         shown = (
-            f"{name}={'***' if name in _SECRETS else repr(value)}" for name, value in self.as_env().items()
+            f"{name}={'***' if name in SECRETS else repr(value)}" for name, value in self.as_env().items()
         )
         return f"Binding({', '.join((*shown, f'source={self.source!r}'))})"
 

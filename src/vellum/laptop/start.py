@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vellum import __version__
 from vellum.errors import LaptopError
+from vellum.laptop import reaper
 from vellum.laptop.client import Client, known
 from vellum.laptop.state import MARK, State
 
@@ -75,8 +76,20 @@ def stop(state: State) -> bool:
     """
     client = Client(state)
     if not client.alive():
+        # After a SIGKILL its children may still be on their way out.
+        reaper.end(str(state.processes))
         return False
     pid = client.ask("stop")["pid"]
+    wait_until_free(state, pid)
+    return True
+
+
+def wait_until_free(state: State, pid: int = 0) -> None:
+    """Return when no supervisor holds the installation.
+
+    Raises:
+        LaptopError: one does not end (VEL409).
+    """
     deadline = time.monotonic() + STOP_SECONDS
     while _held(state):
         if time.monotonic() > deadline:
@@ -85,7 +98,6 @@ def stop(state: State) -> bool:
                 fix=f"run `kill -9 {pid}`; its children end by themselves within 12 s",
             )  # fmt: skip
         time.sleep(0.02)
-    return True
 
 
 def _held(state: State) -> bool:

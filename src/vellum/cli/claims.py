@@ -1,0 +1,16 @@
+"""Read claims as people name them: files, folders, or ``-`` for standard input."""
+
+from __future__ import annotations
+
+from vellum.api import loader
+from vellum.kube.objects import Obj
+
+
+def manifests(paths: tuple[str, ...]) -> list[Obj]:
+    """Return the manifests of all files; platforms come first, so that claims find their platform.
+
+    Raises:
+        ClaimError: the first thing that is wrong in any of them.
+    """
+    found = [document.manifest() for path in paths for document in loader.read(path)]
+    return sorted(found, key=lambda manifest: manifest["kind"] != "KubeflowPlatform")

@@ -1,0 +1,34 @@
+"""``vellum connect``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import click
+
+from vellum.cli import options
+from vellum.connect.binding import SECRETS
+from vellum.connect.sources import connect
+
+
+@click.command()
+@options.team_argument(required=False)
+@click.option(
+    "--export", is_flag=True, help='Print shell lines with the keys: eval "$(vellum connect --export)".'
+)
+@options.output
+def command(team: str | None, output: str, *, export: bool) -> None:
+    """Show.
+
+    A key is shown only where something answers behind it. Secrets are hidden unless --export or --output json asks.
+    """
+    values = connect(team).as_env()
+    if export:
+        for name, value in values.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+    elif output == "json":
+        click.echo(json.dumps(values))
+    else:
+        for name, value in values.items():
+            click.echo(f"{name:22} {'(hidden, see --export)' if name in SECRETS else value}")

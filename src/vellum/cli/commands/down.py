@@ -1,0 +1,32 @@
+"""``vellum down``."""
+
+from __future__ import annotations
+
+import click
+
+from vellum.laptop import start
+from vellum.laptop.state import MARK, State, default_root
+
+
+@click.command()
+@click.option("--delete-data", is_flag=True, help="Also delete all buckets, vectors, notebooks and keys.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def command(*, delete_data: bool, yes: bool) -> None:
+    """Stop.
+
+    Everything that teams stored stays in the state directory, and the next `vellum up` finds it again.
+    """
+    root = default_root()
+    if not (root / MARK).exists():
+        click.echo(f"Nothing to stop: there is no installation in {root}.", err=True)
+        return
+    state = State.open(root)
+    if delete_data and not yes:
+        click.confirm(f"Delete every bucket, vector, notebook and key in {root}?", abort=True, err=True)
+    stopped = start.stop(state)
+    if delete_data:
+        start.wait_until_free(state)
+        state.delete()
+        click.echo(f"Stopped; {root} is deleted.", err=True)
+        return
+    click.echo(f"{'Stopped' if stopped else 'Nothing was running'}; data stays in {root}.", err=True)

@@ -1,0 +1,146 @@
+"""``vellum ingest``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vellum.cli import options
+from vellum.connect.sources import connect
+from vellum.errors import LaptopError, UsageError, WorkloadError
+from vellum.laptop.client import Client, known
+from vellum.laptop.state import State, default_root
+
+NEEDED = ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET", "QDRANT_URL")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@options.team_option
+@click.option("--prune", is_flag=True, help="Also forget documents that are no longer in DIRECTORY.")
+@options.output
+def command(directory: Path, team: str | None, output: str, *, prune: bool) -> None:
+    """Ingest.
+
+    Every PDF under DIRECTORY is read, cut into passages and indexed by a Kubeflow pipeline that runs here. A bad file
+    never stops the others. What was ingested before is not done again. Ends with 1 if no file could be used.
+    """
+    binding = connect(team).require(*NEEDED)
+    state = State(default_root())
+    claim = _claim(team)
+    work = state.data("ingest", claim.replace("/", "."))
+    work.mkdir(parents=True, mode=0o700, exist_ok=True)
+    argv = [
+        sys.executable,
+        "-m",
+        "vellum.workloads.ingest.run",
+        "--source",
+        str(directory.resolve()),
+        "--work",
+        str(work),
+    ]
+    done, files = _followed(argv + ["--prune"] * prune, binding.as_env(), quiet=output == "json")
+    with contextlib.suppress(
+        LaptopError
+    ):  # the documents are in; that the platform stopped meanwhile loses a line only
+        namespace, _, name = claim.rpartition("/")
+        Client(state).ask(
+            "record", namespace=namespace, name=name, reason="Ingested", message=_sentence(done)
+        )
+    if output == "json":
+        click.echo(json.dumps({**done, "documents": files}))
+    else:
+        _print(done, files)
+    if files and not any(entry["verdict"] in ("ok", "page_errors") for entry in files):
+        sys.exit(1)
+
+
+def _claim(team: str | None) -> str:
+    found = [name for name in options.teams() if team in (None, name, name.partition("/")[2])]
+    if len(found) != 1:
+        raise UsageError(
+            "VEL705",
+            f"{len(found)} teams are meant",
+            where="--team",
+            fix=f"one of: {', '.join(options.teams())}",
+        )
+    return found[0]
+
+
+def _followed(
+    argv: list[str], binding: dict[str, str], *, quiet: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Run the worker and show how far it is; return its last word and what it says of each file."""
+    environment = {**os.environ, **binding}
+    environment.pop("VELLUM_BINDING_DIR", None)
+    worker = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
+    files: list[dict[str, Any]] = []
+    done: dict[str, Any] = {}
+    try:
+        for event in _shown(_events(worker), quiet=quiet):
+            if event["event"] == "file":
+                files.append({name: value for name, value in event.items() if name != "event"})
+            elif event["event"] == "done":
+                done = {name: value for name, value in event.items() if name != "event"}
+            elif event["event"] == "error":
+                raise known(event)
+        worker.wait()
+    finally:
+        if worker.poll() is None:
+            worker.terminate()
+            worker.wait()
+    if worker.returncode or not done:
+        raise WorkloadError(
+            "VEL503", f"the ingest ended with {worker.returncode} before it was done", where="the pipeline",
+            fix="run it again: what is indexed is kept, nothing is counted twice",
+        )  # fmt: skip
+    return done, files
+
+
+def _events(worker: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    for line in worker.stdout or ():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
+
+
+def _shown(events: Iterator[dict[str, Any]], *, quiet: bool) -> Iterator[dict[str, Any]]:
+    """Pass the events on; on a terminal draw a bar of pages meanwhile."""
+    if quiet or not sys.stderr.isatty():
+        yield from events
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = ("{task.description}", BarColumn(), TextColumn("{task.completed}/{task.total} pages"),
+               TextColumn("{task.fields[speed]} pages/s"), TimeElapsedColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None, speed="-")
+        for event in events:
+            if event["event"] == "page_progress":
+                bar.update(
+                    task, completed=event["pages"], total=event["of"], speed=f"{event['pages_per_s']:.0f}"
+                )
+            elif event["event"] == "step":
+                bar.update(task, description=event["name"])
+            yield event
+
+
+def _sentence(done: dict[str, Any]) -> str:
+    return f"run {done['run']}: {done['files']} files, {done['pages']} pages, {done['passages']} passages"
+
+
+def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
+    for entry in files:
+        errors = f" ({entry['page_errors']} pages could not be read)" if entry.get("page_errors") else ""
+        click.echo(
+            f"{entry['verdict']:11} {entry['document']}: {entry['pages']} pages, {entry['passages']} passages{errors}"
+        )
+    click.echo(f"{_sentence(done)} in {done['seconds']:.1f} s ({done['pages_per_s']:.0f} pages/s)")

@@ -1,0 +1,56 @@
+"""``vellum logs``."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+import click
+
+from vellum.cli import options
+from vellum.errors import UsageError
+from vellum.laptop.state import State, default_root
+
+
+@click.command()
+@options.log_argument
+@click.option("--follow", "-f", is_flag=True, help="Go on as more is said.")
+@click.option("--lines", "-n", default=100, show_default=True, help="How many of the last lines.")
+def command(name: str | None, lines: int, *, follow: bool) -> None:
+    """Show.
+
+    NAME is a process or the beginning of its name: seaweed, envoy, notebook, qdrant, search, vellum (the supervisor
+    itself). Without NAME the names are listed.
+    """
+    state = State(default_root())
+    names = options.log_names(state)
+    if name is None:
+        click.echo("\n".join(names))
+        return
+    path = state.log(_chosen(name, names))
+    with path.open(errors="replace") as log:
+        for line in deque(log, maxlen=lines):
+            click.echo(line, nl=False)
+        while follow:
+            if line := log.readline():
+                click.echo(line, nl=False)
+            else:
+                time.sleep(0.2)
+                if _replaced(log.tell(), path):
+                    log.seek(0)
+
+
+def _replaced(position: int, path: Path) -> bool:
+    return path.exists() and path.stat().st_size < position
+
+
+def _chosen(name: str, names: list[str]) -> str:
+    found = [name] if name in names else [known for known in names if known.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(found or names) or "none yet"
+        raise UsageError(
+            "VEL703", f"{len(found) or 'no'} logs are called {name!r}", where="the logs of this installation",
+            fix=f"choose one of: {known}",
+        )  # fmt: skip
+    return found[0]

@@ -1,0 +1,71 @@
+"""``vellum status``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from vellum.cli import options, watching
+from vellum.kube.objects import Obj
+from vellum.laptop.client import Client
+from vellum.laptop.state import State, default_root
+
+
+@click.command()
+@click.option("--events", is_flag=True, help="Show what happened: events and repairs.")
+@options.output
+def command(*, events: bool, output: str) -> None:
+    """Show.
+
+    Ends with 0 when everything is ready, with 3 when something is not.
+    """
+    client = Client(State(default_root()))
+    found = client.ask("list")
+    processes = client.ask("processes")
+    said = {"events": client.ask("events"), "repairs": client.ask("receipts")} if events else {}
+    ready = all(watching.is_ready(obj) for obj in found)
+    if output == "json":
+        click.echo(json.dumps({"ready": ready, "objects": found, "processes": processes, **said}))
+    else:
+        _print(found, processes)
+        _print_events(said.get("events", []), said.get("repairs", []))
+    sys.exit(0 if ready else 3)
+
+
+def _print(found: list[Obj], processes: list[Obj]) -> None:
+    for obj in found:
+        state = (
+            click.style("ready", fg="green")
+            if watching.is_ready(obj)
+            else click.style("not ready", fg="yellow")
+        )
+        click.echo(f"{watching.owner(obj)}: {state}")
+        for row in watching.rows([obj]):
+            mark = "ready" if row.ready else f"waits: {row.reason}"
+            click.echo(f"  {row.part:15} {mark}")
+        for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
+            click.echo(f"  {name:15} {value}")
+    click.echo("processes")
+    for process in processes:
+        restarts = f", restarted {process['restarts']} times" if process["restarts"] else ""
+        state = "ready" if process["ready"] else process["message"]
+        click.echo(f"  {process['name']}: {state} (pid {process['pid']}{restarts})")
+
+
+def _print_events(events: list[Obj], repairs: list[Obj]) -> None:
+    if events:
+        click.echo("events")
+    for event in events:
+        again = f" ({event['count']} times)" if event["count"] > 1 else ""
+        place = f"{event['namespace']}/{event['name']}" if event["namespace"] else event["name"]
+        click.echo(
+            f"  {event['last']}  {event['kind']} {place}  {event['reason']}: {event['message']}{again}"
+        )
+    if repairs:
+        click.echo("put back")
+    for repair in repairs:
+        click.echo(
+            f"  {repair['seen'][:19]}  {repair['object']}: {repair['wrong']}, back after {repair['seconds']:.1f} s"
+        )

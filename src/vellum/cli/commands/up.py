@@ -1,0 +1,75 @@
+"""``vellum up``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from vellum.cli import claims, options, watching
+from vellum.errors import LaptopError, UsageError
+from vellum.kube.objects import Obj
+from vellum.laptop import bytecode, start
+from vellum.laptop.client import Client
+
+NOT_READY = 3
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
+@click.option("--timeout", default=180.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.output
+def command(files: tuple[str, ...], timeout: float, output: str) -> None:
+    """Start.
+
+    FILES are claims (kind MLOpsPlatform) and, if you like, the platform (kind KubeflowPlatform); folders and "-" work
+    too. Without FILES everything that was there before starts again. Running it twice changes nothing.
+    """
+    manifests = claims.manifests(files)
+    state = options.state()
+    if not files and not (state.root / "teams.json").exists():
+        raise UsageError(
+            "VEL702",
+            "there is no claim yet",
+            where=str(state.root),
+            fix="vellum up examples/01-team/claim.yaml",
+        )
+    if packages := bytecode.missing():
+        click.echo(f"Compiling Python once for quick starts: {', '.join(packages)} ...", err=True)
+        bytecode.make(packages)
+    start.start(state)
+    client = Client(state)
+    client.ask("apply", manifests=manifests)
+    found = watching.until_ready(lambda: client.ask("list"), timeout, quiet=output == "json")
+    _finish(found, output)
+
+
+def _finish(found: list[Obj], output: str) -> None:
+    for obj in found:
+        if reason := watching.stuck(obj):
+            raise LaptopError(
+                "VEL410",
+                reason,
+                where=watching.owner(obj),
+                fix="change the claim or remove what is in its way",
+            )
+    if output == "json":
+        click.echo(json.dumps({"ready": all(map(watching.is_ready, found)), "objects": found}))
+    else:
+        _print_endpoints(found)
+    if not all(watching.is_ready(obj) for obj in found):
+        click.echo("Not everything is ready in time; it goes on by itself. See `vellum status`.", err=True)
+        sys.exit(NOT_READY)
+
+
+def _print_endpoints(found: list[Obj]) -> None:
+    for obj in found:
+        if obj["kind"] == "KubeflowPlatform":
+            continue
+        click.echo(f"\n{watching.owner(obj)}")
+        for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
+            click.echo(f"  {name:9} {value}")
+    click.echo(
+        "\nNext: vellum ingest DIR, vellum search QUESTION, vellum open, vellum connect --export", err=True
+    )

@@ -1,0 +1,49 @@
+"""``vellum validate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from vellum.api import loader
+from vellum.cli import options
+from vellum.errors import ClaimError
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@options.output
+def command(files: tuple[str, ...], output: str) -> None:
+    """Check.
+
+    Every file is checked as `vellum up` would, and nothing is changed. Ends with 1 if any is wrong.
+    """
+    answers = [_checked(path) for path in files]
+    wrong = any("error" in answer for answer in answers)
+    if output == "json":
+        click.echo(json.dumps(answers))
+    else:
+        for answer in answers:
+            _print(answer)
+    sys.exit(1 if wrong else 0)
+
+
+def _checked(path: str) -> dict[str, object]:
+    try:
+        documents = loader.read(path)
+    except ClaimError as error:
+        return {"file": path, "error": error.as_dict()}
+    found = [document.manifest() for document in documents]
+    return {"file": path, "objects": [f"{obj['kind']} {obj['metadata']['name']}" for obj in found]}
+
+
+def _print(answer: dict[str, object]) -> None:
+    error = answer.get("error")
+    if isinstance(error, dict):
+        click.echo(f"{answer['file']}: {error['code']}: {error['what']}")
+        click.echo(f"  where: {error['where']}\n  next:  {error['fix']}")
+    else:
+        objects = answer["objects"]
+        click.echo(f"{answer['file']}: valid: {', '.join(objects) if isinstance(objects, list) else ''}")

@@ -1,0 +1,109 @@
+"""``vellum``: the group of commands. Imports click alone; a command's module comes when it runs.
+
+Exit codes: 0 done; 1 an error with a VEL code; 2 the command line itself is wrong; 3 not ready; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import click
+
+from vellum import __version__
+from vellum.errors import VellumError
+
+COMMANDS: Mapping[str, str] = MappingProxyType({
+    "up": "Start the platform and the teams of some claims, and wait until they are ready.",
+    "down": "Stop everything; data stays unless its deletion is asked for.",
+    "status": "Show what is ready, what is not, and why.",
+    "logs": "Show what a part says.",
+    "ingest": "Put a folder of PDFs into a team's bucket and vectors, by a Kubeflow pipeline.",
+    "search": "Ask a question; answers cite document and page.",
+    "open": "Open a team's notebook in the browser.",
+    "connect": "Show how to reach a team's bucket, vectors and models.",
+    "explain": "Explain the fields of a claim or of the platform.",
+    "validate": "Check claims without changing anything.",
+    "apply": "Store claims in the running platform and return at once.",
+    "delete": "Delete a team's claim; its data stays if the claim says Retain.",
+    "completion": "Print the completion script of a shell.",
+})  # fmt: skip
+"""Name and summary of every command: help must not import thirteen modules."""
+
+
+class Commands(click.Group):
+    """A group that knows its commands by name and imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a person needs them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of the command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"vellum.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        command.help = f"{COMMANDS[cmd_name]}\n\n{(command.callback.__doc__ or '').partition(chr(10))[2]}"
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the summaries without importing anything."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command when one is misspelt."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="vellum %(version)s")
+def cli() -> None:
+    """The ML platform you can run before you own a cluster."""
+
+
+def main() -> NoReturn:
+    """Run the command line; errors that a person can act on end with 1 and no traceback."""
+    try:
+        cli.main(standalone_mode=True)
+    except VellumError as error:
+        report(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does; Python would complain once more at exit.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def report(error: VellumError) -> None:
+    """Write an error for a person, or as JSON where JSON was asked for."""
+    if _wants_json(sys.argv):
+        click.echo(json.dumps({"error": error.as_dict()}), err=True)
+        return
+    click.echo(f"{click.style('error', fg='red', bold=True)} {error.code}: {error.what}", err=True)
+    click.echo(f"  where: {error.where}", err=True)
+    click.echo(f"  next:  {error.fix}", err=True)
+
+
+def _wants_json(argv: list[str]) -> bool:
+    pairs: list[tuple[str, Any]] = list(zip(argv, [*argv[1:], ""], strict=True))
+    return any(
+        word == "--output=json" or (word in ("--output", "-o") and value == "json") for word, value in pairs
+    )

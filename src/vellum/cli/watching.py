@@ -1,0 +1,121 @@
+"""The live table while things start: every part, ready or what it waits for. Talk, so it goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vellum.kube.objects import Obj, condition
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+POLL_SECONDS = 0.1
+WIDEST_REASON = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One part of one composite."""
+
+    owner: str
+    part: str
+    ready: bool
+    reason: str
+
+
+def rows(composites: list[Obj]) -> list[Row]:
+    """Return the parts of all composites as their status lists them."""
+    return [
+        Row(owner(obj), part["name"], part["ready"], part.get("reason", ""))
+        for obj in composites
+        for part in (obj.get("status") or {}).get("components") or ()
+    ]
+
+
+def owner(obj: Obj) -> str:
+    """Return what a person calls the composite."""
+    if obj["kind"] == "KubeflowPlatform":
+        return "platform"
+    meta = obj["metadata"]
+    return str(meta["name"] if meta["namespace"] == "default" else f"{meta['namespace']}/{meta['name']}")
+
+
+def is_ready(obj: Obj) -> bool:
+    """Tell whether the composite is Ready in its newest generation."""
+    entry = condition(obj, "Ready") or {}
+    current = (obj.get("status") or {}).get("observedGeneration") == obj["metadata"]["generation"]
+    return entry.get("status") == "True" and current
+
+
+def stuck(obj: Obj) -> str:
+    """Return why the composite cannot go on by itself, empty if it can."""
+    entry = condition(obj, "Ready") or {}
+    return str(entry.get("message", "")) if entry.get("reason") in ("NotOurs", "WrongSeed", "Invalid") else ""
+
+
+def until_ready(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> list[Obj]:
+    """Show the parts until all composites are Ready, one is stuck, or the time is over; return the last look."""
+    found: list[Obj] = []
+    for found in _shown(look, seconds, quiet=quiet):
+        if (found and all(is_ready(obj) for obj in found)) or any(stuck(obj) for obj in found):
+            break
+    return found
+
+
+def _shown(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> Iterator[list[Obj]]:
+    if sys.stderr.isatty() and not quiet:
+        yield from _live(look, seconds)
+        return
+    said: set[tuple[str, str]] = set()
+    for began, found in _looks(look, seconds):
+        for row in rows(found):
+            if row.ready and (row.owner, row.part) not in said and not quiet:
+                said.add((row.owner, row.part))
+                click.echo(f"{time.monotonic() - began:5.1f} s  {row.owner}: {row.part} is ready", err=True)
+        yield found
+
+
+def _looks(look: Callable[[], list[Obj]], seconds: float) -> Iterator[tuple[float, list[Obj]]]:
+    began = time.monotonic()
+    while True:
+        yield began, look()
+        if time.monotonic() - began > seconds:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _live(look: Callable[[], list[Obj]], seconds: float) -> Iterator[list[Obj]]:
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), refresh_per_second=10) as live:
+        for began, found in _looks(look, seconds):
+            live.update(table(rows(found), time.monotonic() - began))
+            yield found
+
+
+def table(parts: list[Row], seconds: float | None = None) -> Table:
+    """Return the parts as a table."""
+    from rich.table import Table
+
+    title = f"{seconds:.1f} s" if seconds is not None else None
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("", "part", "state"):
+        drawn.add_column(name)
+    last = ""
+    for row in parts:
+        state: Any = "[green]ready[/green]" if row.ready else f"[yellow]{short(row.reason)}[/yellow]"
+        drawn.add_row(f"[bold]{row.owner}[/bold]" if row.owner != last else "", row.part, state)
+        last = row.owner
+    return drawn
+
+
+def short(reason: str) -> str:
+    """Return a reason that fits a table: the object's name is in the row already."""
+    return reason.rpartition(": ")[2] if len(reason) > WIDEST_REASON else reason
