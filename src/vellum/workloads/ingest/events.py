@@ -1,0 +1,45 @@
+"""Tell the worker what happens inside a step, and end the step when its worker is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import threading
+from pathlib import Path
+
+import orjson
+
+EVENTS = "VELLUM_INGEST_EVENTS"
+ALIVE = "VELLUM_INGEST_ALIVE"
+
+
+def emit(event: str, **fields: object) -> None:
+    """Append one JSON line to the worker's file; in a pod, where there is none, to the step's log."""
+    line = orjson.dumps({"event": event, **fields}) + b"\n"
+    path = os.environ.get(EVENTS)
+    if path is None:
+        sys.stdout.write(line.decode())
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def end_with_worker() -> None:
+    """End this step at once when its worker dies, so that no orphan writes beside the next run.
+
+    The worker holds an exclusive lock on its own file; a shared lock is granted when the worker is gone. A parent's
+    death signal would not do: kfp puts a shell between the worker and the step.
+    """
+    path = os.environ.get(ALIVE)
+    if path is not None:
+        threading.Thread(target=_wait_for, args=(Path(path),), daemon=True).start()
+
+
+def _wait_for(alive: Path) -> None:
+    with alive.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        os._exit(1)

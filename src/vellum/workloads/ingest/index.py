@@ -1,0 +1,140 @@
+"""Write passages to Qdrant so that a document is seen whole or not at all, however often this is killed.
+
+Points are written unseen (``committed`` false). One call makes all of a document's points visible. Point ids derive
+from the content, so a second attempt writes the same points again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from vellum.workloads.ingest import ledger
+from vellum.workloads.ingest.ledger import Entry
+from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, bm25, sparse, where
+
+BATCH = 256
+_IN_FLIGHT = 3
+"""Batches that wait while one is sent: enough to keep both sides busy, little enough to bound memory."""
+_INDEXES = {"document_id": "keyword", "committed": "bool", "first": "bool"}
+
+
+@dataclass(slots=True)
+class Batch:
+    """Points to write, and the documents that are complete once they are written."""
+
+    points: list[dict[str, Any]] = field(default_factory=list)
+    complete: list[str] = field(default_factory=list)
+
+
+class Index:
+    """Writes documents to one Qdrant."""
+
+    def __init__(self, qdrant: Qdrant) -> None:
+        self._qdrant = qdrant
+
+    def prepare(self, wanted: Mapping[str, Entry]) -> None:
+        """Create the collection where there is none, and remove what a killed run left of the wanted documents."""
+        try:
+            self._qdrant.call("GET", "")
+        except NoCollectionError:
+            self._qdrant.call("PUT", "", {"vectors": {}, "sparse_vectors": {VECTOR: {"modifier": "idf"}}})
+        for name, kind in _INDEXES.items():
+            self._qdrant.call("PUT", "/index?wait=true", {"field_name": name, "field_schema": kind})
+        for entry in ledger.read(self._qdrant).values():
+            if not entry.committed and entry.document_id in wanted:
+                self._delete(entry.document_id)
+
+    def write(self, passages: Path, wanted: Mapping[str, Entry]) -> Iterator[str]:
+        """Index the passages of the wanted documents, yielding each document's id once it is visible."""
+        with ThreadPoolExecutor(max_workers=1) as sender:
+            flights: list[Future[list[str]]] = []
+            for batch in _batches(_points(passages, wanted)):
+                flights.append(sender.submit(self._send, batch))
+                if len(flights) > _IN_FLIGHT:
+                    yield from flights.pop(0).result()
+            for flight in flights:
+                yield from flight.result()
+
+    def settle(self, present: Mapping[str, frozenset[ledger.Place]], source: str, *, prune: bool) -> list[str]:
+        """Record every content's places, and remove contents that have none left; return the removed ids.
+
+        Args:
+            present: The places of each content that is now in the folder and in Qdrant.
+            source: The folder.
+            prune: Also forget names that the folder no longer has.
+        """
+        taken = frozenset(place for places in present.values() for place in places)
+        removed = []
+        for entry in ledger.read(self._qdrant).values():
+            stale = {place for place in entry.places if place in taken or (prune and place[0] == source)}
+            places = entry.places - stale | present.get(entry.document_id, frozenset())
+            if not places:
+                self._delete(entry.document_id)
+                removed.append(entry.document_id)
+            elif places != entry.places:
+                self._move(replace(entry, places=places))
+        return removed
+
+    def _send(self, batch: Batch) -> list[str]:
+        if batch.points:
+            self._qdrant.call("PUT", "/points?wait=true", {"points": batch.points})
+        for document_id in batch.complete:
+            body = {"payload": {"committed": True}, "filter": where(document_id=document_id)}
+            self._qdrant.call("POST", "/points/payload?wait=true", body)
+        return batch.complete
+
+    def _move(self, entry: Entry) -> None:
+        """Write an entry's places, and show another name when the shown one is no longer among them."""
+        body: dict[str, Any] = {"payload": {"entry": entry.payload()}, "points": [entry.point]}
+        self._qdrant.call("POST", "/points/payload?wait=true", body)
+        names = sorted(name for _, name in entry.places)
+        if entry.document not in names:
+            body = {"payload": {"document": names[0]}, "filter": where(document_id=entry.document_id)}
+            self._qdrant.call("POST", "/points/payload?wait=true", body)
+
+    def _delete(self, document_id: str) -> None:
+        self._qdrant.call("POST", "/points/delete?wait=true", {"filter": where(document_id=document_id)})
+
+
+def _batches(documents: Iterable[tuple[str, Iterator[dict[str, Any]]]]) -> Iterator[Batch]:
+    """Fill batches across documents, so that a folder of small files needs few calls."""
+    batch = Batch()
+    for document_id, points in documents:
+        while more := list(islice(points, BATCH - len(batch.points))):
+            batch.points += more
+            if len(batch.points) == BATCH:
+                yield batch
+                batch = Batch()
+        batch.complete.append(document_id)
+    yield batch
+
+
+def _points(passages: Path, wanted: Mapping[str, Entry]) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    with passages.open("rb") as lines:
+        for document_id, rows in groupby(map(orjson.loads, lines), key=lambda row: str(row["document_id"])):
+            yield document_id, _of_document(rows, wanted[document_id])
+
+
+def _of_document(rows: Iterable[dict[str, Any]], entry: Entry) -> Iterator[dict[str, Any]]:
+    """Return a document's points; the first one carries the ledger's entry."""
+    embed = bm25().embed_document
+    first: dict[str, Any] = {"first": True, "entry": entry.payload()}
+    for row in rows:
+        payload = {**row, "document": entry.document, "committed": False, **first}
+        yield {"id": point_id(row), "vector": {VECTOR: sparse(embed(row["text"]))}, "payload": payload}
+        first = {}
+
+
+def point_id(row: Mapping[str, Any]) -> str:
+    """Return the UUID of a passage: the same content gives the same points."""
+    said = f"{row['document_id']}\n{row['page']}\n{row['offset']}\n{row['text']}"
+    return str(uuid.UUID(bytes=hashlib.sha256(said.encode()).digest()[:16], version=5))

@@ -1,0 +1,70 @@
+"""What the team's Qdrant already holds: one entry a document, kept in the payload of its first passage.
+
+There is no second place that could disagree: a document's entry is written, made visible and deleted with its
+passages. ``places`` are the (folder, name) pairs under which the content was ingested; a document goes when its last
+place does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vellum.workloads.vectors import NoCollectionError, Qdrant, where
+
+Place = tuple[str, str]
+"""(folder as it was named to ingest, path of the file in it)."""
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document in Qdrant."""
+
+    document_id: str
+    document: str
+    committed: bool
+    point: str
+    places: frozenset[Place]
+    pages: int
+    passages: int
+    page_errors: int
+
+    def payload(self) -> dict[str, Any]:
+        """Return the entry as the first passage's payload has it."""
+        return {
+            "places": sorted(self.places), "pages": self.pages, "passages": self.passages,
+            "page_errors": self.page_errors,
+        }  # fmt: skip
+
+
+def read(qdrant: Qdrant) -> dict[str, Entry]:
+    """Return every document by its id, whole or not; empty where nothing was ever indexed.
+
+    Raises:
+        WorkloadError: Qdrant does not answer as it must (VEL511, VEL512, VEL513).
+    """
+    entries: dict[str, Entry] = {}
+    request: dict[str, Any] = {
+        "filter": where(first=True), "limit": _PAGE, "with_vector": False,
+        "with_payload": {"include": ["document_id", "document", "committed", "entry"]},
+    }  # fmt: skip
+    while True:
+        try:
+            answer = qdrant.call("POST", "/points/scroll", request)
+        except NoCollectionError:
+            return {}
+        entries.update((entry.document_id, entry) for entry in map(_entry, answer["points"]))
+        if answer.get("next_page_offset") is None:
+            return entries
+        request["offset"] = answer["next_page_offset"]
+
+
+def _entry(point: dict[str, Any]) -> Entry:
+    payload = point["payload"]
+    said = payload["entry"]
+    return Entry(
+        document_id=payload["document_id"], document=payload["document"], committed=payload["committed"],
+        point=str(point["id"]), places=frozenset((folder, name) for folder, name in said["places"]),
+        pages=said["pages"], passages=said["passages"], page_errors=said["page_errors"],
+    )  # fmt: skip

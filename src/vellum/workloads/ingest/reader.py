@@ -1,0 +1,111 @@
+"""The process that calls PDFium: one job a line on standard input, answers a line each on standard output.
+
+It is a process of its own because PDFium is not safe for threads and may crash or hang on a broken file. A job is
+``{"path"}`` (how many pages?) or ``{"path", "document_id", "start", "stop", "output"}`` (write the text of these
+pages). Answers: ``{"pages": n}``, ``{"verdict": "encrypted" | "damaged"}``; for text ``{"page": i}`` before each
+page, then ``{"failed": [pages], "characters": n}``. Pages count from 0 here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import pypdfium2
+import pypdfium2.raw
+
+_ADDRESS_SPACE = 1 << 30
+"""A page that wants more (a decompression bomb) fails alone instead of taking the machine's memory."""
+_REOPEN = 256
+"""PDFium keeps what it parsed; reopening after so many pages bounds memory on a file of any length."""
+
+
+class _Open:
+    """The document that was asked for last, kept open because jobs come in runs."""
+
+    def __init__(self) -> None:
+        self._path, self._document, self._read = "", None, 0
+
+    def get(self, path: str) -> Any:  # noqa: ANN401  # pypdfium2 publishes no types
+        if path != self._path or self._read >= _REOPEN:
+            self.close()
+            self._document, self._path, self._read = pypdfium2.PdfDocument(path), path, 0
+        return self._document
+
+    def page_text(self, path: str, page: int) -> str:
+        opened = self.get(path)[page]
+        self._read += 1
+        try:
+            text_page = opened.get_textpage()
+            try:
+                return normalise(text_page.get_text_range())
+            finally:
+                text_page.close()
+        finally:
+            opened.close()
+
+    def close(self) -> None:
+        if self._document is not None:
+            self._document.close()
+        self._path, self._document = "", None
+
+
+def normalise(text: str) -> str:
+    r"""Return PDFium's text with plain line ends, words joined that a line end divided, and no control characters.
+
+    PDFium writes a hyphen at a line's end as U+FFFE, followed by ``\r\n``.
+    """
+    text = text.replace("\ufffe\r\n", "").replace("\ufffe", "").replace("\r\n", "\n").replace("\r", "\n")
+    return text.translate(_CONTROL)
+
+
+_CONTROL = {code: None for code in range(32) if chr(code) not in "\n\t"}
+
+
+def main() -> None:
+    """Answer jobs until standard input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+    # Whatever a library prints goes to stderr: the answers have the old standard output for themselves.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    opened = _Open()
+    for line in sys.stdin.buffer:
+        job = json.loads(line)
+        answer = _text(opened, job, answers) if "output" in job else _pages(opened, job["path"])
+        answers.write(orjson.dumps(answer) + b"\n")
+
+
+def _pages(opened: _Open, path: str) -> dict[str, Any]:
+    try:
+        return {"pages": len(opened.get(path))}
+    except pypdfium2.PdfiumError as error:
+        locked = error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD
+        return {"verdict": "encrypted" if locked else "damaged"}
+    except (OSError, MemoryError):
+        return {"verdict": "damaged"}
+
+
+def _text(opened: _Open, job: dict[str, Any], answers: IO[bytes]) -> dict[str, Any]:
+    failed: list[int] = []
+    characters = 0
+    with Path(job["output"]).open("wb") as output:
+        for page in range(job["start"], job["stop"]):
+            answers.write(b'{"page":%d}\n' % page)
+            try:
+                text = opened.page_text(job["path"], page)
+            except (pypdfium2.PdfiumError, OSError, MemoryError, ValueError):
+                failed.append(page)
+                continue
+            characters += len(text.strip())
+            row = {"document_id": job["document_id"], "page": page + 1, "text": text}
+            output.write(orjson.dumps(row) + b"\n")
+    return {"failed": failed, "characters": characters}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""The worker: run the ingest pipeline on this machine and say on standard output, in JSON lines, what happens.
+
+    python -m vellum.workloads.ingest.run --source DIR --work DIR [--prune]
+
+Events: ``page_progress {pages, of, pages_per_s}``, ``file {document, verdict, pages, page_errors, passages,
+unchanged}``, ``done {files, pages, passages, ...}`` or ``error {code, what, where, fix}`` with exit code 1. What
+kfp says goes to ``pipeline.log`` in the run's folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shutil
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any, NoReturn
+from urllib.parse import quote
+
+import orjson
+
+from vellum.connect import Binding, connect
+from vellum.errors import VellumError, WorkloadError
+from vellum.workloads.ingest.events import ALIVE, EVENTS
+from vellum.workloads.ingest.store import RunStore
+
+KEPT_RUNS = 5
+"""Folders of earlier runs that stay in the work directory: their logs."""
+_FOLLOW_SECONDS = 0.02
+
+
+def main() -> None:
+    """Run once; every failure is one ``error`` event, in words."""
+    parser = argparse.ArgumentParser(description="Ingest a folder of PDFs")
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--prune", action="store_true")
+    arguments = parser.parse_args()
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    # kfp and its steps print: only this module's lines may reach standard output.
+    os.dup2(2, 1)
+    try:
+        ingest(arguments.source, arguments.work, out, prune=arguments.prune)
+    except VellumError as error:
+        _line(out, {"event": "error", **error.as_dict()})
+        sys.exit(1)
+
+
+def ingest(source: Path, work: Path, out: IO[bytes], *, prune: bool) -> None:
+    """Ingest ``source``, keeping the run's files in ``work``, one run at a time.
+
+    Raises:
+        WorkloadError: the folder cannot be read (VEL501), another ingest runs (VEL502), a step failed (VEL503, or
+            what the step said), or the bucket refuses (VEL521).
+        BindingError: there is no usable binding.
+    """
+    began = time.monotonic()
+    if not source.is_dir():
+        from vellum.workloads.ingest.find import find
+
+        find(source)
+    binding = connect().require("QDRANT_URL")
+    work = work.absolute()
+    work.mkdir(parents=True, mode=0o700, exist_ok=True)
+    with _only_one(work):
+        run = _Run(source, work, binding, out, began)
+        run.go(prune=prune)
+
+
+class _Run:
+    """One run: its folder, its events, its record."""
+
+    def __init__(self, source: Path, work: Path, binding: Binding, out: IO[bytes], began: float) -> None:
+        self._id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+        self._source, self._out, self._began, self._work = source.resolve(), out, began, work
+        self._folder = work / "runs" / self._id
+        self._folder.mkdir(parents=True, mode=0o700)
+        self._store = RunStore(binding, self._id)
+        self._extracted, self._seconds = 0, 0.0
+        self._error: dict[str, str] | None = None
+
+    def go(self, *, prune: bool) -> None:
+        _forget(self._work / "runs")
+        with self._held(), self._followed(), contextlib.chdir(self._folder):
+            pipeline = self._folder / "pipeline.yaml"
+            failure = _run_pipeline(self._folder, pipeline, self._source, prune=prune)
+        if failure is not None:
+            self._store.close()
+            _fail(self._error, failure, self._folder / "pipeline.log")
+        self._store.artifact("pipeline.yaml", pipeline)
+        verdicts = self._collect()
+        done = self._summary(verdicts)
+        self._store.record({**done, "source": str(self._source), "files": verdicts["files"]}, self._folder / "run.json")
+        self._store.finish()
+        done["seconds"] = round(time.monotonic() - self._began, 3)
+        done["pages_per_s"] = round(self._extracted / done["seconds"])
+        _line(self._out, {"event": "done", **done})
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the lock whose release tells the steps that this worker is gone; put their environment up."""
+        alive = self._folder / "alive"
+        with alive.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            temporary = self._folder / "tmp"
+            temporary.mkdir()
+            # kfp's launcher leaves a temporary folder for every step.
+            own = {EVENTS: str(self._folder / "events.jsonl"), ALIVE: str(alive), "TMPDIR": str(temporary)}
+            os.environ.update(own)
+            try:
+                yield
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _followed(self) -> Iterator[None]:
+        path, ended = self._folder / "events.jsonl", threading.Event()
+        path.touch(mode=0o600)
+        follower = threading.Thread(target=self._follow, args=(path, ended))
+        follower.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            follower.join()
+
+    def _follow(self, path: Path, ended: threading.Event) -> None:
+        """Pass on the lines that the steps append, until the pipeline has ended and nothing more comes."""
+        with path.open("rb") as file:
+            rest = b""
+            while True:
+                last = ended.is_set()
+                *lines, rest = (rest + file.read()).split(b"\n")
+                for line in lines:
+                    self._event(orjson.loads(line))
+                if last:
+                    return
+                ended.wait(_FOLLOW_SECONDS)
+
+    def _event(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "listing":
+            self._store.documents([(key, Path(os.fsdecode(bytes.fromhex(path)))) for key, path in event["files"]])
+        elif kind == "error":
+            self._error = {name: event[name] for name in ("code", "what", "where", "fix")}
+        else:
+            if kind == "page_progress":
+                self._extracted = event["pages"]
+            _line(self._out, event)
+
+    def _collect(self) -> dict[str, Any]:
+        """Store what the steps wrote, drop the text, and return the verdicts."""
+        root = self._folder / "steps"
+        for name in ("listing", "counts", "verdicts"):
+            (found,) = root.glob(f"*/*/{name}")
+            self._store.artifact(f"{name}.json", found.rename(self._folder / f"{name}.json"))
+        shutil.rmtree(root)
+        verdicts: dict[str, Any] = orjson.loads((self._folder / "verdicts.json").read_bytes())
+        return verdicts
+
+    def _summary(self, verdicts: dict[str, Any]) -> dict[str, Any]:
+        files = verdicts["files"]
+        return {
+            "run": self._id, "files": sum(len(file["names"]) for file in files), "skipped": verdicts["skipped"],
+            "documents": len({file["document_id"] for file in files if file["passages"]}),
+            "unchanged": sum(bool(file.get("known")) for file in files), "removed": len(verdicts["removed"]),
+            "pages": sum(file.get("pages", 0) for file in files),
+            "passages": sum(file["passages"] for file in files),
+        }  # fmt: skip
+
+
+def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str | None:
+    """Compile and run the pipeline; return why it failed, or None."""
+    with (folder / "pipeline.log").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        from kfp import compiler, local
+        from kfp.local import config
+
+        from vellum.workloads.ingest.pipeline import LOCAL_IMAGE, define
+
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "steps"))
+        # Relative, so that the work directory's own path is never an argument (see address_of).
+        config.LocalExecutionConfig.instance.pipeline_root = "steps"
+        pipeline = define(LOCAL_IMAGE)
+        compiler.Compiler().compile(pipeline, str(path))
+        try:
+            pipeline(source=address_of(source), prune=prune)
+        except RuntimeError as error:
+            return str(error)
+    return None
+
+
+def address_of(folder: Path) -> str:
+    """Return a folder as a ``file:`` address.
+
+    kfp.local replaces "python3" in every argument by the interpreter's path: folders of that name need an escape.
+    """
+    return "file://" + quote(os.fsencode(folder.resolve())).replace("python3", "python%33")
+
+
+@contextlib.contextmanager
+def _only_one(work: Path) -> Iterator[None]:
+    with (work / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkloadError(
+                "VEL502", "another ingest of this team is running", where=str(work),
+                fix="wait until it has ended; a document is indexed once, however often it is given",
+            ) from None  # fmt: skip
+        yield
+
+
+def _forget(runs: Path) -> None:
+    """Drop the folders of old runs, and the unfinished text that killed ones left."""
+    folders = sorted(runs.iterdir())
+    for folder in folders[:-KEPT_RUNS]:
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in folders[:-1]:
+        shutil.rmtree(folder / "steps", ignore_errors=True)
+        shutil.rmtree(folder / "tmp", ignore_errors=True)
+
+
+def _fail(said: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
+    """Raise what the step itself said, or that it failed."""
+    if said is not None:
+        raise WorkloadError(said["code"], said["what"], where=said["where"], fix=said["fix"])
+    raise WorkloadError(
+        "VEL503", f"a pipeline step failed: {failure}", where=str(log),
+        fix="read the end of that log, then ingest again: what was indexed is not done twice",
+    )  # fmt: skip
+
+
+def _line(out: IO[bytes], event: dict[str, Any]) -> None:
+    out.write(orjson.dumps(event) + b"\n")
+
+
+if __name__ == "__main__":
+    main()

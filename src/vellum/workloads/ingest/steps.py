@@ -1,0 +1,162 @@
+"""The bodies of the pipeline's three steps: files in, files out; the same in a pod and in a local process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import orjson
+
+from vellum.connect import connect
+from vellum.errors import VellumError
+from vellum.workloads.ingest import ledger
+from vellum.workloads.ingest.events import emit, end_with_worker
+from vellum.workloads.ingest.ledger import Entry, Place
+from vellum.workloads.vectors import Qdrant
+
+PATIENCE = 30.0
+"""Seconds for which a step waits for a Qdrant that is being started again."""
+READABLE = ("ok", "page_errors")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell the worker in words why a step ends; kfp itself reports no more than that it failed."""
+    try:
+        yield
+    except VellumError as error:
+        emit("error", **error.as_dict())
+        raise
+
+
+@told()
+def extract(source: str, pages: str, listing: str) -> None:
+    """Find the folder's PDFs and write the text of those that Qdrant does not have yet.
+
+    Args:
+        source: The folder as a ``file:`` address.
+        pages: The folder to write, one JSON line a page.
+        listing: The file to write: ``{"source", "skipped", "files": [...]}``.
+
+    Raises:
+        WorkloadError: the folder (VEL501) or Qdrant (VEL51x) cannot be read.
+    """
+    from vellum.workloads.ingest.extract import Extraction
+    from vellum.workloads.ingest.find import find
+
+    end_with_worker()
+    folder = folder_of(source)
+    found = find(folder)
+    known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.committed}
+    emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in found.documents])
+    new = [document for document in found.documents if document.document_id not in known]
+    results = {result.document.document_id: result for result in Extraction(Path(pages)).run(new)}
+    files = [{"names": [name], "verdict": "damaged", "document_id": ""} for name in found.unreadable]
+    for document in found.documents:
+        file: dict[str, Any] = {"document_id": document.document_id, "names": list(document.names)}
+        if document.document_id in known:
+            entry = known[document.document_id]
+            said = "page_errors" if entry.page_errors else "ok"
+            file |= {"verdict": said, "pages": entry.pages, "page_errors": entry.page_errors, "known": True}
+            file["passages"] = entry.passages
+        else:
+            result = results[document.document_id]
+            file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
+        files.append(file)
+    _write(listing, {"source": str(folder.resolve()), "skipped": found.skipped, "files": files})
+
+
+@told()
+def chunk(pages: str, listing: str, passages: str, counts: str) -> None:
+    """Cut the pages into passages.
+
+    Args:
+        pages: What ``extract`` wrote.
+        listing: What ``extract`` found.
+        passages: The file to write, one JSON line a passage.
+        counts: The file to write: passages by document id.
+    """
+    from vellum.workloads.ingest.chunk import chunk as cut
+
+    end_with_worker()
+    files = _read(listing)["files"]
+    wanted = {file["document_id"] for file in files if file["verdict"] in READABLE and not file.get("known")}
+    _write(counts, cut(Path(pages), Path(passages), wanted))
+
+
+@told()
+def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: bool) -> None:
+    """Make every new document visible, then forget what its names stood for before.
+
+    Args:
+        listing: What ``extract`` found.
+        passages: What ``chunk`` wrote.
+        counts: How many passages ``chunk`` wrote for each document.
+        verdicts: The file to write: ``{"skipped", "removed": [ids], "files": [...]}``.
+        prune: Also forget names that the folder no longer has.
+
+    Raises:
+        WorkloadError: Qdrant does not do what is asked (VEL51x).
+    """
+    from vellum.workloads.ingest.index import Index
+
+    end_with_worker()
+    found, written = _read(listing), _read(counts)
+    files = found["files"]
+    for file in files:
+        file.setdefault("passages", written.get(file["document_id"], 0))
+        if file["verdict"] not in READABLE or file.get("known"):
+            _tell(file)
+    by_id = {file["document_id"]: file for file in files}
+    wanted = {key: _entry(by_id[key], found["source"]) for key in written}
+    index = Index(_qdrant())
+    index.prepare(wanted)
+    for document_id in index.write(Path(passages), wanted):
+        _tell(by_id[document_id])
+    present = {file["document_id"]: _places(file, found["source"]) for file in files if file["passages"]}
+    removed = index.settle(present, found["source"], prune=prune)
+    _write(verdicts, {"skipped": found["skipped"], "removed": removed, "files": files})
+
+
+def folder_of(source: str) -> Path:
+    """Return the folder that a ``file:`` address names."""
+    return Path(unquote(urlsplit(source).path))
+
+
+def _qdrant() -> Qdrant:
+    binding = connect().require("QDRANT_URL")
+    assert binding.QDRANT_URL is not None
+    return Qdrant(binding.QDRANT_URL, binding.QDRANT_API_KEY, patience=PATIENCE)
+
+
+def _places(file: dict[str, Any], source: str) -> frozenset[Place]:
+    return frozenset((source, name) for name in file["names"])
+
+
+def _entry(file: dict[str, Any], source: str) -> Entry:
+    return Entry(
+        document_id=file["document_id"], document=file["names"][0], committed=False, point="",
+        places=_places(file, source), pages=file["pages"], passages=file["passages"],
+        page_errors=file["page_errors"],
+    )  # fmt: skip
+
+
+def _tell(file: dict[str, Any]) -> None:
+    """Report one content under each of its names."""
+    for name in file["names"]:
+        emit(
+            "file", document=name, verdict=file["verdict"], page_errors=file.get("page_errors", 0),
+            pages=file.get("pages", 0), passages=file["passages"], unchanged=bool(file.get("known")),
+        )  # fmt: skip
+
+
+def _write(path: str, value: object) -> None:
+    Path(path).write_bytes(orjson.dumps(value))
+
+
+def _read(path: str) -> Any:  # noqa: ANN401  # any JSON
+    return orjson.loads(Path(path).read_bytes())

@@ -1,0 +1,93 @@
+"""Keep the sources and the records of runs in the team's bucket, beside the pipeline and not in its way.
+
+    documents/<document id>.pdf     every PDF that was ever ingested, by content
+    runs/<run id>/pipeline.yaml, listing.json, counts.json, verdicts.json, run.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from vellum.connect import Binding
+from vellum.errors import WorkloadError
+
+
+class RunStore:
+    """Uploads in one thread of its own; a binding without a bucket stores nothing."""
+
+    def __init__(self, binding: Binding, run: str) -> None:
+        self._binding, self._run = binding, run
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._work: list[Future[None]] = []
+        self._client: Any = None
+        self._present: set[str] | None = None
+        self.artifacts: dict[str, str] = {}
+        """s3:// addresses of what the run left behind, by file name."""
+        if binding.VELLUM_BUCKET:
+            self._later(self._connect)
+
+    def documents(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Store PDFs, given as (document id, path), unless their content is stored already."""
+        if self._binding.VELLUM_BUCKET:
+            self._later(self._store_documents, list(files))
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Store a file of the run."""
+        if self._binding.VELLUM_BUCKET:
+            key = f"runs/{self._run}/{name}"
+            self.artifacts[name] = f"s3://{self._binding.VELLUM_BUCKET}/{key}"
+            self._later(self._put, key, path)
+
+    def record(self, record: dict[str, Any], path: Path) -> None:
+        """Write the run's record beside its work, then store it last: where it exists the run is complete."""
+        path.write_text(json.dumps({**record, "artifacts": dict(self.artifacts)}, indent=1))
+        self.artifact("run.json", path)
+
+    def finish(self) -> None:
+        """Wait for every upload.
+
+        Raises:
+            WorkloadError: the bucket does not take what it is given (VEL521).
+        """
+        try:
+            for work in self._work:
+                work.result()
+        except Exception as error:
+            raise WorkloadError(
+                "VEL521", f"the bucket does not take the run's files: {error}",
+                where=str(self._binding.AWS_ENDPOINT_URL),
+                fix="the passages are indexed; run `vellum status`, then ingest again to store the files",
+            ) from error  # fmt: skip
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _later(self, work: Any, *args: Any) -> None:  # noqa: ANN401  # any callable
+        self._work.append(self._thread.submit(work, *args))
+
+    def _connect(self) -> None:
+        self._client = self._binding.s3()
+
+    def _store_documents(self, files: Sequence[tuple[str, Path]]) -> None:
+        if self._present is None:
+            self._present = self._stored()
+        for document_id, path in files:
+            if document_id not in self._present and path.exists():
+                self._put(f"documents/{document_id}.pdf", path)
+                self._present.add(document_id)
+
+    def _stored(self) -> set[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._binding.VELLUM_BUCKET, Prefix="documents/"
+        )
+        return {Path(item["Key"]).stem for page in pages for item in page.get("Contents", ())}
+
+    def _put(self, key: str, path: Path) -> None:
+        self._client.upload_file(str(path), self._binding.VELLUM_BUCKET, key)
