@@ -1,0 +1,86 @@
+"""Faults by SIGKILL at every part of a running platform: what dies comes back, and the claim says so."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.test_services import s3
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(600)]
+PARTS = ("seaweed", "envoy", "qdrant-default-team-a", "search-default-team-a", "notebook-default-team-a")
+
+
+def kill(installation: Installation, part: str) -> str:
+    process = wait_for(lambda: ready(installation, part))
+    os.kill(process["pid"], signal.SIGKILL)
+    return str(process["name"])
+
+
+def ready(installation: Installation, part: str) -> dict[str, int] | None:
+    found = next((entry for name, entry in installation.processes().items() if name.startswith(part)), None)
+    return found if found and found["ready"] and found["pid"] else None
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_process_comes_back_and_the_claim_says_so(platform: Installation, part: str) -> None:
+    before = ready(platform, part)
+    assert before
+    name = kill(platform, part)
+
+    after = wait_for(
+        lambda: (
+            (ready(platform, part) or {}).get("restarts", 0) > before["restarts"] and ready(platform, part)
+        )
+    )
+    wait_for(lambda: platform.status()["ready"])
+
+    assert after["pid"] != before["pid"]
+    repairs = platform.json("status", "--events")["repairs"]
+    mine = [repair for repair in repairs if repair["object"] == f"process {name}"]
+    assert mine[-1]["wrong"] == "killed by signal 9"
+    events = platform.json("status", "--events")["events"]
+    assert any(event["reason"] == "Restarted" and name in event["message"] for event in events)
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_random_moments_lose_nothing_acknowledged(installation: Installation) -> None:
+    installation.up(team_a=FULL)
+    binding = installation.binding("team-a")
+    choose = random.Random(20261124)
+    acknowledged: dict[str, bytes] = {}
+    for number in range(50):
+        part = choose.choice((*PARTS, "supervisor"))
+        acknowledged |= put_some(binding, number)
+        time.sleep(choose.random() * 0.5)
+        if part == "supervisor":
+            os.kill(installation.supervisor(), signal.SIGKILL)
+            installation.run("up")
+        else:
+            found = next(entry for name, entry in installation.processes().items() if name.startswith(part))
+            if found["pid"]:
+                os.kill(found["pid"], signal.SIGKILL)
+    wait_for(lambda: installation.status()["ready"], 60)
+
+    store = s3(installation.binding("team-a"))
+    kept = {
+        key: store.get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read() for key in acknowledged
+    }
+    assert kept == acknowledged
+
+
+def put_some(binding: dict[str, str], number: int) -> dict[str, bytes]:
+    """Put objects; return those that were acknowledged."""
+    store, done = s3(binding), {}
+    for part in range(3):
+        key, body = f"{number}-{part}.bin", os.urandom(2000)
+        try:
+            store.put_object(Bucket=binding["VELLUM_BUCKET"], Key=key, Body=body)
+        except Exception:  # noqa: BLE001  # the store is down just now: not acknowledged
+            continue
+        done[key] = body
+    return done

@@ -1,0 +1,200 @@
+"""A claim's life: up, down, changes, deletion, and data that outlives all but the wish to delete it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.test_services import s3
+
+from vellum.laptop.state import State
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def store(installation: Installation, team: str, key: str, body: bytes) -> None:
+    binding = installation.binding(team)
+    s3(binding).put_object(Bucket=binding["VELLUM_BUCKET"], Key=key, Body=body)
+
+
+def stored(installation: Installation, team: str, key: str) -> bytes:
+    binding = installation.binding(team)
+    found: bytes = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
+    return found
+
+
+def test_down_stops_everything_and_the_next_up_finds_the_data(installation: Installation) -> None:
+    installation.up(team_a="{}")
+    store(installation, "team-a", "kept.txt", b"kept")
+    before = installation.binding("team-a")
+    pids = [process["pid"] for process in installation.processes().values()] + [installation.supervisor()]
+
+    installation.run("down")
+    assert [pid for pid in pids if alive(pid)] == []
+    assert installation.run("status", check=False).returncode == 1
+    installation.run("up")
+
+    assert installation.binding("team-a") == before
+    assert stored(installation, "team-a", "kept.txt") == b"kept"
+
+
+def test_down_with_delete_data_leaves_no_process_socket_or_file(installation: Installation) -> None:
+    installation.up(team_a=FULL)
+    runtime = State(installation.state).runtime
+    assert (runtime / "control.sock").exists()
+    pids = [process["pid"] for process in installation.processes().values()] + [installation.supervisor()]
+
+    installation.run("down", "--delete-data", "--yes")
+
+    assert not installation.state.exists()
+    assert [pid for pid in pids if alive(pid)] == []
+    mine = subprocess.run(
+        ["pgrep", "-f", str(installation.state)], capture_output=True, text=True, check=False
+    ).stdout
+    assert mine == ""
+    assert not runtime.exists()
+
+
+def test_a_second_up_changes_nothing(platform: Installation) -> None:
+    before = {name: process["pid"] for name, process in platform.processes().items()}
+
+    platform.up(team_a=FULL)
+
+    assert {name: process["pid"] for name, process in platform.processes().items()} == before
+
+
+def test_a_switch_that_is_turned_off_takes_its_part_away(installation: Installation) -> None:
+    installation.up(team_a=FULL)
+    assert installation.process("notebook")["ready"]
+
+    installation.up(team_a="{notebooks: disabled}")
+
+    wait_for(lambda: not any(name.startswith("notebook") for name in installation.processes()))
+    assert installation.status()["ready"]
+
+
+def test_a_deleted_claim_with_retain_comes_back_with_its_data(installation: Installation) -> None:
+    installation.up(team_a="{}", other="{}")
+    store(installation, "team-a", "kept.txt", b"kept")
+    key = installation.binding("team-a")["AWS_ACCESS_KEY_ID"]
+
+    installation.run("delete", "team-a")
+    names = [obj["metadata"]["name"] for obj in installation.status()["objects"]]
+    assert names == ["kubeflow", "other"]
+    assert not any("team-a" in name for name in installation.processes())
+    installation.up(team_a="{}")
+
+    assert stored(installation, "team-a", "kept.txt") == b"kept"
+    assert installation.binding("team-a")["AWS_ACCESS_KEY_ID"] == key
+
+
+def test_a_deleted_claim_with_delete_takes_its_bucket_and_vectors_along(installation: Installation) -> None:
+    installation.up(team_a="{deletionPolicy: Delete}")
+    store(installation, "team-a", "gone.txt", b"gone")
+
+    installation.run("delete", "team-a")
+    installation.up(team_a="{}")
+
+    binding = installation.binding("team-a")
+    assert s3(binding).list_objects_v2(Bucket=binding["VELLUM_BUCKET"])["KeyCount"] == 0
+
+
+def test_a_taken_port_gives_the_next_free_one_and_it_is_remembered(installation: Installation) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for port in range(28000, 28100):
+            try:
+                taken.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                continue
+        taken.listen()
+        installation.up(team_a="{}")
+        first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
+        assert first != f"http://127.0.0.1:{port}"
+    installation.run("down")
+    installation.run("up")
+
+    assert installation.binding("team-a")["AWS_ENDPOINT_URL"] == first
+
+
+def test_a_gateway_port_taken_later_moves_the_gateway_and_the_binding_says_so(
+    installation: Installation,
+) -> None:
+    installation.up(team_a="{}")
+    first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
+    installation.run("down")
+    with socket.create_server(("127.0.0.1", int(first.rpartition(":")[2]))):
+        installation.run("up")
+        second = installation.binding("team-a")["AWS_ENDPOINT_URL"]
+        store(installation, "team-a", "moved.txt", b"moved")
+
+    assert second != first
+    assert "PortTaken" in installation.run("status", "--events").stdout
+
+
+@pytest.mark.parametrize("death_signal", ["", "1"], ids=["linux", "reaper alone"])
+def test_a_killed_supervisors_children_are_gone_within_12_seconds_and_up_takes_over(
+    installation: Installation, death_signal: str
+) -> None:
+    path = installation.root / "team.yaml"
+    path.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: team-a}\nspec: {notebooks: enabled}\n"
+    )
+    installation.run("up", str(path), VELLUM_NO_DEATH_SIGNAL=death_signal)
+    store(installation, "team-a", "kept.txt", b"kept")
+    children = [process["pid"] for process in installation.processes().values()]
+
+    os.kill(installation.supervisor(), signal.SIGKILL)
+    began = time.monotonic()
+    wait_for(lambda: not any(map(alive, children)), 12)
+    assert time.monotonic() - began < 12
+    installation.run("up")
+
+    assert stored(installation, "team-a", "kept.txt") == b"kept"
+
+
+def test_up_right_after_a_killed_supervisor_ends_what_it_left(installation: Installation) -> None:
+    installation.up(team_a="{}")
+    children = [process["pid"] for process in installation.processes().values()]
+
+    os.kill(installation.supervisor(), signal.SIGKILL)
+    installation.run("up")
+
+    assert [pid for pid in children if alive(pid)] == []
+    assert installation.status()["ready"]
+
+
+def test_two_ups_at_once_start_one_platform(installation: Installation) -> None:
+    path = installation.root / "team.yaml"
+    path.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: team-a}\nspec: {}\n"
+    )
+    argv = [sys.executable, "-m", "vellum.cli", "up", str(path)]
+    environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
+    both = [
+        subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(2)
+    ]
+
+    ends = [process.wait(timeout=120) for process in both]
+    for process in both:
+        assert process.stdout
+        process.stdout.close()
+
+    assert ends == [0, 0]
+    assert installation.status()["ready"]
