@@ -1,0 +1,71 @@
+"""The process: ``python -m vellum.laptop.qdrant``, told by its environment (``settings``)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from vellum.errors import WorkloadError
+from vellum.laptop.qdrant.settings import Settings
+
+if TYPE_CHECKING:
+    from vellum.laptop.qdrant.collections import Collections
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT, then flush; return 0, or 1 with one line on stderr."""
+    try:
+        settings = Settings.of(os.environ)
+        os.umask(0o077)
+        _serve(settings, _listen(settings.port))
+    except WorkloadError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except OSError as error:
+        fix = "stop what listens there, or give another VELLUM_QDRANT_PORT"
+        raise WorkloadError(
+            "VEL513", "the port cannot be taken", where=f"127.0.0.1:{port}", fix=fix
+        ) from error
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    from vellum.laptop.qdrant.collections import Collections
+
+    with listener, ThreadPoolExecutor(1, "qdrant") as worker:
+        collections = worker.submit(Collections, settings.directory).result()
+        try:
+            # uvicorn raises the signal again when it is done; the default would end us before the flush.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: None)
+            asyncio.run(_run(settings, collections, worker, listener))
+        finally:
+            worker.submit(collections.close).result()
+
+
+async def _run(
+    settings: Settings, collections: Collections, worker: ThreadPoolExecutor, listener: socket.socket
+) -> None:
+    import uvicorn
+
+    from vellum.laptop.qdrant.server import App
+
+    config = uvicorn.Config(
+        App(settings, collections, worker), loop="asyncio", lifespan="off", ws="none", log_level="warning",
+        access_log=False, server_header=False, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Queries from JSON to qdrant-edge: nearest, fusion with prefetches, order, sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict, cast
+
+import qdrant_edge as edge
+
+from vellum.laptop.qdrant.fields import Fields, as_list, as_number, as_texts, is_whole
+from vellum.laptop.qdrant.filters import MAX_NESTING, read_filter
+from vellum.laptop.qdrant.points import Vector, read_id, read_vector
+from vellum.laptop.qdrant.refused import refused
+from vellum.laptop.qdrant.schema import UNNAMED, Schema
+
+if TYPE_CHECKING:
+    from qdrant_edge import PointId, ScoringQueryType, StartFromType, WithPayloadType
+
+DEFAULT_LIMIT = 10
+_RRF_K = 2
+"""Qdrant's own default, not the 60 of the paper."""
+_SHARED = ("query", "prefetch", "using", "filter", "params", "score_threshold", "limit")
+_KINDS = ("nearest", "order_by", "fusion", "rrf", "sample")
+
+Lookup = Callable[["PointId", str], Vector]
+
+
+class _Stage(TypedDict):
+    """What a request and a prefetch have in common, as qdrant-edge names it."""
+
+    limit: int
+    query: ScoringQueryType | None
+    prefetches: list[edge.Prefetch]
+    filter: edge.Filter | None
+    score_threshold: float | None
+    params: edge.SearchParams | None
+
+
+@dataclass
+class Reader:
+    """Reads queries against one collection; ``lookup`` returns a stored vector by point id and vector name."""
+
+    schema: Schema
+    lookup: Lookup
+    mentioned: set[PointId] = field(default_factory=set)
+
+    def request(self, body: object, where: str = "body") -> edge.QueryRequest:
+        """Read one query request.
+
+        Raises:
+            RefusedError: a field is unknown or wrong (400), or a point that is asked by id is absent (404).
+        """
+        fields = Fields(body, where, (*_SHARED, "offset", "with_vector", "with_payload"))
+        stage = self._stage(fields, 0)
+        return edge.QueryRequest(
+            **stage,
+            offset=fields.whole("offset") or 0,
+            with_vector=read_with_vector(fields, self.schema),
+            with_payload=read_with_payload(fields, default=False),
+        )
+
+    def _stage(self, fields: Fields, depth: int) -> _Stage:
+        """Read what a request and a prefetch have in common; points asked by id are left out of its answer."""
+        inner = Reader(self.schema, self.lookup)
+        prefetches = inner._prefetches(fields, depth)
+        query = inner._query(fields)
+        if prefetches and query is None:
+            raise refused(f"{fields.where}: A query is needed to merge the prefetches")
+        self.mentioned |= inner.mentioned
+        limit = fields.whole("limit", 1)
+        return {
+            "limit": DEFAULT_LIMIT if limit is None else limit,
+            "query": query,
+            "prefetches": prefetches,
+            "filter": _without(inner.mentioned, read_filter(fields.raw("filter"), fields.path("filter"))),
+            "score_threshold": _threshold(fields, query),
+            "params": _params(fields),
+        }
+
+    def _prefetches(self, fields: Fields, depth: int) -> list[edge.Prefetch]:
+        value, where = fields.raw("prefetch"), fields.path("prefetch")
+        if depth > MAX_NESTING:
+            raise refused(f"{where} is nested deeper than {MAX_NESTING}")
+        if value is None:
+            return []
+        several = [value] if isinstance(value, dict) else as_list(value, where)
+        read = [Fields(one, f"{where}[{at}]", _SHARED) for at, one in enumerate(several)]
+        return [edge.Prefetch(**self._stage(one, depth + 1)) for one in read]
+
+    def _query(self, fields: Fields) -> ScoringQueryType | None:
+        value, where = fields.raw("query"), fields.path("query")
+        using = fields.text("using") or UNNAMED
+        if value is None:
+            return None
+        if not isinstance(value, dict) or "indices" in value or "values" in value:
+            return self._nearest(value, using, where)
+        query = Fields(value, where, _KINDS)
+        if len(query.names()) != 1:
+            raise refused(f"{where} must name exactly one of {', '.join(_KINDS)}")
+        kind = query.names()[0]
+        if kind == "nearest":
+            return self._nearest(query.raw(kind), using, query.path(kind))
+        return _READ[kind](query, kind)
+
+    def _nearest(self, value: object, using: str, where: str) -> edge.Query:
+        self.schema.check_name(using)
+        if isinstance(value, str) or is_whole(value):
+            point = read_id(value, where)
+            self.mentioned.add(point)
+            return edge.Query.Nearest(self.lookup(point, using), using or None)
+        return edge.Query.Nearest(read_vector(value, self.schema, using, where), using or None)
+
+
+def read_order(value: object, where: str) -> edge.OrderBy | None:
+    """Read ``order_by``: a payload key, or an object with direction and start."""
+    return None if value is None else _one_order(value, where)
+
+
+def _one_order(value: object, where: str) -> edge.OrderBy:
+    if isinstance(value, str):
+        return edge.OrderBy(value)
+    fields = Fields(value, where, ("key", "direction", "start_from"))
+    direction = fields.choice("direction", ("asc", "desc")) or "asc"
+    return edge.OrderBy(
+        fields.need_text("key"),
+        edge.Direction.Asc if direction == "asc" else edge.Direction.Desc,
+        _start(fields, "start_from"),
+    )
+
+
+def _start(fields: Fields, name: str) -> StartFromType | None:
+    value = fields.raw(name)
+    return value if value is None or isinstance(value, str) or is_whole(value) else fields.number(name)
+
+
+def read_with_payload(fields: Fields, *, default: bool) -> WithPayloadType:
+    """Read which payload fields come back: all, none, a list, or ``include`` or ``exclude``."""
+    value, where = fields.raw("with_payload"), fields.path("with_payload")
+    if value is None or isinstance(value, bool):
+        return default if value is None else value
+    if isinstance(value, list):
+        return as_texts(value, where)
+    choice = Fields(value, where, ("include", "exclude"))
+    included, excluded = choice.texts("include"), choice.texts("exclude")
+    if included is not None and excluded is None:
+        return edge.PayloadSelector.Include(included)
+    if excluded is not None and included is None:
+        return edge.PayloadSelector.Exclude(excluded)
+    raise refused(f"{where} must name exactly one of include, exclude")
+
+
+def read_with_vector(fields: Fields, schema: Schema) -> bool | list[str]:
+    """Read which vectors come back: all, none, or those named."""
+    value = fields.raw("with_vector")
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    names = as_texts(value, fields.path("with_vector"))
+    for name in names:
+        schema.check_name(name)
+    return names
+
+
+def _order(query: Fields, kind: str) -> ScoringQueryType:
+    return _one_order(query.raw(kind), query.path(kind))
+
+
+def _fusion(query: Fields, kind: str) -> ScoringQueryType:
+    fusion = edge.Fusion.Rrf(_RRF_K) if query.choice(kind, ("rrf", "dbsf")) == "rrf" else edge.Fusion.Dbsf()
+    return cast("edge.Fusion", fusion)
+
+
+def _rrf(query: Fields, kind: str) -> ScoringQueryType:
+    fields = Fields(query.raw(kind), query.path(kind), ("k", "weights"))
+    given, where = fields.items("weights"), fields.path("weights")
+    weights = None if given is None else [as_number(one, f"{where}[{at}]") for at, one in enumerate(given)]
+    return cast("edge.Fusion", edge.Fusion.Rrf(fields.whole("k", 1) or _RRF_K, weights))
+
+
+def _sample(query: Fields, kind: str) -> ScoringQueryType:
+    query.choice(kind, ("random",))
+    return edge.Sample.Random
+
+
+_READ: dict[str, Callable[[Fields, str], ScoringQueryType]] = {
+    "order_by": _order, "fusion": _fusion, "rrf": _rrf, "sample": _sample,
+}  # fmt: skip
+
+
+def _threshold(fields: Fields, query: object) -> float | None:
+    threshold = fields.number("score_threshold")
+    if threshold is not None and (query is None or isinstance(query, edge.OrderBy | edge.Sample)):
+        raise refused(f"{fields.path('score_threshold')} needs a query that gives scores")
+    return threshold
+
+
+def _params(fields: Fields) -> edge.SearchParams | None:
+    if "params" not in fields:
+        return None
+    params = Fields(fields.raw("params"), fields.path("params"), ("hnsw_ef", "exact", "indexed_only"))
+    return edge.SearchParams(
+        hnsw_ef=params.whole("hnsw_ef"),
+        exact=bool(params.flag("exact")),
+        indexed_only=bool(params.flag("indexed_only")),
+    )
+
+
+def _without(mentioned: set[PointId], wanted: edge.Filter | None) -> edge.Filter | None:
+    if not mentioned:
+        return wanted
+    return edge.Filter(must=[wanted] if wanted else None, must_not=[edge.HasIdCondition(mentioned)])

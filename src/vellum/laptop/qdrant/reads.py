@@ -1,0 +1,151 @@
+"""The calls that read: collections, points, queries, counts, facets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import qdrant_edge as edge
+
+from vellum.laptop.qdrant.collections import Collection
+from vellum.laptop.qdrant.fields import Json
+from vellum.laptop.qdrant.filters import read_filter
+from vellum.laptop.qdrant.indexes import index_json
+from vellum.laptop.qdrant.points import Vector, read_id, read_ids, record_json, scored_json
+from vellum.laptop.qdrant.queries import (
+    DEFAULT_LIMIT,
+    Reader,
+    read_order,
+    read_with_payload,
+    read_with_vector,
+)
+from vellum.laptop.qdrant.refused import absent, refused
+from vellum.laptop.qdrant.request import Request
+
+if TYPE_CHECKING:
+    from qdrant_edge import PointId
+
+_OPTIMIZER = {
+    "deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0,
+    "flush_interval_sec": 5, "max_optimization_threads": 1,
+}  # fmt: skip
+"""Shown because clients insist on these fields; they are the core's own."""
+
+
+def list_collections(request: Request) -> Json:
+    """``GET /collections``."""
+    return {"collections": [{"name": name} for name in request.collections.names()]}
+
+
+def collection_exists(request: Request) -> Json:
+    """``GET /collections/{name}/exists``."""
+    return {"exists": request.path["name"] in request.collections}
+
+
+def collection_info(request: Request) -> Json:
+    """``GET /collections/{name}``."""
+    schema, info = request.collection.schema, request.collection.shard.info()
+    return {
+        "status": "green",
+        "optimizer_status": "ok",
+        "indexed_vectors_count": info.indexed_vectors_count,
+        "points_count": info.points_count,
+        "segments_count": info.segments_count,
+        "config": {
+            "params": schema.public(),
+            "hnsw_config": {**schema.hnsw, "max_indexing_threads": 0, "on_disk": False},
+            "optimizer_config": _OPTIMIZER,
+            "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
+        },
+        "payload_schema": {key: index_json(one) for key, one in info.payload_schema.items()},
+    }
+
+
+def retrieve(request: Request) -> list[Json]:
+    """``POST /collections/{name}/points``."""
+    collection = request.collection
+    fields = request.fields("ids", "with_payload", "with_vector")
+    records = collection.shard.retrieve(
+        read_ids(fields.need("ids"), fields.path("ids")),
+        read_with_payload(fields, default=True),
+        read_with_vector(fields, collection.schema),
+    )
+    return [record_json(one) for one in records]
+
+
+def retrieve_one(request: Request) -> Json:
+    """``GET /collections/{name}/points/{id}``."""
+    text = request.path["id"]
+    point = read_id(int(text) if text.isascii() and text.isdigit() else text, "path")
+    records = request.collection.shard.retrieve([point], with_payload=True, with_vector=True)
+    if not records:
+        raise absent(f"Point with id {point} does not exists!")
+    return record_json(records[0])
+
+
+def query(request: Request) -> Json:
+    """``POST /collections/{name}/points/query``."""
+    asked = _reader(request.collection).request(request.body)
+    return {"points": [scored_json(one) for one in request.collection.shard.query(asked)]}
+
+
+def query_batch(request: Request) -> list[Json]:
+    """``POST /collections/{name}/points/query/batch``."""
+    collection, fields = request.collection, request.fields("searches")
+    searches = fields.need_items("searches")
+    asked = [_reader(collection).request(one, f"searches[{at}]") for at, one in enumerate(searches)]
+    answers = collection.shard.query_batch(edge.QueryBatchRequest(asked)) if asked else []
+    return [{"points": [scored_json(one) for one in answer]} for answer in answers]
+
+
+def scroll(request: Request) -> Json:
+    """``POST /collections/{name}/points/scroll``."""
+    collection = request.collection
+    fields = request.fields("offset", "limit", "filter", "with_payload", "with_vector", "order_by")
+    if "offset" in fields and "order_by" in fields:
+        raise refused("Cannot use an `offset` when using `order_by`")
+    offset = read_id(fields.raw("offset"), fields.path("offset")) if "offset" in fields else None
+    asked = edge.ScrollRequest(
+        offset=offset,
+        limit=fields.whole("limit", 1) or DEFAULT_LIMIT,
+        filter=read_filter(fields.raw("filter"), fields.path("filter")),
+        with_payload=read_with_payload(fields, default=True),
+        with_vector=read_with_vector(fields, collection.schema),
+        order_by=read_order(fields.raw("order_by"), fields.path("order_by")),
+    )
+    records, following = collection.shard.scroll(asked)
+    return {"points": [record_json(one) for one in records], "next_page_offset": following}
+
+
+def count(request: Request) -> Json:
+    """``POST /collections/{name}/points/count``."""
+    fields = request.fields("filter", "exact")
+    wanted = read_filter(fields.raw("filter"), fields.path("filter"))
+    asked = edge.CountRequest(exact=fields.flag("exact") is not False, filter=wanted)
+    return {"count": request.collection.shard.count(asked)}
+
+
+def facet(request: Request) -> Json:
+    """``POST /collections/{name}/facet``."""
+    fields = request.fields("key", "limit", "filter", "exact")
+    asked = edge.FacetRequest(
+        key=fields.need_text("key"),
+        limit=fields.whole("limit", 1) or DEFAULT_LIMIT,
+        exact=bool(fields.flag("exact")),
+        filter=read_filter(fields.raw("filter"), fields.path("filter")),
+    )
+    answer = request.collection.shard.facet(asked)
+    return {"hits": [{"value": one.value, "count": one.count} for one in answer.hits]}
+
+
+def _reader(collection: Collection) -> Reader:
+    def lookup(point: PointId, using: str) -> Vector:
+        records = collection.shard.retrieve([point], with_payload=False, with_vector=[using])
+        if not records:
+            raise absent(f"No point with id {point} found")
+        vector = records[0].vector
+        found = vector.get(using) if isinstance(vector, dict) else vector
+        if found is None:
+            raise absent(f"Point {point} has no vector `{using}`")
+        return cast("Vector", found)
+
+    return Reader(collection.schema, lookup)

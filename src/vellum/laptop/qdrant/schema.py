@@ -1,0 +1,165 @@
+"""What a collection holds: its dense and sparse vectors, read from the body that created it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import qdrant_edge as edge
+
+from vellum.laptop.qdrant.fields import Fields, Json
+from vellum.laptop.qdrant.refused import refused
+
+UNNAMED = ""
+"""The name under which qdrant-edge keeps a collection's only, unnamed vector."""
+DISTANCES = {
+    "Cosine": edge.Distance.Cosine,
+    "Dot": edge.Distance.Dot,
+    "Euclid": edge.Distance.Euclid,
+    "Manhattan": edge.Distance.Manhattan,
+}
+_HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000}
+"""Qdrant's own defaults."""
+_ONLY_ONE = ("shard_number", "replication_factor", "write_consistency_factor")
+_MAX_SIZE = 65536
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One dense vector: how many numbers, and how they are compared."""
+
+    size: int
+    distance: str
+    on_disk: bool | None = None
+
+    def edge(self) -> edge.EdgeVectorParams:
+        """Return it as qdrant-edge takes it."""
+        return edge.EdgeVectorParams(self.size, DISTANCES[self.distance], on_disk=self.on_disk)
+
+    def public(self) -> Json:
+        """Return it as Qdrant shows it."""
+        shown: Json = {"size": self.size, "distance": self.distance}
+        return shown if self.on_disk is None else {**shown, "on_disk": self.on_disk}
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """One sparse vector; ``idf`` lets Qdrant weigh each term by its rarity."""
+
+    idf: bool
+    on_disk: bool | None = None
+
+    def edge(self) -> edge.EdgeSparseVectorParams:
+        """Return it as qdrant-edge takes it."""
+        modifier = edge.Modifier.Idf if self.idf else None
+        return edge.EdgeSparseVectorParams(on_disk=self.on_disk, modifier=modifier)
+
+    def public(self) -> Json:
+        """Return it as Qdrant shows it."""
+        index: Json = {} if self.on_disk is None else {"index": {"on_disk": self.on_disk}}
+        return {**index, "modifier": "idf"} if self.idf else index
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The vectors of one collection by name, and how its graph is built."""
+
+    dense: dict[str, Dense]
+    sparse: dict[str, Sparse]
+    hnsw: dict[str, int]
+    on_disk_payload: bool
+
+    @classmethod
+    def read(cls, body: object) -> Schema:
+        """Read the body of ``PUT /collections/{name}``.
+
+        Raises:
+            RefusedError: a field is unknown, wrong or asks for what is not served (400).
+        """
+        fields = Fields(
+            body, "body", ("vectors", "sparse_vectors", "hnsw_config", "on_disk_payload", *_ONLY_ONE)
+        )
+        for name in _ONLY_ONE:
+            fields.whole(name, 1, 1)
+        dense, sparse = _dense(fields), _sparse(fields)
+        if both := dense.keys() & sparse.keys():
+            raise refused(f"vector `{min(both)}` is both dense and sparse")
+        if not dense and not sparse:
+            raise refused("body: one of `vectors` and `sparse_vectors` must name a vector")
+        on_disk = fields.flag("on_disk_payload")
+        return cls(dense, sparse, _hnsw(fields.raw("hnsw_config")), on_disk_payload=on_disk is not False)
+
+    def edge(self) -> edge.EdgeConfig:
+        """Return it as qdrant-edge takes it."""
+        return edge.EdgeConfig(
+            vectors={name: one.edge() for name, one in self.dense.items()} or None,
+            sparse_vectors={name: one.edge() for name, one in self.sparse.items()} or None,
+            on_disk_payload=self.on_disk_payload,
+            hnsw_config=edge.HnswIndexConfig(
+                m=self.hnsw["m"],
+                ef_construct=self.hnsw["ef_construct"],
+                full_scan_threshold=self.hnsw["full_scan_threshold"],
+            ),
+        )
+
+    def public(self) -> Json:
+        """Return it as Qdrant shows it under ``config.params``; ``read`` understands it again."""
+        dense = {name: one.public() for name, one in self.dense.items()}
+        shown: Json = {"vectors": dense.get(UNNAMED, dense), "on_disk_payload": self.on_disk_payload}
+        if self.sparse:
+            shown["sparse_vectors"] = {name: one.public() for name, one in self.sparse.items()}
+        return {**shown, **dict.fromkeys(_ONLY_ONE, 1)}
+
+    def check_name(self, name: str) -> None:
+        """Refuse a vector name that the collection does not have."""
+        if name not in self.dense and name not in self.sparse:
+            raise refused(f"Not existing vector name error: {name}")
+
+
+def _dense(fields: Fields) -> dict[str, Dense]:
+    value = fields.raw("vectors")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise refused("body.vectors must be an object")
+    if not isinstance(value.get("size", {}), dict):
+        return {UNNAMED: _one_dense(value, "body.vectors")}
+    return {_named(name): _one_dense(one, f"body.vectors.{name}") for name, one in value.items()}
+
+
+def _one_dense(value: object, where: str) -> Dense:
+    fields = Fields(value, where, ("size", "distance", "on_disk", "datatype"))
+    fields.choice("datatype", ("float32",))
+    size, distance = fields.need_whole("size", 1, _MAX_SIZE), fields.need_choice("distance", DISTANCES)
+    return Dense(size, distance, fields.flag("on_disk"))
+
+
+def _sparse(fields: Fields) -> dict[str, Sparse]:
+    value = fields.raw("sparse_vectors")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise refused("body.sparse_vectors must be an object")
+    return {
+        _named(name): _one_sparse(one or {}, f"body.sparse_vectors.{name}") for name, one in value.items()
+    }
+
+
+def _one_sparse(value: object, where: str) -> Sparse:
+    fields = Fields(value, where, ("index", "modifier"))
+    index = Fields(fields.raw("index") or {}, fields.path("index"), ("on_disk",))
+    return Sparse(fields.choice("modifier", ("none", "idf")) == "idf", index.flag("on_disk"))
+
+
+def _hnsw(value: object) -> dict[str, int]:
+    fields = Fields(value or {}, "body.hnsw_config", _HNSW)
+    return {name: _or(fields.whole(name), default) for name, default in _HNSW.items()}
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _named(name: str) -> str:
+    if not name:
+        raise refused("body: a named vector needs a name")
+    return name

@@ -1,0 +1,122 @@
+"""The calls that write: each is checked whole before the core sees it, so an error changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import qdrant_edge as edge
+
+from vellum.laptop.qdrant.collections import Collection
+from vellum.laptop.qdrant.fields import Fields, Json, as_payload, as_texts
+from vellum.laptop.qdrant.filters import read_filter
+from vellum.laptop.qdrant.indexes import read_index
+from vellum.laptop.qdrant.points import read_ids, read_points
+from vellum.laptop.qdrant.refused import absent, refused
+from vellum.laptop.qdrant.request import Request
+from vellum.laptop.qdrant.schema import Schema
+
+if TYPE_CHECKING:
+    from qdrant_edge import PointId
+
+_MODES = {
+    "upsert": edge.UpdateMode.Upsert,
+    "insert_only": edge.UpdateMode.InsertOnly,
+    "update_only": edge.UpdateMode.UpdateOnly,
+}
+_SELECTOR = ("points", "filter")
+_Update = edge.UpdateOperation
+
+
+def create_collection(request: Request) -> bool:
+    """``PUT /collections/{name}``."""
+    request.collections.create(request.path["name"], Schema.read(request.body))
+    return True
+
+
+def delete_collection(request: Request) -> bool:
+    """``DELETE /collections/{name}``."""
+    return request.collections.delete(request.path["name"])
+
+
+def create_index(request: Request) -> Json:
+    """``PUT /collections/{name}/index``."""
+    fields = request.fields("field_name", "field_schema")
+    name = fields.need_text("field_name")
+    return _apply(request, _Update.create_field_index(name, read_index(fields)))
+
+
+def delete_index(request: Request) -> Json:
+    """``DELETE /collections/{name}/index/{field}``."""
+    return _apply(request, _Update.delete_field_index(request.path["field"]))
+
+
+def upsert(request: Request) -> Json:
+    """``PUT /collections/{name}/points``."""
+    fields = request.fields("points", "batch", "update_filter", "update_mode")
+    points = read_points(fields, request.collection.schema)
+    only_if = read_filter(fields.raw("update_filter"), fields.path("update_filter"))
+    mode = _MODES[fields.choice("update_mode", _MODES) or "upsert"]
+    return _apply(request, _Update.upsert_points(points, only_if, mode))
+
+
+def delete_points(request: Request) -> Json:
+    """``POST /collections/{name}/points/delete``; absent points are no error."""
+    fields = request.fields(*_SELECTOR)
+    chosen = _chosen(fields)
+    if isinstance(chosen, list):
+        return _apply(request, _Update.delete_points(chosen))
+    return _apply(request, _Update.delete_points_by_filter(chosen))
+
+
+def set_payload(request: Request) -> Json:
+    """``POST /collections/{name}/points/payload``: merge."""
+    return _payload(request, _Update.set_payload, _Update.set_payload_by_filter)
+
+
+def overwrite_payload(request: Request) -> Json:
+    """``PUT /collections/{name}/points/payload``: replace."""
+    return _payload(request, _Update.overwrite_payload, _Update.overwrite_payload_by_filter)
+
+
+def delete_payload(request: Request) -> Json:
+    """``POST /collections/{name}/points/payload/delete``."""
+    fields = request.fields("keys", *_SELECTOR)
+    keys = as_texts(fields.need("keys"), fields.path("keys"))
+    chosen = _present(request.collection, _chosen(fields))
+    if isinstance(chosen, list):
+        return _apply(request, _Update.delete_payload(chosen, keys))
+    return _apply(request, _Update.delete_payload_by_filter(chosen, keys))
+
+
+def _payload(request: Request, by_ids: Callable[..., _Update], by_filter: Callable[..., _Update]) -> Json:
+    fields = request.fields("payload", "key", *_SELECTOR)
+    key = fields.text("key")
+    depth = 0 if key is None else key.count(".") + key.count("[") + 1
+    payload = as_payload(fields.need("payload"), fields.path("payload"), depth)
+    chosen = _present(request.collection, _chosen(fields))
+    return _apply(request, (by_ids if isinstance(chosen, list) else by_filter)(chosen, payload, key))
+
+
+def _chosen(fields: Fields) -> list[PointId] | edge.Filter:
+    """Return the points that a write is about: ids, or a filter (an empty one means all)."""
+    if ("points" in fields) == ("filter" in fields):
+        raise refused(f"{fields.where}: exactly one of `points` and `filter` is needed")
+    if "points" in fields:
+        return read_ids(fields.raw("points"), fields.path("points"))
+    return read_filter(fields.raw("filter"), fields.path("filter")) or edge.Filter()
+
+
+def _present(collection: Collection, chosen: list[PointId] | edge.Filter) -> list[PointId] | edge.Filter:
+    """Refuse absent points before the write: the core would change the others and then fail."""
+    if isinstance(chosen, list):
+        known = {one.id for one in collection.shard.retrieve(chosen, with_payload=False, with_vector=False)}
+        for point in chosen:
+            if point not in known:
+                raise absent(f"No point with id {point} found")
+    return chosen
+
+
+def _apply(request: Request, operation: edge.UpdateOperation) -> Json:
+    number = request.collection.update(operation)
+    return {"operation_id": number, "status": "completed" if request.wait else "acknowledged"}
