@@ -97,7 +97,7 @@ def test_the_unmodified_qdrant_client_works_behind_the_gateway(platform: Install
     client.create_collection("points", models.VectorParams(size=2, distance=models.Distance.COSINE))
 
     client.upsert(
-        "points", [models.PointStruct(id=1, vector=[1, 0]), models.PointStruct(id=2, vector=[0, 1])]
+        "points", [models.PointStruct(id=1, vector=[1.0, 0.0]), models.PointStruct(id=2, vector=[0.0, 1.0])]
     )
 
     assert [point.id for point in client.query_points("points", [0.9, 0.1]).points] == [1, 2]
