@@ -1,6 +1,6 @@
 """Write passages to Qdrant so that a document is seen whole or not at all, however often this is killed.
 
-Points are written unseen (``committed`` false). One call makes all of a document's points visible. Point ids derive
+Points are written without the field ``committed``, and no query sees those. One call gives it to all of a document. Point ids derive
 from the content, so a second attempt writes the same points again.
 """
 
@@ -129,7 +129,7 @@ def _of_document(rows: Iterable[dict[str, Any]], entry: Entry) -> Iterator[dict[
     embed = bm25().embed_document
     first: dict[str, Any] = {"first": True, "entry": entry.payload()}
     for row in rows:
-        payload = {**row, "document": entry.document, "committed": False, **first}
+        payload = {**row, "document": entry.document, **first}
         yield {"id": point_id(row), "vector": {VECTOR: sparse(embed(row["text"]))}, "payload": payload}
         first = {}
 

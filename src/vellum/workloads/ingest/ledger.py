@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vellum.workloads.vectors import NoCollectionError, Qdrant, where
+from vellum.workloads.vectors import NoCollectionError, Qdrant, having
 
 Place = tuple[str, str]
 """(folder as it was named to ingest, path of the file in it)."""
@@ -46,7 +46,7 @@ def read(qdrant: Qdrant) -> dict[str, Entry]:
     """
     entries: dict[str, Entry] = {}
     request: dict[str, Any] = {
-        "filter": where(first=True), "limit": _PAGE, "with_vector": False,
+        "filter": having("first"), "limit": _PAGE, "with_vector": False,
         "with_payload": {"include": ["document_id", "document", "committed", "entry"]},
     }  # fmt: skip
     while True:
@@ -64,7 +64,7 @@ def _entry(point: dict[str, Any]) -> Entry:
     payload = point["payload"]
     said = payload["entry"]
     return Entry(
-        document_id=payload["document_id"], document=payload["document"], committed=payload["committed"],
+        document_id=payload["document_id"], document=payload["document"], committed=bool(payload.get("committed")),
         point=str(point["id"]), places=frozenset((folder, name) for folder, name in said["places"]),
         pages=said["pages"], passages=said["passages"], page_errors=said["page_errors"],
     )  # fmt: skip

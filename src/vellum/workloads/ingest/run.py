@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import importlib
 import os
 import shutil
 import sys
@@ -179,6 +180,7 @@ class _Run:
 def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str | None:
     """Compile and run the pipeline; return why it failed, or None."""
     with (folder / "pipeline.log").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        _import_kfp_without_its_client()
         from kfp import compiler, local
         from kfp.local import config
 
@@ -194,6 +196,16 @@ def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str
         except RuntimeError as error:
             return str(error)
     return None
+
+
+def _import_kfp_without_its_client() -> None:
+    """Import the package as kfp's own steps do: the client it would load takes 1.4 of 1.7 seconds, and is not used.
+
+    Only ``kfp/__init__.py`` runs under the switch; everything imported later is complete.
+    """
+    os.environ["_KFP_RUNTIME"] = "true"
+    importlib.import_module("kfp")
+    del os.environ["_KFP_RUNTIME"]
 
 
 def address_of(folder: Path) -> str:

@@ -1,0 +1,127 @@
+"""The KServe model ``search`` and the server around it: KServe's own, bound where the platform says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import kserve.model_server
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+from kserve.errors import InvalidInput
+
+from vellum.errors import VellumError
+from vellum.workloads.search.answers import Searcher
+from vellum.workloads.search.question import BadQuestionError, Question, from_v1, from_v2
+
+NAME = "search"
+_THREADS = 8
+_BAD_REQUEST, _UNAVAILABLE = 400, 503
+
+
+class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
+    """Answers in threads; ready at once, because it has nothing to load and Qdrant may come later."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME)
+        self.ready = True
+        self._searcher = Searcher()
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="search")
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Describe the v2 inputs."""
+        return [
+            {"name": "question", "datatype": "BYTES", "shape": [-1]},
+            {"name": "limit", "datatype": "INT32", "shape": [-1]},
+        ]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Describe the v2 output: one JSON text a question."""
+        return [{"name": "answer", "datatype": "BYTES", "shape": [-1]}]
+
+    def validate(self, payload: Any) -> Any:  # noqa: ANN401  # whatever was sent
+        """Leave the checks to ``predict``: KServe's own fail on a body that is a JSON string."""
+        return payload
+
+    async def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401, ARG002
+        """Answer every question of a v1 or v2 request.
+
+        Raises:
+            InvalidInput: the request is not as it must be; KServe answers 400.
+            VellumError: Qdrant or the binding cannot be used; the server answers 503.
+        """
+        second = isinstance(payload, InferRequest)
+        try:
+            questions = from_v2(payload.inputs) if second else from_v1(payload)
+        except BadQuestionError as error:
+            raise InvalidInput(str(error)) from None
+        predictions = await self._answer(questions)
+        if not second:
+            return {"predictions": predictions}
+        return InferResponse(payload.id or "", NAME, [_tensor(predictions)])
+
+    async def _answer(self, questions: list[Question]) -> list[dict[str, Any]]:
+        loop = asyncio.get_running_loop()
+        asked = (loop.run_in_executor(self._threads, self._searcher.answer, question) for question in questions)
+        return list(await asyncio.gather(*asked))
+
+
+def _tensor(predictions: list[dict[str, Any]]) -> InferOutput:
+    data = [orjson.dumps(prediction).decode() for prediction in predictions]
+    return InferOutput("answer", [len(data)], "BYTES", data=data)
+
+
+class _Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve publishes no types
+    """KServe's server, on the interface that ``VELLUM_BIND`` names: KServe itself always takes all of them."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401  # passed on
+        super().__init__(*args, **named)
+        self.config.host = os.environ.get("VELLUM_BIND", self.config.host)
+        decode = self.dataplane.decode
+
+        def decode_or_refuse(*arguments: Any, **names: Any) -> Any:  # noqa: ANN401  # passed on
+            # Decoding reads nothing but the request, so whatever fails there is the request's fault: 400, not 500.
+            try:
+                return decode(*arguments, **names)
+            except InvalidInput:
+                raise
+            except Exception as error:
+                raise InvalidInput(f"the request cannot be read: {error}") from error
+
+        self.dataplane.decode = decode_or_refuse
+
+    def _add_exception_handlers(self, app: FastAPI) -> None:
+        super()._add_exception_handlers(app)
+        app.add_exception_handler(VellumError, _unavailable)
+        app.add_exception_handler(RequestValidationError, _malformed)
+        app.add_exception_handler(InvalidInput, _invalid)
+
+
+def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    del request
+    assert isinstance(error, VellumError)
+    return JSONResponse({"error": str(error), **error.as_dict()}, _UNAVAILABLE)
+
+
+def _malformed(request: Request, error: Exception) -> JSONResponse:
+    del request
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"the request has another form: {first['msg']} at {first['loc']}"}, _BAD_REQUEST)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Answer without KServe's own log line, which would write what people ask into the log."""
+    del request
+    return JSONResponse({"error": str(error)}, _BAD_REQUEST)
+
+
+def serve(http_port: int) -> None:
+    """Serve until SIGTERM."""
+    kserve.model_server.RESTServer = _Server
+    ModelServer(http_port=http_port, enable_grpc=False, workers=1, enable_latency_logging=False).start([SearchModel()])
