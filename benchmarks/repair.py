@@ -1,0 +1,46 @@
+"""How long a killed process is away, as its own door sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import time
+from collections.abc import Iterator
+
+from benchmarks.figures import Figure, Installation, installed, until
+
+ROUNDS = 5
+
+
+def away(installation: Installation, prefix: str) -> float:
+    """Kill the process and return the seconds until the supervisor says that it answers again."""
+
+    def process() -> dict[str, int]:
+        return next(entry for name, entry in installation.processes().items() if name.startswith(prefix))
+
+    before = process()
+    began = time.perf_counter()
+    os.kill(before["pid"], signal.SIGKILL)
+    until(lambda: process()["restarts"] > before["restarts"] and process()["ready"])
+    repair = installation.json("status", "--events")["repairs"][-1]
+    # The receipt's own clock: asking for the status costs 0.15 s each time.
+    return min(float(repair["seconds"]), time.perf_counter() - began)
+
+
+def measure() -> Iterator[Figure]:
+    """Yield the figures."""
+    with installed() as installation:
+        for prefix, bound in (("seaweed", 2), ("envoy", 2), ("qdrant", 2), ("search", 2), ("notebook", 4)):
+            seconds = []
+            for _ in range(ROUNDS):
+                # Two quick deaths in a row are a crash loop, which waits on purpose.
+                time.sleep(11)
+                seconds.append(away(installation, prefix))
+            yield Figure(
+                f"killed {prefix} answers again",
+                statistics.median(seconds),
+                "s",
+                bound,
+                how=f"median of {ROUNDS}",
+            )

@@ -1,0 +1,86 @@
+"""How long a warm ``vellum up`` takes, part by part through the gateway, and how much memory everything holds."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.figures import Figure, Installation, installed, resident
+
+ROUNDS = 5
+
+
+def answers(url: str, ok: tuple[int, ...]) -> bool:
+    """Ask once through the gateway."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=2)
+    try:
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status in ok
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def warm_start(installation: Installation, doors: dict[str, tuple[str, tuple[int, ...]]]) -> dict[str, float]:
+    """Stop and start again; return the seconds from the command until each door answers, and until ``up`` returns."""
+    installation.vellum("down")
+    environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
+    began = time.perf_counter()
+    up = subprocess.Popen([sys.executable, "-m", "vellum.cli", "up"], env=environment, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)  # fmt: skip
+    seen: dict[str, float] = {}
+    while len(seen) < len(doors):
+        for name, (url, ok) in doors.items():
+            if name not in seen and answers(url, ok):
+                seen[name] = time.perf_counter() - began
+        time.sleep(0.01)
+    up.wait()
+    return {**seen, "up returns": time.perf_counter() - began}
+
+
+def measure() -> Iterator[Figure]:
+    """Yield the figures."""
+    with installed() as installation:
+        binding, objects = installation.binding(), installation.json("status")["objects"]
+        endpoints = next(obj["status"]["endpoints"] for obj in objects if obj["kind"] == "MLOpsPlatform")
+        doors = {
+            "S3": (binding["AWS_ENDPOINT_URL"], (403,)),
+            "Qdrant": (f"{binding['QDRANT_URL']}/readyz", (200,)),
+            "serving": (f"{binding['VELLUM_SEARCH_URL']}/v2/models/search/ready", (200,)),
+            "JupyterLab": (f"{endpoints['notebook']}api/status", (403,)),
+        }
+        rounds = [warm_start(installation, doors) for _ in range(ROUNDS)]
+        middle = {name: statistics.median(entry[name] for entry in rounds) for name in rounds[0]}
+        yield Figure("warm `up`: S3, Qdrant and serving answer through the gateway",
+                     max(middle[name] for name in ("S3", "Qdrant", "serving")), "s", 2.5, how=f"median of {ROUNDS}")  # fmt: skip
+        yield Figure(
+            "warm `up`: all, JupyterLab among them", max(middle.values()), "s", 5, how=f"median of {ROUNDS}"
+        )
+        yield Figure(
+            "memory of all processes and the supervisor",
+            memory(installation),
+            "MB RSS",
+            650,
+            how="after start",
+        )
+
+
+def memory(installation: Installation) -> float:
+    """Return the resident memory of everything that runs, in MB."""
+    pids = [process["pid"] for process in installation.processes().values()]
+    pids.append(int((installation.state / "store.lock").read_text()))
+    children = [int(pid) for parent in pids for pid in _children(parent)]
+    return sum(resident(pid) for pid in {*pids, *children})
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

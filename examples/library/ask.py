@@ -1,0 +1,52 @@
+"""Ask the library's questions and show the cited answers: the end of ``make demo``.
+
+Any program could do this: it finds its team by ``vellum.connect()`` and asks the KServe model over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import vellum
+
+QUESTIONS = Path(__file__).with_name("questions.yaml")
+SHOWN = 3
+
+
+def ask(url: str, question: str) -> dict[str, Any]:
+    """Return the model's prediction by KServe's v1 protocol."""
+    body = json.dumps({"instances": [{"question": question, "limit": 5}]}).encode()
+    request = urllib.request.Request(  # noqa: S310  # the binding's own http address
+        f"{url}/v1/models/search:predict", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # as above
+        found: dict[str, Any] = json.load(answer)["predictions"][0]
+    return found
+
+
+def main() -> int:
+    """Ask everything; end with 1 if fewer than three of four answers cite the right page."""
+    url = str(vellum.connect().require("VELLUM_SEARCH_URL").VELLUM_SEARCH_URL)
+    asked = [entry for entry in yaml.safe_load(QUESTIONS.read_text()) if entry.get("document")]
+    right = 0
+    for number, entry in enumerate(asked):
+        answers = ask(url, entry["question"])["answers"]
+        places = [(answer["document"], answer["page"]) for answer in answers]
+        found = (entry["document"], entry["page"]) in places
+        right += found
+        if number < SHOWN:
+            print(f"\n{entry['question']}")
+            for answer in answers[:2]:
+                print(f"  {answer['document']}, page {answer['page']}: {' '.join(answer['snippet'].split())}")
+    print(f"\n{right} of {len(asked)} questions found the right page among the first five answers.")
+    return 0 if right >= 0.75 * len(asked) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
