@@ -33,12 +33,16 @@ class ClaimWideSpec(Spec):
     """The fields that concern every component."""
 
     owner: Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
-        default="", description="Who answers for the team: an annotation on its namespace"
+        default="",
+        description="Who answers for the team: an annotation on its namespace",
+        examples=["ada@example.org"],
     )
     costCenter: Annotated[  # noqa: N815  # the API's spelling
         str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")
     ] = Field(
-        default="", description="Who pays: a label on the namespace, so at most 63 of A-Z a-z 0-9 - _ ."
+        default="",
+        description="Who pays: a label on the namespace, so at most 63 of A-Z a-z 0-9 - _ .",
+        examples=["4711"],
     )
     size: Size = Field(default="small", description="Quota, and the requests and limits of every part")
     deletionPolicy: Literal["Retain", "Delete"] = Field(  # noqa: N815  # the API's spelling
@@ -112,7 +116,8 @@ def from_live(obj: Obj) -> Claim:
         pydantic.ValidationError: the stored spec does not fit the model; the caller answers with a condition.
     """
     meta, spec = obj["metadata"], dict(obj.get("spec") or {})
-    reference = spec.get("claimRef") or {}
+    # A claim has no reference to itself: one would let its author act in the name of another team.
+    reference = (spec.get("claimRef") or {}) if obj["kind"] != KIND else {}
     written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
     return Claim(
         namespace=reference.get("namespace") or meta.get("namespace", ""),

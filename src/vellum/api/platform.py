@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,9 @@ KIND = "KubeflowPlatform"
 NAME = "kubeflow"
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$")]
 Digest = Annotated[
-    str, StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$")
+    str,
+    StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$"),
+    Field(examples=[f"registry.example.org/vellum@sha256:{'0' * 64}"]),
 ]
 LOCAL_IMAGE = "laptop.invalid/none"
 """On a laptop processes come from wheels; the objects still need a name, and this one can never be pulled."""
@@ -27,7 +29,9 @@ LOCAL_IMAGE = "laptop.invalid/none"
 class ArtifactsSpec(Spec):
     """Where Kubeflow Pipelines keeps its artifacts."""
 
-    bucket: Bucket = Field(default="vellum-artifacts", description="The platform's bucket")
+    bucket: Bucket = Field(
+        default="vellum-artifacts", description="The platform's bucket", examples=["artifacts-eu"]
+    )
 
 
 class ObjectStoreSpec(Spec):
@@ -78,6 +82,8 @@ class Platform:
     uid: str = ""
     generation: int = 0
     gateway: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
         """Tell whether the profile has the component."""
@@ -103,7 +109,12 @@ class Platform:
     def manifest(self) -> Obj:
         """Return the platform as it is stored."""
         spec = self.spec.model_dump(mode="json", exclude_none=True)
-        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": NAME}, "spec": spec}
+        metadata: Obj = {"name": NAME}
+        if self.labels:
+            metadata["labels"] = dict(self.labels)
+        if self.annotations:
+            metadata["annotations"] = dict(self.annotations)
+        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
 
 
 def from_live(obj: Obj) -> Platform:

@@ -13,13 +13,13 @@ from vellum.kube.seaweed import API, Tenant, consumer_secret, tenant_objects
 from vellum.model.component import Component, Kind, Policy, Spec, Wish
 from vellum.model.state import Ready, Requirement
 from vellum.model.team import STORAGE_NAMESPACE
-from vellum.model.types import Quantity
+from vellum.model.types import Storage
 
 
 class ArtifactsSpec(Spec):
     """The claim's ``artifacts`` block."""
 
-    quota: Annotated[Quantity, Field(description="The most that the bucket may hold", default="10Gi")]
+    quota: Annotated[Storage, Field(description="The most that the bucket may hold", default="10Gi")]
 
 
 class BucketComponent(Component[ArtifactsSpec]):

@@ -11,7 +11,7 @@ from vellum.kube.objects import RESTRICTED_POD, Obj, make, secret, secret_env
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.team import KUBEFLOW_NAMESPACE
-from vellum.model.types import Quantity
+from vellum.model.types import Storage
 
 NOTEBOOK = "notebook"
 """The controller fills the status only if the first container has the Notebook's own name."""
@@ -27,7 +27,7 @@ _RESOURCES: dict[Size, Obj] = {
 class NotebookSpec(Spec):
     """The claim's ``notebook`` block."""
 
-    storage: Annotated[Quantity, Field(description="The size of the notebook's home", default="5Gi")]
+    storage: Annotated[Storage, Field(description="The size of the notebook's home", default="5Gi")]
 
 
 class NotebookComponent(Component[NotebookSpec]):

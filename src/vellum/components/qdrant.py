@@ -15,7 +15,7 @@ from vellum.model.component import Component, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.state import Requirement
 from vellum.model.team import VECTORS_NAMESPACE
-from vellum.model.types import Quantity
+from vellum.model.types import Storage
 
 VOLUME = "data"
 """Teams lose their vectors when this changes: the volume claim is found by ``data-<name>-0``."""
@@ -30,7 +30,7 @@ class VectorsSpec(Spec):
     """The claim's ``vectors`` block."""
 
     storage: Annotated[
-        Quantity, Field(description="The size of Qdrant's volume; it can grow, not shrink", default="10Gi")
+        Storage, Field(description="The size of Qdrant's volume; it can grow, not shrink", default="10Gi")
     ]
 
 

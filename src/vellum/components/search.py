@@ -25,7 +25,7 @@ class SearchSpec(Spec):
     """The claim's ``search`` block."""
 
     replicas: Annotated[
-        int, Field(description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5)
+        int, Field(description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5, examples=[2])
     ]
 
 

@@ -10,7 +10,9 @@ _SUFFIXES = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("MGTPE", 2)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
 }  # fmt: skip
-_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(m|k|[MGTPE]|[KMGTPE]i)?")
+PATTERN = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(m|k|[MGTPE]|[KMGTPE]i)?"
+"""Go, Rust and Python read it alike, so schemas carry it too. ``\\d`` would let other alphabets' digits in."""
+_QUANTITY = re.compile(PATTERN)
 
 
 def parse(text: str) -> Decimal:

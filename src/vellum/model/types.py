@@ -1,19 +1,28 @@
-"""Field types of what people write: quantities, label values, images; each refuses with the rule in words."""
+"""Field types of what people write; each refuses with the rule in words."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from vellum.kube import quantity
 
+_LEAST, _MOST = quantity.parse("1Mi"), 2**63
 
-def _quantity(text: str) -> str:
-    if quantity.parse(text) <= 0:
-        raise ValueError(f"{text!r} is not more than zero")
+
+def _storage(text: str) -> str:
+    size = quantity.parse(text)
+    if size < _LEAST:
+        raise ValueError(f"{text!r} is less than 1Mi: the unit is missing or wrong")
+    if size >= _MOST:
+        raise ValueError(f"{text!r} is more than Kubernetes can count")
     return text
 
 
-Quantity = Annotated[str, AfterValidator(_quantity)]
-"""A positive Kubernetes quantity, kept as written: ``500m``, ``10Gi``."""
+Storage = Annotated[
+    str,
+    AfterValidator(_storage),
+    Field(examples=["10Gi"], json_schema_extra={"pattern": f"^{quantity.PATTERN}$"}),
+]
+"""A Kubernetes quantity of bytes from 1Mi on, kept as written: ``10Gi``."""

@@ -1,0 +1,176 @@
+"""The strict way in: bytes of YAML or JSON become valid claims and platforms, or errors with line and field.
+
+Whatever the bytes are, the answer is values or a ``ClaimError``, in time linear in their number.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path as File
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from vellum.api import claim, metadata, platform
+from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Claim
+from vellum.api.documents import Document, documents, shown
+from vellum.api.platform import Platform
+from vellum.api.schema import KINDS, nearest, node_at
+from vellum.api.text import MOST_BYTES, text
+from vellum.api.words import advice, mistakes, unknown, write
+from vellum.errors import ClaimError
+
+Written: TypeAlias = Claim | Platform
+STANDARD_INPUT = "-"
+_TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
+
+
+class MistakesError(ClaimError):
+    """Everything that is wrong, in the order of the lines; the error itself speaks of the first."""
+
+    def __init__(self, problems: Iterable[ClaimError]) -> None:
+        self.problems: tuple[ClaimError, ...] = tuple(problems)
+        first = self.problems[0]
+        super().__init__(first.code, first.what, where=first.where, fix=first.fix)
+
+
+def load(data: bytes, source: str) -> list[Written]:
+    """Return the objects of one file in their order; ``source`` is what messages call the file.
+
+    Raises:
+        MistakesError: a ClaimError of code VEL102 to VEL118 whose ``problems`` are all that was found.
+    """
+    found, problems = _checked(data, source)
+    if problems:
+        raise MistakesError(problems)
+    return found
+
+
+def read(path: str | File) -> list[Written]:
+    """Return the objects of a file, of a folder's ``*.yaml`` and ``*.yml`` in name order, or of standard input (``-``).
+
+    Raises:
+        MistakesError: as ``load``, for all files together; VEL101 a file cannot be read.
+    """
+    found: list[Written] = []
+    problems: list[ClaimError] = []
+    for source, data in _files(str(path)):
+        objects, wrong = _checked(data, source)
+        found += objects
+        problems += wrong
+    problems += _twice(found, str(path))
+    if problems:
+        raise MistakesError(problems)
+    return found
+
+
+def _files(path: str) -> list[tuple[str, bytes]]:
+    if path == STANDARD_INPUT:
+        return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
+    if not File(path).is_dir():
+        return [(path, _bytes(File(path)))]
+    names = sorted(
+        file for file in File(path).iterdir() if file.suffix in (".yaml", ".yml") and not file.name.startswith(".")
+    )  # fmt: skip
+    if not names:
+        raise MistakesError([ClaimError(
+            "VEL101", "the folder holds no *.yaml and no *.yml", where=path, fix="name a file, or another folder",
+        )])  # fmt: skip
+    return [(str(file), _bytes(file)) for file in names]
+
+
+def _bytes(file: File) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
+        raise MistakesError([ClaimError(
+            "VEL101", f"cannot be read: {reason.lower()}", where=str(file)[:300], fix="check the path: ls -l",
+        )]) from None  # fmt: skip
+
+
+def _checked(data: bytes, source: str) -> tuple[list[Written], list[ClaimError]]:
+    try:
+        parsed = documents(text(data, source), source)
+    except ClaimError as error:
+        return [], [error]
+    if not parsed:
+        return [], [ClaimError(
+            "VEL102", "there is no object in it", where=source, fix="see examples/02-minimal/claim.yaml",
+        )]  # fmt: skip
+    found = [written for document in parsed if (written := _object(document)) is not None]
+    return found, [problem for document in parsed for problem in document.mistakes()]
+
+
+def _object(document: Document) -> Written | None:
+    document.forgive(metadata.IGNORED)
+    value = document.value
+    if not isinstance(value, dict):
+        if value is not None:
+            document.problem(
+                "VEL111", "the document is not an object", (), "write apiVersion, kind, metadata and spec"
+            )
+        return None
+    kind = _kind(document, value)
+    if not kind:
+        return None
+    document.advise(lambda path, word: advice(kind, path, word))
+    for field in value:
+        if field not in _TOP:
+            mistake = unknown((field,), _TOP)
+            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
+    namespace, name, labels, annotations = metadata.check(document, kind, value.get("metadata"))
+    spec = _spec(document, kind, value.get("spec", {}))
+    if spec is None or document.problems:
+        return None
+    if isinstance(spec, platform.PlatformWideSpec):
+        return Platform(spec=spec, labels=labels, annotations=annotations)
+    return Claim(namespace=namespace, name=name, spec=spec, labels=labels, annotations=annotations)
+
+
+def _kind(document: Document, value: dict[str, object]) -> str:
+    """Return the kind if the document is one of ours; say what is wrong otherwise."""
+    for field, allowed in (("apiVersion", (API_VERSION,)), ("kind", KINDS)):
+        given = value.get(field)
+        if given in allowed or (field,) in document.doubtful:
+            continue
+        near = (nearest(given, dict.fromkeys(allowed)) if isinstance(given, str) else "") or allowed[0]
+        what = f"{field} {shown(given)} is not known here" if field in value else f"there is no {field}"
+        others = f" (allowed: {', '.join(allowed)})" if len(allowed) > 1 else ""
+        document.problem("VEL111", what, (field,) if field in value else (), f"write {field}: {near}{others}")
+    kind = value.get("kind")
+    return kind if isinstance(kind, str) and kind in KINDS else ""
+
+
+def _spec(
+    document: Document, kind: str, spec: object
+) -> claim.ClaimWideSpec | platform.PlatformWideSpec | None:
+    if not isinstance(spec, dict):
+        if ("spec",) not in document.doubtful:
+            document.problem(
+                "VEL114", "spec is not a mapping", ("spec",), write(("spec",), node_at(kind, ("spec",)))
+            )
+        return None
+    written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
+    model = claim.claim_spec() if kind == claim.KIND else platform.platform_spec()
+    try:
+        return model.model_validate(written)
+    except ValidationError as error:
+        for mistake in mistakes(kind, error, document.word):
+            if mistake.path not in document.doubtful:
+                document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
+    return None
+
+
+def _twice(found: list[Written], path: str) -> list[ClaimError]:
+    seen: set[tuple[str, str]] = set()
+    problems = []
+    for written in found:
+        name = (written.namespace, written.name) if isinstance(written, Claim) else ("", platform.NAME)
+        if name in seen:
+            what = f"{'/'.join(filter(None, name))} is written twice"
+            problems.append(ClaimError("VEL118", what, where=path, fix="delete one of the two"))
+        seen.add(name)
+    return problems

@@ -1,0 +1,116 @@
+"""The metadata of what people write: names, labels and annotations by the rules of Kubernetes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from vellum.api import platform
+from vellum.api.documents import Document, Path, shown
+from vellum.api.schema import node_at
+from vellum.api.words import unknown
+from vellum.kube.names import LABEL_LIMIT, is_dns_label
+
+LIVE = frozenset({
+    "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+    "managedFields", "finalizers", "ownerReferences", "selfLink",
+})  # fmt: skip
+"""Written by the control plane. Ignored, so that what ``kubectl get -o yaml`` prints can be applied."""
+IGNORED: frozenset[Path] = frozenset({("status",), *(("metadata", name) for name in LIVE)})
+MOST_ANNOTATION_BYTES = 256 * 1024
+_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_SUBDOMAIN = 253
+
+
+def check(document: Document, kind: str, metadata: Any) -> tuple[str, str, dict[str, str], dict[str, str]]:  # noqa: ANN401
+    """Return (namespace, name, labels, annotations); what is wrong is noted in the document."""
+    here: Path = ("metadata",)
+    if not isinstance(metadata, dict):
+        document.problem("VEL113", "the object has no name", here, "write metadata: {name: research}")
+        return "", "", {}, {}
+    known = node_at(kind, here)["properties"]
+    for field in metadata:
+        if field not in known and field not in LIVE:
+            mistake = unknown((*here, field), known)
+            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
+    labels = _texts(document, metadata, "labels")
+    annotations = _texts(document, metadata, "annotations")
+    if kind == platform.KIND:
+        _platform_name(document, metadata)
+        return "", platform.NAME, labels, annotations
+    return (
+        _name(document, metadata, "namespace", "default"),
+        _name(document, metadata, "name"),
+        labels,
+        annotations,
+    )
+
+
+def _platform_name(document: Document, metadata: dict[str, Any]) -> None:
+    if metadata.get("name") != platform.NAME:
+        what = f"the platform is named {platform.NAME}, as there is one"
+        document.problem("VEL116", what, ("metadata", "name"), f"write name: {platform.NAME}")
+
+
+def _name(document: Document, metadata: dict[str, Any], field: str, default: str = "") -> str:
+    path: Path = ("metadata", field)
+    value = metadata.get(field, default)
+    if path in document.doubtful:
+        return ""
+    if not isinstance(value, str):
+        document.problem(
+            "VEL116",
+            f"the {field} is not text",
+            path,
+            f'write {field}: "{shown(value)}", if that is the {field}',
+        )
+        return ""
+    if field not in metadata and not default:
+        document.problem("VEL113", "the object has no name", path, "write name: research")
+        return ""
+    if not is_dns_label(value):
+        what = f"{shown(value)} is no {field}: at most {LABEL_LIMIT} of a-z 0-9 -, a letter or digit first and last"
+        document.problem("VEL116", what, path, f"write {field}: {_repaired(value)}")
+        return ""
+    return value
+
+
+def _repaired(value: str) -> str:
+    """Return the nearest name that is valid."""
+    return re.sub(r"[^a-z0-9]+", "-", value[:LABEL_LIMIT].lower()).strip("-") or "research"
+
+
+def _texts(document: Document, metadata: dict[str, Any], field: str) -> dict[str, str]:
+    path: Path = ("metadata", field)
+    texts = metadata.get(field, {})
+    if path in document.doubtful:
+        return {}
+    if not isinstance(texts, dict):
+        document.problem("VEL117", f"{field} are names with texts", path, f"write {field}: {{stage: trial}}")
+        return {}
+    for key, value in texts.items():
+        _label(document, (*path, key), key, value, is_label=field == "labels")
+    if sum(len(f"{key}{value}".encode()) for key, value in texts.items()) > MOST_ANNOTATION_BYTES:
+        document.problem(
+            "VEL117", f"the {field} have more than 256 KiB together", path, "keep long texts elsewhere"
+        )
+    return texts
+
+
+def _label(document: Document, path: Path, key: str, value: object, *, is_label: bool) -> None:
+    if path in document.doubtful:
+        return
+    prefix, slash, name = key.rpartition("/")
+    prefix_fits = not slash or (len(prefix) <= _LONGEST_SUBDOMAIN and _SUBDOMAIN.fullmatch(prefix))
+    if not prefix_fits or not _NAME.fullmatch(name):
+        what = f"{shown(key)} is no name of a label: optional domain/, then at most 63 of A-Z a-z 0-9 - _ ."
+        document.problem("VEL117", what, path, "write a name such as example.org/stage")
+    elif not isinstance(value, str):
+        word = document.word(path)
+        document.problem(
+            "VEL117", "the value is not text", path, f'write "{word}" in quotes' if word else "write a text"
+        )
+    elif is_label and value and not _NAME.fullmatch(value):
+        what = f"{shown(value)} is no value of a label: at most 63 of A-Z a-z 0-9 - _ ."
+        document.problem("VEL117", what, path, "shorten it, or write it under annotations")

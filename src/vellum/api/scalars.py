@@ -1,0 +1,75 @@
+"""What an unquoted word of YAML means, and which words mean different things to different readers.
+
+YAML 1.1 (PyYAML, Crossplane's older tools) and 1.2 (JSON, newer tools) disagree about ``on``, ``012`` and ``12:30``.
+We read the part that both read alike and refuse the rest, so that no claim changes its meaning between two tools.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """A word that YAML readers disagree on: what some of them take it for, and what to write instead."""
+
+    taken_for: str
+    instead: str
+
+
+LONGEST_NUMBER = 18
+"""Digits that always fit 64 bits; Kubernetes stores no larger number."""
+_LONGEST_WORD = 64
+"""No surprising word is longer, so longer ones are text without a look."""
+_WORDS: dict[str, Scalar] = {"true": True, "false": False}
+_YES = frozenset({"y", "yes", "on", "true"})
+_NO = frozenset({"n", "no", "off", "false"})
+_NOTHING = frozenset({"", "~", "null"})
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+_SURPRISES = tuple((re.compile(pattern, re.ASCII), taken_for) for pattern, taken_for in (
+    (r"[-+]?0[0-9_]+|[-+]?0o[0-7_]+", "an octal number"),
+    (r"[-+]?0[xX][0-9a-fA-F_]+", "a hexadecimal number"),
+    (r"[-+]?0[bB][01_]+", "a binary number"),
+    (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "a number of base 60"),
+    (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", "a date"),
+    (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "infinity or not-a-number"),
+    (r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+", "a number with an exponent"),
+    (r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?", "a number with underscores"),
+    (r"[-+]?[0-9]+\.|[-+]?\.[0-9]+|\+[0-9]+(\.[0-9]*)?", "a number"),
+    (r"<<", "a merge of another mapping"),
+    (r"=", "a default value"),
+))  # fmt: skip
+
+
+def meaning(word: str) -> Scalar | Surprise | None:
+    """Return the value of an unquoted word: text, number, true or false; None for "no value"; or a surprise."""
+    if len(word) > _LONGEST_WORD:
+        return word
+    if word in _WORDS:
+        return _WORDS[word]
+    lower = word.lower()
+    if lower in _NOTHING:
+        return None
+    if lower in _YES:
+        return Surprise("true", f'true, or "{word}" in quotes')
+    if lower in _NO:
+        return Surprise("false", f'false, or "{word}" in quotes')
+    return _number(word)
+
+
+def _number(word: str) -> Scalar | Surprise:
+    if _INTEGER.fullmatch(word):
+        if len(word) <= LONGEST_NUMBER:
+            return int(word)
+        return Surprise("a number that does not fit 64 bits", f'"{word}" in quotes')
+    if _DECIMAL.fullmatch(word):
+        return float(word)
+    for pattern, taken_for in _SURPRISES:
+        if pattern.fullmatch(word):
+            return Surprise(taken_for, f'"{word}" in quotes')
+    return word

@@ -1,0 +1,228 @@
+"""The two kinds as data: structural schemas made from the models, and ``vellum explain`` on top of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from vellum.api import claim, platform
+from vellum.errors import ClaimError
+from vellum.kube.objects import Obj
+from vellum.kube.patch import copied
+from vellum.kube.quantity import PATTERN
+
+KINDS = (claim.KIND, platform.KIND)
+_DROPPED = frozenset({"title", "additionalProperties", "$defs", "$ref", "examples", "const", "anyOf"})
+"""What Kubernetes' structural schemas forbid, or what is written in another way below."""
+LONGEST_NAME = 64
+"""The search for the nearest name takes time with the square of the length; no field's name is longer."""
+
+
+def schema(kind: str) -> Obj:
+    """Return the OpenAPI v3 structural schema of a kind; the caller's own copy.
+
+    Raises:
+        KeyError: the kind is not one of ``KINDS``.
+    """
+    answer: Obj = copied(_schema(kind))
+    return answer
+
+
+@cache
+def _schema(kind: str) -> Obj:
+    models = {claim.KIND: claim.claim_spec, platform.KIND: platform.platform_spec}
+    written = models[kind]().model_json_schema()
+    spec = _structural(written, written.get("$defs", {}))
+    spec["description"] = _SPECS[kind]
+    return {
+        "type": "object",
+        "description": _KINDS[kind],
+        "required": ["apiVersion", "kind", "metadata"],
+        "properties": {
+            "apiVersion": {"type": "string", "enum": [claim.API_VERSION], "description": "The version of the API"},
+            "kind": {"type": "string", "enum": [kind], "description": "The kind of the object"},
+            "metadata": _metadata(kind),
+            "spec": spec,
+        },
+    }  # fmt: skip
+
+
+_KINDS = {
+    claim.KIND: "A team's whole ML platform: namespace, bucket, keys, vectors, notebook, pipelines, inference",
+    platform.KIND: "The platform that every team's corner stands on; there is one, named kubeflow",
+}
+_SPECS = {
+    claim.KIND: "What the team asks for; everything has a default",
+    platform.KIND: "What is installed, and where",
+}
+
+
+def _metadata(kind: str) -> Obj:
+    label = {"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    name: Obj = {**label, "description": "The team's name", "example": "research"}
+    if kind == platform.KIND:
+        name = {
+            "type": "string",
+            "enum": [platform.NAME],
+            "description": "Always kubeflow: there is one platform",
+        }
+    fields: Obj = {
+        "name": name,
+        "labels": {**texts, "description": "Labels, as Kubernetes has them", "example": {"stage": "trial"}},
+        "annotations": {
+            **texts,
+            "description": "Annotations, as Kubernetes has them",
+            "example": {"ticket": "ML-7"},
+        },
+    }
+    if kind == claim.KIND:
+        fields["namespace"] = {
+            **label, "description": "The namespace in which the team keeps its claim", "default": "default",
+            "example": "team-a",
+        }  # fmt: skip
+    return {
+        "type": "object",
+        "description": "What names the object",
+        "required": ["name"],
+        "properties": fields,
+    }
+
+
+def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
+    """Return a node of pydantic's JSON schema without references and other things that Kubernetes refuses."""
+    if "$ref" in node:
+        beside = {key: value for key, value in node.items() if key != "$ref"}
+        node = {**shared[node["$ref"].rpartition("/")[2]], **beside}
+    for option in node.get("anyOf", ()):
+        # Optional: Kubernetes says so by leaving the field out.
+        node = {**node, **option} if option.get("type") != "null" else node
+    found: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
+    if "const" in node:
+        found["enum"] = [node["const"]]
+    if examples := node.get("examples"):
+        found["example"] = examples[0]
+    if "properties" in node:
+        # An empty object, so that the defaults inside it are set by the API server too.
+        found["default"] = {}
+        found["properties"] = {name: _structural(part, shared) for name, part in node["properties"].items()}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field in words, as ``vellum explain`` shows it and as the reference lists it."""
+
+    path: str
+    type: str
+    description: str
+    default: Any = None
+    example: Any = None
+    required: bool = False
+    allowed: tuple[Any, ...] = ()
+    children: tuple[Field, ...] = field(default=(), repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data; fields without an answer are left out."""
+        own = {
+            name: getattr(self, name)
+            for name in ("path", "type", "description", "default", "example", "required")
+        }
+        listed = {"allowed": list(self.allowed), "children": [child.as_dict() for child in self.children]}
+        return {name: value for name, value in {**own, **listed}.items() if value not in (None, [], False)}
+
+    def text(self) -> str:
+        """Return what a terminal shows: the field first, then its children, one line each."""
+        lines = [self.path, f"  {self.description}", f"  type: {self.type}"]
+        if self.default is not None and not self.children:
+            lines.append(f"  default: {json.dumps(self.default)}")
+        if self.example is not None:
+            lines.append(f"  example: {self.path.rpartition('.')[2]}: {json.dumps(self.example)}")
+        names = [child.path.rpartition(".")[2] for child in self.children]
+        width = max(map(len, names), default=0)
+        lines += [
+            f"  {name:{width}}  {child.summary()}" for name, child in zip(names, self.children, strict=True)
+        ]
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """Return the field in one line."""
+        default = "" if self.default is None or self.children else f", default {json.dumps(self.default)}"
+        return f"{self.description} ({self.type}{', required' if self.required else default})"
+
+    def leaves(self) -> Iterator[Field]:
+        """Yield every field without children, in order."""
+        if not self.children:
+            yield self
+        for child in self.children:
+            yield from child.leaves()
+
+
+def explain(path: str = "") -> Field:
+    """Return what a field means; ``spec.notebooks`` is a claim's, ``KubeflowPlatform.spec.gateway`` the platform's.
+
+    Raises:
+        ClaimError: VEL119 there is no such field.
+    """
+    words = [word for word in path.split(".") if word]
+    kind = next((name for name in KINDS if words and words[0].lower() == name.lower()), "")
+    node, found, required = _schema(kind or claim.KIND), kind or claim.KIND, False
+    for word in words[bool(kind) :]:
+        children = node.get("properties", {})
+        if word not in children:
+            raise _unknown(path, word, found, children)
+        required = word in node.get("required", ())
+        node, found = children[word], f"{found}.{word}"
+    return _field(found, node, required=required)
+
+
+def _unknown(path: str, word: str, parent: str, known: Mapping[str, Any]) -> ClaimError:
+    near = nearest(word, known)
+    fix = f"vellum explain {parent}.{near}" if near else f"vellum explain {parent}"
+    return ClaimError("VEL119", f"{parent} has no field {word[:LONGEST_NAME]!r}", where=path[:200], fix=fix)
+
+
+def nearest(word: str, known: Mapping[str, Any]) -> str:
+    """Return the known name that looks most like the word, or nothing; capitals do not count."""
+    if len(word) > LONGEST_NAME:
+        return ""
+    names = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), names, n=1)
+    return names[found[0]] if found else ""
+
+
+def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:
+    """Return the schema of the field, empty if there is none."""
+    node = _schema(kind)
+    for part in path:
+        node = node.get("properties", {}).get(part, {})
+    return node
+
+
+def _field(path: str, node: Mapping[str, Any], *, required: bool = False) -> Field:
+    needed = node.get("required", ())
+    children = tuple(
+        _field(f"{path}.{name}", part, required=name in needed)
+        for name, part in node.get("properties", {}).items()
+    )
+    return Field(
+        path=path, type=in_words(node), description=node.get("description", ""), default=node.get("default"),
+        example=node.get("example"), required=required, allowed=tuple(node.get("enum", ())), children=children,
+    )  # fmt: skip
+
+
+def in_words(node: Mapping[str, Any]) -> str:
+    """Return the type of a field as a person would say it."""
+    if "enum" in node:
+        return " | ".join(map(str, node["enum"]))
+    if node["type"] == "integer":
+        return f"whole number from {node['minimum']} to {node['maximum']}"
+    if node.get("pattern") == f"^{PATTERN}$":
+        return "size such as 10Gi"
+    if node["type"] == "object":
+        return "names and texts" if "additionalProperties" in node else "fields"
+    return f"text, at most {node['maxLength']} characters" if "maxLength" in node else "text"

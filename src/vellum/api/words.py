@@ -1,0 +1,106 @@
+"""pydantic's errors in the words of the claim: what is wrong with a field, and what to write there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+
+from vellum.api.documents import MOST_PROBLEMS, Path, dotted, shown
+from vellum.api.schema import in_words, nearest, node_at
+
+_OFF = frozenset({"n", "no", "off", "false"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake: VEL112 unknown field, VEL113 missing, VEL114 wrong type, VEL115 value not allowed."""
+
+    code: str
+    what: str
+    path: Path
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{dotted(self.path)}: {self.what}; {self.fix}"
+
+
+def mistakes(kind: str, error: ValidationError, word: Callable[[Path], str] = lambda _: "") -> list[Mistake]:
+    """Return what is wrong with a spec, at most as many mistakes as anybody reads; ``word`` tells what was written."""
+    details: Any = islice(error.errors(include_url=False), MOST_PROBLEMS)
+    return [_mistake(kind, detail, word) for detail in details]
+
+
+def _mistake(kind: str, detail: Mapping[str, Any], word: Callable[[Path], str]) -> Mistake:
+    path: Path = ("spec", *detail["loc"])
+    node, given = node_at(kind, path), detail["input"]
+    written = word(path) or given
+    match detail["type"]:
+        case "extra_forbidden":
+            return unknown(path, node_at(kind, path[:-1]).get("properties", {}))
+        case "missing":
+            return Mistake("VEL113", "the field is missing", path, write(path, node))
+        case "value_error":
+            return Mistake("VEL115", str(detail["ctx"]["error"]), path, write(path, node))
+        case wrong if wrong.endswith("_type") or not isinstance(given, str | int):
+            what = f"{_kind_of(given)} instead of {in_words(node)}"
+            quote = node.get("type") == "string" and isinstance(given, int | float)
+            return Mistake("VEL114", what, path, write(path, node, written, quote=quote))
+        case _:
+            what = f"{shown(given)} is not allowed: {in_words(node)}{_rule(node)}"
+            return Mistake("VEL115", what, path, write(path, node, given))
+
+
+def unknown(path: Path, known: Mapping[str, Any]) -> Mistake:
+    """Return the mistake of a field that nobody knows, with the nearest name that somebody does."""
+    word = str(path[-1])
+    near = nearest(word, known)
+    fix = f"write {near} instead" if near else f"known here: {', '.join(known) or 'nothing'}"
+    return Mistake("VEL112", f"there is no field {shown(word)}", path, fix)
+
+
+def advice(kind: str, path: Path, word: str) -> str:
+    """Return what to write at a field with a list of allowed values, empty for other fields."""
+    node = node_at(kind, path)
+    return write(path, node, word) if "enum" in node else ""
+
+
+def write(path: Path, node: Mapping[str, Any], given: object = None, *, quote: bool = False) -> str:
+    """Return what to write at the path: the nearest allowed value, what was given in quotes, or an example."""
+    name = path[-1]
+    if "properties" in node:
+        return f"write fields below it, such as {next(iter(node['properties']))}; see vellum explain {dotted(path)}"
+    if "enum" in node:
+        allowed = list(map(str, node["enum"]))
+        return f"write {name}: {_nearest_allowed(str(given), allowed)} (allowed: {', '.join(allowed)})"
+    if quote and not in_words(node).startswith("size"):
+        return f'write {name}: "{given}" in quotes'
+    if node.get("type") == "integer" and isinstance(given, str) and given.isascii() and given.isdigit():
+        return f"write {name}: {given[:20]} without quotes"
+    return f"write for example {name}: {json.dumps(node.get('example', node.get('default')))}"
+
+
+def _nearest_allowed(given: str, allowed: list[str]) -> str:
+    if given.lower() in _OFF and "disabled" in allowed:
+        return "disabled"
+    return nearest(given, dict.fromkeys(allowed)) or allowed[0]
+
+
+def _kind_of(given: object) -> str:
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "fields",
+    }
+    return names.get(type(given), "nothing")
+
+
+def _rule(node: Mapping[str, Any]) -> str:
+    return f" like {node['pattern']}" if "pattern" in node else ""
