@@ -78,7 +78,7 @@ class Qdrant:
 
         Raises:
             NoCollectionError: the collection does not exist.
-            WorkloadError: the service does not answer (VEL511), refuses the key (VEL512) or the call (VEL513).
+            WorkloadError: the service does not answer (VEL531), refuses the key (VEL532) or the call (VEL533).
         """
         payload = None if body is None else orjson.dumps(body)
         deadline, pause = time.monotonic() + self._patience, 0.05
@@ -128,16 +128,16 @@ class Qdrant:
             raise NoCollectionError
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             raise WorkloadError(
-                "VEL512", "Qdrant refuses the key of the binding", where=self._url,
+                "VEL532", "Qdrant refuses the key of the binding", where=self._url,
                 fix="run `vellum status`; after a rotation, start the process again",
             )  # fmt: skip
         raise WorkloadError(
-            "VEL513", f"Qdrant refuses the call: HTTP {status} {said}", where=self._url,
+            "VEL533", f"Qdrant refuses the call: HTTP {status} {said}", where=self._url,
             fix="run `vellum logs qdrant`; a collection made by other software must be removed first",
         )  # fmt: skip
 
     def _silent(self, why: str) -> WorkloadError:
         return WorkloadError(
-            "VEL511", f"Qdrant does not answer: {why}", where=self._url,
+            "VEL531", f"Qdrant does not answer: {why}", where=self._url,
             fix="run `vellum status` to see whether it is running, then try again",
         )  # fmt: skip

@@ -64,7 +64,9 @@ def find(source: Path) -> Listing:
             unreadable.append(name)
             continue
         contents.setdefault(digest, (path, stamp, []))[2].append(name)
-    documents = (Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items())
+    documents = (
+        Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items()
+    )
     return Listing(tuple(documents), tuple(unreadable), skipped)
 
 

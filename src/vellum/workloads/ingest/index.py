@@ -1,7 +1,7 @@
 """Write passages to Qdrant so that a document is seen whole or not at all, however often this is killed.
 
-Points are written without the field ``committed``, and no query sees those. One call gives it to all of a document. Point ids derive
-from the content, so a second attempt writes the same points again.
+Points are written without the field ``committed``, and no query sees those; one call gives it to all of a document.
+Point ids derive from the content, so a second attempt writes the same points again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Index:
             for flight in flights:
                 yield from flight.result()
 
-    def settle(self, present: Mapping[str, frozenset[ledger.Place]], source: str, *, prune: bool) -> list[str]:
+    def settle(
+        self, present: Mapping[str, frozenset[ledger.Place]], source: str, *, prune: bool
+    ) -> list[str]:
         """Record every content's places, and remove contents that have none left; return the removed ids.
 
         Args:
@@ -88,18 +90,18 @@ class Index:
         if batch.points:
             self._qdrant.call("PUT", "/points?wait=true", {"points": batch.points})
         for document_id in batch.complete:
-            body = {"payload": {"committed": True}, "filter": where(document_id=document_id)}
-            self._qdrant.call("POST", "/points/payload?wait=true", body)
+            self._set({"committed": True}, where(document_id=document_id))
         return batch.complete
 
     def _move(self, entry: Entry) -> None:
         """Write an entry's places, and show another name when the shown one is no longer among them."""
-        body: dict[str, Any] = {"payload": {"entry": entry.payload()}, "points": [entry.point]}
-        self._qdrant.call("POST", "/points/payload?wait=true", body)
+        self._set({"entry": entry.payload()}, {"must": [{"has_id": [entry.point]}]})
         names = sorted(name for _, name in entry.places)
         if entry.document not in names:
-            body = {"payload": {"document": names[0]}, "filter": where(document_id=entry.document_id)}
-            self._qdrant.call("POST", "/points/payload?wait=true", body)
+            self._set({"document": names[0]}, where(document_id=entry.document_id))
+
+    def _set(self, payload: dict[str, Any], chosen: dict[str, Any]) -> None:
+        self._qdrant.call("POST", "/points/payload?wait=true", {"payload": payload, "filter": chosen})
 
     def _delete(self, document_id: str) -> None:
         self._qdrant.call("POST", "/points/delete?wait=true", {"filter": where(document_id=document_id)})

@@ -42,7 +42,7 @@ def read(qdrant: Qdrant) -> dict[str, Entry]:
     """Return every document by its id, whole or not; empty where nothing was ever indexed.
 
     Raises:
-        WorkloadError: Qdrant does not answer as it must (VEL511, VEL512, VEL513).
+        WorkloadError: Qdrant does not answer as it must (VEL531, VEL532, VEL533).
     """
     entries: dict[str, Entry] = {}
     request: dict[str, Any] = {

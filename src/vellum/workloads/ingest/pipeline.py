@@ -53,7 +53,6 @@ def define(image: str) -> Any:  # noqa: ANN401  # kfp publishes no types
     component = dsl.component(base_image=image, install_kfp_package=False)
     read, cut, write = component(extract), component(chunk), component(index)
 
-    @dsl.pipeline(name="vellum-ingest", description="From a folder of PDFs to passages that can be searched")
     def ingest(source: str, prune: bool = False) -> None:  # noqa: FBT001, FBT002
         # Nothing is cached: what Qdrant holds may have changed since, and the steps ask it themselves.
         found = read(source=source).set_caching_options(enable_caching=False)
@@ -64,7 +63,7 @@ def define(image: str) -> Any:  # noqa: ANN401  # kfp publishes no types
             counts=passages.outputs["counts"], prune=prune,
         ).set_caching_options(enable_caching=False)  # fmt: skip
 
-    return ingest
+    return dsl.pipeline(name="vellum-ingest", description="From a folder of PDFs to passages")(ingest)
 
 
 def compile_to(path: Path, image: str) -> None:

@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
 from urllib.parse import quote
@@ -79,7 +79,7 @@ class _Run:
     """One run: its folder, its events, its record."""
 
     def __init__(self, source: Path, work: Path, binding: Binding, out: IO[bytes], began: float) -> None:
-        self._id = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+        self._id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
         self._source, self._out, self._began, self._work = source.resolve(), out, began, work
         self._folder = work / "runs" / self._id
         self._folder.mkdir(parents=True, mode=0o700)
@@ -98,7 +98,9 @@ class _Run:
         self._store.artifact("pipeline.yaml", pipeline)
         verdicts = self._collect()
         done = self._summary(verdicts)
-        self._store.record({**done, "source": str(self._source), "files": verdicts["files"]}, self._folder / "run.json")
+        self._store.record(
+            {**done, "source": str(self._source), "files": verdicts["files"]}, self._folder / "run.json"
+        )
         self._store.finish()
         done["seconds"] = round(time.monotonic() - self._began, 3)
         done["pages_per_s"] = round(self._extracted / done["seconds"])
@@ -148,7 +150,9 @@ class _Run:
     def _event(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "listing":
-            self._store.documents([(key, Path(os.fsdecode(bytes.fromhex(path)))) for key, path in event["files"]])
+            self._store.documents(
+                [(key, Path(os.fsdecode(bytes.fromhex(path)))) for key, path in event["files"]]
+            )
         elif kind == "error":
             self._error = {name: event[name] for name in ("code", "what", "where", "fix")}
         else:
@@ -179,7 +183,11 @@ class _Run:
 
 def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str | None:
     """Compile and run the pipeline; return why it failed, or None."""
-    with (folder / "pipeline.log").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with (
+        (folder / "pipeline.log").open("w") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
         _import_kfp_without_its_client()
         from kfp import compiler, local
         from kfp.local import config

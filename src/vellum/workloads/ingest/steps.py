@@ -43,7 +43,7 @@ def extract(source: str, pages: str, listing: str) -> None:
         listing: The file to write: ``{"source", "skipped", "files": [...]}``.
 
     Raises:
-        WorkloadError: the folder (VEL501) or Qdrant (VEL51x) cannot be read.
+        WorkloadError: the folder (VEL501) or Qdrant (VEL53x) cannot be read.
     """
     from vellum.workloads.ingest.extract import Extraction
     from vellum.workloads.ingest.find import find
@@ -100,7 +100,7 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
         prune: Also forget names that the folder no longer has.
 
     Raises:
-        WorkloadError: Qdrant does not do what is asked (VEL51x).
+        WorkloadError: Qdrant does not do what is asked (VEL53x).
     """
     from vellum.workloads.ingest.index import Index
 

@@ -1,7 +1,7 @@
 """Keep the sources and the records of runs in the team's bucket, beside the pipeline and not in its way.
 
-    documents/<document id>.pdf     every PDF that was ever ingested, by content
-    runs/<run id>/pipeline.yaml, listing.json, counts.json, verdicts.json, run.json
+documents/<document id>.pdf     every PDF that was ever ingested, by content
+runs/<run id>/pipeline.yaml, listing.json, counts.json, verdicts.json, run.json
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Searcher:
         """Return ``{"question", "answers": [{"document", "page", "snippet", "score"}], "message"}``.
 
         Raises:
-            WorkloadError: Qdrant does not answer (VEL511), or refuses (VEL512, VEL513).
+            WorkloadError: Qdrant does not answer (VEL531), or refuses (VEL532, VEL533).
             BindingError: the binding cannot be read (VEL603).
         """
         binding = connect()

@@ -67,7 +67,9 @@ class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
 
     async def _answer(self, questions: list[Question]) -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
-        asked = (loop.run_in_executor(self._threads, self._searcher.answer, question) for question in questions)
+        asked = (
+            loop.run_in_executor(self._threads, self._searcher.answer, question) for question in questions
+        )
         return list(await asyncio.gather(*asked))
 
 
@@ -112,7 +114,9 @@ def _malformed(request: Request, error: Exception) -> JSONResponse:
     del request
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    return JSONResponse({"error": f"the request has another form: {first['msg']} at {first['loc']}"}, _BAD_REQUEST)
+    return JSONResponse(
+        {"error": f"the request has another form: {first['msg']} at {first['loc']}"}, _BAD_REQUEST
+    )
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -124,4 +128,6 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 def serve(http_port: int) -> None:
     """Serve until SIGTERM."""
     kserve.model_server.RESTServer = _Server
-    ModelServer(http_port=http_port, enable_grpc=False, workers=1, enable_latency_logging=False).start([SearchModel()])
+    ModelServer(http_port=http_port, enable_grpc=False, workers=1, enable_latency_logging=False).start(
+        [SearchModel()]
+    )

@@ -1,0 +1,195 @@
+"""A team's corner for tests: a Qdrant, sometimes a bucket, a mounted binding, and the worker as the CLI starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+KEY = "the-writing-key"
+S3_KEYS = ("VLMTESTACCESSKEY0000", "a-secret-key-of-forty-characters-at-least")
+Event = dict[str, Any]
+
+
+def free_port() -> int:
+    """Return a loopback port below the range that the kernel hands out by itself."""
+    for port in range(21000 + os.getpid() % 5000, 32000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
+
+
+class Team:
+    """One team: its folder, its processes, its binding."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.binding, self.work = root, root / "binding", root / "work"
+        self.port = free_port()
+        self.binding.mkdir()
+        self._qdrant: subprocess.Popen[bytes] | None = None
+        self._weed: subprocess.Popen[bytes] | None = None
+        self.bind("QDRANT_API_KEY", KEY)
+        self.bind("QDRANT_URL", f"http://127.0.0.1:{self.port}")
+
+    def bind(self, name: str, value: str) -> None:
+        """Write a key as a kubelet does: whole, by a rename."""
+        (self.binding / ".new").write_text(value)
+        (self.binding / ".new").rename(self.binding / name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "VELLUM_BINDING_DIR": str(self.binding)}
+
+    def start_qdrant(self) -> None:
+        own = {
+            "VELLUM_QDRANT_DIR": str(self.root / "qdrant"), "VELLUM_QDRANT_PORT": str(self.port),
+            "QDRANT__SERVICE__API_KEY": KEY,
+        }  # fmt: skip
+        argv = [sys.executable, "-m", "vellum.laptop.qdrant"]
+        self._qdrant = subprocess.Popen(argv, env={**os.environ, **own})
+        answers(f"http://127.0.0.1:{self.port}/readyz", self._qdrant)
+
+    def kill_qdrant(self) -> None:
+        if self._qdrant is not None:
+            self._qdrant.kill()
+            self._qdrant.wait()
+
+    def start_bucket(self) -> None:
+        """Start SeaweedFS with one identity and make the team's bucket."""
+        ports = {
+            name: free_port() + 100 + 3 * number
+            for number, name in enumerate(("s3", "filer", "master", "volume", "admin"))
+        }
+        config = self.root / "s3.json"
+        access, secret = S3_KEYS
+        identity = {
+            "name": "team",
+            "credentials": [{"accessKey": access, "secretKey": secret}],
+            "actions": ["Admin"],
+        }
+        config.write_text(json.dumps({"identities": [identity]}))
+        argv = [
+            str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "mini", f"-dir={self.root / 'weed'}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0",
+            "-s3.port.lance=0", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", f"-s3.config={config}",
+            f"-filer.localSocket={self.root / 'filer.sock'}", f"-s3.localSocket={self.root / 's3.sock'}",
+            *(f"-{name}.port={port}" for name, port in ports.items()),
+            *(f"-{name}.port.grpc={port + 1}" for name, port in ports.items()),
+        ]  # fmt: skip
+        (self.root / "weed").mkdir()
+        with (self.root / "weed.log").open("wb") as log:
+            self._weed = subprocess.Popen(
+                argv, stdout=log, stderr=log, env={**os.environ, "HOME": str(self.root)}
+            )
+        answers(f"http://127.0.0.1:{ports['s3']}/", self._weed)
+        self.bind("AWS_ACCESS_KEY_ID", access)
+        self.bind("AWS_SECRET_ACCESS_KEY", secret)
+        self.bind("AWS_ENDPOINT_URL", f"http://127.0.0.1:{ports['s3']}")
+        self.bind("AWS_REGION", "us-east-1")
+        self.bind("VELLUM_BUCKET", "team-bucket")
+        self.s3().create_bucket(Bucket="team-bucket")
+
+    def s3(self) -> Any:
+        from vellum.connect.sources import read_folder
+
+        return read_folder(self.binding).s3()
+
+    def stop(self) -> None:
+        for process in (self._qdrant, self._weed):
+            if process is not None:
+                process.kill()
+                process.wait()
+
+    def worker(self, source: Path, *options: str) -> subprocess.Popen[bytes]:
+        argv = [
+            sys.executable,
+            "-m",
+            "vellum.workloads.ingest.run",
+            "--source",
+            str(source),
+            "--work",
+            str(self.work),
+        ]
+        return subprocess.Popen([*argv, *options], env=self.environment, stdout=subprocess.PIPE)
+
+    def ingest(self, source: Path, *options: str) -> list[Event]:
+        """Run the worker to its end and return its events."""
+        out, _ = self.worker(source, *options).communicate()
+        return [json.loads(line) for line in out.splitlines()]
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        headers = {"api-key": KEY, "content-type": "application/json"}
+        connection.request(method, f"/collections/passages{path}", json.dumps(body), headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        connection.close()
+        return response.status, answer
+
+    def points(self, *, visible: bool = False) -> list[Event]:
+        """Return the payloads of all points, or of those that queries may see."""
+        body: dict[str, Any] = {"limit": 100_000, "with_vector": False}
+        if visible:
+            body["filter"] = {"must_not": [{"is_empty": {"key": "committed"}}]}
+        status, answer = self.call("POST", "/points/scroll", body)
+        return (
+            []
+            if status == 404
+            else [{"id": point["id"], **point["payload"]} for point in answer["result"]["points"]]
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the visible passages by document."""
+        documents = [point["document"] for point in self.points(visible=True)]
+        return {name: documents.count(name) for name in sorted(set(documents))}
+
+
+def answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until something answers there, with whatever status."""
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the process behind {url} has ended")
+
+
+def team_in(root: Path) -> Iterator[Team]:
+    """Yield a team with a running Qdrant and stop everything after."""
+    team = Team(root)
+    try:
+        team.start_qdrant()
+        yield team
+    finally:
+        team.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def files_of(events: Sequence[Event]) -> dict[str, tuple[str, int, int]]:
+    """Return document to (verdict, pages, page errors)."""
+    return {
+        event["document"]: (event["verdict"], event["pages"], event["page_errors"])
+        for event in events if event["event"] == "file"
+    }  # fmt: skip
+
+
+def done_of(events: Sequence[Event]) -> Event:
+    """Return what the last event says, without what differs from run to run."""
+    last = dict(events[-1])
+    assert last.pop("event") == "done", last
+    return {name: value for name, value in last.items() if name not in ("run", "seconds", "pages_per_s")}

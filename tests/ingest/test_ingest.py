@@ -1,0 +1,243 @@
+"""Ingest as the command line starts it: a folder goes in, whole documents come out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.ingest.papers import book, every_kind, write
+from tests.ingest.services import Team, done_of, files_of
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(90)]
+
+
+def test_every_file_gets_its_verdict_and_none_stops_the_others(team: Team, tmp_path: Path) -> None:
+    every_kind(tmp_path)
+    events = team.ingest(tmp_path)
+    assert files_of(events) == {
+        "plain.pdf": ("ok", 3, 0),
+        "owner-only.pdf": ("ok", 3, 0),
+        "deep/er/BOOK.PDF": ("ok", 2, 0),
+        "locked.pdf": ("encrypted", 0, 0),
+        "truncated.pdf": ("damaged", 0, 0),
+        "garbage.pdf": ("damaged", 0, 0),
+        "empty.pdf": ("damaged", 0, 0),
+        "scan.pdf": ("no_text", 3, 0),
+        "half.pdf": ("page_errors", 4, 2),
+        "none.pdf": ("damaged", 2, 2),
+    }
+    pages = {(point["document"], point["page"]) for point in team.points(visible=True)}
+    assert {page for name, page in pages if name == "half.pdf"} == {1, 3}
+    assert sorted({name for name, _ in pages}) == [
+        "deep/er/BOOK.PDF",
+        "half.pdf",
+        "owner-only.pdf",
+        "plain.pdf",
+    ]
+    assert done_of(events)["skipped"] == 1
+
+
+def test_standard_output_is_json_lines_from_progress_to_done(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "a.pdf", 3)
+    events = team.ingest(tmp_path)
+    assert [event["event"] for event in events if event["event"] != "page_progress"] == ["file", "done"]
+    assert [event for event in events if event["event"] == "page_progress"][-1] | {"pages_per_s": 0} == {
+        "event": "page_progress", "pages": 3, "of": 3, "pages_per_s": 0,
+    }  # fmt: skip
+
+
+def test_a_second_run_gives_the_same_counts_and_extracts_nothing(team: Team, tmp_path: Path) -> None:
+    for number in range(3):
+        book(tmp_path / f"{number}.pdf", 2, first=10 * number)
+    first, points = team.ingest(tmp_path), team.points()
+    second = team.ingest(tmp_path)
+    assert done_of(second) == {**done_of(first), "unchanged": 3}
+    assert files_of(second) == files_of(first)
+    assert team.points() == points
+    assert "page_progress" not in {event["event"] for event in second}
+
+
+def test_a_passage_cites_its_place_exactly(team: Team, tmp_path: Path) -> None:
+    write(tmp_path / "a.pdf", ["The first page says little.", "The second page names a lighthouse."])
+    team.ingest(tmp_path)
+    shown = sorted((p["document"], p["page"], p["offset"], p["text"]) for p in team.points(visible=True))
+    assert shown == [
+        ("a.pdf", 1, 0, "The first page says little."),
+        ("a.pdf", 2, 0, "The second page names a lighthouse."),
+    ]
+
+
+def test_the_same_content_under_two_names_is_indexed_once_and_both_are_reported(
+    team: Team, tmp_path: Path
+) -> None:
+    content = book(tmp_path / "a.pdf", 2).read_bytes()
+    (tmp_path / "b.pdf").write_bytes(content)
+    events = team.ingest(tmp_path)
+    assert files_of(events) == {"a.pdf": ("ok", 2, 0), "b.pdf": ("ok", 2, 0)}
+    assert done_of(events) == {
+        "files": 2, "documents": 1, "skipped": 0, "unchanged": 0, "removed": 0, "pages": 2,
+        "passages": len(team.points()),
+    }  # fmt: skip
+    assert set(team.counts()) == {"a.pdf"}
+
+
+def test_a_changed_file_replaces_what_its_name_stood_for(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "a.pdf", 2)
+    team.ingest(tmp_path)
+    before = team.points()
+    book(tmp_path / "a.pdf", 3, first=50)
+    events = team.ingest(tmp_path)
+    after = team.points()
+    assert done_of(events)["removed"] == 1
+    assert {point["page"] for point in after} == {1, 2, 3}
+    assert not {point["id"] for point in before} & {point["id"] for point in after}
+
+
+def test_content_that_another_name_still_has_survives_a_change_and_takes_that_name(
+    team: Team, tmp_path: Path
+) -> None:
+    content = book(tmp_path / "a.pdf", 2).read_bytes()
+    (tmp_path / "b.pdf").write_bytes(content)
+    team.ingest(tmp_path)
+    (kept,) = {point["document_id"] for point in team.points()}
+    book(tmp_path / "a.pdf", 1, first=50)
+    assert done_of(team.ingest(tmp_path))["removed"] == 0
+    assert {point["document"] for point in team.points() if point["document_id"] == kept} == {"b.pdf"}
+    assert {point["document"] for point in team.points() if point["document_id"] != kept} == {"a.pdf"}
+    assert done_of(team.ingest(tmp_path))["unchanged"] == 2
+
+
+def test_equal_names_in_two_folders_do_not_replace_each_other(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "one" / "a.pdf", 1)
+    book(tmp_path / "two" / "a.pdf", 1, first=9)
+    team.ingest(tmp_path / "one")
+    assert done_of(team.ingest(tmp_path / "two"))["removed"] == 0
+    assert len({point["document_id"] for point in team.points(visible=True)}) == 2
+
+
+def test_a_removed_file_stays_searchable_until_it_is_pruned(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "a.pdf", 1)
+    book(tmp_path / "b.pdf", 1, first=9)
+    team.ingest(tmp_path)
+    (tmp_path / "a.pdf").unlink()
+    assert done_of(team.ingest(tmp_path))["removed"] == 0
+    assert set(team.counts()) == {"a.pdf", "b.pdf"}
+    assert done_of(team.ingest(tmp_path, "--prune"))["removed"] == 1
+    assert set(team.counts()) == {"b.pdf"}
+
+
+def test_a_replacement_that_cannot_be_read_does_not_take_the_old_content_away(
+    team: Team, tmp_path: Path
+) -> None:
+    book(tmp_path / "a.pdf", 1)
+    team.ingest(tmp_path)
+    before = team.points()
+    (tmp_path / "a.pdf").write_bytes(b"half a copy")
+    assert files_of(team.ingest(tmp_path)) == {"a.pdf": ("damaged", 0, 0)}
+    assert team.points() == before
+
+
+def test_links_inside_the_folder_are_other_names_and_links_out_of_it_are_skipped(
+    team: Team, tmp_path: Path
+) -> None:
+    inside = tmp_path / "inside"
+    book(inside / "a.pdf", 1)
+    book(tmp_path / "outside" / "b.pdf", 1, first=9)
+    (inside / "same.pdf").symlink_to(inside / "a.pdf")
+    (inside / "out.pdf").symlink_to(tmp_path / "outside" / "b.pdf")
+    (inside / "folder").symlink_to(tmp_path / "outside")
+    (inside / "loop.pdf").symlink_to(inside / "loop.pdf")
+    events = team.ingest(inside)
+    assert files_of(events) == {"a.pdf": ("ok", 1, 0), "same.pdf": ("ok", 1, 0)}
+    assert done_of(events)["skipped"] == 2
+
+
+@pytest.mark.parametrize("name", ["python3 notes", "a b%20c#d?é", "-dash"])
+def test_a_folder_of_any_name_is_ingested(team: Team, tmp_path: Path, name: str) -> None:
+    book(tmp_path / name / "python3.pdf", 1)
+    team.work = tmp_path / "python3-work"
+    assert files_of(team.ingest(tmp_path / name)) == {"python3.pdf": ("ok", 1, 0)}
+
+
+def test_an_empty_folder_is_done_at_once(team: Team, tmp_path: Path) -> None:
+    assert done_of(team.ingest(tmp_path)) == {
+        "files": 0, "documents": 0, "skipped": 0, "unchanged": 0, "removed": 0, "pages": 0, "passages": 0,
+    }  # fmt: skip
+
+
+def test_a_missing_folder_is_an_error_in_words(team: Team, tmp_path: Path) -> None:
+    (event,) = team.ingest(tmp_path / "absent")
+    assert (event["event"], event["code"], event["where"]) == ("error", "VEL501", str(tmp_path / "absent"))
+
+
+def test_a_binding_without_qdrant_names_what_is_missing(team: Team, tmp_path: Path) -> None:
+    (team.binding / "QDRANT_URL").unlink()
+    (event,) = team.ingest(tmp_path)
+    assert (event["code"], event["what"]) == ("VEL605", "the binding has no QDRANT_URL yet")
+
+
+def test_a_wrong_key_is_told_by_the_step_that_met_it(team: Team, tmp_path: Path) -> None:
+    team.bind("QDRANT_API_KEY", "wrong")
+    (event,) = team.ingest(tmp_path)
+    assert (event["event"], event["code"]) == ("error", "VEL532")
+
+
+def test_a_second_ingest_of_the_same_team_waits_its_turn(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "a.pdf", 40)
+    first = team.worker(tmp_path)
+    assert first.stdout is not None
+    first.stdout.readline()
+    (event,) = team.ingest(tmp_path)
+    assert event["code"] == "VEL502"
+    assert first.wait() == 0
+    first.stdout.close()
+
+
+def test_sources_and_records_are_kept_in_the_bucket(team: Team, tmp_path: Path) -> None:
+    team.start_bucket()
+    content = book(tmp_path / "a.pdf", 2).read_bytes()
+    (tmp_path / "bad.pdf").write_bytes(b"bad")
+    run = team.ingest(tmp_path)[-1]["run"]
+    s3 = team.s3()
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="team-bucket")["Contents"]]
+    (document_id,) = {point["document_id"] for point in team.points()}
+    names = ("counts.json", "listing.json", "pipeline.yaml", "run.json", "verdicts.json")
+    assert f"documents/{document_id}.pdf" in keys
+    assert [key for key in keys if key.startswith("runs/")] == [f"runs/{run}/{name}" for name in names]
+    assert s3.get_object(Bucket="team-bucket", Key=f"documents/{document_id}.pdf")["Body"].read() == content
+    record = json.loads(s3.get_object(Bucket="team-bucket", Key=f"runs/{run}/run.json")["Body"].read())
+    assert {file["names"][0]: file["verdict"] for file in record["files"]} == {
+        "a.pdf": "ok",
+        "bad.pdf": "damaged",
+    }
+    assert record["artifacts"]["pipeline.yaml"] == f"s3://team-bucket/runs/{run}/pipeline.yaml"
+
+
+def test_a_bucket_that_refuses_is_told_after_the_passages_are_indexed(team: Team, tmp_path: Path) -> None:
+    team.start_bucket()
+    team.bind("AWS_SECRET_ACCESS_KEY", "wrong")
+    book(tmp_path / "a.pdf", 1)
+    assert team.ingest(tmp_path)[-1]["code"] == "VEL521"
+    assert set(team.counts()) == {"a.pdf"}
+
+
+def test_the_compiled_pipeline_installs_nothing_and_runs_in_the_image_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    argv = [
+        sys.executable,
+        "-m",
+        "vellum.workloads.ingest.pipeline",
+        str(path),
+        "registry.example/workloads@sha256:0",
+    ]
+    subprocess.run(argv, check=True)
+    executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"]
+    assert {each["container"]["image"] for each in executors.values()} == {
+        "registry.example/workloads@sha256:0"
+    }
+    assert "pip install" not in path.read_text()
+    assert len(executors) == 3
