@@ -96,4 +96,5 @@ def test_without_its_token_the_notebook_opens_for_nobody(platform: Installation,
     with pytest.raises(urllib.error.HTTPError) as error:
         api(base, token, "api/kernels")
 
+    error.value.close()
     assert error.value.code in (401, 403)

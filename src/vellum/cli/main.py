@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -80,6 +81,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; errors that a person can act on end with 1 and no traceback."""
+    os.umask(0o077)  # whatever we write is private
     try:
         cli.main(standalone_mode=True)
     except VellumError as error:

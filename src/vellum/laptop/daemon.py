@@ -126,13 +126,9 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 def serve(state: State, commands: Commands) -> _Server:
-    """Open the socket (0600 in a 0700 folder) and answer in the background."""
+    """Open the socket (in a 0700 folder) and answer in the background."""
     state.socket.unlink(missing_ok=True)
-    mask = os.umask(0o177)
-    try:
-        server = _Server(str(state.socket), _Handler)
-    finally:
-        os.umask(mask)
+    server = _Server(str(state.socket), _Handler)
     server.commands = commands  # type: ignore[attr-defined]  # read by the handler
     threading.Thread(target=server.serve_forever, name="commands", daemon=True).start()
     return server
@@ -140,6 +136,7 @@ def serve(state: State, commands: Commands) -> _Server:
 
 def main() -> int:
     """Run until stopped; say on the descriptor VELLUM_READY_FD whether the start went well."""
+    os.umask(0o077)  # whatever we and our children write is private
     ready = int(os.environ.pop("VELLUM_READY_FD", "-1"))
     try:
         state = State.open(default_root())
