@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,6 @@ import orjson
 import pytest
 
 KEY, READ_ONLY = "the-writing-key", "the-reading-key"
-_CALM = {"check_compatibility": False, "timeout": 10}
 
 
 @dataclass
@@ -44,7 +45,9 @@ class Server:
         }
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "vellum.laptop.qdrant"], env=self.environment())
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "vellum.laptop.qdrant"], env=self.environment()
+        )
         while True:
             assert self.process.poll() is None, "the server ended instead of becoming ready"
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
@@ -67,13 +70,16 @@ class Server:
         """Return an unmodified client; it is closed by the caller or with the process."""
         from qdrant_client import QdrantClient
 
-        return QdrantClient(url=self.url, api_key=key, **_CALM)
+        with warnings.catch_warnings():
+            # The client warns that http is insecure; this is loopback.
+            warnings.simplefilter("ignore", UserWarning)
+            return QdrantClient(url=self.url, api_key=key, check_compatibility=False, timeout=10)
 
     def send(
         self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
         """Send plain HTTP; return the status and the answer, read as JSON where it is."""
-        raw = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
+        raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         given = {"api-key": KEY} if headers is None else headers
         request = urllib.request.Request(self.url + path, raw, given, method=method)
         try:

@@ -58,13 +58,17 @@ async def _run(
 ) -> None:
     import uvicorn
 
+    from vellum.laptop.qdrant.indexing import Indexer
     from vellum.laptop.qdrant.server import App
 
     config = uvicorn.Config(
         App(settings, collections, worker), loop="asyncio", lifespan="off", ws="none", log_level="warning",
         access_log=False, server_header=False, timeout_graceful_shutdown=1,
     )  # fmt: skip
+    indexer = asyncio.create_task(Indexer(collections, worker).run())
     await uvicorn.Server(config).serve(sockets=[listener])
+    indexer.cancel()
+    await asyncio.wait([indexer])
 
 
 if __name__ == "__main__":

@@ -93,6 +93,10 @@ class Collection:
         draft.replace(self.folder / _RECORD)
         _sync(self.folder)
 
+    def flush(self) -> None:
+        """Put everything written so far into its files."""
+        self.shard.flush()
+
     def close(self) -> None:
         """Flush and close the shard."""
         if self._shard is not None:
@@ -122,8 +126,8 @@ class Collections:
         """Return the names, sorted."""
         return sorted(self._by_name)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._by_name
+    def __contains__(self, one: str | Collection) -> bool:
+        return self._by_name.get(one.name) is one if isinstance(one, Collection) else one in self._by_name
 
     def get(self, name: str) -> Collection:
         """Return a collection.

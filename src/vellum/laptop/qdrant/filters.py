@@ -136,8 +136,27 @@ _TEXTS: dict[str, Callable[[str], MatchType]] = {
 }
 
 
+class _Boolean:
+    """A boolean that qdrant-edge does not take for a number.
+
+    ``MatchValue(True)`` matches the integer 1 and no boolean (measured): the binding tries integers first, and
+    Python's bool is one. It knows NumPy's booleans, by module and name, and those are no integers.
+    """
+
+    def __init__(self, *, value: bool) -> None:
+        self._value = value
+
+    def __bool__(self) -> bool:
+        return self._value
+
+
+_Boolean.__module__, _Boolean.__name__ = "numpy", "bool_"
+
+
 def _scalar(value: object, where: str) -> str | int | bool:
-    if isinstance(value, str | bool) or (is_whole(value) and value in _INT64):
+    if isinstance(value, bool):
+        return cast("bool", _Boolean(value=value))
+    if isinstance(value, str) or (is_whole(value) and value in _INT64):
         return value
     raise refused(f"{where} must be a string, a boolean or a 64-bit integer")
 

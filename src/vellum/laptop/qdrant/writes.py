@@ -75,7 +75,9 @@ def set_payload(request: Request) -> Json:
 
 
 def overwrite_payload(request: Request) -> Json:
-    """``PUT /collections/{name}/points/payload``: replace."""
+    """``PUT /collections/{name}/points/payload``: replace, ``key`` refused: the core ignores it here."""
+    if isinstance(request.body, dict) and request.body.get("key") is not None:
+        raise refused("body: field `key` is not supported when a payload is replaced")
     return _payload(request, _Update.overwrite_payload, _Update.overwrite_payload_by_filter)
 
 
