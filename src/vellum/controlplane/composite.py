@@ -14,11 +14,13 @@ from vellum.controlplane.store import RESOURCE_ANNOTATION, SqliteStore, stamp
 from vellum.errors import StoreError
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of
 from vellum.model.component import Kind
-from vellum.model.state import Composed, Condition, Event, Observed, Requirement
+from vellum.model.state import Composed, Condition, Desired, Event, Observed, Requirement
 
 FINALIZER = f"{DOMAIN}/composed"
 MOST_PASSES = 5
 """Crossplane gives a function five passes to settle its requirements; one that asks for ever is wrong."""
+TROUBLE_SECONDS = 2.0
+"""A pass that could not apply everything looks again this soon: nobody tells it when a missing namespace comes."""
 
 Compose = Callable[[Obj, Observed, datetime], Composed]
 
@@ -31,7 +33,7 @@ class CompositeController:
         self.kinds: Sequence[Kind] = (kind,)
         self._compose = compose
         self._asked: dict[Key, Mapping[str, Requirement]] = {}
-        self._known: dict[str, set[str]] = {}
+        self._known: dict[str, set[Key]] = {}
 
     def interested(self, changed: Key) -> list[Key]:
         """Return the composites that required the changed object in their last pass."""
@@ -53,7 +55,7 @@ class CompositeController:
         composed = self._composed(store, composite, now)
         trouble = composed.fatal or self._applied(store, composite, composed, now)
         self._say(store, composite, composed, trouble, now)
-        return composed.ttl_seconds
+        return TROUBLE_SECONDS if trouble and not composed.fatal else composed.ttl_seconds
 
     def _composed(self, store: SqliteStore, composite: Obj, now: datetime) -> Composed:
         key = Key.of(composite)
@@ -71,22 +73,25 @@ class CompositeController:
     def _applied(self, store: SqliteStore, composite: Obj, composed: Composed, now: datetime) -> str:
         """Apply and collect in one transaction; return what could not be done, in words."""
         uid = composite["metadata"]["uid"]
-        observed = set(_resources(store, composite))
-        known = self._known.setdefault(uid, observed)
+        known = self._known.get(uid, set())
+        applied: set[Key] = set()
         troubles: list[str] = []
         with store.transaction(f"pass {Key.of(composite)}"):
-            for resource, desired in composed.objects.items():
+            # Namespaces first, whatever part they come from: what is inside them cannot be applied before.
+            for resource, desired in sorted(composed.objects.items(), key=_inside_a_namespace):
+                key = Key.of(desired.obj)
                 try:
                     live, wrong = store.apply(desired.obj, owner=composite, resource=resource)
                 except StoreError as error:
                     troubles.append(error.what)
                     continue
-                if wrong == "edited" or (wrong == "missing" and resource in known):
+                if wrong == "edited" or (wrong == "missing" and key in known):
                     self._repaired(store, composite, live, "deleted" if wrong == "missing" else wrong, now)
-            for resource, live in _resources(store, composite).items():
-                if resource not in composed.objects:
-                    store.delete(Key.of(live), uid=live["metadata"]["uid"])
-        self._known[uid] = set(_resources(store, composite))
+                # One that still goes because a person switched it off and on again is not missed when it is gone.
+                if key in known or "deletionTimestamp" not in live["metadata"]:
+                    applied.add(key)
+            _collect(store, composite, {Key.of(desired.obj) for desired in composed.objects.values()})
+        self._known[uid] = applied
         return "; ".join(troubles)
 
     def _repaired(self, store: SqliteStore, composite: Obj, live: Obj, wrong: str, now: datetime) -> None:
@@ -106,11 +111,14 @@ class CompositeController:
         )
         before = composite.get("status") or {}
         kept = {entry["type"]: entry for entry in before.get("conditions") or ()}
-        conditions = [
-            _timed(condition, kept, meta["generation"], now) for condition in (synced, *composed.conditions)
-        ]
-        # A doubtful pass knows nothing new: what was known of the parts stays on show.
-        base = {**before, **composed.status} if composed.fatal else composed.status
+        said = (synced, *composed.conditions)
+        conditions = [_timed(condition, kept, meta["generation"], now) for condition in said]
+        base = composed.status
+        if composed.fatal:
+            # A doubtful pass knows nothing new: what was known of the parts stays on show.
+            base = {**before, **composed.status}
+            silent = kept.keys() - {condition.type for condition in said}
+            conditions += [kept[name] for name in kept if name in silent]
         store.patch_status(
             key, meta["uid"], {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
         )
@@ -157,6 +165,17 @@ def _resources(store: SqliteStore, composite: Obj) -> dict[str, Obj]:
         for obj in mine
         if RESOURCE_ANNOTATION in annotations_of(obj)
     }
+
+
+def _inside_a_namespace(entry: tuple[str, Desired]) -> bool:
+    return bool(entry[1].obj["kind"] != "Namespace")
+
+
+def _collect(store: SqliteStore, composite: Obj, desired: set[Key]) -> None:
+    """Delete what an earlier pass composed under a name that is not desired any more."""
+    for obj in store.controlled_by(composite["metadata"]["uid"]):
+        if RESOURCE_ANNOTATION in annotations_of(obj) and Key.of(obj) not in desired:
+            store.delete(Key.of(obj), uid=obj["metadata"]["uid"])
 
 
 def _timed(

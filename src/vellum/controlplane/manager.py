@@ -16,7 +16,8 @@ from typing import Protocol
 
 from vellum.controlplane.composite import CompositeController
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, controller_uid
+from vellum.errors import StoreError
+from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.model.component import Kind
 from vellum.model.state import Event
 
@@ -38,7 +39,7 @@ class Reconciles(Protocol):
 class Manager:
     """Runs composites and controllers on one store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # three lists of what it runs on, two clocks and a die
         self,
         store: SqliteStore,
         composites: Sequence[CompositeController],
@@ -56,6 +57,10 @@ class Manager:
         self._jitter = jitter or random.Random(0)  # noqa: S311  # spreads retries, guards nothing
         self._due: dict[Item, float] = {}
         self._failures: dict[Item, int] = {}
+        self._owner: dict[Key, str] = {}
+        self._by_uid: dict[str, tuple[int, Key]] = {}
+        for obj in store.everything():
+            self._learn(Key.of(obj), obj)
         for obj in store.everything():
             self._enqueue(Key.of(obj))
 
@@ -86,29 +91,42 @@ class Manager:
     def _enqueue(self, changed: Key) -> None:
         now = self._monotonic()
         for index, controller in enumerate(self._controllers):
-            if any(
-                kind.kind == changed.kind and kind.api_version == changed.api_version
-                for kind in controller.kinds
-            ):
+            if Kind(changed.api_version, changed.kind) in controller.kinds:
                 self._due[(index, changed)] = now
         for index, composite in enumerate(self._composites):
-            for key in (*composite.interested(changed), *self._owner(changed, composite)):
+            for key in composite.interested(changed):
                 self._due[(index, key)] = now
+        for item in self._owners(changed):
+            self._due[item] = now
 
-    def _owner(self, changed: Key, composite: CompositeController) -> list[Key]:
+    def _owners(self, changed: Key) -> list[Item]:
+        """Return the composites that control the changed object or did; listing all of them would cost the square."""
+        before = self._owner.get(changed)
         obj = self.store.get(changed)
-        kind = composite.kinds[0]
-        uid = controller_uid(obj) if obj else None
-        # A deleted object cannot say who owned it: all composites of the kind look again, which costs no write.
-        owners = self.store.list(kind.api_version, kind.kind)
-        return [Key.of(owner) for owner in owners if obj is None or owner["metadata"]["uid"] == uid]
+        if obj is None and before is None:
+            # Made and deleted between two looks: it cannot say who owned it. All look again, which costs no write.
+            return list(self._by_uid.values())
+        self._learn(changed, obj)
+        uids = {before, self._owner.get(changed)}
+        return [self._by_uid[uid] for uid in uids if uid in self._by_uid]
+
+    def _learn(self, key: Key, obj: Obj | None) -> None:
+        """Remember who controls the object, and where a composite's uid is, until it is gone."""
+        if obj is None:
+            self._owner.pop(key, None)
+            self._by_uid = {uid: item for uid, item in self._by_uid.items() if item[1] != key}
+            return
+        self._owner[key] = controller_uid(obj) or ""
+        for index, composite in enumerate(self._composites):
+            if composite.kinds[0] == Kind(key.api_version, key.kind):
+                self._by_uid[obj["metadata"]["uid"]] = (index, key)
 
     def _attend(self, item: Item) -> None:
         index, key = item
         del self._due[item]
         try:
             again = self._controllers[index].reconcile(self.store, key, self._clock())
-        except Exception as error:  # noqa: BLE001  # one broken object must not stop all others
+        except Exception as error:  # one broken object must not stop all others
             LOG.warning("%s failed on %s: %s", self._controllers[index].name, key, error, exc_info=True)
             self._retry_later(item, error)
             return
@@ -121,4 +139,8 @@ class Manager:
         delay = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(tries, 16)) * self._jitter.uniform(0.8, 1.2)
         self._due[item] = self._monotonic() + delay
         controller = self._controllers[item[0]]
-        self.store.record(item[1], Event("Warning", "ReconcileError", f"{controller.name}: {error}"))
+        try:
+            self.store.record(item[1], Event("Warning", "ReconcileError", f"{controller.name}: {error}"))
+        except StoreError as full:
+            # A full disk is why most reconciles fail; the loop must outlive it, and the log has the error already.
+            LOG.warning("the event was not stored: %s", full)

@@ -13,7 +13,6 @@ from vellum.kube.objects import Key, Obj
 from vellum.model.component import Kind
 from vellum.model.state import Event
 
-
 Objs: TypeAlias = list[Obj]
 
 
@@ -40,7 +39,7 @@ class Store(Protocol):
         """Add or remove a finalizer of ours; True if that changed anything."""
 
     def ensure(self, obj: Obj) -> Obj:
-        """Create the object if no object of that name exists; return what is there now. Never changes an existing one."""
+        """Create the object if there is none of that name, never change an existing one; return what is there."""
 
     def record(self, key: Key, event: Event) -> None:
         """Tell people something about the object; repeated events are counted, not repeated."""

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE TABLE IF NOT EXISTS events (
   kind TEXT, namespace TEXT, name TEXT, type TEXT, reason TEXT, message TEXT, count INTEGER, first TEXT, last TEXT,
   PRIMARY KEY (kind, namespace, name, type, reason, message));
+CREATE INDEX IF NOT EXISTS newest_events ON events (last);
 CREATE TABLE IF NOT EXISTS receipts (
   id INTEGER PRIMARY KEY, object TEXT, wrong TEXT, seen TEXT, back TEXT, seconds REAL);
 """
@@ -103,46 +104,51 @@ class SqliteStore:
         self._watches: list[Watch] = []
         self._depth = 0
         self._undo: list[tuple[Key, Obj | None, Obj | None]] = []
-        self._said: list[str] = []
+        self._broken: sqlite3.Error | None = None
         self._objects: dict[Key, Obj] = {}
         self._applied: dict[Key, Obj] = {}
-        self._lock = _only_writer(path)
-        self._db = self._opened()
-        self._load()
+        with ExitStack() as undo:
+            self._lock = _only_writer(path)
+            undo.callback(os.close, self._lock)
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+                self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+                undo.callback(self._db.close)
+                self._prepare()
+                self._version = self._before = self._load()
+            # Whatever a damaged file makes SQLite or the JSON in it say, a person needs the same words.
+            except (sqlite3.Error, OSError, ValueError, LookupError, TypeError) as cause:
+                raise _unreadable(path, cause) from cause
+            undo.pop_all()
 
-    def _opened(self) -> sqlite3.Connection:
-        try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.executescript(_TABLES)
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?), ('version', '0')", (str(SCHEMA),))
-            (schema,) = db.execute("SELECT value FROM meta WHERE name='schema'").fetchone()
-        except (sqlite3.Error, OSError) as cause:
-            raise StoreError(
-                "VEL302", f"the store cannot be opened: {cause}", where=str(self.path),
-                fix="restore the file from a copy, or move it away and run `vellum up` again; buckets and vectors are elsewhere",
-            ) from cause  # fmt: skip
-        if int(schema) > SCHEMA:
+    def _prepare(self) -> None:
+        # A newer file is only read: what its tables look like is not ours to say.
+        schema = _schema_of(self._db)
+        if schema > SCHEMA:
             raise StoreError(
                 "VEL302", f"the store was written by a newer Vellum (schema {schema}, this one knows {SCHEMA})",
                 where=str(self.path), fix="install the newer version again",
             )  # fmt: skip
-        return db
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_TABLES)
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?), ('version', '0')", (str(SCHEMA),))
 
-    def _load(self) -> None:
-        self._version = int(self._db.execute("SELECT value FROM meta WHERE name='version'").fetchone()[0])
+    def _load(self) -> int:
         for body, applied in self._db.execute("SELECT body, applied FROM objects"):
             obj = json.loads(body)
             self._objects[Key.of(obj)] = obj
             self._applied[Key.of(obj)] = json.loads(applied)
+        return int(self._db.execute("SELECT value FROM meta WHERE name='version'").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file and let the next writer in."""
+        """Close the file and let the next writer in; again does nothing."""
         with self._mutex:
             self._db.close()
-            os.close(self._lock)
+            if self._lock >= 0:
+                os.close(self._lock)
+            # A number closed twice may be somebody else's file by then.
+            self._lock = -1
 
     # Reading
 
@@ -209,7 +215,11 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self, what: str) -> Iterator[None]:
-        """Make all writes inside one: after a crash all are there or none."""
+        """Make all writes inside one: after a crash all are there or none.
+
+        Raises:
+            StoreError: the file could not be written (VEL303); then nothing was changed, in memory as in the file.
+        """
         with self._mutex:
             if self._depth == 0:
                 self._begin()
@@ -226,21 +236,24 @@ class SqliteStore:
                 self._commit(what)
 
     def _begin(self) -> None:
-        self._undo, self._said, self._before = [], [], self._version
+        self._undo, self._broken, self._before = [], None, self._version
 
     def _commit(self, what: str) -> None:
+        # A full disk makes SQLite end the transaction by itself; a caller that swallowed the error must not go on in
+        # a second one and store half of what belongs together.
+        if self._broken:
+            self._roll_back()
+            raise self._not_stored(what, self._broken)
         if not self._db.in_transaction:
             return
         try:
-            self._db.execute("UPDATE meta SET value=? WHERE name='version'", (str(self._version),))
+            if self._version != self._before:
+                self._db.execute("UPDATE meta SET value=? WHERE name='version'", (str(self._version),))
             self._fault(f"{what}: before")
             self._db.execute("COMMIT")
         except sqlite3.Error as cause:
             self._roll_back()
-            raise StoreError(
-                "VEL303", f"the write {what!r} was not stored: {cause}", where=str(self.path),
-                fix="make room on the disk; nothing was changed",
-            ) from cause  # fmt: skip
+            raise self._not_stored(what, cause) from cause
         self._fault(f"{what}: after")
         for key, _, _ in self._undo:
             for watch in self._watches:
@@ -257,10 +270,20 @@ class SqliteStore:
                 else:
                     memory[key] = value
 
+    def _not_stored(self, what: str, cause: sqlite3.Error) -> StoreError:
+        return StoreError(
+            "VEL303", f"the write {what!r} was not stored: {cause}", where=str(self.path),
+            fix="make room on the disk; nothing was changed",
+        )  # fmt: skip
+
     def _sql(self, statement: str, values: tuple[Any, ...]) -> None:
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(statement, values)
+        try:
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(statement, values)
+        except sqlite3.Error as cause:
+            self._broken = cause
+            raise self._not_stored(statement.split(" ", maxsplit=1)[0], cause) from cause
 
     def _write(self, obj: Obj, applied: Obj | None = None) -> Obj:
         """Store an object under a new resourceVersion; generation and uid are kept by the callers."""
@@ -296,13 +319,18 @@ class SqliteStore:
     def put(self, obj: Obj) -> Obj:
         """Create what a user wrote, or replace its spec; labels and annotations of others are kept.
 
+        Status, uid and versions are the control plane's own: what somebody read and writes back says nothing of them.
+        An object that a composite controls is only edited, and the next pass puts it back.
+
         Raises:
-            StoreError: an object of that name is still being deleted (VEL304).
+            StoreError: an object of that name is still being deleted (VEL304), or its namespace is missing or being
+                deleted (VEL306).
         """
-        key = Key.of(obj)
+        key, obj = Key.of(obj), _written(obj)
         with self.transaction(f"put {key}"):
             live = self._objects.get(key)
             if live is None:
+                self._namespace_must_live(key)
                 return self._write(self._born(obj), copied(obj))
             if "deletionTimestamp" in live["metadata"]:
                 raise StoreError(
@@ -311,7 +339,7 @@ class SqliteStore:
                     where=str(key),
                     fix="wait until it is gone and apply again",
                 )
-            return self._applied_over(live, obj)
+            return self._edited(live, obj) if controller_uid(live) else self._applied_over(live, obj)
 
     def apply(self, obj: Obj, *, owner: Obj, resource: str) -> tuple[Obj, str]:
         """Apply what we say of an object that ``owner`` controls; return it and what was wrong with it in words.
@@ -340,13 +368,20 @@ class SqliteStore:
             return after, "edited" if edited else ""
 
     def _applied_over(self, live: Obj, obj: Obj) -> Obj:
-        key = Key.of(obj)
-        result = merged(live, self._applied.get(key, {}), obj)
-        if result == live and self._applied.get(key) == obj:
+        before = self._applied.get(Key.of(obj), {})
+        return self._replaced(live, merged(live, before, obj), before, obj)
+
+    def _edited(self, live: Obj, obj: Obj) -> Obj:
+        # The owner's memory stays: without it nobody could tell an edit from what the owner meant.
+        memory = self._applied[Key.of(obj)]
+        return self._replaced(live, merged(live, {}, obj), memory, memory)
+
+    def _replaced(self, live: Obj, result: Obj, before: Obj, memory: Obj) -> Obj:
+        if result == live and before == memory:
             return copied(live)  # type: ignore[no-any-return]  # JSON in, JSON out
         if _spec_of(result) != _spec_of(live):
             result["metadata"] = {**result["metadata"], "generation": live["metadata"]["generation"] + 1}
-        return self._write(copied(result), copied(obj))
+        return self._write(copied(result), copied(memory))
 
     def _namespace_must_live(self, key: Key) -> None:
         if not key.namespace:
@@ -362,11 +397,18 @@ class SqliteStore:
             )
 
     def ensure(self, obj: Obj) -> Obj:
-        """Create the object if there is none of that name; return what is there."""
+        """Create the object if there is none of that name; return what is there.
+
+        Raises:
+            StoreError: its namespace is missing or being deleted (VEL306).
+        """
         key = Key.of(obj)
         with self.transaction(f"ensure {key}"):
             live = self._objects.get(key)
-            return self._write(self._born(obj), {}) if live is None else copied(live)
+            if live is None:
+                self._namespace_must_live(key)
+                return self._write(self._born(obj), {})
+            return copied(live)  # type: ignore[no-any-return]  # JSON in, JSON out
 
     def patch_status(self, key: Key, uid: str, status: Obj) -> bool:
         """Replace the status of the object with this uid; no write when it says the same."""
@@ -416,10 +458,13 @@ class SqliteStore:
             return True
 
     def finish(self, key: Key, *, uid: str) -> bool:
-        """Remove a namespace that is being deleted and is empty now."""
+        """Remove a namespace that is being deleted; False while anything is in it or holds it."""
         with self.transaction(f"finish {key}"):
             live = self._objects.get(key)
             if live is None or live["metadata"]["uid"] != uid or live["metadata"].get("finalizers"):
+                return False
+            # Asked in the same transaction: an object that came in between would be left without its namespace.
+            if "deletionTimestamp" not in live["metadata"] or self.inside(key.name):
                 return False
             self._remove(key)
             return True
@@ -431,11 +476,13 @@ class SqliteStore:
         now = stamp(self._clock())
         with self.transaction(f"event {key}"):
             self._sql(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET count=count+1, last=excluded.last",
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)"
+                " ON CONFLICT DO UPDATE SET count=count+1, last=excluded.last",
                 (key.kind, key.namespace, key.name, event.type, event.reason, event.message, now, now),
             )
             self._sql(
-                "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events ORDER BY last DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                "DELETE FROM events WHERE rowid IN"
+                " (SELECT rowid FROM events ORDER BY last DESC, rowid DESC LIMIT -1 OFFSET ?)",
                 (KEPT_EVENTS,),
             )
 
@@ -464,9 +511,27 @@ class SqliteStore:
             return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def _unreadable(path: Path, cause: Exception) -> StoreError:
+    return StoreError(
+        "VEL302", f"the store cannot be opened: {cause}", where=str(path),
+        fix="restore it from a copy, or move it away and run `vellum up` again; buckets and vectors are elsewhere",
+    )  # fmt: skip
+
+
+def _schema_of(db: sqlite3.Connection) -> int:
+    """Return the schema that the file says it has, 0 for a new file."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
+        return 0
+    found = db.execute("SELECT value FROM meta WHERE name='schema'").fetchone()
+    return int(found[0]) if found else 0
+
+
 def _only_writer(path: Path) -> int:
     """Take the lock beside the file and leave our pid in it for the next one's message."""
-    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as cause:
+        raise _unreadable(path, cause) from cause
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as cause:
@@ -483,6 +548,15 @@ def _only_writer(path: Path) -> int:
 
 def _dumped(value: Obj) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+_OWN_METADATA = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+
+
+def _written(obj: Obj) -> Obj:
+    """Return what a person can say of an object: without status and what only the control plane knows."""
+    meta = {name: value for name, value in obj["metadata"].items() if name not in _OWN_METADATA}
+    return {**{name: value for name, value in obj.items() if name != "status"}, "metadata": meta}
 
 
 def _spec_of(obj: Obj) -> Obj:
