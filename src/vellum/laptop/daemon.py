@@ -140,7 +140,7 @@ def main() -> int:
     ready = int(os.environ.pop("VELLUM_READY_FD", "-1"))
     try:
         state = State.open(default_root())
-        lock = _only_one(state)
+        _only_one(state)
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
@@ -160,12 +160,11 @@ def main() -> int:
     installation.run(stop)
     server.shutdown()
     state.socket.unlink(missing_ok=True)
-    os.close(lock)
     return 0
 
 
-def _only_one(state: State) -> int:
-    """Lock the installation before its seed is drawn: two first starts at once would draw two."""
+def _only_one(state: State) -> None:
+    """Lock the installation, until this process ends, before its seed is drawn: two first starts would draw two."""
     lock = os.open(state.root / MARK, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -174,7 +173,6 @@ def _only_one(state: State) -> int:
             "VEL301", "another supervisor runs this installation", where=str(state.root),
             fix="use that one (`vellum status`), or stop it with `vellum down`",
         ) from cause  # fmt: skip
-    return lock
 
 
 def _tell(descriptor: int, answer: Answer) -> None:

@@ -43,18 +43,17 @@ def _cluster(port: int) -> Obj:
 def _table(port: int, routes: list[Route]) -> Obj:
     # Only these names: a page in a browser that points its own name at 127.0.0.1 gets 404 (DNS rebinding).
     domains = [f"{host}{suffix}" for host in ("127.0.0.1", "localhost") for suffix in ("", f":{port}")]
+    entries = [entry for route in routes for entry in _routes(route)]
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
         "name": "gateway",
-        "virtual_hosts": [
-            {"name": "laptop", "domains": domains, "routes": [_route(route) for route in routes]}
-        ],
+        "virtual_hosts": [{"name": "laptop", "domains": domains, "routes": entries}],
         # Nobody outside may say who they are; Kubeflow's parts would believe it.
         "request_headers_to_remove": ["kubeflow-userid", "x-goog-authenticated-user-email"],
     }
 
 
-def _route(route: Route) -> Obj:
+def _routes(route: Route) -> list[Obj]:
     action: Obj = {
         "cluster": f"port-{route.port}",
         "timeout": "0s",
@@ -62,4 +61,8 @@ def _route(route: Route) -> Obj:
     }
     if route.rewrite is not None:
         action["prefix_rewrite"] = route.rewrite
-    return {"match": {"prefix": route.prefix}, "route": action}
+    entries: list[Obj] = [{"match": {"prefix": route.prefix}, "route": action}]
+    if route.prefix != "/":
+        # qdrant-client asks for its URL as given, without a slash; S3 owns the rest and would answer 403.
+        entries.append({"match": {"path": route.prefix.removesuffix("/")}, "route": action})
+    return entries
