@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from vellum.api import platform
+from vellum.api.claim import CROSSPLANE_FIELDS
 from vellum.api.documents import Document, Path, shown
 from vellum.api.schema import node_at
 from vellum.api.words import unknown
@@ -16,7 +17,9 @@ LIVE = frozenset({
     "managedFields", "finalizers", "ownerReferences", "selfLink",
 })  # fmt: skip
 """Written by the control plane. Ignored, so that what ``kubectl get -o yaml`` prints can be applied."""
-IGNORED: frozenset[Path] = frozenset({("status",), *(("metadata", name) for name in LIVE)})
+IGNORED: frozenset[Path] = frozenset({
+    ("status",), *(("metadata", name) for name in LIVE), *(("spec", name) for name in CROSSPLANE_FIELDS),
+})  # fmt: skip
 MOST_ANNOTATION_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

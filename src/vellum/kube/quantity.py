@@ -23,5 +23,5 @@ def parse(text: str) -> Decimal:
     """
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a quantity such as 500m, 2 or 10Gi")
+        raise ValueError(f"{text[:40]!r} is not a quantity such as 500m, 2 or 10Gi")
     return Decimal(match[1]) * _SUFFIXES[match[2] or ""]

@@ -1,0 +1,94 @@
+"""``python -m vellum.api.reference DIR`` writes DIR/claim.md: every field of both kinds, from the models themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from vellum.api import claim, platform
+from vellum.api.loader import STANDARD_INPUT
+from vellum.api.metadata import LIVE
+from vellum.api.schema import Field, explain
+
+NAME = "claim.md"
+_HEAD = f"""<!-- Written by `python -m vellum.api.reference docs/reference`; edit the models in src/vellum instead. -->
+# The two objects, field by field
+
+A team writes `{claim.KIND}`, a platform engineer `{platform.KIND}`. `vellum explain PATH` prints the same for one
+field, `vellum validate FILE` checks a file, a folder, or standard input (`{STANDARD_INPUT}`).
+
+Files are YAML or JSON, read strictly: unknown fields, anchors, tags, repeated names and words that YAML readers
+disagree on (`on`, `012`, `12:30`, dates) are refused with line, field and what to write instead. Everything has a
+default but `metadata.name`; images have none, since a laptop needs none.
+"""
+_EXAMPLES = {
+    claim.KIND: """apiVersion: platform.vellum.dev/v1alpha1
+kind: MLOpsPlatform
+metadata:
+  name: research
+  namespace: team-a
+spec:
+  notebooks: enabled
+""",
+    platform.KIND: """apiVersion: platform.vellum.dev/v1alpha1
+kind: KubeflowPlatform
+metadata:
+  name: kubeflow
+spec:
+  profile: local
+""",
+}
+_TAIL = f"""
+## What is read and ignored
+
+So that what a control plane prints can be given back to it, these are accepted and mean nothing:
+
+- `status`, and in `metadata`: {", ".join(f"`{name}`" for name in sorted(LIVE))}.
+- in `spec`, Crossplane's own fields: {", ".join(f"`{name}`" for name in sorted(claim.CROSSPLANE_FIELDS))}.
+"""
+
+
+def reference() -> str:
+    """Return the whole page as Markdown."""
+    return _HEAD + "".join(_kind(kind) for kind in (claim.KIND, platform.KIND)) + _TAIL
+
+
+def _kind(kind: str) -> str:
+    top = explain(kind)
+    rows = "\n".join(_row(kind, field) for field in _documented(top))
+    return (
+        f"\n## {kind}\n\n{top.description}.\n\n```yaml\n{_EXAMPLES[kind]}```\n\n"
+        f"| field | type | default | meaning | example |\n|---|---|---|---|---|\n{rows}\n"
+    )
+
+
+def _documented(top: Field) -> Iterator[Field]:
+    return (field for field in top.leaves() if field.path.count(".") > 1)
+
+
+def _row(kind: str, field: Field) -> str:
+    name = field.path.removeprefix(f"{kind}.")
+    default = "required" if field.required else _code(field.default)
+    words = (f"`{name}`", field.type.replace(" | ", ", "), default, field.description, _code(field.example))
+    return f"| {' | '.join(words)} |"
+
+
+def _code(value: object) -> str:
+    if value is None:
+        return ""
+    text = json.dumps(value)
+    # The digits of a digest say nothing and would make the column as wide as the page.
+    return f"`{text.replace('0' * 64, '…')}`"
+
+
+def main() -> None:
+    """Write the page into the folder that is the only argument."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NAME).write_text(reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
