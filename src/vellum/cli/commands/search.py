@@ -39,7 +39,7 @@ def ask(url: str, question: str, limit: int) -> dict[str, Any]:
     """Return the model's prediction for one question by KServe's v1 protocol.
 
     Raises:
-        WorkloadError: the model refuses the question (VEL502) or does not answer (VEL501).
+        WorkloadError: the model refuses the question (VEL542) or does not answer (VEL541).
     """
     parts = urlsplit(url)
     body = json.dumps({"instances": [{"question": question, "limit": limit}]})
@@ -57,7 +57,7 @@ def ask(url: str, question: str, limit: int) -> dict[str, Any]:
         raise _silent(url, f"status {response.status}")
     if response.status != http.HTTPStatus.OK:
         raise WorkloadError(
-            "VEL502", f"the model refuses: {_words(answer)}", where=url, fix="change the question"
+            "VEL542", f"the model refuses: {_words(answer)}", where=url, fix="change the question"
         )
     found: dict[str, Any] = json.loads(answer)["predictions"][0]
     return found
@@ -65,7 +65,7 @@ def ask(url: str, question: str, limit: int) -> dict[str, Any]:
 
 def _silent(url: str, why: str) -> WorkloadError:
     return WorkloadError(
-        "VEL501",
+        "VEL541",
         f"the search model does not answer: {why}",
         where=url,
         fix="see `vellum status` and `vellum logs search`",
