@@ -1,24 +1,26 @@
-"""One claim's life in a process of its own, which ends itself by SIGKILL at the i-th store write: a child of the test.
+"""One claim's life in processes that end themselves by SIGKILL at the i-th store write: run by test_sigkill.
 
-``python -m tests.controlplane.one_life FOLDER I``: I is the number of the call of the store's fault hook to die at, 0
-for never. A second run in the same folder goes on where the first ended, as a restarted daemon and its user would.
-Prints one JSON line: how many calls there were, and everything that is stored at the end.
+``python -m tests.controlplane.one_life FOLDER I [I ...]``: for every I a process is forked (imports cost more than a
+life), dies at the I-th call of the store's fault hook, and a second one goes on in the same folder as a restarted
+daemon and its user would. 0 means never. Prints one JSON line for each: how many calls there were, what was stored
+whenever the control plane came to rest, and the receipts.
 """
 
 from __future__ import annotations
 
-import gc
+import itertools
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import traceback
 from pathlib import Path
 from typing import Any
 
 from tests.controlplane.world import NOW, World, claim_key
 
 from vellum.controlplane.store import SqliteStore
+from vellum.kube.objects import Obj
 
 STEPS: tuple[dict[str, Any] | None, ...] = (
     {"notebooks": "enabled"},
@@ -32,56 +34,93 @@ class Life:
     """Counts the calls of the hook and dies at one of them."""
 
     def __init__(self, folder: Path, last: int) -> None:
-        self.calls, self._last, self._done = 0, last, folder / "acknowledged"
-        self.uids = _numbers(folder)
-        self.store = SqliteStore(
-            folder / "store.db", lambda: NOW, new_uid=lambda: next(self.uids), fault=self._write
+        self._calls, self._last, self._folder = 0, last, folder
+        # Each process draws its own, so that an object that was made twice is seen.
+        uids = (f"uid-{os.getpid()}-{number}" for number in itertools.count())
+        self._store = SqliteStore(
+            folder / "store.db", lambda: NOW, new_uid=lambda: next(uids), fault=self._write
         )
 
     def _write(self, what: str) -> None:
         del what
-        self.calls += 1
-        if self.calls == self._last:
+        self._calls += 1
+        if self._calls == self._last:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def run(self) -> None:
-        acknowledged = int(self._done.read_text()) if self._done.exists() else 0
-        world = World(self.store)
-        self._acknowledged_is_stored(acknowledged)
+        done = self._folder / "acknowledged"
+        acknowledged = int(done.read_text()) if done.exists() else 0
+        stored = self._stored_step(acknowledged)
+        world = World(self._store)
+        if acknowledged and stored == acknowledged:
+            self._rest(world, acknowledged)
         for number, spec in enumerate(STEPS[acknowledged:], acknowledged + 1):
             if spec is not None:
                 world.put("team-a", **spec)
             else:
-                self.store.delete(claim_key("team-a"))
-            self._done.write_text(str(number))
-            world.settle()
+                self._store.delete(claim_key("team-a"))
+            done.write_text(str(number))
+            self._rest(world, number)
+        (self._folder / "calls").write_text(str(self._calls))
+        self._store.close()
+
+    def _stored_step(self, acknowledged: int) -> int:
+        """Return which step is stored: the acknowledged one, or the next, whose acknowledgement the crash swallowed."""
+        found = self._store.get(claim_key("team-a"))
+        if found is None or "deletionTimestamp" in found["metadata"]:
+            stored = [0, len(STEPS)]
+        else:
+            matches = [said is not None and found["spec"].items() >= said.items() for said in STEPS]
+            stored = [number for number, match in enumerate(matches, 1) if match]
+        (step,) = {acknowledged, acknowledged + 1} & set(stored)
+        return step
+
+    def _rest(self, world: World, number: int) -> None:
         world.settle()
-
-    def _acknowledged_is_stored(self, acknowledged: int) -> None:
-        """What the user was told to be stored is there after the crash, whatever else is not."""
-        found = self.store.get(claim_key("team-a"))
-        said = STEPS[acknowledged - 1] if acknowledged else None
-        if said is not None:
-            assert found is not None
-            assert found["spec"].items() >= said.items()
-        elif acknowledged:
-            assert found is None or "deletionTimestamp" in found["metadata"]
+        seen = {"objects": _without_uids(self._store), "receipts": self._store.receipts()}
+        (self._folder / f"rest-{number}").write_text(json.dumps(seen))
 
 
-def _numbers(folder: Path) -> Iterator[str]:
-    # Each process has its own, so that an object that was made twice is seen.
-    for number in range(10_000):
-        yield f"{os.getpid()}-{number}"
+def _without_uids(store: SqliteStore) -> list[Obj]:
+    """Return what is stored; uids differ from run to run, so each is replaced by the name of who has it."""
+    objects = store.everything()
+    text = json.dumps(objects)
+    for obj in objects:
+        text = text.replace(
+            f'"{obj["metadata"]["uid"]}"', f'"the uid of {obj["kind"]} {obj["metadata"]["name"]}"'
+        )
+    found: list[Obj] = json.loads(text)
+    for obj in found:
+        # How often something was written depends on when the crash came; what stands there must not.
+        del obj["metadata"]["resourceVersion"], obj["metadata"]["generation"]
+    return found
 
 
-def main(folder: Path, last: int) -> None:
-    # The child lives for a second: what garbage collection finds in it would have died with it.
-    gc.disable()
-    life = Life(folder, last)
-    life.run()
-    sys.stdout.write(json.dumps({"calls": life.calls, "objects": life.store.everything()}) + "\n")
+def child(folder: Path, last: int) -> int:
+    """Run a life in a process of its own; return how it ended."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    status = 1
+    try:
+        Life(folder, last).run()
+        status = 0
+    except BaseException:  # noqa: BLE001  # a forked process must not run on in its parent's frames
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def main(folder: Path, numbers: list[int]) -> None:
+    for number in numbers:
+        own = folder / str(number)
+        own.mkdir()
+        ends = [child(own, number)] + ([child(own, 0)] if number else [])
+        rests = {path.name: json.loads(path.read_text()) for path in sorted(own.glob("rest-*"))}
+        calls = int((own / "calls").read_text())
+        sys.stdout.write(json.dumps({"ends": ends, "calls": calls, "rests": rests}) + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]])
