@@ -91,22 +91,25 @@ def test_an_unknown_field_anywhere_is_named(one: Any, method: str, path: str, pl
         ("POST", "/collections/aliases"), ("GET", "/aliases"), ("GET", "/collections/one/aliases"),
         ("GET", "/collections/one/snapshots"), ("POST", "/collections/one/points/batch"), ("GET", "/telemetry"),
         ("GET", "/metrics"), ("GET", "/cluster"), ("PUT", "/collections/one/points/vectors"), ("POST", "/"),
-        ("POST", "/collections/one/points/payload/clear"), ("HEAD", "/collections"), ("GET", "/collections/one/"),
+        ("POST", "/collections/one/points/payload/clear"), ("HEAD", "/collections"),
     ],
     ids=str,
 )  # fmt: skip
 def test_any_other_route_says_that_it_is_not_served(one: Any, method: str, path: str) -> None:
     status, answer = one.send(method, path)
-    if path.endswith("one/"):
-        assert status == 200, "a trailing slash is the same route"
-        return
     assert status == 501
     assert method == "HEAD" or f"{method} {path} is not served" in answer["status"]["error"]
 
 
+def test_a_trailing_slash_is_the_same_route(one: Any) -> None:
+    assert (
+        one.send("GET", "/collections/one/")[1]["result"] == one.send("GET", "/collections/one")[1]["result"]
+    )
+
+
 @pytest.mark.parametrize(
     ("query", "word"),
-    [("fields=x", "fields"), ("wait=maybe", "wait"), ("timeout=-1", "timeout"), ("ordering=odd", "ordering"),
+    [("fields=x", "fields"), ("wait=maybe", "wait"), ("timeout=-1", "timeout"), ("timeout=" + "9" * 5000, "timeout"), ("ordering=odd", "ordering"),
      ("consistency=none", "consistency"), ("wait", "wait")],
 )  # fmt: skip
 def test_a_query_parameter_that_could_matter_is_named(one: Any, query: str, word: str) -> None:
@@ -266,11 +269,10 @@ def test_without_a_key_only_health_and_version_are_answered(one: Any) -> None:
     assert one.send("GET", "/secrets", headers={})[0] == 401
 
 
-@pytest.mark.parametrize("key", ["", "wrong", "the-writing-ke", "the-writing-key ", "thé"])
+@pytest.mark.parametrize("key", ["", "wrong", "the-writing-ke", "the-writing-keyy", "thé"])
 def test_a_wrong_key_is_refused(one: Any, key: str) -> None:
     for headers in ({"api-key": key}, {"authorization": f"Bearer {key}"}):
-        if key != "the-writing-key ":
-            assert one.send("GET", "/collections", headers=headers)[0] == 401
+        assert one.send("GET", "/collections", headers=headers)[0] == 401
 
 
 def test_the_key_may_come_as_a_bearer_token(one: Any) -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from vellum.laptop.qdrant.collections import Collection, Collections
+from vellum.laptop.qdrant.schema import INDEXING_THRESHOLD
 
 THRESHOLD = 20_000
 """Points without a graph that are worth one; fewer are compared one by one in a few milliseconds."""
@@ -60,7 +61,9 @@ class Indexer:
         if self._built.get(collection.folder) == collection.writes:
             return False
         info = collection.shard.info()
-        return info.points_count - info.indexed_vectors_count > THRESHOLD
+        waiting = info.points_count - info.indexed_vectors_count
+        kilobytes = waiting * max(one.size for one in collection.schema.dense.values()) * 4 / 1024
+        return waiting > THRESHOLD and kilobytes > INDEXING_THRESHOLD
 
     async def _build(self, collection: Collection) -> None:
         loop = asyncio.get_running_loop()

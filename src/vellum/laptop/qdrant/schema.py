@@ -19,6 +19,8 @@ DISTANCES = {
 }
 _HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000}
 """Qdrant's own defaults."""
+INDEXING_THRESHOLD = 10_000
+"""Kilobytes of one dense vector without a graph from which the core builds one; below it only compares."""
 _ONLY_ONE = ("shard_number", "replication_factor", "write_consistency_factor")
 _MAX_SIZE = 65536
 
@@ -94,6 +96,7 @@ class Schema:
             vectors={name: one.edge() for name, one in self.dense.items()} or None,
             sparse_vectors={name: one.edge() for name, one in self.sparse.items()} or None,
             on_disk_payload=self.on_disk_payload,
+            optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD),
             hnsw_config=edge.HnswIndexConfig(
                 m=self.hnsw["m"],
                 ef_construct=self.hnsw["ef_construct"],

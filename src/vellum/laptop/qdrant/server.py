@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Executor
@@ -38,7 +39,7 @@ _OPEN = {
 """Answered without a key, as in Qdrant."""
 _HARMLESS: dict[str, Callable[[str], bool]] = {
     "wait": lambda value: value in ("true", "false"),
-    "timeout": lambda value: value.isascii() and value.isdigit() and int(value) > 0,
+    "timeout": lambda value: re.fullmatch("[1-9][0-9]{0,8}", value) is not None,
     "consistency": lambda value: (
         value in ("all", "majority", "quorum") or (value.isascii() and value.isdigit())
     ),
