@@ -95,15 +95,22 @@ class Platform:
         return detail
 
     @property
+    def _laptop_gateway(self) -> str:
+        # Known before the status says it: otherwise the first Secrets name Services that a laptop does not have.
+        blocks = self.spec.model_dump()
+        return f"http://127.0.0.1:{blocks['gateway']['port']}"
+
+    @property
     def facts(self) -> PlatformFacts:
         """What the composition of a claim may know of the platform."""
         written = self.spec.images.model_dump(exclude_none=True)
-        local = dict.fromkeys(ImagesSpec.model_fields, LOCAL_IMAGE) if self.spec.profile == "local" else {}
+        on_laptop = self.spec.profile == "local"
+        local = dict.fromkeys(ImagesSpec.model_fields, LOCAL_IMAGE) if on_laptop else {}
         return PlatformFacts(
             profile=self.spec.profile,
             artifacts_bucket=self.spec.artifacts.bucket,
             images={**local, **written},
-            gateway=self.gateway,
+            gateway=self.gateway or (self._laptop_gateway if on_laptop else ""),
         )
 
     def manifest(self) -> Obj:

@@ -1,4 +1,4 @@
-"""The platform's own bucket and its key in ``kubeflow``: Pipelines starts on that bucket the moment the Secret exists."""
+"""The platform's own bucket and its key in ``kubeflow``: Pipelines starts on that bucket once the Secret exists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.kube.seaweed import API, Tenant, consumer_secret, tenant_objects
 from vellum.model.component import Kind, PlatformComponent, PlatformWish, Spec
-from vellum.model.state import Ready
+from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE
 
 TENANT = "artifacts"
@@ -34,7 +34,9 @@ class ArtifactsComponent(PlatformComponent[Spec]):
             "artifacts-kubeflow": make("v1", "Namespace", KUBEFLOW_NAMESPACE, labels=namespace),
             **tenant_objects("artifacts", self._tenant(wish)),
         }
-        if all(health(wish.observed.resources.get(name), name)[0] for name in objects):
+        works = all(health(wish.observed.resources.get(name), name)[0] for name in objects)
+        # Once handed out it stays: Pipelines would lose its store whenever the store hesitates.
+        if works or "artifacts-secret" in wish.observed.resources:
             objects["artifacts-secret"] = consumer_secret(
                 STORE_SECRET, KUBEFLOW_NAMESPACE, self._tenant(wish), labels=labels,
                 endpoint=wish.platform.s3_endpoint, region=wish.platform.region,
@@ -46,8 +48,8 @@ class ArtifactsComponent(PlatformComponent[Spec]):
         answer = super().ready(wish)
         if not answer or "artifacts-secret" in wish.observed.resources:
             return answer
-        return Ready(
-            False, f"Secret {KUBEFLOW_NAMESPACE}/{STORE_SECRET} is not created yet", actor="the control plane"
+        return waits(
+            f"Secret {KUBEFLOW_NAMESPACE}/{STORE_SECRET} is not created yet", actor="the control plane"
         )
 
     def _tenant(self, wish: PlatformWish[Spec]) -> Tenant:

@@ -11,7 +11,7 @@ from vellum.kube.health import health
 from vellum.kube.objects import Obj
 from vellum.kube.seaweed import API, Tenant, consumer_secret, tenant_objects
 from vellum.model.component import Component, Kind, Policy, Spec, Wish
-from vellum.model.state import Ready, Requirement
+from vellum.model.state import Ready, Requirement, waits
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.model.types import Storage
 
@@ -38,7 +38,8 @@ class BucketComponent(Component[ArtifactsSpec]):
     def objects(self, wish: Wish[ArtifactsSpec]) -> dict[str, Obj]:
         """Return the tenant's objects, and the Secret for KFP and KServe once its key works."""
         objects = tenant_objects("bucket", self._tenant(wish))
-        if self._key_works(wish):
+        # Once handed out it stays: a store that hesitates for a moment must not take the key from running steps.
+        if "bucket-secret" in wish.observed.resources or self._key_works(wish):
             objects["bucket-secret"] = consumer_secret(
                 STORE_SECRET, wish.team.namespace, self._tenant(wish), labels=wish.labels(self.name),
                 endpoint=wish.platform.s3_endpoint, region=wish.platform.region,
@@ -82,7 +83,7 @@ class BucketComponent(Component[ArtifactsSpec]):
         answer = super().ready(wish)
         if not answer or "bucket-secret" in wish.observed.resources:
             return answer
-        return Ready(False, f"Secret {STORE_SECRET} is not created yet", actor="the control plane")
+        return waits(f"Secret {STORE_SECRET} is not created yet", actor="the control plane")
 
 
 component = BucketComponent()

@@ -23,7 +23,14 @@ class GatewaySpec(Spec):
     """The platform's ``gateway`` block."""
 
     port: Annotated[
-        int, Field(description="The loopback port of the gateway", default=28000, ge=LOWEST, le=HIGHEST, examples=[28080])
+        int,
+        Field(
+            description="The loopback port of the gateway",
+            default=28000,
+            ge=LOWEST,
+            le=HIGHEST,
+            examples=[28080],
+        ),
     ]
 
 

@@ -55,7 +55,8 @@ class NotebookComponent(Component[NotebookSpec]):
         token = {"token": wish.seed.token("notebook", wish.team.id)}
         return {
             "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
-            "notebook-home": make("v1", "PersistentVolumeClaim", "notebook-workspace", namespace, labels=labels, spec=volume),
+            "notebook-home": make("v1", "PersistentVolumeClaim", "notebook-workspace", namespace, labels=labels,
+                                  spec=volume),
             "notebook": make("kubeflow.org/v1", "Notebook", NOTEBOOK, namespace,
                              labels={**labels, "app": NOTEBOOK}, annotations=_annotations(wish),
                              spec={"template": {"spec": _pod(wish)}}),
@@ -129,7 +130,7 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             "volumeMounts": [
                 {"name": "workspace", "mountPath": "/home/jovyan"},
-                {"name": "shared-memory", "mountPath": "/dev/shm"},
+                {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108  # in the pod
                 {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
                 {"name": "pipelines-token", "mountPath": "/var/run/secrets/kubeflow/pipelines", "readOnly": True},
             ],

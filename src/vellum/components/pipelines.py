@@ -10,7 +10,7 @@ import json
 from vellum.components.access import STORE_SECRET
 from vellum.kube.objects import Obj, config_map
 from vellum.model.component import Component, Policy, Spec, Wish
-from vellum.model.state import Ready
+from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
 
@@ -41,8 +41,7 @@ class PipelinesComponent(Component[Spec]):
     def ready(self, wish: Wish[Spec]) -> Ready:
         """Settings alone run nothing: the bucket that they name must be ready too."""
         if "bucket-secret" not in wish.observed.resources:
-            return Ready(
-                False,
+            return waits(
                 f"waits for Secret {STORE_SECRET}, which comes with the bucket",
                 actor="the object store",
             )

@@ -57,7 +57,8 @@ class QdrantComponent(Component[VectorsSpec]):
         return {
             "qdrant-keys": secret(name, VECTORS_NAMESPACE, _keys(wish), labels=labels),
             "qdrant-service": make("v1", "Service", name, VECTORS_NAMESPACE, labels=labels, spec=service),
-            "qdrant-set": make("apps/v1", "StatefulSet", name, VECTORS_NAMESPACE, labels=labels, spec=_set(wish, labels)),
+            "qdrant-set": make("apps/v1", "StatefulSet", name, VECTORS_NAMESPACE, labels=labels,
+                               spec=_set(wish, labels)),
             "qdrant-network": make("networking.k8s.io/v1", "NetworkPolicy", name, VECTORS_NAMESPACE, labels=labels,
                                    spec=_only_the_team(wish)),
         }  # fmt: skip
@@ -109,8 +110,11 @@ def _selector(wish: Wish[VectorsSpec]) -> dict[str, str]:
 
 def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
     when_deleted = "Retain" if wish.keep_data else "Delete"
-    claim = {"metadata": {"name": VOLUME, "labels": wish.team.labels},
-             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": wish.detail.storage}}}}  # fmt: skip
+    storage = {"requests": {"storage": wish.detail.storage}}
+    claim = {
+        "metadata": {"name": VOLUME, "labels": wish.team.labels},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": storage},
+    }
     return {
         "replicas": 1,
         "serviceName": wish.team.qdrant,
@@ -135,7 +139,7 @@ def _pod(wish: Wish[VectorsSpec]) -> Obj:
                 secret_env("QDRANT__SERVICE__API_KEY", key, "api-key"),
                 secret_env("QDRANT__SERVICE__READ_ONLY_API_KEY", key, "read-only-api-key"),
                 {"name": "QDRANT__TELEMETRY_DISABLED", "value": "true"},
-                {"name": "QDRANT_INIT_FILE_PATH", "value": "/tmp/.qdrant-initialized"},
+                {"name": "QDRANT_INIT_FILE_PATH", "value": "/tmp/.qdrant-initialized"},  # noqa: S108  # in the pod
             ],
             "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 5},
             "resources": _RESOURCES[wish.size],
@@ -143,7 +147,7 @@ def _pod(wish: Wish[VectorsSpec]) -> Obj:
             "volumeMounts": [
                 {"name": VOLUME, "mountPath": "/qdrant/storage"},
                 {"name": "scratch", "mountPath": "/qdrant/snapshots", "subPath": "snapshots"},
-                {"name": "scratch", "mountPath": "/tmp", "subPath": "tmp"},
+                {"name": "scratch", "mountPath": "/tmp", "subPath": "tmp"},  # noqa: S108  # in the pod
             ],
         }],
         "volumes": [{"name": "scratch", "emptyDir": {}}],

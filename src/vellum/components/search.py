@@ -25,7 +25,10 @@ class SearchSpec(Spec):
     """The claim's ``search`` block."""
 
     replicas: Annotated[
-        int, Field(description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5, examples=[2])
+        int,
+        Field(
+            description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5, examples=[2]
+        ),
     ]
 
 
@@ -107,7 +110,7 @@ def _predictor(wish: Wish[SearchSpec]) -> Obj:
             "securityContext": RESTRICTED_CONTAINER,
             "volumeMounts": [
                 {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
-                {"name": "scratch", "mountPath": "/tmp"},
+                {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  # in the pod
             ],
         }],
         "volumes": [

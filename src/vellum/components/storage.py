@@ -1,8 +1,8 @@
 """The object store: SeaweedFS by its operator's own kind, closed from its first second.
 
-Three holes decide the shape (measured on weed 4.48): without any identity S3 is open to all, so a static admin comes
-first; the filer's HTTP port serves every object, so HTTP is off; the gRPC ports know no keys, so they get mTLS or a
-NetworkPolicy.
+Four holes decide the shape (measured on weed 4.48): without any identity S3 is open to all, so a static admin comes
+first; the filer's HTTP port serves every object, so HTTP is off; the volume server's HTTP port serves every block, so
+it asks for signed tokens; the gRPC ports know no keys, so they get mTLS or a NetworkPolicy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class StorageComponent(PlatformComponent[Spec]):
         """Return the store and everything that keeps it closed."""
         labels = wish.labels(self.name)
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
-        admin = {"s3.json": _identities(wish)}
+        signing = {f"jwt-{use}": wish.seed.token(f"seaweed-jwt-{use}", STORE) for use in ("read", "write")}
+        admin = {"s3.json": _identities(wish), **signing}
         return {
             "storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels={**labels, **restricted}),
             "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
@@ -48,7 +49,7 @@ class StorageComponent(PlatformComponent[Spec]):
         }  # fmt: skip
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run ``weed mini``: master, volume, filer and S3 in one process; gRPC needs this installation's certificate."""
+        """Run ``weed mini``: master, volume, filer and S3 in one process; gRPC needs our certificates."""
         del obj
         ports, config = site.ports, site.directory / "config"
         argv = (
@@ -90,12 +91,16 @@ def _identities(wish: PlatformWish[Spec]) -> str:
 
 
 def _security(site: Site) -> str:
-    """Return security.toml: every gRPC port asks for a certificate of this installation's own authority."""
+    """Return security.toml: gRPC asks for a certificate of this installation's authority, blocks for a signed token."""
     tls = site.tls
     server = [f'cert = "{tls / "server.pem"}"', f'key = "{tls / "server.key"}"']
     sections = ["[grpc]", f'ca = "{tls / "ca.pem"}"']
     for part in ("master", "volume", "filer", "s3", "admin", "worker", "msg_broker", "msg_agent", "mq"):
         sections += [f"[grpc.{part}]", *server]
+    # The volume server's HTTP port would give every stored block to whoever knows its number, and take new ones.
+    keys = site.mounted.get(ADMIN_SECRET, {})
+    sections += ["[jwt.signing]", f'key = "{keys.get("jwt-write", "")}"']
+    sections += ["[jwt.signing.read]", f'key = "{keys.get("jwt-read", "")}"']
     sections += ["[grpc.client]", f'cert = "{tls / "client.pem"}"', f'key = "{tls / "client.key"}"']
     return "\n".join(sections) + "\n"
 

@@ -1,6 +1,6 @@
 """What a claim must never take: objects of the derived names that somebody else made.
 
-Crossplane's apply adopts such an object and deletes it with the claim (measured on 2.3.4), so compose asks for it first.
+Crossplane's apply adopts such an object and deletes it with the claim (measured on 2.3.4), so compose asks first.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from vellum.api import claim, platform
+from vellum.api.words import mistakes
 from vellum.compose.platform import compose_platform
 from vellum.compose.team import compose_team
 from vellum.kube.objects import Obj
@@ -27,7 +28,7 @@ def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
             claim.from_live(composite), platform.from_live(found) if found else None, observed, seed
         )
     except ValidationError as error:
-        composed = _invalid(error)
+        composed = _invalid(claim.KIND, error)
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
 
 
@@ -40,10 +41,9 @@ def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     try:
         return compose_platform(platform.from_live(composite), observed, seed)
     except ValidationError as error:
-        return _invalid(error)
+        return _invalid(platform.KIND, error)
 
 
-def _invalid(error: ValidationError) -> Composed:
-    first = error.errors()[0]
-    message = f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}"
+def _invalid(kind: str, error: ValidationError) -> Composed:
+    message = "; ".join(map(str, mistakes(kind, error)))
     return Composed(conditions=(Condition("Ready", "False", "Invalid", message),), fatal=message)

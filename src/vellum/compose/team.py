@@ -12,14 +12,16 @@ from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
 from vellum.compose import guard
 from vellum.compose.order import in_order
-from vellum.kube.objects import Obj, secret
 from vellum.kube.health import health
+from vellum.kube.objects import Obj, secret
 from vellum.model.component import AnyComponent, Kind, Spec, Wish
 from vellum.model.keys import Seed
-from vellum.model.state import Composed, Condition, Desired, Observed, Ready, Requirement
+from vellum.model.state import READY, Composed, Condition, Desired, Observed, Ready, Requirement, waits
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 """Never 0: Crossplane's circuit breaker would drop the claim's events for minutes (measured)."""
+
+_NO_IMAGE = "vellum.invalid/the-image-that-runs-now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
     A claim that is being deleted, or a namespace, bucket or Qdrant of the derived name that is not ours, composes
     nothing and changes nothing.
     """
+    if claim.deleting:
+        return _waiting("Deleting", "the claim is being deleted")
     if platform is None:
         return _waiting(
             "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
@@ -52,7 +56,7 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
         return replace(_refused(strangers), requirements=requirements)
     answers = {part.component.name: _answer(part) for part in parts}
     objects = _objects(parts, answers, observed)
-    return _composed(claim, platform, parts, answers, objects, requirements)
+    return replace(_composed(claim, platform, answers, objects), requirements=requirements)
 
 
 def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
@@ -75,24 +79,21 @@ def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> 
 def _blocked(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) -> Ready:
     """Say why the component's objects may not exist yet; ready means that they may."""
     if component.image and component.image not in wish.platform.images:
-        return Ready(
-            False, f"ImageMissing: KubeflowPlatform kubeflow names no image {component.image!r}; set spec.images.{component.image}",
+        return waits(f"ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.{component.image}",
             actor="the platform engineer",
         )  # fmt: skip
     for kind in component.kinds:
         if not _available(wish.observed, kind):
-            return Ready(
-                False, f"kind {kind.kind} ({kind.api_version}) is not served yet", actor="the platform"
-            )
+            return waits(f"kind {kind.kind} ({kind.api_version}) is not served yet", actor="the platform")
     if component.name != "namespace":
         namespace = wish.observed.resources.get("namespace")
         ready, reason = health(namespace, f"Namespace {wish.team.namespace}")
         if not ready:
-            return Ready(False, reason, actor="the control plane")
+            return waits(reason, actor="the control plane")
     for need in component.needs:
         if need in before and not before[need]:
-            return Ready(False, f"waits for {need}: {before[need].reason}", actor=before[need].actor)
-    return Ready(True)
+            return waits(f"waits for {need}: {before[need].reason}", actor=before[need].actor)
+    return READY
 
 
 def _group_version(kind: Kind) -> str:
@@ -130,21 +131,39 @@ def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed
     """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
     objects: dict[str, Obj] = {}
     for part in parts:
-        made = part.component.objects(part.wish) if _composable(part) else {}
-        kept = (
-            made if part.blocked else {name: obj for name, obj in made.items() if name in observed.resources}
-        )
-        objects.update(kept)
-    namespace = next(part for part in parts if part.component.name == "access")
-    if namespace.blocked:
+        made = part.component.objects(_with_some_image(part))
+        if not part.blocked:
+            made = {
+                name: _keeping(obj, live)
+                for name, obj in made.items()
+                if (live := observed.resources.get(name))
+            }
+        objects.update(made)
+    access = next(part for part in parts if part.component.name == "access")
+    if access.blocked or "binding" in observed.resources:
         objects["binding"] = _binding(parts, answers)
     return {
         name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
     }
 
 
-def _composable(part: Part) -> bool:
-    return not part.component.image or part.component.image in part.wish.platform.images
+def _with_some_image(part: Part) -> Wish[Any]:
+    """Return the part's wish; where the platform stopped naming the image, with a stand-in for it."""
+    facts, image = part.wish.platform, part.component.image
+    if not image or image in facts.images:
+        return part.wish
+    return replace(part.wish, platform=replace(facts, images={**facts.images, image: _NO_IMAGE}))
+
+
+def _keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
+    """Return what was made, with the image that runs now wherever the stand-in stands."""
+    if made == _NO_IMAGE:
+        return live
+    if isinstance(made, dict) and isinstance(live, dict):
+        return {key: _keeping(value, live.get(key)) for key, value in made.items()}
+    if isinstance(made, list) and isinstance(live, list) and len(made) <= len(live):
+        return [_keeping(value, there) for value, there in zip(made, live, strict=False)]
+    return made
 
 
 def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
@@ -157,20 +176,16 @@ def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
     return secret(BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"))
 
 
-def _composed(  # noqa: PLR0913  # the last line of the table of contents takes what all others made
-    claim: Claim,
-    platform: Platform,
-    parts: list[Part],
-    answers: Mapping[str, Ready],
-    objects: Mapping[str, Desired],
-    requirements: Mapping[str, Requirement],
+def _composed(
+    claim: Claim, platform: Platform, answers: Mapping[str, Ready], objects: Mapping[str, Desired]
 ) -> Composed:
     missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
+    if not missing and not objects["binding"].ready:
+        missing.append(f"binding: Secret {BINDING_SECRET} is not created yet")
     ready = not missing and all(desired.ready for desired in objects.values())
     message = "; ".join(missing)
     return Composed(
         objects=objects,
-        requirements=requirements,
         conditions=(
             Condition("Ready", "True", "Available")
             if ready

@@ -1,4 +1,4 @@
-"""Kubernetes quantities ("500m", "10Gi") to exact numbers and back, strictly: what the API server refuses, we refuse."""
+"""Kubernetes quantities ("500m", "10Gi") to exact numbers, strictly: what the API server refuses, we refuse."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from vellum.kube.objects import Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
 from vellum.model.process import Process, Site
-from vellum.model.state import Observed, Ready, Requirement
+from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import Team
 
 Size = Literal["small", "medium", "large"]
@@ -130,8 +130,8 @@ class Component(ABC, Generic[S]):
                 wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
             )
             if not ready:
-                return Ready(False, reason, actor=self.actor)
-        return Ready(True)
+                return waits(reason, actor=self.actor)
+        return READY
 
     actor: str = "the control plane"
     """Who acts next while this component is not ready."""
@@ -153,10 +153,12 @@ class Component(ABC, Generic[S]):
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Describe the process that realises the workload on a laptop."""
+        del site
         raise TypeError(f"component {self.name} has no process for {obj['kind']}")
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status that the kind's own controller would write on a cluster."""
+        del running
         raise TypeError(f"component {self.name} has no status for {obj['kind']}")
 
 
@@ -185,15 +187,17 @@ class PlatformComponent(ABC, Generic[S]):
                 wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
             )
             if not ready:
-                return Ready(False, reason, actor=self.actor)
-        return Ready(True)
+                return waits(reason, actor=self.actor)
+        return READY
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Describe the process that realises the workload on a laptop."""
+        del site
         raise TypeError(f"component {self.name} has no process for {obj['kind']}")
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status that the kind's own controller would write on a cluster."""
+        del running
         raise TypeError(f"component {self.name} has no status for {obj['kind']}")
 
 

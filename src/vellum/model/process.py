@@ -52,12 +52,14 @@ class Site:
     """Secrets of the object's namespace, one folder each, one file per key, as a kubelet mounts them."""
     ports: Mapping[str, int]
     """The ports that the component asked for by name; loopback, below 32768."""
+    mounted: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """The same Secrets as values, for a configuration file that must hold one: Secret name to key to value."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment of the first container, Secret and ConfigMap references resolved."""
     python: str = "python3"
     programs: Mapping[str, str] = field(default_factory=dict)
     """Absolute paths of the programs from wheels: ``weed``, ``envoy``."""
     tls: Path = Path("/nonexistent")
-    """``ca.pem``, ``server.pem``, ``server.key``, ``client.pem``, ``client.key`` of this installation's own authority."""
+    """``ca.pem``, ``server.pem``, ``server.key``, ``client.pem``, ``client.key`` of our own authority."""
     runtime: Path = Path("/nonexistent")
     """A short private folder for Unix sockets, whose paths have at most 107 bytes."""

@@ -21,6 +21,14 @@ class Ready:
         return self.ready
 
 
+READY = Ready(ready=True)
+
+
+def waits(reason: str, actor: str) -> Ready:
+    """Return the answer of what is not ready: what is missing, and who acts next."""
+    return Ready(ready=False, reason=reason, actor=actor)
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A Kubernetes condition without its times: the control plane adds those when the status changes."""
