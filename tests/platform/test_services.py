@@ -93,7 +93,9 @@ def test_a_teams_key_opens_nothing_of_another_team(platform: Installation) -> No
         assert error.value.code in (401, 403)
 
 
-@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")  # loopback: nobody listens in
+@pytest.mark.filterwarnings(
+    "ignore:Api key is used with an insecure connection"
+)  # loopback: nobody listens in
 def test_the_unmodified_qdrant_client_works_behind_the_gateway(platform: Installation) -> None:
     binding = platform.binding("team-a")
     client = QdrantClient(url=binding["QDRANT_URL"], api_key=binding["QDRANT_API_KEY"], port=None)
@@ -153,6 +155,20 @@ def test_the_filer_does_not_serve_objects_around_the_keys(platform: Installation
     connection.request("GET", f"/buckets/{binding['VELLUM_BUCKET']}/closed.txt")
     with contextlib.closing(connection):
         assert connection.getresponse().status in (400, 401, 403, 404)
+
+
+def test_the_volume_server_neither_gives_nor_takes_blocks_without_a_signed_token(
+    platform: Installation,
+) -> None:
+    port = json.loads((platform.state / "ports.json").read_text())["seaweed/vellum-storage/store/volume"]
+    answers = []
+    for method in ("GET", "POST"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request(method, "/1,01637037d6", b"block")
+        with contextlib.closing(connection):
+            answers.append(connection.getresponse().status)
+
+    assert answers == [401, 401]
 
 
 def test_the_gateway_answers_only_to_its_own_names(platform: Installation) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vellum.api import loader
+from vellum.api.loader import read
 from vellum.kube.objects import Obj
 
 
@@ -12,5 +12,5 @@ def manifests(paths: tuple[str, ...]) -> list[Obj]:
     Raises:
         ClaimError: the first thing that is wrong in any of them.
     """
-    found = [document.manifest() for path in paths for document in loader.read(path)]
+    found = [document.manifest() for path in paths for document in read(path)]
     return sorted(found, key=lambda manifest: manifest["kind"] != "KubeflowPlatform")

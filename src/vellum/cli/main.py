@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "completion": "Print the completion script of a shell.",
 })  # fmt: skip
 """Name and summary of every command: help must not import thirteen modules."""
+INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -80,18 +81,23 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; errors that a person can act on end with 1 and no traceback."""
+    """Run the command line; what a person can act on ends with one line or three and no traceback."""
     os.umask(0o077)  # whatever we write is private
     try:
-        cli.main(standalone_mode=True)
+        sys.exit(cli.main(standalone_mode=False))
     except VellumError as error:
         report(error)
         sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output left, as `head` does; Python would complain once more at exit.
         sys.stderr.close()
         sys.exit(0)
-    sys.exit(0)
 
 
 def report(error: VellumError) -> None:

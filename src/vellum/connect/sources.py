@@ -118,5 +118,5 @@ def _ambiguous(what: str, claims: list[str]) -> NoReturn:
     names = ", ".join(sorted(claims))
     raise BindingError(
         "VEL602", f"{what}: {names}", where=str(state_root()),
-        fix=f'say which: vellum.connect("{min(claims)}")',
+        fix=f'say which: --team {min(claims)} in a shell, vellum.connect("{min(claims)}") in Python',
     )  # fmt: skip

@@ -20,6 +20,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class State:
 
     @property
     def runtime(self) -> Path:
-        """A short private folder for sockets: a socket's path has at most 107 bytes, a state directory may have more."""
+        """A short private folder for sockets, whose paths have at most 107 bytes; a state directory may have more."""
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:10]
         return Path(base) / f"vellum-{os.getuid()}-{digest}"
@@ -146,7 +147,7 @@ def _not_ours(path: Path, why: str) -> LaptopError:
 def write(path: Path, content: str | bytes) -> None:
     """Write a private file (0600) so that a reader sees the old content or the new, never half."""
     path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)

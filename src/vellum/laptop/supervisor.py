@@ -177,7 +177,7 @@ class Supervisor:
             log.replace(log.with_suffix(".log.1"))
         launcher = str(Path(__file__).with_name("launch.py"))
         argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *process.argv]
-        with open(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
+        with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
             child = subprocess.Popen(
                 argv, cwd=process.directory, env=_environment(process), stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True,

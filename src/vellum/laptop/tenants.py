@@ -152,7 +152,7 @@ class TenantController:
             self._poke(key)
 
     def _say(self, store: Store, key: Key, obj: Obj) -> None:
-        """Write the status. What was Ready stays so while the store restarts, as with the operator: the data are there."""
+        """Write the status. What was Ready stays so while the store restarts, as with the operator."""
         generation = obj["metadata"]["generation"]
         if "deletionTimestamp" in obj["metadata"]:
             return
@@ -226,7 +226,6 @@ def _batch(store: Store) -> _Batch:
         _make_bucket(batch, bucket)
     for credentials in _alive(objects["S3Credentials"]):
         _make_key(batch, store, credentials, objects)
-    # The markers let the lists be told from what commands before them print.
     batch.commands += ["s3.bucket.quota.enforce -apply", "s3.bucket.list", "s3.configure"]
     return batch
 
@@ -266,8 +265,9 @@ def _make_key(batch: _Batch, store: Store, credentials: Obj, objects: Mapping[st
     access = values[reference["accessKeyField"]]
     batch.keys[(user, access)] = key
     grant = f" -buckets {','.join(buckets)} -actions {','.join(actions)}" if actions else ""
+    hidden = values[reference["secretKeyField"]]
     batch.commands.append(
-        f"s3.configure -user {user} -access_key {access} -secret_key {values[reference['secretKeyField']]}{grant} -apply"
+        f"s3.configure -user {user} -access_key {access} -secret_key {hidden}{grant} -apply"
     )
 
 

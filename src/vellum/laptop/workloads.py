@@ -131,13 +131,15 @@ class WorkloadController:
         namespace = obj["metadata"].get("namespace", "")
         for claim in _claims(obj):
             store.ensure(claim)
-        for secret in store.list("v1", "Secret", namespace=namespace):
+        secrets = store.list("v1", "Secret", namespace=namespace)
+        for secret in secrets:
             mount(self._state, secret)
         owner = f"{obj['kind'].lower()}/{namespace}/{obj['metadata']['name']}"
         return Site(
             directory=self._folder(obj),
             secrets=self._state.secrets(namespace),
             ports={name: self._ports.get(f"{owner}/{name}") for name in component.ports},
+            mounted={secret["metadata"]["name"]: secret_values(secret) for secret in secrets},
             env=container_env(store, namespace, obj),
             python=sys.executable,
             programs=self._programs,
