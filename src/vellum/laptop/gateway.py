@@ -15,7 +15,8 @@ _TYPE = "type.googleapis.com/envoy.config"
 def publish(folder: Path, port: int, routes: Iterable[Route]) -> bool:
     """Write clusters and routes; True if they changed. Envoy reads a file when it is renamed into place."""
     ordered = sorted(routes, key=lambda route: (-len(route.prefix), route.prefix))
-    clusters = {"resources": [_cluster(route.port) for route in ordered]}
+    # Once each: Envoy refuses the whole file when two clusters have one name, and two routes may share a port.
+    clusters = {"resources": [_cluster(port) for port in dict.fromkeys(route.port for route in ordered)]}
     table = {"resources": [_table(port, ordered)]}
     changed = False
     # Clusters first: a route to a cluster that Envoy does not know yet answers 503.

@@ -20,31 +20,45 @@ def mount(state: State, secret: Obj) -> None:
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     for name, value in values.items():
         path = folder / name
-        if not path.exists() or path.read_text() != value:
+        # Bytes: read as text, a Windows line end never equals itself and would be written again for ever.
+        if not path.exists() or path.read_bytes() != value.encode():
             write(path, value)
     for path in folder.iterdir():
-        if path.name not in values and not path.name.startswith("."):
+        if path.name not in values:
             path.unlink()
 
 
 class MountController:
-    """Stands in for the kubelet's secret volumes."""
+    """Stands in for the kubelet's secret volumes.
+
+    The first look also removes folders of Secrets that are gone: a SIGKILL between the deletion in the store and the
+    one on disk would leave keys behind that nobody asks about any more.
+    """
 
     name = "mounts"
     kinds: Sequence[Kind] = (Kind("v1", "Secret"),)
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._swept = False
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
         """Make the folder say what the Secret says."""
         del now
+        if not self._swept:
+            self._sweep(store)
         secret = store.get(key)
         if secret is None:
             shutil.rmtree(self._state.secrets(key.namespace) / key.name, ignore_errors=True)
         else:
             mount(self._state, secret)
         return None
+
+    def _sweep(self, store: Store) -> None:
+        for folder in (self._state.root / "secrets").glob("*/*"):
+            if store.get(Key("v1", "Secret", folder.parent.name, folder.name)) is None:
+                shutil.rmtree(folder)
+        self._swept = True
 
 
 class VolumeController:
@@ -65,13 +79,15 @@ class VolumeController:
             return None
         uid, folder = claim["metadata"]["uid"], self._state.data(key.namespace, key.name)
         if "deletionTimestamp" not in claim["metadata"]:
-            folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             store.set_finalizer(key, uid, self.finalizer, present=True)
+            folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             store.patch_status(key, uid, {"phase": "Bound"})
             return None
         if (folder / IN_USE).exists():
             return 0.1
-        shutil.rmtree(folder, ignore_errors=True)
+        # What cannot be deleted is said and tried again: the next team of this name must not find it.
+        if folder.exists():
+            shutil.rmtree(folder)
         store.set_finalizer(key, uid, self.finalizer, present=False)
         return None
 

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
+FILES = ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")
 
 
 def ensure(folder: Path, now: datetime) -> Path:
     """Make the authority, a server and a client certificate unless they last for another 30 days; return the folder."""
-    until = folder / "until"
-    if until.exists() and datetime.fromisoformat(until.read_text()) - now > RENEW_BEFORE:
-        return folder
-    _make(folder, now)
-    write(until, (now + LIFETIME).isoformat())
+    if not _lasts(folder, now):
+        _make(folder, now)
+        write(folder / "until", (now + LIFETIME).isoformat(), durable=True)
     return folder
+
+
+def _lasts(folder: Path, now: datetime) -> bool:
+    try:
+        left = datetime.fromisoformat((folder / "until").read_text()) - now
+    except (FileNotFoundError, ValueError):
+        return False
+    # More than a lifetime is left when the clock was wrong on the day they were made: then they are not valid yet.
+    return RENEW_BEFORE < left <= LIFETIME and all((folder / name).exists() for name in FILES)
 
 
 def _make(folder: Path, now: datetime) -> None:
@@ -36,7 +44,7 @@ def _make(folder: Path, now: datetime) -> None:
     for name in ("server", "client"):
         pairs[name] = _certificate(name, now, issuer=authority, issuer_key=authority_key)
     for name, (certificate, key) in pairs.items():
-        write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+        write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM), durable=True)
         if name == "ca":
             continue  # the authority's key is forgotten: new certificates come with a new authority
         write(
@@ -44,6 +52,7 @@ def _make(folder: Path, now: datetime) -> None:
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             ),
+            durable=True,
         )
 
 

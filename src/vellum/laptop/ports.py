@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import chain
 from pathlib import Path
 
 from vellum.errors import LaptopError
@@ -32,8 +33,21 @@ def next_free(port: int, *, last: int = 32767) -> int:
     for candidate in range(port, last + 1):
         if is_free(candidate):
             return candidate
-    raise LaptopError(
-        "VEL403", f"no free port from {port} to {last}", where="127.0.0.1", fix="stop what listens there"
+    raise _none_free(port, last)
+
+
+def _first_free(wanted: int, taken: set[int]) -> int:
+    """Return the wanted port, or the next one of ours that is free and nobody's; after the last comes the first."""
+    start = wanted if FIRST <= wanted <= LAST else FIRST
+    for port in chain(range(start, LAST + 1), range(FIRST, start)):
+        if port not in taken and is_free(port):
+            return port
+    raise _none_free(FIRST, LAST)
+
+
+def _none_free(first: int, last: int) -> LaptopError:
+    return LaptopError(
+        "VEL403", f"no free port from {first} to {last}", where="127.0.0.1", fix="stop what listens there"
     )
 
 
@@ -46,16 +60,18 @@ class Ports:
         self._checked: set[str] = set()
 
     def get(self, name: str) -> int:
-        """Return the port of that name, free at the first call."""
+        """Return the port of that name, free at the first call.
+
+        Raises:
+            LaptopError: none of our ports is free (VEL403).
+        """
         if name not in self._checked:
             taken = {port for other, port in self._known.items() if other != name}
-            port = self._known.get(name, FIRST)
-            while port in taken or not is_free(port):
-                port = next_free(FIRST if port >= LAST else port + 1, last=LAST)
-            self._checked.add(name)
+            port = _first_free(self._known.get(name, FIRST), taken)
             if self._known.get(name) != port:
                 self._known[name] = port
                 write_json(self._path, self._known)
+            self._checked.add(name)
         return self._known[name]
 
     def recheck(self, name: str) -> None:

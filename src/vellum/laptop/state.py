@@ -50,14 +50,17 @@ class State:
         """Create or check the state directory.
 
         Raises:
-            LaptopError: the directory is somebody else's, readable by others, or holds other things (VEL401).
+            LaptopError: the directory is somebody else's, readable by others, holds other things, or cannot be made
+                (VEL401).
         """
-        if root.exists():
+        try:
+            root.mkdir(parents=True, mode=0o700, exist_ok=True)
             _check(root)
-        else:
-            root.mkdir(parents=True, mode=0o700)
-        if not (root / MARK).exists():
-            write(root / MARK, "This directory belongs to Vellum; `vellum down --delete-data` removes it.\n")
+            if not (root / MARK).exists():
+                words = "This directory belongs to Vellum; `vellum down --delete-data` removes it.\n"
+                write(root / MARK, words, durable=True)
+        except OSError as cause:
+            raise _not_ours(root, f"cannot be used: {cause.strerror}") from cause
         return cls(root)
 
     @property
@@ -105,23 +108,29 @@ class State:
         """Return the installation's seed, drawn once.
 
         Raises:
-            LaptopError: the seed is gone but its data is there: new keys would lock everybody out (VEL402).
+            LaptopError: the seed is gone or cut but its data is there: new keys would lock everybody out (VEL402).
         """
         path = self.root / "seed"
-        if path.exists():
+        if not path.exists() and not self.store.exists():
+            write(path, secrets.token_bytes(SEED_BYTES), durable=True)
+        try:
             return Seed(path.read_bytes())
-        if self.store.exists():
+        except (FileNotFoundError, ValueError) as cause:
             raise LaptopError(
-                "VEL402", "the seed is missing, and every key was derived from it", where=str(path),
+                "VEL402", "the seed is missing or cut, and every key was derived from it", where=str(path),
                 fix="restore the seed file from a copy, or start anew with `vellum down --delete-data`",
-            )  # fmt: skip
-        write(path, secrets.token_bytes(SEED_BYTES))
-        return Seed(path.read_bytes())
+            ) from cause  # fmt: skip
 
     def delete(self) -> None:
-        """Remove everything, if the mark says that it is ours."""
-        if (self.root / MARK).exists():
-            shutil.rmtree(self.root)
+        """Remove everything, if the mark says that it is ours; the mark goes last, so that it can be tried again."""
+        if not (self.root / MARK).exists():
+            return
+        for path in self.root.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != MARK:
+                path.unlink()
+        shutil.rmtree(self.root)
         shutil.rmtree(self.runtime, ignore_errors=True)
 
 
@@ -133,8 +142,13 @@ def _check(path: Path, *, needs_mark: bool = True) -> None:
         raise _not_ours(path, "belongs to another user")
     if info.st_mode & 0o077:
         raise _not_ours(path, f"can be read by others (mode {stat.S_IMODE(info.st_mode):o})")
-    if needs_mark and not (path / MARK).exists() and any(path.iterdir()):
+    # A first start that was killed leaves an unfinished mark, which is ours as well.
+    if needs_mark and not (path / MARK).exists() and any(_strange(entry) for entry in path.iterdir()):
         raise _not_ours(path, "holds other things")
+
+
+def _strange(entry: Path) -> bool:
+    return not entry.name.startswith(f".{MARK}.")
 
 
 def _not_ours(path: Path, why: str) -> LaptopError:
@@ -144,16 +158,36 @@ def _not_ours(path: Path, why: str) -> LaptopError:
     )  # fmt: skip
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a private file (0600) so that a reader sees the old content or the new, never half."""
+def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a private file (0600) so that a reader sees the old content or the new, never half.
+
+    After SIGKILL that holds for every file. After a power cut it holds for ``durable`` ones; the others are derived
+    from the store and written again by whoever finds them different.
+    """
     path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename last: the name stands in the folder, not in the file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON
@@ -162,5 +196,8 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON
 
 
 def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Read JSON of ours; a missing file gives ``otherwise``."""
-    return json.loads(path.read_text()) if path.exists() else otherwise
+    """Read derived JSON of ours; a file that is missing or damaged gives ``otherwise``, and is written anew."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return otherwise
