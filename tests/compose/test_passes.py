@@ -1,0 +1,292 @@
+"""What compose says pass by pass: it waits with a sentence, loses nothing, and touches nothing that is not ours."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compose.render import CLAIM, EVERYTHING
+from tests.compose.world import HEAD, PLATFORMS, UID, World, stored, written
+from tests.strategies import CLAIMS
+
+from vellum.api.claim import Claim
+from vellum.compose import live
+from vellum.kube.objects import Obj, make
+from vellum.kube.patch import copied
+from vellum.model.keys import DUMMY_SEED, Seed
+from vellum.model.state import Composed, Condition, Observed
+
+STORE = "v1.seaweed.seaweedfs.com"
+KSERVE = "v1beta1.serving.kserve.io"
+
+
+def team(spec: str = EVERYTHING, place: str = "local", **more: Any) -> World:
+    return World(written(CLAIM + spec), written(PLATFORMS[place]), **more)
+
+
+def settled(spec: str = EVERYTHING, place: str = "local") -> World:
+    world = team(spec, place)
+    assert world.settle().ready
+    return world
+
+
+def not_ready(composed: Composed) -> dict[str, str]:
+    return {part["name"]: part["reason"] for part in composed.status["components"] if not part["ready"]}
+
+
+def binding(world: World) -> dict[str, str]:
+    return {
+        key: base64.b64decode(value).decode() for key, value in world.resources["binding"]["data"].items()
+    }
+
+
+def test_without_a_platform_the_claim_waits_and_nothing_changes() -> None:
+    composed = World(written(CLAIM)).look()
+    message = "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
+    assert composed.conditions == (Condition("Ready", "False", "NoPlatform", message),)
+    assert (composed.fatal, composed.objects) == (message, {})
+
+
+def test_a_platform_that_disappears_takes_nothing_with_it() -> None:
+    world = settled()
+    world.platform = None
+    assert world.step().fatal
+    assert "qdrant-set" in world.resources
+
+
+def test_the_namespace_comes_first_and_the_rest_when_it_is_active() -> None:
+    world = team()
+    first = world.step()
+    assert set(first.objects) == {"namespace", "namespace-limits", "namespace-quota"}
+    assert not first.ready
+    assert {"qdrant-set", "notebook", "access-role", "binding"} <= set(world.step().objects)
+
+
+def test_the_secret_of_the_bucket_comes_once_its_key_works() -> None:
+    world = team()
+    world.step()
+    second = world.step()
+    assert "bucket-key" in second.objects
+    assert "bucket-secret" not in second.objects
+    assert "bucket-secret" in world.step().objects
+
+
+def test_a_store_that_hesitates_does_not_take_the_secret_back() -> None:
+    world = settled()
+    world.resources["bucket-credentials"]["status"] = {"phase": "Pending", "observedGeneration": 1}
+    composed = world.look()
+    assert "bucket-secret" in composed.objects
+    assert not composed.ready
+
+
+def test_a_platform_store_that_hesitates_does_not_take_the_secret_from_pipelines() -> None:
+    world = World(written(PLATFORMS["local"]))
+    assert world.settle().ready
+    world.resources["artifacts-credentials"]["status"] = {"phase": "Pending", "observedGeneration": 1}
+    assert "artifacts-secret" in world.look().objects
+
+
+def test_the_binding_has_keys_only_of_parts_that_are_ready() -> None:
+    world = settled()
+    everything = set(binding(world))
+    assert everything == {
+        "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY", "QDRANT_URL",
+        "VELLUM_BUCKET", "VELLUM_SEARCH_URL",
+    }  # fmt: skip
+    world.resources["qdrant-set"]["status"] = {"readyReplicas": 0}
+    world.step()
+    assert everything - set(binding(world)) == {"QDRANT_API_KEY", "QDRANT_URL"}
+
+
+def test_the_binding_starts_empty() -> None:
+    world = team()
+    world.step()
+    world.step()
+    assert binding(world) == {}
+
+
+def test_a_kind_that_is_not_served_makes_only_its_part_wait() -> None:
+    world = team(not_served={KSERVE})
+    composed = world.settle()
+    assert not_ready(composed) == {
+        "search": "kind InferenceService (serving.kserve.io/v1beta1) is not served yet"
+    }
+    assert "search" not in composed.objects
+    assert {"notebook", "qdrant-set", "bucket-secret"} <= set(composed.objects)
+    assert not composed.ready
+
+
+@pytest.mark.parametrize("group", [STORE, KSERVE, "v1.kubeflow.org"])
+def test_a_kind_that_is_not_served_any_more_takes_nothing_that_exists(group: str) -> None:
+    world = settled()
+    before = set(world.resources)
+    world.not_served = {group}
+    composed = world.settle()
+    assert set(composed.objects) == before
+    assert not composed.ready
+
+
+def test_an_image_that_is_not_named_makes_only_its_part_wait() -> None:
+    world = team(place="light")
+    world.platform = _without("notebook")
+    composed = world.settle()
+    assert not_ready(composed) == {
+        "notebook": "ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.notebook"
+    }
+    assert "notebook" not in composed.objects
+
+
+def test_an_image_that_is_not_named_any_more_takes_nothing_and_the_old_one_runs_on() -> None:
+    world = settled(place="light")
+    before = copied({name: world.resources[name] for name in ("qdrant-set", "search", "notebook")})
+    world.platform = _without("workloads", "notebook", "qdrant")
+    composed = world.settle()
+    assert set(not_ready(composed)) == {"notebook", "qdrant", "search"}
+    assert {name: world.resources[name] for name in before} == before
+    assert "invalid" not in str(composed.objects)
+
+
+def _without(*images: str) -> Obj:
+    platform = written(PLATFORMS["light"])
+    for image in images:
+        del platform["spec"]["images"][image]
+    return platform
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("Namespace", "namespace"), ("StatefulSet", "qdrant-set"), ("Bucket", "bucket-bucket")]
+)
+def test_what_somebody_else_made_is_refused_and_nothing_changes(kind: str, name: str) -> None:
+    made = settled().resources[name]
+    meta = {
+        **made["metadata"],
+        "ownerReferences": [{"kind": "XMLOpsPlatform", "name": "theirs", "uid": "x", "controller": True}],
+    }
+    world = team(foreign=[{**made, "metadata": meta}])
+    composed = world.step()
+    assert composed.objects == {}
+    assert world.resources == {}
+    (condition,) = composed.conditions
+    assert (condition.reason, kind in condition.message) == ("NotOurs", True)
+    assert condition.message.endswith("(controlled by XMLOpsPlatform theirs)")
+
+
+def test_what_nobody_controls_is_refused_too() -> None:
+    name = settled().resources["namespace"]["metadata"]["name"]
+    composed = team(foreign=[make("v1", "Namespace", name)]).look()
+    assert (
+        composed.fatal
+        == f"not ours, so it is neither adopted nor changed: Namespace {name} (controlled by nobody)"
+    )
+
+
+def test_nothing_is_composed_before_everything_was_looked_for() -> None:
+    world = settled()
+    observed = Observed(world.resources, {"platform": world.platform})
+    composed = live.team(world.composite, observed, DUMMY_SEED)
+    assert composed.fatal == "looking for objects of the same names"
+    assert {"ours/namespace", "ours/qdrant", f"api/{STORE}"} <= set(composed.requirements)
+
+
+def test_a_claim_that_is_being_deleted_changes_nothing() -> None:
+    world = settled()
+    world.composite["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    before = copied(world.resources)
+    assert world.step().fatal == "the claim is being deleted"
+    assert world.resources == before
+
+
+@pytest.mark.parametrize(
+    ("switch", "gone"),
+    [
+        ("notebooks", {"notebook", "notebook-home", "notebook-token"}),
+        ("pipelines", {"pipelines-launcher", "pipelines-metadata", "pipelines-repository"}),
+        ("inference", {"search"}),
+    ],
+)
+def test_a_switch_that_is_turned_off_removes_its_objects_and_no_others(switch: str, gone: set[str]) -> None:
+    world = settled()
+    before = set(world.resources)
+    world.composite["spec"][switch] = "disabled"
+    assert world.settle().ready
+    assert before - set(world.resources) == gone
+    assert "VELLUM_SEARCH_URL" not in binding(world) or switch != "inference"
+
+
+def test_the_deletion_policy_reaches_bucket_and_vectors() -> None:
+    def said(policy: str) -> tuple[str, str]:
+        resources = settled(f"spec: {{deletionPolicy: {policy}}}").resources
+        retention = resources["qdrant-set"]["spec"]["persistentVolumeClaimRetentionPolicy"]
+        return resources["bucket-bucket"]["spec"]["reclaimPolicy"], retention["whenDeleted"]
+
+    assert (said("Retain"), said("Delete")) == (("Retain", "Retain"), ("Delete", "Delete"))
+
+
+def test_a_stored_spec_that_is_not_valid_is_said_in_words_and_nothing_changes() -> None:
+    world = settled()
+    before = copied(world.resources)
+    world.composite["spec"]["notebooks"] = "perhaps"
+    composed = world.step()
+    assert composed.conditions[0].reason == "Invalid"
+    assert composed.fatal == (
+        "spec.notebooks: 'perhaps' is not allowed: enabled | disabled; "
+        "write notebooks: enabled (allowed: enabled, disabled)"
+    )
+    assert world.resources == before
+
+
+def test_a_claim_cannot_speak_for_another_team() -> None:
+    world = team()
+    world.composite["spec"]["claimRef"] = {"namespace": "team-b", "name": "rich"}
+    assert world.settle().status["team"] == settled().composite["status"]["team"]
+
+
+def test_a_composite_speaks_for_the_claim_that_it_refers_to() -> None:
+    world = team()
+    world.composite["kind"] = "XMLOpsPlatform"
+    world.composite["metadata"] = {"name": "research-x7k2p", "uid": UID, "generation": 1}
+    world.composite["spec"]["claimRef"] = {"namespace": "team-a", "name": "research"}
+    composed = live.team(world.composite, Observed({}, {"platform": world.platform}), DUMMY_SEED)
+    assert composed.requirements["ours/namespace"].name == settled().composite["status"]["team"]
+
+
+def test_another_seed_changes_nothing() -> None:
+    world = World(written(PLATFORMS["local"]))
+    world.settle()
+    world.seed = Seed(b"another seed, and a long enough one to be accepted")
+    composed = world.step()
+    assert composed.conditions[0].reason == "WrongSeed"
+    assert "artifacts-secret" in world.resources
+
+
+def test_a_laptop_knows_its_gateway_from_the_first_pass() -> None:
+    text = HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {gateway: {port: 28123}}\n"
+    world = World(written(CLAIM), written(text))
+    assert world.settle().status["endpoints"]["s3"] == "http://127.0.0.1:28123"
+    assert binding(world)["AWS_ENDPOINT_URL"] == "http://127.0.0.1:28123"
+
+
+@settings(max_examples=25, deadline=None)
+@given(CLAIMS, st.randoms(use_true_random=False), st.sampled_from(["local", "light"]))
+def test_no_valid_claim_is_fatal_whatever_exists_already(claim: Claim, chance: Any, place: str) -> None:
+    world = World(stored(claim), written(PLATFORMS[place]))
+    ready = world.settle()
+    assert ready.ready
+    assert not ready.fatal
+    for name in list(world.resources):
+        fate = chance.choice(["kept", "lost", "forgotten", "deleted"])
+        if fate == "lost":
+            del world.resources[name]
+        elif fate == "forgotten":
+            world.resources[name].pop("status", None)
+        elif fate == "deleted":
+            world.resources[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    existing = set(world.resources)
+    before = copied([world.composite, world.platform, world.resources])
+    composed = world.look()
+    assert not composed.fatal
+    assert existing <= set(composed.objects), "what exists stays desired"
+    assert [world.composite, world.platform, world.resources] == before, "compose never mutates its arguments"

@@ -1,0 +1,129 @@
+"""A control plane as a value: it applies what compose desires, answers what it asks, and writes what controllers would.
+
+Compose takes and returns plain data, so its world can be plain data too; statuses come from the components themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from vellum.api import claim as claims
+from vellum.api import loader
+from vellum.api.claim import Claim
+from vellum.api.platform import Platform
+from vellum.components import platform_components, team_components
+from vellum.compose import live
+from vellum.kube.objects import Key, Obj, make
+from vellum.kube.patch import copied
+from vellum.model.component import Running
+from vellum.model.keys import DUMMY_SEED, Seed
+from vellum.model.state import Composed, Observed
+
+UID = "00000000-0000-0000-0000-000000000001"
+DIGEST = "sha256:" + "0" * 64
+IMAGES = {part: f"registry.example.org/{part}@{DIGEST}" for part in ("workloads", "notebook", "qdrant")}
+HEAD = "apiVersion: platform.vellum.dev/v1alpha1\n"
+PLATFORMS = {
+    "local": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: local}\n",
+    "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": IMAGES}}),
+}  # fmt: skip
+_STORE_KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
+_RECONCILED: dict[str, Obj] = {
+    "Namespace": {"phase": "Active"},
+    **{kind: {"phase": "Ready", "observedGeneration": 1} for kind in _STORE_KINDS},
+}
+
+
+def written(text: str) -> Obj:
+    """Return a manifest as a control plane stores it: read by the loader, with uid and generation."""
+    (document,) = loader.load(text.encode(), "claim.yaml")
+    return stored(document)
+
+
+def stored(document: Claim | Platform) -> Obj:
+    manifest = document.manifest()
+    manifest["metadata"] |= {"uid": UID, "generation": 1}
+    return manifest
+
+
+@dataclass
+class World:
+    """One composite, what exists beside it, and what its controllers say."""
+
+    composite: Obj
+    platform: Obj | None = None
+    seed: Seed = DUMMY_SEED
+    resources: dict[str, Obj] = field(default_factory=dict)
+    foreign: list[Obj] = field(default_factory=list)
+    not_served: set[str] = field(default_factory=set)
+    answered: dict[str, Obj | None] = field(default_factory=dict)
+
+    def look(self) -> Composed:
+        """Return compose's answer once its requirements are settled, as Crossplane's core does: at most five times."""
+        compose = live.team if self.composite["kind"] == claims.KIND else live.kubeflow
+        for _ in range(5):
+            composed = compose(self.composite, Observed(self.resources, self.answered), self.seed)
+            asked = {
+                name: self._found(name, requirement) for name, requirement in composed.requirements.items()
+            }
+            if asked == self.answered:
+                return composed
+            self.answered = asked
+        raise AssertionError("the requirements do not settle")
+
+    def step(self) -> Composed:
+        """Look once, and do what was said; a fatal answer changes nothing."""
+        composed = self.look()
+        if not composed.fatal:
+            self.resources = {
+                name: self._applied(desired.obj, self.resources.get(name))
+                for name, desired in composed.objects.items()
+            }
+            self.composite = {**self.composite, "status": copied(composed.status)}
+        return composed
+
+    def settle(self) -> Composed:
+        """Step until nothing changes any more."""
+        for _ in range(20):
+            before = copied(self.resources)
+            self.step()
+            if self.resources == before:
+                return self.look()
+        raise AssertionError("the world does not settle")
+
+    def _found(self, name: str, requirement: Any) -> Obj | None:
+        if name == "platform":
+            return self.platform
+        if requirement.kind == "APIService":
+            state = "False" if requirement.name in self.not_served else "True"
+            return make(
+                requirement.api_version,
+                "APIService",
+                requirement.name,
+                status={"conditions": [{"type": "Available", "status": state}]},
+            )
+        wanted = Key(requirement.api_version, requirement.kind, requirement.namespace, requirement.name)
+        return next((obj for obj in (*self.resources.values(), *self.foreign) if Key.of(obj) == wanted), None)
+
+    def _applied(self, desired: Obj, before: Obj | None) -> Obj:
+        obj: Obj = copied(desired)
+        obj["metadata"] |= {
+            "uid": (before or {"metadata": {}})["metadata"].get("uid", f"uid of {Key.of(obj)}"),
+            "generation": 1,
+            "ownerReferences": [{"kind": "XMLOpsPlatform", "name": "x", "uid": UID, "controller": True}],
+        }
+        return {**obj, "status": said} if (said := _status(obj)) else obj
+
+
+def _status(obj: Obj) -> Mapping[str, Any]:
+    running = Running(ready=True, message="", url="http://127.0.0.1:1")
+    parts: list[Any] = [*team_components().values(), *platform_components().values()]
+    for part in parts:
+        if part.workload == (obj["apiVersion"], obj["kind"]):
+            status: Obj = part.status(obj, running)
+            return status
+    return _RECONCILED.get(obj["kind"], {})
