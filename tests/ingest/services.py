@@ -131,7 +131,8 @@ class Team:
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         headers = {"api-key": KEY, "content-type": "application/json"}
-        connection.request(method, f"/collections/passages{path}", json.dumps(body), headers)
+        content = None if body is None else json.dumps(body)
+        connection.request(method, f"/collections/passages{path}", content, headers)
         response = connection.getresponse()
         answer = json.loads(response.read())
         connection.close()

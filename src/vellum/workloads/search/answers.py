@@ -2,7 +2,8 @@
 
 BM25 always ranks something first. A passage counts as an answer only when it has enough of what the question is
 about: the rarity (IDF) of the question's terms that the passage contains must be at least ``COVERAGE`` of the rarity
-of all of them. A word that no document has is the rarest of all, so questions about absent things find nothing.
+of all of them. A word that no document has counts as much as one that a single passage has, so questions about
+absent things find nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from vellum.connect import Binding, connect
@@ -18,8 +20,12 @@ from vellum.workloads.search.question import Question
 from vellum.workloads.search.snippet import snippet, words_of
 from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, bm25, having, sparse
 
-COVERAGE = 0.6
-"""How much of the question's rarity a passage must contain."""
+COVERAGE = 0.7
+"""How much of the question's rarity a passage must contain.
+
+Tried on the Octave manual alone and with seven R manuals beside it, 45 questions that they answer and 40 about other
+things: 44 and 45 were answered; of the others 0 and 1. 0.75 answers 43 and 45, and none of the others.
+"""
 _CANDIDATES = 30
 """Passages looked at beyond the limit: the best by BM25 are not always the ones that cover most."""
 _WEIGHED_TERMS = 32
@@ -84,14 +90,19 @@ class Searcher:
         if not found["points"] and not qdrant.call("POST", "/points/count", {"filter": _SEEN})["count"]:
             return _said(question, [], NOTHING_INDEXED)
         weighed = _weigh(qdrant, question.text, dict(zip(terms, singles, strict=True)))
-        answers = [
-            {
-                "document": point["payload"]["document"], "page": point["payload"]["page"],
-                "snippet": snippet(point["payload"]["text"], weighed.weights), "score": round(point["score"], 4),
-            }
-            for point in found["points"] if weighed.coverage(point["payload"]["text"]) >= COVERAGE
-        ]  # fmt: skip
-        return _said(question, answers[: question.limit], "" if answers else _nothing(weighed))
+        relevant = (
+            point for point in found["points"] if weighed.coverage(point["payload"]["text"]) >= COVERAGE
+        )
+        answers = [_cited(point, weighed) for point in islice(relevant, question.limit)]
+        return _said(question, answers, "" if answers else _nothing(weighed))
+
+
+def _cited(point: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+    payload = point["payload"]
+    return {
+        "document": payload["document"], "page": payload["page"],
+        "snippet": snippet(payload["text"], terms.weights), "score": round(point["score"], 4),
+    }  # fmt: skip
 
 
 def _search(query: dict[str, list[Any]], limit: int) -> dict[str, Any]:
@@ -108,7 +119,7 @@ def _weigh(qdrant: Qdrant, text: str, singles: Mapping[int, dict[str, Any]]) -> 
     missing = singles.keys() - weights.keys()
     if missing:
         count = qdrant.call("POST", "/points/count", {"filter": _SEEN, "exact": False})["count"]
-        weights |= dict.fromkeys(missing, math.log(1 + (count + 0.5) / 0.5))
+        weights |= dict.fromkeys(missing, math.log(1 + max(count - 0.5, 0.5) / 1.5))
     absent = {term: text[start:end] for term, start, end in words_of(text) if term in missing}
     return Terms(weights, tuple(absent.values()))
 

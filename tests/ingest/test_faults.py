@@ -1,0 +1,175 @@
+"""Ingest under SIGKILL and SIGSTOP: whatever dies, the next run ends with exact counts and nothing half is seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.ingest.papers import book
+from tests.ingest.services import Event, Team, done_of, files_of
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
+
+
+def children(pid: int) -> list[tuple[int, str]]:
+    """Return (pid, command line) of every process below ``pid``."""
+    found: list[tuple[int, str]] = []
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            for child in map(int, (task / "children").read_text().split()):
+                command = (
+                    Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
+                found += [(child, command), *children(child)]
+    return found
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    while not what():
+        time.sleep(0.005)
+
+
+def readers(pid: int) -> list[int]:
+    """Return the reader processes; a step's shell has their module's name in no argument."""
+    return [
+        child
+        for child, command in children(pid)
+        if command.rstrip().endswith("vellum.workloads.ingest.reader")
+    ]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def half_documents(team: Team, whole: dict[str, int]) -> list[Event]:
+    """Return documents of which a query sees some passages but not all."""
+    return [{name: count} for name, count in team.counts().items() if count != whole[name]]
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_end_in_exact_counts(team: Team, tmp_path: Path) -> None:
+    for number in range(6):
+        book(tmp_path / f"{number}.pdf", 150, first=1000 * number)
+    done = done_of(team.ingest(tmp_path))
+    whole, points = team.counts(), sorted(point["id"] for point in team.points())
+    assert sum(whole.values()) == done["passages"] == len(points)
+    assert team.call("DELETE", "")[0] == 200
+    chance, ended, seen = random.Random(7), threading.Event(), list[Event]()
+
+    def watch() -> None:
+        while not ended.is_set():
+            seen.extend(half_documents(team, whole))
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for _ in range(10):
+            worker = team.worker(tmp_path)
+            assert worker.stdout is not None
+            time.sleep(chance.uniform(0.3, 3.5))
+            below = [pid for pid, _ in children(worker.pid)]
+            worker.kill()
+            worker.wait()
+            worker.stdout.close()
+            while any(map(alive, below)):
+                time.sleep(0.005)
+        last = done_of(team.ingest(tmp_path))
+    finally:
+        ended.set()
+        watcher.join()
+    assert seen == []
+    assert {**last, "unchanged": 0} == done
+    assert team.counts() == whole
+    assert sorted(point["id"] for point in team.points()) == points
+
+
+def test_a_reader_that_is_killed_is_replaced_and_every_page_is_there(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "a.pdf", 3000)
+    worker = team.worker(tmp_path)
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    for pid in readers(worker.pid):
+        os.kill(pid, signal.SIGKILL)
+    rest = worker.stdout.read()
+    assert worker.wait() == 0
+    worker.stdout.close()
+    assert b'"verdict":"ok"' in rest
+    assert {point["page"] for point in team.points(visible=True)} == set(range(1, 3001))
+
+
+def test_a_reader_that_hangs_costs_one_page(tmp_path: Path) -> None:
+    from vellum.workloads.ingest.extract import Extraction
+    from vellum.workloads.ingest.find import find
+
+    book(tmp_path / "a.pdf", 400)
+    listing = find(tmp_path)
+    stopped: list[int] = []
+
+    def stop_one() -> None:
+        wait_for(lambda: any((tmp_path / "pages").glob("*")))
+        stopped.extend(readers(os.getpid())[:1])
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    thread = threading.Thread(target=stop_one)
+    thread.start()
+    (result,) = Extraction(tmp_path / "pages", page_seconds=2.0).run(listing.documents)
+    thread.join()
+    assert (result.verdict, result.pages, len(result.failed)) == ("page_errors", 400, 1)
+    assert not alive(stopped[0])
+
+
+def test_a_qdrant_that_is_killed_in_between_delays_the_run_and_loses_nothing(
+    team: Team, tmp_path: Path
+) -> None:
+    for number in range(4):
+        book(tmp_path / f"{number}.pdf", 200, first=1000 * number)
+    worker = team.worker(tmp_path)
+    assert worker.stdout is not None
+    wait_for(lambda: team.call("GET", "")[0] == 200)
+    team.kill_qdrant()
+    time.sleep(0.5)
+    team.start_qdrant()
+    worker.stdout.read()
+    assert worker.wait() == 0
+    worker.stdout.close()
+    again = team.ingest(tmp_path)
+    assert done_of(again)["unchanged"] == 4
+    assert sum(team.counts().values()) == done_of(again)["passages"] == len(team.points())
+    assert {verdict for verdict, _, _ in files_of(again).values()} == {"ok"}
+
+
+@pytest.mark.slow
+def test_ten_thousand_pages_in_one_file_use_both_readers_and_little_memory(
+    team: Team, tmp_path: Path
+) -> None:
+    book(tmp_path / "a.pdf", 10_000)
+    worker = team.worker(tmp_path)
+    assert worker.stdout is not None
+    peak: dict[int, int] = {}
+    working: set[int] = set()
+    reading = threading.Thread(target=worker.stdout.read)
+    reading.start()
+    while worker.poll() is None:
+        for pid in (worker.pid, *(child for child, _ in children(worker.pid))):
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                peak[pid] = int(status.split("VmHWM:")[1].split()[0])
+        working.update(readers(worker.pid))
+        time.sleep(0.05)
+    reading.join()
+    worker.stdout.close()
+    assert len(working) == 2
+    assert max(peak.values()) < 300 * 1024
+    assert {point["page"] for point in team.points(visible=True)} == set(range(1, 10_001))
