@@ -86,6 +86,11 @@ class World:
             self.composite = {**self.composite, "status": copied(composed.status)}
         return composed
 
+    def settle_objects(self) -> dict[str, Obj]:
+        """Return the observed objects once nothing changes any more."""
+        self.settle()
+        return self.resources
+
     def settle(self) -> Composed:
         """Step until nothing changes any more."""
         for _ in range(20):

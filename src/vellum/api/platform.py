@@ -96,7 +96,8 @@ class Platform:
 
     @property
     def _laptop_gateway(self) -> str:
-        # Known before the status says it: otherwise the first Secrets name Services that a laptop does not have.
+        # Known before the status says it: otherwise the first Secrets name Services that a laptop does not have, and
+        # for a moment the old port after the gateway moved.
         blocks = self.spec.model_dump()
         return f"http://127.0.0.1:{blocks['gateway']['port']}"
 
@@ -110,7 +111,7 @@ class Platform:
             profile=self.spec.profile,
             artifacts_bucket=self.spec.artifacts.bucket,
             images={**local, **written},
-            gateway=self.gateway or (self._laptop_gateway if on_laptop else ""),
+            gateway=self._laptop_gateway if on_laptop else self.gateway,
         )
 
     def manifest(self) -> Obj:

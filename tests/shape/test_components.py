@@ -1,0 +1,151 @@
+"""The contract of a component: whoever adds a file to ``components`` keeps it, and nothing else needs to change."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.compose.render import CLAIM, EVERYTHING, worlds
+from tests.compose.world import PLATFORMS, World, written
+
+from vellum import components
+from vellum.components import platform_components, team_components
+from vellum.compose.order import in_order
+from vellum.errors import ComposeError
+from vellum.kube.names import is_dns_label
+from vellum.kube.objects import Obj, secret_values
+from vellum.model.component import Component, PlatformComponent, Running, Spec
+from vellum.model.process import Process, Site
+
+FOLDER = Path(components.__file__).parent
+TEAM, PLATFORM = dict(team_components()), dict(platform_components())
+ALL: dict[str, Any] = {**TEAM, **PLATFORM}
+REALISED = [part for part in ALL.values() if part.workload != ("", "")]
+LIGHT = frozenset(
+    {"__future__", "abc", "base64", "collections", "dataclasses", "json", "pydantic", "typing", "vellum"}
+)
+
+
+def composed() -> dict[str, Obj]:
+    """Return every object of the fullest claim and platform, settled."""
+    team = World(written(CLAIM + EVERYTHING), written(PLATFORMS["local"]))
+    return {**worlds()["platform-local"].settle_objects(), **team.settle_objects()}
+
+
+def by_name(part: Any) -> str:
+    return str(part.name)
+
+
+def test_every_module_is_one_component_and_none_is_lost() -> None:
+    modules = [f"vellum.components.{file.stem}" for file in FOLDER.glob("*.py") if file.stem != "__init__"]
+    found = [importlib.import_module(module).component for module in sorted(modules)]
+    assert len({part.name for part in found}) == len(found) == len(TEAM) + len(PLATFORM)
+
+
+@pytest.mark.parametrize("part", ALL.values(), ids=by_name)
+def test_a_component_says_what_it_is(part: Component[Any] | PlatformComponent[Any]) -> None:
+    assert is_dns_label(part.name)
+    assert part.summary[0].isupper()
+    assert not part.summary.endswith(".")
+    assert issubclass(part.spec, Spec)
+    assert (part.spec is Spec) == (part.block == "")
+    assert all(field.description for field in part.spec.model_fields.values())
+    assert part.actor
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)
+def test_a_component_imports_nothing_heavy(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= LIGHT | {"functools", "importlib", "pkgutil", "types"}
+
+
+def test_needs_exist_and_have_an_order() -> None:
+    for parts in (TEAM, PLATFORM):
+        assert all(need in parts for part in parts.values() for need in part.needs)
+    assert {name for name, _ in in_order(TEAM)} == set(TEAM)
+    assert {name for name, _ in in_order(PLATFORM)} == set(PLATFORM)
+
+
+def test_needs_in_a_circle_are_an_error() -> None:
+    class Needs:
+        def __init__(self, *needs: str) -> None:
+            self.needs = needs
+
+    with pytest.raises(
+        ComposeError, match=r"VEL201: components need each other in a circle: a -> b -> a|b -> a -> b"
+    ):
+        in_order({"a": Needs("b"), "b": Needs("a")})
+
+
+def test_switches_blocks_and_images_belong_to_one_component_each() -> None:
+    for field in ("switch", "block", "image"):
+        written_by = [getattr(part, field) for part in TEAM.values() if getattr(part, field)]
+        assert len(set(written_by)) == len(written_by)
+
+
+def test_every_object_is_named_after_its_component_and_labelled_with_it() -> None:
+    for resource, obj in composed().items():
+        label = obj["metadata"]["labels"]["app.kubernetes.io/component"]
+        assert resource == label or resource.startswith(f"{label}-"), resource
+        assert label in {*ALL, "binding"}
+
+
+@pytest.mark.parametrize("part", ALL.values(), ids=by_name)
+def test_workload_process_and_status_come_together(part: Any) -> None:
+    base = Component if isinstance(part, Component) else PlatformComponent
+    own = {name for name in ("process", "status") if getattr(type(part), name) is not getattr(base, name)}
+    assert own == ({"process", "status"} if part.workload != ("", "") else set())
+    assert bool(part.ports) <= bool(own)
+    if not own:
+        for call in (part.process, part.status):
+            with pytest.raises(TypeError, match=part.name):
+                call({"kind": "Thing"}, None)
+
+
+def site(part: Any, folder: Path) -> Site:
+    """Return a site whose every secret value can be recognised."""
+    return Site(
+        directory=folder / "own", secrets=folder / "secrets", ports={name: 20000 + n for n, name in enumerate(part.ports)},
+        env={"JUPYTER_TOKEN": "S3CRET-token", "QDRANT__SERVICE__API_KEY": "S3CRET-key"},
+        programs={"weed": "/bin/weed", "envoy": "/bin/envoy"}, tls=folder / "tls", runtime=folder / "run",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("part", REALISED, ids=by_name)
+def test_a_process_shows_no_secret_to_other_users(part: Any, tmp_path: Path) -> None:
+    objects = composed()
+    workload = _workload(part, objects)
+    process: Process = part.process(workload, site(part, tmp_path))
+    secrets = {
+        value for obj in objects.values() if obj["kind"] == "Secret"
+        for key, value in secret_values(obj).items() if "key" in key.lower() or "token" in key.lower()
+    }  # fmt: skip
+    shown = f"{process.argv} {process!r}"
+    assert "S3CRET" not in shown
+    assert secrets
+    assert not [value for value in secrets if value in shown]
+    assert process.argv[0].startswith("/") or process.argv[0] == "python3"
+    assert "0.0.0.0" not in shown
+    assert process == part.process(workload, site(part, tmp_path)), "a new value would restart it"
+
+
+@pytest.mark.parametrize("part", REALISED, ids=by_name)
+def test_the_status_of_a_running_process_makes_its_object_ready(part: Any) -> None:
+    from vellum.kube.health import health
+
+    workload = {**_workload(part, composed())}
+    for ready in (True, False):
+        running = Running(ready=ready, message="" if ready else "it starts")
+        obj = {**workload, "status": part.status(workload, running)}
+        assert health(obj, part.name)[0] is ready
+    assert "it starts" in health(obj, part.name)[1]
+
+
+def _workload(part: Any, objects: dict[str, Obj]) -> Obj:
+    (found,) = [obj for obj in objects.values() if (obj["apiVersion"], obj["kind"]) == part.workload]
+    return found

@@ -1,0 +1,71 @@
+"""Imports point down, late imports too: who may use whom is one table."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src/vellum"
+TOWER = ("cli", "laptop", "controlplane", "compose", "api", "components", "model", "kube", "errors")
+BESIDE = ("workloads", "connect", "errors")
+EVERYWHERE = {"_version", ""}
+"""``from vellum import __version__`` binds nobody."""
+
+
+def allowed(part: str) -> set[str]:
+    """Return what a part of the package may import."""
+    below = set(TOWER[TOWER.index(part) :]) if part in TOWER else set(BESIDE[BESIDE.index(part) :])
+    extra = {"connect"} if part in ("cli", "laptop") else set()
+    return below | extra | EVERYWHERE
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, part) of every import of ours in a file, wherever it stands."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            assert node.level == 0, f"{file}:{node.lineno}: imports name the whole path"
+            names = [node.module or ""]
+            if node.module == "vellum":
+                names = [f"vellum.{alias.name}" for alias in node.names if not alias.name.startswith("__")]
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "vellum":
+                yield node.lineno, rest.split(".")[0]
+
+
+def _part(file: Path) -> str:
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def _inside() -> list[Path]:
+    return [file for file in sorted(SOURCE.rglob("*.py")) if _part(file) not in ("__init__", "_version")]
+
+
+def test_every_part_has_its_place() -> None:
+    assert {_part(file) for file in _inside()} == {*TOWER, *BESIDE}
+
+
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{file.relative_to(SOURCE)}:{line} imports {name}"
+        for file in _inside()
+        for line, name in imports(file)
+        if name not in allowed(_part(file))
+    ]
+    assert wrong == []
+
+
+def test_the_top_of_the_package_imports_only_what_it_exports() -> None:
+    assert {name for _, name in imports(SOURCE / "__init__.py")} <= {"_version", "errors", "connect"}
+
+
+def test_late_imports_count_too(tmp_path: Path) -> None:
+    file = tmp_path / "late.py"
+    file.write_text("def f():\n    from vellum.cli import main\n    import vellum.laptop.pki\n")
+    assert [name for _, name in imports(file)] == ["cli", "laptop"]
