@@ -5,6 +5,9 @@
 Events: ``page_progress {pages, of, pages_per_s}``, ``file {document, verdict, pages, page_errors, passages,
 unchanged}``, ``done {files, pages, passages, ...}`` or ``error {code, what, where, fix}`` with exit code 1. What
 kfp says goes to ``pipeline.log`` in the run's folder.
+
+A file that is gone from the folder stays searchable until ``--prune`` is given: a folder that is not mounted must not
+empty the index.
 """
 
 from __future__ import annotations
