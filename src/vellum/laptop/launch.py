@@ -1,6 +1,8 @@
 """Become a service: ask Linux to end us with the supervisor, then turn into the program. Run by path, isolated.
 
-``python -I -S launch.py PARENT_PID PROGRAM [ARGUMENT ...]``; exec keeps the pid, so nothing of Python stays.
+``python -I -S launch.py PARENT_PID PROGRAM [ARGUMENT ...]``; exec keeps the pid, so nothing of Python stays. Waits for
+one byte on standard input first: the supervisor sends it once the pid is recorded, so that no moment exists in which
+its SIGKILL leaves a service that nobody knows.
 """
 
 import ctypes
@@ -16,9 +18,15 @@ def main(argv: list[str]) -> None:
     parent, program = int(argv[0]), argv[1:]
     if sys.platform == "linux" and os.environ.pop("VELLUM_NO_DEATH_SIGNAL", "") != "1":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+    if os.getppid() != parent or not os.read(0, 1):
         sys.exit(1)
-    os.execvp(program[0], program)  # noqa: S606  # no shell is wanted
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # Python ignores it, a program expects it, and exec would pass Python's choice on.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvp(program[0], program)  # noqa: S606  # no shell is wanted
+    except OSError as error:
+        sys.exit(f"{program[0]} cannot be started: {error.strerror}")
 
 
 if __name__ == "__main__":

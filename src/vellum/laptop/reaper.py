@@ -1,7 +1,10 @@
 """End the children of a supervisor that is gone. A process of its own, 8 MB, that waits on a pipe.
 
-``python -I -S reaper.py PROCESSES_JSON``; standard input ends when the supervisor does, however it ended. A line
-``stay`` before the end means that the supervisor stopped everything itself. Standard library only; run by path.
+``python -I -S reaper.py PROCESSES_JSON SUPERVISOR_PID``; standard input ends when the supervisor does, however that
+ended. A line ``stay`` before means that it stopped everything itself. Standard library only; run by path.
+
+The record says of every child its pid, when it started, and which supervisor started it. All children lead a session
+of their own, so what they left behind is found by its number even when they are gone themselves.
 """
 
 import contextlib
@@ -14,38 +17,73 @@ import time
 GRACE_SECONDS = 3.0
 
 
-def started(pid: int) -> str:
-    """Return the kernel's start time of a process, empty if it is gone: a pid alone may be somebody else's by now."""
+def _boot() -> str:
+    """Return what tells this boot of the machine from others: pids and start times begin anew with each."""
     try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123  # pathlib costs 10 ms here
-            return file.read().rsplit(")", 1)[1].split()[19]
+        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123  # pathlib costs 10 ms here
+            return file.read(8)
     except OSError:
         return ""
 
 
-def recorded(path: str) -> list[int]:
-    """Return the pids in the record that are still the processes that were recorded."""
+def _stat(pid: int) -> list[str]:
+    """Return the kernel's words on a process from its state on (proc(5), fields 3 to 52), none if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123  # pathlib costs 10 ms here
+            found = file.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
+    # In a container whose first process reaps nobody, the dead stay on the list for ever.
+    return [] if found[0] in "ZX" else found
+
+
+def started(pid: int) -> str:
+    """Return when a process started, empty if it is gone: a pid alone may be somebody else's by now."""
+    found = _stat(pid)
+    return f"{_boot()} {found[19]}" if found else ""
+
+
+def _survivors(pid: int, since: str) -> bool:
+    """Tell whether anybody of a dead leader's session is left who started after it."""
+    boot, _, ticks = since.partition(" ")
+    for name in os.listdir("/proc") if boot == _boot() else ():  # noqa: PTH208  # pathlib costs 10 ms here
+        found = _stat(int(name)) if name.isdigit() else []
+        if found and found[2] == found[3] == str(pid) and int(found[19]) >= int(ticks):
+            return True
+    return False
+
+
+def _lives(pid: int, since: str) -> bool:
+    now = started(pid)
+    return bool(since) and (now == since if now else _survivors(pid, since))
+
+
+def _record(path: str, by: int) -> dict[int, str]:
+    """Return (pid, start) of the children that the supervisor ``by`` recorded; 0 means any supervisor."""
     try:
         with open(path) as file:  # noqa: PTH123  # pathlib costs 10 ms here
-            entries = json.load(file)
+            entries = json.load(file).values()
     except (OSError, ValueError):
-        return []
-    return [
-        entry["pid"]
-        for entry in entries.values()
-        if entry["started"] and started(entry["pid"]) == entry["started"]
-    ]
+        return {}
+    return {entry["pid"]: entry["started"] for entry in entries if by in (0, entry.get("by"))}
 
 
-def end(path: str) -> None:
+def recorded(path: str) -> list[int]:
+    """Return the pids in the record that are still the processes that were recorded, or have left some behind."""
+    return [pid for pid, since in _record(path, 0).items() if _lives(pid, since)]
+
+
+def end(path: str, by: int = 0) -> None:
     """Ask the recorded process groups to stop, then make them."""
-    pids = recorded(path)
+    # Read once: while this waits, the next supervisor writes the same file, and its children are not ours.
+    left = _record(path, by)
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
+        left = {pid: since for pid, since in left.items() if _lives(pid, since)}
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, sign)
         deadline = time.monotonic() + GRACE_SECONDS
-        while any(pid in pids for pid in recorded(path)) and time.monotonic() < deadline:
+        while any(_lives(pid, since) for pid, since in left.items()) and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
@@ -53,7 +91,7 @@ def main() -> None:
     """Wait for the supervisor's end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.stdin.read().strip() != "stay":
-        end(sys.argv[1])
+        end(sys.argv[1], int(sys.argv[2]))
 
 
 if __name__ == "__main__":

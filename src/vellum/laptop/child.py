@@ -1,0 +1,167 @@
+"""One running child: started so that it can never be lost, waited for without polling, ended with all it started."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vellum.laptop.state import write
+from vellum.model.process import Probe, Process
+
+LOG_LIMIT = 10 * 2**20
+PASSED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_", "TZ", "TMPDIR", "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH", "DYLD_", "OMP_", "CUDA_",
+    "SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
+)  # fmt: skip
+"""What a program needs of the user's environment. A list of what is hidden is never complete: keys have any name."""
+LOOPBACK = "127.0.0.1,localhost"
+UNWATCHED_SECONDS = 0.05
+"""How often a child is looked at where the kernel cannot tell (no pidfd: macOS)."""
+
+
+class Bell:
+    """Wakes one sleeping thread; rung by any other."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def ring(self) -> None:
+        """End the wait that goes on, or the next one."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"!")
+
+    def wait(self, seconds: float, other: int = -1) -> bool:
+        """Sleep until rung or until the other descriptor, if any, is readable; True for the latter."""
+        ready = _readable(seconds, self._read, *([other] if other >= 0 else []))
+        if self._read in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._read, 4096)
+        return other in ready
+
+    def close(self) -> None:
+        """Close both ends; nobody may ring any more."""
+        os.close(self._read)
+        os.close(self._write)
+
+
+def _readable(seconds: float, *descriptors: int) -> set[int]:
+    # Not select: it fails above descriptor 1023.
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
+
+
+class Child:
+    """A started process and its group."""
+
+    def __init__(self, process: Process, log: Path, record: Callable[[int], None]) -> None:
+        """Start it.
+
+        Args:
+            process: what to run.
+            log: where its output goes.
+            record: writes down the pid; the program begins when this has returned.
+
+        Raises:
+            OSError: it cannot be started or recorded; then nothing runs.
+        """
+        process.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+        for path, content in process.files.items():
+            write(path, content)
+        log.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        rotate(log)
+        launcher = str(Path(__file__).with_name("launch.py"))
+        argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *process.argv]
+        with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
+            self._popen = subprocess.Popen(
+                argv, cwd=process.directory, env=environment(process), stdin=subprocess.PIPE, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
+            )  # fmt: skip
+        self.pid, self._descriptor = self._popen.pid, -1
+        try:
+            self._descriptor = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+            record(self.pid)
+            self._begin()
+        except BaseException:
+            self.end(0)
+            raise
+
+    def _begin(self) -> None:
+        assert self._popen.stdin is not None
+        with self._popen.stdin as launcher, contextlib.suppress(BrokenPipeError):
+            launcher.write(b"!")
+
+    def exits_within(self, seconds: float, bell: Bell) -> bool:
+        """Tell whether it has ended; waits so long for it, or until the bell rings."""
+        if self._descriptor >= 0:
+            return bell.wait(seconds, self._descriptor)
+        deadline = time.monotonic() + seconds
+        while not self._gone() and (left := deadline - time.monotonic()) > 0:
+            bell.wait(min(left, UNWATCHED_SECONDS))
+        return self._gone()
+
+    def _gone(self, seconds: float = 0) -> bool:
+        if self._descriptor >= 0:
+            return bool(_readable(seconds, self._descriptor))
+        time.sleep(min(seconds, UNWATCHED_SECONDS))
+        return self._popen.poll() is not None
+
+    def end(self, grace_seconds: float) -> str:
+        """Ask it to stop, then make its whole group; return how it ended, in words."""
+        if not self._gone():
+            os.kill(self.pid, signal.SIGTERM)
+            deadline = time.monotonic() + grace_seconds
+            while (left := deadline - time.monotonic()) > 0 and not self._gone(left):
+                pass
+        # Before it is reaped: until then its number, which is also its group's, cannot become somebody else's.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        code = self._popen.wait()
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        return f"exited with {code}" if code >= 0 else f"killed by signal {-code}"
+
+
+def environment(process: Process) -> dict[str, str]:
+    """Return what the process sees: the little that is passed on, and what it asks for."""
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
+    # The parts talk to each other on loopback, where no proxy of a company can reach.
+    for name in ("no_proxy", "NO_PROXY"):
+        inherited[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))
+    if os.environ.get("VELLUM_NO_DEATH_SIGNAL") == "1":
+        inherited["VELLUM_NO_DEATH_SIGNAL"] = "1"
+    return {**inherited, "PYTHONUNBUFFERED": "1", **process.env}
+
+
+def rotate(log: Path) -> None:
+    """Keep one older file of a log that is too long; copied and cut, since its process goes on writing into it."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        write(log.with_suffix(".log.1"), log.read_bytes())
+        os.truncate(log, 0)
+
+
+def answers(probe: Probe, seconds: float) -> bool:
+    """Ask once; anything but an expected HTTP status, also an answer that is not HTTP, means no."""
+    connection = http.client.HTTPConnection("127.0.0.1", probe.port, timeout=seconds)
+    try:
+        connection.request("GET", probe.path, headers=dict(probe.headers))
+        return connection.getresponse().status in probe.ok
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

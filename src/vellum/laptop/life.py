@@ -1,0 +1,191 @@
+"""One process kept as it is wanted: started, probed, restarted, replaced, ended. A thread of its own, so nobody waits.
+
+The thread outlives every child of its own: Linux sends the death signal when the thread that started a child ends, not
+the process (prctl(2)).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from vellum.laptop.child import Bell, Child, answers, rotate
+from vellum.model.component import Running
+from vellum.model.process import Process
+
+LOG = logging.getLogger(__name__)
+FIRST_PAUSE = 0.1
+"""Before the second restart; the first comes at once, since most deaths are accidents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: between probes before and after the first answer, for one answer, until hung, between restarts."""
+
+    start_probe: float = 0.02
+    live_probe: float = 1.0
+    answer: float = 5.0
+    hang: float = 15.0
+    longest_pause: float = 10.0
+
+
+class Host(Protocol):
+    """What a life needs of the supervisor. Everything is called from the life's thread."""
+
+    patience: Patience
+
+    def log(self, name: str) -> Path:
+        """Return where the process writes."""
+
+    def record(self, name: str, pid: int) -> None:
+        """Write down a child, 0 for none, before it becomes the program."""
+
+    def changed(self, name: str) -> None:
+        """Hear that readiness changed."""
+
+    def repaired(self, name: str, wrong: str, seen: datetime, back: datetime) -> None:
+        """Hear that a dead process answers again."""
+
+    def let_go(self, life: Life) -> bool:
+        """Forget the life if it is still unwanted."""
+
+
+class Life:
+    """One name's process, over all its values and restarts."""
+
+    def __init__(self, process: Process, host: Host) -> None:
+        self.process, self.pid = process, 0
+        self.wanted: Process | None = process
+        self.turn = 0
+        self.host, self.bell = host, Bell()
+        self.said = Running(ready=False, message="starting")
+        self._mutex = threading.Lock()
+        self.thread = threading.Thread(target=self._run, name=process.name, daemon=True)
+
+    def want(self, process: Process | None) -> None:
+        """Change what shall run, None for nothing; returns at once. Not for a life that was let go."""
+        with self._mutex:
+            if process == self.wanted:
+                return
+            self.wanted = process
+            self.turn += 1
+            self.process = process or self.process
+            self.said = Running(ready=False, message="starting" if process else "stopping")
+        self.bell.ring()
+
+    def tell(self, turn: int, running: Running) -> None:
+        """Say how it is, unless something else is wanted by now: nobody may read the old one's readiness as its."""
+        with self._mutex:
+            if self.turn != turn:
+                return
+            self.said = running
+        self.call(lambda: self.host.changed(self.process.name))
+
+    def call(self, listener: Callable[[], None]) -> None:
+        """Tell somebody; what goes wrong there must not end this thread, for nobody would start it again."""
+        try:
+            listener()
+        except Exception:
+            LOG.exception("nobody heard of %s", self.process.name)
+
+    def _run(self) -> None:
+        while not self.host.let_go(self):
+            with self._mutex:
+                process, turn = self.wanted, self.turn
+            if process is not None:
+                _Value(self, process, turn).keep()
+        self.bell.close()
+        self.call(lambda: self.host.changed(self.process.name))
+
+
+class _Value:
+    """One value of a process, until another is wanted; lives in the life's thread."""
+
+    def __init__(self, life: Life, process: Process, turn: int) -> None:
+        self._life, self._process, self._turn, self._host = life, process, turn, life.host
+        self._restarts = 0
+        self._died: datetime | None = None
+        self._why = ""
+
+    @property
+    def _current(self) -> bool:
+        # Counted, not compared: one that was ended and is wanted again did not crash, and begins anew.
+        return self._life.turn == self._turn
+
+    def keep(self) -> None:
+        """Run it for as long as it is wanted, with growing pauses when it ends at once."""
+        pause, longest = 0.0, self._host.patience.longest_pause
+        while self._current:
+            began = time.monotonic()
+            why = self._once()
+            if not self._current:
+                return
+            self._restarts, self._why = self._restarts + 1, why
+            self._died = self._died or datetime.now(UTC)
+            self._tell(ready=False, message=f"{why}; starting again; see `vellum logs {self._process.name}`")
+            quick = time.monotonic() - began < longest
+            pause = min(longest, 2 * pause or FIRST_PAUSE) if quick and self._restarts > 1 else 0.0
+            self._sleep(pause)
+
+    def _once(self) -> str:
+        """Run one child to its end; return why it ended."""
+        name = self._process.name
+        try:
+            child = Child(self._process, self._host.log(name), lambda pid: self._host.record(name, pid))
+        except OSError as error:
+            return f"cannot start: {error}"
+        self._life.pid, wrong = child.pid, ""
+        try:
+            wrong = self._attend(child)
+        except Exception as error:  # a thread that ends leaves a process that nobody restarts
+            LOG.exception("%s is restarted", name)
+            wrong = f"could not be watched: {error}"
+        finally:
+            ended = child.end(self._process.grace_seconds)
+            self._life.pid = 0
+            self._life.call(lambda: self._host.record(name, 0))
+        return wrong or ended
+
+    def _attend(self, child: Child) -> str:
+        """Probe until the child is gone or no longer wanted; return what else was wrong with it."""
+        patience, began = self._host.patience, time.monotonic()
+        ready, heard = False, 0.0
+        while self._current:
+            # A slow start is asked less and less often: each answer that comes late by 5 % costs nobody anything.
+            pause = (
+                patience.live_probe if ready else max(patience.start_probe, (time.monotonic() - began) / 20)
+            )
+            if child.exits_within(min(pause, patience.live_probe), self._life.bell):
+                return ""
+            asked = time.monotonic()
+            if answers(self._process.probe, patience.answer):
+                ready, heard = True, asked
+                self._answered()
+            elif ready and asked - heard > patience.hang:
+                self._tell(ready=False, message="does not answer any more; it is restarted")
+                return f"did not answer for {asked - heard:.0f} s"
+            rotate(self._host.log(self._process.name))
+        return ""
+
+    def _answered(self) -> None:
+        if self._life.said.ready:
+            return
+        if (died := self._died) is not None:
+            back = datetime.now(UTC)
+            self._life.call(lambda: self._host.repaired(self._process.name, self._why, died, back))
+            self._died = None
+        self._tell(ready=True, message="")
+
+    def _tell(self, *, ready: bool, message: str) -> None:
+        self._life.tell(self._turn, Running(ready=ready, message=message, restarts=self._restarts))
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._current and (left := deadline - time.monotonic()) > 0:
+            self._life.bell.wait(left)
