@@ -101,8 +101,29 @@ def test_any_json_in_the_place_of_a_claim_gives_values_or_claim_errors(
     _only_claim_errors(json.dumps(claim if ours else top).encode())
 
 
+class Quoting(yaml.SafeDumper):
+    """Quotes every text: PyYAML leaves ``09`` and ``1e3`` bare, which other readers take for numbers."""
+
+
+Quoting.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
 @settings(max_examples=100, deadline=None)
 @given(CLAIMS)
 def test_a_claim_survives_the_way_through_manifest_and_yaml(claim: Claim) -> None:
-    for text in (yaml.safe_dump(claim.manifest()), json.dumps(claim.manifest(), ensure_ascii=False)):
+    for text in (
+        yaml.dump(claim.manifest(), Dumper=Quoting),
+        json.dumps(claim.manifest(), ensure_ascii=False),
+    ):
         assert loader.load(text.encode(), "claim.yaml") == [claim]
+
+
+@settings(max_examples=100, deadline=None)
+@given(CLAIMS)
+def test_a_careless_writer_is_refused_and_never_misread(claim: Claim) -> None:
+    try:
+        assert loader.load(yaml.safe_dump(claim.manifest()).encode(), "claim.yaml") == [claim]
+    except loader.MistakesError as error:
+        assert {problem.code for problem in error.problems} == {"VEL108"}  # noqa: PT017
