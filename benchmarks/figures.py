@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class Installation:
         argv = [sys.executable, "-m", "vellum.cli", *arguments]
         return subprocess.run(argv, env=environment, check=check, capture_output=True, text=True).stdout
 
-    def json(self, *arguments: str) -> Any:
+    def json(self, *arguments: str) -> Any:  # noqa: ANN401  # any JSON
         """Run a command and return the JSON that it printed."""
         return json.loads(self.vellum(*arguments, "--output", "json", check=False))
 
@@ -91,7 +91,7 @@ def resident(pid: int) -> float:
     return 0.0
 
 
-def until(done: Any, seconds: float = 60.0, pause: float = 0.01) -> float:
+def until(done: Callable[[], object], seconds: float = 60.0, pause: float = 0.01) -> float:
     """Return the seconds until ``done()`` is true."""
     began = time.perf_counter()
     while not done():

@@ -60,11 +60,10 @@ def measure() -> Iterator[Figure]:
         }
         rounds = [warm_start(installation, doors) for _ in range(ROUNDS)]
         middle = {name: statistics.median(entry[name] for entry in rounds) for name in rounds[0]}
-        yield Figure("warm `up`: S3, Qdrant and serving answer through the gateway",
-                     max(middle[name] for name in ("S3", "Qdrant", "serving")), "s", 2.5, how=f"median of {ROUNDS}")  # fmt: skip
-        yield Figure(
-            "warm `up`: all, JupyterLab among them", max(middle.values()), "s", 5, how=f"median of {ROUNDS}"
-        )
+        how = f"median of {ROUNDS}"
+        first = max(middle[name] for name in ("S3", "Qdrant", "serving"))
+        yield Figure("warm `up`: S3, Qdrant and serving answer through the gateway", first, "s", 2.5, how=how)
+        yield Figure("warm `up`: all, JupyterLab among them", max(middle.values()), "s", 5, how=how)
         yield Figure(
             "memory of all processes and the supervisor",
             memory(installation),

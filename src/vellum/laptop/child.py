@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vellum.laptop.state import write
+from vellum.laptop.state import private_folder, write
 from vellum.model.process import Probe, Process
 
 LOG_LIMIT = 10 * 2**20
@@ -77,10 +77,10 @@ class Child:
         Raises:
             OSError: it cannot be started or recorded; then nothing runs.
         """
-        process.directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+        private_folder(process.directory)
         for path, content in process.files.items():
             write(path, content)
-        log.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        private_folder(log.parent)
         rotate(log)
         launcher = str(Path(__file__).with_name("launch.py"))
         argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *process.argv]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from vellum.controlplane.protocol import Store
 from vellum.kube.objects import Key, Obj, secret_values
-from vellum.laptop.state import State, write
+from vellum.laptop.state import State, private_folder, write
 from vellum.model.component import Kind
 
 
@@ -17,7 +17,7 @@ def mount(state: State, secret: Obj) -> None:
     meta = secret["metadata"]
     folder = state.secrets(meta["namespace"]) / meta["name"]
     values = secret_values(secret)
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    private_folder(folder)
     for name, value in values.items():
         path = folder / name
         # Bytes: read as text, a Windows line end never equals itself and would be written again for ever.
@@ -80,7 +80,7 @@ class VolumeController:
         uid, folder = claim["metadata"]["uid"], self._state.data(key.namespace, key.name)
         if "deletionTimestamp" not in claim["metadata"]:
             store.set_finalizer(key, uid, self.finalizer, present=True)
-            folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            private_folder(folder)
             store.patch_status(key, uid, {"phase": "Bound"})
             return None
         if (folder / IN_USE).exists():

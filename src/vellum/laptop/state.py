@@ -158,13 +158,21 @@ def _not_ours(path: Path, why: str) -> LaptopError:
     )  # fmt: skip
 
 
+def private_folder(path: Path) -> Path:
+    """Make the folder and those above it that are missing, all 0700 (``mkdir`` asks the umask for the latter)."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a private file (0600) so that a reader sees the old content or the new, never half.
 
     After SIGKILL that holds for every file. After a power cut it holds for ``durable`` ones; the others are derived
     from the store and written again by whoever finds them different.
     """
-    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    private_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:

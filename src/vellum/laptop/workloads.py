@@ -20,7 +20,7 @@ from vellum.kube.objects import Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway
 from vellum.laptop.mounts import IN_USE, mount
 from vellum.laptop.ports import Ports
-from vellum.laptop.state import State
+from vellum.laptop.state import State, private_folder
 from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
 from vellum.model.process import Process, Route, Site
@@ -85,7 +85,7 @@ class WorkloadController:
         if running.restarts > 1 and not running.ready:
             self._recheck_ports(component, obj)
         for volume in self._volumes(obj):
-            volume.mkdir(parents=True, mode=0o700, exist_ok=True)
+            private_folder(volume)
             (volume / IN_USE).touch(mode=0o600)
         self._report(store, component, obj, running)
 

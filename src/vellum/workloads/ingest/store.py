@@ -27,12 +27,12 @@ class RunStore:
         self._present: set[str] | None = None
         self.artifacts: dict[str, str] = {}
         """s3:// addresses of what the run left behind, by file name."""
-        if binding.VELLUM_BUCKET:
-            self._later(self._connect)
 
     def documents(self, files: Sequence[tuple[str, Path]]) -> None:
         """Store PDFs, given as (document id, path), unless their content is stored already."""
         if self._binding.VELLUM_BUCKET:
+            # Only now: importing boto3 beside kfp would slow both, and the steps have processes of their own.
+            self._later(self._connect)
             self._later(self._store_documents, list(files))
 
     def artifact(self, name: str, path: Path) -> None:

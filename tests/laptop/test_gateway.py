@@ -1,0 +1,82 @@
+"""Routes as files: written only when they changed, clusters before the routes that name them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vellum.laptop.gateway import publish
+from vellum.laptop.state import read_json
+from vellum.model.process import Route
+
+S3, QDRANT = Route("/", 1), Route("/qdrant/team/", 2, "/")
+
+
+def table(folder: Path) -> list[tuple[str, str]]:
+    routes = read_json(folder / "rds.json", None)["resources"][0]["virtual_hosts"][0]["routes"]
+    return [(next(iter(entry["match"].values())), entry["route"]["cluster"]) for entry in routes]
+
+
+def clusters(folder: Path) -> list[str]:
+    return [entry["name"] for entry in read_json(folder / "cds.json", None)["resources"]]
+
+
+def test_the_longest_prefix_wins_and_s3_gets_the_rest(tmp_path: Path) -> None:
+    assert publish(tmp_path, 8080, [S3, QDRANT]) is True
+    assert table(tmp_path) == [("/qdrant/team/", "port-2"), ("/qdrant/team", "port-2"), ("/", "port-1")]
+    assert clusters(tmp_path) == ["port-2", "port-1"]
+
+
+def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
+    publish(tmp_path, 8080, [S3, QDRANT])
+    before = {path: path.stat().st_ino for path in tmp_path.iterdir()}
+    assert publish(tmp_path, 8080, [QDRANT, S3]) is False
+    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == before
+
+
+def test_a_damaged_file_is_written_again(tmp_path: Path) -> None:
+    publish(tmp_path, 8080, [S3])
+    os.truncate(tmp_path / "rds.json", 5)
+    assert publish(tmp_path, 8080, [S3]) is True
+    assert table(tmp_path) == [("/", "port-1")]
+
+
+def test_clusters_come_before_the_routes_that_name_them(tmp_path: Path) -> None:
+    publish(tmp_path, 8080, [S3])
+    (tmp_path / "rds.json").unlink()
+    (tmp_path / "rds.json").mkdir()  # whatever is written after this fails
+    before = clusters(tmp_path)
+    try:
+        publish(tmp_path, 8080, [S3, QDRANT])
+    except OSError:
+        assert (before, clusters(tmp_path)) == (["port-1"], ["port-2", "port-1"])
+    else:
+        raise AssertionError("the routes were written first")
+
+
+def test_two_routes_may_share_a_port(tmp_path: Path) -> None:
+    publish(tmp_path, 8080, [S3, QDRANT, Route("/also/", 2)])
+    assert clusters(tmp_path) == ["port-2", "port-1"]
+
+
+def test_only_loopback_names_are_answered_and_nobody_says_who_they_are(tmp_path: Path) -> None:
+    publish(tmp_path, 8080, [S3])
+    configuration: dict[str, Any] = read_json(tmp_path / "rds.json", None)["resources"][0]
+    assert configuration["virtual_hosts"][0]["domains"] == [
+        "127.0.0.1", "127.0.0.1:8080", "localhost", "localhost:8080",
+    ]  # fmt: skip
+    assert "kubeflow-userid" in configuration["request_headers_to_remove"]
+
+
+@given(st.lists(st.sampled_from(["/", "/a/", "/a/b/", "/b/"]), unique=True))
+def test_no_route_hides_a_longer_one(prefixes: list[str]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        publish(Path(folder), 8080, [Route(prefix, number) for number, prefix in enumerate(prefixes, 1)])
+        ordered = [prefix for prefix, _ in table(Path(folder)) if prefix in prefixes]
+    assert ordered == sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))

@@ -1,0 +1,72 @@
+"""Ports: the same ones every day, another when somebody took them, never one for two."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from vellum.errors import LaptopError
+from vellum.laptop.ports import FIRST, LAST, Ports, is_free, next_free
+from vellum.laptop.state import read_json, write_json
+
+
+def listening(port: int = 0) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port))
+
+
+def port_of(server: socket.socket) -> int:
+    port: int = server.getsockname()[1]
+    return port
+
+
+def test_a_port_is_remembered_over_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    ports = Ports(path)
+    names = ["envoy/http", "qdrant/http", "weed/s3"]
+    first = {name: ports.get(name) for name in names}
+    assert len(set(first.values())) == len(names)
+    assert {name: Ports(path).get(name) for name in reversed(names)} == first == read_json(path, {})
+    assert all(FIRST <= port <= LAST for port in first.values())
+
+
+def test_a_taken_port_gives_the_next_one_which_is_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    before = Ports(path).get("weed/s3")
+    with listening(before):
+        moved = Ports(path).get("weed/s3")
+        assert (moved > before, is_free(moved)) == (True, True)
+    assert Ports(path).get("weed/s3") == moved
+
+
+def test_a_port_is_looked_at_once_or_when_its_owner_could_not_start(tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json")
+    before = ports.get("weed/s3")
+    with listening(before):
+        assert ports.get("weed/s3") == before
+        ports.recheck("weed/s3")
+        assert ports.get("weed/s3") != before
+
+
+def test_the_last_port_is_followed_by_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    write_json(path, {"other": LAST, "weed/s3": LAST})
+    assert FIRST <= Ports(path).get("weed/s3") < LAST
+
+
+def test_a_port_of_nonsense_is_given_anew(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    write_json(path, {"weed/s3": 80})
+    assert Ports(path).get("weed/s3") >= FIRST
+    path.write_text("damaged")
+    assert Ports(path).get("weed/s3") >= FIRST
+
+
+def test_no_free_port_is_said() -> None:
+    with listening() as server:
+        port = port_of(server)
+        with pytest.raises(LaptopError, match="VEL403") as error:
+            next_free(port, last=port)
+        assert error.value.fix
+        assert (is_free(port), next_free(port, last=65535) > port) == (False, True)
