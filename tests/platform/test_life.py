@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.platform.door import FULL, Installation, wait_for
@@ -35,6 +36,15 @@ def stored(installation: Installation, team: str, key: str) -> bytes:
     binding = installation.binding(team)
     found: bytes = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
     return found
+
+
+def claim(installation: Installation) -> dict[str, Any]:
+    found = installation.status()["objects"]
+    return next((obj for obj in found if obj["metadata"]["name"] == "team-a"), {"metadata": {}})
+
+
+def claim_uid(installation: Installation) -> str:
+    return str(claim(installation)["metadata"]["uid"])
 
 
 def test_down_stops_everything_and_the_next_up_finds_the_data(installation: Installation) -> None:
@@ -111,6 +121,21 @@ def test_a_deleted_claim_with_delete_takes_its_bucket_and_vectors_along(installa
 
     binding = installation.binding("team-a")
     assert s3(binding).list_objects_v2(Bucket=binding["VELLUM_BUCKET"])["KeyCount"] == 0
+
+
+def test_up_waits_for_the_end_of_a_claim_of_the_same_name(installation: Installation) -> None:
+    installation.up(team_a="{}", other="{}")
+    store(installation, "team-a", "kept.txt", b"kept")
+    uid = claim_uid(installation)
+    environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
+    going = subprocess.Popen([sys.executable, "-m", "vellum.cli", "delete", "team-a"], env=environment)
+    wait_for(lambda: "deletionTimestamp" in claim(installation)["metadata"])
+
+    installation.up(team_a="{}")
+
+    assert going.wait(timeout=60) == 0
+    assert claim_uid(installation) != uid
+    assert stored(installation, "team-a", "kept.txt") == b"kept"
 
 
 def test_a_taken_port_gives_the_next_free_one_and_it_is_remembered(installation: Installation) -> None:

@@ -23,13 +23,16 @@ def command(team: str, timeout: float) -> None:
     """
     namespace, _, name = team.rpartition("/")
     client = Client(State(default_root()))
-    if not client.ask("delete", namespace=namespace or "default", name=name):
+    uid = _uid(client, namespace or "default", name)
+    if not uid:
         known = ", ".join(options.teams()) or "none"
         raise UsageError(
             "VEL704", f"there is no claim {team!r}", where="this installation", fix=f"known: {known}"
         )
+    client.ask("delete", namespace=namespace or "default", name=name)
     deadline = time.monotonic() + timeout
-    while f"{namespace or 'default'}/{name}" in options.teams():
+    # The uid, not the name: another claim of that name may be waiting for this one's end.
+    while _uid(client, namespace or "default", name) == uid:
         if time.monotonic() > deadline:
             raise LaptopError(
                 "VEL411",
@@ -39,3 +42,12 @@ def command(team: str, timeout: float) -> None:
             )
         time.sleep(0.1)
     click.echo(f"{team} is gone.", err=True)
+
+
+def _uid(client: Client, namespace: str, name: str) -> str:
+    """Return the uid of the claim, empty if there is none."""
+    for obj in client.ask("list"):
+        meta = obj["metadata"]
+        if (meta.get("namespace"), meta["name"]) == (namespace, name):
+            return str(meta["uid"])
+    return ""

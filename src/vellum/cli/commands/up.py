@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import click
 
 from vellum.cli import claims, options, watching
-from vellum.errors import LaptopError, UsageError
+from vellum.errors import LaptopError, StoreError, UsageError
 from vellum.kube.objects import Obj
 from vellum.laptop import bytecode, start
 from vellum.laptop.client import Client
 
 NOT_READY = 3
+GOING = "VEL304"
+"""An object of that name is still being deleted; it goes by itself."""
 
 
 @click.command()
@@ -40,9 +43,26 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
         bytecode.make(packages)
     start.start(state)
     client = Client(state)
-    client.ask("apply", manifests=manifests)
+    _apply(client, manifests, timeout)
     found = watching.until_ready(lambda: client.ask("list"), timeout, quiet=output == "json")
     _finish(found, output)
+
+
+def _apply(client: Client, manifests: list[Obj], seconds: float) -> None:
+    """Store the manifests; one whose predecessor of the same name is still going waits until that is gone."""
+    deadline, said = time.monotonic() + seconds, ""
+    while True:
+        try:
+            client.ask("apply", manifests=manifests)
+        except StoreError as error:
+            if error.code != GOING or time.monotonic() > deadline:
+                raise
+            if error.what != said:
+                click.echo(f"Waiting: {error.what}", err=True)
+            said = error.what
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _finish(found: list[Obj], output: str) -> None:
