@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,21 @@ def test_a_process_that_ends_at_once_is_started_with_growing_pauses(supervised: 
     said = supervised.supervisor.ensure(process)
     assert (said.ready, said.message) == (False, "exited with 3; starting again; see `vellum logs served`")
     assert supervised.log("served").count("begins") <= said.restarts + 1
+
+
+def test_a_port_that_another_program_has_is_said_and_one_of_its_own_is_not(supervised: Supervised) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        process = replace(supervised.server("served", port=port), ports=(port,))
+        supervised.supervisor.ensure(process)
+        wait_for(lambda: supervised.supervisor.said("served").taken == (port,))
+        message = f"port {port} is taken by another program; starting again; see `vellum logs served`"
+        assert supervised.supervisor.said("served").message == message
+    supervised.wait_ready(process)
+    for _ in range(3):
+        os.kill(supervised.pid("served"), signal.SIGKILL)
+        back = replace(READY, restarts=supervised.supervisor.said("served").restarts + 1)
+        wait_for(partial(lambda back: supervised.supervisor.said("served") == back, back))
 
 
 def test_a_program_that_does_not_exist_is_said_and_tried_again(supervised: Supervised) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from functools import partial
 
 import pytest
 from tests.platform.door import FULL, Installation, wait_for
@@ -45,6 +46,15 @@ def test_a_killed_process_comes_back_and_the_claim_says_so(platform: Installatio
     assert mine[-1]["wrong"] == "killed by signal 9"
     events = platform.json("status", "--events")["events"]
     assert any(event["reason"] == "Restarted" and name in event["message"] for event in events)
+
+
+def test_a_process_that_dies_again_and_again_keeps_its_port(platform: Installation) -> None:
+    part, remembered = "qdrant-default-team-a", (platform.state / "ports.json").read_text()
+    for _ in range(3):
+        restarts = wait_for(lambda: ready(platform, part))["restarts"]
+        kill(platform, part)
+        wait_for(partial(lambda before: (ready(platform, part) or {}).get("restarts", 0) > before, restarts))
+    assert (platform.state / "ports.json").read_text() == remembered
 
 
 @pytest.mark.slow

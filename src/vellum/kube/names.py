@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_LIMIT = 63
@@ -32,10 +33,12 @@ def tuple_hash(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()[:HASH_LENGTH]
 
 
+@lru_cache(maxsize=10_000)
 def team_id(namespace: str, name: str) -> str:
     """Return the identity of a team, at most 40 characters; it is also the name of its namespace.
 
-    Live data is found by this name: changing the rule orphans every bucket and volume.
+    Live data is found by this name: changing the rule orphans every bucket and volume. Remembered, as one pass of
+    compose asks for it a hundred times.
     """
     head = f"{namespace}-{name}"[: TEAM_LIMIT - HASH_LENGTH - 1].rstrip("-")
     return f"{head}-{tuple_hash(namespace, name)}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vellum.laptop.child import Bell, Child, answers, rotate
+from vellum.laptop.ports import is_free
 from vellum.model.component import Running
 from vellum.model.process import Process
 
@@ -109,7 +110,7 @@ class _Value:
 
     def __init__(self, life: Life, process: Process, turn: int) -> None:
         self._life, self._process, self._turn, self._host = life, process, turn, life.host
-        self._restarts = 0
+        self._restarts, self._heard = 0, False
         self._died: datetime | None = None
         self._why = ""
 
@@ -128,14 +129,17 @@ class _Value:
                 return
             self._restarts, self._why = self._restarts + 1, why
             self._died = self._died or datetime.now(UTC)
-            self._tell(ready=False, message=f"{why}; starting again; see `vellum logs {self._process.name}`")
+            taken = () if self._heard else tuple(port for port in self._process.ports if not is_free(port))
+            why = f"port {taken[0]} is taken by another program" if taken else why
+            message = f"{why}; starting again; see `vellum logs {self._process.name}`"
+            self._tell(ready=False, message=message, taken=taken)
             quick = time.monotonic() - began < longest
             pause = min(longest, 2 * pause or FIRST_PAUSE) if quick and self._restarts > 1 else 0.0
             self._sleep(pause)
 
     def _once(self) -> str:
         """Run one child to its end; return why it ended."""
-        name = self._process.name
+        name, self._heard = self._process.name, False
         try:
             child = Child(self._process, self._host.log(name), lambda pid: self._host.record(name, pid))
         except OSError as error:
@@ -174,6 +178,7 @@ class _Value:
         return ""
 
     def _answered(self) -> None:
+        self._heard = True
         if self._life.said.ready:
             return
         if (died := self._died) is not None:
@@ -182,8 +187,10 @@ class _Value:
             self._died = None
         self._tell(ready=True, message="")
 
-    def _tell(self, *, ready: bool, message: str) -> None:
-        self._life.tell(self._turn, Running(ready=ready, message=message, restarts=self._restarts))
+    def _tell(self, *, ready: bool, message: str, taken: tuple[int, ...] = ()) -> None:
+        self._life.tell(
+            self._turn, Running(ready=ready, message=message, restarts=self._restarts, taken=taken)
+        )
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -75,5 +75,5 @@ class Ports:
         return self._known[name]
 
     def recheck(self, name: str) -> None:
-        """Look again at the next call: the owner could not start on it."""
+        """Look again at the next call: the owner could not start, as somebody else has the port."""
         self._checked.discard(name)

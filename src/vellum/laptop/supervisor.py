@@ -70,6 +70,12 @@ class Supervisor:
             life.want(process)
             return life.said
 
+    def said(self, name: str) -> Running:
+        """Return how a process is; one that is not wanted is not ready."""
+        with self._mutex:
+            life = self._lives.get(name)
+            return life.said if life else Running(ready=False, message="")
+
     def end(self, name: str) -> bool:
         """Stop the process soon; True if nothing of it runs any more, else ``changed`` is called when it is gone."""
         with self._mutex:

@@ -66,8 +66,11 @@ class WorkloadController:
             return None
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=True)
         live = store.get(key) or obj
+        if self._supervisor.said(self._names.get(key, "")).taken:
+            self._recheck_ports(component, live)
         try:
-            process = component.process(live, self._site(store, component, live))
+            site = self._site(store, component, live)
+            process = replace(component.process(live, site), ports=tuple(site.ports.values()))
         except _NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
             return 1.0
@@ -82,8 +85,6 @@ class WorkloadController:
             self._gateway = (process.directory, obj["spec"]["listeners"][0]["port"])
         self.publish_routes()
         running = self._supervisor.ensure(process)
-        if running.restarts > 1 and not running.ready:
-            self._recheck_ports(component, obj)
         for volume in self._volumes(obj):
             private_folder(volume)
             (volume / IN_USE).touch(mode=0o600)

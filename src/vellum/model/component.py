@@ -91,6 +91,8 @@ class Running:
     ready: bool
     message: str
     restarts: int = 0
+    taken: tuple[int, ...] = ()
+    """Ports of it that another program had when it last ended without an answer."""
     url: str = ""
     since: str = ""
 
