@@ -37,11 +37,14 @@ def main() -> int:
     asked = written["questions"]
     right = 0
     for number, entry in enumerate(asked):
-        answers = ask(url, entry["question"])["answers"]
+        found = ask(url, entry["question"])
+        answers = found["answers"] or found["near"]
         places = [(answer["document"], answer["page"]) for answer in answers]
         right += (entry["document"], entry["page"]) in places
         if number < SHOWN:
             print(f"\n{entry['question']}")
+            if found["message"]:
+                print(f"  ({found['message']}; nearest:)")
             for answer in answers[:2]:
                 print(f"  {answer['document']}, page {answer['page']}: {' '.join(answer['snippet'].split())}")
     for entry in written["unanswerable"]:

@@ -41,6 +41,7 @@ def test_a_prediction_has_the_question_the_answers_and_no_message(manual: Predic
             "document": "lighthouse.pdf", "page": 2,
             "snippet": "The keeper winds the clockwork every four hours and writes the weather into the journal.",
         }],
+        "near": [],
         "message": "",
     }  # fmt: skip
 
@@ -56,8 +57,39 @@ def test_a_prediction_has_the_question_the_answers_and_no_message(manual: Predic
 )
 def test_what_no_document_answers_gets_no_answer_and_says_so(manual: Predictor, question: str) -> None:
     prediction = manual.ask(question)
-    assert prediction["answers"] == []
+    assert (prediction["answers"], prediction["near"]) == ([], [])
     assert prediction["message"].startswith("nothing relevant was found: no indexed document mentions ")
+
+
+def test_what_answers_a_part_of_the_question_is_shown_as_near_and_not_as_an_answer(manual: Predictor) -> None:
+    prediction = manual.ask("which passengers does the supply boat take")
+    near = [(one["document"], one["page"]) for one in prediction["near"]]
+    assert (prediction["answers"], near) == ([], [("lighthouse.pdf", 4)])
+    assert (
+        prediction["message"] == "nothing relevant was found: no indexed document mentions passengers, take"
+    )
+
+
+def test_words_that_follow_each_other_as_in_the_question_come_first(fresh: Predictor, tmp_path: Path) -> None:
+    write(tmp_path / "a.pdf", [
+        "A door, a door that is red; beside the red door burns a small fire; the fire is red, the door is red.",
+        "Every house has a red fire door, which is inspected once a year by the brigade.",
+    ])  # fmt: skip
+    fresh.team.ingest(tmp_path)
+    assert [page for _, page in places(fresh.ask("red fire door"))] == [2, 1]
+
+
+def test_a_table_of_contents_comes_after_what_it_points_to(fresh: Predictor, tmp_path: Path) -> None:
+    lines = [
+        f"{title} . . . . . . . . . . {page}"
+        for page, title in enumerate(("Grease", "Bearings", "Pump seal"), 2)
+    ]
+    write(
+        tmp_path / "a.pdf",
+        [" ".join(lines), "How the pump seal is changed: drain the housing and lift the cap."],
+    )
+    fresh.team.ingest(tmp_path)
+    assert [page for _, page in places(fresh.ask("pump seal"))] == [2, 1]
 
 
 def test_words_that_never_stand_together_are_no_answer(manual: Predictor) -> None:
@@ -179,7 +211,7 @@ def test_nothing_indexed_yet_is_said_and_the_first_ingest_changes_it(
     fresh: Predictor, tmp_path: Path
 ) -> None:
     assert fresh.ask("lantern") == {
-        "question": "lantern", "answers": [], "message": "no documents are indexed yet; run vellum ingest DIR",
+        "question": "lantern", "answers": [], "near": [], "message": "no documents are indexed yet; run vellum ingest DIR",
     }  # fmt: skip
     write(tmp_path / "a.pdf", ["A lantern is a lamp."])
     fresh.team.ingest(tmp_path)

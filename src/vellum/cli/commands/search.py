@@ -22,17 +22,20 @@ from vellum.errors import WorkloadError
 def command(question: str, team: str | None, limit: int, output: str) -> None:
     """Ask.
 
-    The question goes through the gateway to the team's KServe model, which finds passages in what was ingested.
+    The question goes through the gateway to the team's KServe model, which finds passages in what was ingested. Where
+    none answers the whole question it says so, and shows what comes nearest.
     """
     found = ask(str(connect(team).require("VELLUM_SEARCH_URL").VELLUM_SEARCH_URL), question, limit)
     if output == "json":
         click.echo(json.dumps(found))
         return
-    for number, answer in enumerate(found["answers"], 1):
+    if found["message"]:
+        click.echo(
+            found["message"][:1].upper() + found["message"][1:] + ("; nearest:" if found["near"] else "")
+        )
+    for number, answer in enumerate(found["answers"] or found["near"], 1):
         place = click.style(f"{answer['document']}, page {answer['page']}", bold=True)
         click.echo(f"{number}. {place}  ({answer['score']:.1f})\n   {' '.join(answer['snippet'].split())}")
-    if not found["answers"]:
-        click.echo(found["message"])
 
 
 def ask(url: str, question: str, limit: int) -> dict[str, Any]:

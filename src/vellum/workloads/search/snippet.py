@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
-from vellum.workloads.vectors import bm25
+from vellum.workloads.search.ranking import words_of
 
 WIDTH = 240
 """Characters of a snippet, about."""
-_WORD = re.compile(r"\w+")
-
-
-@lru_cache(maxsize=50_000)
-def term_of(word: str) -> int | None:
-    """Return the sparse index of a word's stem, or None for a stop word."""
-    indices = bm25().embed_query(word).indices
-    return indices[0] if indices else None
-
-
-def words_of(text: str) -> list[tuple[int, int, int]]:
-    """Return (term, start, end) of every word that is no stop word."""
-    found = ((term_of(match[0].lower()), match.start(), match.end()) for match in _WORD.finditer(text))
-    return [(term, start, end) for term, start, end in found if term is not None]
 
 
 def snippet(text: str, weights: Mapping[int, float]) -> str:
