@@ -35,7 +35,7 @@ class Team:
 
     def __init__(self, root: Path) -> None:
         self.root, self.binding, self.work = root, root / "binding", root / "work"
-        self.port = free_port()
+        self.port, self.python = free_port(), sys.executable
         self.binding.mkdir()
         self._qdrant: subprocess.Popen[bytes] | None = None
         self._weed: subprocess.Popen[bytes] | None = None
@@ -113,7 +113,7 @@ class Team:
 
     def worker(self, source: Path, *options: str) -> subprocess.Popen[bytes]:
         argv = [
-            sys.executable,
+            self.python,
             "-m",
             "vellum.workloads.ingest.run",
             "--source",

@@ -163,6 +163,13 @@ def test_a_folder_of_any_name_is_ingested(team: Team, tmp_path: Path, name: str)
     assert files_of(team.ingest(tmp_path / name)) == {"python3.pdf": ("ok", 1, 0)}
 
 
+def test_an_interpreter_whose_path_has_a_space_does_its_work(team: Team, tmp_path: Path) -> None:
+    (tmp_path / "an environment").symlink_to(Path(sys.executable).parents[1])
+    book(tmp_path / "papers" / "a.pdf", 1)
+    team.python = str(tmp_path / "an environment" / "bin" / "python")
+    assert files_of(team.ingest(tmp_path / "papers")) == {"a.pdf": ("ok", 1, 0)}
+
+
 def test_an_empty_folder_is_done_at_once(team: Team, tmp_path: Path) -> None:
     assert done_of(team.ingest(tmp_path)) == {
         "files": 0, "documents": 0, "skipped": 0, "unchanged": 0, "removed": 0, "pages": 0, "passages": 0,

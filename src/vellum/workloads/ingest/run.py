@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import importlib
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -193,17 +194,15 @@ def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str
     ):
         _import_kfp_without_its_client()
         from kfp import compiler, local
-        from kfp.local import config
 
         from vellum.workloads.ingest.pipeline import LOCAL_IMAGE, define
 
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "steps"))
-        # Relative, so that the work directory's own path is never an argument (see address_of).
-        config.LocalExecutionConfig.instance.pipeline_root = "steps"
         pipeline = define(LOCAL_IMAGE)
         compiler.Compiler().compile(pipeline, str(path))
         try:
-            pipeline(source=address_of(source), prune=prune)
+            with _plain_python(folder / "bin"):
+                pipeline(source=address_of(source), prune=prune)
         except RuntimeError as error:
             return str(error)
     return None
@@ -220,11 +219,27 @@ def _import_kfp_without_its_client() -> None:
 
 
 def address_of(folder: Path) -> str:
-    """Return a folder as a ``file:`` address.
+    """Return a folder as a ``file:`` address."""
+    return "file://" + quote(os.fsencode(folder.resolve()))
 
-    kfp.local replaces "python3" in every argument by the interpreter's path: folders of that name need an escape.
+
+@contextlib.contextmanager
+def _plain_python(folder: Path) -> Iterator[None]:
+    """Let ``python3`` be this interpreter for what is started inside.
+
+    kfp.local puts the interpreter's path unquoted into a shell line, and in place of "python3" in every argument: a
+    path with a space, or a folder of that name, would break the step. So the path that it puts there is "python3".
     """
-    return "file://" + quote(os.fsencode(folder.resolve())).replace("python3", "python%33")
+    folder.mkdir(mode=0o700)
+    wrapper = folder / "python3"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    wrapper.chmod(0o700)
+    path, executable = os.environ.get("PATH", os.defpath), sys.executable
+    os.environ["PATH"], sys.executable = f"{folder}{os.pathsep}{path}", "python3"
+    try:
+        yield
+    finally:
+        os.environ["PATH"], sys.executable = path, executable
 
 
 @contextlib.contextmanager
