@@ -66,7 +66,7 @@ def measure() -> Iterator[Figure]:
     meta = written["metadata"]
     claim = Claim(meta["namespace"], meta["name"], claim_spec().model_validate(written["spec"]), uid="0")
     spec = platform_spec().model_validate(_read(Path("platform/platform.yaml"))["spec"])
-    platform = Platform(spec, uid="0", gateway="http://127.0.0.1:28000")
+    platform = Platform(spec, uid="0")
     observed, composed = settled(claim, platform)
     assert composed.ready, composed.conditions
     times = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import yaml
-from tests.compose.world import HEAD, PLATFORMS, World, written
+from tests.compose.world import HEAD, PLATFORMS, World, settled_platform, written
 
 from vellum.components import platform_components, team_components
 from vellum.model.state import Composed
@@ -47,7 +47,7 @@ CASES = (
 def worlds() -> dict[str, World]:
     """Return one fresh world per case."""
     return {
-        name: World(written(text), written(PLATFORMS[profile]) if profile else None) for name, text, profile in CASES
+        name: World(written(text), settled_platform(PLATFORMS[profile]) if profile else None) for name, text, profile in CASES
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compose.render import CLAIM, EVERYTHING
-from tests.compose.world import HEAD, PLATFORMS, UID, World, stored, written
+from tests.compose.world import HEAD, PLATFORMS, UID, World, settled_platform, stored, written
 from tests.strategies import CLAIMS
 
 from vellum.api.claim import Claim
@@ -17,14 +17,14 @@ from vellum.compose import live
 from vellum.kube.objects import Obj, make
 from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED, Seed
-from vellum.model.state import Composed, Condition, Observed
+from vellum.model.state import Composed, Observed, not_ready
 
 STORE = "v1.seaweed.seaweedfs.com"
 KSERVE = "v1beta1.serving.kserve.io"
 
 
 def team(spec: str = EVERYTHING, place: str = "local", **more: Any) -> World:
-    return World(written(CLAIM + spec), written(PLATFORMS[place]), **more)
+    return World(written(CLAIM + spec), settled_platform(PLATFORMS[place]), **more)
 
 
 def settled(spec: str = EVERYTHING, place: str = "local") -> World:
@@ -33,7 +33,7 @@ def settled(spec: str = EVERYTHING, place: str = "local") -> World:
     return world
 
 
-def not_ready(composed: Composed) -> dict[str, str]:
+def not_ready_parts(composed: Composed) -> dict[str, str]:
     return {part["name"]: part["reason"] for part in composed.status["components"] if not part["ready"]}
 
 
@@ -46,7 +46,7 @@ def binding(world: World) -> dict[str, str]:
 def test_without_a_platform_the_claim_waits_and_nothing_changes() -> None:
     composed = World(written(CLAIM)).look()
     message = "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
-    assert composed.conditions == (Condition("Ready", "False", "NoPlatform", message),)
+    assert composed.conditions == (not_ready("NoPlatform", message),)
     assert (composed.fatal, composed.objects) == (message, {})
 
 
@@ -111,7 +111,7 @@ def test_the_binding_starts_empty() -> None:
 def test_a_kind_that_is_not_served_makes_only_its_part_wait() -> None:
     world = team(not_served={KSERVE})
     composed = world.settle()
-    assert not_ready(composed) == {
+    assert not_ready_parts(composed) == {
         "search": "kind InferenceService (serving.kserve.io/v1beta1) is not served yet"
     }
     assert "search" not in composed.objects
@@ -129,11 +129,75 @@ def test_a_kind_that_is_not_served_any_more_takes_nothing_that_exists(group: str
     assert not composed.ready
 
 
+@pytest.mark.parametrize(
+    ("part", "waits", "stays_away"),
+    [("storage", "bucket", "bucket-key"), ("vector-storage", "qdrant", "qdrant-set")],
+)
+def test_what_stands_on_a_part_of_the_platform_waits_for_it_and_loses_nothing_when_it_fails(
+    part: str, waits: str, stays_away: str
+) -> None:
+    world = team()
+    assert world.platform
+    status = copied(world.platform["status"])
+    broken = [{**one, "ready": False, "reason": "the disk is full"} if one["name"] == part else one
+              for one in status["components"]]  # fmt: skip
+    world.platform["status"]["components"] = broken
+    composed = world.settle()
+    assert not_ready_parts(composed)[waits] == f"waits for the platform's {part}: the disk is full"
+    assert stays_away not in composed.objects
+    world.platform["status"] = status
+    assert world.settle().ready
+    before = set(world.resources)
+    world.platform["status"] = {**status, "components": broken}
+    composed = world.settle()
+    assert (composed.ready, set(composed.objects)) == (False, before)
+
+
+def test_the_platform_makes_its_namespaces_before_what_is_in_them() -> None:
+    world = World(written(PLATFORMS["light"]))
+    assert {desired.obj["kind"] for desired in world.step().objects.values()} == {"Namespace"}
+    assert {"storage-store", "artifacts-bucket"} <= set(world.step().objects)
+
+
+def test_the_platform_waits_for_the_kinds_of_its_operators_and_makes_the_rest() -> None:
+    world = World(written(PLATFORMS["light"]), not_served={STORE})
+    composed = world.settle()
+    reason = "kind {} (seaweed.seaweedfs.com/v1) is not served yet"
+    assert not_ready_parts(composed) == {
+        "storage": reason.format("Seaweed"),
+        "artifacts": reason.format("Bucket"),
+    }
+    assert {desired.obj["apiVersion"].partition("/")[0] for desired in composed.objects.values()} == {
+        "v1",
+        "networking.k8s.io",
+    }
+    world.not_served = set()
+    assert world.settle().ready
+    before = set(world.resources)
+    world.not_served = {STORE}
+    assert set(world.settle().objects) == before
+
+
+def test_a_namespace_of_the_platform_that_somebody_else_made_is_refused() -> None:
+    world = World(written(PLATFORMS["light"]), foreign=[make("v1", "Namespace", "kubeflow")])
+    composed = world.step()
+    assert (composed.objects, composed.conditions[0].reason) == ({}, "NotOurs")
+    assert composed.fatal.endswith("Namespace kubeflow (controlled by nobody)")
+
+
+def test_a_claim_with_another_seed_than_the_platform_changes_nothing() -> None:
+    world = settled()
+    before = copied(world.resources)
+    world.seed = Seed(b"another seed, and a long enough one to be accepted")
+    composed = world.step()
+    assert (composed.conditions[0].reason, world.resources) == ("WrongSeed", before)
+
+
 def test_an_image_that_is_not_named_makes_only_its_part_wait() -> None:
     world = team(place="light")
     world.platform = _without("notebook")
     composed = world.settle()
-    assert not_ready(composed) == {
+    assert not_ready_parts(composed) == {
         "notebook": "ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.notebook"
     }
     assert "notebook" not in composed.objects
@@ -144,13 +208,13 @@ def test_an_image_that_is_not_named_any_more_takes_nothing_and_the_old_one_runs_
     before = copied({name: world.resources[name] for name in ("qdrant-set", "search", "notebook")})
     world.platform = _without("workloads", "notebook", "qdrant")
     composed = world.settle()
-    assert set(not_ready(composed)) == {"notebook", "qdrant", "search"}
+    assert set(not_ready_parts(composed)) == {"notebook", "qdrant", "search"}
     assert {name: world.resources[name] for name in before} == before
     assert "invalid" not in str(composed.objects)
 
 
 def _without(*images: str) -> Obj:
-    platform = written(PLATFORMS["light"])
+    platform = settled_platform(PLATFORMS["light"])
     for image in images:
         del platform["spec"]["images"][image]
     return platform
@@ -264,7 +328,7 @@ def test_another_seed_changes_nothing() -> None:
 
 def test_a_laptop_knows_its_gateway_from_the_first_pass() -> None:
     text = HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {gateway: {port: 28123}}\n"
-    world = World(written(CLAIM), written(text))
+    world = World(written(CLAIM), settled_platform(text))
     assert world.settle().status["endpoints"]["s3"] == "http://127.0.0.1:28123"
     assert binding(world)["AWS_ENDPOINT_URL"] == "http://127.0.0.1:28123"
 
@@ -272,7 +336,7 @@ def test_a_laptop_knows_its_gateway_from_the_first_pass() -> None:
 @settings(max_examples=25, deadline=None)
 @given(CLAIMS, st.randoms(use_true_random=False), st.sampled_from(["local", "light"]))
 def test_no_valid_claim_is_fatal_whatever_exists_already(claim: Claim, chance: Any, place: str) -> None:
-    world = World(stored(claim), written(PLATFORMS[place]))
+    world = World(stored(claim), settled_platform(PLATFORMS[place]))
     ready = world.settle()
     assert ready.ready
     assert not ready.fatal

@@ -44,6 +44,13 @@ def written(text: str) -> Obj:
     return stored(document)
 
 
+def settled_platform(text: str) -> Obj:
+    """Return a platform as it is once all its parts are ready."""
+    world = World(written(text))
+    assert world.settle().ready
+    return world.composite
+
+
 def stored(document: Claim | Platform) -> Obj:
     manifest = document.manifest()
     manifest["metadata"] |= {"uid": UID, "generation": 1}

@@ -10,7 +10,7 @@ from vellum.api import platform
 from vellum.api.claim import API_VERSION, KIND, Claim, claim_spec
 from vellum.components import platform_components, team_components
 from vellum.compose import live
-from vellum.controlplane.composite import CompositeController
+from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
@@ -83,7 +83,7 @@ class World:
                     lambda obj, observed, _: live.kubeflow(obj, observed, seed),
                 ),
                 CompositeController(
-                    Kind(API_VERSION, KIND), lambda obj, observed, _: live.team(obj, observed, seed)
+                    Kind(API_VERSION, KIND), lambda obj, observed, _: live.team(obj, observed, seed), WAITING
                 ),
             ],
             [NamespaceController(), Workloads(), Tenants()],

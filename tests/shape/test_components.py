@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.compose.render import CLAIM, EVERYTHING, worlds
-from tests.compose.world import PLATFORMS, World, written
+from tests.compose.world import PLATFORMS, World, settled_platform, written
 
 from vellum import components
 from vellum.components import platform_components, team_components
@@ -31,7 +31,7 @@ LIGHT = frozenset(
 
 def composed() -> dict[str, Obj]:
     """Return every object of the fullest claim and platform, settled."""
-    team = World(written(CLAIM + EVERYTHING), written(PLATFORMS["local"]))
+    team = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["local"]))
     return {**worlds()["platform-local"].settle_objects(), **team.settle_objects()}
 
 

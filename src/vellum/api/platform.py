@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -82,6 +83,8 @@ class Platform:
     uid: str = ""
     generation: int = 0
     gateway: str = ""
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Parts that are not ready, and why, as the status says it."""
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
@@ -112,6 +115,7 @@ class Platform:
             artifacts_bucket=self.spec.artifacts.bucket,
             images={**local, **written},
             gateway=self._laptop_gateway if on_laptop else self.gateway,
+            waiting=self.waiting,
         )
 
     def manifest(self) -> Obj:
@@ -135,6 +139,21 @@ def from_live(obj: Obj) -> Platform:
     written = {
         name: value for name, value in (obj.get("spec") or {}).items() if name not in CROSSPLANE_FIELDS
     }
-    gateway = ((obj.get("status") or {}).get("endpoints") or {}).get("gateway", "")
+    status = obj.get("status") or {}
     spec = platform_spec().model_validate(written)
-    return Platform(spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), gateway=gateway)
+    found = Platform(
+        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0),
+        gateway=(status.get("endpoints") or {}).get("gateway", ""),
+    )  # fmt: skip
+    return replace(found, waiting=_waiting(found, status))
+
+
+def _waiting(platform: Platform, status: Mapping[str, Any]) -> dict[str, str]:
+    """Return the profile's parts that the status does not call ready; one that it does not name was never composed."""
+    said = {part["name"]: part for part in status.get("components") or ()}
+    wanted = [name for name, part in platform_components().items() if platform.wants(part)]
+    return {
+        name: (said.get(name) or {}).get("reason", "it is not composed yet")
+        for name in wanted
+        if not (said.get(name) or {}).get("ready")
+    }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vellum.kube.objects import Obj, condition
+from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,7 +56,7 @@ def is_ready(obj: Obj) -> bool:
 
 def stuck(obj: Obj) -> str:
     """Return why the composite cannot go on by itself, empty if it can."""
-    entry = condition(obj, "Ready") or {}
+    entry = condition(obj, PARTS_READY) or {}
     return str(entry.get("message", "")) if entry.get("reason") in ("NotOurs", "WrongSeed", "Invalid") else ""
 
 

@@ -30,6 +30,7 @@ class BucketComponent(Component[ArtifactsSpec]):
     spec = ArtifactsSpec
     block = "artifacts"
     needs = ("namespace",)
+    stands_on = ("storage",)
     kinds = tuple(
         Kind(API, kind) for kind in ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
     )

@@ -42,6 +42,7 @@ class QdrantComponent(Component[VectorsSpec]):
     spec = VectorsSpec
     block = "vectors"
     needs = ("namespace",)
+    stands_on = ("vector-storage",)
     image = "qdrant"
     workload = ("apps/v1", "StatefulSet")
     ports = ("http",)

@@ -1,6 +1,6 @@
-"""What a claim must never take: objects of the derived names that somebody else made.
+"""What a composite must never take: objects of the derived names that somebody else made.
 
-Crossplane's apply adopts such an object and deletes it with the claim (measured on 2.3.4), so compose asks first.
+Crossplane's apply adopts such an object and deletes it with the composite (measured on 2.3.4), so compose asks first.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vellum.kube.objects import Key, Obj, controller_uid
-from vellum.model.state import Requirement
+from vellum.model.state import Composed, Requirement, not_ready
 
 PREFIX = "ours/"
 
@@ -27,6 +27,12 @@ def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | Non
     """Return, in words, the objects that exist and are not controlled by the composite with this uid."""
     found = (required.get(f"{PREFIX}{name}") for name in guarded)
     return [_whose(obj) for obj in found if obj is not None and controller_uid(obj) != uid]
+
+
+def refused(strangers: list[str]) -> Composed:
+    """Return the answer that changes nothing and names what is in the way."""
+    message = f"not ours, so it is neither adopted nor changed: {', '.join(strangers)}"
+    return Composed(conditions=(not_ready("NotOurs", message),), fatal=message)
 
 
 def _whose(obj: Obj) -> str:

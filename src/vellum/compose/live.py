@@ -13,7 +13,7 @@ from vellum.compose.platform import compose_platform
 from vellum.compose.team import compose_team
 from vellum.kube.objects import Obj
 from vellum.model.keys import Seed
-from vellum.model.state import Composed, Condition, Observed, Requirement
+from vellum.model.state import Composed, Observed, Requirement, not_ready
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
 
@@ -23,6 +23,8 @@ def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     if "platform" not in observed.required:
         return Composed(fatal="looking for the platform", requirements={"platform": PLATFORM})
     found = observed.required["platform"]
+    if wrong := _wrong_seed(found or {}, seed):
+        return replace(wrong, requirements={"platform": PLATFORM})
     try:
         composed = compose_team(
             claim.from_live(composite), platform.from_live(found) if found else None, observed, seed
@@ -34,16 +36,23 @@ def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
 
 def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
-    said: Mapping[str, str] = composite.get("status") or {}
-    if said.get("seedFingerprint", seed.fingerprint) != seed.fingerprint:
-        message = "the seed is not the one that every key was derived from; restore the seed file"
-        return Composed(conditions=(Condition("Ready", "False", "WrongSeed", message),), fatal=message)
+    if wrong := _wrong_seed(composite, seed):
+        return wrong
     try:
         return compose_platform(platform.from_live(composite), observed, seed)
     except ValidationError as error:
         return _invalid(platform.KIND, error)
 
 
+def _wrong_seed(platform_object: Obj, seed: Seed) -> Composed | None:
+    """Say that every key would change, if the platform began with another seed."""
+    said: Mapping[str, str] = platform_object.get("status") or {}
+    if said.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
+        return None
+    message = "the seed is not the one that every key was derived from; restore the seed"
+    return Composed(conditions=(not_ready("WrongSeed", message),), fatal=message)
+
+
 def _invalid(kind: str, error: ValidationError) -> Composed:
     message = "; ".join(map(str, mistakes(kind, error)))
-    return Composed(conditions=(Condition("Ready", "False", "Invalid", message),), fatal=message)
+    return Composed(conditions=(not_ready("Invalid", message),), fatal=message)

@@ -2,53 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vellum.api.platform import Platform
 from vellum.components import platform_components
+from vellum.compose import gates, guard
 from vellum.compose.order import in_order
 from vellum.kube.health import health
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, PlatformWish
 from vellum.model.keys import Seed
-from vellum.model.state import Composed, Condition, Desired, Observed, Ready
+from vellum.model.state import Composed, Desired, Observed, Ready, Requirement, not_ready, parts_ready
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the profile: what it wants to make, and why it may not yet (``blocked`` is ready: it may)."""
+
+    component: AnyPlatformComponent
+    wish: PlatformWish[Any]
+    objects: Mapping[str, Obj]
+    blocked: Ready
+
+
 def compose_platform(platform: Platform, observed: Observed, seed: Seed) -> Composed:
-    """Return everything that the platform object means now."""
-    parts = in_order({name: part for name, part in platform_components().items() if platform.wants(part)})
-    wishes = {name: _wish(platform, part, observed, seed) for name, part in parts}
-    objects: dict[str, Obj] = {}
-    answers: dict[str, Ready] = {}
-    for name, part in parts:
-        objects |= part.objects(wishes[name])
-        answers[name] = part.ready(wishes[name])
-    desired = {
-        name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
+    """Return everything that the platform object means now.
+
+    A namespace of one of the platform's names that is not ours composes nothing and changes nothing.
+    """
+    parts = _parts(platform, observed, seed)
+    guarded = _guarded(parts)
+    kinds = [kind for part in parts for kind in part.component.kinds]
+    requirements = {**guard.questions(guarded), **gates.questions(kinds)}
+    if guard.unanswered(guarded, observed.required):
+        return Composed(fatal="looking for namespaces of the same names", requirements=requirements)
+    if strangers := guard.foreign(guarded, observed.required, platform.uid):
+        return replace(guard.refused(strangers), requirements=requirements)
+    return replace(_composed(platform, parts, observed, seed), requirements=requirements)
+
+
+def _parts(platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
+    found = []
+    for _, component in in_order(
+        {name: part for name, part in platform_components().items() if platform.wants(part)}
+    ):
+        wish = PlatformWish(
+            detail=platform.detail(component), platform=platform.facts, seed=seed, observed=observed
+        )
+        blocked = gates.kinds_served(observed, component.kinds)
+        found.append(Part(component, wish, component.objects(wish), blocked))
+    return found
+
+
+def _guarded(parts: list[Part]) -> dict[str, Requirement]:
+    """Every namespace of the platform: to adopt one would mean to destroy it with the platform."""
+    return {
+        name: Requirement("v1", "Namespace", obj["metadata"]["name"])
+        for part in parts
+        for name, obj in part.objects.items()
+        if obj["kind"] == "Namespace"
     }
+
+
+def _composed(platform: Platform, parts: list[Part], observed: Observed, seed: Seed) -> Composed:
+    answers = {part.component.name: _answer(part) for part in parts}
+    made = {
+        name: obj for part in parts for name, obj in part.objects.items() if _may(part, obj, name, observed)
+    }
+    objects = gates.after_their_namespaces(made, observed)
     missing = "; ".join(f"{name}: {answer.reason}" for name, answer in answers.items() if not answer)
     ready = not missing
     return Composed(
-        objects=desired,
-        conditions=(
-            Condition("Ready", "True", "Available")
-            if ready
-            else Condition("Ready", "False", "Creating", missing),
-        ),
+        objects={
+            name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
+        },
+        conditions=(parts_ready() if ready else not_ready("Creating", missing),),
         status=_status(platform, observed, answers, seed),
         ready=ready,
         ttl_seconds=SETTLED_SECONDS if ready else WAITING_SECONDS,
     )
 
 
-def _wish(
-    platform: Platform, part: AnyPlatformComponent, observed: Observed, seed: Seed
-) -> PlatformWish[Any]:
-    # The gateway's address decides what the Secrets say, so it is read from what is observed in this very pass.
-    facts = platform.facts
-    return PlatformWish(detail=platform.detail(part), platform=facts, seed=seed, observed=observed)
+def _may(part: Part, obj: Obj, name: str, observed: Observed) -> bool:
+    """A part whose kinds are not served yet makes only what every API server knows; what exists stays desired."""
+    kinds = {(kind.api_version, kind.kind) for kind in part.component.kinds}
+    return bool(part.blocked) or name in observed.resources or (obj["apiVersion"], obj["kind"]) not in kinds
+
+
+def _answer(part: Part) -> Ready:
+    return part.component.ready(part.wish) if part.blocked else part.blocked
 
 
 def _status(platform: Platform, observed: Observed, answers: dict[str, Ready], seed: Seed) -> Obj:

@@ -10,13 +10,23 @@ from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
-from vellum.compose import guard
+from vellum.compose import gates, guard
 from vellum.compose.order import in_order
 from vellum.kube.health import health
 from vellum.kube.objects import Obj, secret
-from vellum.model.component import AnyComponent, Kind, Spec, Wish
+from vellum.model.component import AnyComponent, Spec, Wish
 from vellum.model.keys import Seed
-from vellum.model.state import READY, Composed, Condition, Desired, Observed, Ready, Requirement, waits
+from vellum.model.state import (
+    READY,
+    Composed,
+    Desired,
+    Observed,
+    Ready,
+    Requirement,
+    not_ready,
+    parts_ready,
+    waits,
+)
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 """Never 0: Crossplane's circuit breaker would drop the claim's events for minutes (measured)."""
@@ -47,13 +57,14 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
         )
     parts = _parts(claim, platform, observed, seed)
     guarded = _guarded(parts)
-    requirements = {**guard.questions(guarded), **_kind_questions(parts)}
+    kinds = [kind for part in parts for kind in part.component.kinds]
+    requirements = {**guard.questions(guarded), **gates.questions(kinds)}
     if guard.unanswered(guarded, observed.required):
         return replace(
             _waiting("Looking", "looking for objects of the same names"), requirements=requirements
         )
     if strangers := guard.foreign(guarded, observed.required, claim.uid):
-        return replace(_refused(strangers), requirements=requirements)
+        return replace(guard.refused(strangers), requirements=requirements)
     answers = {part.component.name: _answer(part) for part in parts}
     objects = _objects(parts, answers, observed)
     return replace(_composed(claim, platform, answers, objects), requirements=requirements)
@@ -82,9 +93,12 @@ def _blocked(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Read
         return waits(f"ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.{component.image}",
             actor="the platform engineer",
         )  # fmt: skip
-    for kind in component.kinds:
-        if not _available(wish.observed, kind):
-            return waits(f"kind {kind.kind} ({kind.api_version}) is not served yet", actor="the platform")
+    for answer in (
+        gates.kinds_served(wish.observed, component.kinds),
+        gates.stands(component.stands_on, wish.platform),
+    ):
+        if not answer:
+            return answer
     if component.name != "namespace":
         namespace = wish.observed.resources.get("namespace")
         ready, reason = health(namespace, f"Namespace {wish.team.namespace}")
@@ -96,30 +110,9 @@ def _blocked(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Read
     return READY
 
 
-def _group_version(kind: Kind) -> str:
-    group, _, version = kind.api_version.rpartition("/")
-    return f"{version}.{group}"
-
-
-def _kind_questions(parts: list[Part]) -> dict[str, Requirement]:
-    # An APIService, never the CRD itself: InferenceService's schema nests 34 deep, and protobuf stops at 33.
-    names = {_group_version(kind) for part in parts for kind in part.component.kinds}
-    return {
-        f"api/{name}": Requirement("apiregistration.k8s.io/v1", "APIService", name) for name in sorted(names)
-    }
-
-
-def _available(observed: Observed, kind: Kind) -> bool:
-    service = observed.required.get(f"api/{_group_version(kind)}")
-    conditions = ((service or {}).get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Available" and entry["status"] == "True" for entry in conditions)
-
-
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:
     # A kind that is not served cannot be looked up, and no object of it can exist.
-    served = [
-        part for part in parts if all(_available(part.wish.observed, kind) for kind in part.component.kinds)
-    ]
+    served = [part for part in parts if gates.kinds_served(part.wish.observed, part.component.kinds)]
     return {name: question for part in served for name, question in part.component.guarded(part.wish).items()}
 
 
@@ -159,7 +152,7 @@ def _keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
     """Return what was made, with the image that runs now wherever the stand-in stands."""
     if made == _NO_IMAGE:
         return live
-    if isinstance(made, dict) and isinstance(live, dict):
+    if isinstance(made, dict) and isinstance(live, Mapping):
         return {key: _keeping(value, live.get(key)) for key, value in made.items()}
     if isinstance(made, list) and isinstance(live, list) and len(made) <= len(live):
         return [_keeping(value, there) for value, there in zip(made, live, strict=False)]
@@ -186,11 +179,7 @@ def _composed(
     message = "; ".join(missing)
     return Composed(
         objects=objects,
-        conditions=(
-            Condition("Ready", "True", "Available")
-            if ready
-            else Condition("Ready", "False", "Creating", message),
-        ),
+        conditions=(parts_ready() if ready else not_ready("Creating", message),),
         status={
             "team": claim.team.namespace,
             "components": _components(answers),
@@ -221,9 +210,4 @@ def _endpoints(claim: Claim, platform: Platform) -> Obj:
 
 def _waiting(reason: str, message: str) -> Composed:
     """Nothing is decided yet: the control plane keeps what is there."""
-    return Composed(conditions=(Condition("Ready", "False", reason, message),), fatal=message)
-
-
-def _refused(strangers: list[str]) -> Composed:
-    message = f"not ours, so it is neither adopted nor changed: {', '.join(strangers)}"
-    return Composed(conditions=(Condition("Ready", "False", "NotOurs", message),), fatal=message)
+    return Composed(conditions=(not_ready(reason, message),), fatal=message)

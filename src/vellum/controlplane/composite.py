@@ -22,16 +22,27 @@ MOST_PASSES = 5
 TROUBLE_SECONDS = 2.0
 """A pass that could not apply everything looks again this soon: nobody tells it when a missing namespace comes."""
 
+CREATING = Condition("Ready", "False", "Creating")
+WAITING = Condition("Ready", "False", "Waiting", "Claim is waiting for composite resource to become Ready")
+"""What Crossplane's core says of a composite and of a claim (v2.3.4, apis/core/v2 and the claim controller)."""
+
 Compose = Callable[[Obj, Observed, datetime], Composed]
 
 
 class CompositeController:
     """Reconciles all objects of one composite kind with one compose function."""
 
-    def __init__(self, kind: Kind, compose: Compose) -> None:
+    def __init__(self, kind: Kind, compose: Compose, waiting: Condition = CREATING) -> None:
+        """Reconcile one kind.
+
+        Args:
+            kind: the composite's kind.
+            compose: what an object of it means.
+            waiting: what Ready says while it is not; the reasons are in the condition PartsReady.
+        """
         self.name = f"composite/{kind.kind}"
         self.kinds: Sequence[Kind] = (kind,)
-        self._compose = compose
+        self._compose, self._waiting = compose, waiting
         self._asked: dict[Key, Mapping[str, Requirement]] = {}
         self._known: dict[str, set[Key]] = {}
 
@@ -111,7 +122,7 @@ class CompositeController:
         )
         before = composite.get("status") or {}
         kept = {entry["type"]: entry for entry in before.get("conditions") or ()}
-        said = (synced, *composed.conditions)
+        said = (synced, *self._ready(composed, kept), *composed.conditions)
         conditions = [_timed(condition, kept, meta["generation"], now) for condition in said]
         base = composed.status
         if composed.fatal:
@@ -126,6 +137,12 @@ class CompositeController:
             store.record(key, Event("Warning", "ReconcileError", trouble))
         for event in composed.events:
             store.record(key, event)
+
+    def _ready(self, composed: Composed, kept: Mapping[str, Obj]) -> tuple[Condition, ...]:
+        """Say Ready as Crossplane's core does: from compose's word; a doubtful pass leaves what was said."""
+        if composed.fatal and kept.get("Ready", {}).get("status") == "True":
+            return ()
+        return (Condition("Ready", "True", "Available") if composed.ready else self._waiting,)
 
     def _take_down(self, store: SqliteStore, composite: Obj) -> float | None:
         """Foreground deletion: first everything that the composite controls, then the composite."""

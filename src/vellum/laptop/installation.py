@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from vellum.api import claim, platform
 from vellum.components import platform_components, team_components
 from vellum.compose import live
-from vellum.controlplane.composite import CompositeController
+from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
@@ -59,7 +59,7 @@ class Installation:
         self.workloads = WorkloadController(state, ports, self.supervisor, components, found)
         composites = (
             CompositeController(PLATFORM, lambda obj, observed, _: live.kubeflow(obj, observed, seed)),
-            CompositeController(CLAIM, lambda obj, observed, _: live.team(obj, observed, seed)),
+            CompositeController(CLAIM, lambda obj, observed, _: live.team(obj, observed, seed), WAITING),
         )
         self.manager = Manager(
             self.store, composites,

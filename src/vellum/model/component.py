@@ -112,6 +112,8 @@ class Component(ABC, Generic[S]):
     """The claim's field with ``enabled | disabled``; empty for parts that every team has."""
     needs: tuple[str, ...] = ()
     """Components that must be composed before; a graph without cycles."""
+    stands_on: tuple[str, ...] = ()
+    """Parts of the platform that must be ready before, where the platform's profile has them."""
     kinds: tuple[Kind, ...] = ()
     """Kinds of operators; while one is missing only this component waits."""
     image: str = ""

@@ -17,6 +17,8 @@ class PlatformFacts:
     images: Mapping[str, str] = field(default_factory=dict)
     gateway: str = ""
     region: str = "us-east-1"
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """The platform's own parts that are not ready, and why."""
 
     @property
     def s3_endpoint(self) -> str:

@@ -39,6 +39,21 @@ class Condition:
     message: str = ""
 
 
+PARTS_READY = "PartsReady"
+"""Our own condition, which says in words what is missing. ``Ready`` and ``Synced`` belong to the control plane:
+Crossplane drops them from a function's answer."""
+
+
+def parts_ready() -> Condition:
+    """Return the condition of a composite whose parts are all ready."""
+    return Condition(PARTS_READY, "True", "Available")
+
+
+def not_ready(reason: str, message: str) -> Condition:
+    """Return the condition of a composite that waits, or cannot go on: one word for programs, a sentence for people."""
+    return Condition(PARTS_READY, "False", reason, message)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something worth telling a person about an object once."""

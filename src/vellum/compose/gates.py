@@ -1,0 +1,71 @@
+"""What must be there before an object may be composed: its kind, and its namespace. Pure.
+
+Both are load-bearing on a cluster. Crossplane persists a reference to an object before it applies it, so one of a kind
+that is not served freezes the whole composite; and it stops at the first object that the API server does not take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vellum.kube.health import health
+from vellum.kube.objects import Key, Obj
+from vellum.model.component import Kind
+from vellum.model.platform import PlatformFacts
+from vellum.model.state import READY, Observed, Ready, Requirement, waits
+
+PREFIX = "api/"
+
+
+def questions(kinds: Iterable[Kind]) -> dict[str, Requirement]:
+    """Return what to ask for the kinds of operators: an APIService, which tells that a group is served.
+
+    Never the CRD itself: InferenceService's schema nests 34 deep, and protobuf stops at 33 (measured).
+    """
+    names = {_group_version(kind) for kind in kinds}
+    return {
+        f"{PREFIX}{name}": Requirement("apiregistration.k8s.io/v1", "APIService", name)
+        for name in sorted(names)
+    }
+
+
+def served(observed: Observed, kind: Kind) -> bool:
+    """Tell whether the API server says that it serves the kind's group and version."""
+    service = observed.required.get(f"{PREFIX}{_group_version(kind)}")
+    conditions = ((service or {}).get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Available" and entry["status"] == "True" for entry in conditions)
+
+
+def kinds_served(observed: Observed, kinds: Iterable[Kind]) -> Ready:
+    """Tell whether all the kinds are served; if not, which one is missing."""
+    for kind in kinds:
+        if not served(observed, kind):
+            return waits(f"kind {kind.kind} ({kind.api_version}) is not served yet", actor="the platform")
+    return READY
+
+
+def stands(on: Iterable[str], platform: PlatformFacts) -> Ready:
+    """Tell whether the platform's parts that a team's component stands on are ready; if not, which one and why."""
+    for name in on:
+        if name in platform.waiting:
+            return waits(f"waits for the platform's {name}: {platform.waiting[name]}", actor="the platform")
+    return READY
+
+
+def after_their_namespaces(made: Mapping[str, Obj], observed: Observed) -> dict[str, Obj]:
+    """Return the objects without those whose namespace is composed here and not Active yet; what exists stays."""
+    closed = {
+        obj["metadata"]["name"]
+        for name, obj in made.items()
+        if obj["kind"] == "Namespace" and not health(observed.resources.get(name), name)[0]
+    }
+    return {
+        name: obj
+        for name, obj in made.items()
+        if name in observed.resources or Key.of(obj).namespace not in closed
+    }
+
+
+def _group_version(kind: Kind) -> str:
+    group, _, version = kind.api_version.rpartition("/")
+    return f"{version}.{group}"
