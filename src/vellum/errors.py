@@ -7,7 +7,8 @@
     ├── LaptopError      a process, port or file of the laptop                          VEL4xx
     ├── WorkloadError    ingest, search and the Qdrant stand-in                         VEL5xx
     ├── BindingError     `vellum.connect()` finds no usable binding                     VEL6xx
-    └── UsageError       the command line was asked for something it cannot do          VEL7xx
+    ├── UsageError       the command line was asked for something it cannot do          VEL7xx
+    └── FunctionError    Crossplane's composition function cannot start or decide       VEL8xx
 
 Every code has a heading in docs/errors/; a test compares both ways. Retired codes stay there.
 """
@@ -62,3 +63,7 @@ class BindingError(VellumError):
 
 class UsageError(VellumError):
     """The command line was asked for something it cannot do."""
+
+
+class FunctionError(VellumError):
+    """Crossplane's composition function cannot start or cannot decide."""

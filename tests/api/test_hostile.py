@@ -126,4 +126,4 @@ def test_a_careless_writer_is_refused_and_never_misread(claim: Claim) -> None:
     try:
         assert loader.load(yaml.safe_dump(claim.manifest()).encode(), "claim.yaml") == [claim]
     except loader.MistakesError as error:
-        assert {problem.code for problem in error.problems} == {"VEL108"}  # noqa: PT017
+        assert {problem.code for problem in error.problems} <= {"VEL108", "VEL110"}  # noqa: PT017

@@ -115,7 +115,7 @@ def test_the_names_of_resources_never_change() -> None:
         "platform-local": [
             "artifacts-bucket", "artifacts-credentials", "artifacts-grant", "artifacts-identity", "artifacts-key",
             "artifacts-kubeflow", "artifacts-policy", "artifacts-secret", "gateway", "storage-admin",
-            "storage-namespace", "storage-network", "storage-service", "storage-store", "vector-storage-namespace",
+            "storage-namespace", "storage-network", "storage-quotas", "storage-service", "storage-store", "vector-storage-namespace",
             "vector-storage-network",
         ],
     }  # fmt: skip

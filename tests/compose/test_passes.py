@@ -354,3 +354,52 @@ def test_no_valid_claim_is_fatal_whatever_exists_already(claim: Claim, chance: A
     assert not composed.fatal
     assert existing <= set(composed.objects), "what exists stays desired"
     assert [world.composite, world.platform, world.resources] == before, "compose never mutates its arguments"
+
+
+def test_a_platform_that_was_never_composed_decides_nothing_for_a_claim() -> None:
+    world = World(written(CLAIM), written(PLATFORMS["local"]))
+    assert (world.step().fatal, world.resources) == ("the platform is not composed yet", {})
+
+
+def test_a_claim_remembers_its_seed_also_when_the_platform_was_made_anew() -> None:
+    world = settled()
+    world.seed = Seed(b"another seed, and a long enough one to be accepted")
+    platform = World(written(PLATFORMS["local"]), seed=world.seed)
+    assert platform.settle().ready
+    world.platform = platform.composite
+    before = copied(world.resources)
+    assert (world.step().conditions[0].reason, world.resources) == ("WrongSeed", before)
+
+
+def test_the_store_waits_for_its_image_and_keeps_the_one_that_runs() -> None:
+    text = PLATFORMS["light"]
+    world = World(written(text))
+    del world.composite["spec"]["images"]["seaweedfs"]
+    composed = world.settle()
+    said = "ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.seaweedfs"
+    assert (not_ready_parts(composed)["storage"], "storage-store" in composed.objects) == (said, False)
+    whole = World(written(text))
+    whole.settle()
+    image = whole.resources["storage-store"]["spec"]["image"]
+    del whole.composite["spec"]["images"]["seaweedfs"]
+    composed = whole.settle()
+    assert (composed.ready, composed.objects["storage-store"].obj["spec"]["image"]) == (False, image)
+
+
+def test_a_volume_keeps_the_size_that_it_was_made_with_and_the_claim_says_so() -> None:
+    world = settled("spec: {vectors: {storage: 10Gi}}")
+    world.composite["spec"]["vectors"] = {"storage": "40Gi"}
+    composed = world.settle()
+    template = composed.objects["qdrant-set"].obj["spec"]["volumeClaimTemplates"][0]
+    part = next(one for one in composed.status["components"] if one["name"] == "qdrant")
+    assert (composed.ready, template["spec"]["resources"]["requests"]["storage"]) == (True, "10Gi")
+    assert part == {"name": "qdrant", "ready": True,
+                    "reason": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pipelines", "reaches"), [("enabled", True), ("disabled", False)])
+def test_pods_reach_the_api_server_only_where_pipelines_need_it(pipelines: str, *, reaches: bool) -> None:
+    rules = settled(f"spec: {{pipelines: {pipelines}}}").resources["network-parts"]["spec"]["egress"]
+    open_to_all = [rule["ports"] for rule in rules if "to" not in rule]
+    ports = [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]
+    assert open_to_all == ([ports] if reaches else [])

@@ -25,7 +25,9 @@ from vellum.model.state import Composed, Observed
 
 UID = "00000000-0000-0000-0000-000000000001"
 DIGEST = "sha256:" + "0" * 64
-IMAGES = {part: f"registry.example.org/{part}@{DIGEST}" for part in ("workloads", "notebook", "qdrant")}
+IMAGES = {
+    part: f"registry.example.org/{part}@{DIGEST}" for part in ("notebook", "qdrant", "seaweedfs", "workloads")
+}
 HEAD = "apiVersion: platform.vellum.dev/v1alpha1\n"
 PLATFORMS = {
     "local": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: local}\n",

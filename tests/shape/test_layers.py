@@ -7,16 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/vellum"
-TOWER = ("cli", "laptop", "controlplane", "compose", "api", "components", "model", "kube", "errors")
+TOWER = (
+    ("cli",), ("bench",), ("laptop", "cluster", "function", "package"), ("controlplane",), ("compose",), ("api",),
+    ("components",), ("model",), ("kube",), ("errors",),
+)  # fmt: skip
+"""Floor by floor; those of one floor do not know each other."""
 BESIDE = ("workloads", "connect", "errors")
+PARTS = [part for floor in TOWER for part in floor]
 EVERYWHERE = {"_version", ""}
 """``from vellum import __version__`` binds nobody."""
 
 
 def allowed(part: str) -> set[str]:
     """Return what a part of the package may import."""
-    below = set(TOWER[TOWER.index(part) :]) if part in TOWER else set(BESIDE[BESIDE.index(part) :])
-    extra = {"connect"} if part in ("cli", "laptop") else set()
+    if part in PARTS:
+        floor = next(number for number, floor in enumerate(TOWER) if part in floor)
+        below = {part, *(other for floor in TOWER[floor + 1 :] for other in floor)}
+    else:
+        below = set(BESIDE[BESIDE.index(part) :])
+    extra = {"connect"} if part in ("cli", "laptop", "bench") else set()
     return below | extra | EVERYWHERE
 
 
@@ -48,7 +57,7 @@ def _inside() -> list[Path]:
 
 
 def test_every_part_has_its_place() -> None:
-    assert {_part(file) for file in _inside()} == {*TOWER, *BESIDE}
+    assert {_part(file) for file in _inside()} <= {*PARTS, *BESIDE}
 
 
 def test_imports_point_down() -> None:

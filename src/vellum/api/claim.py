@@ -18,8 +18,6 @@ KIND = "MLOpsPlatform"
 RESOURCE_FINALIZER = f"{DOMAIN}/composed"
 
 Switch = Literal["enabled", "disabled"]
-_OFF_BY_DEFAULT = frozenset({"notebooks"})
-"""A notebook costs memory all day, so a team asks for it; everything else of the request comes by itself."""
 
 CROSSPLANE_FIELDS = frozenset({
     "claimRef", "compositeDeletePolicy", "compositionRef", "compositionRevisionRef", "compositionRevisionSelector",
@@ -56,8 +54,7 @@ def claim_spec() -> type[ClaimWideSpec]:
     fields: dict[str, Any] = {}
     for component in team_components().values():
         if component.switch:
-            default = "disabled" if component.switch in _OFF_BY_DEFAULT else "enabled"
-            fields[component.switch] = (Switch, Field(default, description=component.summary))
+            fields[component.switch] = (Switch, Field(component.default, description=component.summary))
         if component.block:
             block = component.spec
             fields[component.block] = (

@@ -7,17 +7,31 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, create_model
+from pydantic import AfterValidator, Field, StringConstraints, create_model
 
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS
-from vellum.components import platform_components
+from vellum.components import platform_components, team_components
+from vellum.kube.names import bucket_name
 from vellum.kube.objects import Obj
-from vellum.model.component import AnyPlatformComponent, Spec
+from vellum.model.component import AnyComponent, AnyPlatformComponent, Spec
 from vellum.model.platform import PlatformFacts
 
 KIND = "KubeflowPlatform"
 NAME = "kubeflow"
-Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$")]
+DEFAULT_BUCKET = "vellum-artifacts"
+
+
+def _not_a_teams(bucket: str) -> str:
+    if bucket.startswith(bucket_name("")) and bucket != DEFAULT_BUCKET:
+        raise ValueError(
+            f"{bucket!r} could be a team's: names with {bucket_name('')} are derived from claims"
+        )
+    return bucket
+
+
+Bucket = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$"), AfterValidator(_not_a_teams)
+]
 Digest = Annotated[
     str,
     StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$"),
@@ -31,7 +45,7 @@ class ArtifactsSpec(Spec):
     """Where Kubeflow Pipelines keeps its artifacts."""
 
     bucket: Bucket = Field(
-        default="vellum-artifacts", description="The platform's bucket", examples=["artifacts-eu"]
+        default=DEFAULT_BUCKET, description="The platform's bucket", examples=["artifacts-eu"]
     )
 
 
@@ -41,14 +55,6 @@ class ObjectStoreSpec(Spec):
     backend: Literal["seaweedfs"] = Field(
         default="seaweedfs", description="The object store behind every bucket"
     )
-
-
-class ImagesSpec(Spec):
-    """Images by digest; a part whose image is not set is not composed."""
-
-    workloads: Digest | None = Field(default=None, description="Vellum's own workloads: ingest and search")
-    notebook: Digest | None = Field(default=None, description="The Jupyter image")
-    qdrant: Digest | None = Field(default=None, description="Qdrant's unprivileged image")
 
 
 class PlatformWideSpec(Spec):
@@ -61,7 +67,23 @@ class PlatformWideSpec(Spec):
     objectStore: ObjectStoreSpec = Field(  # noqa: N815  # the API's spelling
         default=ObjectStoreSpec(), description="The object store"
     )
-    images: ImagesSpec = Field(default=ImagesSpec(), description="Images by digest")
+
+
+@cache
+def _images_spec() -> type[Spec]:
+    users: dict[str, list[str]] = {}
+    parts: list[AnyComponent | AnyPlatformComponent] = [
+        *platform_components().values(),
+        *team_components().values(),
+    ]
+    for part in parts:
+        if part.image:
+            users.setdefault(part.image, []).append(part.name)
+    fields: dict[str, Any] = {
+        image: (Digest | None, Field(default=None, description=f"What runs {' and '.join(names)}"))
+        for image, names in sorted(users.items())
+    }
+    return create_model("ImagesSpec", __base__=Spec, __doc__="Images by digest.", **fields)
 
 
 @cache
@@ -72,6 +94,9 @@ def platform_spec() -> type[PlatformWideSpec]:
         for part in platform_components().values()
         if part.block
     }
+    images = _images_spec()
+    words = "Images by digest; a part whose image is not named is not composed"
+    fields["images"] = (images, Field(default_factory=images, description=words))
     return create_model("PlatformSpec", __base__=PlatformWideSpec, **fields)
 
 
@@ -107,13 +132,13 @@ class Platform:
     @property
     def facts(self) -> PlatformFacts:
         """What the composition of a claim may know of the platform."""
-        written = self.spec.images.model_dump(exclude_none=True)
+        images: Spec = getattr(self.spec, "images")  # noqa: B009  # a field made from the catalogue
         on_laptop = self.spec.profile == "local"
-        local = dict.fromkeys(ImagesSpec.model_fields, LOCAL_IMAGE) if on_laptop else {}
+        local = dict.fromkeys(type(images).model_fields, LOCAL_IMAGE) if on_laptop else {}
         return PlatformFacts(
             profile=self.spec.profile,
             artifacts_bucket=self.spec.artifacts.bucket,
-            images={**local, **written},
+            images={**local, **images.model_dump(exclude_none=True)},
             gateway=self._laptop_gateway if on_laptop else self.gateway,
             waiting=self.waiting,
         )

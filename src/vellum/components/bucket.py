@@ -58,6 +58,10 @@ class BucketComponent(Component[ArtifactsSpec]):
             "VELLUM_BUCKET": tenant.bucket,
         }
 
+    def endpoints(self, wish: Wish[ArtifactsSpec]) -> dict[str, str]:
+        """Where S3 answers, and the bucket's name."""
+        return {"s3": wish.platform.s3_endpoint, "bucket": wish.team.bucket}
+
     def policy(self, wish: Wish[ArtifactsSpec]) -> Policy:
         """Reach S3."""
         del wish

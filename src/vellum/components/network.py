@@ -8,6 +8,8 @@ from vellum.kube.objects import Obj, make
 from vellum.model.component import Component, Policy, Spec, Wish
 
 _API = "networking.k8s.io/v1"
+_API_SERVER: Obj = {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}
+"""To anybody on these ports: the API server is no pod, and its address differs from cluster to cluster."""
 
 
 class NetworkComponent(Component[Spec]):
@@ -30,7 +32,10 @@ class NetworkComponent(Component[Spec]):
             "network-parts": self._policy(wish, "parts", {
                 "policyTypes": ["Ingress", "Egress"],
                 "ingress": _rules("from", (peer for policy in wish.policies for peer in policy.ingress)),
-                "egress": _rules("to", (peer for policy in wish.policies for peer in policy.egress)),
+                "egress": [
+                    *_rules("to", (peer for policy in wish.policies for peer in policy.egress)),
+                    *([_API_SERVER] if any(policy.api_server for policy in wish.policies) else []),
+                ],
             }),
         }  # fmt: skip
 

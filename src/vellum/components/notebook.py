@@ -38,6 +38,8 @@ class NotebookComponent(Component[NotebookSpec]):
     spec = NotebookSpec
     block = "notebook"
     switch = "notebooks"
+    # A notebook costs memory all day, so a team asks for it; everything else of the request comes by itself.
+    default = "disabled"
     needs = ("namespace", "access")
     kinds = (Kind("kubeflow.org/v1", "Notebook"),)
     image = "notebook"
@@ -61,6 +63,10 @@ class NotebookComponent(Component[NotebookSpec]):
                              labels={**labels, "app": NOTEBOOK}, annotations=_annotations(wish),
                              spec={"template": {"spec": _pod(wish)}}),
         }  # fmt: skip
+
+    def endpoints(self, wish: Wish[NotebookSpec]) -> dict[str, str]:
+        """Where a person opens it."""
+        return {"notebook": wish.platform.notebook_url(wish.team, NOTEBOOK)}
 
     def policy(self, wish: Wish[NotebookSpec]) -> Policy:
         """Let the notebook controller ask for kernels, which it does to cull idle notebooks."""

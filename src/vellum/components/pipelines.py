@@ -53,7 +53,7 @@ class PipelinesComponent(Component[Spec]):
         return {"KF_PIPELINES_ENDPOINT": endpoint} if endpoint else {}
 
     def policy(self, wish: Wish[Spec]) -> Policy:
-        """Reach the Pipelines API and metadata."""
+        """Reach the Pipelines API, metadata, and the API server: launcher and executor read and write there."""
         del wish
         api, metadata = {"app": "ml-pipeline"}, {"app": "metadata-grpc-server"}
         return Policy(
@@ -61,7 +61,8 @@ class PipelinesComponent(Component[Spec]):
                 (KUBEFLOW_NAMESPACE, api, 8888),
                 (KUBEFLOW_NAMESPACE, api, 8887),
                 (KUBEFLOW_NAMESPACE, metadata, 8080),
-            )
+            ),
+            api_server=True,
         )
 
 

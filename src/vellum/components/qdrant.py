@@ -13,7 +13,7 @@ from pydantic import Field
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret, secret_env
 from vellum.model.component import Component, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
-from vellum.model.state import Requirement
+from vellum.model.state import Ready, Requirement
 from vellum.model.team import VECTORS_NAMESPACE
 from vellum.model.types import Storage
 
@@ -30,7 +30,7 @@ class VectorsSpec(Spec):
     """The claim's ``vectors`` block."""
 
     storage: Annotated[
-        Storage, Field(description="The size of Qdrant's volume; it can grow, not shrink", default="10Gi")
+        Storage, Field(description="The size of Qdrant's volume; decided when it is made", default="10Gi")
     ]
 
 
@@ -68,6 +68,19 @@ class QdrantComponent(Component[VectorsSpec]):
         """Hand out the address and the key that may write."""
         return {"QDRANT_API_KEY": _keys(wish)["api-key"], "QDRANT_URL": wish.platform.qdrant_url(wish.team)}
 
+    def endpoints(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
+        """Where the vectors answer."""
+        return {"qdrant": wish.platform.qdrant_url(wish.team)}
+
+    def ready(self, wish: Wish[VectorsSpec]) -> Ready:
+        """Ready when the set is; a size that came too late is said."""
+        answer, size = super().ready(wish), _storage(wish)
+        if not answer or size == wish.detail.storage:
+            return answer
+        return Ready(
+            ready=True, reason=f"the volume keeps its {size}: a StatefulSet's volumes cannot be resized"
+        )
+
     def policy(self, wish: Wish[VectorsSpec]) -> Policy:
         """Reach the team's own Qdrant, nobody else's."""
         return Policy(
@@ -98,6 +111,15 @@ class QdrantComponent(Component[VectorsSpec]):
         return status if running.ready else {**status, "message": running.message}
 
 
+def _storage(wish: Wish[VectorsSpec]) -> str:
+    """Return the volume's size: what it was made with, since the API server refuses any change of the templates."""
+    templates = ((wish.observed.resources.get("qdrant-set") or {}).get("spec") or {}).get(
+        "volumeClaimTemplates"
+    ) or ()
+    made = next((template for template in templates if template["metadata"]["name"] == VOLUME), None)
+    return str(made["spec"]["resources"]["requests"]["storage"]) if made else wish.detail.storage
+
+
 def _keys(wish: Wish[VectorsSpec]) -> dict[str, str]:
     return {
         purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id)
@@ -111,7 +133,7 @@ def _selector(wish: Wish[VectorsSpec]) -> dict[str, str]:
 
 def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
     when_deleted = "Retain" if wish.keep_data else "Delete"
-    storage = {"requests": {"storage": wish.detail.storage}}
+    storage = {"requests": {"storage": _storage(wish)}}
     claim = {
         "metadata": {"name": VOLUME, "labels": wish.team.labels},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": storage},

@@ -63,6 +63,10 @@ class SearchComponent(Component[SearchSpec]):
         """Hand out the address that speaks KServe's v1 and v2 protocols."""
         return {"VELLUM_SEARCH_URL": wish.platform.serving_url(wish.team, SERVICE)}
 
+    def endpoints(self, wish: Wish[SearchSpec]) -> dict[str, str]:
+        """Where questions are asked."""
+        return {"search": wish.platform.serving_url(wish.team, SERVICE)}
+
     def policy(self, wish: Wish[SearchSpec]) -> Policy:
         """Let the gateway's namespace ask."""
         del wish

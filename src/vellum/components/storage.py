@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 
-from vellum.kube.objects import DOMAIN, Obj, make, secret
+from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Obj, make, secret
+from vellum.kube.patch import copied
 from vellum.kube.seaweed import API, STORE
 from vellum.model.component import Kind, PlatformComponent, PlatformWish, Running, Spec
 from vellum.model.process import Probe, Process, Route, Site
@@ -25,7 +26,8 @@ class StorageComponent(PlatformComponent[Spec]):
     name = "storage"
     summary = "The object store that every bucket lives in"
     spec = Spec
-    kinds = (Kind(API, "Seaweed"),)
+    kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"))
+    image = "seaweedfs"
     workload = (API, "Seaweed")
     ports = (
         "s3", "filer", "master", "volume", "admin",
@@ -42,7 +44,12 @@ class StorageComponent(PlatformComponent[Spec]):
         return {
             "storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels={**labels, **restricted}),
             "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
-            "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels, spec=_store()),
+            "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels,
+                                  spec=_store(wish.platform.images["seaweedfs"])),
+            # The operator sets a bucket's quota and nobody looks at it: weed closes a full bucket only when told to.
+            "storage-quotas": make(API, "AdminScript", "quotas", STORAGE_NAMESPACE, labels=labels, spec={
+                "clusterRef": {"name": STORE}, "schedule": "*/5 * * * *", "script": "s3.bucket.quota.enforce -apply",
+            }),
             "storage-service": make("v1", "Service", "s3", STORAGE_NAMESPACE, labels=labels, spec=_service()),
             "storage-network": make("networking.k8s.io/v1", "NetworkPolicy", STORE, STORAGE_NAMESPACE, labels=labels,
                                     spec=_walls()),
@@ -105,20 +112,35 @@ def _security(site: Site) -> str:
     return "\n".join(sections) + "\n"
 
 
-def _store() -> Obj:
+def _store(image: str) -> Obj:
     return {
+        "image": image,
         "volumeServerDiskCount": 1,
-        "master": {"replicas": 1, "volumeSizeLimitMB": 128,
+        "master": {"replicas": 1, "volumeSizeLimitMB": 128, **_safe(),
                    "persistence": {"enabled": True, "resources": {"requests": {"storage": "1Gi"}}}},
-        "volume": {"replicas": 1, "requests": {"storage": "20Gi", "cpu": "50m", "memory": "128Mi"}},
+        "volume": {"replicas": 1, "requests": {"storage": "20Gi", "cpu": "50m", "memory": "128Mi"}, **_safe()},
         "filer": {
             "replicas": 1,
             # Holds names and identities: without it every key is lost.
             "persistence": {"enabled": True, "resources": {"requests": {"storage": "2Gi"}}},
             "s3": {"enabled": True, "configSecret": {"name": ADMIN_SECRET, "key": "s3.json"}},
+            **_safe(),
         },
         "securityConfig": {"jwtSigning": {"filerRead": True, "filerWrite": True, "volumeWrite": True}},
     }  # fmt: skip
+
+
+def _safe() -> Obj:
+    """The image runs as root unless it is told otherwise, and the namespace enforces ``restricted``."""
+    return {
+        "podSecurityContext": {
+            **copied(RESTRICTED_POD),
+            "runAsUser": 1000,
+            "runAsGroup": 1000,
+            "fsGroup": 1000,
+        },
+        "containerSecurityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
 
 
 def _service() -> Obj:

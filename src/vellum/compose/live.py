@@ -23,8 +23,10 @@ def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     if "platform" not in observed.required:
         return Composed(fatal="looking for the platform", requirements={"platform": PLATFORM})
     found = observed.required["platform"]
-    if wrong := _wrong_seed(found or {}, seed):
+    if wrong := _wrong_seed(composite, seed) or _wrong_seed(found or {}, seed):
         return replace(wrong, requirements={"platform": PLATFORM})
+    if found and "seedFingerprint" not in (found.get("status") or {}):
+        return replace(_not_yet(), requirements={"platform": PLATFORM})
     try:
         composed = compose_team(
             claim.from_live(composite), platform.from_live(found) if found else None, observed, seed
@@ -44,9 +46,15 @@ def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
         return _invalid(platform.KIND, error)
 
 
-def _wrong_seed(platform_object: Obj, seed: Seed) -> Composed | None:
-    """Say that every key would change, if the platform began with another seed."""
-    said: Mapping[str, str] = platform_object.get("status") or {}
+def _not_yet() -> Composed:
+    # Its first status tells which seed it began with; until then nobody knows whether ours gives the same keys.
+    message = "the platform is not composed yet"
+    return Composed(conditions=(not_ready("NoPlatform", message),), fatal=message)
+
+
+def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
+    """Say that every key would change, if the composite began with another seed."""
+    said: Mapping[str, str] = composite.get("status") or {}
     if said.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
         return None
     message = "the seed is not the one that every key was derived from; restore the seed"

@@ -8,7 +8,7 @@ from typing import Any
 
 from vellum.api.platform import Platform
 from vellum.components import platform_components
-from vellum.compose import gates, guard
+from vellum.compose import gates, guard, images
 from vellum.compose.order import in_order
 from vellum.kube.health import health
 from vellum.kube.objects import Obj
@@ -53,8 +53,13 @@ def _parts(platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
         wish = PlatformWish(
             detail=platform.detail(component), platform=platform.facts, seed=seed, observed=observed
         )
-        blocked = gates.kinds_served(observed, component.kinds)
-        found.append(Part(component, wish, component.objects(wish), blocked))
+        named, served = (
+            images.named(component.image, platform.facts),
+            gates.kinds_served(observed, component.kinds),
+        )
+        made = component.objects(images.with_some(wish, component.image))
+        kept = {name: images.keeping(obj, observed.resources.get(name) or {}) for name, obj in made.items()}
+        found.append(Part(component, wish, made if named else kept, served if named else named))
     return found
 
 

@@ -10,7 +10,7 @@ from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
-from vellum.compose import gates, guard
+from vellum.compose import gates, guard, images
 from vellum.compose.order import in_order
 from vellum.kube.health import health
 from vellum.kube.objects import Obj, secret
@@ -30,8 +30,6 @@ from vellum.model.state import (
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 """Never 0: Crossplane's circuit breaker would drop the claim's events for minutes (measured)."""
-
-_NO_IMAGE = "vellum.invalid/the-image-that-runs-now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
         return replace(guard.refused(strangers), requirements=requirements)
     answers = {part.component.name: _answer(part) for part in parts}
     objects = _objects(parts, answers, observed)
-    return replace(_composed(claim, platform, answers, objects), requirements=requirements)
+    return replace(_composed(claim, parts, answers, objects), requirements=requirements)
 
 
 def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
@@ -89,11 +87,8 @@ def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> 
 
 def _blocked(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) -> Ready:
     """Say why the component's objects may not exist yet; ready means that they may."""
-    if component.image and component.image not in wish.platform.images:
-        return waits(f"ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.{component.image}",
-            actor="the platform engineer",
-        )  # fmt: skip
     for answer in (
+        images.named(component.image, wish.platform),
         gates.kinds_served(wish.observed, component.kinds),
         gates.stands(component.stands_on, wish.platform),
     ):
@@ -124,10 +119,10 @@ def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed
     """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
     objects: dict[str, Obj] = {}
     for part in parts:
-        made = part.component.objects(_with_some_image(part))
+        made = part.component.objects(images.with_some(part.wish, part.component.image))
         if not part.blocked:
             made = {
-                name: _keeping(obj, live)
+                name: images.keeping(obj, live)
                 for name, obj in made.items()
                 if (live := observed.resources.get(name))
             }
@@ -138,25 +133,6 @@ def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed
     return {
         name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
     }
-
-
-def _with_some_image(part: Part) -> Wish[Any]:
-    """Return the part's wish; where the platform stopped naming the image, with a stand-in for it."""
-    facts, image = part.wish.platform, part.component.image
-    if not image or image in facts.images:
-        return part.wish
-    return replace(part.wish, platform=replace(facts, images={**facts.images, image: _NO_IMAGE}))
-
-
-def _keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
-    """Return what was made, with the image that runs now wherever the stand-in stands."""
-    if made == _NO_IMAGE:
-        return live
-    if isinstance(made, dict) and isinstance(live, Mapping):
-        return {key: _keeping(value, live.get(key)) for key, value in made.items()}
-    if isinstance(made, list) and isinstance(live, list) and len(made) <= len(live):
-        return [_keeping(value, there) for value, there in zip(made, live, strict=False)]
-    return made
 
 
 def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
@@ -170,7 +146,7 @@ def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
 
 
 def _composed(
-    claim: Claim, platform: Platform, answers: Mapping[str, Ready], objects: Mapping[str, Desired]
+    claim: Claim, parts: list[Part], answers: Mapping[str, Ready], objects: Mapping[str, Desired]
 ) -> Composed:
     missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
     if not missing and not objects["binding"].ready:
@@ -183,7 +159,10 @@ def _composed(
         status={
             "team": claim.team.namespace,
             "components": _components(answers),
-            "endpoints": _endpoints(claim, platform),
+            "endpoints": {
+                name: url for part in parts for name, url in part.component.endpoints(part.wish).items()
+            },
+            "seedFingerprint": parts[0].wish.seed.fingerprint,
         },
         ready=ready,
         ttl_seconds=SETTLED_SECONDS if ready else WAITING_SECONDS,
@@ -193,19 +172,9 @@ def _composed(
 def _components(answers: Mapping[str, Ready]) -> list[Obj]:
     return [
         {"name": name, "ready": bool(answer)}
-        | ({"reason": answer.reason, "actor": answer.actor} if not answer else {})
+        | {word: said for word, said in (("reason", answer.reason), ("actor", answer.actor)) if said}
         for name, answer in answers.items()
     ]
-
-
-def _endpoints(claim: Claim, platform: Platform) -> Obj:
-    facts, team = platform.facts, claim.team
-    endpoints = {"s3": facts.s3_endpoint, "bucket": team.bucket, "qdrant": facts.qdrant_url(team)}
-    if getattr(claim.spec, "notebooks", "") == "enabled":
-        endpoints["notebook"] = facts.notebook_url(team, "notebook")
-    if getattr(claim.spec, "inference", "") == "enabled":
-        endpoints["search"] = facts.serving_url(team, "search")
-    return endpoints
 
 
 def _waiting(reason: str, message: str) -> Composed:

@@ -70,10 +70,12 @@ class PlatformWish(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the team's network must let through for a component: egress to (namespace, pod labels, port)."""
+    """What the team's network must let through for a component: peers as (namespace, pod labels, port)."""
 
     egress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
     ingress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
+    api_server: bool = False
+    """Whether pods talk to the Kubernetes API, which no selector of a NetworkPolicy can name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Component(ABC, Generic[S]):
     """The claim's field that holds ``spec``; empty when there is nothing to say."""
     switch: str = ""
     """The claim's field with ``enabled | disabled``; empty for parts that every team has."""
+    default: Literal["enabled", "disabled"] = "enabled"
+    """What the switch says when the claim does not."""
     needs: tuple[str, ...] = ()
     """Components that must be composed before; a graph without cycles."""
     stands_on: tuple[str, ...] = ()
@@ -145,6 +149,11 @@ class Component(ABC, Generic[S]):
         del wish
         return {}
 
+    def endpoints(self, wish: Wish[S]) -> dict[str, str]:
+        """Return where people and programs find this part, by name, for the claim's status."""
+        del wish
+        return {}
+
     def policy(self, wish: Wish[S]) -> Policy:
         """Return what the team's network must let through."""
         del wish
@@ -176,6 +185,7 @@ class PlatformComponent(ABC, Generic[S]):
     profiles: tuple[str, ...] = ("local", "light", "standard")
     needs: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    image: str = ""
     workload: tuple[str, str] = ("", "")
     ports: tuple[str, ...] = ()
     actor: str = "the control plane"

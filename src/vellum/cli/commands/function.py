@@ -1,0 +1,47 @@
+"""``vellum function``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from vellum.errors import UsageError
+
+
+@click.command()
+@click.option("--address", default="0.0.0.0:9443", show_default=True, help="Where Crossplane calls.")
+@click.option(
+    "--tls-certs-dir", envvar="TLS_SERVER_CERTS_DIR", type=click.Path(path_type=Path), metavar="DIR",
+    help="Folder of tls.crt, tls.key and ca.crt; callers must show a certificate of that CA.",
+)  # fmt: skip
+@click.option("--insecure", is_flag=True, help="Serve without TLS, for `crossplane render` and tests.")
+@click.option("--metrics-address", default="", metavar="HOST:PORT", help="Serve Prometheus' metrics there.")
+@click.option("--debug", is_flag=True, help="Say more.")
+def command(
+    address: str, tls_certs_dir: Path | None, metrics_address: str, *, insecure: bool, debug: bool
+) -> None:
+    """Serve.
+
+    Crossplane starts this in its cluster; needs the extra `function`, which cannot be installed beside `laptop`.
+    """
+    if find_spec("crossplane") is None:
+        raise UsageError(
+            "VEL706", "the function's libraries are not installed", where=sys.prefix,
+            fix="install vellum[function] in an environment of its own: kfp and Crossplane's SDK exclude each other",
+        )  # fmt: skip
+    if tls_certs_dir is None and not insecure:
+        raise UsageError(
+            "VEL707", "there are no certificates", where="--tls-certs-dir",
+            fix="name their folder, or say --insecure on a machine of your own",
+        )  # fmt: skip
+    from vellum.function.server import Settings, serve
+
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )  # fmt: skip
+    serve(Settings(address, None if insecure else tls_certs_dir, metrics_address))

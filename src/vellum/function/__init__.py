@@ -1,0 +1,1 @@
+"""The composition function: Crossplane asks over gRPC, compose answers. Its own environment (protobuf 7)."""

@@ -1,0 +1,191 @@
+"""One request, one answer: what Crossplane observed goes to compose, what compose says goes back. No I/O.
+
+Any doubt is a FATAL answer, which makes Crossplane change nothing: a smaller desired state is a delete order. Every
+answer lists the same requirements, and none has a ttl of 0: once Crossplane's circuit breaker is open, such a composite
+is never looked at again (measured on 2.3.4).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import cast
+
+from crossplane.function.proto.v1 import run_function_pb2 as fnv1
+from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Struct
+
+from vellum.api import claim, platform
+from vellum.api.claim import CROSSPLANE_FIELDS
+from vellum.compose import live
+from vellum.errors import FunctionError, VellumError
+from vellum.function.struct import View, plain, write
+from vellum.kube.objects import Obj
+from vellum.model.keys import Seed
+from vellum.model.state import Composed, Condition, Event, Observed, Requirement, not_ready
+
+LOG = logging.getLogger(__name__)
+XR_KIND = f"X{claim.KIND}"
+"""The kind that Crossplane makes of a claim."""
+SEED = "seed"
+"""The name of the function's credentials in the Composition, and of the key in their Secret."""
+_WAITING_SECONDS = 15
+_SKIPPED = CROSSPLANE_FIELDS - {"claimRef"}
+_STATUS = {
+    "True": fnv1.STATUS_CONDITION_TRUE,
+    "False": fnv1.STATUS_CONDITION_FALSE,
+    "Unknown": fnv1.STATUS_CONDITION_UNKNOWN,
+}
+
+
+def answer_bytes(raw: bytes) -> tuple[fnv1.RunFunctionResponse, str]:
+    """Answer a request as it came over the wire; return the answer and the composite's kind for the metrics."""
+    request = fnv1.RunFunctionRequest()
+    try:
+        request.ParseFromString(raw)
+    except DecodeError as error:
+        # protobuf stops at 100 levels, which is 33 nested objects; bytes that are no UTF-8 end here too.
+        reason = f"what Crossplane observed cannot be read: {error}; nothing was changed"
+        return _fatal(fnv1.RunFunctionResponse(), not_ready("Unreadable", reason)), ""
+    return answer(request)
+
+
+def answer(request: fnv1.RunFunctionRequest) -> tuple[fnv1.RunFunctionResponse, str]:
+    """Answer one request; return the answer and the composite's kind."""
+    response = fnv1.RunFunctionResponse()
+    response.meta.tag = request.meta.tag
+    kind = ""
+    try:
+        composite = _ours(request.observed.composite.resource)
+        kind = str(composite["kind"])
+        composed = _composed(composite, request)
+        if any(name not in request.required_resources for name in composed.requirements):
+            return _asked(response, composed), kind
+        return _answered(response, request, composed), kind
+    except VellumError as error:
+        return _fatal(response, not_ready("Refused", f"{error}; {error.fix}")), kind
+    except Exception as error:
+        LOG.exception("the request of a %s was not answered", kind or "composite without a kind")
+        said = f"{type(error).__name__}: {error}"
+        message = f"the function could not decide, so nothing was changed: {said}; its log says where"
+        return _fatal(response, not_ready("FunctionError", message)), kind
+
+
+def _composed(composite: Obj, request: fnv1.RunFunctionRequest) -> Composed:
+    observed = Observed(
+        resources={name: cast("Obj", View(one.resource)) for name, one in request.observed.resources.items()},
+        required={name: _found(found) for name, found in request.required_resources.items()},
+    )
+    seed = _seed(request)
+    if composite["kind"] in (XR_KIND, claim.KIND):
+        return live.team(composite, observed, seed)
+    if composite["kind"] == platform.KIND:
+        return live.kubeflow(composite, observed, seed)
+    raise FunctionError(
+        "VEL802", f"kind {composite['kind']} is not composed here", where="the Composition's compositeTypeRef",
+        fix=f"use this function for {XR_KIND} and {platform.KIND}",
+    )  # fmt: skip
+
+
+def _seed(request: fnv1.RunFunctionRequest) -> Seed:
+    """Return the seed of the credentials; without it there are no keys, and no other may take its place."""
+    data = request.credentials[SEED].credential_data.data if SEED in request.credentials else {}
+    try:
+        return Seed(bytes(data[SEED]) if SEED in data else b"")
+    except ValueError as cause:
+        raise FunctionError(
+            "VEL803", f"the credentials hold no usable seed: {cause}", where="Secret crossplane-system/vellum-seed",
+            fix="restore the Secret from a copy; another seed would change every key",
+        ) from cause  # fmt: skip
+
+
+def _found(found: fnv1.Resources) -> Obj | None:
+    if not found.items:
+        return None
+    struct = found.items[0].resource
+    view = View(struct)
+    return _ours(struct) if view.get("apiVersion") == claim.API_VERSION else cast("Obj", view)
+
+
+def _ours(struct: Struct) -> Obj:
+    """Return an object of our own API with its spec as plain data, which the models want.
+
+    Crossplane's own fields stay unread: among them is a reference to every composed object.
+    """
+    view = View(struct)
+    spec: Mapping[str, object] = view.get("spec") or {}
+    return {
+        "apiVersion": view["apiVersion"],
+        "kind": view["kind"],
+        "metadata": view["metadata"],
+        "spec": {name: plain(spec[name]) for name in spec if name not in _SKIPPED},
+        "status": view.get("status") or {},
+    }
+
+
+def _asked(response: fnv1.RunFunctionResponse, composed: Composed) -> fnv1.RunFunctionResponse:
+    """Ask for what is missing; Crossplane looks it up and calls again before it changes anything."""
+    _require(response, composed.requirements)
+    response.meta.ttl.seconds = _WAITING_SECONDS
+    return response
+
+
+def _answered(
+    response: fnv1.RunFunctionResponse, request: fnv1.RunFunctionRequest, composed: Composed
+) -> fnv1.RunFunctionResponse:
+    _require(response, composed.requirements)
+    for condition in composed.conditions:
+        _say(response, condition)
+    if composed.fatal:
+        return _stop(response, composed.fatal)
+    # Whatever earlier steps of the pipeline want stays wanted.
+    response.desired.CopyFrom(request.desired)
+    for name, desired in composed.objects.items():
+        target = response.desired.resources[name]
+        target.ready = fnv1.READY_TRUE if desired.ready else fnv1.READY_FALSE
+        write(target.resource, desired.obj)
+    response.desired.composite.ready = fnv1.READY_TRUE if composed.ready else fnv1.READY_FALSE
+    write(response.desired.composite.resource, {"status": composed.status})
+    for event in composed.events:
+        _tell(response, event)
+    response.meta.ttl.seconds = composed.ttl_seconds
+    return response
+
+
+def _require(response: fnv1.RunFunctionResponse, requirements: Mapping[str, Requirement]) -> None:
+    for name, wanted in requirements.items():
+        selector = response.requirements.resources[name]
+        selector.api_version, selector.kind, selector.match_name = (
+            wanted.api_version,
+            wanted.kind,
+            wanted.name,
+        )
+        if wanted.namespace:
+            selector.namespace = wanted.namespace
+
+
+def _say(response: fnv1.RunFunctionResponse, condition: Condition) -> None:
+    response.conditions.add(
+        type=condition.type, status=_STATUS[condition.status], reason=condition.reason, message=condition.message,
+        target=fnv1.TARGET_COMPOSITE_AND_CLAIM,
+    )  # fmt: skip
+
+
+def _tell(response: fnv1.RunFunctionResponse, event: Event) -> None:
+    severity = fnv1.SEVERITY_NORMAL if event.type == "Normal" else fnv1.SEVERITY_WARNING
+    response.results.add(
+        severity=severity, reason=event.reason, message=event.message, target=fnv1.TARGET_COMPOSITE_AND_CLAIM
+    )
+
+
+def _fatal(response: fnv1.RunFunctionResponse, condition: Condition) -> fnv1.RunFunctionResponse:
+    _say(response, condition)
+    return _stop(response, condition.message)
+
+
+def _stop(response: fnv1.RunFunctionResponse, message: str) -> fnv1.RunFunctionResponse:
+    response.results.add(
+        severity=fnv1.SEVERITY_FATAL, message=message, target=fnv1.TARGET_COMPOSITE_AND_CLAIM
+    )
+    response.meta.ttl.seconds = _WAITING_SECONDS
+    return response

@@ -1,0 +1,102 @@
+"""protobuf's Struct read as a mapping, and written from plain data: only what is asked for is ever converted.
+
+Turning every observed object into dicts costs 70 % of a call (measured with the SDK's ``struct_to_dict``), and compose
+reads a handful of fields of each. So an object is a view on its Struct: a field becomes Python when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+
+class View(Mapping[str, Any]):
+    """A Struct that reads like the dict it was made from. Whole numbers are ``int``: a Struct has only doubles."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, struct: Struct) -> None:
+        self._fields = struct.fields
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401  # any JSON
+        """Return the field as Python sees it."""
+        # Not without this question: reading an absent key of a protobuf map would make one.
+        if key not in self._fields:
+            raise KeyError(key)
+        return _read(self._fields[key])
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the fields."""
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        """Return how many fields there are."""
+        return len(self._fields)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is such a field, without reading it."""
+        return key in self._fields
+
+    def __repr__(self) -> str:
+        """Show names and not values: some are secrets."""
+        return f"View({sorted(self._fields)})"
+
+
+def _read(value: Value) -> Any:  # noqa: ANN401  # any JSON
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return View(value.struct_value)
+    if kind == "list_value":
+        return [_read(one) for one in value.list_value.values]
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() else number
+    if kind in (None, "null_value"):
+        return None
+    return getattr(value, kind)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Return plain data of a view, all the way down: for a model that wants dicts."""
+    if isinstance(value, View):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value
+
+
+def write(struct: Struct, data: Mapping[str, Any]) -> None:
+    """Put plain data into an empty Struct.
+
+    Raises:
+        TypeError: something is no JSON; nobody may send a half object.
+    """
+    for key, value in data.items():
+        _write(struct.fields[key], value)
+
+
+def _write(target: Value, value: Any) -> None:  # noqa: ANN401  # any JSON
+    if isinstance(value, str):
+        target.string_value = value
+    elif isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, int | float):
+        target.number_value = value
+    elif isinstance(value, Mapping):
+        # Touched even when empty: an empty object is not an absent one.
+        target.struct_value.SetInParent()
+        write(target.struct_value, value)
+    elif isinstance(value, list | tuple):
+        _write_list(target.list_value, value)
+    elif value is None:
+        target.null_value = 0  # the only value of the enum NullValue
+    else:
+        raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _write_list(target: ListValue, values: list[Any] | tuple[Any, ...]) -> None:
+    target.SetInParent()
+    for value in values:
+        _write(target.values.add(), value)
