@@ -1,12 +1,11 @@
-"""Buckets and keys: what seaweedfs-operator does with its five kinds, here by one batch of ``weed shell``.
+"""Buckets and keys: what seaweedfs-operator does with its five kinds, here by batches of ``weed shell``.
 
-A stand-in, and named as one in the docs. One batch says everything that the objects mean and lists what is there
-afterwards; an object is Ready only when it was seen in that list. Single commands cost 0.26 s each, a batch 0.5 s.
+A stand-in, and named as one in the docs. A batch says what is missing and ends with lists of what is there; an object
+is Ready, and one that goes is gone, only when those lists say so. A batch costs 0.25 s and 0.05 s a command.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import threading
@@ -15,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from vellum.controlplane.protocol import Store
 from vellum.errors import LaptopError
 from vellum.kube import quantity
 from vellum.kube.objects import Key, Obj, condition, secret_values
 from vellum.kube.seaweed import API, STORE
+from vellum.laptop.accounts import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
 from vellum.laptop.ports import Ports
 from vellum.laptop.state import State
 from vellum.model.component import Kind
@@ -33,24 +32,46 @@ KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 RESYNC_SECONDS = 60.0
 """SeaweedFS closes a bucket that is over its quota only when it is told to look (measured: never by itself)."""
 RETRY_SECONDS = 2.0
-SHELL_SECONDS = 30
-_MEBIBYTE = 2**20
+SHELL_SECONDS = 60
 _GRANTS = {"s3:GetObject": "Read", "s3:PutObject": "Write", "s3:ListBucket": "List"}
 """SeaweedFS's own words for the actions that our policies name."""
 
 Shell = Callable[[str], str]
+Objects = Mapping[str, list[Obj]]
 
 
 @dataclass(slots=True)
-class _Batch:
-    """What one run of the shell shall do, and who waits for it."""
+class _Plan:
+    """What the objects mean for the store, and which of them wait for it."""
 
-    commands: list[str] = field(default_factory=list)
-    buckets: dict[str, Key] = field(default_factory=dict)
-    keys: dict[tuple[str, str], Key] = field(default_factory=dict)
+    wanted: Wanted
     seen: dict[Key, tuple[str, int]] = field(default_factory=dict)
+    buckets: dict[Key, str] = field(default_factory=dict)
+    keys: dict[Key, tuple[str, str]] = field(default_factory=dict)
     blocked: dict[Key, str] = field(default_factory=dict)
-    going: dict[Key, str] = field(default_factory=dict)
+    going: dict[Key, Obj] = field(default_factory=dict)
+
+    def missing(self, there: Accounts) -> dict[Key, str]:
+        """Return the objects that the store does not have yet, and why."""
+        buckets = {key: "the store does not list the bucket yet"
+                   for key, name in self.buckets.items() if name not in there.buckets}  # fmt: skip
+        keys = {key: "the store does not list the key yet"
+                for key, (user, access) in self.keys.items()
+                if access not in there.users.get(user, User()).keys}  # fmt: skip
+        return {**buckets, **keys, **self.blocked}
+
+    def gone(self, there: Accounts) -> set[str]:
+        """Return the uids of the objects that go and have nothing left in the store."""
+        return {obj["metadata"]["uid"] for obj in self.going.values() if not self._left(obj, there)}
+
+    def _left(self, obj: Obj, there: Accounts) -> bool:
+        if obj["kind"] == "Bucket":
+            return obj["metadata"]["name"] in self.wanted.doomed & there.buckets.keys()
+        if obj["kind"] != "S3Credentials":
+            return False
+        user = obj["spec"]["identityRef"]["name"]
+        allowed = self.wanted.accounts.users.get(user, User()).keys
+        return user in self.wanted.ours and bool(there.users.get(user, User()).keys.keys() - allowed.keys())
 
 
 class TenantController:
@@ -71,6 +92,7 @@ class TenantController:
         """
         self._shell, self._poke, self._monotonic = shell, poke, monotonic
         self._mutex = threading.Lock()
+        self._there = Accounts()
         self._verified: dict[Key, tuple[str, int]] = {}
         self._gone: set[str] = set()
         self._troubles: dict[Key, str] = {}
@@ -116,32 +138,32 @@ class TenantController:
                 return None
             self._running = True
             self._waiting.clear()
-        batch = _batch(store)
-        threading.Thread(target=self._run, args=(batch,), name="tenants", daemon=True).start()
+        plan = _plan(store)
+        threading.Thread(target=self._run, args=(plan,), name="tenants", daemon=True).start()
         return RETRY_SECONDS if needed else RESYNC_SECONDS
 
-    def _run(self, batch: _Batch) -> None:
+    def _run(self, plan: _Plan) -> None:
+        """Say what the last list lacked; what the list at the end still lacks is said once more."""
         try:
-            buckets, keys = _listed(self._shell("\n".join(batch.commands) + "\n"))
-        except LaptopError as error:
+            there = self._ask(commands(plan.wanted, self._there))
+            if again := commands(plan.wanted, there):
+                there = self._ask(again)
+        except Exception as error:  # noqa: BLE001  # a thread that ends without a word leaves everybody waiting
             LOG.warning("the object store did not answer the tenants' batch: %s", error)
-            self._finish(dict.fromkeys(batch.seen, error.what))
+            self._there = Accounts()
+            self._finish(dict.fromkeys(plan.seen, "the object store does not answer"))
             return
-        missing = {
-            key: "the store does not list the bucket yet"
-            for name, key in batch.buckets.items()
-            if name not in buckets
-        }
-        missing |= {
-            key: "the store does not list the key yet" for pair, key in batch.keys.items() if pair not in keys
-        }
-        troubles = {**missing, **batch.blocked}
-        for key, version in batch.seen.items():
+        self._there = there
+        troubles = plan.missing(there)
+        for key, version in plan.seen.items():
             if key not in troubles:
                 self._verified[key] = version
-        self._gone |= set(batch.going.values())
+        self._gone |= plan.gone(there)
         self._last = self._monotonic()
-        self._finish(troubles, poked={*batch.seen, *batch.going})
+        self._finish(troubles, poked={*plan.seen, *plan.going})
+
+    def _ask(self, batch: list[str]) -> Accounts:
+        return listed(self._shell("\n".join((*batch, "s3.bucket.quota.enforce -apply", *LISTS)) + "\n"))
 
     def _finish(self, troubles: Mapping[Key, str], poked: set[Key] | None = None) -> None:
         with self._mutex:
@@ -210,109 +232,77 @@ def _answers(store: Store) -> bool:
     return seaweed is not None and (condition(seaweed, "Ready") or {}).get("status") == "True"
 
 
-def _batch(store: Store) -> _Batch:
-    """Put everything that the objects of the store mean into one list of commands, ending with what is there."""
-    batch = _Batch()
-    objects = {kind: store.list(API, kind) for kind in KINDS}
-    for kind, found in objects.items():
-        for obj in found:
-            key = Key.of(obj)
-            if "deletionTimestamp" in obj["metadata"]:
-                batch.going[key] = obj["metadata"]["uid"]
-                batch.commands += _unmade(kind, obj, objects)
-            else:
-                batch.seen[key] = _version(obj)
-    for bucket in _alive(objects["Bucket"]):
-        _make_bucket(batch, bucket)
-    for credentials in _alive(objects["S3Credentials"]):
-        _make_key(batch, store, credentials, objects)
-    batch.commands += ["s3.bucket.quota.enforce -apply", "s3.bucket.list", "s3.configure"]
-    return batch
-
-
-def _alive(found: list[Obj]) -> list[Obj]:
-    return [obj for obj in found if "deletionTimestamp" not in obj["metadata"]]
-
-
-def _unmade(kind: str, obj: Obj, objects: Mapping[str, list[Obj]]) -> list[str]:
-    if kind == "Bucket" and obj["spec"].get("reclaimPolicy") == "Delete":
-        return [f"s3.bucket.delete -name {obj['metadata']['name']}"]
-    if kind == "S3Credentials":
-        user = obj["spec"]["identityRef"]["name"]
-        others = [other for other in _alive(objects[kind]) if other["spec"]["identityRef"]["name"] == user]
-        return [] if others else [f"s3.configure -user {user} -delete -apply"]
-    return []
-
-
-def _make_bucket(batch: _Batch, bucket: Obj) -> None:
-    name, limit = bucket["metadata"]["name"], bucket["spec"].get("quota", {}).get("size")
-    batch.buckets[name] = Key.of(bucket)
-    batch.commands.append(f"s3.bucket.create -name {name}")
-    if limit:
-        size = max(1, int(quantity.parse(limit)) // _MEBIBYTE)
-        batch.commands.append(f"s3.bucket.quota -name {name} -op set -sizeMB {size}")
-
-
-def _make_key(batch: _Batch, store: Store, credentials: Obj, objects: Mapping[str, list[Obj]]) -> None:
-    key, user = Key.of(credentials), credentials["spec"]["identityRef"]["name"]
-    reference = credentials["spec"]["secretRef"]
-    secret = store.get(Key("v1", "Secret", key.namespace, reference["name"]))
-    buckets, actions = _granted(user, objects)
-    if secret is None or not any(obj["metadata"]["name"] == user for obj in _alive(objects["S3Identity"])):
-        batch.blocked[key] = f"waits for Secret {reference['name']} and S3Identity {user}"
-        return
-    values = secret_values(secret)
-    access = values[reference["accessKeyField"]]
-    batch.keys[(user, access)] = key
-    grant = f" -buckets {','.join(buckets)} -actions {','.join(actions)}" if actions else ""
-    hidden = values[reference["secretKeyField"]]
-    batch.commands.append(
-        f"s3.configure -user {user} -access_key {access} -secret_key {hidden}{grant} -apply"
+def _plan(store: Store) -> _Plan:
+    """Put together what all objects of the store mean."""
+    objects: Objects = {kind: store.list(API, kind) for kind in KINDS}
+    alive = {kind: [obj for obj in found if not _goes(obj)] for kind, found in objects.items()}
+    keys, blocked, users = _keys(store, alive)
+    unsure = {obj["spec"]["identityRef"]["name"] for obj in alive["S3Credentials"] if Key.of(obj) in blocked}
+    owners = {obj["spec"]["identityRef"]["name"] for obj in objects["S3Credentials"]}
+    limits = {obj["metadata"]["name"]: _limit(obj) for obj in alive["Bucket"]}
+    # A key whose Secret is missing for a moment must not look like one that nobody wants.
+    wanted = Wanted(Accounts(limits, users), frozenset(owners - unsure), _doomed(objects["Bucket"]))
+    return _Plan(
+        wanted=wanted,
+        seen={Key.of(obj): _version(obj) for found in alive.values() for obj in found},
+        buckets={Key.of(obj): obj["metadata"]["name"] for obj in alive["Bucket"]},
+        keys=keys,
+        blocked=blocked,
+        going={Key.of(obj): obj for found in objects.values() for obj in found if _goes(obj)},
     )
 
 
-def _granted(user: str, objects: Mapping[str, list[Obj]]) -> tuple[list[str], list[str]]:
-    """Return the buckets and SeaweedFS actions that policies bound to the user allow."""
+def _goes(obj: Obj) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
+
+
+def _doomed(buckets: list[Obj]) -> frozenset[str]:
+    going = [obj for obj in buckets if _goes(obj) and obj["spec"].get("reclaimPolicy") == "Delete"]
+    return frozenset(obj["metadata"]["name"] for obj in going)
+
+
+def _limit(bucket: Obj) -> int:
+    size = bucket["spec"].get("quota", {}).get("size")
+    return max(1, int(quantity.parse(size)) // MEBIBYTE) if size else 0
+
+
+def _keys(store: Store, alive: Objects) -> tuple[dict[Key, tuple[str, str]], dict[Key, str], dict[str, User]]:
+    """Return (user, access key) of each credentials object, those that wait and why, and the users."""
+    identities = {obj["metadata"]["name"] for obj in alive["S3Identity"]}
+    keys: dict[Key, tuple[str, str]] = {}
+    blocked: dict[Key, str] = {}
+    users: dict[str, User] = {}
+    for credentials in alive["S3Credentials"]:
+        key, user = Key.of(credentials), credentials["spec"]["identityRef"]["name"]
+        reference = credentials["spec"]["secretRef"]
+        secret = store.get(Key("v1", "Secret", key.namespace, reference["name"]))
+        if secret is None or user not in identities:
+            blocked[key] = f"waits for Secret {reference['name']} and S3Identity {user}"
+            continue
+        values = secret_values(secret)
+        access, hidden = values[reference["accessKeyField"]], values[reference["secretKeyField"]]
+        keys[key] = (user, access)
+        known = users.get(user, User(grants=_granted(user, alive)))
+        users[user] = User({**known.keys, access: hidden}, known.grants)
+    return keys, blocked, users
+
+
+def _granted(user: str, alive: Objects) -> frozenset[str]:
+    """Return the grants that policies bound to the user allow, in SeaweedFS's words."""
     names = {
         binding["spec"]["policyRef"]["name"]
-        for binding in _alive(objects["S3PolicyBinding"])
+        for binding in alive["S3PolicyBinding"]
         if any(subject["name"] == user for subject in binding["spec"]["subjects"])
     }
     statements = [
         statement
-        for policy in _alive(objects["S3Policy"])
+        for policy in alive["S3Policy"]
         if policy["metadata"]["name"] in names
         for statement in policy["spec"]["statements"]
         if statement["effect"] == "Allow"
     ]
-    buckets = sorted(
-        {resource.split("/")[0] for statement in statements for resource in statement["resources"]}
-    )
+    buckets = {resource.split("/")[0] for statement in statements for resource in statement["resources"]}
     said = {action for statement in statements for action in statement["actions"]}
-    return buckets, [word for action, word in _GRANTS.items() if action in said]
-
-
-def _listed(output: str) -> tuple[set[str], set[tuple[str, str]]]:
-    """Return the buckets and the (user, access key) pairs that the shell listed last."""
-    buckets = {
-        line.split()[0]
-        for line in output.splitlines()
-        if line.startswith("  ") and "\tsize:" in line and line.split()
-    }
-    return buckets, {
-        (identity.get("name", ""), pair.get("accessKey", ""))
-        for identity in _last_json(output).get("identities") or ()
-        for pair in identity.get("credentials") or ()
-    }
-
-
-def _last_json(output: str) -> dict[str, Any]:
-    """Return the last JSON object that begins at the start of a line; ``s3.configure`` prints one each time."""
-    start = output.rfind("\n{")
-    if start < 0:
-        return {}
-    try:
-        value, _ = json.JSONDecoder().raw_decode(output[start + 1 :])
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return frozenset(
+        f"{word}:{bucket}" for bucket in buckets for action, word in _GRANTS.items() if action in said
+    )

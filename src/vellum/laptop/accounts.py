@@ -1,0 +1,117 @@
+"""What an object store has and what it should have, as values, and the shell commands from one to the other. Pure.
+
+The commands and the forms of their lists were read off ``weed shell`` 4.48. What it answers to a command says little
+(an unknown user makes the exit code 1 and stops nothing), so the lists at the end of a batch are all that is believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MEBIBYTE = 2**20
+LISTS = ("s3.bucket.list", "s3.configure")
+"""Print every bucket with its quota, and every user with keys and grants."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One S3 user: secret keys by access key, and grants such as ``Read:bucket``."""
+
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    grants: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Buckets with their quota in MiB (0: none), and users."""
+
+    buckets: Mapping[str, int] = field(default_factory=dict)
+    users: Mapping[str, User] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the store should have, and what may be removed for that."""
+
+    accounts: Accounts
+    ours: frozenset[str] = frozenset()
+    """Users that are ours to change; nobody else is touched."""
+    doomed: frozenset[str] = frozenset()
+    """Buckets whose deletion, with everything in them, was asked for."""
+
+
+def commands(wanted: Wanted, there: Accounts) -> list[str]:
+    """Return what makes the store as it should be; nothing where it is already."""
+    said = [f"s3.bucket.delete -name {name}" for name in sorted(wanted.doomed & there.buckets.keys())]
+    for name, limit in sorted(wanted.accounts.buckets.items()):
+        if name not in there.buckets:
+            said.append(f"s3.bucket.create -name {name}")
+        if limit and there.buckets.get(name) != limit:
+            said.append(f"s3.bucket.quota -name {name} -op set -sizeMB {limit}")
+    for name in sorted(wanted.ours):
+        said += _for_user(name, wanted.accounts.users.get(name, User()), there.users.get(name))
+    return said
+
+
+def _for_user(name: str, wanted: User, there: User | None) -> list[str]:
+    if not wanted.keys:
+        return [f"s3.configure -user {name} -delete -apply"] if there else []
+    there = there or User()
+    strays = [access for access in sorted(there.keys) if access not in wanted.keys]
+    said = [f"s3.configure -user {name} -access_key {access} -delete -apply" for access in strays]
+    for access, secret in sorted(wanted.keys.items()):
+        if there.keys.get(access) != secret:
+            said.append(f"s3.configure -user {name} -access_key {access} -secret_key {secret} -apply")
+    for grants, ending in (
+        (there.grants - wanted.grants, "-delete -apply"),
+        (wanted.grants - there.grants, "-apply"),
+    ):
+        for bucket, actions in _by_bucket(grants).items():
+            said.append(f"s3.configure -user {name} -buckets {bucket} -actions {','.join(actions)} {ending}")
+    return said
+
+
+def _by_bucket(grants: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for grant in sorted(grants):
+        action, _, bucket = grant.partition(":")
+        found[bucket].append(action)
+    return found
+
+
+def listed(output: str) -> Accounts:
+    """Return what the lists at the end of a batch say.
+
+    Raises:
+        ValueError: there is no whole list of users: the shell ended early, and nothing of it may be believed.
+    """
+    try:
+        return Accounts(dict(_buckets(output)), {user["name"]: _user(user) for user in _identities(output)})
+    except (ValueError, KeyError, TypeError, AttributeError) as cause:
+        raise ValueError("the shell's lists are not whole") from cause
+
+
+def _buckets(output: str) -> Iterable[tuple[str, int]]:
+    for line in output.splitlines():
+        name, *facts = line.split("\t")
+        sizes = dict(fact.partition(":")[::2] for fact in facts)
+        if line.startswith("  ") and "size" in sizes:
+            yield name.strip(), int(sizes.get("quota") or 0) // MEBIBYTE
+
+
+def _identities(output: str) -> list[Mapping[str, Any]]:
+    """Return the users of the last JSON object that begins a line: each ``s3.configure`` before prints its own."""
+    start = output.rfind("\n{")
+    value, _ = json.JSONDecoder().raw_decode(output[start + 1 :])
+    if not isinstance(value, dict) or "identities" not in value:
+        raise ValueError("the list of users is missing")
+    return list(value["identities"] or ())
+
+
+def _user(said: Mapping[str, Any]) -> User:
+    pairs = {pair["accessKey"]: pair.get("secretKey", "") for pair in said.get("credentials") or ()}
+    return User(pairs, frozenset(said.get("actions") or ()))
