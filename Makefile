@@ -12,7 +12,7 @@ LIBRARY := examples/library/pdf
 help: ## print these verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## make .venv with everything, from hashed lists (about 20 s)
+setup: .venv/.ready .venv-function/.ready ## make .venv with everything, from hashed lists (about 20 s)
 
 # uv installs 200 packages in seconds; it comes from its own hashed list unless it is there already.
 .venv/.ready: pyproject.toml lock/laptop.txt lock/uv.txt
@@ -23,14 +23,22 @@ setup: .venv/.ready ## make .venv with everything, from hashed lists (about 20 s
 	.tools/bin/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
 	@touch .venv/.ready
 
-demo: setup ## the main job: a platform from one claim, PDFs in, cited answers out; left running
+# The function's own environment: Crossplane's SDK wants protobuf 7, Kubeflow's SDKs want less.
+FUNCTION := .venv-function/bin
+.venv-function/.ready: .venv/.ready lock/function.txt
+	@.tools/bin/uv venv --quiet --clear --python "$(PYTHON)" .venv-function
+	.tools/bin/uv pip sync --quiet --require-hashes --compile-bytecode --python $(FUNCTION)/python lock/function.txt
+	.tools/bin/uv pip install --quiet --no-deps --python $(FUNCTION)/python --editable .
+	@touch .venv-function/.ready
+
+demo: .venv/.ready ## the main job: a platform from one claim, PDFs in, cited answers out; left running
 	$(BIN)/vellum up "$(CLAIM)"
 	$(BIN)/vellum ingest $(LIBRARY)
 	$(BIN)/python examples/library/ask.py
 	$(BIN)/vellum status
 	@echo "It runs on. Look around: $(BIN)/vellum open, $(BIN)/vellum connect --export. Stop it: make down"
 
-down: setup ## stop the demo; its data stays
+down: .venv/.ready ## stop the demo; its data stays
 	$(BIN)/vellum down
 
 lint: setup
@@ -39,10 +47,12 @@ lint: setup
 	$(BIN)/mypy --no-error-summary
 
 check: lint ## lint, types and the fast tests; under a minute, no network
-	$(BIN)/pytest -q -m "not laptop and not slow"
+	$(FUNCTION)/pytest -q tests/function
+	$(BIN)/pytest -q -m "not laptop and not slow" --ignore tests/function
 
 test: lint ## everything: check, then the real services, real PDFs and faults by SIGKILL
-	$(BIN)/pytest -q
+	$(FUNCTION)/pytest -q tests/function
+	$(BIN)/pytest -q --ignore tests/function
 
 bench: setup ## the figures of the README, measured on this machine
 	$(BIN)/python -m benchmarks

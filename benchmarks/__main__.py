@@ -8,7 +8,7 @@ import platform
 import sys
 from datetime import UTC, datetime
 
-NAMES = ("help_cpu", "compose_time", "start", "repair", "documents", "retrieval")
+NAMES = ("help_cpu", "compose_time", "function_calls", "start", "repair", "documents", "retrieval")
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from vellum.api import claim as claims
 from vellum.api import loader
+from vellum.api import platform as platforms
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import platform_components, team_components
@@ -73,7 +73,7 @@ class World:
 
     def look(self) -> Composed:
         """Return compose's answer once its requirements are settled, as Crossplane's core does: at most five times."""
-        compose = live.team if self.composite["kind"] == claims.KIND else live.kubeflow
+        compose = live.kubeflow if self.composite["kind"] == platforms.KIND else live.team
         for _ in range(5):
             composed = compose(self.composite, Observed(self.resources, self.answered), self.seed)
             asked = {

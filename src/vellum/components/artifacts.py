@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vellum.components.access import STORE_SECRET
 from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, make
@@ -43,9 +45,9 @@ class ArtifactsComponent(PlatformComponent[Spec]):
             )  # fmt: skip
         return objects
 
-    def ready(self, wish: PlatformWish[Spec]) -> Ready:
+    def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the Secret is in place."""
-        answer = super().ready(wish)
+        answer = super().ready(wish, made)
         if not answer or "artifacts-secret" in wish.observed.resources:
             return answer
         return waits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -83,9 +84,9 @@ class BucketComponent(Component[ArtifactsSpec]):
             quota=wish.detail.quota, keep=wish.keep_data, labels=wish.labels(self.name),
         )  # fmt: skip
 
-    def ready(self, wish: Wish[ArtifactsSpec]) -> Ready:
+    def ready(self, wish: Wish[ArtifactsSpec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the store accepts the key and the Secret is there."""
-        answer = super().ready(wish)
+        answer = super().ready(wish, made)
         if not answer or "bucket-secret" in wish.observed.resources:
             return answer
         return waits(f"Secret {STORE_SECRET} is not created yet", actor="the control plane")

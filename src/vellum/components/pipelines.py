@@ -6,6 +6,7 @@ Upstream a metacontroller writes these ConfigMaps for one shared bucket; here th
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from vellum.components.access import STORE_SECRET
 from vellum.kube.objects import Obj, config_map
@@ -38,14 +39,14 @@ class PipelinesComponent(Component[Spec]):
             "pipelines-metadata": config_map("metadata-grpc-configmap", namespace, metadata, labels=labels),
         }  # fmt: skip
 
-    def ready(self, wish: Wish[Spec]) -> Ready:
+    def ready(self, wish: Wish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Settings alone run nothing: the bucket that they name must be ready too."""
         if "bucket-secret" not in wish.observed.resources:
             return waits(
                 f"waits for Secret {STORE_SECRET}, which comes with the bucket",
                 actor="the object store",
             )
-        return super().ready(wish)
+        return super().ready(wish, made)
 
     def binding(self, wish: Wish[Spec]) -> dict[str, str]:
         """Hand out the API where there is one; on a laptop kfp runs pipelines in a worker, so nothing answers."""

@@ -6,6 +6,7 @@ comes later. Here the kubelet blocks the pod until the Secret exists.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -72,9 +73,9 @@ class QdrantComponent(Component[VectorsSpec]):
         """Where the vectors answer."""
         return {"qdrant": wish.platform.qdrant_url(wish.team)}
 
-    def ready(self, wish: Wish[VectorsSpec]) -> Ready:
+    def ready(self, wish: Wish[VectorsSpec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the set is; a size that came too late is said."""
-        answer, size = super().ready(wish), _storage(wish)
+        answer, size = super().ready(wish, made), _storage(wish)
         if not answer or size == wish.detail.storage:
             return answer
         return Ready(

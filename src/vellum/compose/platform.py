@@ -99,7 +99,7 @@ def _may(part: Part, obj: Obj, name: str, observed: Observed) -> bool:
 
 
 def _answer(part: Part) -> Ready:
-    return part.component.ready(part.wish) if part.blocked else part.blocked
+    return part.component.ready(part.wish, part.objects) if part.blocked else part.blocked
 
 
 def _status(platform: Platform, observed: Observed, answers: dict[str, Ready], seed: Seed) -> Obj:

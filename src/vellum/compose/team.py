@@ -34,10 +34,11 @@ SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One wanted component, the wish it answers, and why it may not be composed yet (empty: it may)."""
+    """One wanted component, the wish it answers, what it makes, and why it may not be composed yet (ready: it may)."""
 
     component: AnyComponent
     wish: Wish[Any]
+    made: Mapping[str, Obj]
     blocked: Ready
 
 
@@ -81,7 +82,8 @@ def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> 
     for name, component in in_order(wanted):
         wish = replace(wishes[name], policies=policies)
         blocked[name] = _blocked(component, wish, blocked)
-        found.append(Part(component, wish, blocked[name]))
+        made = component.objects(images.with_some(wish, component.image))
+        found.append(Part(component, wish, made, blocked[name]))
     return found
 
 
@@ -112,21 +114,21 @@ def _guarded(parts: list[Part]) -> dict[str, Requirement]:
 
 
 def _answer(part: Part) -> Ready:
-    return part.component.ready(part.wish) if part.blocked else part.blocked
+    return part.component.ready(part.wish, part.made) if part.blocked else part.blocked
 
 
 def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed) -> dict[str, Desired]:
     """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
     objects: dict[str, Obj] = {}
     for part in parts:
-        made = part.component.objects(images.with_some(part.wish, part.component.image))
-        if not part.blocked:
-            made = {
+        if part.blocked:
+            objects |= part.made
+        else:
+            objects |= {
                 name: images.keeping(obj, live)
-                for name, obj in made.items()
+                for name, obj in part.made.items()
                 if (live := observed.resources.get(name))
             }
-        objects.update(made)
     access = next(part for part in parts if part.component.name == "access")
     if access.blocked or "binding" in observed.resources:
         objects["binding"] = _binding(parts, answers)

@@ -131,9 +131,9 @@ class Component(ABC, Generic[S]):
     def objects(self, wish: Wish[S]) -> dict[str, Obj]:
         """Return the objects by resource name; names start with the component's and never change."""
 
-    def ready(self, wish: Wish[S]) -> Ready:
-        """Judge what is observed of our objects; the first that is not ready gives the reason."""
-        for resource, desired in self.objects(wish).items():
+    def ready(self, wish: Wish[S], made: Mapping[str, Obj]) -> Ready:
+        """Judge what is observed of the objects that were just made; the first that is not ready gives the reason."""
+        for resource, desired in made.items():
             ready, reason = health(
                 wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
             )
@@ -194,9 +194,9 @@ class PlatformComponent(ABC, Generic[S]):
     def objects(self, wish: PlatformWish[S]) -> dict[str, Obj]:
         """Return the objects by resource name."""
 
-    def ready(self, wish: PlatformWish[S]) -> Ready:
-        """Judge what is observed of our objects."""
-        for resource, desired in self.objects(wish).items():
+    def ready(self, wish: PlatformWish[S], made: Mapping[str, Obj]) -> Ready:
+        """Judge what is observed of the objects that were just made."""
+        for resource, desired in made.items():
             ready, reason = health(
                 wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
             )

@@ -1,0 +1,25 @@
+"""What one call of Crossplane's composition function costs, beside the way that the SDK shows, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+from benchmarks.figures import ROOT, Figure
+
+CALLS = 100_000
+
+
+def measure() -> Iterator[Figure]:
+    """Yield the figures; the load runs in the function's own environment."""
+    argv = [str(ROOT / ".venv-function/bin/python"), "-m", "benchmarks.function_load", str(CALLS)]
+    found = json.loads(subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    what = f"function, {found['objects']} objects observed and desired"
+    yield Figure(f"{what}: p50", found["ours"]["p50"], "ms", 1.5, how="one caller, loopback, no TLS")
+    yield Figure(f"{what}: p99", found["ours"]["p99"], "ms", 5)
+    ratio = found["stock"]["p50"] / found["ours"]["p50"]
+    how = f"stock p50 {found['stock']['p50']:.1f} ms, in turns"
+    yield Figure("the SDK's own way against ours", ratio, "times", 3, at_most=False, how=how)
+    yield Figure(f"function: memory after {found['calls']:,} calls", found["rss"], "MB RSS", 80)
+    yield Figure(f"function: growth over {found['calls']:,} calls", found["growth"], "MB", 2)

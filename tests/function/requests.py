@@ -1,0 +1,115 @@
+"""Requests as Crossplane's core makes them, from plain worlds; and its loop around the function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from crossplane.function.proto.v1 import run_function_pb2 as fnv1
+from google.protobuf import json_format
+from tests.compose.render import CLAIM, EVERYTHING
+from tests.compose.world import PLATFORMS, World, settled_platform, written
+
+from vellum.function.answer import XR_KIND, answer
+from vellum.kube.objects import Obj
+from vellum.kube.patch import copied
+from vellum.model.keys import DUMMY_SEED
+
+MANAGED = [{"manager": f"somebody-{number}", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}}} for number in range(3)]  # fmt: skip
+"""Other people's bookkeeping, which every observed object carries."""
+
+
+def team_world(spec: str = EVERYTHING, place: str = "light") -> World:
+    """Return a claim's world as Crossplane has it: a composite that refers to its claim."""
+    world = World(written(CLAIM + spec), settled_platform(PLATFORMS[place]))
+    meta = {
+        "name": "research-x7k2p",
+        "uid": world.composite["metadata"]["uid"],
+        "generation": 1,
+        "managedFields": MANAGED,
+    }
+    refs = {
+        "claimRef": {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform", "namespace": "team-a", "name": "research"},
+        "compositionRef": {"name": "mlopsplatform"},
+        "resourceRefs": [{"apiVersion": "v1", "kind": "Namespace", "name": "x"}],
+    }  # fmt: skip
+    world.composite = {
+        **world.composite,
+        "kind": XR_KIND,
+        "metadata": meta,
+        "spec": {**world.composite["spec"], **refs},
+    }
+    return world
+
+
+def platform_world(place: str = "light") -> World:
+    """Return the platform's world."""
+    return World(written(PLATFORMS[place]))
+
+
+def request(
+    world: World, required: dict[str, Obj | None], *, seed: bytes | None = None
+) -> fnv1.RunFunctionRequest:
+    """Build one request."""
+    made = fnv1.RunFunctionRequest()
+    made.meta.tag = "a tag"
+    _fill(made.observed.composite, world.composite)
+    for name, obj in world.resources.items():
+        live = copied(obj)
+        live["metadata"]["managedFields"] = MANAGED
+        _fill(made.observed.resources[name], live)
+    for name, found in required.items():
+        made.required_resources[name].SetInParent()
+        if found is not None:
+            _fill(made.required_resources[name].items.add(), found)
+    made.credentials["seed"].credential_data.data["seed"] = DUMMY_SEED.material if seed is None else seed
+    return made
+
+
+def _fill(target: fnv1.Resource, obj: Obj) -> None:
+    json_format.ParseDict(obj, target.resource)
+
+
+def looked(
+    world: World,
+    ask: Callable[[fnv1.RunFunctionRequest], fnv1.RunFunctionResponse] = lambda one: answer(one)[0],
+    **more: Any,
+) -> tuple[fnv1.RunFunctionResponse, int]:
+    """Call as Crossplane does, until the requirements settle; return the last answer and the number of calls."""
+    required: dict[str, Obj | None] = {}
+    before: dict[str, Any] | None = None
+    for calls in range(1, 7):
+        response = ask(request(world, required, **more))
+        if any(result.severity == fnv1.SEVERITY_FATAL for result in response.results):
+            return response, calls
+        wanted = {name: _selector(one) for name, one in response.requirements.resources.items()}
+        if wanted == before:
+            return response, calls
+        before = wanted
+        required = {
+            name: world._found(name, _Asked(one)) for name, one in response.requirements.resources.items()
+        }
+    raise AssertionError("the requirements do not settle")
+
+
+def _selector(one: fnv1.ResourceSelector) -> tuple[str, str, str, str]:
+    return one.api_version, one.kind, one.match_name, one.namespace
+
+
+class _Asked:
+    def __init__(self, selector: fnv1.ResourceSelector) -> None:
+        self.api_version, self.kind = selector.api_version, selector.kind
+        self.name, self.namespace = selector.match_name, selector.namespace
+
+
+def desired(response: fnv1.RunFunctionResponse) -> dict[str, Obj]:
+    """Return what the answer wants, as plain data with whole numbers."""
+    from vellum.function.struct import View, plain
+
+    return {name: plain(View(one.resource)) for name, one in response.desired.resources.items()}
+
+
+def said(response: fnv1.RunFunctionResponse) -> dict[str, tuple[str, str]]:
+    """Return the conditions: type to (reason, message)."""
+    return {one.type: (one.reason, one.message) for one in response.conditions}

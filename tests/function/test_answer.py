@@ -1,0 +1,177 @@
+"""The function says what compose says, asks for the same in every pass, and changes nothing when in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from crossplane.function.proto.v1 import run_function_pb2 as fnv1
+from google.protobuf.struct_pb2 import Struct
+from tests.compose.world import World
+from tests.function.requests import desired, looked, platform_world, request, said, team_world
+
+from vellum.function.answer import answer, answer_bytes
+from vellum.function.struct import View, plain, write
+from vellum.kube.patch import copied
+
+WORLDS: dict[str, Callable[[], World]] = {
+    "a claim before its namespace": team_world,
+    "a settled claim": lambda: settled(team_world()),
+    "a settled claim without anything": lambda: settled(
+        team_world("spec: {pipelines: disabled, inference: disabled}\n")
+    ),
+    "a platform at its beginning": platform_world,
+    "a settled platform": lambda: settled(platform_world()),
+}
+
+
+def settled(world: World) -> World:
+    assert world.settle().ready
+    return world
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_answer_is_what_compose_says(name: str) -> None:
+    world = WORLDS[name]()
+    composed = world.look()
+    response, calls = looked(world)
+    assert desired(response) == {name: one.obj for name, one in composed.objects.items()}
+    assert {name: one.ready == fnv1.READY_TRUE for name, one in response.desired.resources.items()} == {
+        name: one.ready for name, one in composed.objects.items()
+    }
+    assert plain(View(response.desired.composite.resource)) == {"status": composed.status}
+    assert (response.desired.composite.ready == fnv1.READY_TRUE) == composed.ready
+    assert said(response) == {one.type: (one.reason, one.message) for one in composed.conditions}
+    assert {one.target for one in response.conditions} == {fnv1.TARGET_COMPOSITE_AND_CLAIM}
+    assert set(response.requirements.resources) == set(composed.requirements)
+    assert response.meta.ttl.seconds == (300 if composed.ready else 15)
+    assert (response.meta.tag, list(response.results)) == ("a tag", [])
+    assert calls <= 5
+
+
+def test_every_pass_asks_for_the_same_once_everything_is_known() -> None:
+    world = settled(team_world())
+    first, _ = looked(world)
+    second, _ = looked(world)
+    assert first.requirements == second.requirements
+    assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
+
+
+def test_what_is_missing_is_asked_for_and_nothing_is_decided_before() -> None:
+    response, _ = answer(request(team_world(), {}))
+    assert (
+        list(response.requirements.resources),
+        len(response.desired.resources),
+        len(response.results),
+    ) == (["platform"], 0, 0)
+
+
+def test_what_earlier_steps_want_stays_wanted() -> None:
+    world = settled(platform_world())
+
+    def ask(one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
+        write(one.desired.resources["theirs"].resource, {"kind": "ConfigMap"})
+        return answer(one)[0]
+
+    response, _ = looked(world, ask)
+    assert "theirs" in desired(response)
+
+
+DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
+    "no seed": (lambda one: one.credentials.clear(), "VEL803"),
+    "half a seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}), "VEL803"),
+    "another seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"x" * 40}), "the seed is not the one"),
+    "a strange kind": (lambda one: write_kind(one, "Mystery"), "VEL802"),
+    "no composite": (lambda one: one.observed.composite.resource.Clear(), "KeyError"),
+    "no metadata": (lambda one: one.observed.composite.resource.fields.pop("metadata"), "KeyError"),
+    "a half where a whole belongs": (lambda one: set_spec(one, "search", {"replicas": 1.5}), "spec.search.replicas"),
+    "a number where a word belongs": (lambda one: set_spec(one, "size", 3), "spec.size"),
+    "a spec 40 deep": (lambda one: set_spec(one, "notebook", nested(25)), "spec.notebook"),
+    "an observed object that is no object": (lambda one: damage(one, "namespace"), "AttributeError"),
+}  # fmt: skip
+
+
+def write_kind(one: fnv1.RunFunctionRequest, kind: str) -> None:
+    one.observed.composite.resource.fields["kind"].string_value = kind
+
+
+def set_spec(one: fnv1.RunFunctionRequest, name: str, value: object) -> None:
+    spec = one.observed.composite.resource.fields["spec"].struct_value
+    spec.fields[name].Clear()
+    changed = Struct()
+    write(changed, {name: value})
+    spec.fields[name].CopyFrom(changed.fields[name])
+
+
+def damage(one: fnv1.RunFunctionRequest, name: str) -> None:
+    one.observed.resources[name].resource.fields["metadata"].string_value = "no object"
+
+
+def nested(depth: int) -> dict[str, object]:
+    value: dict[str, object] = {}
+    for _ in range(depth):
+        value = {"deeper": value}
+    return value
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_any_doubt_is_fatal_changes_nothing_and_is_said_in_words(doubt: str) -> None:
+    spoil, words = DOUBTS[doubt]
+
+    def ask(one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
+        spoil(one)
+        return answer_bytes(one.SerializeToString())[0]
+
+    response, _ = looked(settled(team_world()), ask)
+    (result,) = response.results
+    (condition,) = response.conditions
+    assert (result.severity, result.target) == (fnv1.SEVERITY_FATAL, fnv1.TARGET_COMPOSITE_AND_CLAIM)
+    assert words in result.message
+    assert (condition.type, condition.status) == ("PartsReady", fnv1.STATUS_CONDITION_FALSE)
+    assert words in condition.message
+    assert (len(response.desired.resources), response.desired.HasField("composite")) == (0, False)
+    assert response.meta.ttl.seconds == 15
+
+
+@pytest.mark.parametrize("raw", [b"\xff" * 40, b"\x12\x05\x0a\x03\x0a\x01\xff"], ids=["noise", "no UTF-8"])
+def test_bytes_that_cannot_be_read_are_said_and_change_nothing(raw: bytes) -> None:
+    response, _ = answer_bytes(raw)
+    (result,) = response.results
+    assert (result.severity, said(response)["PartsReady"][0]) == (fnv1.SEVERITY_FATAL, "Unreadable")
+
+
+def test_a_request_deeper_than_protobuf_reads_is_said_and_changes_nothing() -> None:
+    response, _ = answer_bytes(_deep(200))
+    assert said(response)["PartsReady"][0] == "Unreadable"
+
+
+def _deep(levels: int) -> bytes:
+    """Return a request whose composite nests so deep; put together by hand, since protobuf does not write it either."""
+    value = b"\x1a\x01x"
+    for _ in range(levels):
+        entry = b"\x0a\x01a\x12" + _length(value) + value
+        struct = b"\x0a" + _length(entry) + entry
+        value = b"\x2a" + _length(struct) + struct
+    entry = b"\x0a\x01a\x12" + _length(value) + value
+    struct = b"\x0a" + _length(entry) + entry
+    resource = b"\x0a" + _length(struct) + struct
+    state = b"\x0a" + _length(resource) + resource
+    return b"\x12" + _length(state) + state
+
+
+def _length(data: bytes) -> bytes:
+    number, parts = len(data), []
+    while True:
+        low, number = number & 127, number >> 7
+        parts.append(low | (128 if number else 0))
+        if not number:
+            return bytes(parts)
+
+
+def test_what_is_observed_is_never_changed() -> None:
+    world = settled(team_world())
+    before = copied(world.resources)
+    asked = request(world, {})
+    raw = asked.SerializeToString(deterministic=True)
+    answer(asked)
+    assert (asked.SerializeToString(deterministic=True), world.resources) == (raw, before)
