@@ -58,7 +58,7 @@ bench: setup ## the figures of the README, measured on this machine
 	$(BIN)/python -m benchmarks
 
 golden: setup ## write the golden files and the generated reference anew; read the diff
-	VELLUM_GOLDEN=1 $(BIN)/pytest -q tests/compose
+	VELLUM_GOLDEN=1 $(BIN)/pytest -q tests/compose tests/package
 	$(BIN)/python -m vellum.api.reference docs/reference
 
 docs: setup ## check every link, command and path that the documents name

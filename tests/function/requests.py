@@ -10,7 +10,8 @@ from google.protobuf import json_format
 from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import PLATFORMS, World, settled_platform, written
 
-from vellum.function.answer import XR_KIND, answer
+from vellum.api.claim import XR_KIND
+from vellum.function.answer import answer
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "validate": "Check claims without changing anything.",
     "apply": "Store claims in the running platform and return at once.",
     "delete": "Delete a team's claim; its data stays if the claim says Retain.",
+    "render": "Write everything that Crossplane needs, as files for git.",
     "function": "Serve the composition function that Crossplane calls.",
     "completion": "Print the completion script of a shell.",
 })  # fmt: skip

@@ -45,6 +45,11 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed) -> Comp
     return replace(_composed(platform, parts, observed, seed), requirements=requirements)
 
 
+def everything(platform: Platform, seed: Seed) -> list[Obj]:
+    """Return all that the platform's parts make once nothing keeps them from it: what rights must cover."""
+    return [obj for part in _parts(platform, Observed(), seed) for obj in part.objects.values()]
+
+
 def _parts(platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
     found = []
     for _, component in in_order(

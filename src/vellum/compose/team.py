@@ -69,6 +69,11 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
     return replace(_composed(claim, parts, answers, objects), requirements=requirements)
 
 
+def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
+    """Return all that the claim's parts make once nothing keeps them from it: what rights must cover."""
+    return [obj for part in _parts(claim, platform, Observed(), seed) for obj in part.made.values()]
+
+
 def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
     wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
     base: Wish[Any] = Wish(

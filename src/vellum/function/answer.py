@@ -21,14 +21,10 @@ from vellum.compose import live
 from vellum.errors import FunctionError, VellumError
 from vellum.function.struct import View, plain, write
 from vellum.kube.objects import Obj
-from vellum.model.keys import Seed
+from vellum.model.keys import SEED, Seed
 from vellum.model.state import Composed, Condition, Event, Observed, Requirement, not_ready
 
 LOG = logging.getLogger(__name__)
-XR_KIND = f"X{claim.KIND}"
-"""The kind that Crossplane makes of a claim."""
-SEED = "seed"
-"""The name of the function's credentials in the Composition, and of the key in their Secret."""
 _WAITING_SECONDS = 15
 _SKIPPED = CROSSPLANE_FIELDS - {"claimRef"}
 _STATUS = {
@@ -77,13 +73,13 @@ def _composed(composite: Obj, request: fnv1.RunFunctionRequest) -> Composed:
         required={name: _found(found) for name, found in request.required_resources.items()},
     )
     seed = _seed(request)
-    if composite["kind"] in (XR_KIND, claim.KIND):
+    if composite["kind"] in (claim.XR_KIND, claim.KIND):
         return live.team(composite, observed, seed)
     if composite["kind"] == platform.KIND:
         return live.kubeflow(composite, observed, seed)
     raise FunctionError(
         "VEL802", f"kind {composite['kind']} is not composed here", where="the Composition's compositeTypeRef",
-        fix=f"use this function for {XR_KIND} and {platform.KIND}",
+        fix=f"use this function for {claim.XR_KIND} and {platform.KIND}",
     )  # fmt: skip
 
 

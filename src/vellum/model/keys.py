@@ -12,6 +12,8 @@ import hmac
 from dataclasses import dataclass, field
 
 SEED_BYTES = 32
+SEED = "seed"
+"""The name of the function's credentials, and of the key in their Secret."""
 
 
 @dataclass(frozen=True, slots=True)

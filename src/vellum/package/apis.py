@@ -1,0 +1,113 @@
+"""The two kinds as Crossplane's XRDs.
+
+The claim is a v1 XRD of scope LegacyCluster: claims exist only there, and only such a composite may make a Namespace.
+The platform is a v2 XRD of scope Cluster. Sources: crossplane v2.3.4, apis/apiextensions and crossplane-runtime's xcrd.
+"""
+
+from __future__ import annotations
+
+from vellum.api import claim, platform, schema
+from vellum.kube.objects import DOMAIN, Obj, make
+from vellum.model.state import PARTS_READY
+
+CLAIM_PLURAL, PLATFORM_PLURAL = "mlopsplatforms", "kubeflowplatforms"
+CLAIM_COMPOSITION, PLATFORM_COMPOSITION = "mlopsplatform", "kubeflowplatform"
+_LABEL = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_TEXT: Obj = {"type": "string"}
+_TEXTS: Obj = {"type": "object", "additionalProperties": _TEXT}
+
+
+def xrds() -> list[Obj]:
+    """Return both definitions."""
+    claims = {
+        "scope": "LegacyCluster",
+        "group": DOMAIN,
+        "names": {"kind": claim.XR_KIND, "plural": f"x{CLAIM_PLURAL}"},
+        "claimNames": {"kind": claim.KIND, "plural": CLAIM_PLURAL, "shortNames": ["mlops"]},
+        # With Background the claim would be gone while its namespace and keys still go.
+        "defaultCompositeDeletePolicy": "Foreground",
+        "enforcedCompositionRef": {"name": CLAIM_COMPOSITION},
+        "versions": [_version(claim.KIND, _claim_status(), _NAME, _columns("Team", ".status.team"))],
+    }
+    platforms = {
+        "scope": "Cluster",
+        "group": DOMAIN,
+        "names": {"kind": platform.KIND, "plural": PLATFORM_PLURAL},
+        "enforcedCompositionRef": {"name": PLATFORM_COMPOSITION},
+        "versions": [
+            _version(platform.KIND, _platform_status(), _ONE, _columns("Profile", ".status.profile"))
+        ],
+    }
+    api = "apiextensions.crossplane.io"
+    kind = "CompositeResourceDefinition"
+    return [
+        make(f"{api}/v1", kind, f"x{CLAIM_PLURAL}.{DOMAIN}", spec=claims),
+        make(f"{api}/v2", kind, f"{PLATFORM_PLURAL}.{DOMAIN}", spec=platforms),
+    ]
+
+
+_NAME = {"rule": f"self.metadata.name.matches('{_LABEL}')",
+         "message": "at most 63 of a-z 0-9 -, a letter or digit first and last"}  # fmt: skip
+_ONE = {"rule": f"self.metadata.name == '{platform.NAME}'",
+        "message": f"the platform is named {platform.NAME}, as there is one"}  # fmt: skip
+
+
+def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
+    written = schema.schema(kind)
+    spec = {name: value for name, value in written["properties"]["spec"].items() if name != "default"}
+    return {
+        "name": claim.API_VERSION.rpartition("/")[2],
+        "served": True,
+        "referenceable": True,
+        "additionalPrinterColumns": columns,
+        "schema": {"openAPIV3Schema": {
+            "type": "object",
+            "description": written["description"],
+            "x-kubernetes-validations": [rule],
+            "properties": {"spec": spec, "status": {"type": "object", "properties": status}},
+        }},
+    }  # fmt: skip
+
+
+def _columns(name: str, path: str) -> list[Obj]:
+    waits = f".status.conditions[?(@.type=='{PARTS_READY}')].message"
+    return [
+        {"name": name, "type": "string", "jsonPath": path},
+        {"name": "Waits-for", "type": "string", "jsonPath": waits},
+    ]
+
+
+def _components() -> Obj:
+    words = {
+        "name": "The part",
+        "reason": "What it waits for, or what else is to say",
+        "actor": "Who acts next",
+    }
+    properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
+    properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
+    item = {"type": "object", "required": ["name", "ready"], "properties": properties}
+    return {"type": "array", "description": "Every part, ready or what it waits for", "items": item}
+
+
+def _claim_status() -> Obj:
+    return {
+        "components": _components(),
+        "endpoints": {**_TEXTS, "description": "Where the parts answer"},
+        "seedFingerprint": {
+            **_TEXT,
+            "description": "Tells which seed the keys derive from, and nothing of it",
+        },
+        "team": {**_TEXT, "description": "The team's namespace"},
+    }
+
+
+def _platform_status() -> Obj:
+    return {
+        "components": _components(),
+        "endpoints": {**_TEXTS, "description": "Where the platform answers"},
+        "profile": {**_TEXT, "description": "The profile that is composed"},
+        "seedFingerprint": {
+            **_TEXT,
+            "description": "Tells which seed the keys derive from, and nothing of it",
+        },
+    }

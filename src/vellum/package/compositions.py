@@ -1,0 +1,84 @@
+"""The two Compositions, and the function that both of them call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vellum.api import claim, platform
+from vellum.components import platform_components, team_components
+from vellum.compose import gates
+from vellum.compose.live import PLATFORM
+from vellum.kube.objects import Obj, make
+from vellum.model.component import Kind
+from vellum.model.keys import SEED
+from vellum.model.state import Requirement
+from vellum.package.apis import CLAIM_COMPOSITION, PLATFORM_COMPOSITION
+
+FUNCTION = "function-vellum"
+SYSTEM = "crossplane-system"
+SEED_SECRET = "vellum-seed"  # noqa: S105  # a name, not a secret
+METRICS_PORT = 8080
+
+
+def compositions() -> list[Obj]:
+    """Return both; what a pass needs to know whatever the claim says is looked up before the function is called."""
+    teams = (kind for part in team_components().values() for kind in part.kinds)
+    platforms = (kind for part in platform_components().values() for kind in part.kinds)
+    return [
+        _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **gates.questions(teams)}),
+        _composition(PLATFORM_COMPOSITION, platform.KIND, gates.questions(_once(platforms))),
+    ]
+
+
+def _once(kinds: Iterable[Kind]) -> list[Kind]:
+    return sorted(set(kinds), key=lambda kind: (kind.api_version, kind.kind))
+
+
+def _composition(name: str, kind: str, known: dict[str, Requirement]) -> Obj:
+    step = {
+        "step": "compose",
+        "functionRef": {"name": FUNCTION},
+        "credentials": [
+            {"name": SEED, "source": "Secret", "secretRef": {"namespace": SYSTEM, "name": SEED_SECRET}}
+        ],
+        "requirements": {"requiredResources": [_selector(*entry) for entry in sorted(known.items())]},
+    }
+    spec = {
+        "compositeTypeRef": {"apiVersion": claim.API_VERSION, "kind": kind},
+        "mode": "Pipeline",
+        "pipeline": [step],
+    }
+    return make("apiextensions.crossplane.io/v1", "Composition", name, spec=spec)
+
+
+def _selector(name: str, wanted: Requirement) -> Obj:
+    return {
+        "requirementName": name,
+        "apiVersion": wanted.api_version,
+        "kind": wanted.kind,
+        "name": wanted.name,
+    }
+
+
+def function(package: str) -> list[Obj]:
+    """Return the Function and how its pod runs; ``package`` is its image, with registry and digest or tag."""
+    container = {
+        "name": "package-runtime",
+        "args": [f"--metrics-address=0.0.0.0:{METRICS_PORT}"],
+        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "192Mi"}},
+        "readinessProbe": {"tcpSocket": {"port": 9443}, "periodSeconds": 5},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+    pod = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+           "containers": [container]}  # fmt: skip
+    # Two, so that a claim is answered while one moves to another node.
+    deployment = {"spec": {"replicas": 2, "selector": {}, "template": {"spec": pod}}}
+    runtime = make("pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", FUNCTION,
+                   spec={"deploymentTemplate": deployment})  # fmt: skip
+    spec = {"package": package, "runtimeConfigRef": {"name": FUNCTION}}
+    return [runtime, make("pkg.crossplane.io/v1", "Function", FUNCTION, spec=spec)]

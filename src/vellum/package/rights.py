@@ -1,0 +1,92 @@
+"""Rights: what Crossplane must hold to make what we compose, and what people may do with claims.
+
+The kinds are read off the composed objects themselves, so that a new component cannot be forgotten. Crossplane's own
+ClusterRole takes up every role with the label (crossplane v2.3.4, its chart's clusterrole.yaml).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from vellum.api.claim import Claim, claim_spec
+from vellum.api.platform import Platform, platform_spec
+from vellum.components import team_components
+from vellum.compose import platform as platforms
+from vellum.compose import team as teams
+from vellum.kube.objects import DOMAIN, Obj, make
+from vellum.model.keys import DUMMY_SEED
+from vellum.package.apis import CLAIM_PLURAL, PLATFORM_PLURAL
+
+AGGREGATED = "rbac.crossplane.io/aggregate-to-crossplane"
+_API = "rbac.authorization.k8s.io/v1"
+_HAS = frozenset(
+    {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps"), ("apps", "deployments")}
+)
+"""Crossplane holds these by itself."""
+_READ = ["get", "list", "watch"]
+_PROFILES = ("light", "standard")
+
+
+def roles() -> list[Obj]:
+    """Return the ClusterRoles."""
+    return [
+        make(_API, "ClusterRole", "vellum:compose", labels={AGGREGATED: "true"}, rules=_compose()),
+        _for_people(
+            "vellum:claims-edit",
+            "edit",
+            CLAIM_PLURAL,
+            [*_READ, "create", "delete", "patch", "update"],
+        ),
+        _for_people("vellum:claims-view", "view", CLAIM_PLURAL, _READ),
+        _for_people("vellum:platform-view", "view", PLATFORM_PLURAL, _READ),
+    ]
+
+
+def _for_people(name: str, role: str, plural: str, verbs: list[str]) -> Obj:
+    labels = {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true"}
+    if role == "edit":
+        labels["rbac.authorization.k8s.io/aggregate-to-admin"] = "true"
+    rules = [{"apiGroups": [DOMAIN], "resources": [plural], "verbs": verbs}]
+    return make(_API, "ClusterRole", name, labels=labels, rules=rules)
+
+
+def _compose() -> list[Obj]:
+    by_group: dict[str, set[str]] = defaultdict(set)
+    for obj in _objects():
+        group, _, _version = obj["apiVersion"].rpartition("/")
+        by_group[group].add(plural(obj["kind"]))
+    rules: list[Obj] = []
+    for group, resources in sorted(by_group.items()):
+        wanted = sorted(name for name in resources if (group, name) not in _HAS)
+        if wanted:
+            rules.append({"apiGroups": [group], "resources": wanted, "verbs": ["*"]})
+    return [
+        *rules,
+        # A team's Role holds what Crossplane itself does not; "*" above has escalate and bind in it, said here aloud.
+        {
+            "apiGroups": ["apiregistration.k8s.io"],
+            "resources": ["apiservices"],
+            "verbs": ["get", "list", "watch"],
+        },
+    ]
+
+
+def _objects() -> list[Obj]:
+    switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
+    claim = Claim("team-a", "research", claim_spec().model_validate(switches))
+    found: list[Obj] = []
+    for profile in _PROFILES:
+        platform = Platform(platform_spec().model_validate({"profile": profile}))
+        found += platforms.everything(platform, DUMMY_SEED)
+        found += teams.everything(claim, platform, DUMMY_SEED)
+    return found
+
+
+def plural(kind: str) -> str:
+    """Return the resource's name: Kubernetes' rule, which all our kinds follow."""
+    word = kind.lower()
+    if word == "s3credentials":
+        return word
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"

@@ -1,0 +1,128 @@
+"""The tree for git: everything that Crossplane needs, the same bytes every time, and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.compose.render import CLAIM, EVERYTHING
+from tests.compose.world import PLATFORMS
+
+from vellum.components import team_components
+from vellum.compose import gates
+from vellum.compose.live import PLATFORM
+from vellum.package import rights, tree
+from vellum.package.compositions import compositions
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests/golden/render.yaml"
+PACKAGE = f"registry.example.org/vellum/function-vellum@sha256:{'0' * 64}"
+
+
+def render(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "vellum.cli", "render", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    (tmp_path / "platform.yaml").write_text(PLATFORMS["light"])
+    (tmp_path / "claim.yaml").write_text(CLAIM + EVERYTHING)
+    return [str(tmp_path / "claim.yaml"), str(tmp_path / "platform.yaml")]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_tree_is_what_the_golden_file_says(files: list[str]) -> None:
+    said = render(*files, "--function", PACKAGE).stdout
+    if os.environ.get("VELLUM_GOLDEN"):
+        GOLDEN.write_text(said)
+    assert said == GOLDEN.read_text()
+
+
+def test_files_printed_yaml_and_json_say_the_same(files: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "git"
+    assert render(*files, "--output", str(folder)).returncode == 0
+    written = {
+        path: list(yaml.safe_load_all(text)) for path, text in contents(folder).items() if path != tree.MARK
+    }
+    printed = list(yaml.safe_load_all(render(*files).stdout))
+    assert [obj for objects in written.values() for obj in objects] == printed
+    assert json.loads(render(*files, "--output", "json").stdout) == written
+
+
+def test_what_is_applied_first_comes_first(files: list[str]) -> None:
+    kinds = [obj["kind"] for obj in yaml.safe_load_all(render(*files, "--function", PACKAGE).stdout)]
+    order = ["CompositeResourceDefinition", "ClusterRole", "DeploymentRuntimeConfig", "Function", "Composition",
+             "KubeflowPlatform", "Namespace", "MLOpsPlatform"]  # fmt: skip
+    assert list(dict.fromkeys(kinds)) == order
+
+
+def test_rendering_again_changes_nothing_and_a_claim_that_is_gone_takes_its_file_along(
+    files: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "git"
+    render(*files, "--output", str(folder))
+    (folder / "README.md").write_text("mine")
+    before = contents(folder)
+    assert "0 changed" in render(*files, "--output", str(folder)).stderr
+    assert contents(folder) == before
+    render(files[1], "--output", str(folder))
+    assert before.keys() - contents(folder).keys() == {
+        "60-teams/team-a.namespace.yaml",
+        "60-teams/team-a.research.yaml",
+    }
+    assert (folder / "README.md").read_text() == "mine"
+
+
+def test_a_folder_with_other_things_is_left_alone(files: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    done = render(*files, "--output", str(folder))
+    assert (done.returncode, "VEL708" in done.stderr, list(contents(folder))) == (1, True, ["thesis.tex"])
+
+
+def test_a_claim_that_is_wrong_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "claim.yaml").write_text(CLAIM + "spec: {size: huge}\n")
+    done = render(str(tmp_path / "claim.yaml"), "--output", str(tmp_path / "git"))
+    assert (done.returncode, "VEL115" in done.stderr, (tmp_path / "git").exists()) == (1, True, False)
+
+
+def test_no_secret_is_rendered(files: list[str]) -> None:
+    said = render(*files, "--function", PACKAGE).stdout
+    assert not re.search("kind: Secret$", said, re.MULTILINE)
+
+
+def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> None:
+    (role,) = [role for role in rights.roles() if role["metadata"]["name"] == "vellum:compose"]
+    covered = {
+        (group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]
+    }
+    held = {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps")}
+    made = {(obj["apiVersion"].rpartition("/")[0], rights.plural(obj["kind"])) for obj in rights._objects()}
+    assert made <= covered | held
+    assert {("", "namespaces"), ("kubeflow.org", "notebooks"), ("serving.kserve.io", "inferenceservices"),
+            ("networking.k8s.io", "networkpolicies"), ("apps", "statefulsets"),
+            ("seaweed.seaweedfs.com", "s3policies"), ("seaweed.seaweedfs.com", "s3credentials")} <= covered  # fmt: skip
+
+
+def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> None:
+    claims, platforms = compositions()
+    known = [{entry["requirementName"] for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]}
+             for one in (claims, platforms)]  # fmt: skip
+    kinds = [kind for part in team_components().values() for kind in part.kinds]
+    assert known == [{"platform", *gates.questions(kinds)}, {"api/v1.seaweed.seaweedfs.com"}]
+    assert PLATFORM.name == "kubeflow"
