@@ -8,7 +8,8 @@
     ├── WorkloadError    ingest, search and the Qdrant stand-in                         VEL5xx
     ├── BindingError     `vellum.connect()` finds no usable binding                     VEL6xx
     ├── UsageError       the command line was asked for something it cannot do          VEL7xx
-    └── FunctionError    Crossplane's composition function cannot start or decide       VEL8xx
+    ├── FunctionError    Crossplane's composition function cannot start or decide       VEL8xx
+    └── BenchError       the bench cannot be built, started or stopped                  VEL9xx
 
 Every code has a heading in docs/errors/; a test compares both ways. Retired codes stay there.
 """
@@ -67,3 +68,7 @@ class UsageError(VellumError):
 
 class FunctionError(VellumError):
     """Crossplane's composition function cannot start or cannot decide."""
+
+
+class BenchError(VellumError):
+    """The bench cannot be built, started or stopped."""

@@ -79,3 +79,12 @@ def test_what_is_no_dns_label_is_told() -> None:
         if names.is_dns_label(text)
     }
     assert accepted == {"a", "a-b", "0", "a" * 63}
+
+
+def test_the_resource_of_a_kind_is_named_as_the_api_server_names_it() -> None:
+    named = {
+        "NetworkPolicy": "networkpolicies", "Gateway": "gateways", "StorageClass": "storageclasses", "Ingress": "ingresses",
+        "APIService": "apiservices", "S3Identity": "s3identities", "S3Credentials": "s3credentials", "Bucket": "buckets",
+        "PersistentVolumeClaim": "persistentvolumeclaims", "CompositeResourceDefinition": "compositeresourcedefinitions",
+    }  # fmt: skip
+    assert {kind: names.plural(kind) for kind in named} == named

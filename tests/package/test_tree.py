@@ -17,6 +17,7 @@ from tests.compose.world import PLATFORMS
 from vellum.components import team_components
 from vellum.compose import gates
 from vellum.compose.live import PLATFORM
+from vellum.kube import names
 from vellum.package import rights, tree
 from vellum.package.compositions import compositions
 
@@ -112,7 +113,7 @@ def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> No
         (group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]
     }
     held = {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps")}
-    made = {(obj["apiVersion"].rpartition("/")[0], rights.plural(obj["kind"])) for obj in rights._objects()}
+    made = {(obj["apiVersion"].rpartition("/")[0], names.plural(obj["kind"])) for obj in rights._objects()}
     assert made <= covered | held
     assert {("", "namespaces"), ("kubeflow.org", "notebooks"), ("serving.kserve.io", "inferenceservices"),
             ("networking.k8s.io", "networkpolicies"), ("apps", "statefulsets"),

@@ -14,7 +14,7 @@ SOURCE = Path(vellum.__file__).parent
 PAGES = SOURCE.parents[1] / "docs/errors"
 RANGES = {
     "ClaimError": "1", "MistakesError": "1", "ComposeError": "2", "StoreError": "3", "LaptopError": "4",
-    "WorkloadError": "5", "BindingError": "6", "UsageError": "7", "FunctionError": "8",
+    "WorkloadError": "5", "BindingError": "6", "UsageError": "7", "FunctionError": "8", "BenchError": "9",
 }  # fmt: skip
 CODE = re.compile(r"VEL\d{3}")
 

@@ -52,3 +52,13 @@ def bucket_name(team: str) -> str:
 def qdrant_name(team: str) -> str:
     """Return the name of a team's StatefulSet and Service, at most 47 characters."""
     return f"qdrant-{team}"
+
+
+def plural(kind: str) -> str:
+    """Return the name of a kind's resource, by Kubernetes' own rule; one kind of an operator breaks it."""
+    word = kind.lower()
+    if word == "s3credentials":
+        return word
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"

@@ -39,46 +39,67 @@ def _make(folder: Path, now: datetime) -> None:
     # Imported late: most starts find their certificates and need none of this.
     from cryptography.hazmat.primitives import serialization
 
-    authority, authority_key = _certificate("vellum", now)
+    authority, authority_key = certificate("vellum", now)
     pairs = {"ca": (authority, authority_key)}
     for name in ("server", "client"):
-        pairs[name] = _certificate(name, now, issuer=authority, issuer_key=authority_key)
-    for name, (certificate, key) in pairs.items():
-        write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM), durable=True)
+        pairs[name] = certificate(name, now, issuer=(authority, authority_key))
+    for name, (made, key) in pairs.items():
+        write(folder / f"{name}.pem", made.public_bytes(serialization.Encoding.PEM), durable=True)
         if name == "ca":
             continue  # the authority's key is forgotten: new certificates come with a new authority
-        write(
-            folder / f"{name}.key",
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-            durable=True,
-        )
+        write(folder / f"{name}.key", pem(key), durable=True)
 
 
-def _certificate(
+def pem(key: EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as PEM (PKCS 8, not encrypted)."""
+    from cryptography.hazmat.primitives import serialization
+
+    form, hidden = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, hidden)
+
+
+def certificate(
     name: str,
     now: datetime,
     *,
-    issuer: x509.Certificate | None = None,
-    issuer_key: EllipticCurvePrivateKey | None = None,
+    organization: str = "",
+    issuer: tuple[x509.Certificate, EllipticCurvePrivateKey] | None = None,
 ) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
+    """Make a certificate for loopback, and its key; without an issuer it is an authority of its own."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    signer, signer_key = issuer or (None, key)
+    words = [(x509.NameOID.COMMON_NAME, name), (x509.NameOID.ORGANIZATION_NAME, organization)]
+    subject = x509.Name([x509.NameAttribute(oid, word) for oid, word in words if word])
     addresses = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    identifier = x509.SubjectKeyIdentifier.from_public_key
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer.subject if issuer else subject)
+        .issuer_name(signer.subject if signer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now.astimezone(UTC) - timedelta(hours=1))
         .not_valid_after(now.astimezone(UTC) + LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        # Python 3.13 refuses certificates without these (VERIFY_X509_STRICT).
+        .add_extension(identifier(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False
+        )
     )
-    return builder.sign(issuer_key or key, hashes.SHA256()), key
+    if signer is None:
+        builder = builder.add_extension(_signs(), critical=True)
+    return builder.sign(signer_key, hashes.SHA256()), key
+
+
+def _signs() -> x509.KeyUsage:
+    from cryptography import x509
+
+    named = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+             "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")  # fmt: skip
+    return x509.KeyUsage(**{use: use in ("key_cert_sign", "crl_sign") for use in named})

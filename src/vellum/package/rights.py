@@ -13,6 +13,7 @@ from vellum.api.platform import Platform, platform_spec
 from vellum.components import team_components
 from vellum.compose import platform as platforms
 from vellum.compose import team as teams
+from vellum.kube import names
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.model.keys import DUMMY_SEED
 from vellum.package.apis import CLAIM_PLURAL, PLATFORM_PLURAL
@@ -54,7 +55,7 @@ def _compose() -> list[Obj]:
     by_group: dict[str, set[str]] = defaultdict(set)
     for obj in _objects():
         group, _, _version = obj["apiVersion"].rpartition("/")
-        by_group[group].add(plural(obj["kind"]))
+        by_group[group].add(names.plural(obj["kind"]))
     rules: list[Obj] = []
     for group, resources in sorted(by_group.items()):
         wanted = sorted(name for name in resources if (group, name) not in _HAS)
@@ -80,13 +81,3 @@ def _objects() -> list[Obj]:
         found += platforms.everything(platform, DUMMY_SEED)
         found += teams.everything(claim, platform, DUMMY_SEED)
     return found
-
-
-def plural(kind: str) -> str:
-    """Return the resource's name: Kubernetes' rule, which all our kinds follow."""
-    word = kind.lower()
-    if word == "s3credentials":
-        return word
-    if word.endswith("y") and word[-2] not in "aeiou":
-        return f"{word[:-1]}ies"
-    return f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"

@@ -1,0 +1,89 @@
+"""The bench's own authority: every program shows a certificate of it, and the authority's key is forgotten."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from vellum.laptop.pki import certificate, pem
+from vellum.laptop.state import write
+
+MASTERS = "system:masters"
+USERS = {
+    "admin": ("admin", MASTERS),
+    "controllers": ("system:kube-controller-manager", ""),
+    "scheduler": ("system:kube-scheduler", ""),
+    "kwok": ("kwok", MASTERS),
+    "crossplane": ("crossplane", ""),
+}
+"""Who talks to the API server: file name to (user, group). Crossplane gets the rights of its own chart, no more."""
+SERVERS = ("etcd", "apiserver", "function")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Where the certificates lie."""
+
+    folder: Path
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that all others are signed by."""
+        return self.folder / "ca.crt"
+
+    def pair(self, name: str) -> tuple[Path, Path]:
+        """Return certificate and key of a server or a user."""
+        return self.folder / name / "tls.crt", self.folder / name / "tls.key"
+
+    def kubeconfig(self, user: str) -> Path:
+        """Return the kubeconfig of a user."""
+        return self.folder / user / "kubeconfig"
+
+    @property
+    def accounts(self) -> tuple[Path, Path]:
+        """Return the key that signs service account tokens, and its public half."""
+        return self.folder / "accounts.key", self.folder / "accounts.pub"
+
+
+def make(folder: Path, server: str, now: datetime) -> Certificates:
+    """Make everything; ``server`` is the API server's address for the kubeconfigs."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    found = Certificates(folder)
+    issuer = certificate("vellum-bench", now)
+    authority = issuer[0].public_bytes(serialization.Encoding.PEM)
+    write(found.authority, authority)
+    for name, (user, group) in {**USERS, **{name: (name, "") for name in SERVERS}}.items():
+        made, key = certificate(user, now, organization=group, issuer=issuer)
+        chain = made.public_bytes(serialization.Encoding.PEM)
+        write(found.pair(name)[0], chain)
+        write(found.pair(name)[1], pem(key))
+        # Crossplane and the function look for the authority beside their pair.
+        write(folder / name / "ca.crt", authority)
+        if name in USERS:
+            write(found.kubeconfig(name), _kubeconfig(server, authority, chain, pem(key)))
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    write(found.accounts[0], pem(key))
+    write(found.accounts[1], public)
+    return found
+
+
+def _kubeconfig(server: str, authority: bytes, chain: bytes, key: bytes) -> str:
+    def data(value: bytes) -> str:
+        return base64.b64encode(value).decode()
+
+    cluster = {"server": server, "certificate-authority-data": data(authority)}
+    user = {"client-certificate-data": data(chain), "client-key-data": data(key)}
+    # JSON is YAML, which is what kubectl reads.
+    return json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "bench",
+        "clusters": [{"name": "bench", "cluster": cluster}], "users": [{"name": "user", "user": user}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "user"}}],
+    })  # fmt: skip

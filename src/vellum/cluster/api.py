@@ -1,0 +1,207 @@
+"""Plain objects to and from a Kubernetes API server. The official client brings connection, TLS and kubeconfig.
+
+Its typed models are not used: everything here is JSON already, and half of our kinds are custom.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vellum.errors import StoreError
+from vellum.kube import names
+from vellum.kube.objects import Key, Obj
+from vellum.model.component import Kind
+
+FIELD_MANAGER = "vellum"
+_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
+_APPLY, _MERGE, _JSON = (
+    "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json",
+)  # fmt: skip
+Selector = Mapping[str, str]
+
+
+class ConflictError(Exception):
+    """Somebody was quicker: an object exists already, or is not as it was read. Read again and decide anew."""
+
+
+class GoneError(Exception):
+    """A watch is too old to go on; list again."""
+
+
+class Api:
+    """One API server, as one user; safe for several threads."""
+
+    def __init__(self, kubeconfig: Path, *, connections: int = 16) -> None:
+        from kubernetes import client, config
+
+        settings = client.Configuration()
+        config.load_kube_config(str(kubeconfig), client_configuration=settings)
+        settings.connection_pool_maxsize = connections
+        self._client = client.ApiClient(settings)
+
+    def get(self, key: Key) -> Obj | None:
+        """Return the object, or None.
+
+        Raises:
+            StoreError: the API server does not answer, or refuses (VEL307); also for every other method here.
+        """
+        try:
+            return self._call(_Request("GET", path(key)))
+        except _NotFoundError:
+            return None
+
+    def list(
+        self, kind: Kind, *, namespace: str = "", labels: Selector | None = None
+    ) -> tuple[list[Obj], str]:
+        """Return the objects of a kind, each with its apiVersion and kind, and the version of the list."""
+        query = (
+            {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())} if labels else {}
+        )
+        found = self._call(_Request("GET", collection(kind, namespace), query=query))
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        return [{**head, **obj} for obj in found["items"]], found["metadata"]["resourceVersion"]
+
+    def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[tuple[str, Obj]]:
+        """Yield (ADDED | MODIFIED | DELETED, object) for so many seconds.
+
+        Raises:
+            GoneError: the version is too old.
+        """
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(seconds)}
+        query["allowWatchBookmarks"] = "true"
+        response = self._open(_Request("GET", collection(kind), query=query, seconds=seconds + 10))
+        try:
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise GoneError(event["object"].get("message", ""))
+                yield event["type"], event["object"]
+        finally:
+            response.close()
+
+    def create(self, obj: Obj) -> Obj:
+        """Create the object.
+
+        Raises:
+            ConflictError: it exists already.
+        """
+        return self._call(_Request("POST", collection(_kind(obj), obj["metadata"].get("namespace", "")), obj))
+
+    def apply(self, obj: Obj, *, manager: str = FIELD_MANAGER) -> Obj:
+        """Apply by server-side apply, taking fields back that others took."""
+        query = {"fieldManager": manager, "force": "true"}
+        return self._call(_Request("PATCH", path(Key.of(obj)), json.dumps(obj), _APPLY, query))
+
+    def merge(self, key: Key, patch: Obj, *, subresource: str = "") -> Obj:
+        """Change by a merge patch."""
+        return self._call(_Request("PATCH", f"{path(key)}{subresource}", patch, _MERGE))
+
+    def change(self, key: Key, *steps: Obj, subresource: str = "") -> Obj:
+        """Change by a JSON patch, all steps or none; a ``test`` step that fails means a conflict.
+
+        Raises:
+            ConflictError: the object is not as a ``test`` step says, or is gone.
+        """
+        try:
+            return self._call(_Request("PATCH", f"{path(key)}{subresource}", list(steps), _JSON))
+        except _NotFoundError as gone:
+            raise ConflictError(str(gone)) from gone
+
+    def delete(self, key: Key, *, uid: str = "", propagation: str = "Background") -> bool:
+        """Delete the object with this uid (empty: whatever has the name); False if it is not there."""
+        body: Obj = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            self._call(_Request("DELETE", path(key), body))
+        except (_NotFoundError, ConflictError):
+            return False
+        return True
+
+    def raw(self, url: str) -> bytes:
+        """Return what a path answers, such as ``/readyz``."""
+        answer: bytes = self._open(_Request("GET", url, seconds=10)).data
+        return answer
+
+    def _call(self, request: _Request) -> Obj:
+        answer: Obj = json.loads(self._open(request).data)
+        return answer
+
+    def _open(self, request: _Request) -> Any:  # noqa: ANN401  # urllib3's response
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        content = {"Content-Type": request.content} if request.body is not None else {}
+        try:
+            return self._client.call_api(
+                request.url, request.method, query_params=list(request.query.items()), body=request.body,
+                header_params={"Accept": "application/json", **content}, auth_settings=["BearerToken"],
+                _preload_content=False, _return_http_data_only=True, _request_timeout=(5, request.seconds),
+            )  # fmt: skip
+        except ApiException as refused:
+            raise _translated(request, refused) from None
+        except (HTTPError, OSError) as silent:
+            raise _refused(
+                request.url, f"the API server does not answer: {type(silent).__name__}"
+            ) from silent
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    body: object = None
+    content: str = "application/json"
+    query: Selector = field(default_factory=dict)
+    seconds: float = 60
+
+
+class _NotFoundError(Exception):
+    """No object of this name, or no such kind."""
+
+
+def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
+    try:
+        said = json.loads(refused.body)["message"]
+    except (ValueError, KeyError, TypeError):
+        said = str(refused.reason)
+    if refused.status == _NOT_FOUND:
+        return _NotFoundError(said)
+    # 422 with "the server rejected our request due to an error in our request": a ``test`` of a JSON patch failed.
+    if refused.status == _CONFLICT or (request.content == _JSON and "testing" in said and "failed" in said):
+        return ConflictError(said)
+    if refused.status == _GONE:
+        return GoneError(said)
+    return _refused(request.url, f"the API server refuses ({refused.status}): {said}")
+
+
+def _refused(url: str, what: str) -> StoreError:
+    fix = "it is tried again by itself; `vellum bench status` shows the servers"
+    return StoreError("VEL307", what, where=url, fix=fix)
+
+
+def _lines(response: Any) -> Iterator[bytes]:  # noqa: ANN401  # urllib3's response
+    rest = b""
+    for chunk in response.stream(2**16, decode_content=False):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
+def _kind(obj: Mapping[str, Any]) -> Kind:
+    return Kind(obj["apiVersion"], obj["kind"])
+
+
+def collection(kind: Kind, namespace: str = "") -> str:
+    """Return the path of a kind's objects."""
+    base = "/api/v1" if kind.api_version == "v1" else f"/apis/{kind.api_version}"
+    inside = f"/namespaces/{namespace}" if namespace else ""
+    return f"{base}{inside}/{names.plural(kind.kind)}"
+
+
+def path(key: Key) -> str:
+    """Return the path of one object."""
+    return f"{collection(Kind(key.api_version, key.kind), key.namespace)}/{key.name}"

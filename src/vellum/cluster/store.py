@@ -1,0 +1,251 @@
+"""The Store of controllers on a Kubernetes API server: kinds that are watched are answered from memory.
+
+One thread a kind lists and then watches, for ever; a watch that breaks is begun anew with a list, so nothing is missed.
+What is written is remembered at once: a controller sees its own writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from vellum.cluster.api import Api, ConflictError, GoneError
+from vellum.controlplane.store import Watch, stamp
+from vellum.errors import StoreError
+from vellum.kube.objects import Key, Obj, labels_of
+from vellum.kube.patch import copied
+from vellum.model.component import Kind
+from vellum.model.state import Event
+
+Objs: TypeAlias = list[Obj]
+LOG = logging.getLogger(__name__)
+WATCH_SECONDS = 300
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+
+class KubeStore:
+    """Objects of some kinds of one API server."""
+
+    def __init__(self, api: Api, kinds: Sequence[Kind], clock: Callable[[], datetime]) -> None:
+        """Begin to watch, and return once every kind was listed.
+
+        Raises:
+            StoreError: the API server does not answer, or does not serve one of the kinds (VEL307).
+        """
+        self._api, self._clock = api, clock
+        self._mutex = threading.RLock()
+        self._objects: dict[Kind, dict[Key, Obj]] = {}
+        self._watches: list[Watch] = []
+        self._stop = threading.Event()
+        versions = {kind: self._relist(kind) for kind in dict.fromkeys(kinds)}
+        self._threads = [
+            threading.Thread(target=self._follow, args=entry, name=f"watch {entry[0].kind}", daemon=True)
+            for entry in versions.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop watching; running watches end with their connections."""
+        self._stop.set()
+
+    # Reading
+
+    def get(self, key: Key) -> Obj | None:
+        """Return the object, or None."""
+        known = self._objects.get(Kind(key.api_version, key.kind))
+        if known is None:
+            return self._api.get(key)
+        with self._mutex:
+            found = known.get(key)
+            return None if found is None else copied(found)
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Objs:
+        """Return the objects of a kind in name order."""
+        known = self._objects.get(Kind(api_version, kind))
+        if known is None:
+            found, _ = self._api.list(Kind(api_version, kind), namespace=namespace or "", labels=labels)
+            return sorted(found, key=Key.of)
+        wanted = (labels or {}).items()
+        with self._mutex:
+            return [
+                copied(obj)
+                for key, obj in sorted(known.items(), key=lambda entry: entry[0])
+                if namespace in (None, key.namespace) and wanted <= dict(labels_of(obj)).items()
+            ]
+
+    def everything(self) -> Objs:
+        """Return all objects of the watched kinds."""
+        with self._mutex:
+            return [copied(obj) for known in self._objects.values() for obj in known.values()]
+
+    def watch(self) -> Watch:
+        """Return a new subscription to every change of a watched kind."""
+        watch = Watch()
+        with self._mutex:
+            self._watches.append(watch)
+        return watch
+
+    # Writing
+
+    def patch_status(self, key: Key, uid: str, status: Obj) -> bool:
+        """Replace the status of the object with this uid; no write when it says the same."""
+        live = self.get(key)
+        if live is None or live["metadata"]["uid"] != uid or live.get("status") == status:
+            return False
+        return self._changed(
+            key, _is(uid), {"op": "add", "path": "/status", "value": status}, subresource="/status"
+        )
+
+    def set_finalizer(self, key: Key, uid: str, finalizer: str, *, present: bool) -> bool:
+        """Add or remove a finalizer; one that is being deleted gets no new ones."""
+        live = self.get(key)
+        if live is None or live["metadata"]["uid"] != uid:
+            return False
+        held: list[str] = list(live["metadata"].get("finalizers") or ())
+        if (finalizer in held) == present or (present and "deletionTimestamp" in live["metadata"]):
+            return False
+        rest = [*held, finalizer] if present else [name for name in held if name != finalizer]
+        as_read = {
+            "op": "test",
+            "path": "/metadata/resourceVersion",
+            "value": live["metadata"]["resourceVersion"],
+        }
+        return self._changed(key, as_read, {"op": "add", "path": "/metadata/finalizers", "value": rest})
+
+    def ensure(self, obj: Obj) -> Obj:
+        """Create the object if there is none of that name; return what is there."""
+        key = Key.of(obj)
+        found = self.get(key)
+        if found is not None:
+            return found
+        try:
+            return self._learn(self._api.create(obj))
+        except ConflictError:
+            return self._api.get(key) or obj
+
+    def delete(self, key: Key, *, uid: str | None = None) -> bool:
+        """Delete the object; False if it is not there or has another uid."""
+        return self._api.delete(key, uid=uid or "")
+
+    def record(self, key: Key, event: Event) -> None:
+        """Count an event; the same sentence about the same object is one Event with a counter."""
+        namespace, now = key.namespace or "default", stamp(self._clock())
+        said = hashlib.sha256(f"{key}{event.type}{event.reason}{event.message}".encode()).hexdigest()[:16]
+        name = Key("v1", "Event", namespace, f"{key.name}.{said}")
+        known = self._api.get(name)
+        if known is not None:
+            self._api.merge(name, {"count": known.get("count", 1) + 1, "lastTimestamp": now})
+            return
+        live = self.get(key) or {"metadata": {}}
+        about = {"apiVersion": key.api_version, "kind": key.kind, "name": key.name, "namespace": key.namespace,
+                 "uid": live["metadata"].get("uid", "")}  # fmt: skip
+        body = {
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": name.name, "namespace": namespace},
+            "involvedObject": about, "type": event.type, "reason": event.reason, "message": event.message[:1024],
+            "count": 1, "firstTimestamp": now, "lastTimestamp": now, "source": {"component": "vellum-stand-in"},
+        }  # fmt: skip
+        self._api.create(body)
+
+    def _changed(self, key: Key, *steps: Obj, subresource: str = "") -> bool:
+        try:
+            self._learn(self._api.change(key, *steps, subresource=subresource))
+        except ConflictError as quicker:
+            # The watch brings what somebody else wrote, and the controller is asked again.
+            LOG.debug("%s changed meanwhile: %s", key, quicker)
+            self._poke(key)
+            return False
+        return True
+
+    # Following
+
+    def _follow(self, kind: Kind, version: str) -> None:
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                version = self._follow_once(kind, version or self._relist(kind))
+                pause = FIRST_PAUSE
+            except GoneError:
+                version = ""
+            except StoreError as error:
+                LOG.info("watching %s again: %s", kind.kind, error.what)
+                version = ""
+                self._stop.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _follow_once(self, kind: Kind, version: str) -> str:
+        for what, obj in self._api.watch(kind, version, WATCH_SECONDS):
+            version = obj["metadata"]["resourceVersion"]
+            if what != "BOOKMARK":
+                self._learn(obj, gone=what == "DELETED")
+            if self._stop.is_set():
+                break
+        return version
+
+    def _relist(self, kind: Kind) -> str:
+        found, version = self._api.list(kind)
+        fresh = {Key.of(obj): obj for obj in found}
+        with self._mutex:
+            before = self._objects.get(kind, {})
+            self._objects[kind] = fresh
+        for key in before.keys() | fresh.keys():
+            if before.get(key) != fresh.get(key):
+                self._poke(key)
+        return version
+
+    def _learn(self, obj: Obj, *, gone: bool = False) -> Obj:
+        """Remember what the API server said, unless something newer is known."""
+        key, kind = Key.of(obj), Kind(obj["apiVersion"], obj["kind"])
+        with self._mutex:
+            known = self._objects.get(kind)
+            if known is not None:
+                before = known.get(key)
+                if before and _version(before) > _version(obj):
+                    return copied(obj)  # type: ignore[no-any-return]  # JSON in, JSON out
+                if gone:
+                    known.pop(key, None)
+                else:
+                    known[key] = obj
+        self._poke(key)
+        return copied(obj)  # type: ignore[no-any-return]  # JSON in, JSON out
+
+    def _poke(self, key: Key) -> None:
+        for watch in self._watches:
+            watch.poke(key)
+
+
+def _is(uid: str) -> Obj:
+    return {"op": "test", "path": "/metadata/uid", "value": uid}
+
+
+def _version(obj: Obj) -> int:
+    # Opaque by the book; of one object of one server it only grows (KEP-5504 makes that the rule).
+    return int(obj["metadata"].get("resourceVersion") or 0)
+
+
+def wait_for(done: Callable[[], bool], seconds: float, what: str) -> None:
+    """Return when ``done`` is true.
+
+    Raises:
+        StoreError: it did not become true in time (VEL308).
+    """
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise StoreError(
+                "VEL308", f"{what} did not happen in {seconds:.0f} s", where="the API server",
+                fix="look at `vellum bench status` and the logs that it names",
+            )  # fmt: skip
+        time.sleep(0.05)
