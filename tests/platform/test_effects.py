@@ -49,6 +49,11 @@ def an_ordinary_life_goes_on(installation: Installation) -> None:
     with pytest.raises(ClientError) as error:
         store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"])
     assert error.value.response["Error"]["Code"] in ("InvalidAccessKeyId", "AccessDenied")
+    installation.run("down")
+    mine = subprocess.run(
+        ["pgrep", "-af", str(installation.state)], capture_output=True, text=True, check=False
+    )
+    assert mine.stdout == "", "nothing of either life runs any more"
 
 
 def test_a_kill_at_any_effect_of_a_claims_life_leaves_nothing_that_an_ordinary_life_minds(

@@ -157,7 +157,7 @@ def rotate(log: Path) -> None:
 
 def answers(probe: Probe, seconds: float) -> bool:
     """Ask once; anything but an expected HTTP status, also an answer that is not HTTP, means no."""
-    connection = http.client.HTTPConnection("127.0.0.1", probe.port, timeout=seconds)
+    connection = _connection(probe, seconds)
     try:
         connection.request("GET", probe.path, headers=dict(probe.headers))
         return connection.getresponse().status in probe.ok
@@ -165,3 +165,13 @@ def answers(probe: Probe, seconds: float) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _connection(probe: Probe, seconds: float) -> http.client.HTTPConnection:
+    if not probe.tls:
+        return http.client.HTTPConnection("127.0.0.1", probe.port, timeout=seconds)
+    import ssl
+
+    # Nothing is told and nothing is believed but that somebody answers.
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    return http.client.HTTPSConnection("127.0.0.1", probe.port, timeout=seconds, context=context)

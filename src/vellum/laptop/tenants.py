@@ -7,7 +7,9 @@ is Ready, and one that goes is gone, only when those lists say so. A batch costs
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -202,12 +204,11 @@ def shell(state: State, ports: Ports, weed: str) -> Shell:
     def run(commands: str) -> str:
         config = Path(state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}")) / "config"
         argv = [
-            weed,
-            f"-config_dir={config}",
-            "shell",
-            f"-master={address('master')}",
-            f"-filer={address('filer')}",
-        ]
+            # Without a master it hangs for ever, and our own SIGKILL would leave it behind.
+            sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(os.getpid()),
+            f"--at-most={SHELL_SECONDS + 5}", weed, f"-config_dir={config}", "shell",
+            f"-master={address('master')}", f"-filer={address('filer')}",
+        ]  # fmt: skip
         try:
             # An unknown user or an existing bucket makes the exit code 1 and stops nothing: the lists at the end tell.
             done = subprocess.run(
