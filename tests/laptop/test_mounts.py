@@ -34,7 +34,7 @@ def store(state: State) -> Iterator[SqliteStore]:
     store.close()
 
 
-def work(store: SqliteStore, *controllers: Reconciles) -> None:
+def work(store: SqliteStore, *controllers: Reconciles[SqliteStore]) -> None:
     manager = Manager(store, [], controllers, lambda: NOW)
     while manager.work() < 0.05 or manager.watch._changed:
         pass

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from vellum.controlplane.composite import CompositeController
-from vellum.controlplane.store import SqliteStore
+from vellum.controlplane.protocol import Store
+from vellum.controlplane.store import Watch
 from vellum.errors import StoreError
 from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.model.component import Kind
@@ -26,24 +26,45 @@ FIRST_RETRY, LAST_RETRY = 0.05, 30.0
 Item = tuple[int, Key]
 
 
-class Reconciles(Protocol):
-    """A controller of this control plane: every ``Controller``, and those that need more than the small protocol."""
+class Watched(Store, Protocol):
+    """A store that tells what changed: this control plane's own, or a Kubernetes API server."""
+
+    def everything(self) -> list[Obj]:
+        """Return all objects that controllers may care for."""
+
+    def watch(self) -> Watch:
+        """Return a new subscription to every change."""
+
+
+S = TypeVar("S", bound=Watched)
+T_contra = TypeVar("T_contra", bound=Watched, contravariant=True)
+
+
+class Reconciles(Protocol[T_contra]):
+    """A controller: every ``Controller``, and those that need more of their store than the small protocol."""
 
     name: str
     kinds: Sequence[Kind]
 
-    def reconcile(self, store: SqliteStore, key: Key, now: datetime) -> float | None:
+    def reconcile(self, store: T_contra, key: Key, now: datetime) -> float | None:
         """Look at one object and act; see ``Controller``."""
 
 
-class Manager:
+class Composite(Reconciles[T_contra], Protocol[T_contra]):
+    """A controller of composites, which also cares for objects that it only asked about."""
+
+    def interested(self, changed: Key) -> list[Key]:
+        """Return the composites that required the changed object in their last pass."""
+
+
+class Manager(Generic[S]):
     """Runs composites and controllers on one store."""
 
     def __init__(  # noqa: PLR0913  # three lists of what it runs on, two clocks and a die
         self,
-        store: SqliteStore,
-        composites: Sequence[CompositeController],
-        controllers: Sequence[Reconciles],
+        store: S,
+        composites: Sequence[Composite[S]],
+        controllers: Sequence[Reconciles[S]],
         clock: Callable[[], datetime],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -52,7 +73,7 @@ class Manager:
         self.store = store
         self.watch = store.watch()
         self._composites = composites
-        self._controllers: tuple[Reconciles, ...] = (*composites, *controllers)
+        self._controllers: tuple[Reconciles[S], ...] = (*composites, *controllers)
         self._clock, self._monotonic = clock, monotonic
         self._jitter = jitter or random.Random(0)  # noqa: S311  # spreads retries, guards nothing
         self._due: dict[Item, float] = {}

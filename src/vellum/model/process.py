@@ -14,6 +14,8 @@ class Probe:
     port: int
     path: str
     ok: tuple[int, ...] = (200,)
+    tls: bool = False
+    """Ask over TLS, whoever answers: the port was free when the process began."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

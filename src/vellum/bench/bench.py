@@ -1,0 +1,208 @@
+"""The bench as a whole: programs in their order, the tree for git applied as it is, stand-ins where nobody else serves.
+
+Only what `vellum render` wrote is applied of Vellum itself; the seed is made here, as an installation makes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from vellum.bench import certificates, furniture
+from vellum.bench.machine import STAGES, Machine
+from vellum.bench.programs import ROOT
+from vellum.bench.standins import InferenceStandIn, NotebookStandIn, VolumeStandIn
+from vellum.cluster.api import Api
+from vellum.cluster.store import KubeStore, wait_for
+from vellum.components import platform_components
+from vellum.controlplane.manager import Manager, Reconciles
+from vellum.errors import BenchError, VellumError
+from vellum.kube.objects import Key, Obj, condition, make, secret
+from vellum.laptop import pki, tenants
+from vellum.laptop import programs as laptop_programs
+from vellum.laptop.ports import Ports
+from vellum.laptop.state import State, write
+from vellum.laptop.supervisor import Supervisor
+from vellum.laptop.workloads import WorkloadController
+from vellum.model.component import Kind
+from vellum.model.keys import SEED, SEED_BYTES
+from vellum.package.compositions import SEED_SECRET, SYSTEM
+
+LOG = logging.getLogger(__name__)
+STAGE_SECONDS = 60
+FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
+_PAUSED = {"Function", "Provider", "Configuration"}
+"""Packages come from a registry, which the bench has not; each is realised by hand and its object is paused."""
+
+
+def clock() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+class Bench:
+    """One bench, running in this process."""
+
+    def __init__(self, state: State, programs: dict[str, Path], tree: Path) -> None:
+        """Prepare everything that needs no process.
+
+        Args:
+            state: the bench's own directory.
+            programs: what ``programs.ensure`` returned.
+            tree: the folder that ``vellum render`` wrote.
+
+        Raises:
+            BenchError: the function's environment is missing (VEL904).
+        """
+        if not FUNCTION_PYTHON.exists():
+            what = "the function's own environment is missing"
+            raise BenchError("VEL904", what, where=str(FUNCTION_PYTHON), fix="run `make setup`")
+        self.state, self._tree = state, tree
+        self.ports = Ports(state.root / "ports.json")
+        server = f"https://127.0.0.1:{self.ports.get('bench/apiserver')}"
+        self.certificates = certificates.make(state.root / "certificates", server, clock())
+        self.machine = Machine(state.root, programs, FUNCTION_PYTHON, self.certificates, self.ports)
+        self.supervisor = Supervisor(state, changed=self._changed, repaired=lambda *_: None)
+        self.steps: list[tuple[str, float]] = []
+        self.error: VellumError | None = None
+        self.ready = False
+        self._manager: Manager[KubeStore] | None = None
+        self._workloads: WorkloadController | None = None
+        self._began = time.monotonic()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.certificates.kubeconfig("admin")
+
+    def run(self, stop: threading.Event) -> None:
+        """Start everything, work until told to stop, and end all processes."""
+        starter = threading.Thread(target=self._start, args=(stop,), name="start", daemon=True)
+        starter.start()
+        try:
+            while not stop.wait(0.2) and self._manager is None:
+                pass
+            if self._manager is not None:
+                self._manager.run(stop)
+        finally:
+            self.supervisor.close()
+
+    def _start(self, stop: threading.Event) -> None:
+        try:
+            self._stages(stop)
+        except VellumError as error:
+            self.error = error
+        except Exception as error:
+            LOG.exception("the bench does not start")
+            self.error = BenchError(
+                "VEL905", f"the bench does not start: {type(error).__name__}: {error}", where=str(self.state.root),
+                fix="read its log: logs/vellum.log in that folder",
+            )  # fmt: skip
+
+    def _stages(self, stop: threading.Event) -> None:
+        found = self.machine.programs
+        write(self.machine.directory("kwok") / "stages.yaml", furniture.stages(found["kwok-stages"]))
+        for names in STAGES[:2]:
+            self._stage(names)
+        api = Api(self.kubeconfig)
+        self._apply(api, furniture.kinds(found["crossplane-crds"], found["kserve-crds"]))
+        self._apply(api, furniture.base(found["crossplane-chart"]))
+        self._said("kinds and rights are applied")
+        for names in STAGES[2:]:
+            self._stage(names)
+        self._function(api)
+        self._work(api)
+        self._install(api)
+        self._said("everything that was rendered is applied")
+        wait_for(lambda: stop.is_set() or self._platform_ready(api), 120, "the platform's readiness")
+        self._said("the platform is ready")
+        self.ready = True
+
+    def _said(self, what: str) -> None:
+        self.steps.append((what, round(time.monotonic() - self._began, 1)))
+
+    def _stage(self, names: tuple[str, ...]) -> None:
+        processes = [self.machine.process(name) for name in names]
+        for process in processes:
+            self.supervisor.ensure(process)
+        deadline = time.monotonic() + STAGE_SECONDS
+        for process in processes:
+            while not self.supervisor.ensure(process).ready:
+                if time.monotonic() > deadline:
+                    raise BenchError(
+                        "VEL906", f"{process.name} does not answer: {self.supervisor.ensure(process).message}",
+                        where=str(self.state.log(process.name)), fix="read that log",
+                    )  # fmt: skip
+                time.sleep(0.02)
+        self._said(f"{', '.join(names)} {'answers' if len(names) == 1 else 'answer'}")
+
+    def _apply(self, api: Api, objects: list[Obj]) -> None:
+        for obj in objects:
+            api.apply(obj, manager="vellum-bench")
+        for obj in objects:
+            if obj["kind"] == "CustomResourceDefinition":
+                _until(api, Key.of(obj), "Established")
+
+    def _function(self, api: Api) -> None:
+        """Tell Crossplane where its function answers; make the seed, once."""
+        revision = furniture.revision()
+        api.apply(revision, manager="vellum-bench")
+        endpoint = f"localhost:{self.machine.port('function')}"
+        api.merge(
+            Key.of(revision), {"status": {"endpoint": endpoint, "capabilities": ["composition"]}},
+            subresource="/status",
+        )  # fmt: skip
+        if api.get(Key("v1", "Secret", SYSTEM, SEED_SECRET)) is None:
+            api.create(secret(SEED_SECRET, SYSTEM, {SEED: secrets.token_hex(SEED_BYTES)}))
+
+    def _work(self, api: Api) -> None:
+        """Start the stand-ins, with a real SeaweedFS behind the object store's kinds."""
+        pki.ensure(self.state.root / "pki", clock())
+        weed = laptop_programs.found()
+        storage = platform_components()["storage"]
+        self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], weed)
+        tenant = tenants.TenantController(tenants.shell(self.state, self.ports, weed["weed"]), self._poke)
+        controllers: list[Reconciles[KubeStore]] = [
+            NotebookStandIn(), InferenceStandIn(), VolumeStandIn(), self._workloads, tenant,
+        ]  # fmt: skip
+        kinds = list(dict.fromkeys(kind for one in controllers for kind in one.kinds))
+        self._manager = Manager(KubeStore(api, kinds, clock), [], controllers, clock)
+
+    def _install(self, api: Api) -> None:
+        """Apply the tree in its order, waiting for what the next folder stands on."""
+        for path in sorted(self._tree.rglob("*.yaml")):
+            for obj in yaml.safe_load_all(path.read_text()):
+                api.apply(_paused(obj) if obj["kind"] in _PAUSED else obj)
+                if obj["kind"] == "CompositeResourceDefinition":
+                    _until(api, Key.of(obj), "Offered" if "claimNames" in obj["spec"] else "Established")
+
+    def _platform_ready(self, api: Api) -> bool:
+        found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))
+        return all((condition(one, "Ready") or {}).get("status") == "True" for one in found)
+
+    def _changed(self, process: str) -> None:
+        key = self._workloads.key_of(process) if self._workloads else None
+        if key is not None:
+            self._poke(key)
+
+    def _poke(self, key: Key) -> None:
+        if self._manager is not None:
+            self._manager.watch.poke(key)
+
+
+def _paused(obj: Obj) -> Obj:
+    annotations = {**(obj["metadata"].get("annotations") or {}), "crossplane.io/paused": "true"}
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+
+
+def _until(api: Api, key: Key, kind: str) -> None:
+    def is_true() -> bool:
+        return (condition(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
+
+    wait_for(is_true, STAGE_SECONDS, f"{key} is {kind}")

@@ -1,0 +1,161 @@
+"""The control plane's programs as processes: flags, ports and certificates. Facts measured on the versions in tools/.
+
+What had to be found out: kwok's heartbeats are slower than the node controller's patience, after which pods turn
+NotReady; the API server's endpoint reconciler wants an address that is not loopback; Crossplane's core always dials
+functions with mTLS, and binds its metrics and its health to all interfaces, for which it has no flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vellum.bench.certificates import Certificates
+from vellum.laptop.ports import Ports
+from vellum.model.process import Probe, Process
+
+SERVICES = "10.96.0.0/16"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the processes are made of."""
+
+    root: Path
+    programs: dict[str, Path]
+    function_python: Path
+    certificates: Certificates
+    ports: Ports
+
+    def port(self, name: str) -> int:
+        """Return a port of the bench, the same every time."""
+        return self.ports.get(f"bench/{name}")
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return f"https://127.0.0.1:{self.port('apiserver')}"
+
+    def process(self, name: str) -> Process:
+        """Describe one of the programs."""
+        return _PROCESSES[name](self)
+
+    def directory(self, name: str) -> Path:
+        """Return the private folder of one program."""
+        return self.root / "data" / "bench" / name
+
+
+STAGES = (
+    ("etcd",), ("apiserver",), ("controllers", "scheduler", "kwok"), ("crossplane", "function"),
+)  # fmt: skip
+"""What is started together, once everything before answers."""
+
+
+def _described(
+    machine: Machine, name: str, argv: tuple[str, ...], probe: Probe, *ports: int, **env: str
+) -> Process:
+    return Process(
+        name=name, argv=argv, directory=machine.directory(name), probe=probe, ports=(probe.port, *ports),
+        env={"HOME": str(machine.directory(name)), "GOMAXPROCS": "2", **env}, grace_seconds=8.0,
+    )  # fmt: skip
+
+
+def _etcd(machine: Machine) -> Process:
+    client, peer, health = (machine.port(f"etcd-{use}") for use in ("client", "peer", "health"))
+    certificate, key = machine.certificates.pair("etcd")
+    authority = machine.certificates.authority
+    peers = f"https://127.0.0.1:{peer}"
+    argv = (
+        str(machine.programs["etcd"]), "--name=bench", f"--data-dir={machine.directory('etcd') / 'data'}",
+        f"--listen-client-urls=https://127.0.0.1:{client}", f"--advertise-client-urls=https://127.0.0.1:{client}",
+        f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}", f"--initial-cluster=bench={peers}",
+        f"--cert-file={certificate}", f"--key-file={key}", f"--trusted-ca-file={authority}", "--client-cert-auth",
+        f"--peer-cert-file={certificate}", f"--peer-key-file={key}", f"--peer-trusted-ca-file={authority}",
+        "--peer-client-cert-auth", f"--listen-metrics-urls=http://127.0.0.1:{health}", "--log-level=warn",
+        # A bench is thrown away when it ends: it need not outlive a power cut.
+        "--unsafe-no-fsync",
+    )  # fmt: skip
+    return _described(machine, "etcd", argv, Probe(health, "/readyz"), client, peer)
+
+
+def _apiserver(machine: Machine) -> Process:
+    certificate, key = machine.certificates.pair("apiserver")
+    store, store_key = machine.certificates.pair("etcd")
+    signs, public = machine.certificates.accounts
+    authority = machine.certificates.authority
+    argv = (
+        str(machine.programs["kube-apiserver"]), "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+        f"--secure-port={machine.port('apiserver')}", f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}",
+        f"--client-ca-file={authority}", "--authorization-mode=RBAC", "--endpoint-reconciler-type=none",
+        f"--etcd-servers=https://127.0.0.1:{machine.port('etcd-client')}", f"--etcd-cafile={authority}",
+        f"--etcd-certfile={store}", f"--etcd-keyfile={store_key}",
+        "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={public}",
+        f"--service-account-signing-key-file={signs}", f"--service-cluster-ip-range={SERVICES}",
+        # Crossplane's core asks faster than a default flow lets one user ask, and it is alone here.
+        "--enable-priority-and-fairness=false",
+    )  # fmt: skip
+    return _described(machine, "apiserver", argv, Probe(machine.port("apiserver"), "/readyz", tls=True))
+
+
+def _controllers(machine: Machine) -> Process:
+    signs, _ = machine.certificates.accounts
+    argv = (
+        str(machine.programs["kube-controller-manager"]), "--bind-address=127.0.0.1",
+        f"--secure-port={machine.port('controllers')}", f"--kubeconfig={machine.certificates.kubeconfig('admin')}",
+        f"--service-account-private-key-file={signs}", f"--root-ca-file={machine.certificates.authority}",
+        "--leader-elect=false", "--node-monitor-grace-period=24h", "--concurrent-gc-syncs=30",
+        "--concurrent-namespace-syncs=20", "--kube-api-qps=200", "--kube-api-burst=400",
+    )  # fmt: skip
+    return _described(machine, "controllers", argv, Probe(machine.port("controllers"), "/healthz", tls=True))
+
+
+def _scheduler(machine: Machine) -> Process:
+    config = str(machine.certificates.kubeconfig("admin"))
+    argv = (
+        str(machine.programs["kube-scheduler"]), "--bind-address=127.0.0.1", f"--kubeconfig={config}",
+        f"--secure-port={machine.port('scheduler')}", f"--authentication-kubeconfig={config}",
+        f"--authorization-kubeconfig={config}", "--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400",
+    )  # fmt: skip
+    return _described(machine, "scheduler", argv, Probe(machine.port("scheduler"), "/healthz", tls=True))
+
+
+def _kwok(machine: Machine) -> Process:
+    stages = machine.directory("kwok") / "stages.yaml"
+    port = machine.port("kwok")
+    argv = (
+        str(machine.programs["kwok"]), f"--kubeconfig={machine.certificates.kubeconfig('kwok')}",
+        "--manage-all-nodes=true", f"--config={stages}", f"--server-address=127.0.0.1:{port}",
+    )  # fmt: skip
+    return _described(machine, "kwok", argv, Probe(port, "/healthz"))
+
+
+def _crossplane(machine: Machine) -> Process:
+    health, metrics = machine.port("crossplane-health"), machine.port("crossplane-metrics")
+    argv = (
+        str(machine.programs["crossplane"]), "core", "start", "--enable-webhooks=false",
+        "--package-runtime=Provider=External;Function=External", f"--xpkg-cache-dir={machine.directory('crossplane')}",
+        f"--metrics-port={metrics}", f"--health-probe-port={health}",
+    )  # fmt: skip
+    certificates = str(machine.certificates.pair("crossplane")[0].parent)
+    return _described(
+        machine, "crossplane", argv, Probe(health, "/readyz"), metrics,
+        KUBECONFIG=str(machine.certificates.kubeconfig("crossplane")), TLS_CLIENT_CERTS_DIR=certificates,
+        POD_NAMESPACE="crossplane-system",
+    )  # fmt: skip
+
+
+def _function(machine: Machine) -> Process:
+    port, metrics = machine.port("function"), machine.port("function-metrics")
+    argv = (
+        str(machine.function_python), "-P", "-m", "vellum.cli", "function", f"--address=localhost:{port}",
+        f"--tls-certs-dir={machine.certificates.pair('function')[0].parent}",
+        f"--metrics-address=127.0.0.1:{metrics}",
+    )  # fmt: skip
+    return _described(machine, "function", argv, Probe(metrics, "/metrics"), port)
+
+
+_PROCESSES: dict[str, Callable[[Machine], Process]] = {
+    "etcd": _etcd, "apiserver": _apiserver, "controllers": _controllers, "scheduler": _scheduler, "kwok": _kwok,
+    "crossplane": _crossplane, "function": _function,
+}  # fmt: skip
