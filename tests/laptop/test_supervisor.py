@@ -162,17 +162,23 @@ def test_nothing_secret_is_in_a_command_line_or_comes_from_the_user(
         "QDRANT_API_KEY",
         "PYTHONPATH",
         "JUPYTER_TOKEN",
+        "LANGCHAIN_API_KEY",
+        "HOMEBREW_GITHUB_API_TOKEN",
+        "USER_SECRET",
+        "HTTP_PROXY_PASSWORD",
     ):
         monkeypatch.setenv(name, "the user's own")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("NO_PROXY", "intranet")
     process = supervised.started(
         "served", env={"TOKEN": "s3cr3t"}, files={supervised.folder / "config" / "key": "s3cr3t"}
     )
     seen = json.loads((process.directory / "environment.json").read_text())
     assert [name for name, value in seen.items() if value == "the user's own"] == []
-    assert (seen["TOKEN"], seen["PATH"], seen["NO_PROXY"]) == (
+    assert (seen["TOKEN"], seen["PATH"], seen["LC_ALL"], seen["NO_PROXY"]) == (
         "s3cr3t",
         os.environ["PATH"],
+        "C.UTF-8",
         "intranet,127.0.0.1,localhost",
     )
     command = Path(f"/proc/{supervised.pid('served')}/cmdline").read_text()
