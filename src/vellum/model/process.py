@@ -38,7 +38,7 @@ class Process:
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
     routes: tuple[Route, ...] = ()
     ports: tuple[int, ...] = ()
-    """What it listens on; when it ends before it answers, the supervisor looks whether somebody else has one."""
+    """What it listens on; it is not started while somebody else has one of them."""
     grace_seconds: float = 3.0
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
