@@ -70,7 +70,8 @@ class WorkloadController:
             self._recheck_ports(component, live)
         try:
             site = self._site(store, component, live)
-            process = replace(component.process(live, site), ports=tuple(site.ports.values()))
+            process = component.process(live, site)
+            process = replace(process, ports=(*process.ports, *site.ports.values()))
         except _NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
             return 1.0
