@@ -9,12 +9,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An HTTP question on loopback whose answer means ready; a non-HTTP answer means not ready."""
+    """An HTTP question on loopback whose answer means ready; it carries no key, since a stranger may have the port."""
 
     port: int
     path: str
     ok: tuple[int, ...] = (200,)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
