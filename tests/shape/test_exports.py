@@ -62,6 +62,20 @@ def test_the_package_itself_imports_nothing_heavy() -> None:
     assert answer.stdout == "[]\n"
 
 
+def test_our_own_python_never_looks_for_modules_in_the_current_folder() -> None:
+    """``-m`` puts the current folder first, and that is somebody's home or the folder of their documents."""
+    wrong = []
+    for file in MODULES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.List | ast.Tuple):
+                continue
+            words = [ast.unparse(element) for element in node.elts]
+            # "python" is the one of a container image, whose folder nobody else writes.
+            if "'-m'" in words and "'-P'" not in words and words[0] != "'python'":
+                wrong.append(f"{_name(file)}:{node.lineno}")
+    assert wrong == []
+
+
 def constants(tree: ast.Module) -> set[str]:
     targets = [
         target

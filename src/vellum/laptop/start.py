@@ -46,7 +46,7 @@ def _spawn(state: State) -> None:
     environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
     with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
+            [sys.executable, "-P", "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     os.close(writing)

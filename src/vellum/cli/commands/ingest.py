@@ -40,6 +40,8 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     work.mkdir(parents=True, mode=0o700, exist_ok=True)
     argv = [
         sys.executable,
+        # The folder from which somebody calls us may hold an orjson.py.
+        "-P",
         "-m",
         "vellum.workloads.ingest.run",
         "--source",
