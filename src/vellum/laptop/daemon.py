@@ -14,6 +14,7 @@ import signal
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ from vellum.laptop.state import MARK, State, default_root
 from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 0.2
+"""Whoever looks whether a supervisor runs holds the lock for an instant, which is no other supervisor."""
 LONGEST_REQUEST = 4 * 2**20
 Answer = Mapping[str, Any]
 
@@ -141,6 +144,7 @@ def main() -> int:
     try:
         state = State.open(default_root())
         _only_one(state)
+        state.hold()
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
@@ -165,14 +169,17 @@ def main() -> int:
 
 def _only_one(state: State) -> None:
     """Lock the installation, until this process ends, before its seed is drawn: two first starts would draw two."""
-    lock = os.open(state.root / MARK, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as cause:
-        raise StoreError(
-            "VEL301", "another supervisor runs this installation", where=str(state.root),
-            fix="use that one (`vellum status`), or stop it with `vellum down`",
-        ) from cause  # fmt: skip
+    lock, deadline = os.open(state.root / MARK, os.O_RDONLY), time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as cause:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    "VEL301", "another supervisor runs this installation", where=str(state.root),
+                    fix="use that one (`vellum status`), or stop it with `vellum down`",
+                ) from cause  # fmt: skip
+        time.sleep(0.01)
 
 
 def _tell(descriptor: int, answer: Answer) -> None:
