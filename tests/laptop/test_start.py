@@ -19,6 +19,7 @@ from tests.laptop.servers import alive, wait_for
 
 from vellum.errors import LaptopError
 from vellum.laptop import start
+from vellum.laptop.child import LOG_LIMIT
 from vellum.laptop.client import Client
 from vellum.laptop.state import MARK, State, write_json
 
@@ -175,6 +176,18 @@ while True:
     finally:
         looking.kill()
         looking.wait()
+
+
+def test_the_supervisors_own_log_is_moved_aside_when_it_is_too_long(running: tuple[State, int]) -> None:
+    state, _ = running
+    log = state.log("vellum")
+    with log.open("ab") as file:
+        file.truncate(LOG_LIMIT + 1)
+    older = log.with_suffix(".log.1")
+    wait_for(older.exists)
+    wait_for(lambda: log.stat().st_size < LOG_LIMIT)
+    assert "runs in" in older.read_text(errors="replace")
+    assert start.stop(state)
 
 
 def test_a_runtime_folder_of_somebody_else_is_not_spoken_to(running: tuple[State, int], folder: Path) -> None:

@@ -25,6 +25,7 @@ from vellum.api import claim, platform
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import StoreError, UsageError, VellumError
 from vellum.kube.objects import Key, Obj
+from vellum.laptop.child import rotate
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
 from vellum.laptop.state import MARK, State, default_root
 from vellum.model.state import Event
@@ -32,6 +33,7 @@ from vellum.model.state import Event
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 """Whoever looks whether a supervisor runs holds the lock for an instant, which is no other supervisor."""
+LOG_SECONDS = 5.0
 LONGEST_REQUEST = 4 * 2**20
 Answer = Mapping[str, Any]
 
@@ -156,6 +158,7 @@ def main() -> int:
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
+    threading.Thread(target=_keep_log, args=(state, stop), name="log", daemon=True).start()
     # The first pass replaces what the last run knew of its processes: nobody may read "ready" from before.
     installation.manager.work()
     server = serve(state, Commands(installation, stop))
@@ -180,6 +183,15 @@ def _only_one(state: State) -> None:
                     fix="use that one (`vellum status`), or stop it with `vellum down`",
                 ) from cause  # fmt: skip
         time.sleep(0.01)
+
+
+def _keep_log(state: State, stop: threading.Event) -> None:
+    """Keep what this process itself says as short as the logs of what it runs."""
+    while True:
+        with contextlib.suppress(OSError):
+            rotate(state.log("vellum"))
+        if stop.wait(LOG_SECONDS):
+            return
 
 
 def _tell(descriptor: int, answer: Answer) -> None:
