@@ -184,6 +184,10 @@ def test_words_in_quotes_are_text() -> None:
         ("{name: 12}", [("VEL116", "3: metadata.name", 'write name: "12", if that is the name')]),
         ("{name: on}", [("VEL108", "3: metadata.name", 'write true, or "on" in quotes')]),
         ("{name: a, namespace: B}", [("VEL116", "3: metadata.namespace", "write namespace: b")]),
+        *(
+            (f"{{name: a, namespace: {name}}}", [("VEL116", "3: metadata.namespace", "write namespace: team-a")])
+            for name in ("kubeflow", "vellum-storage", "vellum-vectors", "kube-system", "kube-public", "kube-node-lease", "crossplane-system")
+        ),
         ("{name: a, nam: b}", [("VEL112", "3: metadata.nam", "write name instead")]),
         ("{name: a, generateName: b}", [("VEL112", "3: metadata.generateName", "known here: name, labels, annotations, namespace")]),
         ("{name: a, labels: {b: 12}}", [("VEL117", "3: metadata.labels.b", 'write "12" in quotes')]),

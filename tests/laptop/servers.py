@@ -29,6 +29,8 @@ port, modes = int(sys.argv[1]), sys.argv[2:]
 print("begins", flush=True)
 if "crash" in modes:
     sys.exit(3)
+if "slow" in modes:
+    time.sleep(600)
 if "stubborn" in modes:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "family" in modes:

@@ -54,13 +54,36 @@ def test_a_port_that_another_program_has_is_said_and_one_of_its_own_is_not(super
         process = replace(supervised.server("served", port=port), ports=(port,))
         supervised.supervisor.ensure(process)
         wait_for(lambda: supervised.supervisor.said("served").taken == (port,))
-        message = f"port {port} is taken by another program; starting again; see `vellum logs served`"
-        assert supervised.supervisor.said("served").message == message
+        message = f"port {port} is taken by another program; it is tried again"
+        assert supervised.supervisor.said("served") == Running(ready=False, message=message, taken=(port,))
     supervised.wait_ready(process)
     for _ in range(3):
         os.kill(supervised.pid("served"), signal.SIGKILL)
         back = replace(READY, restarts=supervised.supervisor.said("served").restarts + 1)
         wait_for(partial(lambda back: supervised.supervisor.said("served") == back, back))
+
+
+def test_a_strangers_answer_on_the_port_is_not_the_processs_own(supervised: Supervised) -> None:
+    stranger = Supervised(supervised.folder / "stranger")
+    port = stranger.started("stranger").probe.port
+    process = supervised.server("served", port=port)
+    supervised.supervisor.ensure(process)
+    wait_for(lambda: supervised.told.count("served") > 2)
+    said = supervised.supervisor.said("served")
+    assert (said.ready, said.restarts, said.taken) == (False, 0, (port,))
+    assert not supervised.state.log("served").exists()
+    stranger.supervisor.close()
+    supervised.wait_ready(process)
+    assert (supervised.supervisor.said("served"), supervised.repaired) == (READY, [])
+
+
+def test_a_process_that_starts_after_its_port_was_taken_no_longer_says_so(supervised: Supervised) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        process = supervised.server("served", "slow", port=stranger.getsockname()[1])
+        supervised.supervisor.ensure(process)
+        wait_for(lambda: supervised.supervisor.said("served").taken)
+    wait_for(lambda: supervised.pid("served"))
+    assert supervised.supervisor.said("served") == Running(ready=False, message="starting")
 
 
 def test_a_program_that_does_not_exist_is_said_and_tried_again(supervised: Supervised) -> None:
@@ -162,17 +185,23 @@ def test_nothing_secret_is_in_a_command_line_or_comes_from_the_user(
         "QDRANT_API_KEY",
         "PYTHONPATH",
         "JUPYTER_TOKEN",
+        "LANGCHAIN_API_KEY",
+        "HOMEBREW_GITHUB_API_TOKEN",
+        "USER_SECRET",
+        "HTTP_PROXY_PASSWORD",
     ):
         monkeypatch.setenv(name, "the user's own")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("NO_PROXY", "intranet")
     process = supervised.started(
         "served", env={"TOKEN": "s3cr3t"}, files={supervised.folder / "config" / "key": "s3cr3t"}
     )
     seen = json.loads((process.directory / "environment.json").read_text())
     assert [name for name, value in seen.items() if value == "the user's own"] == []
-    assert (seen["TOKEN"], seen["PATH"], seen["NO_PROXY"]) == (
+    assert (seen["TOKEN"], seen["PATH"], seen["LC_ALL"], seen["NO_PROXY"]) == (
         "s3cr3t",
         os.environ["PATH"],
+        "C.UTF-8",
         "intranet,127.0.0.1,localhost",
     )
     command = Path(f"/proc/{supervised.pid('served')}/cmdline").read_text()

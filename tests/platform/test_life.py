@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,59 @@ def test_a_gateway_port_taken_later_moves_the_gateway_and_the_binding_says_so(
         store(installation, "team-a", "moved.txt", b"moved")
 
     assert second != first
+    assert "PortTaken" in installation.run("status", "--events").stdout
+
+
+def test_a_port_that_another_program_takes_from_the_running_gateway_moves_it(
+    installation: Installation,
+) -> None:
+    installation.up(team_a="{}")
+    first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
+    # While the supervisor is stopped, nobody starts the gateway again before the stranger has its port.
+    os.kill(installation.supervisor(), signal.SIGSTOP)
+    envoy = (installation.state / "processes.json").read_text()
+    os.kill(json.loads(envoy)["envoy"]["pid"], signal.SIGKILL)
+    stranger = wait_for(partial(listening, int(first.rpartition(":")[2])))
+    os.kill(installation.supervisor(), signal.SIGCONT)
+    with stranger:
+        wait_for(lambda: "PortTaken" in installation.run("status", "--events", check=False).stdout)
+        wait_for(lambda: installation.status()["ready"] and installation.process("envoy")["ready"])
+        second = wait_for(lambda: another(installation.binding("team-a")["AWS_ENDPOINT_URL"], first))
+        store(installation, "team-a", "moved.txt", b"moved")
+
+    assert second != first
+
+
+def listening(port: int) -> socket.socket | None:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+def another(address: str, before: str) -> str | None:
+    return address if address != before else None
+
+
+def test_a_platform_file_whose_port_is_taken_comes_up_on_the_next_free_one(
+    installation: Installation,
+) -> None:
+    path = installation.root / "platform.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as any_port:
+        free = 20000 + any_port.getsockname()[1] % 5000
+    stranger = next(server for port in range(free, 30000) if (server := listening(port)))
+    taken = stranger.getsockname()[1]
+    path.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\n"
+        f"spec: {{gateway: {{port: {taken}}}}}\n"
+    )
+    with stranger:
+        installation.run("up", str(path))
+        installation.up(team_a="{}")
+        address = installation.binding("team-a")["AWS_ENDPOINT_URL"]
+        store(installation, "team-a", "there.txt", b"there")
+
+    assert address != f"http://127.0.0.1:{taken}"
     assert "PortTaken" in installation.run("status", "--events").stdout
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import urllib.error
 import urllib.request
 from typing import Any
@@ -11,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from tests.platform.door import Installation
+from tests.platform.door import Installation, wait_for
 from tornado.websocket import websocket_connect
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(120)]
@@ -87,6 +89,28 @@ def test_a_cell_finds_its_bucket_and_vectors_by_connect(platform: Installation) 
 
     api(base, token, f"api/kernels/{kernel}", "DELETE")
     assert said == "cell 1\n"
+
+
+def test_a_file_in_its_home_that_is_named_like_a_module_does_not_stop_the_notebook(
+    platform: Installation,
+) -> None:
+    name = platform.process("notebook")["name"]
+    (home,) = (platform.state / "data").glob("*team-a*/notebook-workspace/work")
+    planted = home / "random.py"
+    planted.write_text("raise SystemExit('planted')\n")
+    try:
+        before = platform.process("notebook")
+        os.kill(before["pid"], signal.SIGKILL)
+        after = wait_for(lambda: other(platform, before["pid"]))
+    finally:
+        planted.unlink()
+
+    assert (after["name"], after["restarts"]) == (name, before["restarts"] + 1)
+
+
+def other(platform: Installation, before: int) -> dict[str, Any] | None:
+    process = platform.process("notebook")
+    return process if process["ready"] and process["pid"] != before else None
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])

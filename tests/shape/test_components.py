@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import socket
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from vellum.compose.order import in_order
 from vellum.errors import ComposeError
 from vellum.kube.names import is_dns_label
 from vellum.kube.objects import Obj, secret_values
+from vellum.laptop.child import answers
 from vellum.model.component import Component, PlatformComponent, Running, Spec
 from vellum.model.process import Process, Site
 
@@ -132,6 +136,21 @@ def test_a_process_shows_no_secret_to_other_users(part: Any, tmp_path: Path) -> 
     assert process.argv[0].startswith("/") or process.argv[0] == "python3"
     assert "0.0.0.0" not in shown
     assert process == part.process(workload, site(part, tmp_path)), "a new value would restart it"
+
+
+@pytest.mark.parametrize("part", REALISED, ids=by_name)
+def test_a_probe_tells_no_secret_to_whoever_has_the_port(part: Any, tmp_path: Path) -> None:
+    process: Process = part.process(_workload(part, composed()), site(part, tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        probe = replace(process.probe, port=stranger.getsockname()[1])
+        asking = threading.Thread(target=answers, args=(probe, 1.0))
+        asking.start()
+        connection, _ = stranger.accept()
+        with connection:
+            said = connection.recv(65536)
+        asking.join()
+    assert said.startswith(b"GET /")
+    assert b"S3CRET" not in said
 
 
 @pytest.mark.parametrize("part", REALISED, ids=by_name)

@@ -60,3 +60,39 @@ def test_the_package_itself_imports_nothing_heavy() -> None:
     code = "import sys, vellum; print(sorted({'pydantic', 'yaml', 'click', 'kfp', 'boto3', 'asyncio'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
+
+
+def test_our_own_python_never_looks_for_modules_in_the_current_folder() -> None:
+    """``-m`` puts the current folder first, and that is somebody's home or the folder of their documents."""
+    wrong = []
+    for file in MODULES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.List | ast.Tuple):
+                continue
+            words = [ast.unparse(element) for element in node.elts]
+            # "python" is the one of a container image, whose folder nobody else writes.
+            if "'-m'" in words and "'-P'" not in words and words[0] != "'python'":
+                wrong.append(f"{_name(file)}:{node.lineno}")
+    assert wrong == []
+
+
+def constants(tree: ast.Module) -> set[str]:
+    targets = [
+        target
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+
+
+def test_every_constant_is_read_by_somebody() -> None:
+    files = [*MODULES, *Path(__file__).parents[1].rglob("*.py")]
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+    nodes = [node for tree in trees.values() for node in ast.walk(tree)]
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    read |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    unread = {
+        f"{_name(file)}: {name}" for file in MODULES for name in constants(trees[file]) if name.isupper()
+    }
+    assert sorted(entry for entry in unread if entry.rpartition(" ")[2] not in read) == []

@@ -17,7 +17,6 @@ API_VERSION = f"{DOMAIN}/v1alpha1"
 KIND = "MLOpsPlatform"
 XR_KIND = f"X{KIND}"
 """The composite that Crossplane makes of a claim."""
-RESOURCE_FINALIZER = f"{DOMAIN}/composed"
 
 Switch = Literal["enabled", "disabled"]
 

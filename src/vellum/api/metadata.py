@@ -11,6 +11,7 @@ from vellum.api.documents import Document, Path, shown
 from vellum.api.schema import node_at
 from vellum.api.words import unknown
 from vellum.kube.names import LABEL_LIMIT, is_dns_label
+from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE
 
 LIVE = frozenset({
     "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
@@ -20,6 +21,11 @@ LIVE = frozenset({
 IGNORED: frozenset[Path] = frozenset({
     ("status",), *(("metadata", name) for name in LIVE), *(("spec", name) for name in CROSSPLANE_FIELDS),
 })  # fmt: skip
+RESERVED = frozenset({
+    KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, "crossplane-system",
+    "kube-system", "kube-public", "kube-node-lease",
+})  # fmt: skip
+"""Namespaces that others make. A laptop makes a claim's with the claim, and the platform would never get its own."""
 MOST_ANNOTATION_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -43,7 +49,7 @@ def check(document: Document, kind: str, metadata: Any) -> tuple[str, str, dict[
         _platform_name(document, metadata)
         return "", platform.NAME, labels, annotations
     return (
-        _name(document, metadata, "namespace", "default"),
+        _namespace(document, metadata),
         _name(document, metadata, "name"),
         labels,
         annotations,
@@ -54,6 +60,14 @@ def _platform_name(document: Document, metadata: dict[str, Any]) -> None:
     if metadata.get("name") != platform.NAME:
         what = f"the platform is named {platform.NAME}, as there is one"
         document.problem("VEL116", what, ("metadata", "name"), f"write name: {platform.NAME}")
+
+
+def _namespace(document: Document, metadata: dict[str, Any]) -> str:
+    namespace = _name(document, metadata, "namespace", "default")
+    if namespace in RESERVED:
+        what = f"the namespace {namespace} belongs to the platform or the cluster, not to teams"
+        document.problem("VEL116", what, ("metadata", "namespace"), "write namespace: team-a")
+    return namespace
 
 
 def _name(document: Document, metadata: dict[str, Any], field: str, default: str = "") -> str:

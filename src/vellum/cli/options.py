@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
+from vellum.errors import UsageError
 from vellum.laptop.state import State, default_root
 
 F = TypeVar("F", bound=Callable[..., Any])
+CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
+"""The kinds of a question to the supervisor that is about claims alone."""
 
 
 def teams() -> list[str]:
@@ -22,10 +25,35 @@ def teams() -> list[str]:
     return sorted(found)
 
 
+def one_team(team: str | None, known: list[str]) -> str:
+    """Return the claim, as ``namespace/name``, that a person means: by both, by its name, or as the only one.
+
+    Raises:
+        UsageError: there is none (VEL704), or several are meant (VEL705).
+    """
+    found = [claim for claim in known if team in (None, claim, claim.rpartition("/")[2])]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = f"there is no claim {team!r}" if team else "there is no claim yet"
+        names = ", ".join(sorted(known)) or "none; `vellum up CLAIM` makes one"
+        raise UsageError("VEL704", what, where="this installation", fix=f"known: {names}")
+    what = f"{team!r} names {len(found)} claims" if team else f"{len(found)} claims are meant"
+    raise UsageError(
+        "VEL705",
+        what,
+        where="this installation",
+        fix=f"say which, as NAMESPACE/NAME: {', '.join(sorted(found))}",
+    )
+
+
 def _complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     del ctx, param
-    names = [name.removeprefix("default/") for name in teams()]
-    return [name for name in names if name.startswith(incomplete)]
+    known = teams()
+    short = [claim.rpartition("/")[2] for claim in known]
+    if "/" not in incomplete:
+        known = [name if short.count(name) == 1 else claim for claim, name in zip(known, short, strict=True)]
+    return [name for name in known if name.startswith(incomplete)]
 
 
 def _complete_log(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -62,7 +62,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
         files = {boot: json.dumps(_boot(port, site), sort_keys=True)}
         return Process(
             name="envoy", argv=argv, directory=site.directory, files=files, priority=3,
-            probe=Probe(port, READY_PATH),
+            probe=Probe(port, READY_PATH), ports=(port,),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:

@@ -79,7 +79,7 @@ class NotebookComponent(Component[NotebookSpec]):
         port, prefix = site.ports["http"], f"/notebook/{namespace}/{name}/"
         work, private = site.directory / "work", site.directory / "jupyter"
         argv = (
-            site.python, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+            site.python, "-P", "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
             "--ServerApp.port_retries=0", f"--ServerApp.base_url={prefix}", f"--ServerApp.root_dir={work}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
@@ -93,10 +93,10 @@ class NotebookComponent(Component[NotebookSpec]):
             "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
             "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET),
         }
-        token = site.env.get("JUPYTER_TOKEN", "")
         return Process(
             name=f"notebook-{namespace}", argv=argv, directory=work, env=env, priority=0,
-            probe=Probe(port, f"{prefix}api/status", headers={"Authorization": f"token {token}"}),
+            # Answered without the token, which would go to whoever has the port.
+            probe=Probe(port, f"{prefix}api"),
             routes=(Route(prefix, port),),
         )  # fmt: skip
 

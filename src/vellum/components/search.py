@@ -77,10 +77,11 @@ class SearchComponent(Component[SearchSpec]):
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         port = site.ports["http"]
         own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}
+        argv = (site.python, "-P", "-m", "vellum.workloads.search", f"--http_port={port}")
         return Process(
-            name=f"{name}-{namespace}", argv=(site.python, "-m", "vellum.workloads.search", f"--http_port={port}"),
-            directory=site.directory, env={**site.env, **own}, probe=Probe(port, f"/v2/models/{SERVICE}/ready"),
-            routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),), priority=1,
+            name=f"{name}-{namespace}", argv=argv, directory=site.directory, env={**site.env, **own},
+            probe=Probe(port, f"/v2/models/{SERVICE}/ready"), priority=1,
+            routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:

@@ -41,6 +41,9 @@ class Store(Protocol):
     def ensure(self, obj: Obj) -> Obj:
         """Create the object if there is none of that name, never change an existing one; return what is there."""
 
+    def delete(self, key: Key, *, uid: str) -> bool:
+        """Delete the object with this uid, or mark it while finalizers hold it; False if that changed nothing."""
+
     def record(self, key: Key, event: Event) -> None:
         """Tell people something about the object; repeated events are counted, not repeated."""
 

@@ -24,7 +24,7 @@ def make(packages: list[str]) -> None:
     """Compile everything beside the packages; files that cannot be written or compiled are left alone."""
     folders = {str(origin.parent.parent) for name in packages if (origin := _origin(name))}
     # Quiet twice: some packages ship templates with .py names that are no Python.
-    argv = [sys.executable, "-m", "compileall", "-qq", "-j", "0", *sorted(folders)]
+    argv = [sys.executable, "-P", "-m", "compileall", "-qq", "-j", "0", *sorted(folders)]
     subprocess.run(argv, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

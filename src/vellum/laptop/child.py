@@ -17,12 +17,13 @@ from vellum.laptop.state import private_folder, write
 from vellum.model.process import Probe, Process
 
 LOG_LIMIT = 10 * 2**20
-PASSED = (
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_", "TZ", "TMPDIR", "VIRTUAL_ENV",
-    "LD_LIBRARY_PATH", "DYLD_", "OMP_", "CUDA_",
-    "SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
-)  # fmt: skip
+PASSED = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
+})  # fmt: skip
 """What a program needs of the user's environment. A list of what is hidden is never complete: keys have any name."""
+FAMILIES = ("LC_", "DYLD_", "OMP_", "CUDA_", "SSL_CERT_")
+"""The only beginnings that count: HOME alone would let HOMEBREW_GITHUB_API_TOKEN in, LANG LANGCHAIN_API_KEY."""
 LOOPBACK = "127.0.0.1,localhost"
 UNWATCHED_SECONDS = 0.05
 """How often a child is looked at where the kernel cannot tell (no pidfd: macOS)."""
@@ -139,7 +140,9 @@ class Child:
 
 def environment(process: Process) -> dict[str, str]:
     """Return what the process sees: the little that is passed on, and what it asks for."""
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
+    inherited = {
+        name: value for name, value in os.environ.items() if name in PASSED or name.startswith(FAMILIES)
+    }
     # The parts talk to each other on loopback, where no proxy of a company can reach.
     for name in ("no_proxy", "NO_PROXY"):
         inherited[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))
@@ -159,7 +162,7 @@ def answers(probe: Probe, seconds: float) -> bool:
     """Ask once; anything but an expected HTTP status, also an answer that is not HTTP, means no."""
     connection = _connection(probe, seconds)
     try:
-        connection.request("GET", probe.path, headers=dict(probe.headers))
+        connection.request("GET", probe.path)
         return connection.getresponse().status in probe.ok
     except (OSError, http.client.HTTPException):
         return False

@@ -10,6 +10,8 @@ from vellum import errors
 from vellum.errors import LaptopError, VellumError
 from vellum.laptop.state import State
 
+PING_SECONDS = 5.0
+"""A supervisor that works answers within milliseconds; one that is stopped or hangs never does."""
 _BY_HUNDRED = {
     "1": errors.ClaimError, "2": errors.ComposeError, "3": errors.StoreError, "4": errors.LaptopError,
     "5": errors.WorkloadError, "6": errors.BindingError, "7": errors.UsageError,
@@ -31,30 +33,40 @@ class Client:
     def alive(self) -> bool:
         """Tell whether a supervisor answers."""
         try:
-            self.ask("ping")
+            self.ask("ping", seconds=PING_SECONDS)
         except LaptopError:
             return False
         return True
 
-    def ask(self, op: str, **arguments: Any) -> Any:  # noqa: ANN401  # JSON goes in and comes out
+    def ask(self, op: str, *, seconds: float = 60, **arguments: Any) -> Any:  # noqa: ANN401  # JSON in and out
         """Return the answer to one operation.
 
         Raises:
-            LaptopError: nobody answers (VEL406).
+            LaptopError: nobody answers (VEL406), or the folder of the socket is not ours (VEL401).
             VellumError: what the supervisor answers with.
         """
         try:
+            self._state.check_runtime()
             with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(60)
+                connection.settimeout(seconds)
                 connection.connect(str(self._state.socket))
                 connection.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
                 line = connection.makefile("rb").readline()
             answer = json.loads(line)
         except (OSError, ValueError) as cause:
-            raise LaptopError(
-                "VEL406", "the platform is not running", where=str(self._state.root),
-                fix="start it with `vellum up claim.yaml`; what it holds is kept",
-            ) from cause  # fmt: skip
+            raise self._silence() from cause
         if "error" in answer:
             raise known(answer["error"])
         return answer["ok"]
+
+    def _silence(self) -> LaptopError:
+        holder = self._state.holder()
+        if holder is None:
+            return LaptopError(
+                "VEL406", "the platform is not running", where=str(self._state.root),
+                fix="start it with `vellum up claim.yaml`; what it holds is kept",
+            )  # fmt: skip
+        return LaptopError(
+            "VEL406", f"the supervisor (process {holder.pid}) does not answer", where=str(self._state.socket),
+            fix="run `vellum down`, then `vellum up`; what it holds is kept",
+        )  # fmt: skip

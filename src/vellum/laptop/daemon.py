@@ -14,6 +14,7 @@ import signal
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,11 +25,15 @@ from vellum.api import claim, platform
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import StoreError, UsageError, VellumError
 from vellum.kube.objects import Key, Obj
+from vellum.laptop.child import rotate
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
 from vellum.laptop.state import MARK, State, default_root
 from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 0.2
+"""Whoever looks whether a supervisor runs holds the lock for an instant, which is no other supervisor."""
+LOG_SECONDS = 5.0
 LONGEST_REQUEST = 4 * 2**20
 Answer = Mapping[str, Any]
 
@@ -141,6 +146,7 @@ def main() -> int:
     try:
         state = State.open(default_root())
         _only_one(state)
+        state.hold()
         logging.basicConfig(
             stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
@@ -152,6 +158,7 @@ def main() -> int:
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
+    threading.Thread(target=_keep_log, args=(state, stop), name="log", daemon=True).start()
     # The first pass replaces what the last run knew of its processes: nobody may read "ready" from before.
     installation.manager.work()
     server = serve(state, Commands(installation, stop))
@@ -165,14 +172,26 @@ def main() -> int:
 
 def _only_one(state: State) -> None:
     """Lock the installation, until this process ends, before its seed is drawn: two first starts would draw two."""
-    lock = os.open(state.root / MARK, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as cause:
-        raise StoreError(
-            "VEL301", "another supervisor runs this installation", where=str(state.root),
-            fix="use that one (`vellum status`), or stop it with `vellum down`",
-        ) from cause  # fmt: skip
+    lock, deadline = os.open(state.root / MARK, os.O_RDONLY), time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as cause:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    "VEL301", "another supervisor runs this installation", where=str(state.root),
+                    fix="use that one (`vellum status`), or stop it with `vellum down`",
+                ) from cause  # fmt: skip
+        time.sleep(0.01)
+
+
+def _keep_log(state: State, stop: threading.Event) -> None:
+    """Keep what this process itself says as short as the logs of what it runs."""
+    while True:
+        with contextlib.suppress(OSError):
+            rotate(state.log("vellum"))
+        if stop.wait(LOG_SECONDS):
+            return
 
 
 def _tell(descriptor: int, answer: Answer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from vellum.api import claim, platform
@@ -13,7 +14,7 @@ from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, make
+from vellum.kube.objects import Key, Obj, annotations_of, labels_of, make
 from vellum.laptop import pki, programs, tenants
 from vellum.laptop.mounts import MountController, VolumeController
 from vellum.laptop.ports import Ports, is_free, next_free
@@ -80,34 +81,53 @@ class Installation:
             self.store.close()
 
     def apply(self, manifest: Obj) -> Obj:
-        """Store what a user wrote; a claim's namespace comes with it."""
+        """Store what a user wrote; a claim's namespace comes with it, and the platform where there is none.
+
+        Raises:
+            LaptopError: the gateway's port is taken and none above it is free (VEL403).
+            StoreError: see the store's ``put``.
+        """
         namespace = manifest["metadata"].get("namespace")
         with self.store.transaction(f"apply {manifest['kind']} {manifest['metadata']['name']}"):
             if namespace:
                 self.store.ensure(make("v1", "Namespace", namespace))
-            if manifest["kind"] == CLAIM.kind and self.store.get(PLATFORM_KEY) is None:
-                self.store.put(default_platform())
+            if manifest["kind"] == PLATFORM.kind:
+                return self._put_platform(manifest, own=_gateway_port(self.store.get(PLATFORM_KEY)))
+            if self.store.get(PLATFORM_KEY) is None:
+                self._put_platform(platform.Platform(platform.platform_spec()()).manifest())
             return self.store.put(manifest)
 
-    def _move_gateway(self) -> None:
-        """Take the next free port when somebody listens on the gateway's; the platform remembers it."""
-        found = self.store.get(PLATFORM_KEY)
-        port = ((found or {}).get("spec") or {}).get("gateway", {}).get("port")
-        if not found or not port or is_free(port):
-            return
-        moved = platform.from_live(found).manifest()
-        moved["spec"]["gateway"] = {**moved["spec"].get("gateway", {}), "port": next_free(port + 1)}
-        self.store.put(moved)
-        message = f"port {port} was taken by another program; the gateway moved to {moved['spec']['gateway']['port']}"
+    def _put_platform(self, manifest: Obj, own: int = 0) -> Obj:
+        """Store the platform; in place of a gateway's port that another program has comes the next free one."""
+        wanted = _gateway_port(manifest)
+        port = next_free(wanted, own=own) if wanted else 0
+        if port == wanted:
+            return self.store.put(manifest)
+        spec = {**manifest["spec"], "gateway": {**manifest["spec"]["gateway"], "port": port}}
+        stored = self.store.put({**manifest, "spec": spec})
+        message = f"port {wanted} is taken by another program; the gateway is at {port}"
         self.store.record(PLATFORM_KEY, Event("Warning", "PortTaken", message))
+        return stored
+
+    def _move_gateway(self) -> None:
+        """Take the next free port when somebody else listens on the gateway's, which does not run now."""
+        with self.store.transaction("move the gateway"):
+            found = self.store.get(PLATFORM_KEY)
+            if found and not is_free(_gateway_port(found)):
+                labels, annotations = dict(labels_of(found)), dict(annotations_of(found))
+                said = replace(platform.from_live(found), labels=labels, annotations=annotations)
+                self._put_platform(said.manifest())
 
     def _poke(self, key: Key) -> None:
         self.manager.watch.poke(key)
 
     def _changed(self, process: str) -> None:
         key = self.workloads.key_of(process)
-        if key is not None:
-            self.manager.watch.poke(key)
+        if key is None:
+            return
+        if key.kind == "Gateway" and self.supervisor.said(process).taken:
+            self._move_gateway()
+        self.manager.watch.poke(key)
 
     def _repaired(self, process: str, wrong: str, seen: datetime, back: datetime) -> None:
         self.store.receipt(f"process {process}", wrong, seen, back)
@@ -118,9 +138,6 @@ class Installation:
             self.store.record(key, Event("Warning", "Restarted", message))
 
 
-def default_platform() -> Obj:
-    """Return the platform of a laptop whose owner wrote none; its gateway gets a port that is free now."""
-    manifest = platform.Platform(platform.platform_spec()()).manifest()
-    port: int = manifest["spec"]["gateway"]["port"]
-    manifest["spec"]["gateway"]["port"] = next_free(port)
-    return manifest
+def _gateway_port(obj: Obj | None) -> int:
+    """Return the port that a platform asks for, 0 where it names none."""
+    return int((((obj or {}).get("spec") or {}).get("gateway") or {}).get("port") or 0)

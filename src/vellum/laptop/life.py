@@ -23,6 +23,8 @@ from vellum.model.process import Process
 LOG = logging.getLogger(__name__)
 FIRST_PAUSE = 0.1
 """Before the second restart; the first comes at once, since most deaths are accidents."""
+LEFTOVER_SECONDS = 1.0
+"""So long after a child's end its ports may be its own family's, which was killed and is on its way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Life:
     def __init__(self, process: Process, host: Host) -> None:
         self.process, self.pid = process, 0
         self.wanted: Process | None = process
-        self.turn = 0
+        self.turn, self.ended = 0, float("-inf")
         self.host, self.bell = host, Bell()
         self.said = Running(ready=False, message="starting")
         self._mutex = threading.Lock()
@@ -110,7 +112,7 @@ class _Value:
 
     def __init__(self, life: Life, process: Process, turn: int) -> None:
         self._life, self._process, self._turn, self._host = life, process, turn, life.host
-        self._restarts, self._heard = 0, False
+        self._restarts = 0
         self._died: datetime | None = None
         self._why = ""
 
@@ -120,26 +122,44 @@ class _Value:
         return self._life.turn == self._turn
 
     def keep(self) -> None:
-        """Run it for as long as it is wanted, with growing pauses when it ends at once."""
+        """Run it for as long as it is wanted, with growing pauses when it ends at once or somebody has its port."""
         pause, longest = 0.0, self._host.patience.longest_pause
         while self._current:
             began = time.monotonic()
-            why = self._once()
+            if taken := self._taken():
+                message = f"port {taken[0]} is taken by another program; it is tried again"
+            else:
+                message = f"{self._once()}; starting again; see `vellum logs {self._process.name}`"
             if not self._current:
                 return
-            self._restarts, self._why = self._restarts + 1, why
-            self._died = self._died or datetime.now(UTC)
-            taken = () if self._heard else tuple(port for port in self._process.ports if not is_free(port))
-            why = f"port {taken[0]} is taken by another program" if taken else why
-            message = f"{why}; starting again; see `vellum logs {self._process.name}`"
             self._tell(ready=False, message=message, taken=taken)
             quick = time.monotonic() - began < longest
-            pause = min(longest, 2 * pause or FIRST_PAUSE) if quick and self._restarts > 1 else 0.0
+            again = taken or self._restarts > 1
+            pause = min(longest, 2 * pause or FIRST_PAUSE) if quick and again else 0.0
             self._sleep(pause)
+
+    def _taken(self) -> tuple[int, ...]:
+        """Return the ports that others have: a stranger's answer there would count as this process's own."""
+        ports = dict.fromkeys((*self._process.ports, self._process.probe.port))
+        while taken := tuple(port for port in ports if not is_free(port)):
+            if not self._current or time.monotonic() - self._life.ended > LEFTOVER_SECONDS:
+                return taken
+            self._sleep(0.02)
+        return ()
 
     def _once(self) -> str:
         """Run one child to its end; return why it ended."""
-        name, self._heard = self._process.name, False
+        # Whoever reads that a port is taken looks for another one, and would find this child's own taken.
+        if self._life.said.taken:
+            self._tell(ready=False, message="starting")
+        self._why = self._run()
+        self._life.ended = time.monotonic()
+        self._restarts += 1
+        self._died = self._died or datetime.now(UTC)
+        return self._why
+
+    def _run(self) -> str:
+        name = self._process.name
         try:
             child = Child(self._process, self._host.log(name), lambda pid: self._host.record(name, pid))
         except OSError as error:
@@ -178,7 +198,6 @@ class _Value:
         return ""
 
     def _answered(self) -> None:
-        self._heard = True
         if self._life.said.ready:
             return
         if (died := self._died) is not None:

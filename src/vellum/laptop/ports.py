@@ -24,14 +24,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-def next_free(port: int, *, last: int = 32767) -> int:
-    """Return the port, or the next free one.
+def next_free(port: int, *, own: int = 0, last: int = 32767) -> int:
+    """Return the port, or the next free one; ``own`` is one that the asker has already.
 
     Raises:
         LaptopError: no port up to ``last`` is free (VEL403).
     """
     for candidate in range(port, last + 1):
-        if is_free(candidate):
+        if candidate == own or is_free(candidate):
             return candidate
     raise _none_free(port, last)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 from vellum import __version__
 from vellum.errors import LaptopError
 from vellum.laptop import reaper
-from vellum.laptop.client import Client, known
+from vellum.laptop.client import PING_SECONDS, Client, known
 from vellum.laptop.state import MARK, State
 
 START_SECONDS = 10.0
@@ -46,7 +48,7 @@ def _spawn(state: State) -> None:
     environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
     with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
+            [sys.executable, "-P", "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     os.close(writing)
@@ -58,6 +60,8 @@ def _spawn(state: State) -> None:
             "VEL408", f"the supervisor ended with {child.returncode} before it was ready", where=str(log),
             fix=f"its last words: {_last_line(log)}",
         )  # fmt: skip
+    if "code" in answer:
+        child.wait()
     if answer.get("code") == "VEL301" and _answers_soon(state):
         return
     if "code" in answer:
@@ -84,33 +88,48 @@ def _last_line(log: Path) -> str:
 def stop(state: State) -> bool:
     """Stop the supervisor and everything it runs; False if none was running.
 
+    The lock decides whether one runs. A socket that nobody answers says nothing: its folder may be gone with a login,
+    or the supervisor hangs, and ending the children of one that lives would only make it start them again.
+
     Raises:
         LaptopError: it does not end (VEL409).
     """
-    client = Client(state)
-    if not client.alive():
+    if not _held(state):
         # After a SIGKILL its children may still be on their way out.
         reaper.end(str(state.processes))
         return False
-    pid = client.ask("stop")["pid"]
-    wait_until_free(state, pid)
+    asked, deadline = _agrees(state), time.monotonic() + STOP_SECONDS
+    while _held(state):
+        if not asked and (holder := state.holder()):
+            asked = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(holder.pid, signal.SIGTERM)
+        if time.monotonic() > deadline:
+            raise _does_not_end(state)
+        time.sleep(0.02)
     return True
 
 
-def wait_until_free(state: State, pid: int = 0) -> None:
-    """Return when no supervisor holds the installation.
+def _agrees(state: State) -> bool:
+    """Ask the supervisor to stop; False if nobody answers."""
+    try:
+        Client(state).ask("stop", seconds=PING_SECONDS)
+    except LaptopError:
+        return False
+    return True
 
-    Raises:
-        LaptopError: one does not end (VEL409).
-    """
-    deadline = time.monotonic() + STOP_SECONDS
-    while _held(state):
-        if time.monotonic() > deadline:
-            raise LaptopError(
-                "VEL409", f"the supervisor (process {pid}) does not end", where=str(state.log("vellum")),
-                fix=f"run `kill -9 {pid}`; its children end by themselves within 12 s",
-            )  # fmt: skip
-        time.sleep(0.02)
+
+def _does_not_end(state: State) -> LaptopError:
+    holder, mark = state.holder(), state.root / MARK
+    if holder is None:
+        return LaptopError(
+            "VEL409", "a supervisor that has not said who it is does not end", where=str(mark),
+            fix=f"find it with `fuser '{mark}'` and run `kill -9` on it",
+        )  # fmt: skip
+    return LaptopError(
+        "VEL409", f"the supervisor (process {holder.pid}) does not end", where=str(state.log("vellum")),
+        fix=f"run `kill -9 {holder.pid}`; its children end by themselves within 12 s",
+    )  # fmt: skip
 
 
 def _held(state: State) -> bool:

@@ -9,6 +9,7 @@ data/NS/NAME         volumes and services
 logs/NAME.log        what the processes say
 pki/                 this installation's own authority
 ports.json, processes.json
+supervisor.json      which process holds the installation, and where its sockets are
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from vellum.errors import LaptopError
+from vellum.laptop import reaper
 from vellum.model.keys import SEED_BYTES, Seed
 
 MARK = ".vellum"
@@ -37,6 +39,14 @@ def default_root() -> Path:
         return Path(asked).absolute()
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "vellum"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The supervisor that holds an installation, as it recorded itself."""
+
+    pid: int
+    runtime: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +95,65 @@ class State:
         """Return the folder of a volume or service."""
         return self.root / "data" / namespace / name
 
+    def hold(self) -> None:
+        """Write down that this process holds the installation; it has the lock on the mark already."""
+        said = {
+            "pid": os.getpid(),
+            "started": reaper.started(os.getpid()),
+            "runtime": str(self._new_runtime()),
+        }
+        write_json(self._holder, said)
+
+    def holder(self) -> Holder | None:
+        """Return the supervisor that holds the installation; None if there is none, or it has not said so yet."""
+        said = read_json(self._holder, {})
+        try:
+            lives = said["started"] and reaper.started(said["pid"]) == said["started"]
+            return Holder(said["pid"], Path(said["runtime"])) if lives else None
+        except (KeyError, TypeError):
+            return None
+
+    @property
+    def _holder(self) -> Path:
+        return self.root / "supervisor.json"
+
     @property
     def runtime(self) -> Path:
-        """A short private folder for sockets, whose paths have at most 107 bytes; a state directory may have more."""
+        """A short private folder for sockets, whose paths have at most 107 bytes; a state directory may have more.
+
+        Where a supervisor runs it is the one that it chose: XDG_RUNTIME_DIR is another in a shell by ssh or cron.
+        """
+        holder = self.holder()
+        return holder.runtime if holder else self._new_runtime()
+
+    def _new_runtime(self) -> Path:
         base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:10]
         return Path(base) / f"vellum-{os.getuid()}-{digest}"
 
     def open_runtime(self) -> Path:
-        """Create the runtime folder; somebody else's folder of that name is refused."""
+        """Create the runtime folder.
+
+        Raises:
+            LaptopError: it cannot be made, or somebody else's folder has that name (VEL401).
+        """
         path = self.runtime
-        path.mkdir(mode=0o700, exist_ok=True)
-        _check(path, needs_mark=False)
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as cause:
+            raise _not_private(path, f"cannot be made: {cause.strerror}") from cause
+        self.check_runtime()
         return path
+
+    def check_runtime(self) -> None:
+        """Look whether the runtime folder is ours alone: below /tmp everybody can make one of its name.
+
+        Raises:
+            LaptopError: it is somebody else's, or others can use it (VEL401).
+            FileNotFoundError: there is none.
+        """
+        if wrong := _wrong(self.runtime):
+            raise _not_private(self.runtime, wrong)
 
     @property
     def socket(self) -> Path:
@@ -125,26 +181,39 @@ class State:
         """Remove everything, if the mark says that it is ours; the mark goes last, so that it can be tried again."""
         if not (self.root / MARK).exists():
             return
+        runtimes = {self._new_runtime(), self._last_runtime()}
         for path in self.root.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != MARK:
                 path.unlink()
         shutil.rmtree(self.root)
-        shutil.rmtree(self.runtime, ignore_errors=True)
+        for runtime in runtimes:
+            shutil.rmtree(runtime, ignore_errors=True)
+
+    def _last_runtime(self) -> Path:
+        """Return the runtime folder of the supervisor that was the last; a path that cannot be ours is not believed."""
+        new = self._new_runtime()
+        said = Path(str(read_json(self._holder, {}).get("runtime", new)))
+        return said if said.name == new.name else new
 
 
-def _check(path: Path, *, needs_mark: bool = True) -> None:
+def _check(path: Path) -> None:
+    if wrong := _wrong(path):
+        raise _not_ours(path, wrong)
+    # A first start that was killed leaves an unfinished mark, which is ours as well.
+    if not (path / MARK).exists() and any(_strange(entry) for entry in path.iterdir()):
+        raise _not_ours(path, "holds other things")
+
+
+def _wrong(path: Path) -> str:
+    """Return in words why a folder is not ours alone, empty if it is."""
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode):
-        raise _not_ours(path, "is not a directory")
+        return "is not a directory"
     if info.st_uid != os.getuid():
-        raise _not_ours(path, "belongs to another user")
-    if info.st_mode & 0o077:
-        raise _not_ours(path, f"can be read by others (mode {stat.S_IMODE(info.st_mode):o})")
-    # A first start that was killed leaves an unfinished mark, which is ours as well.
-    if needs_mark and not (path / MARK).exists() and any(_strange(entry) for entry in path.iterdir()):
-        raise _not_ours(path, "holds other things")
+        return "belongs to another user"
+    return f"can be read by others (mode {stat.S_IMODE(info.st_mode):o})" if info.st_mode & 0o077 else ""
 
 
 def _strange(entry: Path) -> bool:
@@ -155,6 +224,13 @@ def _not_ours(path: Path, why: str) -> LaptopError:
     return LaptopError(
         "VEL401", f"the state directory {why}", where=str(path),
         fix="set VELLUM_STATE to a new path, or `chmod 700` a directory of your own",
+    )  # fmt: skip
+
+
+def _not_private(path: Path, why: str) -> LaptopError:
+    return LaptopError(
+        "VEL401", f"the folder of the sockets {why}", where=str(path),
+        fix="set XDG_RUNTIME_DIR to a folder of your own with mode 700",
     )  # fmt: skip
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vellum.controlplane.protocol import Store
-from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, labels_of, secret_values
+from vellum.kube.objects import DOMAIN, Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway
 from vellum.laptop.mounts import IN_USE, mount
 from vellum.laptop.ports import Ports
@@ -51,7 +50,8 @@ class WorkloadController:
 
     def key_of(self, process: str) -> Key | None:
         """Return the object that a process realises."""
-        return next((key for key, name in self._names.items() if name == process), None)
+        # Called from the threads of processes, while the manager's thread adds and removes names.
+        return next((key for key, name in self._names.copy().items() if name == process), None)
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
         """Run, replace or stop the process of one object, and say how it is."""
@@ -70,7 +70,8 @@ class WorkloadController:
             self._recheck_ports(component, live)
         try:
             site = self._site(store, component, live)
-            process = replace(component.process(live, site), ports=tuple(site.ports.values()))
+            process = component.process(live, site)
+            process = replace(process, ports=(*process.ports, *site.ports.values()))
         except _NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
             return 1.0
@@ -107,9 +108,8 @@ class WorkloadController:
         policy = obj["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
         for volume in self._volumes(obj):
             (volume / IN_USE).unlink(missing_ok=True)
-        if policy.get("whenDeleted") == "Delete" and isinstance(store, SqliteStore):
-            for claim in _claims(obj):
-                store.delete(Key.of(claim))
+        if policy.get("whenDeleted") == "Delete":
+            _delete_claims(store, obj)
         if not self._volumes(obj) and obj["kind"] != "Seaweed":
             shutil.rmtree(self._folder(obj), ignore_errors=True)
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
@@ -200,6 +200,15 @@ def _claims(obj: Obj) -> list[Obj]:
         }
         for template in obj["spec"].get("volumeClaimTemplates") or ()
     ]
+
+
+def _delete_claims(store: Store, obj: Obj) -> None:
+    """Delete the volume claims of the same team; one that somebody else made under that name is left alone."""
+    team = labels_of(obj).get(f"{DOMAIN}/team")
+    for claim in _claims(obj):
+        live = store.get(Key.of(claim))
+        if live and team and labels_of(live).get(f"{DOMAIN}/team") == team:
+            store.delete(Key.of(live), uid=live["metadata"]["uid"])
 
 
 def container_env(store: Store, namespace: str, obj: Obj) -> dict[str, str]:

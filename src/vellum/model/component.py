@@ -94,7 +94,7 @@ class Running:
     message: str
     restarts: int = 0
     taken: tuple[int, ...] = ()
-    """Ports of it that another program had when it last ended without an answer."""
+    """Ports of it that another program has, for which it was not started."""
     url: str = ""
     since: str = ""
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An HTTP question on loopback whose answer means ready; a non-HTTP answer means not ready."""
+    """An HTTP question on loopback whose answer means ready; it carries no key, since a stranger may have the port."""
 
     port: int
     path: str
     ok: tuple[int, ...] = (200,)
     tls: bool = False
-    """Ask over TLS, whoever answers: the port was free when the process began."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Ask over TLS, whoever answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Process:
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
     routes: tuple[Route, ...] = ()
     ports: tuple[int, ...] = ()
-    """What it listens on; when it ends before it answers, the supervisor looks whether somebody else has one."""
+    """What it listens on; it is not started while somebody else has one of them."""
     grace_seconds: float = 3.0
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""

@@ -25,7 +25,6 @@ def command(*, delete_data: bool, yes: bool) -> None:
         click.confirm(f"Delete every bucket, vector, notebook and key in {root}?", abort=True, err=True)
     stopped = start.stop(state)
     if delete_data:
-        start.wait_until_free(state)
         state.delete()
         click.echo(f"Stopped; {root} is deleted.", err=True)
         return

@@ -15,7 +15,7 @@ import click
 
 from vellum.cli import options
 from vellum.connect.sources import connect
-from vellum.errors import LaptopError, UsageError, WorkloadError
+from vellum.errors import LaptopError, WorkloadError
 from vellum.laptop.client import Client, known
 from vellum.laptop.state import State, default_root
 
@@ -35,11 +35,13 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     """
     binding = connect(team).require(*NEEDED)
     state = State(default_root())
-    claim = _claim(team)
+    claim = options.one_team(team, options.teams())
     work = state.data("ingest", claim.replace("/", "."))
     work.mkdir(parents=True, mode=0o700, exist_ok=True)
     argv = [
         sys.executable,
+        # The folder from which somebody calls us may hold an orjson.py.
+        "-P",
         "-m",
         "vellum.workloads.ingest.run",
         "--source",
@@ -61,18 +63,6 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
         _print(done, files)
     if files and not any(entry["verdict"] in ("ok", "page_errors") for entry in files):
         sys.exit(1)
-
-
-def _claim(team: str | None) -> str:
-    found = [name for name in options.teams() if team in (None, name, name.partition("/")[2])]
-    if len(found) != 1:
-        raise UsageError(
-            "VEL705",
-            f"{len(found)} teams are meant",
-            where="--team",
-            fix=f"one of: {', '.join(options.teams())}",
-        )
-    return found[0]
 
 
 def _followed(

@@ -13,8 +13,6 @@ from vellum.laptop.client import Client
 from vellum.laptop.state import write
 from vellum.model.team import Team
 
-CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
-
 
 @click.command()
 @options.team_option
@@ -25,7 +23,7 @@ def command(team: str | None, *, show: bool) -> None:
     The token goes through a private file, not through the browser's command line, which every user here can read.
     """
     state = options.state()
-    name, url = _notebook(Client(state).ask("list", kinds=CLAIMS), team)
+    name, url = _notebook(Client(state).ask("list", kinds=options.CLAIMS), team)
     namespace, _, claim = name.rpartition("/")
     token = (state.secrets(Team(namespace, claim, "").namespace) / "notebook-token" / "token").read_text()
     address = f"{url}lab?token={token}"

@@ -95,5 +95,5 @@ class Indexer:
 async def _start(original: Path, copy: Path) -> asyncio.subprocess.Process:
     """Start the build; it needs no key, so it gets none."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QDRANT__")}
-    argv = (sys.executable, "-m", "vellum.laptop.qdrant.build", str(original), str(copy))
+    argv = (sys.executable, "-P", "-m", "vellum.laptop.qdrant.build", str(original), str(copy))
     return await asyncio.create_subprocess_exec(*argv, env=environment, stdin=asyncio.subprocess.DEVNULL)

@@ -75,7 +75,7 @@ class _Reader:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            argv = [sys.executable, "-m", "vellum.workloads.ingest.reader"]
+            argv = [sys.executable, "-P", "-m", "vellum.workloads.ingest.reader"]
             self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         return self._process
 

@@ -1,0 +1,211 @@
+"""A supervisor is found and stopped whatever shell asks: the lock says whether one runs, not its socket."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.laptop.servers import alive, wait_for
+
+from vellum.errors import LaptopError
+from vellum.laptop import start
+from vellum.laptop.child import LOG_LIMIT
+from vellum.laptop.client import Client
+from vellum.laptop.state import MARK, State, write_json
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder with a short path, since sockets lie in it; whatever runs in it ends with the test."""
+    found = Path(tempfile.mkdtemp(prefix="vellum-test-"))
+    for name in ("run", "other"):
+        (found / name).mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(found / "run"))
+    yield found
+    if holder := State(found / "state").holder():
+        os.kill(holder.pid, signal.SIGKILL)
+        wait_for(lambda: not alive(holder.pid))
+    shutil.rmtree(found)
+
+
+@pytest.fixture
+def running(folder: Path) -> tuple[State, int]:
+    """Start a supervisor that runs nothing; return its state and its pid."""
+    state = State.open(folder / "state")
+    assert start.start(state)
+    pid: int = Client(state).ask("ping")["pid"]
+    return state, pid
+
+
+def vellum(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """Run the command line; return its exit code and what it said."""
+    argv = [sys.executable, "-m", "vellum.cli", *arguments]
+    environment = {**os.environ, "VELLUM_STATE": str(folder / "state"), **more}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_supervisor_says_who_it_is_to_its_owner_alone(running: tuple[State, int]) -> None:
+    state, pid = running
+    holder = state.holder()
+    assert holder
+    assert (holder.pid, holder.runtime / "control.sock") == (pid, state.socket)
+    assert stat.S_IMODE((state.root / "supervisor.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("elsewhere", ["other", ""], ids=["another folder", "none"])
+def test_a_shell_with_another_runtime_folder_finds_the_supervisor_and_stops_it(
+    running: tuple[State, int], folder: Path, elsewhere: str
+) -> None:
+    state, pid = running
+    there = str(folder / elsewhere) if elsewhere else ""
+    code, said = vellum(folder, "status", XDG_RUNTIME_DIR=there)
+    assert (code, "processes" in said) == (0, True)
+    code, said = vellum(folder, "down", XDG_RUNTIME_DIR=there)
+    assert (code, said) == (0, f"Stopped; data stays in {state.root}.\n")
+    assert not alive(pid)
+
+
+def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(
+    running: tuple[State, int], folder: Path
+) -> None:
+    """As systemd removes it when the last login of a user ends."""
+    state, pid = running
+    shutil.rmtree(state.runtime)
+    code, said = vellum(folder, "status")
+    assert (code, f"VEL406: the supervisor (process {pid}) does not answer" in said) == (1, True)
+    code, said = vellum(folder, "down", "--delete-data", "--yes")
+    assert (code, said) == (0, f"Stopped; {state.root} is deleted.\n")
+    assert (alive(pid), state.root.exists()) == (False, False)
+
+
+def test_down_waits_for_a_supervisor_that_hangs(running: tuple[State, int], folder: Path) -> None:
+    _, pid = running
+    os.kill(pid, signal.SIGSTOP)
+    argv = [sys.executable, "-m", "vellum.cli", "down"]
+    environment = {**os.environ, "VELLUM_STATE": str(folder / "state")}
+    down = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)  # longer than it waits for an answer
+    assert down.poll() is None
+    os.kill(pid, signal.SIGCONT)
+    _, said = down.communicate(timeout=10)
+    assert (down.returncode, said.startswith("Stopped; data stays")) == (0, True)
+    assert not alive(pid)
+
+
+def test_a_supervisor_that_does_not_end_is_named(
+    running: tuple[State, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, pid = running
+    monkeypatch.setattr(start, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(start, "STOP_SECONDS", 0.2)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(LaptopError, match=rf"VEL409: the supervisor \(process {pid}\)") as error:
+        start.stop(state)
+    assert error.value.fix.startswith(f"run `kill -9 {pid}`;")
+    assert alive(pid)
+
+
+@pytest.mark.parametrize("said", [None, {"pid": 1, "started": "another 4711", "runtime": "/"}])
+def test_a_holder_that_has_not_said_who_it_is_gets_no_signal_and_no_number(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, object] | None
+) -> None:
+    state = State.open(folder / "state")
+    if said:
+        write_json(state.root / "supervisor.json", said)
+    monkeypatch.setattr(start, "STOP_SECONDS", 0.1)
+    with (state.root / MARK).open() as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        with pytest.raises(LaptopError, match="VEL409") as error:
+            start.stop(state)
+    assert "fuser" in error.value.fix
+    assert "kill -9 0" not in error.value.fix
+
+
+def test_the_children_of_a_living_supervisor_are_left_to_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vellum.laptop import reaper
+
+    state = State.open(folder / "state")
+    child = subprocess.Popen([sys.executable, "-ISc", "import time; time.sleep(60)"], start_new_session=True)
+    write_json(state.processes, {"served": {"pid": child.pid, "started": reaper.started(child.pid), "by": 1}})
+    monkeypatch.setattr(start, "STOP_SECONDS", 0.1)
+    with (state.root / MARK).open() as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        with pytest.raises(LaptopError, match="VEL409"):
+            start.stop(state)
+    assert child.poll() is None
+    assert start.stop(state) is False
+    assert child.wait() == -signal.SIGTERM
+
+
+def test_nothing_runs_after_a_kill_and_down_says_so(running: tuple[State, int], folder: Path) -> None:
+    state, pid = running
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(pid))
+    assert vellum(folder, "down") == (0, f"Nothing was running; data stays in {state.root}.\n")
+    assert state.holder() is None
+
+
+def test_a_look_at_the_lock_is_no_other_supervisor(folder: Path) -> None:
+    state = State.open(folder / "state")
+    argv = [sys.executable, "-c", f"""
+import fcntl, time
+while True:
+    with open({str(state.root / MARK)!r}) as mark:
+        fcntl.flock(mark, fcntl.LOCK_SH)
+        time.sleep(0.003)
+    time.sleep(0.004)
+"""]  # fmt: skip
+    looking = subprocess.Popen(argv)
+    try:
+        for _ in range(3):
+            assert start.start(state)
+            assert start.stop(state)
+    finally:
+        looking.kill()
+        looking.wait()
+
+
+def test_the_supervisors_own_log_is_moved_aside_when_it_is_too_long(running: tuple[State, int]) -> None:
+    state, _ = running
+    log = state.log("vellum")
+    with log.open("ab") as file:
+        file.truncate(LOG_LIMIT + 1)
+    older = log.with_suffix(".log.1")
+    wait_for(older.exists)
+    wait_for(lambda: log.stat().st_size < LOG_LIMIT)
+    assert "runs in" in older.read_text(errors="replace")
+    assert start.stop(state)
+
+
+def test_a_runtime_folder_of_somebody_else_is_not_spoken_to(running: tuple[State, int], folder: Path) -> None:
+    state, _ = running
+    state.runtime.chmod(0o755)
+    code, said = vellum(folder, "status")
+    assert (code, "VEL401" in said, "set XDG_RUNTIME_DIR to" in said) == (1, True, True)
+    state.runtime.chmod(0o700)
+    assert vellum(folder, "status")[0] == 0
+
+
+def test_a_folder_that_waits_below_tmp_under_our_name_gets_no_word(folder: Path) -> None:
+    """Nothing runs here; who owns the folder could play the platform to us and read what we apply."""
+    state = State.open(folder / "state")
+    state.runtime.mkdir(mode=0o755)
+    with pytest.raises(LaptopError, match="VEL401: the folder of the sockets can be read by others") as error:
+        Client(state).ask("ping")
+    assert error.value.where == str(state.runtime)
+    state.runtime.rmdir()
+    with pytest.raises(LaptopError, match="VEL406: the platform is not running"):
+        Client(state).ask("ping")
