@@ -65,19 +65,19 @@ class Index:
                 yield from flight.result()
 
     def settle(
-        self, present: Mapping[str, frozenset[ledger.Place]], source: str, *, prune: bool
+        self, present: Mapping[str, frozenset[ledger.Place]], source: str, kept: frozenset[str] | None
     ) -> list[str]:
         """Record every content's places, and remove contents that have none left; return the removed ids.
 
         Args:
             present: The places of each content that is now in the folder and in Qdrant.
             source: The folder.
-            prune: Also forget names that the folder no longer has.
+            kept: The only names that the folder has, to forget all others; None forgets none.
         """
         taken = frozenset(place for places in present.values() for place in places)
         removed = []
         for entry in ledger.read(self._qdrant).values():
-            stale = {place for place in entry.places if place in taken or (prune and place[0] == source)}
+            stale = {place for place in entry.places if place in taken or _is_gone(place, source, kept)}
             places = entry.places - stale | present.get(entry.document_id, frozenset())
             if not places:
                 self._delete(entry.document_id)
@@ -105,6 +105,11 @@ class Index:
 
     def _delete(self, document_id: str) -> None:
         self._qdrant.call("POST", "/points/delete?wait=true", {"filter": where(document_id=document_id)})
+
+
+def _is_gone(place: ledger.Place, source: str, kept: frozenset[str] | None) -> bool:
+    folder, name = place
+    return kept is not None and folder == source and name not in kept
 
 
 def _batches(documents: Iterable[tuple[str, Iterator[dict[str, Any]]]]) -> Iterator[Batch]:

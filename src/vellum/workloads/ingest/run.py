@@ -177,12 +177,17 @@ class _Run:
     def _summary(self, verdicts: dict[str, Any]) -> dict[str, Any]:
         files = verdicts["files"]
         return {
-            "run": self._id, "files": sum(len(file["names"]) for file in files), "skipped": verdicts["skipped"],
+            "run": self._id, "files": len(_names(files)), "skipped": verdicts["skipped"],
             "documents": len({file["document_id"] for file in files if file["passages"]}),
             "unchanged": sum(bool(file.get("known")) for file in files), "removed": len(verdicts["removed"]),
             "pages": sum(file.get("pages", 0) for file in files),
             "passages": sum(file["passages"] for file in files),
         }  # fmt: skip
+
+
+def _names(files: list[dict[str, Any]]) -> list[str]:
+    """Return the names of files; those of folders that could not be read end with a slash."""
+    return [name for file in files for name in file["names"] if not name.endswith("/")]
 
 
 def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str | None:
