@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.ingest.papers import book
+from tests.ingest.papers import book, endless
 from tests.ingest.services import Event, Team, done_of, files_of
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
@@ -43,6 +46,21 @@ def readers(pid: int) -> list[int]:
         for child, command in children(pid)
         if command.rstrip().endswith("vellum.workloads.ingest.reader")
     ]
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def busy(pid: int) -> bool:
+    """Tell whether a process is computing: for a quarter of a second it uses most of its time."""
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+
+    before = ticks()
+    time.sleep(0.25)
+    return ticks() - before > 2
 
 
 def alive(pid: int) -> bool:
@@ -128,6 +146,38 @@ def test_a_reader_that_hangs_costs_one_page(tmp_path: Path) -> None:
     thread.join()
     assert (result.verdict, result.pages, len(result.failed)) == ("page_errors", 400, 1)
     assert not alive(stopped[0])
+
+
+@pytest.mark.parametrize("killed", ["worker", "step"])
+def test_a_reader_that_hangs_in_a_page_ends_with_those_who_asked_it(
+    team: Team, tmp_path: Path, killed: str
+) -> None:
+    endless(tmp_path / "a.pdf")
+    worker = team.worker(tmp_path)
+    assert worker.stdout is not None
+    wait_for(lambda: any(team.work.glob("runs/*/steps/*/*/pages/*.jsonl")))
+    (stuck,) = (pid for pid in readers(worker.pid) if busy(pid))
+    os.kill(worker.pid if killed == "worker" else parent(stuck), signal.SIGKILL)
+    try:
+        time.sleep(1)
+        assert not alive(stuck)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(stuck, signal.SIGKILL)
+        worker.communicate()
+
+
+def test_a_reader_whose_asker_forgets_it_ends_by_itself(tmp_path: Path) -> None:
+    job = {"seconds": 1, "path": str(endless(tmp_path / "a.pdf")), "document_id": "a", "start": 0, "stop": 1}
+    argv = [sys.executable, "-m", "vellum.workloads.ingest.reader"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdin is not None
+        reader.stdin.write(json.dumps({**job, "output": str(tmp_path / "text")}).encode() + b"\n")
+        reader.stdin.flush()
+        try:
+            assert reader.wait(timeout=20) == -signal.SIGALRM
+        finally:
+            reader.kill()
 
 
 def test_a_qdrant_that_is_killed_in_between_delays_the_run_and_loses_nothing(
