@@ -70,6 +70,12 @@ def alive(pid: int) -> bool:
         return False
 
 
+def texts(work: Path) -> list[str]:
+    """Return the files that hold words of the documents."""
+    files = (path for path in work.rglob("*") if path.is_file())
+    return [path.name for path in files if b"marker" in path.read_bytes()]
+
+
 def half_documents(team: Team, whole: dict[str, int]) -> list[Event]:
     """Return documents of which a query sees some passages but not all."""
     return [{name: count} for name, count in team.counts().items() if count != whole[name]]
@@ -146,6 +152,36 @@ def test_a_reader_that_hangs_costs_one_page(tmp_path: Path) -> None:
     thread.join()
     assert (result.verdict, result.pages, len(result.failed)) == ("page_errors", 400, 1)
     assert not alive(stopped[0])
+
+
+@pytest.mark.parametrize(
+    ("struck", "number"),
+    [
+        ("worker", signal.SIGKILL),
+        ("worker", signal.SIGTERM),
+        ("worker", signal.SIGINT),
+        ("worker", signal.SIGHUP),
+        ("step", signal.SIGKILL),
+    ],
+)
+def test_a_run_that_ends_early_leaves_its_log_and_no_text(
+    team: Team, tmp_path: Path, struck: str, number: int
+) -> None:
+    book(tmp_path / "a.pdf", 1500)
+    worker = team.worker(tmp_path)
+    wait_for(team.points)
+    assert texts(team.work)
+    below = [pid for pid, _ in children(worker.pid)]
+    os.kill(worker.pid if struck == "worker" else below[-1], number)
+    out, _ = worker.communicate()
+    wait_for(lambda: not any(map(alive, below)))
+
+    assert worker.returncode == (-number if struck == "worker" else 1)
+    assert (b'"code":"VEL503"' in out) == (struck == "step")
+    assert texts(team.work) == []
+    kept = {path.name for path in team.work.glob("runs/*/*")}
+    assert {"pipeline.log", "pipeline.yaml", "listing.json", "events.jsonl"} <= kept
+    assert not kept & {"steps", "steps.going", "run.json"}
 
 
 @pytest.mark.parametrize("killed", ["worker", "step"])
