@@ -16,7 +16,12 @@ from pathlib import Path
 
 import pytest
 from tests.ingest.papers import book, endless
-from tests.ingest.services import Event, Team, done_of, files_of
+from tests.ingest.services import KEY, Event, Team, done_of, files_of
+
+from vellum.errors import WorkloadError
+from vellum.workloads.ingest.index import BATCH, Index
+from vellum.workloads.ingest.ledger import Entry
+from vellum.workloads.vectors import Qdrant
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
 
@@ -234,6 +239,69 @@ def test_a_qdrant_that_is_killed_in_between_delays_the_run_and_loses_nothing(
     assert done_of(again)["unchanged"] == 4
     assert sum(team.counts().values()) == done_of(again)["passages"] == len(team.points())
     assert {verdict for verdict, _, _ in files_of(again).values()} == {"ok"}
+
+
+HALF = Entry(
+    document_id="d", document="a.pdf", committed=False, point="", places=frozenset({("/papers", "a.pdf")}),
+    pages=1, passages=BATCH + 1, page_errors=0,
+)  # fmt: skip
+
+
+def prepare(team: Team) -> None:
+    with contextlib.closing(Qdrant((team.binding / "QDRANT_URL").read_text(), KEY)) as qdrant:
+        Index(qdrant).prepare({"d": HALF})
+
+
+def write_in_two_parts(team: Team, folder: Path, between: Callable[[], object]) -> None:
+    """Index a document whose last passage comes through a pipe when something else has happened."""
+    pipe = folder / "passages"
+    os.mkfifo(pipe)
+
+    def feed() -> None:
+        with pipe.open("w") as passages:
+            for number in range(HALF.passages):
+                if number == BATCH:
+                    passages.flush()
+                    between()
+                row = {"document_id": "d", "page": 1, "offset": number, "text": f"lantern {number}"}
+                passages.write(json.dumps(row) + "\n")
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    with contextlib.closing(Qdrant((team.binding / "QDRANT_URL").read_text(), KEY)) as qdrant:
+        try:
+            list(Index(qdrant).write(pipe, {"d": HALF}))
+        finally:
+            feeder.join()
+
+
+def test_a_document_whose_first_passages_could_not_be_written_is_not_made_visible(
+    team: Team, tmp_path: Path
+) -> None:
+    prepare(team)
+    team.kill_qdrant()
+
+    def come_back() -> None:
+        time.sleep(1)  # the first batch is refused meanwhile: nobody listens
+        team.start_qdrant()
+
+    with pytest.raises(WorkloadError, match="VEL531"):
+        write_in_two_parts(team, tmp_path, come_back)
+    assert team.points(visible=True) == []
+
+
+def test_a_document_that_a_second_ingest_takes_for_left_over_is_not_made_visible(
+    team: Team, tmp_path: Path
+) -> None:
+    prepare(team)
+
+    def come_between() -> None:
+        wait_for(lambda: len(team.points()) == BATCH)
+        prepare(team)
+
+    with pytest.raises(WorkloadError, match=f"VEL505: 1 of {BATCH + 1} passages are there"):
+        write_in_two_parts(team, tmp_path, come_between)
+    assert team.points(visible=True) == []
 
 
 @pytest.mark.slow
