@@ -113,6 +113,38 @@ def test_content_that_another_name_still_has_survives_a_change_and_takes_that_na
     assert done_of(team.ingest(tmp_path))["unchanged"] == 2
 
 
+def test_a_citation_that_a_killed_run_left_behind_is_put_right(team: Team, tmp_path: Path) -> None:
+    content = book(tmp_path / "a.pdf", 2).read_bytes()
+    (tmp_path / "b.pdf").write_bytes(content)
+    team.ingest(tmp_path)
+    (kept,) = {point["document_id"] for point in team.points()}
+    book(tmp_path / "a.pdf", 1, first=50)
+    team.ingest(tmp_path)
+    # As after a kill between the two calls that move a document to another name.
+    of_it = {"must": [{"key": "document_id", "match": {"value": kept}}]}
+    team.call("POST", "/points/payload?wait=true", {"payload": {"document": "a.pdf"}, "filter": of_it})
+    team.ingest(tmp_path)
+    assert {point["document"] for point in team.points() if point["document_id"] == kept} == {"b.pdf"}
+
+
+def test_a_file_with_a_new_name_is_cited_by_it_before_the_old_one_is_pruned(
+    team: Team, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    content = book(one / "old.pdf", 2).read_bytes()
+    team.ingest(one)
+    (one / "old.pdf").rename(one / "new.pdf")
+    assert done_of(team.ingest(one))["removed"] == 0
+    assert set(team.counts()) == {"new.pdf"}
+    other.mkdir()
+    (other / "copy.pdf").write_bytes(content)
+    team.ingest(other)
+    assert set(team.counts()) == {"new.pdf"}
+    (one / "new.pdf").unlink()
+    assert done_of(team.ingest(one, "--prune"))["removed"] == 0
+    assert set(team.counts()) == {"copy.pdf"}
+
+
 def test_equal_names_in_two_folders_do_not_replace_each_other(team: Team, tmp_path: Path) -> None:
     book(tmp_path / "one" / "a.pdf", 1)
     book(tmp_path / "two" / "a.pdf", 1, first=9)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
@@ -76,6 +76,8 @@ class Index:
     ) -> list[str]:
         """Record every content's places, and remove contents that have none left; return the removed ids.
 
+        A content is cited by a name that it has now: one that it had before may be gone or stand for something else.
+
         Args:
             present: The places of each content that is now in the folder and in Qdrant.
             source: The folder.
@@ -84,13 +86,17 @@ class Index:
         taken = frozenset(place for places in present.values() for place in places)
         removed = []
         for entry in ledger.read(self._qdrant).values():
+            now = present.get(entry.document_id, frozenset())
             stale = {place for place in entry.places if place in taken or _is_gone(place, source, kept)}
-            places = entry.places - stale | present.get(entry.document_id, frozenset())
-            if not places:
+            places = entry.places - stale | now
+            if places:
+                shown = _shown(
+                    entry, {place for place in places if place[0] != source or place in now} or places
+                )
+                self._move(entry, replace(entry, places=places, document=shown))
+            else:
                 self._delete(entry.document_id)
                 removed.append(entry.document_id)
-            elif places != entry.places:
-                self._move(replace(entry, places=places))
         return removed
 
     def _send(self, batch: Batch, before: Future[list[str]] | None) -> list[str]:
@@ -114,18 +120,24 @@ class Index:
             )  # fmt: skip
         self._set({"committed": True}, chosen)
 
-    def _move(self, entry: Entry) -> None:
-        """Write an entry's places, and show another name when the shown one is no longer among them."""
-        self._set({"entry": entry.payload()}, {"must": [{"has_id": [entry.point]}]})
-        names = sorted(name for _, name in entry.places)
-        if entry.document not in names:
-            self._set({"document": names[0]}, where(document_id=entry.document_id))
+    def _move(self, old: Entry, new: Entry) -> None:
+        """Write what differs; each is compared with what is there, so a kill between the two calls is made good."""
+        if new.document != old.document:
+            self._set({"document": new.document}, where(document_id=new.document_id))
+        if new.places != old.places:
+            self._set({"entry": new.payload()}, {"must": [{"has_id": [new.point]}]})
 
     def _set(self, payload: dict[str, Any], chosen: dict[str, Any]) -> None:
         self._qdrant.call("POST", "/points/payload?wait=true", {"payload": payload, "filter": chosen})
 
     def _delete(self, document_id: str) -> None:
         self._qdrant.call("POST", "/points/delete?wait=true", {"filter": where(document_id=document_id)})
+
+
+def _shown(entry: Entry, places: Collection[ledger.Place]) -> str:
+    """Return the name to cite: the one that is cited, if it is one of these."""
+    names = {name for _, name in places}
+    return entry.document if entry.document in names else min(names)
 
 
 def _is_gone(place: ledger.Place, source: str, kept: frozenset[str] | None) -> bool:
