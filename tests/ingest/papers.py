@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pikepdf
 import pypdfium2
+from pikepdf import Dictionary, Name
 from reportlab.pdfgen.canvas import Canvas
 
 _WORDS = [
@@ -73,6 +74,17 @@ def every_kind(folder: Path) -> None:
     scan(folder / "scan.pdf", plain)
     break_pages(book(folder / "half.pdf", 4, first=200), [1, 3])
     break_pages(book(folder / "none.pdf", 2, first=300), [0, 1])
+
+
+def endless(path: Path) -> Path:
+    """Write 3 KB whose one page keeps PDFium at work for half an hour: a million bytes of nothing, drawn 100,000 times."""
+    pdf = pikepdf.new()
+    pdf.add_blank_page(page_size=(200, 200))
+    drawn = pdf.make_stream(b"q Q " * 250_000, Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 200, 200])
+    pdf.pages[0].Resources = Dictionary(XObject=Dictionary(X=drawn))
+    pdf.pages[0].Contents = pdf.make_stream(b"/X Do " * 100_000)
+    pdf.save(path)
+    return path
 
 
 def scan(path: Path, source: Path) -> None:

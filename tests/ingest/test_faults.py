@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.ingest.papers import book
-from tests.ingest.services import Event, Team, done_of, files_of
+from tests.ingest.papers import book, endless
+from tests.ingest.services import KEY, Event, Team, done_of, files_of
+
+from vellum.errors import WorkloadError
+from vellum.workloads.ingest.index import BATCH, Index
+from vellum.workloads.ingest.ledger import Entry
+from vellum.workloads.vectors import Qdrant
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
 
@@ -45,11 +53,32 @@ def readers(pid: int) -> list[int]:
     ]
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def busy(pid: int) -> bool:
+    """Tell whether a process is computing: for a quarter of a second it uses most of its time."""
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+
+    before = ticks()
+    time.sleep(0.25)
+    return ticks() - before > 2
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def texts(work: Path) -> list[str]:
+    """Return the files that hold words of the documents."""
+    files = (path for path in work.rglob("*") if path.is_file())
+    return [path.name for path in files if b"marker" in path.read_bytes()]
 
 
 def half_documents(team: Team, whole: dict[str, int]) -> list[Event]:
@@ -130,6 +159,68 @@ def test_a_reader_that_hangs_costs_one_page(tmp_path: Path) -> None:
     assert not alive(stopped[0])
 
 
+@pytest.mark.parametrize(
+    ("struck", "number"),
+    [
+        ("worker", signal.SIGKILL),
+        ("worker", signal.SIGTERM),
+        ("worker", signal.SIGINT),
+        ("worker", signal.SIGHUP),
+        ("step", signal.SIGKILL),
+    ],
+)
+def test_a_run_that_ends_early_leaves_its_log_and_no_text(
+    team: Team, tmp_path: Path, struck: str, number: int
+) -> None:
+    book(tmp_path / "a.pdf", 1500)
+    worker = team.worker(tmp_path)
+    wait_for(team.points)
+    assert texts(team.work)
+    below = [pid for pid, _ in children(worker.pid)]
+    os.kill(worker.pid if struck == "worker" else below[-1], number)
+    out, _ = worker.communicate()
+    wait_for(lambda: not any(map(alive, below)))
+
+    assert worker.returncode == (-number if struck == "worker" else 1)
+    assert (b'"code":"VEL503"' in out) == (struck == "step")
+    assert texts(team.work) == []
+    kept = {path.name for path in team.work.glob("runs/*/*")}
+    assert {"pipeline.log", "pipeline.yaml", "listing.json", "events.jsonl"} <= kept
+    assert not kept & {"steps", "steps.going", "run.json"}
+
+
+@pytest.mark.parametrize("killed", ["worker", "step"])
+def test_a_reader_that_hangs_in_a_page_ends_with_those_who_asked_it(
+    team: Team, tmp_path: Path, killed: str
+) -> None:
+    endless(tmp_path / "a.pdf")
+    worker = team.worker(tmp_path)
+    assert worker.stdout is not None
+    wait_for(lambda: any(team.work.glob("runs/*/steps/*/*/pages/*.jsonl")))
+    (stuck,) = (pid for pid in readers(worker.pid) if busy(pid))
+    os.kill(worker.pid if killed == "worker" else parent(stuck), signal.SIGKILL)
+    try:
+        time.sleep(1)
+        assert not alive(stuck)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(stuck, signal.SIGKILL)
+        worker.communicate()
+
+
+def test_a_reader_whose_asker_forgets_it_ends_by_itself(tmp_path: Path) -> None:
+    job = {"seconds": 1, "path": str(endless(tmp_path / "a.pdf")), "document_id": "a", "start": 0, "stop": 1}
+    argv = [sys.executable, "-m", "vellum.workloads.ingest.reader"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdin is not None
+        reader.stdin.write(json.dumps({**job, "output": str(tmp_path / "text")}).encode() + b"\n")
+        reader.stdin.flush()
+        try:
+            assert reader.wait(timeout=20) == -signal.SIGALRM
+        finally:
+            reader.kill()
+
+
 def test_a_qdrant_that_is_killed_in_between_delays_the_run_and_loses_nothing(
     team: Team, tmp_path: Path
 ) -> None:
@@ -148,6 +239,69 @@ def test_a_qdrant_that_is_killed_in_between_delays_the_run_and_loses_nothing(
     assert done_of(again)["unchanged"] == 4
     assert sum(team.counts().values()) == done_of(again)["passages"] == len(team.points())
     assert {verdict for verdict, _, _ in files_of(again).values()} == {"ok"}
+
+
+HALF = Entry(
+    document_id="d", document="a.pdf", committed=False, point="", places=frozenset({("/papers", "a.pdf")}),
+    pages=1, passages=BATCH + 1, page_errors=0,
+)  # fmt: skip
+
+
+def prepare(team: Team) -> None:
+    with contextlib.closing(Qdrant((team.binding / "QDRANT_URL").read_text(), KEY)) as qdrant:
+        Index(qdrant).prepare({"d": HALF})
+
+
+def write_in_two_parts(team: Team, folder: Path, between: Callable[[], object]) -> None:
+    """Index a document whose last passage comes through a pipe when something else has happened."""
+    pipe = folder / "passages"
+    os.mkfifo(pipe)
+
+    def feed() -> None:
+        with pipe.open("w") as passages:
+            for number in range(HALF.passages):
+                if number == BATCH:
+                    passages.flush()
+                    between()
+                row = {"document_id": "d", "page": 1, "offset": number, "text": f"lantern {number}"}
+                passages.write(json.dumps(row) + "\n")
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    with contextlib.closing(Qdrant((team.binding / "QDRANT_URL").read_text(), KEY)) as qdrant:
+        try:
+            list(Index(qdrant).write(pipe, {"d": HALF}))
+        finally:
+            feeder.join()
+
+
+def test_a_document_whose_first_passages_could_not_be_written_is_not_made_visible(
+    team: Team, tmp_path: Path
+) -> None:
+    prepare(team)
+    team.kill_qdrant()
+
+    def come_back() -> None:
+        time.sleep(1)  # the first batch is refused meanwhile: nobody listens
+        team.start_qdrant()
+
+    with pytest.raises(WorkloadError, match="VEL531"):
+        write_in_two_parts(team, tmp_path, come_back)
+    assert team.points(visible=True) == []
+
+
+def test_a_document_that_a_second_ingest_takes_for_left_over_is_not_made_visible(
+    team: Team, tmp_path: Path
+) -> None:
+    prepare(team)
+
+    def come_between() -> None:
+        wait_for(lambda: len(team.points()) == BATCH)
+        prepare(team)
+
+    with pytest.raises(WorkloadError, match=f"VEL505: 1 of {BATCH + 1} passages are there"):
+        write_in_two_parts(team, tmp_path, come_between)
+    assert team.points(visible=True) == []
 
 
 @pytest.mark.slow

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,38 @@ def test_content_that_another_name_still_has_survives_a_change_and_takes_that_na
     assert done_of(team.ingest(tmp_path))["unchanged"] == 2
 
 
+def test_a_citation_that_a_killed_run_left_behind_is_put_right(team: Team, tmp_path: Path) -> None:
+    content = book(tmp_path / "a.pdf", 2).read_bytes()
+    (tmp_path / "b.pdf").write_bytes(content)
+    team.ingest(tmp_path)
+    (kept,) = {point["document_id"] for point in team.points()}
+    book(tmp_path / "a.pdf", 1, first=50)
+    team.ingest(tmp_path)
+    # As after a kill between the two calls that move a document to another name.
+    of_it = {"must": [{"key": "document_id", "match": {"value": kept}}]}
+    team.call("POST", "/points/payload?wait=true", {"payload": {"document": "a.pdf"}, "filter": of_it})
+    team.ingest(tmp_path)
+    assert {point["document"] for point in team.points() if point["document_id"] == kept} == {"b.pdf"}
+
+
+def test_a_file_with_a_new_name_is_cited_by_it_before_the_old_one_is_pruned(
+    team: Team, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    content = book(one / "old.pdf", 2).read_bytes()
+    team.ingest(one)
+    (one / "old.pdf").rename(one / "new.pdf")
+    assert done_of(team.ingest(one))["removed"] == 0
+    assert set(team.counts()) == {"new.pdf"}
+    other.mkdir()
+    (other / "copy.pdf").write_bytes(content)
+    team.ingest(other)
+    assert set(team.counts()) == {"new.pdf"}
+    (one / "new.pdf").unlink()
+    assert done_of(team.ingest(one, "--prune"))["removed"] == 0
+    assert set(team.counts()) == {"copy.pdf"}
+
+
 def test_equal_names_in_two_folders_do_not_replace_each_other(team: Team, tmp_path: Path) -> None:
     book(tmp_path / "one" / "a.pdf", 1)
     book(tmp_path / "two" / "a.pdf", 1, first=9)
@@ -128,6 +162,59 @@ def test_a_removed_file_stays_searchable_until_it_is_pruned(team: Team, tmp_path
     assert set(team.counts()) == {"a.pdf", "b.pdf"}
     assert done_of(team.ingest(tmp_path, "--prune"))["removed"] == 1
     assert set(team.counts()) == {"b.pdf"}
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
+def test_a_folder_inside_that_cannot_be_read_stops_a_prune_before_it_changes_anything(
+    team: Team, tmp_path: Path, mode: int
+) -> None:
+    book(tmp_path / "a.pdf", 1)
+    book(tmp_path / "inside" / "closed" / "b.pdf", 1, first=9)
+    book(tmp_path / "inside" / "closed" / "deeper" / "c.pdf", 1, first=19)
+    team.ingest(tmp_path)
+    before = team.points()
+    (tmp_path / "a.pdf").unlink()
+    (tmp_path / "inside" / "closed").chmod(mode)
+
+    (said,) = team.ingest(tmp_path, "--prune")
+    assert (said["code"], said["where"]) == ("VEL504", f"{tmp_path}/inside/closed/")
+    without = team.ingest(tmp_path)
+    assert files_of(without) == {"inside/closed/": ("unreadable", 0, 0)}
+    assert done_of(without)["files"] == 0
+    assert team.points() == before
+
+    (tmp_path / "inside" / "closed").chmod(0o700)
+    assert done_of(team.ingest(tmp_path, "--prune"))["removed"] == 1
+    assert set(team.counts()) == {"inside/closed/b.pdf", "inside/closed/deeper/c.pdf"}
+
+
+def test_a_name_that_is_still_there_keeps_its_document_whatever_it_is_now(team: Team, tmp_path: Path) -> None:
+    papers = tmp_path / "papers"
+    every_kind(tmp_path / "kinds")
+    now: dict[str, Callable[[Path], object]] = {
+        "damaged": lambda path: path.write_bytes(b"half a copy"),
+        "empty": lambda path: path.write_bytes(b""),
+        "locked": lambda path: path.write_bytes((tmp_path / "kinds" / "locked.pdf").read_bytes()),
+        "scan": lambda path: path.write_bytes((tmp_path / "kinds" / "scan.pdf").read_bytes()),
+        "unreadable": lambda path: path.touch(0o000),
+        "pipe": os.mkfifo,
+        "broken link": lambda path: path.symlink_to(papers / "not mounted" / "x.pdf"),
+        "link out": lambda path: path.symlink_to(tmp_path / "kinds" / "plain.pdf"),
+    }
+    for number, name in enumerate([*now, "gone"]):
+        book(papers / f"{name}.pdf", 1, first=100 * number)
+    team.ingest(papers)
+    whole = team.counts()
+    for path in papers.iterdir():
+        path.unlink()
+    for name, becomes in now.items():
+        becomes(papers / f"{name}.pdf")
+
+    pruned = team.ingest(papers, "--prune")
+
+    assert files_of(pruned)["unreadable.pdf"] == ("unreadable", 0, 0)
+    assert (done_of(pruned)["removed"], done_of(pruned)["documents"]) == (1, 0)
+    assert team.counts() == {name: count for name, count in whole.items() if name != "gone.pdf"}
 
 
 def test_a_replacement_that_cannot_be_read_does_not_take_the_old_content_away(

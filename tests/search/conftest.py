@@ -16,6 +16,7 @@ import pytest
 from tests.ingest.papers import write
 from tests.ingest.services import Team, answers, free_port, team_in
 
+ON_A_LAPTOP = {"VELLUM_BIND": "127.0.0.1"}
 MANUAL = [
     "A lighthouse warns ships at night. Its lantern turns once in twelve seconds and is seen for twenty miles.",
     "The keeper winds the clockwork every four hours and writes the weather into the journal.",
@@ -27,10 +28,10 @@ MANUAL = [
 class Predictor:
     """The process, and requests to it."""
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: Team, **own: str) -> None:
         self.team, self.port = team, free_port()
         argv = [sys.executable, "-m", "vellum.workloads.search", f"--http_port={self.port}"]
-        environment = {**team.environment, "VELLUM_BIND": "127.0.0.1"}
+        environment = {**team.environment, **own}
         self.process = subprocess.Popen(
             argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -65,7 +66,7 @@ class Predictor:
 @pytest.fixture(scope="session")
 def manual() -> Iterator[Predictor]:
     """Return a predictor over one small manual, for tests that change nothing."""
-    for predictor in _predictor():
+    for predictor in _predictor(**ON_A_LAPTOP):
         write(predictor.team.root / "papers" / "lighthouse.pdf", MANUAL)
         predictor.team.ingest(predictor.team.root / "papers")
         yield predictor
@@ -74,12 +75,18 @@ def manual() -> Iterator[Predictor]:
 @pytest.fixture
 def fresh() -> Iterator[Predictor]:
     """Return a predictor of the test's own, before anything was indexed."""
+    yield from _predictor(**ON_A_LAPTOP)
+
+
+@pytest.fixture
+def in_a_pod() -> Iterator[Predictor]:
+    """Return a predictor as a cluster starts it: nobody says where to listen."""
     yield from _predictor()
 
 
-def _predictor() -> Iterator[Predictor]:
+def _predictor(**own: str) -> Iterator[Predictor]:
     for team in team_in(Path(tempfile.mkdtemp(prefix="vellum-search-"))):
-        predictor = Predictor(team)
+        predictor = Predictor(team, **own)
         try:
             yield predictor
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,39 @@ def test_another_content_type_is_no_server_error(manual: Predictor, kind: str) -
     for path in ("/v1/models/search:predict", "/v2/models/search/infer"):
         status, _ = manual.post(path, b'{"instances": [{"question": "x"}]}', {"content-type": kind})
         assert status in (200, 400), path
+
+
+def hosts_answered(predictor: Predictor, names: Sequence[str]) -> list[str]:
+    """Return the names to which the model answers a question in either protocol."""
+    asked = (
+        ("/v1/models/search:predict", {"instances": [{"question": "clockwork"}]}),
+        ("/v2/models/search/infer", {"inputs": [{**QUESTION, "data": ["clockwork"]}]}),
+    )
+    found = []
+    for name in names:
+        headers = {"content-type": "application/json", "Host": name}
+        answers = [predictor.post(path, body, headers) for path, body in asked]
+        assert {status for status, _ in answers} in ({200}, {421}), name
+        assert all(("clockwork" in json.dumps(answer)) == (status == 200) for status, answer in answers), name
+        found += [name] if answers[0][0] == 200 else []
+    return found
+
+
+def test_a_web_page_that_points_its_own_name_here_reads_nothing(manual: Predictor) -> None:
+    port = manual.port
+    own = [f"127.0.0.1:{port}", "127.0.0.1", f"localhost:{port}", "LOCALHOST", "[::1]", f"[::1]:{port}"]
+    strange = [
+        f"evil.example:{port}", "evil.example", f"127.0.0.1.evil.example:{port}", "localhost.evil.example", "",
+        "evil.example:127.0.0.1", "127.0.0.1:x", "[::1].evil.example", f"0.0.0.0:{port}",
+    ]  # fmt: skip
+    assert hosts_answered(manual, own + strange) == own
+    _, refusal = manual.post("/v1/models/search:predict", {}, {"Host": "evil.example"})
+    assert "127.0.0.1, localhost and [::1]" in refusal["error"]
+
+
+def test_in_a_pod_the_model_answers_to_every_name_of_its_service(in_a_pod: Predictor) -> None:
+    names = ["search-predictor.team-a.svc.cluster.local", "10.1.2.3:8080", "127.0.0.1"]
+    assert hosts_answered(in_a_pod, names) == names
 
 
 def test_nothing_indexed_yet_is_said_and_the_first_ingest_changes_it(

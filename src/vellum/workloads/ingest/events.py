@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import sys
@@ -9,6 +10,8 @@ import threading
 from pathlib import Path
 
 import orjson
+
+from vellum.workloads.ingest.leftovers import tidy
 
 EVENTS = "VELLUM_INGEST_EVENTS"
 ALIVE = "VELLUM_INGEST_ALIVE"
@@ -29,17 +32,22 @@ def emit(event: str, **fields: object) -> None:
 
 
 def end_with_worker() -> None:
-    """End this step at once when its worker dies, so that no orphan writes beside the next run.
+    """End this step at once when its worker dies, so that no orphan writes beside the next run; tidy up in its place.
 
     The worker holds an exclusive lock on its own file; a shared lock is granted when the worker is gone. A parent's
     death signal would not do: kfp puts a shell between the worker and the step.
     """
     path = os.environ.get(ALIVE)
     if path is not None:
-        threading.Thread(target=_wait_for, args=(Path(path),), daemon=True).start()
+        tidying = threading.Lock()
+        threading.Thread(target=_wait_for, args=(Path(path), tidying), daemon=True).start()
+        # A step that is done just then would end in the middle of it.
+        atexit.register(tidying.acquire)
 
 
-def _wait_for(alive: Path) -> None:
+def _wait_for(alive: Path, tidying: threading.Lock) -> None:
     with alive.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
+        tidying.acquire()
+        tidy(alive.parent)
         os._exit(1)

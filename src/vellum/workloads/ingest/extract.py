@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import select
 import subprocess
 import sys
@@ -24,6 +25,8 @@ READERS = 2
 PAGES_PER_JOB = 64
 PAGE_SECONDS = 20.0
 """How long one page, or opening one file, may take before its reader is ended."""
+_GRACE_SECONDS = 5
+"""After so much longer a reader ends by itself: then nobody is left to end it."""
 _LOST_LIMIT = 3
 """After so many pages of a file that ended or hung their reader, the file's other pages are not tried."""
 _PROGRESS_SECONDS = 0.2
@@ -53,7 +56,8 @@ class _Reader:
         assert process.stdout is not None
         page: int | None = None
         try:
-            process.stdin.write(json.dumps(job).encode() + b"\n")
+            limit = math.ceil(self._seconds) + _GRACE_SECONDS
+            process.stdin.write(json.dumps({**job, "seconds": limit}).encode() + b"\n")
             process.stdin.flush()
         except OSError as error:
             self.close()

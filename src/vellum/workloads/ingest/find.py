@@ -32,6 +32,10 @@ class Listing:
     documents: tuple[Document, ...]
     unreadable: tuple[str, ...]
     """Names of PDFs that this user may not read."""
+    closed: tuple[str, ...]
+    """Names of folders that this user may not read, each with a slash at its end: what they hold is not known."""
+    listed: frozenset[str]
+    """Every name of a PDF that was seen, whatever is behind it now: what it stood for is not gone."""
     skipped: int
     """Files that are not PDFs, and links that leave the folder."""
 
@@ -52,12 +56,18 @@ def find(source: Path) -> Listing:
         )  # fmt: skip
     contents: dict[str, tuple[Path, Stamp, list[str]]] = {}
     unreadable: list[str] = []
+    closed: list[Path] = []
+    listed: set[str] = set()
     skipped = 0
-    for path in _files(root):
-        if path.suffix.lower() != ".pdf" or not _belongs(path, root):
+    for path in _files(root, closed):
+        if path.suffix.lower() != ".pdf":
             skipped += 1
             continue
-        name = os.fsencode(path.relative_to(root)).decode(errors="replace")
+        name = _name(path, root)
+        listed.add(name)
+        if not _belongs(path, root):
+            skipped += 1
+            continue
         try:
             stamp, digest = stamp_of(path), _digest(path)
         except OSError:
@@ -67,7 +77,8 @@ def find(source: Path) -> Listing:
     documents = (
         Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items()
     )
-    return Listing(tuple(documents), tuple(unreadable), skipped)
+    shut = tuple(f"{_name(folder, root)}/" for folder in closed)
+    return Listing(tuple(documents), tuple(unreadable), shut, frozenset(listed), skipped)
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -76,10 +87,25 @@ def stamp_of(path: Path) -> Stamp:
     return info.st_ino, info.st_size, info.st_mtime_ns
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
+def _name(path: Path, root: Path) -> str:
+    return os.fsencode(path.relative_to(root)).decode(errors="replace")
+
+
+def _files(root: Path, closed: list[Path]) -> Iterator[Path]:
+    """Yield the files below ``root``, and add folders that cannot be read to ``closed``: os.walk is silent on them."""
+
+    def note(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            closed.append(Path(error.filename))
+
+    for folder, folders, files in os.walk(root, onerror=note):
         folders.sort()
-        yield from (Path(folder) / name for name in sorted(files))
+        if os.access(folder, os.X_OK):
+            yield from (Path(folder) / name for name in sorted(files))
+        else:
+            # Its names can be listed, but nothing can be asked about them: every file would look like a broken link.
+            folders.clear()
+            closed.append(Path(folder))
 
 
 def _belongs(path: Path, root: Path) -> bool:

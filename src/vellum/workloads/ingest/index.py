@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from vellum.errors import WorkloadError
 from vellum.workloads.ingest import ledger
 from vellum.workloads.ingest.ledger import Entry
 from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, bm25, sparse, where
@@ -32,7 +33,7 @@ class Batch:
     """Points to write, and the documents that are complete once they are written."""
 
     points: list[dict[str, Any]] = field(default_factory=list)
-    complete: list[str] = field(default_factory=list)
+    complete: list[Entry] = field(default_factory=list)
 
 
 class Index:
@@ -54,51 +55,77 @@ class Index:
                 self._delete(entry.document_id)
 
     def write(self, passages: Path, wanted: Mapping[str, Entry]) -> Iterator[str]:
-        """Index the passages of the wanted documents, yielding each document's id once it is visible."""
+        """Index the passages of the wanted documents, yielding each document's id once it is visible.
+
+        Raises:
+            WorkloadError: Qdrant does not do what is asked (VEL53x), or lost passages meanwhile (VEL505).
+        """
         with ThreadPoolExecutor(max_workers=1) as sender:
             flights: list[Future[list[str]]] = []
+            before: Future[list[str]] | None = None
             for batch in _batches(_points(passages, wanted)):
-                flights.append(sender.submit(self._send, batch))
+                before = sender.submit(self._send, batch, before)
+                flights.append(before)
                 if len(flights) > _IN_FLIGHT:
                     yield from flights.pop(0).result()
             for flight in flights:
                 yield from flight.result()
 
     def settle(
-        self, present: Mapping[str, frozenset[ledger.Place]], source: str, *, prune: bool
+        self, present: Mapping[str, frozenset[ledger.Place]], source: str, kept: frozenset[str] | None
     ) -> list[str]:
         """Record every content's places, and remove contents that have none left; return the removed ids.
+
+        A content is cited by a name that it has now: one that it had before may be gone or stand for something else.
 
         Args:
             present: The places of each content that is now in the folder and in Qdrant.
             source: The folder.
-            prune: Also forget names that the folder no longer has.
+            kept: The only names that the folder has, to forget all others; None forgets none.
         """
         taken = frozenset(place for places in present.values() for place in places)
         removed = []
         for entry in ledger.read(self._qdrant).values():
-            stale = {place for place in entry.places if place in taken or (prune and place[0] == source)}
-            places = entry.places - stale | present.get(entry.document_id, frozenset())
-            if not places:
+            now = present.get(entry.document_id, frozenset())
+            stale = {place for place in entry.places if place in taken or _is_gone(place, source, kept)}
+            places = entry.places - stale | now
+            if places:
+                shown = _shown(
+                    entry, {place for place in places if place[0] != source or place in now} or places
+                )
+                self._move(entry, replace(entry, places=places, document=shown))
+            else:
                 self._delete(entry.document_id)
                 removed.append(entry.document_id)
-            elif places != entry.places:
-                self._move(replace(entry, places=places))
         return removed
 
-    def _send(self, batch: Batch) -> list[str]:
+    def _send(self, batch: Batch, before: Future[list[str]] | None) -> list[str]:
+        if before is not None:
+            # A document may have begun in a batch that failed: then nothing after it may be made visible.
+            before.result()
         if batch.points:
             self._qdrant.call("PUT", "/points?wait=true", {"points": batch.points})
-        for document_id in batch.complete:
-            self._set({"committed": True}, where(document_id=document_id))
-        return batch.complete
+        for entry in batch.complete:
+            self._commit(entry)
+        return [entry.document_id for entry in batch.complete]
 
-    def _move(self, entry: Entry) -> None:
-        """Write an entry's places, and show another name when the shown one is no longer among them."""
-        self._set({"entry": entry.payload()}, {"must": [{"has_id": [entry.point]}]})
-        names = sorted(name for _, name in entry.places)
-        if entry.document not in names:
-            self._set({"document": names[0]}, where(document_id=entry.document_id))
+    def _commit(self, entry: Entry) -> None:
+        """Make a document visible if all of it is there: on a cluster nothing keeps two ingests of a team apart."""
+        chosen = where(document_id=entry.document_id)
+        there = self._qdrant.call("POST", "/points/count", {"filter": chosen, "exact": True})["count"]
+        if there != entry.passages:
+            raise WorkloadError(
+                "VEL505", f"{there} of {entry.passages} passages are there: something else writes or removes them",
+                where=entry.document, fix="wait until no other ingest of this team runs, then ingest again",
+            )  # fmt: skip
+        self._set({"committed": True}, chosen)
+
+    def _move(self, old: Entry, new: Entry) -> None:
+        """Write what differs; each is compared with what is there, so a kill between the two calls is made good."""
+        if new.document != old.document:
+            self._set({"document": new.document}, where(document_id=new.document_id))
+        if new.places != old.places:
+            self._set({"entry": new.payload()}, {"must": [{"has_id": [new.point]}]})
 
     def _set(self, payload: dict[str, Any], chosen: dict[str, Any]) -> None:
         self._qdrant.call("POST", "/points/payload?wait=true", {"payload": payload, "filter": chosen})
@@ -107,23 +134,34 @@ class Index:
         self._qdrant.call("POST", "/points/delete?wait=true", {"filter": where(document_id=document_id)})
 
 
-def _batches(documents: Iterable[tuple[str, Iterator[dict[str, Any]]]]) -> Iterator[Batch]:
+def _shown(entry: Entry, places: Collection[ledger.Place]) -> str:
+    """Return the name to cite: the one that is cited, if it is one of these."""
+    names = {name for _, name in places}
+    return entry.document if entry.document in names else min(names)
+
+
+def _is_gone(place: ledger.Place, source: str, kept: frozenset[str] | None) -> bool:
+    folder, name = place
+    return kept is not None and folder == source and name not in kept
+
+
+def _batches(documents: Iterable[tuple[Entry, Iterator[dict[str, Any]]]]) -> Iterator[Batch]:
     """Fill batches across documents, so that a folder of small files needs few calls."""
     batch = Batch()
-    for document_id, points in documents:
+    for entry, points in documents:
         while more := list(islice(points, BATCH - len(batch.points))):
             batch.points += more
             if len(batch.points) == BATCH:
                 yield batch
                 batch = Batch()
-        batch.complete.append(document_id)
+        batch.complete.append(entry)
     yield batch
 
 
-def _points(passages: Path, wanted: Mapping[str, Entry]) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+def _points(passages: Path, wanted: Mapping[str, Entry]) -> Iterator[tuple[Entry, Iterator[dict[str, Any]]]]:
     with passages.open("rb") as lines:
         for document_id, rows in groupby(map(orjson.loads, lines), key=lambda row: str(row["document_id"])):
-            yield document_id, _of_document(rows, wanted[document_id])
+            yield wanted[document_id], _of_document(rows, wanted[document_id])
 
 
 def _of_document(rows: Iterable[dict[str, Any]], entry: Entry) -> Iterator[dict[str, Any]]:

@@ -16,11 +16,16 @@ LOCAL_IMAGE = "python"
 """kfp.local ignores the image but warns about one that does not sound like Python."""
 
 
-def extract(source: str, pages: dsl.Output[dsl.Dataset], listing: dsl.Output[dsl.Artifact]) -> None:
+def extract(
+    source: str,
+    pages: dsl.Output[dsl.Dataset],
+    listing: dsl.Output[dsl.Artifact],
+    prune: bool,  # noqa: FBT001  # pipeline parameters are passed by name
+) -> None:
     """Read every page of the PDFs that are not indexed yet."""
     from vellum.workloads.ingest import steps
 
-    steps.extract(source, pages.path, listing.path)
+    steps.extract(source, pages.path, listing.path, prune=prune)
 
 
 def chunk(
@@ -55,7 +60,7 @@ def define(image: str) -> Any:  # noqa: ANN401  # kfp publishes no types
 
     def ingest(source: str, prune: bool = False) -> None:  # noqa: FBT001, FBT002
         # Nothing is cached: what Qdrant holds may have changed since, and the steps ask it themselves.
-        found = read(source=source).set_caching_options(enable_caching=False)
+        found = read(source=source, prune=prune).set_caching_options(enable_caching=False)
         passages = cut(pages=found.outputs["pages"], listing=found.outputs["listing"])
         passages.set_caching_options(enable_caching=False)
         write(

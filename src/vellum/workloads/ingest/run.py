@@ -19,6 +19,7 @@ import importlib
 import os
 import shlex
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ import orjson
 from vellum.connect import Binding, connect
 from vellum.errors import VellumError, WorkloadError
 from vellum.workloads.ingest.events import ALIVE, EVENTS
+from vellum.workloads.ingest.leftovers import SMALL, STEPS, tidy
 from vellum.workloads.ingest.store import RunStore
 
 KEPT_RUNS = 5
@@ -51,11 +53,37 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     # kfp and its steps print: only this module's lines may reach standard output.
     os.dup2(2, 1)
+    _end_tidily()
     try:
         ingest(arguments.source, arguments.work, out, prune=arguments.prune)
     except VellumError as error:
         _line(out, {"event": "error", **error.as_dict()})
         sys.exit(1)
+    except KeyboardInterrupt as interrupt:
+        (number,) = interrupt.args
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+
+def _end_tidily() -> None:
+    """Let the signals that ask for an end unwind the run once; one that was to be ignored, as by nohup, still is.
+
+    It must be a KeyboardInterrupt: at any other exception subprocess waits for the step, which waits for this process.
+    """
+    asking = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        del frame
+        for each in asking:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    for number in asking:
+        signal.signal(number, interrupt)
 
 
 def ingest(source: Path, work: Path, out: IO[bytes], *, prune: bool) -> None:
@@ -93,9 +121,12 @@ class _Run:
 
     def go(self, *, prune: bool) -> None:
         _forget(self._work / "runs")
-        with self._held(), self._followed(), contextlib.chdir(self._folder):
-            pipeline = self._folder / "pipeline.yaml"
-            failure = _run_pipeline(self._folder, pipeline, self._source, prune=prune)
+        pipeline = self._folder / "pipeline.yaml"
+        try:
+            with self._held(), self._followed(), contextlib.chdir(self._folder):
+                failure = _run_pipeline(self._folder, pipeline, self._source, prune=prune)
+        finally:
+            tidy(self._folder)
         if failure is not None:
             self._store.close()
             _fail(self._error, failure, self._folder / "pipeline.log")
@@ -165,24 +196,26 @@ class _Run:
             _line(self._out, event)
 
     def _collect(self) -> dict[str, Any]:
-        """Store what the steps wrote, drop the text, and return the verdicts."""
-        root = self._folder / "steps"
-        for name in ("listing", "counts", "verdicts"):
-            (found,) = root.glob(f"*/*/{name}")
-            self._store.artifact(f"{name}.json", found.rename(self._folder / f"{name}.json"))
-        shutil.rmtree(root)
+        """Store the small files that the steps wrote, and return the verdicts."""
+        for name in SMALL:
+            self._store.artifact(f"{name}.json", self._folder / f"{name}.json")
         verdicts: dict[str, Any] = orjson.loads((self._folder / "verdicts.json").read_bytes())
         return verdicts
 
     def _summary(self, verdicts: dict[str, Any]) -> dict[str, Any]:
         files = verdicts["files"]
         return {
-            "run": self._id, "files": sum(len(file["names"]) for file in files), "skipped": verdicts["skipped"],
+            "run": self._id, "files": len(_names(files)), "skipped": verdicts["skipped"],
             "documents": len({file["document_id"] for file in files if file["passages"]}),
             "unchanged": sum(bool(file.get("known")) for file in files), "removed": len(verdicts["removed"]),
             "pages": sum(file.get("pages", 0) for file in files),
             "passages": sum(file["passages"] for file in files),
         }  # fmt: skip
+
+
+def _names(files: list[dict[str, Any]]) -> list[str]:
+    """Return the names of files; those of folders that could not be read end with a slash."""
+    return [name for file in files for name in file["names"] if not name.endswith("/")]
 
 
 def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str | None:
@@ -197,7 +230,7 @@ def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str
 
         from vellum.workloads.ingest.pipeline import LOCAL_IMAGE, define
 
-        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "steps"))
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / STEPS))
         pipeline = define(LOCAL_IMAGE)
         compiler.Compiler().compile(pipeline, str(path))
         try:
@@ -256,12 +289,12 @@ def _only_one(work: Path) -> Iterator[None]:
 
 
 def _forget(runs: Path) -> None:
-    """Drop the folders of old runs, and the unfinished text that killed ones left."""
+    """Drop the folders of old runs, and the text of one whose worker and step were killed together."""
     folders = sorted(runs.iterdir())
     for folder in folders[:-KEPT_RUNS]:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in folders[:-1]:
-        shutil.rmtree(folder / "steps", ignore_errors=True)
+        tidy(folder)
         shutil.rmtree(folder / "tmp", ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from vellum.connect import connect
-from vellum.errors import VellumError
+from vellum.errors import VellumError, WorkloadError
 from vellum.workloads.ingest import ledger
 from vellum.workloads.ingest.events import emit, end_with_worker
 from vellum.workloads.ingest.ledger import Entry, Place
@@ -34,16 +34,18 @@ def told() -> Iterator[None]:
 
 
 @told()
-def extract(source: str, pages: str, listing: str) -> None:
+def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
     """Find the folder's PDFs and write the text of those that Qdrant does not have yet.
 
     Args:
         source: The folder as a ``file:`` address.
         pages: The folder to write, one JSON line a page.
-        listing: The file to write: ``{"source", "skipped", "files": [...]}``.
+        listing: The file to write: ``{"source", "skipped", "listed": [names], "files": [...]}``.
+        prune: Names that the folder no longer has will be forgotten, so all of it must be readable.
 
     Raises:
-        WorkloadError: the folder (VEL501) or Qdrant (VEL53x) cannot be read.
+        WorkloadError: the folder (VEL501), a folder in it that would be pruned (VEL504) or Qdrant (VEL53x) cannot be
+            read.
     """
     from vellum.workloads.ingest.extract import Extraction
     from vellum.workloads.ingest.find import find
@@ -51,11 +53,20 @@ def extract(source: str, pages: str, listing: str) -> None:
     end_with_worker()
     folder = folder_of(source)
     found = find(folder)
+    if prune and found.closed:
+        raise WorkloadError(
+            "VEL504", "a folder in it cannot be read, so what it holds would be forgotten",
+            where=f"{folder}/{found.closed[0]}",
+            fix="let this user read it, or ingest without --prune; nothing was changed",
+        )  # fmt: skip
     known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.committed}
     emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in found.documents])
     new = [document for document in found.documents if document.document_id not in known]
     results = {result.document.document_id: result for result in Extraction(Path(pages)).run(new)}
-    files = [{"names": [name], "verdict": "damaged", "document_id": ""} for name in found.unreadable]
+    files = [
+        {"names": [name], "verdict": "unreadable", "document_id": ""}
+        for name in (*found.unreadable, *found.closed)
+    ]
     for document in found.documents:
         file: dict[str, Any] = {"document_id": document.document_id, "names": list(document.names)}
         if document.document_id in known:
@@ -67,7 +78,8 @@ def extract(source: str, pages: str, listing: str) -> None:
             result = results[document.document_id]
             file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
         files.append(file)
-    _write(listing, {"source": str(folder.resolve()), "skipped": found.skipped, "files": files})
+    whole = {"source": str(folder.resolve()), "skipped": found.skipped, "listed": sorted(found.listed)}
+    _write(listing, {**whole, "files": files})
 
 
 @told()
@@ -118,7 +130,8 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
     for document_id in index.write(Path(passages), wanted):
         _tell(by_id[document_id])
     present = {file["document_id"]: _places(file, found["source"]) for file in files if file["passages"]}
-    removed = index.settle(present, found["source"], prune=prune)
+    kept = frozenset(found["listed"]) if prune else None
+    removed = index.settle(present, found["source"], kept)
     _write(verdicts, {"skipped": found["skipped"], "removed": removed, "files": files})
 
 

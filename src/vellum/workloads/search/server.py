@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.errors import InvalidInput
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vellum.errors import VellumError
 from vellum.workloads.search.answers import Searcher
@@ -21,7 +24,8 @@ from vellum.workloads.search.question import BadQuestionError, Question, from_v1
 
 NAME = "search"
 _THREADS = 8
-_BAD_REQUEST, _UNAVAILABLE = 400, 503
+_BAD_REQUEST, _MISDIRECTED, _UNAVAILABLE = 400, 421, 503
+_OWN_NAME = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 
 
 class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
@@ -97,11 +101,47 @@ class _Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve p
 
         self.dataplane.decode = decode_or_refuse
 
+    def _add_middlewares(self, app: FastAPI) -> None:
+        super()._add_middlewares(app)
+        if _is_loopback(self.config.host):
+            app.add_middleware(_OwnNames)
+
     def _add_exception_handlers(self, app: FastAPI) -> None:
         super()._add_exception_handlers(app)
         app.add_exception_handler(VellumError, _unavailable)
         app.add_exception_handler(RequestValidationError, _malformed)
         app.add_exception_handler(InvalidInput, _invalid)
+
+
+class _OwnNames:
+    """Answers requests to this machine's own names only.
+
+    A web page may point its own name at a loopback address; the browser then takes this server for a part of that
+    page's site and lets it read the answers (DNS rebinding). The name in ``Host`` is what gives it away.
+    Starlette's TrustedHostMiddleware cannot be used: it cuts the port off at the first colon, so ``[::1]`` never fits.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or all(map(_OWN_NAME.fullmatch, _hosts(scope))):
+            await self._app(scope, receive, send)
+        else:
+            said = "this model answers only to 127.0.0.1, localhost and [::1]; use its printed address"
+            await JSONResponse({"error": said}, _MISDIRECTED)(scope, receive, send)
+
+
+def _hosts(scope: Scope) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == b"host"] or [b""]
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell a laptop from a cluster, where services and probes ask by names and addresses of their own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _unavailable(request: Request, error: Exception) -> JSONResponse:
