@@ -36,6 +36,8 @@ from vellum.package.compositions import SEED_SECRET, SYSTEM
 
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
+_BEFORE_KINDS = 2
+"""Stages that need nothing on the API server."""
 FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
 _PAUSED = {"Function", "Provider", "Configuration"}
 """Packages come from a registry, which the bench has not; each is realised by hand and its object is paused."""
@@ -63,6 +65,7 @@ class Bench:
         if not FUNCTION_PYTHON.exists():
             what = "the function's own environment is missing"
             raise BenchError("VEL904", what, where=str(FUNCTION_PYTHON), fix="run `make setup`")
+        state.open_runtime()
         self.state, self._tree = state, tree
         self.ports = Ports(state.root / "ports.json")
         server = f"https://127.0.0.1:{self.ports.get('bench/apiserver')}"
@@ -108,13 +111,13 @@ class Bench:
     def _stages(self, stop: threading.Event) -> None:
         found = self.machine.programs
         write(self.machine.directory("kwok") / "stages.yaml", furniture.stages(found["kwok-stages"]))
-        for names in STAGES[:2]:
+        for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
         api = Api(self.kubeconfig)
         self._apply(api, furniture.kinds(found["crossplane-crds"], found["kserve-crds"]))
         self._apply(api, furniture.base(found["crossplane-chart"]))
         self._said("kinds and rights are applied")
-        for names in STAGES[2:]:
+        for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
         self._function(api)
         self._work(api)

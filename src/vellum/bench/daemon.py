@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vellum import __version__
 from vellum.bench import programs
 from vellum.bench.bench import Bench
-from vellum.errors import VellumError
-from vellum.laptop import daemon
-from vellum.laptop.state import State, default_root
-
-LOG = logging.getLogger(__name__)
+from vellum.laptop import service
+from vellum.laptop.service import Answer
+from vellum.laptop.state import State
 
 
 class Commands:
@@ -26,25 +21,17 @@ class Commands:
     def __init__(self, bench: Bench, stop: threading.Event) -> None:
         self._bench, self._stop = bench, stop
 
-    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def answer(self, request: Mapping[str, Any]) -> Answer:
         """Answer one request."""
-        operations: dict[str, Callable[[], Any]] = {
-            "ping": self.ping,
-            "status": self.status,
-            "stop": self.stop,
-        }
+        operations: dict[str, Callable[[], Answer]] = {
+            "ping": service.ping, "status": self.status, "stop": self.stop,
+        }  # fmt: skip
         operation = operations.get(str(request.get("op")))
-        return (
-            {"ok": operation()}
-            if operation
-            else daemon.refused(f"there is no operation {request.get('op')!r}")
-        )
+        if operation is None:
+            return service.refused(f"there is no operation {request.get('op')!r}")
+        return {"ok": operation()}
 
-    def ping(self) -> Mapping[str, Any]:
-        """Say who answers."""
-        return {"pid": os.getpid(), "version": __version__}
-
-    def status(self) -> Mapping[str, Any]:
+    def status(self) -> Answer:
         """Say how far the start is, what runs, and where."""
         bench = self._bench
         return {
@@ -53,28 +40,20 @@ class Commands:
             "steps": bench.steps,
             "kubeconfig": str(bench.kubeconfig),
             "kubectl": str(bench.machine.programs["kubectl"]),
-            "processes": daemon.processes(bench.supervisor, bench.state),
+            "processes": service.processes(bench.supervisor, bench.state),
         }
 
-    def stop(self) -> Mapping[str, Any]:
+    def stop(self) -> Answer:
         """End this process and all its children soon."""
         self._stop.set()
-        return self.ping()
+        return service.ping()
 
 
-def main() -> int:
-    """Run until stopped."""
-    tree = Path(sys.argv[1])
-
-    def started(state: State) -> tuple[daemon.Runs, Callable[[threading.Event], daemon.Answers]]:
-        bench = Bench(state, programs.ensure(LOG.info), tree)
-        return bench, lambda stop: Commands(bench, stop)
-
-    return daemon.serve_until_stopped(State.open(default_root()), started)
+def begin(state: State, stop: threading.Event) -> tuple[Bench, Commands]:
+    """Prepare the bench; its programs start in the background."""
+    bench = Bench(state, programs.ensure(lambda _: None), Path(sys.argv[1]))
+    return bench, Commands(bench, stop)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except VellumError as error:
-        sys.exit(str(error))
+    sys.exit(service.run(begin))

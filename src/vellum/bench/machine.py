@@ -46,7 +46,7 @@ class Machine:
         return self.root / "data" / "bench" / name
 
 
-STAGES = (
+STAGES: tuple[tuple[str, ...], ...] = (
     ("etcd",), ("apiserver",), ("controllers", "scheduler", "kwok"), ("crossplane", "function"),
 )  # fmt: skip
 """What is started together, once everything before answers."""

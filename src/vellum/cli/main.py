@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "apply": "Store claims in the running platform and return at once.",
     "delete": "Delete a team's claim; its data stays if the claim says Retain.",
     "render": "Write everything that Crossplane needs, as files for git.",
+    "bench": "Run the real Crossplane on this machine, to look around.",
     "function": "Serve the composition function that Crossplane calls.",
     "completion": "Print the completion script of a shell.",
 })  # fmt: skip

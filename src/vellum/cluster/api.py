@@ -94,7 +94,7 @@ class Api:
     def apply(self, obj: Obj, *, manager: str = FIELD_MANAGER) -> Obj:
         """Apply by server-side apply, taking fields back that others took."""
         query = {"fieldManager": manager, "force": "true"}
-        return self._call(_Request("PATCH", path(Key.of(obj)), json.dumps(obj), _APPLY, query))
+        return self._call(_Request("PATCH", path(Key.of(obj)), obj, _APPLY, query))
 
     def merge(self, key: Key, patch: Obj, *, subresource: str = "") -> Obj:
         """Change by a merge patch."""

@@ -22,8 +22,12 @@ START_SECONDS = 10.0
 STOP_SECONDS = 30.0
 
 
-def start(state: State) -> bool:
+def start(state: State, *daemon: str) -> bool:
     """Make sure that a supervisor of this version runs; True if it was started now.
+
+    Args:
+        state: its state directory.
+        daemon: module and arguments of the supervisor; the laptop's, where nothing is said.
 
     Raises:
         VellumError: it could not start; or one of another version runs (VEL407).
@@ -37,18 +41,18 @@ def start(state: State) -> bool:
                 fix="run `vellum down`, then `vellum up` again; data is kept",
             )  # fmt: skip
         return False
-    _spawn(state)
+    _spawn(state, daemon or ("vellum.laptop.daemon",))
     return True
 
 
-def _spawn(state: State) -> None:
+def _spawn(state: State, daemon: tuple[str, ...]) -> None:
     log = state.log("vellum")
     log.parent.mkdir(mode=0o700, exist_ok=True)
     reading, writing = os.pipe()
     environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
     with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vellum.laptop.daemon"], cwd=state.root, env=environment, pass_fds=(writing,),
+            [sys.executable, "-P", "-m", *daemon], cwd=state.root, env=environment, pass_fds=(writing,),
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     os.close(writing)

@@ -1,0 +1,111 @@
+"""``vellum bench``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vellum.cli import claims, options
+from vellum.errors import VellumError
+
+NOT_READY = 3
+FUNCTION = "bench.invalid/function-vellum:v0"
+"""The function's package in the rendered tree: the bench runs it from this checkout and pulls nothing."""
+
+
+@click.group()
+def command() -> None:
+    """Run.
+
+    The real Crossplane, kube-apiserver, scheduler and controllers as processes of this machine, with the function from
+    this checkout, for looking around with kubectl. Its first start builds the programs from source.
+    """
+    os.environ["VELLUM_STATE"] = str(root())
+
+
+def root() -> Path:
+    """Return the bench's own state directory."""
+    if asked := os.environ.get("VELLUM_BENCH"):
+        return Path(asked).absolute()
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "vellum-bench"
+
+
+@command.command()
+@click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
+@click.option("--timeout", default=300.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.output
+def up(files: tuple[str, ...], timeout: float, output: str) -> None:
+    """Build what is missing, start everything and apply what `vellum render` makes of FILES.
+
+    Without FILES the platform of examples/bench is installed and no claim.
+    """
+    from vellum.bench import programs
+    from vellum.laptop import start
+    from vellum.laptop.client import Client
+    from vellum.package import tree
+
+    programs.ensure(lambda words: click.echo(words, err=True))
+    chosen = files or (str(programs.ROOT / "examples/bench/platform.yaml"),)
+    manifests = claims.manifests(chosen)
+    state = options.state()
+    folder = state.root / "tree"
+    tree.write(folder, tree.tree(manifests, FUNCTION))
+    start.start(state, "vellum.bench.daemon", str(folder))
+    _finish(_until_ready(Client(state), timeout, quiet=output == "json"), output)
+
+
+@command.command()
+@options.output
+def status(output: str) -> None:
+    """Show what runs, and how to use it."""
+    from vellum.laptop.client import Client
+
+    _finish(Client(options.state()).ask("status"), output)
+
+
+@command.command()
+def down() -> None:
+    """Stop everything and remove what it stored: a bench is made anew each time."""
+    from vellum.laptop import start
+
+    state = options.state()
+    stopped = start.stop(state)
+    state.delete()
+    click.echo("Stopped." if stopped else "Nothing was running.", err=True)
+
+
+def _until_ready(client: Any, seconds: float, *, quiet: bool) -> dict[str, Any]:  # noqa: ANN401  # imported late
+    deadline, shown = time.monotonic() + seconds, 0
+    while True:
+        found: dict[str, Any] = client.ask("status")
+        for what, at in found["steps"][shown:]:
+            if not quiet:
+                click.echo(f"{at:5.1f} s  {what}", err=True)
+        shown = len(found["steps"])
+        if found["ready"] or found["error"] or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def _finish(found: dict[str, Any], output: str) -> None:
+    if error := found["error"]:
+        raise VellumError(error["code"], error["what"], where=error["where"], fix=error["fix"])
+    if output == "json":
+        click.echo(json.dumps(found))
+    else:
+        for process in found["processes"]:
+            state = "ready" if process["ready"] else process["message"]
+            click.echo(f"{process['name']}: {state} (pid {process['pid']})")
+        click.echo(
+            f"export KUBECONFIG={found['kubeconfig']}\nexport PATH={Path(found['kubectl']).parent}:$PATH"
+        )
+        click.echo(f"kubectl is {found['kubectl']}")
+    if not found["ready"]:
+        sys.exit(NOT_READY)

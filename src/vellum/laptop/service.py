@@ -1,0 +1,159 @@
+"""What every supervisor's process is around its work: one a state directory, a socket for commands, an orderly end.
+
+Commands come over a Unix socket in the private runtime folder: one JSON object per line in, one out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from vellum import __version__
+from vellum.errors import StoreError, UsageError, VellumError
+from vellum.kube.objects import Obj
+from vellum.laptop.child import rotate
+from vellum.laptop.state import MARK, State, default_root
+from vellum.laptop.supervisor import Supervisor
+
+LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 0.2
+"""Whoever looks whether a supervisor runs holds the lock for an instant, which is no other supervisor."""
+LOG_SECONDS = 5.0
+LONGEST_REQUEST = 4 * 2**20
+Answer: TypeAlias = Mapping[str, Any]
+
+
+class Runs(Protocol):
+    """The work of one supervisor."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop, then end all processes."""
+
+
+class Answers(Protocol):
+    """What may be asked through the socket."""
+
+    def answer(self, request: Mapping[str, Any]) -> Answer:
+        """Answer one request; errors become data."""
+
+
+Begin: TypeAlias = Callable[[State, threading.Event], tuple[Runs, Answers]]
+
+
+def ping() -> Answer:
+    """Say who answers."""
+    return {"pid": os.getpid(), "version": __version__}
+
+
+def processes(supervisor: Supervisor, state: State) -> list[Obj]:
+    """Return what runs: never arguments' secrets or environments."""
+    return [
+        {
+            "name": name, "pid": pid, "ready": running.ready, "message": running.message,
+            "restarts": running.restarts, "log": str(state.log(name)),
+        }
+        for name, (_, running, pid) in supervisor.running().items()
+    ]  # fmt: skip
+
+
+def refused(what: str) -> Answer:
+    """Return the answer to a request that makes no sense."""
+    error = UsageError("VEL701", what, where="the control socket", fix="use the `vellum` of the same version")
+    return {"error": error.as_dict()}
+
+
+def run(begin: Begin) -> int:
+    """Run until stopped; say on the descriptor VELLUM_READY_FD whether the start went well."""
+    os.umask(0o077)  # whatever we and our children write is private
+    ready, stop = int(os.environ.pop("VELLUM_READY_FD", "-1")), threading.Event()
+    try:
+        state = State.open(default_root())
+        _only_one(state)
+        state.hold()
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        work, commands = begin(state, stop)
+    except VellumError as error:
+        _tell(ready, error.as_dict())
+        LOG.error("%s", error)  # noqa: TRY400  # a user's error needs no traceback
+        return 1
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    threading.Thread(target=_keep_log, args=(state, stop), name="log", daemon=True).start()
+    server = _serve(state, commands)
+    _tell(ready, {})
+    LOG.info("vellum %s runs in %s", __version__, state.root)
+    work.run(stop)
+    server.shutdown()
+    state.socket.unlink(missing_ok=True)
+    return 0
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    """One connection: requests until the other side closes."""
+
+    def handle(self) -> None:
+        """Answer line by line."""
+        commands: Answers = self.server.commands  # type: ignore[attr-defined]  # set by _serve
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while line := self.rfile.readline(LONGEST_REQUEST):
+                try:
+                    answer = commands.answer(json.loads(line))
+                except ValueError as error:
+                    answer = refused(str(error))
+                self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+def _serve(state: State, commands: Answers) -> _Server:
+    """Open the socket (in a 0700 folder) and answer in the background."""
+    state.socket.unlink(missing_ok=True)
+    server = _Server(str(state.socket), _Handler)
+    server.commands = commands  # type: ignore[attr-defined]  # read by the handler
+    threading.Thread(target=server.serve_forever, name="commands", daemon=True).start()
+    return server
+
+
+def _only_one(state: State) -> None:
+    """Lock the installation, until this process ends, before its seed is drawn: two first starts would draw two."""
+    lock, deadline = os.open(state.root / MARK, os.O_RDONLY), time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as cause:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    "VEL301", "another supervisor runs this installation", where=str(state.root),
+                    fix="use that one (`vellum status`), or stop it with `vellum down`",
+                ) from cause  # fmt: skip
+        time.sleep(0.01)
+
+
+def _keep_log(state: State, stop: threading.Event) -> None:
+    """Keep what this process itself says as short as the logs of what it runs."""
+    while True:
+        with contextlib.suppress(OSError):
+            rotate(state.log("vellum"))
+        if stop.wait(LOG_SECONDS):
+            return
+
+
+def _tell(descriptor: int, answer: Answer) -> None:
+    if descriptor >= 0:
+        with contextlib.suppress(OSError):
+            os.write(descriptor, json.dumps(answer).encode() + b"\n")
+            os.close(descriptor)
