@@ -138,7 +138,8 @@ def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed
     if access.blocked or "binding" in observed.resources:
         objects["binding"] = _binding(parts, answers)
     return {
-        name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
+        name: Desired(obj, health(observed.resources.get(name), name)[0])
+        for name, obj in gates.after_their_namespaces(objects, observed).items()
     }
 
 
