@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vellum.errors import LaptopError
-from vellum.laptop.ports import FIRST, LAST, Ports, is_free, next_free
+from vellum.laptop.ports import FIRST, HIGHEST, LAST, Ports, is_free, next_free
 from vellum.laptop.state import read_json, write_json
 
 
@@ -47,6 +47,18 @@ def test_a_port_is_looked_at_once_or_when_its_owner_could_not_start(tmp_path: Pa
         assert ports.get("weed/s3") == before
         ports.recheck("weed/s3")
         assert ports.get("weed/s3") != before
+
+
+def test_a_twin_is_free_remembered_and_below_the_kernels_own_ports(tmp_path: Path) -> None:
+    path = tmp_path / "ports.json"
+    first = Ports(path).get("weed/admin", twin=10_000)
+    assert is_free(first + 10_000)
+    with listening(first + 10_000):
+        moved = Ports(path).get("weed/admin", twin=10_000)
+        assert (moved != first, is_free(moved + 10_000)) == (True, True)
+    assert Ports(path).get("weed/admin", twin=10_000) == moved
+    write_json(path, {"weed/admin": 27000})
+    assert Ports(path).get("weed/admin", twin=10_000) + 10_000 <= HIGHEST
 
 
 def test_the_last_port_is_followed_by_the_first(tmp_path: Path) -> None:

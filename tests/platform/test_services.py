@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from qdrant_client import QdrantClient, models
-from tests.platform.door import Installation
+from tests.platform.door import Installation, wait_for
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
 
@@ -144,6 +144,17 @@ def test_weed_shell_without_the_installations_certificate_reads_nothing(
     said, _ = shell.communicate()
     assert "team" not in said
     assert "accessKey" not in said
+
+
+def test_the_object_stores_worker_finds_its_admin_and_has_nothing_to_complain_of(
+    platform: Installation,
+) -> None:
+    log = platform.state / "logs" / "seaweed.log"
+
+    wait_for(lambda: "Worker registered" in log.read_text(errors="replace"))
+
+    said = log.read_text(errors="replace").splitlines()
+    assert [line for line in said if "worker" in line.lower() and "connection refused" in line] == []
 
 
 def test_the_filer_does_not_serve_objects_around_the_keys(platform: Installation) -> None:

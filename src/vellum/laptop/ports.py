@@ -9,8 +9,12 @@ from pathlib import Path
 from vellum.errors import LaptopError
 from vellum.laptop.state import read_json, write_json
 
-FIRST, LAST = 18000, 27999
+FIRST, LAST, HIGHEST = 18000, 27999, 32767
 """Below 32768: above it the kernel hands out client ports, and a client can take a server's port or meet itself."""
+
+
+FIRST_OF_TWINS = 19000
+"""The twin of the first port that has one, 10000 above, shall not be the gateway's, which is 28000 or little more."""
 
 
 def is_free(port: int) -> bool:
@@ -24,7 +28,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def next_free(port: int, *, own: int = 0, last: int = 32767) -> int:
+def next_free(port: int, *, own: int = 0, last: int = HIGHEST) -> int:
     """Return the port, or the next free one; ``own`` is one that the asker has already.
 
     Raises:
@@ -36,13 +40,14 @@ def next_free(port: int, *, own: int = 0, last: int = 32767) -> int:
     raise _none_free(port, last)
 
 
-def _first_free(wanted: int, taken: set[int]) -> int:
+def _first_free(wanted: int, taken: set[int], twin: int) -> int:
     """Return the wanted port, or the next one of ours that is free and nobody's; after the last comes the first."""
-    start = wanted if FIRST <= wanted <= LAST else FIRST
-    for port in chain(range(start, LAST + 1), range(FIRST, start)):
-        if port not in taken and is_free(port):
+    last = min(LAST, HIGHEST - twin)
+    start = wanted if FIRST <= wanted <= last else FIRST
+    for port in chain(range(start, last + 1), range(FIRST, start)):
+        if port not in taken and is_free(port) and (not twin or is_free(port + twin)):
             return port
-    raise _none_free(FIRST, LAST)
+    raise _none_free(FIRST, last)
 
 
 def _none_free(first: int, last: int) -> LaptopError:
@@ -59,15 +64,15 @@ class Ports:
         self._known: dict[str, int] = read_json(path, {})
         self._checked: set[str] = set()
 
-    def get(self, name: str) -> int:
-        """Return the port of that name, free at the first call.
+    def get(self, name: str, *, twin: int = 0) -> int:
+        """Return the port of that name, free at the first call, and so is the one that lies ``twin`` above it.
 
         Raises:
             LaptopError: none of our ports is free (VEL403).
         """
         if name not in self._checked:
             taken = {port for other, port in self._known.items() if other != name}
-            port = _first_free(self._known.get(name, FIRST), taken)
+            port = _first_free(self._known.get(name, FIRST_OF_TWINS if twin else FIRST), taken, twin)
             if self._known.get(name) != port:
                 self._known[name] = port
                 write_json(self._path, self._known)

@@ -6,6 +6,7 @@ store.db             the objects (SQLite)
 secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
 teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
 data/NS/NAME         volumes and services
+data/ingest/NS.NAME  logs and records of the last ingests of a claim
 logs/NAME.log        what the processes say
 pki/                 this installation's own authority
 ports.json, processes.json
@@ -112,6 +113,10 @@ class State:
             return Holder(said["pid"], Path(said["runtime"])) if lives else None
         except (KeyError, TypeError):
             return None
+
+    def ingest(self, claim: str) -> Path:
+        """Return the folder of what the last ingests of a claim, ``namespace/name``, left: logs, listings, records."""
+        return self.data("ingest", claim.replace("/", "."))
 
     @property
     def _holder(self) -> Path:

@@ -1,35 +1,80 @@
-"""Which claim has which namespace, as a file: how ``vellum.connect("TEAM")`` finds a binding without asking anybody."""
+"""What this machine keeps about claims beside the store: which has which namespace, and what its ingests left.
+
+``teams.json`` is how ``vellum.connect("TEAM")`` finds a binding without asking anybody.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from vellum.api import claim
 from vellum.controlplane.protocol import Store
-from vellum.kube.objects import Key
+from vellum.kube.objects import DOMAIN, Key, Obj
 from vellum.laptop.state import State, read_json, write_json
 from vellum.model.component import Kind
+from vellum.model.state import Event
 from vellum.model.team import Team
+
+FINALIZER = f"{DOMAIN}/ingest"
+TEXT = ("runs/*/steps", "runs/*/tmp")
+"""Where a run of ``workloads/ingest/run.py`` keeps what it reads; what is left there was left by a failure."""
+WAIT_SECONDS = 1.0
 
 
 class TeamsController:
-    """Keeps ``teams.json`` equal to the stored claims."""
+    """Keeps ``teams.json`` equal to the stored claims, and removes the folder of a claim's ingests with the claim."""
 
     name = "teams"
     kinds: Sequence[Kind] = (Kind(claim.API_VERSION, claim.KIND),)
 
     def __init__(self, state: State) -> None:
-        self._path = state.root / "teams.json"
+        self._state, self._path = state, state.root / "teams.json"
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Write the file if it says something else."""
-        del key, now
+        """Write the file if it says something else; hold a claim that goes until its folder is gone."""
+        del now
+        obj = store.get(key)
+        again = self._hold(store, key, obj) if obj else None
         teams = {}
-        for obj in store.list(claim.API_VERSION, claim.KIND):
-            meta = obj["metadata"]
+        for known in store.list(claim.API_VERSION, claim.KIND):
+            meta = known["metadata"]
             team = Team(meta["namespace"], meta["name"], meta["uid"])
             teams[f"{meta['namespace']}/{meta['name']}"] = {"namespace": team.namespace}
         if read_json(self._path, None) != teams:
             write_json(self._path, teams)
+        return again
+
+    def _hold(self, store: Store, key: Key, obj: Obj) -> float | None:
+        meta = obj["metadata"]
+        if "deletionTimestamp" not in meta:
+            store.set_finalizer(key, meta["uid"], FINALIZER, present=True)
+            return None
+        # Last of all: once bucket and keys are gone, an ingest that still runs soon fails.
+        if meta.get("finalizers") != [FINALIZER]:
+            return None
+        everything = obj["spec"].get("deletionPolicy") == "Delete"
+        if not _clean(self._state.ingest(f"{key.namespace}/{key.name}"), everything=everything):
+            store.record(
+                key, Event("Normal", "Waiting", "an ingest of this claim runs; it goes when that has ended")
+            )
+            return WAIT_SECONDS
+        store.set_finalizer(key, meta["uid"], FINALIZER, present=False)
         return None
+
+
+def _clean(folder: Path, *, everything: bool) -> bool:
+    """Remove the text that ingests left, or all that they left; False while one runs."""
+    if not folder.is_dir():
+        return True
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        for path in [folder] if everything else [path for text in TEXT for path in folder.glob(text)]:
+            shutil.rmtree(path)
+    return True

@@ -135,11 +135,13 @@ class WorkloadController:
         secrets = store.list("v1", "Secret", namespace=namespace)
         for secret in secrets:
             mount(self._state, secret)
-        owner = f"{obj['kind'].lower()}/{namespace}/{obj['metadata']['name']}"
+        owner, twins = f"{obj['kind'].lower()}/{namespace}/{obj['metadata']['name']}", dict(component.twins)
         return Site(
             directory=self._folder(obj),
             secrets=self._state.secrets(namespace),
-            ports={name: self._ports.get(f"{owner}/{name}") for name in component.ports},
+            ports={
+                name: self._ports.get(f"{owner}/{name}", twin=twins.get(name, 0)) for name in component.ports
+            },
             mounted={secret["metadata"]["name"]: secret_values(secret) for secret in secrets},
             env=container_env(store, namespace, obj),
             python=sys.executable,

@@ -126,6 +126,8 @@ class Component(ABC, Generic[S]):
     """(apiVersion, kind) of the object that a laptop realises as a process."""
     ports: tuple[str, ...] = ()
     """Names of the ports that the process needs."""
+    twins: tuple[tuple[str, int], ...] = ()
+    """Which of them needs another port at a fixed distance above it."""
 
     @abstractmethod
     def objects(self, wish: Wish[S]) -> dict[str, Obj]:
@@ -188,6 +190,7 @@ class PlatformComponent(ABC, Generic[S]):
     image: str = ""
     workload: tuple[str, str] = ("", "")
     ports: tuple[str, ...] = ()
+    twins: tuple[tuple[str, int], ...] = ()
     actor: str = "the control plane"
 
     @abstractmethod

@@ -17,7 +17,7 @@ from vellum.cli import options
 from vellum.connect.sources import connect
 from vellum.errors import LaptopError, WorkloadError
 from vellum.laptop.client import Client, known
-from vellum.laptop.state import State, default_root
+from vellum.laptop.state import State, default_root, private_folder
 
 NEEDED = ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET", "QDRANT_URL")
 
@@ -36,8 +36,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     binding = connect(team).require(*NEEDED)
     state = State(default_root())
     claim = options.one_team(team, options.teams())
-    work = state.data("ingest", claim.replace("/", "."))
-    work.mkdir(parents=True, mode=0o700, exist_ok=True)
+    work = private_folder(state.ingest(claim))
     argv = [
         sys.executable,
         # The folder from which somebody calls us may hold an orjson.py.
