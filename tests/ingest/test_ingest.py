@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,10 @@ import pytest
 import yaml
 from tests.ingest.papers import book, every_kind, write
 from tests.ingest.services import Team, done_of, files_of
+
+from vellum.connect.sources import read_folder
+from vellum.errors import WorkloadError
+from vellum.workloads.ingest.store import RunStore
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(90)]
 
@@ -309,6 +314,41 @@ def test_sources_and_records_are_kept_in_the_bucket(team: Team, tmp_path: Path) 
         "bad.pdf": "damaged",
     }
     assert record["artifacts"]["pipeline.yaml"] == f"s3://team-bucket/runs/{run}/pipeline.yaml"
+
+
+def test_only_the_content_that_an_id_names_is_stored_under_it(team: Team, tmp_path: Path) -> None:
+    team.start_bucket()
+    small, large = os.urandom(5000), os.urandom(20_000_000)
+    right = {hashlib.sha256(content).hexdigest()[:32]: content for content in (small, large)}
+    files = []
+    for number, (document_id, content) in enumerate(right.items()):
+        for name, said in (("changed", content[:-1]), ("same", content)):
+            path = tmp_path / f"{name}-{number}.pdf"
+            path.write_bytes(said)
+            files.append((document_id if name == "same" else f"{number:032}", path))
+    store = RunStore(read_folder(team.binding), "run")
+    store.documents([*files, ("f" * 32, tmp_path / "gone.pdf")])
+    store.finish()
+
+    s3 = team.s3()
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="team-bucket")["Contents"]]
+    assert keys == sorted(f"documents/{document_id}.pdf" for document_id in right)
+    assert {
+        document_id: s3.get_object(Bucket="team-bucket", Key=f"documents/{document_id}.pdf")["Body"].read()
+        for document_id in right
+    } == right
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="team-bucket")
+
+
+def test_a_run_that_is_not_whole_in_the_bucket_has_no_record_there(team: Team, tmp_path: Path) -> None:
+    team.start_bucket()
+    store = RunStore(read_folder(team.binding), "run")
+    store.documents([])
+    store.artifact("counts.json", tmp_path / "absent")
+    store.record({"run": "run"}, tmp_path / "run.json")
+    with pytest.raises(WorkloadError, match="VEL521"):
+        store.finish()
+    assert "Contents" not in team.s3().list_objects_v2(Bucket="team-bucket")
 
 
 def test_a_bucket_that_refuses_is_told_after_the_passages_are_indexed(team: Team, tmp_path: Path) -> None:

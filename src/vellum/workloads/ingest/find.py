@@ -11,6 +11,8 @@ from pathlib import Path
 
 from vellum.errors import WorkloadError
 
+ID_LENGTH = 32
+"""Characters of a content's SHA-256 that are its id: 128 bits."""
 Stamp = tuple[int, int, int]
 """Inode, size and time of change: differs when a file was replaced or written to."""
 
@@ -119,4 +121,4 @@ def _belongs(path: Path, root: Path) -> bool:
 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:ID_LENGTH]
