@@ -255,6 +255,19 @@ def test_a_folder_of_any_name_is_ingested(team: Team, tmp_path: Path, name: str)
     assert files_of(team.ingest(tmp_path / name)) == {"python3.pdf": ("ok", 1, 0)}
 
 
+def test_names_that_are_no_utf8_are_told_apart_and_cited(team: Team, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/old \xe9"))
+    for number, byte in enumerate((b"\xe9", b"\xe8")):
+        book(tmp_path / "new.pdf", 1, first=number)
+        folder.mkdir(exist_ok=True)
+        (tmp_path / "new.pdf").rename(folder / os.fsdecode(b"caf" + byte + b".pdf"))
+    assert files_of(team.ingest(folder)) == {"caf\\xe9.pdf": ("ok", 1, 0), "caf\\xe8.pdf": ("ok", 1, 0)}
+    (folder / os.fsdecode(b"caf\xe9.pdf")).unlink()
+    assert done_of(team.ingest(folder))["removed"] == 0
+    assert set(team.counts()) == {"caf\\xe8.pdf", "caf\\xe9.pdf"}
+    assert done_of(team.ingest(folder, "--prune"))["removed"] == 1
+
+
 def test_an_interpreter_whose_path_has_a_space_does_its_work(team: Team, tmp_path: Path) -> None:
     (tmp_path / "an environment").symlink_to(Path(sys.executable).parents[1])
     book(tmp_path / "papers" / "a.pdf", 1)
