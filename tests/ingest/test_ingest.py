@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.ingest.papers import book, every_kind, write
+from tests.ingest.papers import book, break_pages, every_kind, write
 from tests.ingest.services import Team, done_of, files_of
 
 from vellum.connect.sources import read_folder
@@ -46,6 +46,11 @@ def test_every_file_gets_its_verdict_and_none_stops_the_others(team: Team, tmp_p
         "plain.pdf",
     ]
     assert done_of(events)["skipped"] == 1
+
+
+def test_a_scan_with_a_broken_page_gets_a_verdict_too(team: Team, tmp_path: Path) -> None:
+    break_pages(write(tmp_path / "scan.pdf", ["", "", ""]), [1])
+    assert files_of(team.ingest(tmp_path)) == {"scan.pdf": ("no_text", 3, 1)}
 
 
 def test_standard_output_is_json_lines_from_progress_to_done(team: Team, tmp_path: Path) -> None:
