@@ -162,11 +162,16 @@ class _Run:
         path.touch(mode=0o600)
         follower = threading.Thread(target=self._follow, args=(path, ended))
         follower.start()
+        patience: float | None = None
         try:
             yield
+        except KeyboardInterrupt:
+            # Whoever asks for an end may not read any more, and a full pipe holds the follower for ever.
+            patience = 0.0
+            raise
         finally:
             ended.set()
-            follower.join()
+            follower.join(patience)
 
     def _follow(self, path: Path, ended: threading.Event) -> None:
         """Pass on the lines that the steps append, until the pipeline has ended and nothing more comes."""
