@@ -189,6 +189,25 @@ def test_a_run_that_ends_early_leaves_its_log_and_no_text(
     assert not kept & {"steps", "steps.going", "run.json"}
 
 
+def test_a_run_that_nobody_listens_to_any_more_still_ends_when_it_is_asked_to(
+    team: Team, tmp_path: Path
+) -> None:
+    content = book(tmp_path / "a.pdf", 1).read_bytes()
+    for number in range(500):
+        (tmp_path / f"{number:0200}.pdf").write_bytes(content + b"\n%%%d" % number)
+    team.ingest(tmp_path)
+    book(tmp_path / "b.pdf", 1500, first=100)
+    worker = team.worker(tmp_path)  # what it says of 500 files is more than a pipe holds
+    wait_for(lambda: any("committed" not in point for point in team.points()))
+    worker.terminate()
+    try:
+        assert worker.wait(timeout=10) == -signal.SIGTERM
+    finally:
+        worker.kill()
+        worker.communicate()
+    assert texts(team.work) == []
+
+
 @pytest.mark.parametrize("killed", ["worker", "step"])
 def test_a_reader_that_hangs_in_a_page_ends_with_those_who_asked_it(
     team: Team, tmp_path: Path, killed: str
@@ -301,7 +320,9 @@ def test_a_document_that_a_second_ingest_takes_for_left_over_is_not_made_visible
 
     with pytest.raises(WorkloadError, match=f"VEL505: 1 of {BATCH + 1} passages are there"):
         write_in_two_parts(team, tmp_path, come_between)
-    assert team.points(visible=True) == []
+    assert (len(team.points()), team.points(visible=True)) == (1, [])
+    prepare(team)
+    assert team.points() == []
 
 
 @pytest.mark.slow

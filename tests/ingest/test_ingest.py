@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.ingest.papers import book, every_kind, write
+from tests.ingest.papers import book, break_pages, every_kind, write
 from tests.ingest.services import Team, done_of, files_of
+
+from vellum.connect.sources import read_folder
+from vellum.errors import WorkloadError
+from vellum.workloads.ingest.store import RunStore
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(90)]
 
@@ -41,6 +46,11 @@ def test_every_file_gets_its_verdict_and_none_stops_the_others(team: Team, tmp_p
         "plain.pdf",
     ]
     assert done_of(events)["skipped"] == 1
+
+
+def test_a_scan_with_a_broken_page_gets_a_verdict_too(team: Team, tmp_path: Path) -> None:
+    break_pages(write(tmp_path / "scan.pdf", ["", "", ""]), [1])
+    assert files_of(team.ingest(tmp_path)) == {"scan.pdf": ("no_text", 3, 1)}
 
 
 def test_standard_output_is_json_lines_from_progress_to_done(team: Team, tmp_path: Path) -> None:
@@ -250,6 +260,19 @@ def test_a_folder_of_any_name_is_ingested(team: Team, tmp_path: Path, name: str)
     assert files_of(team.ingest(tmp_path / name)) == {"python3.pdf": ("ok", 1, 0)}
 
 
+def test_names_that_are_no_utf8_are_told_apart_and_cited(team: Team, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/old \xe9"))
+    for number, byte in enumerate((b"\xe9", b"\xe8")):
+        book(tmp_path / "new.pdf", 1, first=number)
+        folder.mkdir(exist_ok=True)
+        (tmp_path / "new.pdf").rename(folder / os.fsdecode(b"caf" + byte + b".pdf"))
+    assert files_of(team.ingest(folder)) == {"caf\\xe9.pdf": ("ok", 1, 0), "caf\\xe8.pdf": ("ok", 1, 0)}
+    (folder / os.fsdecode(b"caf\xe9.pdf")).unlink()
+    assert done_of(team.ingest(folder))["removed"] == 0
+    assert set(team.counts()) == {"caf\\xe8.pdf", "caf\\xe9.pdf"}
+    assert done_of(team.ingest(folder, "--prune"))["removed"] == 1
+
+
 def test_an_interpreter_whose_path_has_a_space_does_its_work(team: Team, tmp_path: Path) -> None:
     (tmp_path / "an environment").symlink_to(Path(sys.executable).parents[1])
     book(tmp_path / "papers" / "a.pdf", 1)
@@ -309,6 +332,41 @@ def test_sources_and_records_are_kept_in_the_bucket(team: Team, tmp_path: Path) 
         "bad.pdf": "damaged",
     }
     assert record["artifacts"]["pipeline.yaml"] == f"s3://team-bucket/runs/{run}/pipeline.yaml"
+
+
+def test_only_the_content_that_an_id_names_is_stored_under_it(team: Team, tmp_path: Path) -> None:
+    team.start_bucket()
+    small, large = os.urandom(5000), os.urandom(20_000_000)
+    right = {hashlib.sha256(content).hexdigest()[:32]: content for content in (small, large)}
+    files = []
+    for number, (document_id, content) in enumerate(right.items()):
+        for name, said in (("changed", content[:-1]), ("same", content)):
+            path = tmp_path / f"{name}-{number}.pdf"
+            path.write_bytes(said)
+            files.append((document_id if name == "same" else f"{number:032}", path))
+    store = RunStore(read_folder(team.binding), "run")
+    store.documents([*files, ("f" * 32, tmp_path / "gone.pdf")])
+    store.finish()
+
+    s3 = team.s3()
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="team-bucket")["Contents"]]
+    assert keys == sorted(f"documents/{document_id}.pdf" for document_id in right)
+    assert {
+        document_id: s3.get_object(Bucket="team-bucket", Key=f"documents/{document_id}.pdf")["Body"].read()
+        for document_id in right
+    } == right
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="team-bucket")
+
+
+def test_a_run_that_is_not_whole_in_the_bucket_has_no_record_there(team: Team, tmp_path: Path) -> None:
+    team.start_bucket()
+    store = RunStore(read_folder(team.binding), "run")
+    store.documents([])
+    store.artifact("counts.json", tmp_path / "absent")
+    store.record({"run": "run"}, tmp_path / "run.json")
+    with pytest.raises(WorkloadError, match="VEL521"):
+        store.finish()
+    assert "Contents" not in team.s3().list_objects_v2(Bucket="team-bucket")
 
 
 def test_a_bucket_that_refuses_is_told_after_the_passages_are_indexed(team: Team, tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ QUESTION = {"name": "question", "datatype": "BYTES", "shape": [1], "data": ["x"]
         {"inputs": [{**QUESTION, "data": [5]}]},
         {"inputs": [{**QUESTION, "data": ["x", "y"], "shape": [7]}]},
         {"inputs": [{**QUESTION, "data": []}]},
+        {"inputs": [{**QUESTION, "data": ["\ud800 lantern"]}]},
         {"inputs": [QUESTION, {"name": "limit", "datatype": "INT32", "shape": [1], "data": [99]}]},
         {"inputs": [QUESTION, {"name": "limit", "datatype": "FP32", "shape": [1], "data": [1.0]}]},
         {"inputs": [QUESTION, {"name": "limit", "datatype": "INT32", "shape": [2], "data": [1, 2]}]},

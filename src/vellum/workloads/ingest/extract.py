@@ -111,12 +111,13 @@ class Extracted:
         """Decide the verdict once every page was tried."""
         if self.verdict != "ok":
             return
-        if stamp_of_or_none(self.document) != self.document.stamp:
+        changed = stamp_of_or_none(self.document) != self.document.stamp
+        if changed or len(self.failed) >= self.pages:
             self.verdict = "damaged"
-        elif self.failed:
-            self.verdict = "damaged" if len(self.failed) >= self.pages else "page_errors"
         elif not self.characters:
             self.verdict = "no_text"
+        elif self.failed:
+            self.verdict = "page_errors"
 
 
 def stamp_of_or_none(document: Document) -> object:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from vellum.errors import WorkloadError
 
+ID_LENGTH = 32
+"""Characters of a content's SHA-256 that are its id: 128 bits."""
 Stamp = tuple[int, int, int]
 """Inode, size and time of change: differs when a file was replaced or written to."""
 
@@ -51,7 +53,7 @@ def find(source: Path) -> Listing:
     root = source.resolve()
     if not os.access(root, os.R_OK | os.X_OK) or not root.is_dir():
         raise WorkloadError(
-            "VEL501", "this is not a folder that can be read", where=str(source),
+            "VEL501", "this is not a folder that can be read", where=text_of(source),
             fix="name a folder that holds PDFs: vellum ingest DIR",
         )  # fmt: skip
     contents: dict[str, tuple[Path, Stamp, list[str]]] = {}
@@ -63,7 +65,7 @@ def find(source: Path) -> Listing:
         if path.suffix.lower() != ".pdf":
             skipped += 1
             continue
-        name = _name(path, root)
+        name = text_of(path.relative_to(root))
         listed.add(name)
         if not _belongs(path, root):
             skipped += 1
@@ -77,7 +79,7 @@ def find(source: Path) -> Listing:
     documents = (
         Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items()
     )
-    shut = tuple(f"{_name(folder, root)}/" for folder in closed)
+    shut = tuple(f"{text_of(folder.relative_to(root))}/" for folder in closed)
     return Listing(tuple(documents), tuple(unreadable), shut, frozenset(listed), skipped)
 
 
@@ -87,8 +89,9 @@ def stamp_of(path: Path) -> Stamp:
     return info.st_ino, info.st_size, info.st_mtime_ns
 
 
-def _name(path: Path, root: Path) -> str:
-    return os.fsencode(path.relative_to(root)).decode(errors="replace")
+def text_of(path: Path) -> str:
+    r"""Return a path as text; bytes that are no UTF-8 are shown as ``\xff``, so different names stay different."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _files(root: Path, closed: list[Path]) -> Iterator[Path]:
@@ -119,4 +122,4 @@ def _belongs(path: Path, root: Path) -> bool:
 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:ID_LENGTH]

@@ -25,6 +25,8 @@ from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, bm25, sp
 BATCH = 256
 _IN_FLIGHT = 3
 """Batches that wait while one is sent: enough to keep both sides busy, little enough to bound memory."""
+_IDS = 1000
+"""Documents that are named in one call."""
 _INDEXES = {"document_id": "keyword", "committed": "bool", "first": "bool"}
 
 
@@ -50,9 +52,13 @@ class Index:
             self._qdrant.call("PUT", "", {"vectors": {}, "sparse_vectors": {VECTOR: {"modifier": "idf"}}})
         for name, kind in _INDEXES.items():
             self._qdrant.call("PUT", "/index?wait=true", {"field_name": name, "field_schema": kind})
-        for entry in ledger.read(self._qdrant).values():
-            if not entry.committed and entry.document_id in wanted:
-                self._delete(entry.document_id)
+        names = iter(wanted)
+        while some := list(islice(names, _IDS)):
+            # Asked for by document and not by the ledger: what is left may lack the first passage, which has the entry.
+            left = {
+                "must": [{"key": "document_id", "match": {"any": some}}, {"is_empty": {"key": "committed"}}]
+            }
+            self._remove(left)
 
     def write(self, passages: Path, wanted: Mapping[str, Entry]) -> Iterator[str]:
         """Index the passages of the wanted documents, yielding each document's id once it is visible.
@@ -95,7 +101,7 @@ class Index:
                 )
                 self._move(entry, replace(entry, places=places, document=shown))
             else:
-                self._delete(entry.document_id)
+                self._remove(where(document_id=entry.document_id))
                 removed.append(entry.document_id)
         return removed
 
@@ -130,8 +136,8 @@ class Index:
     def _set(self, payload: dict[str, Any], chosen: dict[str, Any]) -> None:
         self._qdrant.call("POST", "/points/payload?wait=true", {"payload": payload, "filter": chosen})
 
-    def _delete(self, document_id: str) -> None:
-        self._qdrant.call("POST", "/points/delete?wait=true", {"filter": where(document_id=document_id)})
+    def _remove(self, chosen: dict[str, Any]) -> None:
+        self._qdrant.call("POST", "/points/delete?wait=true", {"filter": chosen})
 
 
 def _shown(entry: Entry, places: Collection[ledger.Place]) -> str:

@@ -35,6 +35,7 @@ import orjson
 from vellum.connect import Binding, connect
 from vellum.errors import VellumError, WorkloadError
 from vellum.workloads.ingest.events import ALIVE, EVENTS
+from vellum.workloads.ingest.find import find, text_of
 from vellum.workloads.ingest.leftovers import SMALL, STEPS, tidy
 from vellum.workloads.ingest.store import RunStore
 
@@ -96,8 +97,6 @@ def ingest(source: Path, work: Path, out: IO[bytes], *, prune: bool) -> None:
     """
     began = time.monotonic()
     if not source.is_dir():
-        from vellum.workloads.ingest.find import find
-
         find(source)
     binding = connect().require("QDRANT_URL")
     work = work.absolute()
@@ -134,7 +133,7 @@ class _Run:
         verdicts = self._collect()
         done = self._summary(verdicts)
         self._store.record(
-            {**done, "source": str(self._source), "files": verdicts["files"]}, self._folder / "run.json"
+            {**done, "source": text_of(self._source), "files": verdicts["files"]}, self._folder / "run.json"
         )
         self._store.finish()
         done["seconds"] = round(time.monotonic() - self._began, 3)
@@ -163,11 +162,16 @@ class _Run:
         path.touch(mode=0o600)
         follower = threading.Thread(target=self._follow, args=(path, ended))
         follower.start()
+        patience: float | None = None
         try:
             yield
+        except KeyboardInterrupt:
+            # Whoever asks for an end may not read any more, and a full pipe holds the follower for ever.
+            patience = 0.0
+            raise
         finally:
             ended.set()
-            follower.join()
+            follower.join(patience)
 
     def _follow(self, path: Path, ended: threading.Event) -> None:
         """Pass on the lines that the steps append, until the pipeline has ended and nothing more comes."""

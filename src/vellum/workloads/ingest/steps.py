@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import orjson
 
@@ -48,7 +48,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
             read.
     """
     from vellum.workloads.ingest.extract import Extraction
-    from vellum.workloads.ingest.find import find
+    from vellum.workloads.ingest.find import find, text_of
 
     end_with_worker()
     folder = folder_of(source)
@@ -56,7 +56,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
     if prune and found.closed:
         raise WorkloadError(
             "VEL504", "a folder in it cannot be read, so what it holds would be forgotten",
-            where=f"{folder}/{found.closed[0]}",
+            where=f"{text_of(folder)}/{found.closed[0]}",
             fix="let this user read it, or ingest without --prune; nothing was changed",
         )  # fmt: skip
     known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.committed}
@@ -78,7 +78,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
             result = results[document.document_id]
             file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
         files.append(file)
-    whole = {"source": str(folder.resolve()), "skipped": found.skipped, "listed": sorted(found.listed)}
+    whole = {"source": text_of(folder.resolve()), "skipped": found.skipped, "listed": sorted(found.listed)}
     _write(listing, {**whole, "files": files})
 
 
@@ -137,7 +137,7 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
 
 def folder_of(source: str) -> Path:
     """Return the folder that a ``file:`` address names."""
-    return Path(unquote(urlsplit(source).path))
+    return Path(os.fsdecode(unquote_to_bytes(urlsplit(source).path)))
 
 
 def _qdrant() -> Qdrant:

@@ -6,14 +6,35 @@ runs/<run id>/pipeline.yaml, listing.json, counts.json, verdicts.json, run.json
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vellum.connect import Binding
 from vellum.errors import WorkloadError
+from vellum.workloads.ingest.find import ID_LENGTH
+
+
+class _ChangedError(Exception):
+    """A file is not the content any more that it was listed as. Never reaches a user: its verdict says so."""
+
+
+class _Content:
+    """A file to be read once, front to back; its end is an error unless all of it was what the id names."""
+
+    def __init__(self, file: IO[bytes], document_id: str) -> None:
+        self._file, self._id, self._digest = file, document_id, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; boto3 stores nothing of an upload whose source fails."""
+        piece = self._file.read(size)
+        self._digest.update(piece)
+        if (not piece or size < 0) and self._digest.hexdigest()[:ID_LENGTH] != self._id:
+            raise _ChangedError
+        return piece
 
 
 class RunStore:
@@ -22,7 +43,7 @@ class RunStore:
     def __init__(self, binding: Binding, run: str) -> None:
         self._binding, self._run = binding, run
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._work: list[Future[None]] = []
+        self._failure: Exception | None = None
         self._client: Any = None
         self._present: set[str] | None = None
         self.artifacts: dict[str, str] = {}
@@ -53,24 +74,28 @@ class RunStore:
         Raises:
             WorkloadError: the bucket does not take what it is given (VEL521).
         """
-        try:
-            for work in self._work:
-                work.result()
-        except Exception as error:
+        self._thread.shutdown(wait=True)
+        if self._failure is not None:
             raise WorkloadError(
-                "VEL521", f"the bucket does not take the run's files: {error}",
+                "VEL521", f"the bucket does not take the run's files: {self._failure}",
                 where=str(self._binding.AWS_ENDPOINT_URL),
                 fix="the passages are indexed; run `vellum status`, then ingest again to store the files",
-            ) from error  # fmt: skip
-        finally:
-            self.close()
+            ) from self._failure  # fmt: skip
 
     def close(self) -> None:
         """Drop what has not begun."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _later(self, work: Any, *args: Any) -> None:  # noqa: ANN401  # any callable
-        self._work.append(self._thread.submit(work, *args))
+        self._thread.submit(self._do, work, *args)
+
+    def _do(self, work: Any, *args: Any) -> None:  # noqa: ANN401  # any callable
+        """Work, unless something failed before: the record, which comes last, must not stand for half a run."""
+        if self._failure is None:
+            try:
+                work(*args)
+            except Exception as error:  # noqa: BLE001  # raised by finish, in the caller's thread
+                self._failure = error
 
     def _connect(self) -> None:
         self._client = self._binding.s3()
@@ -79,9 +104,23 @@ class RunStore:
         if self._present is None:
             self._present = self._stored()
         for document_id, path in files:
-            if document_id not in self._present and path.exists():
-                self._put(f"documents/{document_id}.pdf", path)
+            if document_id not in self._present and self._stores(document_id, path):
                 self._present.add(document_id)
+
+    def _stores(self, document_id: str, path: Path) -> bool:
+        """Store a PDF; tell if it could be: a file may go or change between its listing and now."""
+        try:
+            file = path.open("rb")
+        except OSError:
+            return False
+        with file:
+            try:
+                self._client.upload_fileobj(
+                    _Content(file, document_id), self._binding.VELLUM_BUCKET, f"documents/{document_id}.pdf"
+                )
+            except _ChangedError:
+                return False
+        return True
 
     def _stored(self) -> set[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(

@@ -99,6 +99,8 @@ def _checked(text: object, limit: object, where: str) -> Question:
         raise BadQuestionError(f"{where}: the question must be text")
     if not text.strip():
         raise BadQuestionError(f"{where}: the question is empty")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadQuestionError(f"{where}: the question has half a surrogate pair, which is no text")
     if len(text) > MAX_QUESTION:
         raise BadQuestionError(
             f"{where}: the question has {len(text):,} characters, at most {MAX_QUESTION:,} are read"
