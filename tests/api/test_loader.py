@@ -221,7 +221,7 @@ def test_the_platforms_bucket_can_never_be_a_teams() -> None:
     load(PLATFORM + "spec: {artifacts: {bucket: vellum-artifacts}}")
     load(PLATFORM + "spec: {artifacts: {bucket: artifacts-eu}}")
     ((code, place, *_),) = said(PLATFORM + "spec: {artifacts: {bucket: vellum-team-a-x7k2p}}")
-    assert (code, place.partition(" ")[2]) == ("VEL114", "spec.artifacts.bucket")
+    assert (code, place.partition(" ")[2]) == ("VEL115", "spec.artifacts.bucket")
 
 
 def test_images_are_named_by_digest() -> None:

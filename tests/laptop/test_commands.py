@@ -17,7 +17,8 @@ import pytest
 from vellum.api import claim
 from vellum.cli import options
 from vellum.errors import UsageError
-from vellum.laptop.daemon import Commands, serve
+from vellum.laptop import service
+from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, Installation
 from vellum.laptop.state import State
 
@@ -34,7 +35,7 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     for name in CLAIMS:
         namespace, _, last = name.partition("/")
         found.apply(claim.Claim(namespace, last, claim.claim_spec()()).manifest())
-    server = serve(found.state, Commands(found, threading.Event()))
+    server = service.serve(found.state, Commands(found, threading.Event()))
     yield found
     server.shutdown()
     server.server_close()

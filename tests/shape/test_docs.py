@@ -92,14 +92,17 @@ def test_every_command_parses(page: Path) -> None:
     assert wrong == []
 
 
-def _parse(words: list[str]) -> None:
+def _parse(words: list[str], group: click.Group = cli) -> None:
     if words[0].startswith("-"):
-        cli.make_parser(click.Context(cli)).parse_args(list(words))
+        group.make_parser(click.Context(group)).parse_args(list(words))
         return
-    command = cli.get_command(click.Context(cli), words[0])
+    command = group.get_command(click.Context(group), words[0])
     if command is None:
         raise click.UsageError("there is no such command")
     context = click.Context(command, info_name=words[0])
+    if isinstance(command, click.Group) and words[1:]:
+        _parse(words[1:], command)
+        return
     given, left, _ = command.make_parser(context).parse_args(words[1:])
     for parameter in command.params:
         if isinstance(parameter.type, click.Choice) and isinstance(given.get(parameter.name or ""), str):

@@ -14,7 +14,8 @@ PING_SECONDS = 5.0
 """A supervisor that works answers within milliseconds; one that is stopped or hangs never does."""
 _BY_HUNDRED = {
     "1": errors.ClaimError, "2": errors.ComposeError, "3": errors.StoreError, "4": errors.LaptopError,
-    "5": errors.WorkloadError, "6": errors.BindingError, "7": errors.UsageError,
+    "5": errors.WorkloadError, "6": errors.BindingError, "7": errors.UsageError, "8": errors.FunctionError,
+    "9": errors.BenchError,
 }  # fmt: skip
 
 
@@ -27,8 +28,9 @@ def known(answer: dict[str, Any]) -> VellumError:
 class Client:
     """One installation's supervisor, asked over its socket."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, state: State, runs: str = "the platform", start: str = "vellum up claim.yaml") -> None:
+        """Ask the supervisor of ``state``; errors name what it runs and the command that starts it."""
+        self._state, self._runs, self._start = state, runs, start
 
     def alive(self) -> bool:
         """Tell whether a supervisor answers."""
@@ -63,10 +65,10 @@ class Client:
         holder = self._state.holder()
         if holder is None:
             return LaptopError(
-                "VEL406", "the platform is not running", where=str(self._state.root),
-                fix="start it with `vellum up claim.yaml`; what it holds is kept",
+                "VEL406", f"{self._runs} is not running", where=str(self._state.root),
+                fix=f"start it with `{self._start}`; what it holds is kept",
             )  # fmt: skip
         return LaptopError(
             "VEL406", f"the supervisor (process {holder.pid}) does not answer", where=str(self._state.socket),
-            fix="run `vellum down`, then `vellum up`; what it holds is kept",
+            fix=f"stop {self._runs}, then start it with `{self._start}`; what it holds is kept",
         )  # fmt: skip

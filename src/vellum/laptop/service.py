@@ -91,7 +91,7 @@ def run(begin: Begin) -> int:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
     threading.Thread(target=_keep_log, args=(state, stop), name="log", daemon=True).start()
-    server = _serve(state, commands)
+    server = serve(state, commands)
     _tell(ready, {})
     LOG.info("vellum %s runs in %s", __version__, state.root)
     work.run(stop)
@@ -105,7 +105,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer line by line."""
-        commands: Answers = self.server.commands  # type: ignore[attr-defined]  # set by _serve
+        commands: Answers = self.server.commands  # type: ignore[attr-defined]  # set by serve
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             while line := self.rfile.readline(LONGEST_REQUEST):
                 try:
@@ -119,7 +119,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
 
-def _serve(state: State, commands: Answers) -> _Server:
+def serve(state: State, commands: Answers) -> _Server:
     """Open the socket (in a 0700 folder) and answer in the background."""
     state.socket.unlink(missing_ok=True)
     server = _Server(str(state.socket), _Handler)

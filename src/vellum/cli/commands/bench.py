@@ -15,6 +15,7 @@ from vellum.cli import claims, options
 from vellum.errors import VellumError
 
 NOT_READY = 3
+NAMED = ("the bench", "vellum bench up")
 FUNCTION = "bench.invalid/function-vellum:v0"
 """The function's package in the rendered tree: the bench runs it from this checkout and pulls nothing."""
 
@@ -58,7 +59,7 @@ def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     folder = state.root / "tree"
     tree.write(folder, tree.tree(manifests, FUNCTION))
     start.start(state, "vellum.bench.daemon", str(folder))
-    _finish(_until_ready(Client(state), timeout, quiet=output == "json"), output)
+    _finish(_until_ready(Client(state, *NAMED), timeout, quiet=output == "json"), output)
 
 
 @command.command()
@@ -67,7 +68,7 @@ def status(output: str) -> None:
     """Show what runs, and how to use it."""
     from vellum.laptop.client import Client
 
-    _finish(Client(options.state()).ask("status"), output)
+    _finish(Client(options.state(), *NAMED).ask("status"), output)
 
 
 @command.command()
