@@ -17,6 +17,7 @@ from tests.ingest.services import Team, done_of, files_of
 
 from vellum.connect.sources import read_folder
 from vellum.errors import WorkloadError
+from vellum.workloads.ingest.run import KEPT_RUNS
 from vellum.workloads.ingest.store import RunStore
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(90)]
@@ -278,6 +279,11 @@ def test_an_interpreter_whose_path_has_a_space_does_its_work(team: Team, tmp_pat
     book(tmp_path / "papers" / "a.pdf", 1)
     team.python = str(tmp_path / "an environment" / "bin" / "python")
     assert files_of(team.ingest(tmp_path / "papers")) == {"a.pdf": ("ok", 1, 0)}
+
+
+def test_the_logs_of_the_last_runs_stay_and_older_ones_go(team: Team, tmp_path: Path) -> None:
+    runs = [done["run"] for done in (team.ingest(tmp_path)[-1] for _ in range(8))]
+    assert sorted(path.name for path in (team.work / "runs").iterdir()) == sorted(runs)[-KEPT_RUNS:]
 
 
 def test_an_empty_folder_is_done_at_once(team: Team, tmp_path: Path) -> None:

@@ -49,5 +49,7 @@ def _wait_for(alive: Path, tidying: threading.Lock) -> None:
     with alive.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         tidying.acquire()
-        tidy(alive.parent)
-        os._exit(1)
+        try:
+            tidy(alive.parent)
+        finally:
+            os._exit(1)

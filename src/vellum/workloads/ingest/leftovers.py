@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 STEPS = "steps"
@@ -15,13 +18,28 @@ def tidy(run: Path) -> None:
     """Keep the small files that the steps wrote, as ``<name>.json``, and remove the rest.
 
     The folder is renamed first: whoever is still at work opens files by path, so none comes after those that are
-    removed. Safe to repeat, and beside another process that does the same.
+    removed. A worker and its step may both do this: one at a time, and what one left by a kill the other ends.
     """
     steps, going = run / STEPS, run / f"{STEPS}.going"
-    shutil.rmtree(going, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        steps.rename(going)
-        for name in SMALL:
-            for found in going.glob(f"*/*/{name}"):
-                found.replace(run / f"{name}.json")
-    shutil.rmtree(going, ignore_errors=True)
+    with _alone(run):
+        _empty(going, run)
+        with contextlib.suppress(OSError):
+            steps.rename(going)
+        _empty(going, run)
+
+
+def _empty(folder: Path, run: Path) -> None:
+    for name in SMALL:
+        for found in folder.glob(f"*/*/{name}"):
+            found.replace(run / f"{name}.json")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -297,7 +297,7 @@ def _forget(runs: Path) -> None:
     folders = sorted(runs.iterdir())
     for folder in folders[:-KEPT_RUNS]:
         shutil.rmtree(folder, ignore_errors=True)
-    for folder in folders[:-1]:
+    for folder in folders[-KEPT_RUNS:-1]:
         tidy(folder)
         shutil.rmtree(folder / "tmp", ignore_errors=True)
 
