@@ -17,9 +17,9 @@ USERS = {
     "controllers": ("system:kube-controller-manager", ""),
     "scheduler": ("system:kube-scheduler", ""),
     "kwok": ("kwok", MASTERS),
-    "crossplane": ("crossplane", ""),
+    "crossplane": ("system:serviceaccount:crossplane-system:crossplane", ""),
 }
-"""Who talks to the API server: file name to (user, group). Crossplane gets the rights of its own chart, no more."""
+"""Who talks to the API server: file name to (user, group). Crossplane is who its chart makes it, and nothing more."""
 SERVERS = ("etcd", "apiserver", "function")
 
 

@@ -81,8 +81,8 @@ def _rights(chart: Path) -> Iterator[Obj]:
     ours = [{"apiGroups": [DOMAIN], "resources": ["*"], "verbs": ["*"]}]
     yield make(_RBAC, "ClusterRole", "crossplane:composite:stand-in", labels={AGGREGATED: "true"}, rules=ours)
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "crossplane"}
-    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "crossplane"}
-    yield make(_RBAC, "ClusterRoleBinding", "crossplane", roleRef=role, subjects=[user])
+    account = {"kind": "ServiceAccount", "name": "crossplane", "namespace": SYSTEM}
+    yield make(_RBAC, "ClusterRoleBinding", "crossplane", roleRef=role, subjects=[account])
 
 
 def chart_rules(template: Path) -> list[Obj]:

@@ -16,6 +16,9 @@ from vellum.laptop.ports import Ports
 from vellum.model.process import Probe, Process
 
 SERVICES = "10.96.0.0/16"
+BREAKER_BURST = 300
+"""Events of one claim that Crossplane takes at once. A full claim makes 31 objects, and about a hundred events while
+they become ready; with Crossplane's default of 100 the breaker opens for half a minute on some of them (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _crossplane(machine: Machine) -> Process:
     argv = (
         str(machine.programs["crossplane"]), "core", "start", "--enable-webhooks=false",
         "--package-runtime=Provider=External;Function=External", f"--xpkg-cache-dir={machine.directory('crossplane')}",
-        f"--metrics-port={metrics}", f"--health-probe-port={health}",
+        f"--metrics-port={metrics}", f"--health-probe-port={health}", f"--circuit-breaker-burst={BREAKER_BURST}",
     )  # fmt: skip
     certificates = str(machine.certificates.pair("crossplane")[0].parent)
     return _described(
