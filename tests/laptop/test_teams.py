@@ -20,7 +20,7 @@ from vellum.laptop.teams import TeamsController
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = Key(claim.API_VERSION, claim.KIND, "default", "team-a")
 LOGS = {"lock": b"", "runs/1/pipeline.log": b"log", "runs/1/listing.json": b"names"}
-TEXT = {"runs/1/steps/read/text": b"pages", "runs/1/tmp/cut": b"pages"}
+TEXT = dict.fromkeys(("runs/1/steps/read/text", "runs/2/steps.going/read/text", "runs/1/tmp/cut"), b"pages")
 
 
 @pytest.fixture

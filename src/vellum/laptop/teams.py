@@ -20,8 +20,8 @@ from vellum.model.state import Event
 from vellum.model.team import Team
 
 FINALIZER = f"{DOMAIN}/ingest"
-TEXT = ("runs/*/steps", "runs/*/tmp")
-"""Where a run of ``workloads/ingest/run.py`` keeps what it reads; what is left there was left by a failure."""
+TEXT = ("runs/*/steps*", "runs/*/tmp")
+"""Where a run of ``workloads/ingest`` keeps what it reads, also while it is on its way out; a kill leaves it there."""
 WAIT_SECONDS = 1.0
 
 
