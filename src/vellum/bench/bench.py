@@ -72,10 +72,11 @@ class Bench:
         self.certificates = certificates.make(state.root / "certificates", server, clock())
         self.machine = Machine(state.root, programs, FUNCTION_PYTHON, self.certificates, self.ports)
         self.supervisor = Supervisor(state, changed=self._changed, repaired=lambda *_: None)
+        self.kubectl = state.root / "bin" / "kubectl"
         self.steps: list[tuple[str, float]] = []
         self.error: VellumError | None = None
         self.ready = False
-        self._manager: Manager[KubeStore] | None = None
+        self._managers: list[Manager[KubeStore]] = []
         self._workloads: WorkloadController | None = None
         self._began = time.monotonic()
 
@@ -86,15 +87,9 @@ class Bench:
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, work until told to stop, and end all processes."""
-        starter = threading.Thread(target=self._start, args=(stop,), name="start", daemon=True)
-        starter.start()
-        try:
-            while not stop.wait(0.2) and self._manager is None:
-                pass
-            if self._manager is not None:
-                self._manager.run(stop)
-        finally:
-            self.supervisor.close()
+        threading.Thread(target=self._start, args=(stop,), name="start", daemon=True).start()
+        stop.wait()
+        self.supervisor.close()
 
     def _start(self, stop: threading.Event) -> None:
         try:
@@ -110,6 +105,9 @@ class Bench:
 
     def _stages(self, stop: threading.Event) -> None:
         found = self.machine.programs
+        self.kubectl.parent.mkdir(mode=0o700, exist_ok=True)
+        self.kubectl.unlink(missing_ok=True)
+        self.kubectl.symlink_to(found["kubectl"])
         write(self.machine.directory("kwok") / "stages.yaml", furniture.stages(found["kwok-stages"]))
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
@@ -120,7 +118,7 @@ class Bench:
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
         self._function(api)
-        self._work(api)
+        self._work(api, stop)
         self._install(api)
         self._said("everything that was rendered is applied")
         wait_for(lambda: stop.is_set() or self._platform_ready(api), 120, "the platform's readiness")
@@ -164,8 +162,8 @@ class Bench:
         if api.get(Key("v1", "Secret", SYSTEM, SEED_SECRET)) is None:
             api.create(secret(SEED_SECRET, SYSTEM, {SEED: secrets.token_hex(SEED_BYTES)}))
 
-    def _work(self, api: Api) -> None:
-        """Start the stand-ins, with a real SeaweedFS behind the object store's kinds."""
+    def _work(self, api: Api, stop: threading.Event) -> None:
+        """Start the stand-ins, with a real SeaweedFS behind the object store's kinds; each works on its own thread."""
         pki.ensure(self.state.root / "pki", clock())
         weed = laptop_programs.found()
         storage = platform_components()["storage"]
@@ -174,8 +172,9 @@ class Bench:
         controllers: list[Reconciles[KubeStore]] = [
             NotebookStandIn(), InferenceStandIn(), VolumeStandIn(), self._workloads, tenant,
         ]  # fmt: skip
-        kinds = list(dict.fromkeys(kind for one in controllers for kind in one.kinds))
-        self._manager = Manager(KubeStore(api, kinds, clock), [], controllers, clock)
+        self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
+        for manager, one in zip(self._managers, controllers, strict=True):
+            threading.Thread(target=manager.run, args=(stop,), name=one.name, daemon=True).start()
 
     def _install(self, api: Api) -> None:
         """Apply the tree in its order, waiting for what the next folder stands on."""
@@ -195,8 +194,8 @@ class Bench:
             self._poke(key)
 
     def _poke(self, key: Key) -> None:
-        if self._manager is not None:
-            self._manager.watch.poke(key)
+        for manager in self._managers:
+            manager.watch.poke(key)
 
 
 def _paused(obj: Obj) -> Obj:

@@ -39,7 +39,7 @@ class Commands:
             "error": bench.error.as_dict() if bench.error else None,
             "steps": bench.steps,
             "kubeconfig": str(bench.kubeconfig),
-            "kubectl": str(bench.machine.programs["kubectl"]),
+            "kubectl": str(bench.kubectl),
             "processes": service.processes(bench.supervisor, bench.state),
         }
 

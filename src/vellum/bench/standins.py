@@ -29,7 +29,11 @@ class NotebookStandIn:
     """Does what Kubeflow's notebook controller 1.11 does: StatefulSet and Service, and the pod's state as status."""
 
     name = "stand-in/notebooks"
-    kinds: Sequence[Kind] = (Kind("kubeflow.org/v1", "Notebook"), Kind("apps/v1", "StatefulSet"))
+    kinds: Sequence[Kind] = (
+        Kind("kubeflow.org/v1", "Notebook"),
+        Kind("apps/v1", "StatefulSet"),
+        Kind("v1", "Service"),
+    )
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
         """Make what runs the notebook, and say whether it does."""
@@ -52,6 +56,7 @@ class InferenceStandIn:
     kinds: Sequence[Kind] = (
         Kind("serving.kserve.io/v1beta1", "InferenceService"),
         Kind("apps/v1", "Deployment"),
+        Kind("v1", "Service"),
     )
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:

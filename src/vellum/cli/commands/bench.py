@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -104,9 +105,7 @@ def _finish(found: dict[str, Any], output: str) -> None:
         for process in found["processes"]:
             state = "ready" if process["ready"] else process["message"]
             click.echo(f"{process['name']}: {state} (pid {process['pid']})")
-        click.echo(
-            f"export KUBECONFIG={found['kubeconfig']}\nexport PATH={Path(found['kubectl']).parent}:$PATH"
-        )
-        click.echo(f"kubectl is {found['kubectl']}")
+        click.echo(f"export KUBECONFIG={shlex.quote(found['kubeconfig'])}")
+        click.echo(f"export PATH={shlex.quote(str(Path(found['kubectl']).parent))}:$PATH")
     if not found["ready"]:
         sys.exit(NOT_READY)
