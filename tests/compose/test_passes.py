@@ -60,7 +60,7 @@ def test_a_platform_that_disappears_takes_nothing_with_it() -> None:
 def test_the_namespace_comes_first_and_the_rest_when_it_is_active() -> None:
     world = team()
     first = world.step()
-    assert set(first.objects) == {"namespace", "namespace-limits", "namespace-quota"}
+    assert set(first.objects) == {"namespace"}
     assert not first.ready
     assert {"qdrant-set", "notebook", "access-role", "binding"} <= set(world.step().objects)
 
@@ -266,7 +266,7 @@ def test_a_claim_that_is_being_deleted_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("switch", "gone"),
     [
-        ("notebooks", {"notebook", "notebook-home", "notebook-token"}),
+        ("notebooks", {"notebook", "notebook-token"}),
         ("pipelines", {"pipelines-launcher", "pipelines-metadata", "pipelines-repository"}),
         ("inference", {"search"}),
     ],
@@ -395,6 +395,30 @@ def test_a_volume_keeps_the_size_that_it_was_made_with_and_the_claim_says_so() -
     assert (composed.ready, template["spec"]["resources"]["requests"]["storage"]) == (True, "10Gi")
     assert part == {"name": "qdrant", "ready": True,
                     "reason": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized"}  # fmt: skip
+
+
+def test_a_notebooks_home_keeps_the_size_that_it_was_made_with_and_the_claim_says_so() -> None:
+    world = settled("spec: {notebooks: enabled, notebook: {storage: 5Gi}}")
+    world.composite["spec"]["notebook"] = {"storage": "20Gi"}
+    composed = world.settle()
+    home = composed.objects["notebook-home"].obj["spec"]["resources"]["requests"]["storage"]
+    part = next(one for one in composed.status["components"] if one["name"] == "notebook")
+    assert (composed.ready, home) == (True, "5Gi")
+    assert part == {"name": "notebook", "ready": True,
+                    "reason": "the home keeps its 5Gi: its size is decided when it is made"}  # fmt: skip
+
+
+def test_the_home_of_a_notebook_that_is_turned_off_stays_and_is_found_again() -> None:
+    world = settled("spec: {notebooks: enabled}")
+    home = copied(world.resources["notebook-home"])
+    world.composite["spec"]["notebooks"] = "disabled"
+    assert (world.settle().ready, world.resources["notebook-home"]) == (True, home)
+    world.composite["spec"]["notebooks"] = "enabled"
+    assert (world.settle().ready, world.resources["notebook-home"]) == (True, home)
+
+
+def test_a_team_that_never_had_a_notebook_has_no_home() -> None:
+    assert "notebook-home" not in settled("spec: {notebooks: disabled}").resources
 
 
 @pytest.mark.parametrize(("pipelines", "reaches"), [("enabled", True), ("disabled", False)])

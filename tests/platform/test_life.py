@@ -89,14 +89,22 @@ def test_a_second_up_changes_nothing(platform: Installation) -> None:
     assert {name: process["pid"] for name, process in platform.processes().items()} == before
 
 
-def test_a_switch_that_is_turned_off_takes_its_part_away(installation: Installation) -> None:
+def test_a_switch_that_is_turned_off_takes_its_part_away_and_not_the_files_in_it(
+    installation: Installation,
+) -> None:
     installation.up(team_a=FULL)
     assert installation.process("notebook")["ready"]
+    (home,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace")
+    (home / "kept.txt").write_text("kept")
 
     installation.up(team_a="{notebooks: disabled}")
 
     wait_for(lambda: not any(name.startswith("notebook") for name in installation.processes()))
     assert installation.status()["ready"]
+
+    installation.up(team_a=FULL)
+
+    assert (home / "kept.txt").read_text() == "kept"
 
 
 def test_a_deleted_claim_with_retain_comes_back_with_its_data(installation: Installation) -> None:

@@ -2,7 +2,7 @@
 
 Real: Crossplane's CRDs and the rights of its chart, KServe's CRD, kwok's stages, all out of their modules. Stand-ins,
 named as such: CRDs of the seaweedfs-operator and the notebook controller, whose modules cannot be had (their schemas
-are open here; that our objects fit the real ones is shown in docs/shapes.md), and the rights on our own kinds, which
+are open here; docs/concepts/bench.md says which real ones our objects were compared with), and the rights on our own kinds, which
 Crossplane's rbac-manager would write.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.kube.objects import RESTRICTED_POD, Obj, make, secret, secret_env
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.state import Ready
 from vellum.model.team import KUBEFLOW_NAMESPACE
 from vellum.model.types import Storage
 
@@ -27,14 +29,16 @@ _RESOURCES: dict[Size, Obj] = {
 class NotebookSpec(Spec):
     """The claim's ``notebook`` block."""
 
-    storage: Annotated[Storage, Field(description="The size of the notebook's home", default="5Gi")]
+    storage: Annotated[
+        Storage, Field(description="The size of the notebook's home; decided when it is made", default="5Gi")
+    ]
 
 
 class NotebookComponent(Component[NotebookSpec]):
     """Notebook, its home volume and the token that opens it."""
 
     name = "notebook"
-    summary = "A JupyterLab of the team's own; its home goes with the team's namespace"
+    summary = "A JupyterLab of the team's own; its home stays until the claim goes"
     spec = NotebookSpec
     block = "notebook"
     switch = "notebooks"
@@ -42,6 +46,7 @@ class NotebookComponent(Component[NotebookSpec]):
     default = "disabled"
     needs = ("namespace", "access")
     kinds = (Kind("kubeflow.org/v1", "Notebook"),)
+    keeps = ("notebook-home",)
     image = "notebook"
     workload = ("kubeflow.org/v1", "Notebook")
     ports = ("http",)
@@ -50,10 +55,7 @@ class NotebookComponent(Component[NotebookSpec]):
     def objects(self, wish: Wish[NotebookSpec]) -> dict[str, Obj]:
         """Return the Notebook and its belongings."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
-        volume = {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": wish.detail.storage}},
-        }
+        volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _storage(wish)}}}
         token = {"token": wish.seed.token("notebook", wish.team.id)}
         return {
             "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
@@ -63,6 +65,13 @@ class NotebookComponent(Component[NotebookSpec]):
                              labels={**labels, "app": NOTEBOOK}, annotations=_annotations(wish),
                              spec={"template": {"spec": _pod(wish)}}),
         }  # fmt: skip
+
+    def ready(self, wish: Wish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
+        """Ready when the Notebook is; a size that came too late is said."""
+        answer, size = super().ready(wish, made), _storage(wish)
+        if not answer or size == wish.detail.storage:
+            return answer
+        return Ready(ready=True, reason=f"the home keeps its {size}: its size is decided when it is made")
 
     def endpoints(self, wish: Wish[NotebookSpec]) -> dict[str, str]:
         """Where a person opens it."""
@@ -107,6 +116,13 @@ class NotebookComponent(Component[NotebookSpec]):
         if not running.ready:
             ready["message"] = running.message
         return {"readyReplicas": int(running.ready), "conditions": [ready]}
+
+
+def _storage(wish: Wish[NotebookSpec]) -> str:
+    """Return the size of the home that exists: to resize it is forbidden by most storage classes, and ends the pass."""
+    home = wish.observed.resources.get("notebook-home")
+    size = home["spec"]["resources"]["requests"]["storage"] if home else wish.detail.storage
+    return str(size)
 
 
 def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:

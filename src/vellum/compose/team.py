@@ -54,7 +54,8 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
         return _waiting(
             "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
         )
-    parts = _parts(claim, platform, observed, seed)
+    wishes = _wishes(claim, platform, observed, seed)
+    parts = _parts(claim, wishes)
     guarded = _guarded(parts)
     kinds = [kind for part in parts for kind in part.component.kinds]
     requirements = {**guard.questions(guarded), **gates.questions(kinds)}
@@ -65,22 +66,29 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
     if strangers := guard.foreign(guarded, observed.required, claim.uid):
         return replace(guard.refused(strangers), requirements=requirements)
     answers = {part.component.name: _answer(part) for part in parts}
-    objects = _objects(parts, answers, observed)
+    objects = _objects(parts, answers, _kept(claim, wishes), observed)
     return replace(_composed(claim, parts, answers, objects), requirements=requirements)
 
 
 def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
     """Return all that the claim's parts make once nothing keeps them from it: what rights must cover."""
-    return [obj for part in _parts(claim, platform, Observed(), seed) for obj in part.made.values()]
+    return [
+        obj
+        for part in _parts(claim, _wishes(claim, platform, Observed(), seed))
+        for obj in part.made.values()
+    ]
 
 
-def _parts(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
-    wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
+def _wishes(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> dict[str, Wish[Any]]:
     base: Wish[Any] = Wish(
         team=claim.team, detail=Spec(), size=claim.spec.size, owner=claim.spec.owner, cost_center=claim.spec.costCenter,
         keep_data=claim.spec.deletionPolicy == "Retain", platform=platform.facts, seed=seed, observed=observed,
     )  # fmt: skip
-    wishes = {name: replace(base, detail=claim.detail(part)) for name, part in wanted.items()}
+    return {name: replace(base, detail=claim.detail(part)) for name, part in team_components().items()}
+
+
+def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
+    wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
     policies = tuple(part.policy(wishes[name]) for name, part in wanted.items())
     found: list[Part] = []
     blocked: dict[str, Ready] = {}
@@ -122,9 +130,23 @@ def _answer(part: Part) -> Ready:
     return part.component.ready(part.wish, part.made) if part.blocked else part.blocked
 
 
-def _objects(parts: list[Part], answers: Mapping[str, Ready], observed: Observed) -> dict[str, Desired]:
+def _kept(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> dict[str, Obj]:
+    """Return what exists of parts that were turned off and holds data."""
+    off = [(wishes[name], part) for name, part in team_components().items() if not claim.wants(part)]
+    return {
+        name: obj
+        for wish, part in off
+        if part.keeps
+        for name, obj in part.objects(images.with_some(wish, part.image)).items()
+        if name in part.keeps and name in wish.observed.resources
+    }
+
+
+def _objects(
+    parts: list[Part], answers: Mapping[str, Ready], kept: Mapping[str, Obj], observed: Observed
+) -> dict[str, Desired]:
     """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
-    objects: dict[str, Obj] = {}
+    objects = dict(kept)
     for part in parts:
         if part.blocked:
             objects |= part.made

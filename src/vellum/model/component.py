@@ -120,6 +120,8 @@ class Component(ABC, Generic[S]):
     """Parts of the platform that must be ready before, where the platform's profile has them."""
     kinds: tuple[Kind, ...] = ()
     """Kinds of operators; while one is missing only this component waits."""
+    keeps: tuple[str, ...] = ()
+    """Which of its objects hold data: they stay while the claim lives, also when its switch is turned off."""
     image: str = ""
     """The key of ``KubeflowPlatform.spec.images`` without which nothing is composed."""
     workload: tuple[str, str] = ("", "")
