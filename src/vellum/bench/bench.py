@@ -24,6 +24,7 @@ from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.errors import BenchError, VellumError
 from vellum.kube.objects import Key, Obj, condition, make, secret
+from vellum.kube.seaweed import STORE
 from vellum.laptop import pki, tenants
 from vellum.laptop import programs as laptop_programs
 from vellum.laptop.ports import Ports
@@ -32,6 +33,7 @@ from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
 from vellum.model.keys import SEED, SEED_BYTES
+from vellum.model.team import STORAGE_NAMESPACE
 from vellum.package.compositions import SEED_SECRET, SYSTEM
 
 LOG = logging.getLogger(__name__)
@@ -84,6 +86,11 @@ class Bench:
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.certificates.kubeconfig("admin")
+
+    @property
+    def s3(self) -> str:
+        """Where the real SeaweedFS answers; in composed objects it is called s3.vellum-storage.svc."""
+        return f"http://127.0.0.1:{self.ports.get(f'seaweed/{STORAGE_NAMESPACE}/{STORE}/s3')}"
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, work until told to stop, and end all processes."""

@@ -40,6 +40,7 @@ class Commands:
             "steps": bench.steps,
             "kubeconfig": str(bench.kubeconfig),
             "kubectl": str(bench.kubectl),
+            "s3": bench.s3,
             "processes": service.processes(bench.supervisor, bench.state),
         }
 

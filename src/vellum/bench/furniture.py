@@ -2,8 +2,8 @@
 
 Real: Crossplane's CRDs and the rights of its chart, KServe's CRD, kwok's stages, all out of their modules. Stand-ins,
 named as such: CRDs of the seaweedfs-operator and the notebook controller, whose modules cannot be had (their schemas
-are open here; docs/concepts/bench.md says which real ones our objects were compared with), and the rights on our own kinds, which
-Crossplane's rbac-manager would write.
+are open here; docs/concepts/bench.md says which real ones our objects were compared with), and the rights on our own
+kinds, which Crossplane's rbac-manager would write.
 """
 
 from __future__ import annotations

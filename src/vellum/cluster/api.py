@@ -160,8 +160,8 @@ class _Request:
     seconds: float = 60
 
 
-class _NotFoundError(Exception):
-    """No object of this name, or no such kind."""
+class _NotFoundError(StoreError):
+    """No object of this name, or no such kind; who lists or watches meets the second as any other StoreError."""
 
 
 def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
@@ -169,19 +169,18 @@ def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  
         said = json.loads(refused.body)["message"]
     except (ValueError, KeyError, TypeError):
         said = str(refused.reason)
-    if refused.status == _NOT_FOUND:
-        return _NotFoundError(said)
     # 422 with "the server rejected our request due to an error in our request": a ``test`` of a JSON patch failed.
     if refused.status == _CONFLICT or (request.content == _JSON and "testing" in said and "failed" in said):
         return ConflictError(said)
     if refused.status == _GONE:
         return GoneError(said)
-    return _refused(request.url, f"the API server refuses ({refused.status}): {said}")
+    kind = _NotFoundError if refused.status == _NOT_FOUND else StoreError
+    return _refused(request.url, f"the API server refuses ({refused.status}): {said}", kind)
 
 
-def _refused(url: str, what: str) -> StoreError:
+def _refused(url: str, what: str, kind: type[StoreError] = StoreError) -> StoreError:
     fix = "it is tried again by itself; `vellum bench status` shows the servers"
-    return StoreError("VEL307", what, where=url, fix=fix)
+    return kind("VEL307", what, where=url, fix=fix)
 
 
 def _lines(response: Any) -> Iterator[bytes]:  # noqa: ANN401  # urllib3's response

@@ -105,6 +105,7 @@ def _finish(found: dict[str, Any], output: str) -> None:
         for process in found["processes"]:
             state = "ready" if process["ready"] else process["message"]
             click.echo(f"{process['name']}: {state} (pid {process['pid']})")
+        click.echo(f"S3 (s3.vellum-storage.svc in the objects): {found['s3']}")
         click.echo(f"export KUBECONFIG={shlex.quote(found['kubeconfig'])}")
         click.echo(f"export PATH={shlex.quote(str(Path(found['kubectl']).parent))}:$PATH")
     if not found["ready"]:
