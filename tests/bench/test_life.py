@@ -21,7 +21,11 @@ VECTORS, STORAGE = "vellum-vectors", "vellum-storage"
 def s3(bench: Bench, team: Team, secret: str = "mlpipeline-minio-artifact") -> Any:
     """Return a client with the keys of a Secret that Crossplane composed; the address is this machine's."""
     values = secret_of(bench, secret, team.namespace)
-    names = ("accesskey", "secretkey") if "accesskey" in values else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    names = (
+        ("accesskey", "secretkey")
+        if "accesskey" in values
+        else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    )
     return boto3.client(
         "s3", endpoint_url=bench.s3, region_name="us-east-1", aws_access_key_id=values[names[0]],
         aws_secret_access_key=values[names[1]], config=Config(retries={"max_attempts": 1}),
@@ -59,7 +63,7 @@ def test_the_claim_of_the_first_example_becomes_ready_with_everything_a_team_get
     team = bench.team("team-a")
     assert composed(bench, team) == EVERYTHING
     assert {part["name"]: part["ready"] for part in found["status"]["components"]} == dict.fromkeys(
-        ["namespace", "access", "bucket", "network", "qdrant", "notebook", "pipelines", "search"], True  # noqa: FBT003
+        ["namespace", "access", "bucket", "network", "qdrant", "notebook", "pipelines", "search"], True
     )  # fmt: skip
     bench.delete("team-a")
 
@@ -71,13 +75,17 @@ def ada(bench: Bench) -> Team:
 
 
 @pytest.mark.parametrize("secret", ["mlpipeline-minio-artifact", "vellum-binding"])
-def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(bench: Bench, ada: Team, secret: str) -> None:
+def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(
+    bench: Bench, ada: Team, secret: str
+) -> None:
     client = s3(bench, ada, secret)
     client.put_object(Bucket=ada.bucket, Key="hello.txt", Body=b"hello")
     assert client.get_object(Bucket=ada.bucket, Key="hello.txt")["Body"].read() == b"hello"
 
 
-def test_the_keys_are_refused_at_the_bucket_of_another_team_and_at_the_platforms(bench: Bench, ada: Team) -> None:
+def test_the_keys_are_refused_at_the_bucket_of_another_team_and_at_the_platforms(
+    bench: Bench, ada: Team
+) -> None:
     other = bench.claim("other")
     for bucket in (other.bucket, "vellum-artifacts"):
         with pytest.raises(ClientError, match="AccessDenied"):
@@ -172,7 +180,9 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Be
     bench.delete("volumes")
 
 
-def test_notebooks_turned_off_take_the_notebook_away_and_leave_its_home_for_the_next_one(bench: Bench) -> None:
+def test_notebooks_turned_off_take_the_notebook_away_and_leave_its_home_for_the_next_one(
+    bench: Bench,
+) -> None:
     team = bench.claim("flips", notebooks="enabled")
     home = bench.get("pvc", "notebook-workspace", team.namespace) or {}
     before = composed(bench, team)
@@ -181,12 +191,16 @@ def test_notebooks_turned_off_take_the_notebook_away_and_leave_its_home_for_the_
 
     until(lambda: bench.list("pods", "-n", team.namespace, "-l", "notebook-name") == [], 30)
     assert before - composed(bench, team) == {"Notebook/notebook", "Secret/notebook-token"}
-    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home["metadata"]["uid"]
+    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home[
+        "metadata"
+    ]["uid"]
 
     bench.claim("flips", notebooks="enabled")
 
     assert composed(bench, team) == before
-    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home["metadata"]["uid"]
+    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home[
+        "metadata"
+    ]["uid"]
     bench.delete("flips")
 
 
@@ -206,7 +220,9 @@ def left_over(bench: Bench, team: Team) -> set[str]:
     }
 
 
-def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_and_finds_it_again(bench: Bench) -> None:
+def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_and_finds_it_again(
+    bench: Bench,
+) -> None:
     team = bench.claim("keeps", notebooks="enabled")
     s3(bench, team).put_object(Bucket=team.bucket, Key="kept.txt", Body=b"kept")
     old, key = s3(bench, team), secret_of(bench, "vellum-binding", team.namespace)["AWS_ACCESS_KEY_ID"]
@@ -229,7 +245,9 @@ def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_an
     bench.delete("keeps")
 
 
-def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_volume_included(bench: Bench) -> None:
+def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_volume_included(
+    bench: Bench,
+) -> None:
     team = bench.claim("forgets", notebooks="enabled", deletionPolicy="Delete")
     s3(bench, team).put_object(Bucket=team.bucket, Key="gone.txt", Body=b"gone")
 
@@ -254,7 +272,9 @@ def test_a_claim_of_the_same_name_waits_for_the_old_one_to_go_and_becomes_ready(
     bench.delete("again")
 
 
-def test_a_composite_of_the_same_name_that_comes_while_the_old_ones_objects_go_is_not_given_them(bench: Bench) -> None:
+def test_a_composite_of_the_same_name_that_comes_while_the_old_ones_objects_go_is_not_given_them(
+    bench: Bench,
+) -> None:
     """A claim in the background lets its composite go after it: the new one meets what is being deleted."""
     background = claim("hasty", notebooks="enabled", compositeDeletePolicy="Background")
     bench.apply(background)
@@ -301,7 +321,7 @@ def test_a_missing_kind_holds_up_its_own_part_and_no_other(bench: Bench) -> None
 @pytest.mark.parametrize(
     ("spec", "refused"),
     [
-        ({"notebooks": True}, '.spec.notebooks: expected string, got'),
+        ({"notebooks": True}, ".spec.notebooks: expected string, got"),
         ({"notebooks": "yes"}, 'Unsupported value: "yes": supported values: "enabled", "disabled"'),
         ({"size": "huge"}, 'Unsupported value: "huge"'),
         ({"costCenter": "a b"}, "spec.costCenter"),
@@ -309,7 +329,9 @@ def test_a_missing_kind_holds_up_its_own_part_and_no_other(bench: Bench) -> None
         ({"artifacts": {"quota": "many"}}, "spec.artifacts.quota"),
     ],
 )  # fmt: skip
-def test_the_api_server_itself_refuses_a_wrong_claim(bench: Bench, spec: dict[str, Any], refused: str) -> None:
+def test_the_api_server_itself_refuses_a_wrong_claim(
+    bench: Bench, spec: dict[str, Any], refused: str
+) -> None:
     assert refused in bench.apply(claim("wrong", **spec), check=False)
     assert bench.get("mlopsplatform", "wrong", "default") is None
 
