@@ -7,7 +7,7 @@ BIN := .venv/bin
 CLAIM ?= examples/01-team/claim.yaml
 LIBRARY := examples/library/pdf
 
-.PHONY: help setup demo down check lint test bench golden docs package clean
+.PHONY: help setup demo down check lint test bench figures golden docs package clean
 
 help: ## print these verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,13 +48,18 @@ lint: setup
 
 check: lint ## lint, types and the fast tests; under a minute, no network
 	$(FUNCTION)/pytest -q tests/function
-	$(BIN)/pytest -q -m "not laptop and not slow" --ignore tests/function
+	$(BIN)/pytest -q -m "not laptop and not slow" --ignore tests/function --ignore tests/bench
 
 test: lint ## everything: check, then the real services, real PDFs and faults by SIGKILL
 	$(FUNCTION)/pytest -q tests/function
-	$(BIN)/pytest -q --ignore tests/function
+	$(BIN)/pytest -q --ignore tests/function --ignore tests/bench
 
-bench: setup ## the figures of the README, measured on this machine
+bench: setup ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
+	$(BIN)/vellum bench build
+	$(BIN)/pytest -q tests/bench
+	$(BIN)/python -m benchmarks function_calls control_plane
+
+figures: setup ## the laptop's figures of the README, measured on this machine
 	$(BIN)/python -m benchmarks
 
 golden: setup ## write the golden files and the generated reference anew; read the diff
