@@ -62,7 +62,7 @@ class Bench:
     def get(self, kind: str, name: str, namespace: str = "") -> Obj | None:
         where = ("-n", namespace) if namespace else ()
         found = self.kubectl("get", kind, name, *where, "--ignore-not-found", "-o", "json")
-        return json.loads(found) if found else None
+        return dict(json.loads(found)) if found else None
 
     def list(self, kind: str, *more: str) -> list[Obj]:
         return list(json.loads(self.kubectl("get", kind, *more, "-o", "json"))["items"])
@@ -90,7 +90,8 @@ class Bench:
             current = claim is not None and entry.get("observedGeneration") == claim["metadata"]["generation"]
             return claim if current and entry.get("status") == "True" else None
 
-        return until(found, seconds, lambda: self.kubectl("describe", CLAIM, name))
+        claim: Obj = until(found, seconds, lambda: self.kubectl("describe", CLAIM, name))
+        return claim
 
     def delete(self, name: str, seconds: float = 60) -> None:
         self.kubectl("delete", CLAIM, name, "--ignore-not-found", f"--timeout={seconds}s")

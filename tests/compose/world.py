@@ -6,7 +6,7 @@ Compose takes and returns plain data, so its world can be plain data too; status
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
@@ -85,14 +85,17 @@ class World:
         raise AssertionError("the requirements do not settle")
 
     def step(self) -> Composed:
-        """Look once, and do what was said; a fatal answer changes nothing."""
+        """Look once, and do what was said; a fatal answer changes nothing but what is said of the composite."""
         composed = self.look()
+        conditions = [asdict(said) for said in composed.conditions]
         if not composed.fatal:
             self.resources = {
                 name: self._applied(desired.obj, self.resources.get(name))
                 for name, desired in composed.objects.items()
             }
             self.composite = {**self.composite, "status": copied(composed.status)}
+        before = self.composite.get("status") or {}
+        self.composite = {**self.composite, "status": {**before, "conditions": conditions}}
         return composed
 
     def settle_objects(self) -> dict[str, Obj]:

@@ -45,8 +45,22 @@ def test_the_answer_is_what_compose_says(name: str) -> None:
     assert {one.target for one in response.conditions} == {fnv1.TARGET_COMPOSITE_AND_CLAIM}
     assert set(response.requirements.resources) == set(composed.requirements)
     assert response.meta.ttl.seconds == (300 if composed.ready else 15)
-    assert (response.meta.tag, list(response.results)) == ("a tag", [])
+    assert response.meta.tag == "a tag"
+    assert [(one.reason, one.message, one.target) for one in response.results] == [
+        (event.reason, event.message, fnv1.TARGET_COMPOSITE_AND_CLAIM) for event in composed.events
+    ]
     assert calls <= 5
+
+
+def test_news_is_told_once_as_an_event_of_the_claim() -> None:
+    world = team_world()
+    told = []
+    for _ in range(12):
+        response, _ = looked(world)
+        told += [(one.reason, one.message) for one in response.results]
+        world.step()
+    assert told[-1] == ("Available", "every part is ready")
+    assert len(told) == len(set(told)) < 8
 
 
 def test_every_pass_asks_for_the_same_once_everything_is_known() -> None:
@@ -123,9 +137,11 @@ def test_any_doubt_is_fatal_changes_nothing_and_is_said_in_words(doubt: str) -> 
         return answer_bytes(one.SerializeToString())[0]
 
     response, _ = looked(settled(team_world()), ask)
-    (result,) = response.results
+    told, result = response.results
     (condition,) = response.conditions
-    assert (result.severity, result.target) == (fnv1.SEVERITY_FATAL, fnv1.TARGET_COMPOSITE_AND_CLAIM)
+    assert (told.severity, result.severity) == (fnv1.SEVERITY_WARNING, fnv1.SEVERITY_FATAL)
+    assert {told.target, result.target} == {fnv1.TARGET_COMPOSITE_AND_CLAIM}
+    assert words in told.message
     assert words in result.message
     assert (condition.type, condition.status) == ("PartsReady", fnv1.STATUS_CONDITION_FALSE)
     assert words in condition.message
@@ -136,7 +152,7 @@ def test_any_doubt_is_fatal_changes_nothing_and_is_said_in_words(doubt: str) -> 
 @pytest.mark.parametrize("raw", [b"\xff" * 40, b"\x12\x05\x0a\x03\x0a\x01\xff"], ids=["noise", "no UTF-8"])
 def test_bytes_that_cannot_be_read_are_said_and_change_nothing(raw: bytes) -> None:
     response, _ = answer_bytes(raw)
-    (result,) = response.results
+    _, result = response.results
     assert (result.severity, said(response)["PartsReady"][0]) == (fnv1.SEVERITY_FATAL, "Unreadable")
 
 

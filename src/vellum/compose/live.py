@@ -11,15 +11,42 @@ from vellum.api import claim, platform
 from vellum.api.words import mistakes
 from vellum.compose.platform import compose_platform
 from vellum.compose.team import compose_team
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, condition
 from vellum.model.keys import Seed
-from vellum.model.state import Composed, Observed, Requirement, not_ready
+from vellum.model.state import PARTS_READY, Composed, Event, Observed, Requirement, not_ready
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
+_ALARMS = {"Invalid", "NotOurs", "WrongSeed"}
+"""Reasons that stay until a person does something."""
 
 
 def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     """Compose a claim as it is stored; the platform is one of its requirements, the same in every pass."""
+    return _told(composite, _team(composite, observed, seed))
+
+
+def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+    """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
+    return _told(composite, _kubeflow(composite, observed, seed))
+
+
+def _told(composite: Obj, composed: Composed) -> Composed:
+    """Add an event for what is news: the composite's own status remembers what was said last."""
+    before = condition(composite, PARTS_READY) or {}
+    news = [
+        Event(
+            "Warning" if said.reason in _ALARMS else "Normal",
+            said.reason,
+            said.message or "every part is ready",
+        )
+        for said in composed.conditions
+        if said.type == PARTS_READY
+        and (said.reason, said.message) != (before.get("reason"), before.get("message", ""))
+    ]
+    return replace(composed, events=(*composed.events, *news))
+
+
+def _team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     if "platform" not in observed.required:
         return Composed(fatal="looking for the platform", requirements={"platform": PLATFORM})
     found = observed.required["platform"]
@@ -36,8 +63,7 @@ def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
 
 
-def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
-    """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
+def _kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     if wrong := _wrong_seed(composite, seed):
         return wrong
     try:

@@ -132,6 +132,8 @@ def _answered(
     _require(response, composed.requirements)
     for condition in composed.conditions:
         _say(response, condition)
+    for event in composed.events:
+        _tell(response, event)
     if composed.fatal:
         return _stop(response, composed.fatal)
     # Whatever earlier steps of the pipeline want stays wanted.
@@ -142,8 +144,6 @@ def _answered(
         write(target.resource, desired.obj)
     response.desired.composite.ready = fnv1.READY_TRUE if composed.ready else fnv1.READY_FALSE
     write(response.desired.composite.resource, {"status": composed.status})
-    for event in composed.events:
-        _tell(response, event)
     response.meta.ttl.seconds = composed.ttl_seconds
     return response
 
@@ -176,10 +176,12 @@ def _tell(response: fnv1.RunFunctionResponse, event: Event) -> None:
 
 def _fatal(response: fnv1.RunFunctionResponse, condition: Condition) -> fnv1.RunFunctionResponse:
     _say(response, condition)
+    _tell(response, Event("Warning", condition.reason, condition.message))
     return _stop(response, condition.message)
 
 
 def _stop(response: fnv1.RunFunctionResponse, message: str) -> fnv1.RunFunctionResponse:
+    """Change nothing. Crossplane tells the claim of the results before this one, but of this one only the composite."""
     response.results.add(
         severity=fnv1.SEVERITY_FATAL, message=message, target=fnv1.TARGET_COMPOSITE_AND_CLAIM
     )

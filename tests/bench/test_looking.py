@@ -1,0 +1,65 @@
+"""What a person sees with kubectl alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.bench.real import Bench, until
+
+from vellum.kube.objects import make
+from vellum.model.team import Team
+
+
+@pytest.fixture
+def waiting(bench: Bench) -> Iterator[str]:
+    """Return a claim that cannot become ready: somebody has taken its namespace's name."""
+    team = Team("default", "watched", "")
+    bench.apply(make("v1", "Namespace", team.namespace))
+    bench.claim("watched", wait=0)
+    until(lambda: bench.waits_for("watched").startswith("not ours"), 20)
+    yield team.namespace
+    bench.delete("watched")
+    bench.kubectl("delete", "namespace", team.namespace)
+
+
+def test_kubectl_get_shows_team_readiness_and_what_a_claim_waits_for(bench: Bench, waiting: str) -> None:
+    team = bench.claim("seen")
+    header, *rows = bench.kubectl("get", "mlopsplatform").splitlines()
+    assert header.split() == [
+        "NAME", "TEAM", "WAITS-FOR", "SYNCED", "READY", "CONNECTION-SECRET", "AGE",
+    ]  # fmt: skip
+    shown = {row.split()[0]: re.split(r"\s{2,}", row) for row in rows}
+    assert shown["seen"][:4] == ["seen", team.id, "True", "True"]
+    assert shown["watched"][1].startswith("not ours, so it is neither adopted nor changed: Namespace")
+    bench.delete("seen")
+
+
+def test_kubectl_describe_tells_what_is_wrong_in_conditions_and_events(bench: Bench, waiting: str) -> None:
+    said = bench.kubectl("describe", "mlopsplatform", "watched")
+    sentence = f"not ours, so it is neither adopted nor changed: Namespace {waiting} (controlled by nobody)"
+    conditions, _, events = said.partition("Events:")
+    assert sentence in conditions
+    assert sentence in events
+
+
+def test_the_events_of_a_claim_tell_how_it_became_ready(bench: Bench) -> None:
+    bench.claim("told", notebooks="enabled")
+    said = bench.kubectl("events", "--for", "mlopsplatform/told", "--no-headers")
+    told = [line for line in said.splitlines() if " Creating " in line or " Available " in line]
+    assert "namespace: Namespace" in told[0]
+    assert told[-1].endswith("every part is ready")
+    bench.delete("told")
+
+
+def test_kubectl_explain_knows_every_field_of_a_claim(bench: Bench) -> None:
+    said = bench.kubectl("explain", "mlopsplatform.spec")
+    for field in ("notebooks", "size", "owner", "deletionPolicy", "vectors", "artifacts", "search"):
+        assert re.search(rf"^  {field}\t<", said, re.MULTILINE), said
+
+
+def test_the_platform_shows_its_parts_too(bench: Bench) -> None:
+    header, row = bench.kubectl("get", "kubeflowplatform").splitlines()
+    assert header.split() == ["NAME", "PROFILE", "WAITS-FOR", "SYNCED", "READY", "COMPOSITION", "AGE"]
+    assert row.split()[:5] == ["kubeflow", "light", "True", "True", "kubeflowplatform"]

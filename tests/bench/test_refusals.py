@@ -1,0 +1,108 @@
+"""What somebody else made under a team's name: Crossplane itself would adopt it, and destroy it with the claim."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from tests.bench.real import Bench, condition, until
+
+from vellum.kube.objects import Obj, make
+from vellum.kube.seaweed import API
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
+
+
+def stateful_set(name: str) -> Obj:
+    labels = {"app": "theirs"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "theirs", "image": "theirs"}]}}
+    spec = {"replicas": 0, "serviceName": "theirs", "selector": {"matchLabels": labels}, "template": pod}
+    return make("apps/v1", "StatefulSet", name, VECTORS_NAMESPACE, spec=spec)
+
+
+def theirs(part: str, team: Team) -> Obj:
+    """Return an object under the team's name as somebody else would have made it."""
+    if part == "namespace":
+        return make("v1", "Namespace", team.namespace, labels={"theirs": "yes"})
+    if part == "bucket":
+        return make(API, "Bucket", team.bucket, STORAGE_NAMESPACE, spec={"reclaimPolicy": "Delete"})
+    return stateful_set(team.qdrant)
+
+
+def untouched(obj: Obj | None) -> Any:
+    """Return the object without what its own controllers write."""
+    assert obj is not None
+    meta = {
+        name: value
+        for name, value in obj["metadata"].items()
+        if name not in {"managedFields", "resourceVersion"}
+    }
+    return {**obj, "metadata": meta, "status": None}
+
+
+@pytest.mark.parametrize("part", ["namespace", "bucket", "qdrant"])
+def test_what_somebody_else_made_under_the_teams_name_is_refused_by_name_and_never_touched(
+    bench: Bench, part: str
+) -> None:
+    name = f"taken-{part}"
+    foreign = theirs(part, Team("default", name, ""))
+    where = (foreign["kind"].lower(), foreign["metadata"]["name"], foreign["metadata"].get("namespace", ""))
+    bench.apply(foreign)
+    time.sleep(1)
+    before = untouched(bench.get(*where))
+
+    bench.claim(name, wait=0)
+
+    said = f"{foreign['kind']} {'/'.join(filter(None, reversed(where[1:])))}"
+    expected = f"not ours, so it is neither adopted nor changed: {said} (controlled by nobody)"
+    until(lambda: bench.waits_for(name) == expected, 20, lambda: f"{bench.waits_for(name)}\n{expected}")
+    claim = bench.get("mlopsplatform", name, "default")
+    assert (condition(claim, "Ready")["status"], condition(claim, "PartsReady")["reason"]) == (
+        "False",
+        "NotOurs",
+    )
+    (composite,) = (one for one in bench.list("xmlopsplatform") if one["spec"]["claimRef"]["name"] == name)
+    assert composite["spec"].get("resourceRefs", []) == []
+
+    bench.delete(name)
+
+    time.sleep(2)
+    assert untouched(bench.get(*where)) == before
+    bench.kubectl("delete", where[0], where[1], *(("-n", where[2]) if where[2] else ()))
+
+
+def test_what_is_taken_while_the_claim_lives_is_refused_too_and_comes_back_once_it_is_free(
+    bench: Bench,
+) -> None:
+    team = bench.claim("usurped")
+    bench.kubectl("delete", "statefulset", team.qdrant, "-n", VECTORS_NAMESPACE, "--cascade=orphan")
+    bench.apply(stateful_set("waiting"))
+    bench.ready("usurped")
+    # Between a deletion and its repair there is no gap to be quick in; so the mark itself is taken away.
+    steps = '[{"op": "remove", "path": "/metadata/ownerReferences"}]'
+    bench.kubectl("patch", "statefulset", team.qdrant, "-n", VECTORS_NAMESPACE, "--type=json", "-p", steps)
+
+    until(lambda: "not ours" in bench.waits_for("usurped"), 90, lambda: bench.waits_for("usurped"))
+
+    bench.delete("usurped")
+    assert bench.get("statefulset", team.qdrant, VECTORS_NAMESPACE) is not None
+    for name in (team.qdrant, "waiting"):
+        bench.kubectl("delete", "statefulset", name, "-n", VECTORS_NAMESPACE)
+
+
+def test_two_claims_never_meet_in_one_name(bench: Bench) -> None:
+    """default/a-b and default-a/b would meet in a name that is only joined; the hash keeps them apart."""
+    bench.apply(make("v1", "Namespace", "default-a"))
+    bench.claim("a-b")
+    other = {
+        "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform", "spec": {},
+        "metadata": {"name": "b", "namespace": "default-a"},
+    }  # fmt: skip
+    bench.apply(other)
+    until(
+        lambda: condition(bench.get("mlopsplatform", "b", "default-a"), "Ready").get("status") == "True", 60
+    )
+    teams = bench.team("a-b"), bench.team("b", "default-a")
+    assert len({team.namespace for team in teams} | {team.bucket for team in teams}) == 4
+    bench.kubectl("delete", "mlopsplatform", "b", "-n", "default-a")
+    bench.delete("a-b")

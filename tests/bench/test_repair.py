@@ -1,0 +1,175 @@
+"""What is deleted, edited or killed comes back, on the real Crossplane."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.bench.real import Bench, until
+
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
+
+
+@pytest.fixture(scope="module")
+def team(bench: Bench) -> Iterator[Team]:
+    """Return a team with everything, which the tests of this module break and find whole again."""
+    yield bench.claim("breaks", notebooks="enabled")
+    bench.delete("breaks")
+
+
+def where(team: Team, kind: str) -> tuple[str, str, str]:
+    """Return kind, name and namespace of one of the team's objects."""
+    names = {
+        "statefulset": (team.qdrant, VECTORS_NAMESPACE),
+        "bucket": (team.bucket, STORAGE_NAMESPACE),
+        "notebook": ("notebook", team.namespace),
+        "inferenceservice": ("search", team.namespace),
+        "resourcequota": ("team", team.namespace),
+        "networkpolicy": ("default-deny", team.namespace),
+        "rolebinding": ("default-editor", team.namespace),
+        "secret": ("vellum-binding", team.namespace),
+        "configmap": ("kfp-launcher", team.namespace),
+    }
+    return (kind, *names[kind])
+
+
+KINDS = ("statefulset", "notebook", "inferenceservice", "resourcequota", "networkpolicy", "rolebinding", "secret", "configmap")  # fmt: skip
+
+
+def meaning(obj: dict[str, Any] | None) -> Any:
+    """Return what of the object was composed."""
+    return obj and {key: obj.get(key) for key in ("spec", "data", "rules", "subjects", "roleRef")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_composed_object_that_is_deleted_comes_back_as_it_was(bench: Bench, team: Team, kind: str) -> None:
+    place = where(team, kind)
+    before = bench.get(*place)
+    assert before is not None
+    bench.kubectl("delete", kind, place[1], "-n", place[2], "--wait=false")
+
+    def back() -> bool:
+        now = bench.get(*place)
+        return (
+            now is not None
+            and now["metadata"]["uid"] != before["metadata"]["uid"]
+            and meaning(now) == meaning(before)
+        )
+
+    until(back, 10, lambda: bench.kubectl("get", kind, "-A"))
+    bench.ready("breaks")
+
+
+EDITS = (
+    ("statefulset", {"spec": {"replicas": 3}}),
+    ("resourcequota", {"spec": {"hard": {"pods": "100000"}}}),
+    ("networkpolicy", {"spec": {"podSelector": {"matchLabels": {"only": "me"}}}}),
+    ("rolebinding", {"subjects": [{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}]}),
+    ("secret", {"data": {"AWS_ACCESS_KEY_ID": "ZXZl"}}),
+    ("configmap", {"data": {"defaultPipelineRoot": "s3://elsewhere"}}),
+    ("inferenceservice", {"spec": {"predictor": {"minReplicas": 7}}}),
+)
+
+
+@pytest.mark.parametrize(("kind", "patch"), EDITS, ids=[kind for kind, _ in EDITS])
+def test_a_composed_field_that_is_edited_comes_back(
+    bench: Bench, team: Team, kind: str, patch: dict[str, Any]
+) -> None:
+    place = where(team, kind)
+    before = bench.get(*place)
+    bench.kubectl("patch", kind, place[1], "-n", place[2], "--type=merge", "-p", json.dumps(patch))
+    until(
+        lambda: meaning(bench.get(*place)) == meaning(before),
+        10,
+        lambda: f"{meaning(bench.get(*place))}\n{meaning(before)}",
+    )
+
+
+def test_a_field_that_somebody_else_adds_is_theirs_and_stays(bench: Bench, team: Team) -> None:
+    place = where(team, "configmap")
+    bench.kubectl("annotate", "configmap", place[1], "-n", place[2], "theirs=yes")
+    bench.kubectl("delete", "secret", "vellum-binding", "-n", team.namespace)
+    until(lambda: bench.get("secret", "vellum-binding", team.namespace), 10)
+    assert (bench.get(*place) or {})["metadata"]["annotations"]["theirs"] == "yes"
+
+
+def test_a_team_namespace_that_is_deleted_by_hand_comes_back_with_everything_in_it(
+    bench: Bench, team: Team
+) -> None:
+    before = {kind: bench.get(*where(team, kind)) for kind in KINDS}
+    old = (bench.get("namespace", team.namespace) or {})["metadata"]["uid"]
+    bench.kubectl("delete", "namespace", team.namespace, "--wait=false")
+    until(
+        lambda: (
+            (bench.get("namespace", team.namespace) or {"metadata": {"uid": old}})["metadata"]["uid"] != old
+        ),
+        60,
+    )
+
+    bench.ready("breaks", 60)
+
+    after = {kind: bench.get(*where(team, kind)) for kind in KINDS}
+    assert {kind: meaning(obj) for kind, obj in after.items()} == {
+        kind: meaning(obj) for kind, obj in before.items()
+    }
+
+
+def process(bench: Bench, name: str) -> dict[str, Any]:
+    found = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
+    return next(one for one in found["processes"] if one["name"] == name)
+
+
+@pytest.mark.parametrize("name", ["function", "crossplane"])
+def test_a_killed_process_of_the_control_plane_is_back_and_what_was_asked_meanwhile_is_done(
+    bench: Bench, team: Team, name: str
+) -> None:
+    old = process(bench, name)
+    bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"owner": "before"}}')
+
+    os.kill(old["pid"], signal.SIGKILL)
+
+    bench.kubectl(
+        "patch",
+        "mlopsplatform",
+        "breaks",
+        "--type=merge",
+        "-p",
+        json.dumps({"spec": {"owner": f"after {name}"}}),
+    )
+
+    def owner() -> str:
+        namespace = bench.get("namespace", team.namespace) or {}
+        return str(namespace["metadata"]["annotations"].get("platform.vellum.dev/owner", ""))
+
+    until(lambda: owner() == f"after {name}", 60, owner)
+    bench.ready("breaks")
+    assert process(bench, name)["restarts"] > old["restarts"]
+
+
+def test_while_the_function_is_gone_nothing_of_a_team_is_changed_or_deleted(bench: Bench, team: Team) -> None:
+    """It is killed over and over while the claim asks for less; nothing may be taken for no longer wanted."""
+    (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
+    before = composite["spec"]["resourceRefs"]
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = process(bench, "function")
+        if found["pid"]:
+            os.kill(found["pid"], signal.SIGKILL)
+        bench.kubectl(
+            "annotate",
+            "xmlopsplatform",
+            composite["metadata"]["name"],
+            f"poke={time.monotonic()}",
+            "--overwrite",
+        )
+        assert bench.get(*where(team, "statefulset")) is not None
+    until(lambda: process(bench, "function")["ready"], 60)
+    bench.ready("breaks")
+    assert (bench.get("xmlopsplatform", composite["metadata"]["name"]) or {})["spec"][
+        "resourceRefs"
+    ] == before
