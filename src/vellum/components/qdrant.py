@@ -137,7 +137,7 @@ def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
     storage = {"requests": {"storage": _storage(wish)}}
     claim = {
         "metadata": {"name": VOLUME, "labels": wish.team.labels},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": storage},
+        "spec": {"accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem", "resources": storage},
     }
     return {
         "replicas": 1,
