@@ -90,7 +90,8 @@ class Bench:
             current = claim is not None and entry.get("observedGeneration") == claim["metadata"]["generation"]
             return claim if current and entry.get("status") == "True" else None
 
-        return until(found, seconds, lambda: self.kubectl("describe", CLAIM, name))
+        claim: Obj = until(found, seconds, lambda: self.kubectl("describe", CLAIM, name))
+        return claim
 
     def delete(self, name: str, seconds: float = 60) -> None:
         self.kubectl("delete", CLAIM, name, "--ignore-not-found", f"--timeout={seconds}s")
