@@ -97,11 +97,19 @@ class Pair:
         """Return what the embedded control plane composed."""
         live = self.world.store.get(claim_key(name))
         owned = self.world.store.controlled_by(live["metadata"]["uid"]) if live else []
-        return {Key.of(obj): _composed(obj) for obj in owned if "deletionTimestamp" not in obj["metadata"]}
+        ours = {Key.of(obj): obj for obj in owned if "deletionTimestamp" not in obj["metadata"]}
+        return {key: _composed(_within(obj, self.world.store._applied[key])) for key, obj in ours.items()}
 
     def said(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what both say of every claim."""
         real = {one["metadata"]["name"]: one for one in self.bench.list(CLAIM)}
+        for composite in self.bench.list("xmlopsplatform"):
+            # A claim's Synced tells of its composite; on a laptop the claim itself is what is synced.
+            claim = real[composite["spec"]["claimRef"]["name"]]
+            claim["status"]["conditions"] = [
+                *(one for one in claim["status"]["conditions"] if one["type"] != "Synced"),
+                *(one for one in composite["status"]["conditions"] if one["type"] == "Synced"),
+            ]
         here = [one for one in self.world.store.everything() if one["kind"] == "MLOpsPlatform"]
         embedded = {one["metadata"]["name"]: one for one in here}
         names = sorted(embedded)
@@ -150,6 +158,13 @@ def _applied(obj: Obj) -> Obj:
         ):
             return merged(head, {}, _owned(obj, entry["fieldsV1"]))
     return head
+
+
+def _within(live: Any, applied: Any) -> Any:
+    """Return what is now in the fields that the embedded control plane wrote."""
+    if not (isinstance(live, dict) and isinstance(applied, dict)):
+        return live
+    return {name: _within(live[name], value) for name, value in applied.items() if name in live}
 
 
 def _name(obj: Obj) -> Obj:

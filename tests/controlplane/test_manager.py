@@ -220,3 +220,19 @@ def test_a_broken_controller_stops_nobody_else(world: World) -> None:
     assert {entry["message"] for entry in world.store.events() if entry["type"] == "Warning"} == {
         "broken: never works"
     }
+
+
+def test_a_platform_that_is_refused_at_first_says_why_and_nothing_of_ready_as_on_crossplane(
+    store: SqliteStore,
+) -> None:
+    store.ensure(make("v1", "Namespace", "kubeflow"))
+    World(store).settle()
+    said = {entry["type"]: entry["reason"] for entry in (store.get(PLATFORM) or {})["status"]["conditions"]}
+    assert said == {"Synced": "ReconcileError", "PartsReady": "NotOurs"}
+    event, told = store.events()
+    assert told["reason"] == "NotOurs"
+    assert (event["kind"], event["type"], event["reason"]) == (
+        "KubeflowPlatform",
+        "Warning",
+        "ComposeResources",
+    )

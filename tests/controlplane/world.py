@@ -69,23 +69,21 @@ class World:
     """One store and everything that works on it."""
 
     def __init__(self, store: SqliteStore, seed: Seed = SEED) -> None:
-        self.store, self.seconds = store, 0.0
+        self.store, self.seed, self.seconds = store, seed, 0.0
         for service in api_services([kind for part in COMPONENTS for kind in part.kinds]):
             store.ensure(service)
         store.ensure(make("v1", "Namespace", HOME))
         if store.get(PLATFORM) is None:
             store.put(platform.Platform(platform.platform_spec()()).manifest())
+        self.platforms = CompositeController(
+            Kind(API_VERSION, platform.KIND), lambda obj, observed, _: live.kubeflow(obj, observed, seed)
+        )
+        self.claims = CompositeController(
+            Kind(API_VERSION, KIND), lambda obj, observed, _: live.team(obj, observed, seed), WAITING
+        )
         self.manager = Manager(
             store,
-            [
-                CompositeController(
-                    Kind(API_VERSION, platform.KIND),
-                    lambda obj, observed, _: live.kubeflow(obj, observed, seed),
-                ),
-                CompositeController(
-                    Kind(API_VERSION, KIND), lambda obj, observed, _: live.team(obj, observed, seed), WAITING
-                ),
-            ],
+            [self.platforms, self.claims],
             [NamespaceController(), Workloads(), Tenants()],
             lambda: NOW,
             monotonic=lambda: self.seconds,

@@ -134,13 +134,16 @@ class CompositeController:
             key, meta["uid"], {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
         )
         if trouble and kept.get("Synced", {}).get("message") != trouble:
-            store.record(key, Event("Warning", "ReconcileError", trouble))
+            store.record(key, Event("Warning", "ComposeResources", trouble))
         for event in composed.events:
             store.record(key, event)
 
     def _ready(self, composed: Composed, kept: Mapping[str, Obj]) -> tuple[Condition, ...]:
-        """Say Ready as Crossplane's core does: from compose's word; a doubtful pass leaves what was said."""
-        if composed.fatal and kept.get("Ready", {}).get("status") == "True":
+        """Say Ready as Crossplane's core does: from compose's word; a doubtful pass leaves what was said.
+
+        Only a claim says then that it waits, as its own controller does on a cluster.
+        """
+        if composed.fatal and (self._waiting is CREATING or kept.get("Ready", {}).get("status") == "True"):
             return ()
         return (Condition("Ready", "True", "Available") if composed.ready else self._waiting,)
 

@@ -1,0 +1,214 @@
+"""One pass of the real Crossplane and one of the embedded control plane, from the same world, in the same words.
+
+What the two say differently on purpose stands in the tables below, each with its reason; all the rest must be equal.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.oracle import REFUSED, Oracle
+from tests.controlplane.world import NOW, PLATFORM, World
+
+from vellum.api.claim import KIND, XR_KIND
+from vellum.controlplane.composite import WAITING
+from vellum.controlplane.store import SqliteStore, _marked
+from vellum.kube.objects import Key, Obj, make
+from vellum.kube.patch import copied
+from vellum.model.keys import SEED, Seed
+from vellum.model.state import Event, Requirement
+from vellum.package.compositions import SEED_SECRET, SYSTEM, compositions
+
+Path = tuple[str | int, ...]
+_FINDS = "how Crossplane finds what it made; the embedded one remembers the owner's uid"
+_ONE = "a laptop has the claim and no composite beside it; their uids are the same here"
+OBJECTS: dict[Path, str] = {
+    ("metadata", "labels", "crossplane.io/composite"): _FINDS,
+    ("metadata", "labels", "crossplane.io/claim-name"): _FINDS,
+    ("metadata", "labels", "crossplane.io/claim-namespace"): _FINDS,
+    ("metadata", "ownerReferences", 0, "kind"): _ONE,
+    ("metadata", "ownerReferences", 0, "name"): _ONE,
+}
+STATUS: dict[Path, str] = {
+    ("claimConditionTypes",): "tells Crossplane's claim controller what to copy into the claim",
+    ("observedGeneration",): "the embedded one says it once for all, Crossplane only in the conditions",
+}
+CONDITIONS: dict[Path, str] = {
+    ("lastTransitionTime",): "each has its own clock",
+    ("observedGeneration",): "render forgets the generation in the middle of a pass (its client.go)",
+}
+SILENT = {
+    "Responsive": "a condition about Crossplane's circuit breaker; the embedded one has none",
+    "is not yet ready": "Crossplane repeats it in every pass; on a laptop the condition PartsReady says it once",
+    "Repaired": "the embedded one tells people what it put back; Crossplane does so without a word",
+}
+"""Conditions by their type, events by their reason or last words."""
+FRAME = 'cannot compose resources: pipeline step "compose" returned a fatal result: '
+"""Crossplane's words around ours, which name its own pipeline."""
+
+
+def _ready_of_claim(conditions: dict[str, Obj]) -> dict[str, Obj]:
+    """A claim's Ready is written by Crossplane's claim controller, of which render has none: it waits for the composite."""
+    ready = conditions.get("Ready", {})
+    waiting = {"type": "Ready", "status": "False", "reason": WAITING.reason, "message": WAITING.message}
+    return {**conditions, "Ready": ready if ready.get("status") == "True" else waiting}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass did, and what it said."""
+
+    applied: dict[Key, Obj]
+    deleted: set[Key]
+    status: Obj
+    conditions: dict[str, Obj]
+    events: set[tuple[str, str, str]]
+    asked: set[Requirement]
+
+    def of(self, kind: str) -> dict[str, Obj]:
+        """Return the applied objects of a kind by name."""
+        return {key.name: obj for key, obj in self.applied.items() if key.kind == kind}
+
+
+class Watched(SqliteStore):
+    """The embedded control plane's store; it notes what a pass does."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.forget()
+
+    def forget(self) -> None:
+        self.applied: dict[Key, Obj] = {}
+        self.deleted: set[Key] = set()
+        self.said: list[Event] = []
+
+    def apply(self, obj: Obj, *, owner: Obj, resource: str) -> tuple[Obj, str]:
+        self.applied[Key.of(obj)] = _marked(obj, owner, resource)
+        return super().apply(obj, owner=owner, resource=resource)
+
+    def delete(self, key: Key, *, uid: str | None = None) -> bool:
+        self.deleted.add(key)
+        return super().delete(key, uid=uid)
+
+    def record(self, key: Key, event: Event) -> None:
+        self.said.append(event)
+        super().record(key, event)
+
+
+def embedded(world: World, key: Key) -> Pass:
+    """Run one pass of the embedded control plane."""
+    store, controller = world.store, world.platforms if key == PLATFORM else world.claims
+    assert isinstance(store, Watched)
+    store.forget()
+    controller.reconcile(store, key, NOW)
+    live = store.get(key)
+    assert live is not None
+    asked = {*controller._asked.get(key, {}).values(), *_ahead(key)}
+    return Pass(
+        {one: without(obj, OBJECTS) for one, obj in store.applied.items()}, store.deleted, _status(live), _conditions(live),
+        _events({"type": one.type, "reason": one.reason, "message": one.message} for one in store.said), asked,
+    )  # fmt: skip
+
+
+def crossplane(oracle: Oracle, world: World, key: Key) -> Pass:
+    """Run one pass of the real reconciler, which calls our real function."""
+    code, complaint, said = oracle.render(*inputs(world, key), credentials=[secret(world.seed)])
+    assert code in (0, REFUSED), complaint
+    live = said["composite_resource"]
+    conditions = _conditions(live)
+    asked = {
+        Requirement(one["apiVersion"], one["kind"], one["matchName"], one.get("namespace", ""))
+        for one in said["required_resources"]
+    }
+    return Pass(
+        {Key.of(obj): without(obj, OBJECTS) for obj in said.get("composed_resources", ())},
+        {Key.of(obj) for obj in said.get("deleted_resources", ())},
+        _status(live), conditions if key == PLATFORM else _ready_of_claim(conditions), _events(said.get("events", ())), asked,
+    )  # fmt: skip
+
+
+def inputs(world: World, key: Key) -> tuple[Obj, list[Obj], list[Obj]]:
+    """Return the composite as Crossplane holds it, what it made, and everything else that it can look up."""
+    live = world.store.get(key)
+    assert live is not None
+    made = world.store.controlled_by(live["metadata"]["uid"])
+    others = [obj for obj in world.store.everything() if obj not in (live, *made) and obj["kind"] != KIND]
+    return _composite(live), made, others
+
+
+def secret(seed: Seed) -> Obj:
+    """Return the Secret of the function's credentials."""
+    data = {SEED: base64.b64encode(seed.material).decode()}
+    return make("v1", "Secret", SEED_SECRET, SYSTEM, data=data)
+
+
+def _composite(live: Obj) -> Obj:
+    if live["kind"] != KIND:
+        chosen = {"crossplane": {"compositionRef": {"name": _composition(live["kind"])["metadata"]["name"]}}}
+        return {**live, "spec": {**live["spec"], **chosen}}
+    meta = live["metadata"]
+    names = {"name": meta["name"], "namespace": meta["namespace"]}
+    labels = {f"crossplane.io/claim-{part}": value for part, value in names.items()}
+    about = {"name": f"{meta['name']}-x7k2p", "labels": labels} | {
+        part: meta[part] for part in ("uid", "generation")
+    }
+    refs = {
+        "claimRef": {"apiVersion": live["apiVersion"], "kind": KIND, **names},
+        "compositionRef": {"name": _composition(XR_KIND)["metadata"]["name"]},
+    }
+    return {**live, "kind": XR_KIND, "metadata": about, "spec": {**live["spec"], **refs}}
+
+
+def _composition(kind: str) -> Obj:
+    return next(one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind)
+
+
+def _ahead(key: Key) -> set[Requirement]:
+    """What Crossplane looks up before it calls the function, because the Composition says so."""
+    (step,) = _composition(XR_KIND if key.kind == KIND else key.kind)["spec"]["pipeline"]
+    return {
+        Requirement(one["apiVersion"], one["kind"], one["name"])
+        for one in step["requirements"]["requiredResources"]
+    }
+
+
+def _status(live: Obj) -> Obj:
+    return without({name: one for name, one in live["status"].items() if name != "conditions"}, STATUS)
+
+
+def _conditions(live: Obj) -> dict[str, Obj]:
+    found = [_unframed(without(one, CONDITIONS)) for one in live["status"]["conditions"]]
+    return {one["type"]: one for one in found if one["type"] not in SILENT}
+
+
+def _events(said: Iterable[Obj]) -> set[tuple[str, str, str]]:
+    return {
+        (one["type"], one["reason"], _unframed(one)["message"])
+        for one in said
+        if one["reason"] not in SILENT and not any(one["message"].endswith(words) for words in SILENT)
+    }
+
+
+def _unframed(said: Obj) -> Obj:
+    return {**said, "message": said["message"].removeprefix(FRAME)} if "message" in said else said
+
+
+def without(obj: Obj, paths: Iterable[Path]) -> Obj:
+    """Return a copy without what stands at the paths; what is empty then goes too."""
+    result: Obj = copied(obj)
+    for path in paths:
+        _drop(result, *path)
+    return result
+
+
+def _drop(inside: Any, step: str | int, *deeper: str | int) -> None:
+    found = inside.get(step) if isinstance(inside, dict) else inside[step]
+    if found is None:
+        return
+    if deeper:
+        _drop(found, *deeper)
+    if not deeper or not found:
+        del inside[step]
