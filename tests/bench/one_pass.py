@@ -46,8 +46,8 @@ SILENT = {
     "Repaired": "the embedded one tells people what it put back; Crossplane does so without a word",
 }
 """Conditions by their type, events by their reason or last words."""
-FRAME = 'cannot compose resources: pipeline step "compose" returned a fatal result: '
-"""Crossplane's words around ours, which name its own pipeline."""
+FRAMES = ('cannot compose resources: pipeline step "compose" returned a fatal result: ', 'Pipeline step "compose": ')
+"""Crossplane's words before ours, which name its own pipeline."""
 
 
 def _ready_of_claim(conditions: dict[str, Obj]) -> dict[str, Obj]:
@@ -193,7 +193,12 @@ def _events(said: Iterable[Obj]) -> set[tuple[str, str, str]]:
 
 
 def _unframed(said: Obj) -> Obj:
-    return {**said, "message": said["message"].removeprefix(FRAME)} if "message" in said else said
+    if "message" not in said:
+        return said
+    message = said["message"]
+    for frame in FRAMES:
+        message = message.removeprefix(frame)
+    return {**said, "message": message}
 
 
 def without(obj: Obj, paths: Iterable[Path]) -> Obj:
