@@ -73,4 +73,4 @@ package: setup ## build the wheel and the source archive into dist/
 	.tools/bin/uv build --quiet --out-dir dist
 
 clean: ## remove what make made; the installation's data is not touched
-	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-function .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -117,11 +117,6 @@ def figures(calls: int) -> dict[str, Any]:
     return {**summary, "objects": objects, "rss": after, "growth": after - before, "calls": calls}
 
 
-def summed(taken: list[float]) -> dict[str, float]:
-    """Return the median and the 99th percentile."""
-    return {"p50": statistics.median(taken), "p99": statistics.quantiles(taken, n=100)[98]}
-
-
 def main() -> None:
     """Serve the stock function, or measure."""
     if sys.argv[1] == "stock":

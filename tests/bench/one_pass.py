@@ -46,7 +46,10 @@ SILENT = {
     "Repaired": "the embedded one tells people what it put back; Crossplane does so without a word",
 }
 """Conditions by their type, events by their reason or last words."""
-FRAMES = ('cannot compose resources: pipeline step "compose" returned a fatal result: ', 'Pipeline step "compose": ')
+FRAMES = (
+    'cannot compose resources: pipeline step "compose" returned a fatal result: ',
+    'Pipeline step "compose": ',
+)
 """Crossplane's words before ours, which name its own pipeline."""
 
 

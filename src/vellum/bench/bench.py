@@ -9,8 +9,10 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -94,13 +96,21 @@ class Bench:
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, work until told to stop, and end all processes."""
-        threading.Thread(target=self._start, args=(stop,), name="start", daemon=True).start()
+        threading.Thread(target=self._guarded, args=(self._stages, stop), name="start", daemon=True).start()
         stop.wait()
         self.supervisor.close()
 
-    def _start(self, stop: threading.Event) -> None:
+    def install(self) -> None:
+        """Apply the rendered tree once more, in the background; a bench that still starts does it anyway."""
+        if self.ready:
+            self.ready = False
+            threading.Thread(
+                target=self._guarded, args=(self._installed, Api(self.kubeconfig)), daemon=True
+            ).start()
+
+    def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401  # passed on
         try:
-            self._stages(stop)
+            work(*arguments)
         except VellumError as error:
             self.error = error
         except Exception as error:
@@ -126,11 +136,7 @@ class Bench:
             self._stage(names)
         self._function(api)
         self._work(api, stop)
-        self._install(api)
-        self._said("everything that was rendered is applied")
-        wait_for(lambda: stop.is_set() or self._platform_ready(api), 120, "the platform's readiness")
-        self._said("the platform is ready")
-        self.ready = True
+        self._installed(api)
 
     def _said(self, what: str) -> None:
         self.steps.append((what, round(time.monotonic() - self._began, 1)))
@@ -182,6 +188,13 @@ class Bench:
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):
             threading.Thread(target=manager.run, args=(stop,), name=one.name, daemon=True).start()
+
+    def _installed(self, api: Api) -> None:
+        self._install(api)
+        self._said("everything that was rendered is applied")
+        wait_for(lambda: self._platform_ready(api), 120, "the platform's readiness")
+        self._said("the platform is ready")
+        self.ready = True
 
     def _install(self, api: Api) -> None:
         """Apply the tree in its order, waiting for what the next folder stands on."""

@@ -24,7 +24,7 @@ class Commands:
     def answer(self, request: Mapping[str, Any]) -> Answer:
         """Answer one request."""
         operations: dict[str, Callable[[], Answer]] = {
-            "ping": service.ping, "status": self.status, "stop": self.stop,
+            "ping": service.ping, "status": self.status, "install": self.install, "stop": self.stop,
         }  # fmt: skip
         operation = operations.get(str(request.get("op")))
         if operation is None:
@@ -43,6 +43,11 @@ class Commands:
             "s3": bench.s3,
             "processes": service.processes(bench.supervisor, bench.state),
         }
+
+    def install(self) -> Answer:
+        """Apply the tree as it is now; the status says when it is done."""
+        self._bench.install()
+        return service.ping()
 
     def stop(self) -> Answer:
         """End this process and all its children soon."""

@@ -13,7 +13,7 @@ from vellum.components.access import BINDING_SECRET
 from vellum.compose import gates, guard, images
 from vellum.compose.order import in_order
 from vellum.kube.health import health
-from vellum.kube.objects import Obj, secret
+from vellum.kube.objects import Key, Obj, secret
 from vellum.model.component import AnyComponent, Spec, Wish
 from vellum.model.keys import Seed
 from vellum.model.state import (
@@ -181,7 +181,9 @@ def _composed(
     missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
     if not missing and not objects["binding"].ready:
         missing.append(f"binding: Secret {BINDING_SECRET} is not created yet")
-    ready = not missing and all(desired.ready for desired in objects.values())
+    # What a part that was turned off keeps has no part to speak for it.
+    missing = missing or [f"{Key.of(one.obj)} is not ready" for one in objects.values() if not one.ready]
+    ready = not missing
     message = "; ".join(missing)
     return Composed(
         objects=objects,

@@ -22,12 +22,13 @@ START_SECONDS = 10.0
 STOP_SECONDS = 30.0
 
 
-def start(state: State, *daemon: str) -> bool:
+def start(state: State, *daemon: str, stop: str = "vellum down") -> bool:
     """Make sure that a supervisor of this version runs; True if it was started now.
 
     Args:
         state: its state directory.
         daemon: module and arguments of the supervisor; the laptop's, where nothing is said.
+        stop: the command that ends it, for the error.
 
     Raises:
         VellumError: it could not start; or one of another version runs (VEL407).
@@ -38,7 +39,7 @@ def start(state: State, *daemon: str) -> bool:
         if running != __version__:
             raise LaptopError(
                 "VEL407", f"the running supervisor is version {running}, this is {__version__}", where=str(state.root),
-                fix="run `vellum down`, then `vellum up` again; data is kept",
+                fix=f"run `{stop}`, then start it again",
             )  # fmt: skip
         return False
     _spawn(state, daemon or ("vellum.laptop.daemon",))

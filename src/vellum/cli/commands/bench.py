@@ -54,7 +54,7 @@ def build() -> None:
 def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     """Build what is missing, start everything and apply what `vellum render` makes of FILES.
 
-    Without FILES the platform of examples/bench is installed and no claim.
+    Without FILES the platform of examples/bench is installed and no claim. A bench that runs gets FILES too.
     """
     from vellum.bench import programs
     from vellum.laptop import start
@@ -67,8 +67,10 @@ def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     state = options.state()
     folder = state.root / "tree"
     tree.write(folder, tree.tree(manifests, FUNCTION))
-    start.start(state, "vellum.bench.daemon", str(folder))
-    _finish(_until_ready(Client(state, *NAMED), timeout, quiet=output == "json"), output)
+    client = Client(state, *NAMED)
+    if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
+        client.ask("install")
+    _finish(_until_ready(client, timeout, quiet=output == "json"), output)
 
 
 @command.command()

@@ -1,0 +1,240 @@
+"""The real Crossplane: how long a claim takes, fifty of them, a repair; and what happens when nothing should.
+
+``control_plane`` is part of ``make bench``. ``python -m benchmarks.control_plane 200`` measures so many claims alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Figure, resident, until
+
+from vellum.api.claim import API_VERSION, KIND, XR_KIND
+from vellum.cluster.api import Api
+from vellum.kube.objects import Key, Obj, condition, make
+from vellum.model.component import Kind
+from vellum.model.team import VECTORS_NAMESPACE, Team
+
+CLAIM = Kind(API_VERSION, KIND)
+SINGLE, MANY, REPAIRS = 5, 50, 20
+QUIET_SECONDS = 600
+RESTLESS = {"leases", "events", "nodes"}
+"""They change by themselves: who leads, what happened, and that a node is alive."""
+WRITES = re.compile(
+    r'apiserver_request_total\{(?=.*verb="(?:APPLY|PATCH|PUT|POST|DELETE)")(?!.*resource="leases")[^}]*\} (\S+)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A running bench and what is known of it."""
+
+    api: Api
+    pids: dict[str, int]
+    seconds: float
+
+    def make(self, *names: str) -> float:
+        """Apply full claims; return the seconds until all are Ready."""
+        began = time.perf_counter()
+        for name in names:
+            self.api.apply({**make(*_of(CLAIM), name, "default"), "spec": {"notebooks": "enabled"}})
+        until(lambda: all(map(_ready, self.claims(names))), 1800, 0.02 if len(names) == 1 else 0.5)
+        return time.perf_counter() - began
+
+    def claims(self, names: tuple[str, ...]) -> list[Obj]:
+        """Return the claims of these names."""
+        found, _ = self.api.list(CLAIM)
+        return [one for one in found if one["metadata"]["name"] in names]
+
+    def delete(self, name: str) -> None:
+        """Delete a claim and wait until it is gone."""
+        self.api.delete(Key(*_of(CLAIM), "default", name))
+        until(lambda: not self.claims((name,)), 120, 0.1)
+
+
+def _of(kind: Kind) -> tuple[str, str]:
+    return kind.api_version, kind.kind
+
+
+def _ready(claim: Obj) -> bool:
+    return (condition(claim, "Ready") or {}).get("status") == "True"
+
+
+@contextmanager
+def running() -> Iterator[Bench]:
+    """Yield a new bench whose programs are built; nothing is left of it afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="vellum-bench-"))
+    try:
+        _bench(root, "build")
+        began = time.perf_counter()
+        found = json.loads(_bench(root, "up", "--output", "json"))
+        seconds = time.perf_counter() - began
+        pids = {one["name"]: one["pid"] for one in found["processes"]}
+        yield Bench(Api(Path(found["kubeconfig"])), pids, seconds)
+    finally:
+        _bench(root, "down")
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _bench(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "VELLUM_BENCH": str(root)}
+    argv = [sys.executable, "-m", "vellum.cli", "bench", *arguments]
+    return subprocess.run(argv, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def measure() -> Iterator[Figure]:
+    """Yield the figures."""
+    with running() as bench:
+        yield Figure("bench: from the command to ready, programs built", bench.seconds, "s", 25)
+        yield from _claim(bench)
+        yield from _repairs(bench)
+        yield from _namespace(bench)
+        yield from many(bench, MANY, 120)
+        yield from _quiet(bench)
+
+
+def _claim(bench: Bench) -> Iterator[Figure]:
+    taken = []
+    for number in range(SINGLE):
+        taken.append(bench.make(f"single-{number}"))
+        bench.delete(f"single-{number}")
+    how = f"median of {SINGLE}, slowest {max(taken):.1f} s"
+    yield Figure("a full claim, from apply to Ready", statistics.median(taken), "s", 5, how=how)
+
+
+def _repairs(bench: Bench) -> Iterator[Figure]:
+    bench.make("repaired")
+    team = Team("default", "repaired", "")
+    ours = [
+        Key("v1", "ConfigMap", team.namespace, "kfp-launcher"),
+        Key("apps/v1", "StatefulSet", VECTORS_NAMESPACE, team.qdrant),
+        Key("networking.k8s.io/v1", "NetworkPolicy", team.namespace, "default-deny"),
+        Key("kubeflow.org/v1", "Notebook", team.namespace, "notebook"),
+    ]
+    for what, seconds in (("deleted", _deleted), ("edited", _edited)):
+        taken = []
+        for number in range(REPAIRS):
+            taken.append(seconds(bench, ours[number % len(ours)]))
+            # A breaker counts events; a person does not break something every moment.
+            time.sleep(2)
+        how = f"p95 of {REPAIRS}, median {1000 * statistics.median(taken):.0f} ms"
+        p95 = statistics.quantiles(taken, n=20)[-1]
+        yield Figure(f"a composed object that was {what} is back", p95, "s", 1, how=how)
+
+
+def _deleted(bench: Bench, key: Key) -> float:
+    before = (bench.api.get(key) or {})["metadata"]["uid"]
+    began = time.perf_counter()
+    bench.api.delete(key, uid=before)
+
+    def back() -> bool:
+        found = bench.api.get(key)
+        return found is not None and found["metadata"]["uid"] != before
+
+    until(back, 30, 0.005)
+    return time.perf_counter() - began
+
+
+def _edited(bench: Bench, key: Key) -> float:
+    label = "platform.vellum.dev/team"
+    before = (bench.api.get(key) or {})["metadata"]["labels"][label]
+    began = time.perf_counter()
+    bench.api.merge(key, {"metadata": {"labels": {label: "somebody-else"}}})
+    until(lambda: (bench.api.get(key) or {})["metadata"]["labels"].get(label) == before, 30, 0.005)
+    return time.perf_counter() - began
+
+
+def _namespace(bench: Bench) -> Iterator[Figure]:
+    key = Key("v1", "Namespace", "", Team("default", "repaired", "").namespace)
+    before = (bench.api.get(key) or {})["metadata"]["uid"]
+    began = time.perf_counter()
+    bench.api.delete(key, uid=before)
+
+    def whole() -> bool:
+        found = bench.api.get(key)
+        return (
+            found is not None
+            and found["metadata"]["uid"] != before
+            and all(map(_ready, bench.claims(("repaired",))))
+        )
+
+    until(whole, 180, 0.05)
+    taken = time.perf_counter() - began
+    yield Figure("a deleted team namespace with all in it is back, the claim Ready", taken, "s", 60)
+    bench.delete("repaired")
+
+
+def many(bench: Bench, count: int, bound: float | None) -> Iterator[Figure]:
+    """Yield how long so many claims at once take, and what the processes then hold."""
+    taken = bench.make(*(f"many-{number}" for number in range(count)))
+    yield Figure(f"{count} full claims at once, until all are Ready", taken, "s", bound)
+    held = ", ".join(f"{name} {resident(pid):.0f}" for name, pid in bench.pids.items() if resident(pid) > 100)
+    whole = sum(map(resident, bench.pids.values()))
+    yield Figure(f"memory of all processes with {count} claims", whole, "MB RSS", how=held)
+
+
+def _quiet(bench: Bench) -> Iterator[Figure]:
+    """Nothing may change once everything is settled; requests that change nothing cost only their own work."""
+    time.sleep(90)
+    before, asked = versions(bench.api), _writes(bench)
+    time.sleep(QUIET_SECONDS)
+    after, asked_after = versions(bench.api), _writes(bench)
+    moved = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    for key in moved:
+        sys.stderr.write(f"moved: {key}\n")
+    what = f"objects that changed in {QUIET_SECONDS // 60} quiet minutes with {MANY} claims"
+    yield Figure(what, len(moved), "objects", 0, how=f"of {len(after)}; all but Lease, Event, Node")
+    composites, _ = bench.api.list(Kind(API_VERSION, XR_KIND))
+    a_minute = (asked_after - asked) / (QUIET_SECONDS / 60)
+    how = f"{len(composites)} claims, {a_minute / len(composites):.1f} each"
+    yield Figure("writing requests meanwhile, Leases aside", a_minute, "a minute", how=how)
+
+
+def versions(api: Api) -> dict[str, str]:
+    """Return the resourceVersion of everything on the API server."""
+    return {
+        f"{plural} {obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}": obj["metadata"][
+            "resourceVersion"
+        ]
+        for path, plural in _kinds(api)
+        if plural not in RESTLESS
+        for obj in json.loads(api.raw(f"{path}/{plural}"))["items"]
+    }
+
+
+def _kinds(api: Api) -> Iterator[tuple[str, str]]:
+    """Yield path and plural of every kind that is stored."""
+    groups: list[dict[str, Any]] = json.loads(api.raw("/apis"))["groups"]
+    for path in ("/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)):
+        for one in json.loads(api.raw(path))["resources"]:
+            if {"list", "watch"} <= set(one["verbs"]):
+                yield path, one["name"]
+
+
+def _writes(bench: Bench) -> float:
+    """Return how many writing requests the API server has answered."""
+    return sum(float(value) for value in WRITES.findall(bench.api.raw("/metrics").decode()))
+
+
+def main() -> None:
+    """Measure so many claims on a bench of their own."""
+    with running() as bench:
+        for figure in many(bench, int(sys.argv[1]), None):
+            print(figure.line())
+
+
+if __name__ == "__main__":
+    main()
