@@ -47,7 +47,7 @@ lint: setup
 	$(BIN)/mypy --no-error-summary
 
 check: lint ## lint, types and the fast tests; under a minute, no network
-	$(FUNCTION)/pytest -q tests/function
+	$(FUNCTION)/pytest -q -m "not slow" tests/function
 	$(BIN)/pytest -q -m "not laptop and not slow" --ignore tests/function --ignore tests/bench
 
 test: lint ## everything: check, then the real services, real PDFs and faults by SIGKILL

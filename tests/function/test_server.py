@@ -23,7 +23,7 @@ from tests.function.requests import MANAGED, looked, request, said, team_world
 from vellum.laptop import pki
 
 METHOD = "/apiextensions.fn.proto.v1.FunctionRunnerService/RunFunction"
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 
 class Function:

@@ -22,6 +22,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("death_signal", ["", "1"], ids=["with the death signal", "by the reaper alone"])
 def test_a_killed_supervisors_family_is_gone_within_12_seconds(tmp_path: Path, death_signal: str) -> None:
     supervisor, pids = host(tmp_path, "family", VELLUM_NO_DEATH_SIGNAL=death_signal)

@@ -89,6 +89,7 @@ def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(
     assert (alive(pid), state.root.exists()) == (False, False)
 
 
+@pytest.mark.slow
 def test_down_waits_for_a_supervisor_that_hangs(running: tuple[State, int], folder: Path) -> None:
     _, pid = running
     os.kill(pid, signal.SIGSTOP)
@@ -158,6 +159,7 @@ def test_nothing_runs_after_a_kill_and_down_says_so(running: tuple[State, int], 
     assert state.holder() is None
 
 
+@pytest.mark.slow
 def test_a_look_at_the_lock_is_no_other_supervisor(folder: Path) -> None:
     state = State.open(folder / "state")
     argv = [sys.executable, "-c", f"""
@@ -178,6 +180,7 @@ while True:
         looking.wait()
 
 
+@pytest.mark.slow
 def test_the_supervisors_own_log_is_moved_aside_when_it_is_too_long(running: tuple[State, int]) -> None:
     state, _ = running
     log = state.log("vellum")
