@@ -189,9 +189,9 @@ def many(bench: Bench, count: int, bound: float | None) -> Iterator[Figure]:
 def _quiet(bench: Bench) -> Iterator[Figure]:
     """Nothing may change once everything is settled; requests that change nothing cost only their own work."""
     time.sleep(90)
-    before, asked = versions(bench.api), _writes(bench)
+    before, asked = versions(bench.api), writes(bench.api)
     time.sleep(QUIET_SECONDS)
-    after, asked_after = versions(bench.api), _writes(bench)
+    after, asked_after = versions(bench.api), writes(bench.api)
     moved = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     for key in moved:
         sys.stderr.write(f"moved: {key}\n")
@@ -224,9 +224,9 @@ def _kinds(api: Api) -> Iterator[tuple[str, str]]:
                 yield path, one["name"]
 
 
-def _writes(bench: Bench) -> float:
+def writes(api: Api) -> float:
     """Return how many writing requests the API server has answered."""
-    return sum(float(value) for value in WRITES.findall(bench.api.raw("/metrics").decode()))
+    return sum(float(value) for value in WRITES.findall(api.raw("/metrics").decode()))
 
 
 def main() -> None:

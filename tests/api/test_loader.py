@@ -17,6 +17,7 @@ from vellum.api.platform import Platform, platform_spec
 from vellum.errors import ClaimError
 
 HEAD = "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: research, namespace: team-a}\n"
+BARE = HEAD + "spec: {}\n"
 PLATFORM = "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\n"
 
 
@@ -40,13 +41,17 @@ def test_the_smallest_claim_gets_every_default() -> None:
 
 
 def test_a_claim_without_namespace_lives_in_default() -> None:
-    (claim,) = load(HEAD.replace(", namespace: team-a", ""))
+    (claim,) = load(BARE.replace(", namespace: team-a", ""))
     assert isinstance(claim, Claim)
     assert (claim.namespace, claim.name) == ("default", "research")
 
 
-def test_a_claim_without_a_spec_is_all_defaults() -> None:
-    assert load(HEAD) == [Claim(namespace="team-a", name="research", spec=claim_spec()())]
+def test_a_claim_without_a_spec_is_refused_as_by_an_api_server() -> None:
+    assert said(HEAD) == [("VEL114", "1", "write spec: {}")]
+
+
+def test_an_empty_spec_is_all_defaults() -> None:
+    assert load(BARE) == [Claim(namespace="team-a", name="research", spec=claim_spec()())]
 
 
 def test_a_platform_is_read() -> None:
@@ -56,7 +61,7 @@ def test_a_platform_is_read() -> None:
 
 
 def test_labels_and_annotations_are_kept() -> None:
-    (claim,) = load(HEAD.replace("team-a}", "team-a, labels: {a.io/b: c}, annotations: {d: 'e f'}}"))
+    (claim,) = load(BARE.replace("team-a}", "team-a, labels: {a.io/b: c}, annotations: {d: 'e f'}}"))
     assert isinstance(claim, Claim)
     assert (claim.labels, claim.annotations) == ({"a.io/b": "c"}, {"d": "e f"})
 
@@ -75,7 +80,7 @@ def test_files_from_windows_are_read() -> None:
 
 
 def test_many_documents_come_in_their_order_and_empty_ones_do_not_count() -> None:
-    text = f"---\n# nothing\n---\n{HEAD}---\n{HEAD.replace('research', 'second')}---\n{PLATFORM}---\n"
+    text = f"---\n# nothing\n---\n{BARE}---\n{BARE.replace('research', 'second')}---\n{PLATFORM}spec: {{}}\n---\n"
     assert [document.manifest()["metadata"]["name"] for document in load(text)] == [
         "research",
         "second",
@@ -201,16 +206,16 @@ def test_words_in_quotes_are_text() -> None:
     ],
 )  # fmt: skip
 def test_metadata_follow_the_rules_of_kubernetes(metadata: str, expected: list[tuple[str, str, str]]) -> None:
-    assert said(HEAD.replace("{name: research, namespace: team-a}", metadata)) == expected
+    assert said(BARE.replace("{name: research, namespace: team-a}", metadata)) == expected
 
 
 def test_annotations_end_at_256_kib() -> None:
-    text = HEAD.replace("team-a}", f"team-a, annotations: {{a: {'b' * (256 * 1024)}}}}}")
+    text = BARE.replace("team-a}", f"team-a, annotations: {{a: {'b' * (256 * 1024)}}}}}")
     assert said(text) == [("VEL117", "3: metadata.annotations", "keep long texts elsewhere")]
 
 
 def test_the_platform_has_one_name_and_no_namespace() -> None:
-    text = PLATFORM.replace("{name: kubeflow}", "{name: x, namespace: z}")
+    text = PLATFORM.replace("{name: kubeflow}", "{name: x, namespace: z}") + "spec: {}\n"
     assert said(text) == [
         ("VEL112", "3: metadata.namespace", "write name instead"),
         ("VEL116", "3: metadata.name", "write name: kubeflow"),
@@ -235,8 +240,8 @@ def test_images_are_named_by_digest() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (HEAD.replace("v1alpha1", "v1"), ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1")),
-        (HEAD.replace("MLOps", "mlops"), ("VEL111", "2: kind", "write kind: MLOpsPlatform (allowed: MLOpsPlatform, KubeflowPlatform)")),
+        (BARE.replace("v1alpha1", "v1"), ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1")),
+        (BARE.replace("MLOps", "mlops"), ("VEL111", "2: kind", "write kind: MLOpsPlatform (allowed: MLOpsPlatform, KubeflowPlatform)")),
         ("kind: MLOpsPlatform\n", ("VEL111", "1", "write apiVersion: platform.vellum.dev/v1alpha1")),
         ("- a\n", ("VEL111", "1", "write apiVersion, kind, metadata and spec")),
         (HEAD + "sepc: {}\n", ("VEL112", "4: sepc", "write spec instead")),
@@ -298,8 +303,8 @@ def test_twenty_mistakes_are_enough() -> None:
 
 
 def test_a_folder_is_read_in_name_order(tmp_path: Path) -> None:
-    (tmp_path / "b.yaml").write_text(HEAD)
-    (tmp_path / "a.yml").write_text(PLATFORM)
+    (tmp_path / "b.yaml").write_text(BARE)
+    (tmp_path / "a.yml").write_text(PLATFORM + "spec: {}\n")
     (tmp_path / ".hidden.yaml").write_text("not: [read")
     (tmp_path / "notes.txt").write_text("not: [read")
     assert [written.manifest()["kind"] for written in loader.read(tmp_path)] == [
@@ -319,16 +324,16 @@ def test_mistakes_of_all_files_of_a_folder_are_told(tmp_path: Path) -> None:
 
 
 def test_the_same_object_twice_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(HEAD)
-    (tmp_path / "b.yaml").write_text(HEAD)
+    (tmp_path / "a.yaml").write_text(BARE)
+    (tmp_path / "b.yaml").write_text(BARE)
     with pytest.raises(ClaimError) as caught:
         loader.read(tmp_path)
     assert str(caught.value) == f"VEL118: team-a/research is written twice ({tmp_path})"
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(HEAD.encode())))
-    assert loader.read("-") == load(HEAD)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BARE.encode())))
+    assert loader.read("-") == load(BARE)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

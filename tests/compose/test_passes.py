@@ -44,7 +44,7 @@ def binding(world: World) -> dict[str, str]:
 
 
 def test_without_a_platform_the_claim_waits_and_nothing_changes() -> None:
-    composed = World(written(CLAIM)).look()
+    composed = World(written(CLAIM + "spec: {}\n")).look()
     message = "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
     assert composed.conditions == (not_ready("NoPlatform", message),)
     assert (composed.fatal, composed.objects) == (message, {})
@@ -328,7 +328,7 @@ def test_another_seed_changes_nothing() -> None:
 
 def test_a_laptop_knows_its_gateway_from_the_first_pass() -> None:
     text = HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {gateway: {port: 28123}}\n"
-    world = World(written(CLAIM), settled_platform(text))
+    world = World(written(CLAIM + "spec: {}\n"), settled_platform(text))
     assert world.settle().status["endpoints"]["s3"] == "http://127.0.0.1:28123"
     assert binding(world)["AWS_ENDPOINT_URL"] == "http://127.0.0.1:28123"
 
@@ -357,7 +357,7 @@ def test_no_valid_claim_is_fatal_whatever_exists_already(claim: Claim, chance: A
 
 
 def test_a_platform_that_was_never_composed_decides_nothing_for_a_claim() -> None:
-    world = World(written(CLAIM), written(PLATFORMS["local"]))
+    world = World(written(CLAIM + "spec: {}\n"), written(PLATFORMS["local"]))
     assert (world.step().fatal, world.resources) == ("the platform is not composed yet", {})
 
 

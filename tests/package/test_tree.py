@@ -66,12 +66,13 @@ def test_files_printed_yaml_and_json_say_the_same(files: list[str], tmp_path: Pa
 
 def test_what_is_applied_first_comes_first(files: list[str]) -> None:
     kinds = [obj["kind"] for obj in yaml.safe_load_all(render(*files, "--function", PACKAGE).stdout)]
-    order = ["CompositeResourceDefinition", "ClusterRole", "DeploymentRuntimeConfig", "Function", "Composition",
+    order = ["CompositeResourceDefinition", "ClusterRole", "ValidatingAdmissionPolicy",
+             "ValidatingAdmissionPolicyBinding", "DeploymentRuntimeConfig", "Function", "Composition",
              "KubeflowPlatform", "Namespace", "MLOpsPlatform"]  # fmt: skip
     assert list(dict.fromkeys(kinds)) == order
 
 
-def test_rendering_again_changes_nothing_and_a_claim_that_is_gone_takes_its_file_along(
+def test_rendering_again_changes_nothing_and_a_claim_that_is_gone_keeps_its_file_until_it_is_pruned(
     files: list[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "git"
@@ -80,12 +81,35 @@ def test_rendering_again_changes_nothing_and_a_claim_that_is_gone_takes_its_file
     before = contents(folder)
     assert "0 changed" in render(*files, "--output", str(folder)).stderr
     assert contents(folder) == before
-    render(files[1], "--output", str(folder))
+    said = render(files[1], "--output", str(folder)).stderr
+    assert contents(folder) == before
+    assert "kept: 60-teams/team-a.research.yaml, which nothing renders now; --prune removes it" in said
+    render(files[1], "--output", str(folder), "--prune")
     assert before.keys() - contents(folder).keys() == {
-        "60-teams/team-a.namespace.yaml",
+        "55-namespaces/team-a.yaml",
         "60-teams/team-a.research.yaml",
     }
     assert (folder / "README.md").read_text() == "mine"
+
+
+def test_a_list_that_names_files_elsewhere_removes_nothing_there(files: list[str], tmp_path: Path) -> None:
+    folder, victim = tmp_path / "git", tmp_path / "victim.yaml"
+    render(*files, "--output", str(folder))
+    victim.write_text("mine")
+    with (folder / tree.MARK).open("a") as listed:
+        listed.write(f"../victim.yaml\n{victim}\n60-teams/../../victim.yaml\n")
+    render(*files, "--output", str(folder), "--prune")
+    assert victim.read_text() == "mine"
+
+
+def test_a_claim_called_namespace_and_its_namespace_have_files_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "claim.yaml").write_text(CLAIM.replace("research", "namespace") + "spec: {}\n")
+    found = json.loads(render(str(tmp_path / "claim.yaml"), "--output", "json").stdout)
+    kinds = {path: [obj["kind"] for obj in objects] for path, objects in found.items() if path > "5"}
+    assert kinds == {
+        "55-namespaces/team-a.yaml": ["Namespace"],
+        "60-teams/team-a.namespace.yaml": ["MLOpsPlatform"],
+    }
 
 
 def test_a_folder_with_other_things_is_left_alone(files: list[str], tmp_path: Path) -> None:

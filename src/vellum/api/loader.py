@@ -122,6 +122,9 @@ def _object(document: Document) -> Written | None:
             mistake = unknown((field,), _TOP)
             document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
     namespace, name, labels, annotations = metadata.check(document, kind, value.get("metadata"))
+    if "spec" not in value and not document.problems:
+        # An API server wants it too: Crossplane's definitions require it.
+        document.problem("VEL114", "the object has no spec", (), "write spec: {}")
     spec = _spec(document, kind, value.get("spec", {}))
     if spec is None or document.problems:
         return None

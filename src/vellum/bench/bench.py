@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -40,6 +39,7 @@ from vellum.package.compositions import SEED_SECRET, SYSTEM
 
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
+IDLE_SECONDS = 0.5
 _BEFORE_KINDS = 2
 """Stages that need nothing on the API server."""
 FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
@@ -81,6 +81,9 @@ class Bench:
         self.error: VellumError | None = None
         self.ready = False
         self._managers: list[Manager[KubeStore]] = []
+        self._threads: list[threading.Thread] = []
+        self._stop, self._asked = threading.Event(), threading.Event()
+        self._started = False
         self._workloads: WorkloadController | None = None
         self._began = time.monotonic()
 
@@ -96,19 +99,36 @@ class Bench:
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, work until told to stop, and end all processes."""
-        threading.Thread(target=self._guarded, args=(self._stages, stop), name="start", daemon=True).start()
+        self._stop = stop
+        self._thread("start", self._start)
         stop.wait()
+        # Whoever may still want a process has ended before the processes do.
+        for thread in self._threads:
+            thread.join(STAGE_SECONDS)
         self.supervisor.close()
 
     def install(self) -> None:
-        """Apply the rendered tree once more, in the background; a bench that still starts does it anyway."""
-        if self.ready:
-            self.ready = False
-            threading.Thread(
-                target=self._guarded, args=(self._installed, Api(self.kubeconfig)), daemon=True
-            ).start()
+        """Apply the rendered tree once more, in the background."""
+        self._asked.set()
+        self.ready = False
+        if self._started:
+            self.error = None
 
-    def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401  # passed on
+    def _thread(self, name: str, work: Callable[..., None], *arguments: object) -> None:
+        self._threads.append(threading.Thread(target=work, args=arguments, name=name, daemon=True))
+        self._threads[-1].start()
+
+    def _start(self) -> None:
+        """Start everything; then apply the tree, now and whenever somebody asks for it."""
+        self._guarded(self._stages)
+        api = Api(self.kubeconfig) if self._started else None
+        self._asked.set()
+        while api and not self._stop.is_set():
+            if self._asked.wait(IDLE_SECONDS):
+                self._asked.clear()
+                self._guarded(self._installed, api)
+
+    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
         try:
             work(*arguments)
         except VellumError as error:
@@ -120,7 +140,7 @@ class Bench:
                 fix="read its log: logs/vellum.log in that folder",
             )  # fmt: skip
 
-    def _stages(self, stop: threading.Event) -> None:
+    def _stages(self) -> None:
         found = self.machine.programs
         self.kubectl.parent.mkdir(mode=0o700, exist_ok=True)
         self.kubectl.unlink(missing_ok=True)
@@ -135,8 +155,8 @@ class Bench:
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
         self._function(api)
-        self._work(api, stop)
-        self._installed(api)
+        self._work(api)
+        self._started = True
 
     def _said(self, what: str) -> None:
         self.steps.append((what, round(time.monotonic() - self._began, 1)))
@@ -147,7 +167,7 @@ class Bench:
             self.supervisor.ensure(process)
         deadline = time.monotonic() + STAGE_SECONDS
         for process in processes:
-            while not self.supervisor.ensure(process).ready:
+            while not self._stop.is_set() and not self.supervisor.ensure(process).ready:
                 if time.monotonic() > deadline:
                     raise BenchError(
                         "VEL906", f"{process.name} does not answer: {self.supervisor.ensure(process).message}",
@@ -161,7 +181,7 @@ class Bench:
             api.apply(obj, manager="vellum-bench")
         for obj in objects:
             if obj["kind"] == "CustomResourceDefinition":
-                _until(api, Key.of(obj), "Established")
+                self._until(api, Key.of(obj), "Established")
 
     def _function(self, api: Api) -> None:
         """Tell Crossplane where its function answers; make the seed, once."""
@@ -175,7 +195,7 @@ class Bench:
         if api.get(Key("v1", "Secret", SYSTEM, SEED_SECRET)) is None:
             api.create(secret(SEED_SECRET, SYSTEM, {SEED: secrets.token_hex(SEED_BYTES)}))
 
-    def _work(self, api: Api, stop: threading.Event) -> None:
+    def _work(self, api: Api) -> None:
         """Start the stand-ins, with a real SeaweedFS behind the object store's kinds; each works on its own thread."""
         pki.ensure(self.state.root / "pki", clock())
         weed = laptop_programs.found()
@@ -187,14 +207,14 @@ class Bench:
         ]  # fmt: skip
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):
-            threading.Thread(target=manager.run, args=(stop,), name=one.name, daemon=True).start()
+            self._thread(one.name, manager.run, self._stop)
 
     def _installed(self, api: Api) -> None:
         self._install(api)
         self._said("everything that was rendered is applied")
-        wait_for(lambda: self._platform_ready(api), 120, "the platform's readiness")
+        wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 120, "the platform's readiness")
         self._said("the platform is ready")
-        self.ready = True
+        self.ready = not self._asked.is_set()
 
     def _install(self, api: Api) -> None:
         """Apply the tree in its order, waiting for what the next folder stands on."""
@@ -202,11 +222,17 @@ class Bench:
             for obj in yaml.safe_load_all(path.read_text()):
                 api.apply(_paused(obj) if obj["kind"] in _PAUSED else obj)
                 if obj["kind"] == "CompositeResourceDefinition":
-                    _until(api, Key.of(obj), "Offered" if "claimNames" in obj["spec"] else "Established")
+                    self._until(api, Key.of(obj), "Offered" if "claimNames" in obj["spec"] else "Established")
 
     def _platform_ready(self, api: Api) -> bool:
         found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))
-        return all((condition(one, "Ready") or {}).get("status") == "True" for one in found)
+        return bool(found) and all((condition(one, "Ready") or {}).get("status") == "True" for one in found)
+
+    def _until(self, api: Api, key: Key, kind: str) -> None:
+        def is_true() -> bool:
+            return (condition(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
+
+        wait_for(lambda: self._stop.is_set() or is_true(), STAGE_SECONDS, f"{key} is {kind}")
 
     def _changed(self, process: str) -> None:
         key = self._workloads.key_of(process) if self._workloads else None
@@ -215,16 +241,10 @@ class Bench:
 
     def _poke(self, key: Key) -> None:
         for manager in self._managers:
-            manager.watch.poke(key)
+            if manager.works_on(Kind(key.api_version, key.kind)):
+                manager.watch.poke(key)
 
 
 def _paused(obj: Obj) -> Obj:
     annotations = {**(obj["metadata"].get("annotations") or {}), "crossplane.io/paused": "true"}
     return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
-
-
-def _until(api: Api, key: Key, kind: str) -> None:
-    def is_true() -> bool:
-        return (condition(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
-
-    wait_for(is_true, STAGE_SECONDS, f"{key} is {kind}")

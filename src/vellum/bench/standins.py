@@ -15,13 +15,12 @@ from vellum.controlplane.protocol import Store
 from vellum.kube.objects import Key, Obj, make
 from vellum.model.component import Kind, Running
 
+_PREDICTOR = "-predictor"
 
-def _owner(store: Store, key: Key, kind: Kind) -> Key:
-    """Return the key of the kind's object that controls what is named, or the key itself."""
-    if key.kind == kind.kind:
-        return key
-    owners = ((store.get(key) or {}).get("metadata") or {}).get("ownerReferences") or ()
-    name = next((one["name"] for one in owners if one["kind"] == kind.kind), "")
+
+def _owner(key: Key, kind: Kind) -> Key:
+    """Return the key of the kind's object that what is named was made for, also when that is gone: by its name."""
+    name = key.name if key.kind == kind.kind else key.name.removesuffix(_PREDICTOR)
     return Key(kind.api_version, kind.kind, key.namespace, name)
 
 
@@ -38,7 +37,7 @@ class NotebookStandIn:
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
         """Make what runs the notebook, and say whether it does."""
         del now
-        key = _owner(store, key, self.kinds[0])
+        key = _owner(key, self.kinds[0])
         notebook = store.get(key)
         if notebook is None or "deletionTimestamp" in notebook["metadata"]:
             return None
@@ -62,11 +61,11 @@ class InferenceStandIn:
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
         """Make what runs the predictor, and say whether it does."""
         del now
-        key = _owner(store, key, self.kinds[0])
+        key = _owner(key, self.kinds[0])
         service = store.get(key)
         if service is None or "deletionTimestamp" in service["metadata"]:
             return None
-        name = f"{key.name}-predictor"
+        name = f"{key.name}{_PREDICTOR}"
         store.ensure(_deployment(service, name))
         store.ensure(_service(service, {"app": f"isvc.{name}"}, 8080, name))
         made = store.get(Key("apps/v1", "Deployment", key.namespace, name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,15 @@ class Api:
         """
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(seconds)}
         query["allowWatchBookmarks"] = "true"
-        response = self._open(_Request("GET", collection(kind), query=query, seconds=seconds + 10))
+        request = _Request("GET", collection(kind), query=query, seconds=seconds + 10)
+        response = self._open(request)
         try:
-            for line in _lines(response):
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise GoneError(event["object"].get("message", ""))
-                yield event["type"], event["object"]
+            with _answering(request):
+                for line in _lines(response):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise _ended(request, event["object"])
+                    yield event["type"], event["object"]
         finally:
             response.close()
 
@@ -124,30 +127,31 @@ class Api:
 
     def raw(self, url: str) -> bytes:
         """Return what a path answers, such as ``/readyz``."""
-        answer: bytes = self._open(_Request("GET", url, seconds=10)).data
-        return answer
+        return self._read(_Request("GET", url, seconds=30))
 
     def _call(self, request: _Request) -> Obj:
-        answer: Obj = json.loads(self._open(request).data)
+        answer: Obj = json.loads(self._read(request))
+        return answer
+
+    def _read(self, request: _Request) -> bytes:
+        response = self._open(request)
+        with _answering(request):
+            answer: bytes = response.data
         return answer
 
     def _open(self, request: _Request) -> Any:  # noqa: ANN401  # urllib3's response
         from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
 
         content = {"Content-Type": request.content} if request.body is not None else {}
         try:
-            return self._client.call_api(
-                request.url, request.method, query_params=list(request.query.items()), body=request.body,
-                header_params={"Accept": "application/json", **content}, auth_settings=["BearerToken"],
-                _preload_content=False, _return_http_data_only=True, _request_timeout=(5, request.seconds),
-            )  # fmt: skip
+            with _answering(request):
+                return self._client.call_api(
+                    request.url, request.method, query_params=list(request.query.items()), body=request.body,
+                    header_params={"Accept": "application/json", **content}, auth_settings=["BearerToken"],
+                    _preload_content=False, _return_http_data_only=True, _request_timeout=(5, request.seconds),
+                )  # fmt: skip
         except ApiException as refused:
             raise _translated(request, refused) from None
-        except (HTTPError, OSError) as silent:
-            raise _refused(
-                request.url, f"the API server does not answer: {type(silent).__name__}"
-            ) from silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,26 @@ class _Request:
     content: str = "application/json"
     query: Selector = field(default_factory=dict)
     seconds: float = 60
+
+
+@contextmanager
+def _answering(request: _Request) -> Iterator[None]:
+    """Say in our words that the connection broke: while it is made, or in the middle of an answer."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except (HTTPError, OSError) as silent:
+        what = f"the API server does not answer: {type(silent).__name__}"
+        raise _refused(request.url, what) from silent
+
+
+def _ended(request: _Request, said: Obj) -> Exception:
+    """Return why the server ended a watch: only a version that is too old needs no pause."""
+    message = str(said.get("message", ""))
+    if said.get("code") == _GONE:
+        return GoneError(message)
+    return _refused(request.url, f"the API server ended the watch ({said.get('code')}): {message}")
 
 
 class _NotFoundError(StoreError):

@@ -25,6 +25,8 @@ from vellum.model.state import Event
 Objs: TypeAlias = list[Obj]
 LOG = logging.getLogger(__name__)
 WATCH_SECONDS = 300
+REMEMBERED = 10_000
+"""Deleted objects; an answer that comes later than so many deletions is no answer."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -40,6 +42,7 @@ class KubeStore:
         self._api, self._clock = api, clock
         self._mutex = threading.RLock()
         self._objects: dict[Kind, dict[Key, Obj]] = {}
+        self._deleted: dict[Key, int] = {}
         self._watches: list[Watch] = []
         self._stop = threading.Event()
         versions = {kind: self._relist(kind) for kind in dict.fromkeys(kinds)}
@@ -179,11 +182,12 @@ class KubeStore:
                 pause = FIRST_PAUSE
             except GoneError:
                 version = ""
-            except StoreError as error:
-                LOG.info("watching %s again: %s", kind.kind, error.what)
+            except Exception as error:  # noqa: BLE001  # a thread that ends without a word leaves everybody blind
+                LOG.info("watching %s again: %s", kind.kind, error)
                 version = ""
-                self._stop.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+            # A server that ends every watch at once is not asked in a tight loop.
+            self._stop.wait(pause)
 
     def _follow_once(self, kind: Kind, version: str) -> str:
         for what, obj in self._api.watch(kind, version, WATCH_SECONDS):
@@ -199,7 +203,9 @@ class KubeStore:
         fresh = {Key.of(obj): obj for obj in found}
         with self._mutex:
             before = self._objects.get(kind, {})
-            self._objects[kind] = fresh
+            # What we wrote while the list was under way is newer than the list.
+            newer = {key: obj for key, obj in before.items() if _version(obj) > int(version or 0)}
+            self._objects[kind] = fresh = {**fresh, **newer}
         for key in before.keys() | fresh.keys():
             if before.get(key) != fresh.get(key):
                 self._poke(key)
@@ -212,14 +218,22 @@ class KubeStore:
             known = self._objects.get(kind)
             if known is not None:
                 before = known.get(key)
-                if before and _version(before) > _version(obj):
+                if _version(obj) < max(self._deleted.get(key, 0), _version(before or {"metadata": {}})):
                     return copied(obj)  # type: ignore[no-any-return]  # JSON in, JSON out
                 if gone:
                     known.pop(key, None)
+                    self._forget(key, _version(obj))
                 else:
                     known[key] = obj
         self._poke(key)
         return copied(obj)  # type: ignore[no-any-return]  # JSON in, JSON out
+
+    def _forget(self, key: Key, version: int) -> None:
+        """Remember when it went: the answer to our own last write may come after the watch's word."""
+        self._deleted.pop(key, None)
+        self._deleted[key] = version
+        if len(self._deleted) > REMEMBERED:
+            del self._deleted[next(iter(self._deleted))]
 
     def _poke(self, key: Key) -> None:
         for watch in self._watches:

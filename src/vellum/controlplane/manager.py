@@ -16,7 +16,6 @@ from typing import Generic, Protocol, TypeVar
 
 from vellum.controlplane.protocol import Store
 from vellum.controlplane.store import Watch
-from vellum.errors import StoreError
 from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.model.component import Kind
 from vellum.model.state import Event
@@ -85,10 +84,20 @@ class Manager(Generic[S]):
         for obj in store.everything():
             self._enqueue(Key.of(obj))
 
+    def works_on(self, kind: Kind) -> bool:
+        """Tell whether any of its composites and controllers has to do with the kind."""
+        return any(kind in controller.kinds for controller in self._controllers)
+
     def run(self, stop: threading.Event) -> None:
         """Work until the event is set."""
         while not stop.is_set():
-            self.watch.wait(min(self.work(), 1.0))
+            try:
+                rest = self.work()
+            except Exception:  # a store that does not answer now answers later; the loop must outlive it
+                LOG.exception("the work is taken up again in a second")
+                rest = 1.0
+                stop.wait(rest)
+            self.watch.wait(min(rest, 1.0))
 
     def run_until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Work until ``done``; False if that took longer than so many seconds."""
@@ -162,6 +171,6 @@ class Manager(Generic[S]):
         controller = self._controllers[item[0]]
         try:
             self.store.record(item[1], Event("Warning", "ReconcileError", f"{controller.name}: {error}"))
-        except StoreError as full:
-            # A full disk is why most reconciles fail; the loop must outlive it, and the log has the error already.
+        except Exception as full:  # noqa: BLE001
+            # A full disk or a silent API server is why most reconciles fail; the loop must outlive it.
             LOG.warning("the event was not stored: %s", full)

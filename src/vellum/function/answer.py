@@ -56,7 +56,7 @@ def answer(request: fnv1.RunFunctionRequest) -> tuple[fnv1.RunFunctionResponse, 
         kind = str(composite["kind"])
         composed = _composed(composite, request)
         if any(name not in request.required_resources for name in composed.requirements):
-            return _asked(response, composed), kind
+            return _asked(response, request, composed), kind
         return _answered(response, request, composed), kind
     except VellumError as error:
         return _fatal(response, not_ready("Refused", f"{error}; {error.fix}")), kind
@@ -119,9 +119,17 @@ def _ours(struct: Struct) -> Obj:
     }
 
 
-def _asked(response: fnv1.RunFunctionResponse, composed: Composed) -> fnv1.RunFunctionResponse:
+def _asked(
+    response: fnv1.RunFunctionResponse, request: fnv1.RunFunctionRequest, composed: Composed
+) -> fnv1.RunFunctionResponse:
     """Ask for what is missing; Crossplane looks it up and calls again before it changes anything."""
+    can = request.meta.capabilities
+    if fnv1.CAPABILITY_CAPABILITIES in can and fnv1.CAPABILITY_REQUIRED_RESOURCES not in can:
+        # To such a caller an answer without objects would mean that everything may go.
+        return _fatal(response, not_ready("Refused", "this Crossplane cannot look objects up for a function"))
     _require(response, composed.requirements)
+    response.context.CopyFrom(request.context)
+    response.desired.CopyFrom(request.desired)
     response.meta.ttl.seconds = _WAITING_SECONDS
     return response
 
@@ -130,6 +138,8 @@ def _answered(
     response: fnv1.RunFunctionResponse, request: fnv1.RunFunctionRequest, composed: Composed
 ) -> fnv1.RunFunctionResponse:
     _require(response, composed.requirements)
+    # What earlier steps of the pipeline tell later ones passes through.
+    response.context.CopyFrom(request.context)
     for condition in composed.conditions:
         _say(response, condition)
     for event in composed.events:

@@ -24,7 +24,7 @@ SERVICES = (
     "apiextensions.fn.proto.v1beta1.FunctionRunnerService",
 )
 """Equal on the wire; Crossplane asks for the second where the first is unknown."""
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 32 * 2**20
 """A request above gRPC's 4 MiB is read: what is observed grows with other people's managedFields."""
 GRACE_SECONDS = 5
 CALLS = Histogram(

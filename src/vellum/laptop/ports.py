@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from itertools import chain
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Ports:
         self._path = path
         self._known: dict[str, int] = read_json(path, {})
         self._checked: set[str] = set()
+        self._mutex = threading.Lock()
 
     def get(self, name: str, *, twin: int = 0) -> int:
         """Return the port of that name, free at the first call, and so is the one that lies ``twin`` above it.
@@ -70,6 +72,10 @@ class Ports:
         Raises:
             LaptopError: none of our ports is free (VEL403).
         """
+        with self._mutex:
+            return self._get(name, twin)
+
+    def _get(self, name: str, twin: int) -> int:
         if name not in self._checked:
             taken = {port for other, port in self._known.items() if other != name}
             port = _first_free(self._known.get(name, FIRST_OF_TWINS if twin else FIRST), taken, twin)

@@ -140,7 +140,12 @@ class TenantController:
                 return None
             self._running = True
             self._waiting.clear()
-        plan = _plan(store)
+        try:
+            plan = _plan(store)
+        except Exception:
+            with self._mutex:
+                self._running = False
+            raise
         threading.Thread(target=self._run, args=(plan,), name="tenants", daemon=True).start()
         return RETRY_SECONDS if needed else RESYNC_SECONDS
 
@@ -281,7 +286,10 @@ def _keys(store: Store, alive: Objects) -> tuple[dict[Key, tuple[str, str]], dic
             blocked[key] = f"waits for Secret {reference['name']} and S3Identity {user}"
             continue
         values = secret_values(secret)
-        access, hidden = values[reference["accessKeyField"]], values[reference["secretKeyField"]]
+        access, hidden = values.get(reference["accessKeyField"]), values.get(reference["secretKeyField"])
+        if not access or not hidden:
+            blocked[key] = f"Secret {reference['name']} lacks a key"
+            continue
         keys[key] = (user, access)
         known = users.get(user, User(grants=_granted(user, alive)))
         users[user] = User({**known.keys, access: hidden}, known.grants)

@@ -66,7 +66,7 @@ def function(package: str) -> list[Obj]:
         "name": "package-runtime",
         "args": [f"--metrics-address=0.0.0.0:{METRICS_PORT}"],
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
-        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "192Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
         "readinessProbe": {"tcpSocket": {"port": 9443}, "periodSeconds": 5},
         "securityContext": {
             "allowPrivilegeEscalation": False,

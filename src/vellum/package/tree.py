@@ -2,17 +2,21 @@
 
     10-apis/          the two XRDs
     20-rights/        ClusterRoles
+    25-protection/    nobody deletes the platform by accident
     30-function/      the function and how it runs (only with its package's name)
     40-compositions/  what a claim and the platform mean
     50-platform/      the KubeflowPlatform
-    60-teams/         namespaces of claims, and the claims
+    55-namespaces/    where claims live
+    60-teams/         the claims
 
 No secret is among them: the seed is made once, where the installation is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -21,10 +25,22 @@ from vellum.errors import UsageError
 from vellum.kube.objects import Obj, make
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
+from vellum.package.protection import protection
 from vellum.package.rights import roles
 
 MARK = ".vellum-rendered"
 """Lists the files that were written here; only those are ever removed."""
+
+
+_OURS = re.compile(r"\d\d-[a-z]+/[a-z0-9][a-z0-9.-]*\.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The paths that changed, and those of an earlier time that nothing renders now."""
+
+    changed: list[str]
+    kept: list[str] = field(default_factory=list)
 
 
 def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list[Obj]]:
@@ -36,12 +52,13 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
         "10-apis/kubeflowplatform.yaml": [platform_kind],
         "10-apis/mlopsplatform.yaml": [claim_kind],
         "20-rights/roles.yaml": roles(),
+        "25-protection/platform.yaml": protection(),
         "30-function/function.yaml": function(function_package) if function_package else [],
         "40-compositions/compositions.yaml": compositions(),
         "50-platform/kubeflow.yaml": platforms,
     }
     for namespace in sorted({one["metadata"]["namespace"] for one in claims} - {"default"}):
-        files[f"60-teams/{namespace}.namespace.yaml"] = [make("v1", "Namespace", namespace)]
+        files[f"55-namespaces/{namespace}.yaml"] = [make("v1", "Namespace", namespace)]
     for one in claims:
         meta = one["metadata"]
         files[f"60-teams/{meta['namespace']}.{meta['name']}.yaml"] = [one]
@@ -53,8 +70,10 @@ def text(objects: Iterable[Obj]) -> str:
     return yaml.safe_dump_all(objects, sort_keys=True, width=1000, explicit_start=True)
 
 
-def write(folder: Path, files: Mapping[str, list[Obj]]) -> list[str]:
-    """Write the files, remove those of an earlier time that are no more, and return what changed.
+def write(folder: Path, files: Mapping[str, list[Obj]], *, prune: bool = False) -> Written:
+    """Write the files; those of an earlier time that are no more stay, or go with ``prune``.
+
+    A file that goes takes its team along where something prunes by git, and the platform's file takes all of them.
 
     Raises:
         UsageError: the folder holds files but none of ours (VEL708).
@@ -64,18 +83,19 @@ def write(folder: Path, files: Mapping[str, list[Obj]]) -> list[str]:
         raise UsageError(
             "VEL708", "the folder holds other things", where=str(folder), fix="name an empty folder, or a new one",
         )  # fmt: skip
-    before = set(mark.read_text().splitlines()) if mark.exists() else set()
-    changed = []
+    listed = mark.read_text().splitlines() if mark.exists() else []
+    # The list lies in git, where others write too: it names nothing outside the folder.
+    before = {path for path in listed if _OURS.fullmatch(path)}
     # Said before it is written: a kill in between leaves no file that nobody knows.
     _put(mark, "".join(f"{path}\n" for path in sorted(before | files.keys())))
-    for path, objects in files.items():
-        if _put(folder / path, text(objects)):
-            changed.append(path)
-    for path in sorted(before - files.keys()):
-        (folder / path).unlink(missing_ok=True)
-        changed.append(path)
+    changed = [path for path, objects in files.items() if _put(folder / path, text(objects))]
+    old = sorted(path for path in before - files.keys() if (folder / path).exists())
+    if not prune:
+        return Written(changed, kept=old)
+    for path in old:
+        (folder / path).unlink()
     _put(mark, "".join(f"{path}\n" for path in sorted(files)))
-    return changed
+    return Written([*changed, *old])
 
 
 def _put(path: Path, content: str) -> bool:

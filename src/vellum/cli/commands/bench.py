@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from vellum.cli import claims, options
-from vellum.errors import VellumError
+from vellum.errors import UsageError, VellumError
+from vellum.laptop.state import State
 
 NOT_READY = 3
 NAMED = ("the bench", "vellum bench up")
@@ -62,14 +63,14 @@ def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     from vellum.package import tree
 
     programs.ensure(_say)
-    chosen = files or (str(programs.ROOT / "examples/bench/platform.yaml"),)
-    manifests = claims.manifests(chosen)
-    state = options.state()
-    folder = state.root / "tree"
-    tree.write(folder, tree.tree(manifests, FUNCTION))
+    state = _benchs_own()
     client = Client(state, *NAMED)
-    if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
-        client.ask("install")
+    if files or not client.alive():
+        folder = state.root / "tree"
+        chosen = files or (str(programs.ROOT / "examples/bench/platform.yaml"),)
+        tree.write(folder, tree.tree(claims.manifests(chosen), FUNCTION), prune=True)
+        if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
+            client.ask("install")
     _finish(_until_ready(client, timeout, quiet=output == "json"), output)
 
 
@@ -87,10 +88,18 @@ def down() -> None:
     """Stop everything and remove what it stored: a bench is made anew each time."""
     from vellum.laptop import start
 
-    state = options.state()
+    state = _benchs_own()
     stopped = start.stop(state)
     state.delete()
     click.echo("Stopped." if stopped else "Nothing was running.", err=True)
+
+
+def _benchs_own() -> State:
+    state = options.state()
+    if (state.root / "store.db").exists():
+        what = "this folder is a laptop's installation, and `vellum bench down` would remove it"
+        raise UsageError("VEL709", what, where=str(state.root), fix="name another folder in VELLUM_BENCH")
+    return state
 
 
 def _say(words: str) -> None:

@@ -13,7 +13,10 @@ from vellum.errors import UsageError
 
 
 @click.command()
-@click.option("--address", default="0.0.0.0:9443", show_default=True, help="Where Crossplane calls.")
+@click.option(
+    "--address", default="", metavar="HOST:PORT",
+    help="Where Crossplane calls: port 9443 of every address, or of loopback with --insecure.",
+)  # fmt: skip
 @click.option(
     "--tls-certs-dir", envvar="TLS_SERVER_CERTS_DIR", type=click.Path(path_type=Path), metavar="DIR",
     help="Folder of tls.crt, tls.key and ca.crt; callers must show a certificate of that CA.",
@@ -44,4 +47,6 @@ def command(
         stream=sys.stderr, level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )  # fmt: skip
+    # Requests carry the seed, so what goes in plain text stays on this machine.
+    address = address or ("127.0.0.1:9443" if insecure else "0.0.0.0:9443")
     serve(Settings(address, None if insecure else tls_certs_dir, metrics_address))

@@ -18,14 +18,16 @@ from vellum.cli import claims
     metavar="DIR|json",
     help="Write files for git to DIR, or print JSON; else YAML is printed.",
 )
+@click.option("--prune", is_flag=True, help="Remove files of an earlier time that nothing renders now.")
 @click.option(
     "--function", metavar="IMAGE", default="", help="The function's package, with registry and digest."
 )
-def command(files: tuple[str, ...], output: str | None, function: str) -> None:
+def command(files: tuple[str, ...], output: str | None, function: str, *, prune: bool) -> None:
     """Render.
 
     FILES are the platform and claims. What is written is everything that Crossplane needs, in the order in which it is
-    applied, without a secret. Rendering again changes only what changed, and removes only what it wrote itself.
+    applied, without a secret. Rendering again changes only what changed. --prune removes what it wrote for FILES
+    that are not named any more: where git prunes too, such a team goes, and with the platform's file go all of them.
     """
     from vellum.package import tree
 
@@ -33,8 +35,10 @@ def command(files: tuple[str, ...], output: str | None, function: str) -> None:
     if output == "json":
         click.echo(json.dumps(found))
     elif output:
-        changed = tree.write(Path(output), found)
-        click.echo(f"{len(found)} files in {output}, {len(changed)} changed", err=True)
+        written = tree.write(Path(output), found, prune=prune)
+        click.echo(f"{len(found)} files in {output}, {len(written.changed)} changed", err=True)
+        for path in written.kept:
+            click.echo(f"kept: {path}, which nothing renders now; --prune removes it", err=True)
     else:
         for path, objects in found.items():
             click.echo(f"# {path}\n{tree.text(objects)}", nl=False)

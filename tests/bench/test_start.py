@@ -1,0 +1,56 @@
+"""Starting, taking more files, and stopping at any moment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.bench.real import Bench, condition, until
+
+PLATFORM = Path(__file__).parents[2] / "examples/bench/platform.yaml"
+
+
+def test_a_bench_that_is_stopped_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    empty = Bench(tmp_path / "state")
+    argv = [sys.executable, "-m", "vellum.cli", "bench", "up"]
+    for pause in (1.5, 4.0, 8.0):
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "VELLUM_BENCH": str(empty.root)}
+        starting = subprocess.Popen(
+            argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(pause)
+        pids = [
+            one["pid"]
+            for one in json.loads(empty.vellum("status", "--output", "json", check=False).stdout)["processes"]
+        ]
+
+        empty.vellum("down")
+
+        starting.wait(30)
+        assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+        assert not empty.root.exists()
+
+
+def test_a_bench_that_runs_takes_more_files_a_claim_in_a_namespace_of_its_own_among_them(
+    bench: Bench, tmp_path: Path
+) -> None:
+    claim = tmp_path / "claim.yaml"
+    claim.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\n"
+        "metadata: {name: alpha, namespace: beta}\nspec: {}\n"
+    )
+    bench.vellum("up", str(PLATFORM), str(claim))
+    until(lambda: condition(bench.get("mlopsplatform", "alpha", "beta"), "Ready").get("status") == "True", 60)
+    bench.kubectl("delete", "mlopsplatform", "alpha", "-n", "beta")
+
+
+def test_a_laptops_folder_is_neither_used_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_text("data")
+    (tmp_path / ".vellum").touch()
+    for verb in ("up", "down"):
+        done = Bench(tmp_path).vellum(verb, check=False)
+        assert (done.returncode, "VEL709" in done.stderr) == (1, True), done.stderr
+    assert (tmp_path / "store.db").read_text() == "data"

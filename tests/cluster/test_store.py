@@ -1,0 +1,99 @@
+"""What the store on an API server makes of broken watches, late answers and quick others; no server is needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from urllib3.exceptions import ProtocolError
+
+from vellum.cluster.api import GoneError
+from vellum.cluster.store import KubeStore
+from vellum.errors import StoreError
+from vellum.kube.objects import Key, Obj, make
+from vellum.model.component import Kind
+
+KIND = Kind("v1", "ConfigMap")
+KEY = Key("v1", "ConfigMap", "a", "x")
+
+
+def config(version: int, **data: str) -> Obj:
+    made = make("v1", "ConfigMap", "x", "a", data=data)
+    return {**made, "metadata": {**made["metadata"], "resourceVersion": str(version), "uid": "1"}}
+
+
+class Server:
+    """Answers lists with what there is, and each watch with the next thing of a script."""
+
+    def __init__(self, *script: Any) -> None:
+        self.objects: list[Obj] = [config(1, step="listed")]
+        self.version, self.lists, self.script = 1, 0, list(script)
+        self.done = threading.Event()
+
+    def list(self, kind: Kind, **_: Any) -> tuple[list[Obj], str]:
+        self.lists += 1
+        return [dict(obj) for obj in self.objects], str(self.version)
+
+    def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[tuple[str, Obj]]:
+        if not self.script:
+            self.done.set()
+            time.sleep(0.05)
+            return
+        step = self.script.pop(0)
+        if isinstance(step, BaseException):
+            raise step
+        yield step
+
+
+def store(server: Server) -> KubeStore:
+    made = KubeStore(server, [KIND], lambda: datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
+    assert server.done.wait(10)
+    made.close()
+    return made
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ProtocolError("reset"),
+        GoneError("too old"),
+        StoreError("VEL307", "refused", where="here", fix="wait"),
+        RuntimeError("a bug"),
+    ],
+    ids=["a reset connection", "too old", "a refusal", "anything else"],
+)
+def test_a_watch_that_breaks_is_begun_anew_with_a_list(broken: Exception) -> None:
+    server = Server(broken, ("MODIFIED", config(5, step="after")))
+    assert (store(server).get(KEY) or {})["data"] == {"step": "after"}
+    assert server.lists == 2
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_loop() -> None:
+    server = Server()
+    made = KubeStore(server, [KIND], lambda: datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
+    time.sleep(0.6)
+    made.close()
+    assert server.lists < 8
+
+
+def test_an_answer_that_comes_after_the_word_of_the_deletion_brings_nothing_back() -> None:
+    made = store(Server(("DELETED", config(7))))
+    made._learn(config(6, step="late"))
+    assert made.get(KEY) is None
+    made._learn(config(9, step="made again"))
+    assert (made.get(KEY) or {})["data"] == {"step": "made again"}
+
+
+def test_a_list_does_not_undo_what_was_written_while_it_was_under_way() -> None:
+    server = Server()
+    made = store(server)
+    made._learn(config(4, step="written"))
+    made._relist(KIND)
+    assert (made.get(KEY) or {})["data"] == {"step": "written"}
+    server.objects, server.version = [], 9
+    made._relist(KIND)
+    assert made.get(KEY) is None
