@@ -55,7 +55,7 @@ def build() -> None:
 def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     """Build what is missing, start everything and apply what `vellum render` makes of FILES.
 
-    Without FILES the platform of examples/bench is installed and no claim. A bench that runs gets FILES too.
+    A new bench gets the platform of examples/bench where FILES name none. A bench that runs gets FILES too.
     """
     from vellum.bench import programs
     from vellum.laptop import start
@@ -65,10 +65,13 @@ def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     programs.ensure(_say)
     state = _benchs_own()
     client = Client(state, *NAMED)
-    if files or not client.alive():
+    runs = client.alive()
+    if files or not runs:
+        manifests = claims.manifests(files)
+        if not runs and not any(one["kind"] == "KubeflowPlatform" for one in manifests):
+            manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
         folder = state.root / "tree"
-        chosen = files or (str(programs.ROOT / "examples/bench/platform.yaml"),)
-        tree.write(folder, tree.tree(claims.manifests(chosen), FUNCTION), prune=True)
+        tree.write(folder, tree.tree(manifests, FUNCTION), prune=True)
         if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
             client.ask("install")
     _finish(_until_ready(client, timeout, quiet=output == "json"), output)
