@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The same examples in every run: a test that fails only sometimes tells nothing about a change.
 # ``VELLUM_EXPLORE=1`` lets hypothesis look for new ones.
-settings.register_profile("steady", derandomize=True, deadline=None)
-settings.register_profile("explore", deadline=None)
+# A machine that also does other things is slow at times; that says nothing of the code.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("explore", deadline=None, suppress_health_check=SLOW)
 settings.load_profile("explore" if os.environ.get("VELLUM_EXPLORE") else "steady")
