@@ -99,8 +99,11 @@ def test_the_pods_of_a_team_pass_pod_security_the_quota_and_the_scheduler(bench:
     pods = [*bench.list("pods", "-n", ada.namespace), bench.get("pod", f"{ada.qdrant}-0", VECTORS) or {}]
     assert {pod["status"]["phase"] for pod in pods} == {"Running"}
     assert {pod["spec"]["nodeName"].partition("-")[0] for pod in pods} == {"stand"}
-    quota = bench.get("resourcequota", "team", ada.namespace) or {}
-    assert (quota["status"]["hard"]["pods"], quota["status"]["used"]["pods"]) == ("30", "2")
+    # The quota is counted a moment after the pods.
+    counted = ("hard", "30"), ("used", "2")
+    for what, pods in counted:
+        path = ("status", what, "pods")
+        until(lambda: field(bench, "resourcequota", "team", ada.namespace, *path) == pods, 60)  # noqa: B023  # asked now
 
 
 def test_a_pod_that_asks_for_root_is_refused_in_the_teams_namespace(bench: Bench, ada: Team) -> None:

@@ -71,25 +71,6 @@ def test_what_somebody_else_made_under_the_teams_name_is_refused_by_name_and_nev
     bench.kubectl("delete", where[0], where[1], *(("-n", where[2]) if where[2] else ()))
 
 
-def test_what_is_taken_while_the_claim_lives_is_refused_too_and_comes_back_once_it_is_free(
-    bench: Bench,
-) -> None:
-    team = bench.claim("usurped")
-    bench.kubectl("delete", "statefulset", team.qdrant, "-n", VECTORS_NAMESPACE, "--cascade=orphan")
-    bench.apply(stateful_set("waiting"))
-    bench.ready("usurped")
-    # Between a deletion and its repair there is no gap to be quick in; so the mark itself is taken away.
-    steps = '[{"op": "remove", "path": "/metadata/ownerReferences"}]'
-    bench.kubectl("patch", "statefulset", team.qdrant, "-n", VECTORS_NAMESPACE, "--type=json", "-p", steps)
-
-    until(lambda: "not ours" in bench.waits_for("usurped"), 90, lambda: bench.waits_for("usurped"))
-
-    bench.delete("usurped")
-    assert bench.get("statefulset", team.qdrant, VECTORS_NAMESPACE) is not None
-    for name in (team.qdrant, "waiting"):
-        bench.kubectl("delete", "statefulset", name, "-n", VECTORS_NAMESPACE)
-
-
 def test_two_claims_never_meet_in_one_name(bench: Bench) -> None:
     """default/a-b and default-a/b would meet in a name that is only joined; the hash keeps them apart."""
     bench.apply(make("v1", "Namespace", "default-a"))
