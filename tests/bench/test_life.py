@@ -100,10 +100,9 @@ def test_the_pods_of_a_team_pass_pod_security_the_quota_and_the_scheduler(bench:
     assert {pod["status"]["phase"] for pod in pods} == {"Running"}
     assert {pod["spec"]["nodeName"].partition("-")[0] for pod in pods} == {"stand"}
     # The quota is counted a moment after the pods.
-    counted = ("hard", "30"), ("used", "2")
-    for what, pods in counted:
+    for what, number in (("hard", "30"), ("used", "2")):
         path = ("status", what, "pods")
-        until(lambda: field(bench, "resourcequota", "team", ada.namespace, *path) == pods, 60)  # noqa: B023  # asked now
+        until(lambda: field(bench, "resourcequota", "team", ada.namespace, *path) == number, 60)  # noqa: B023  # asked now
 
 
 def test_a_pod_that_asks_for_root_is_refused_in_the_teams_namespace(bench: Bench, ada: Team) -> None:
