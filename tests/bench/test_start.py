@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from tests.bench.real import Bench, condition, until
 
 PLATFORM = Path(__file__).parents[2] / "examples/bench/platform.yaml"
@@ -54,3 +55,17 @@ def test_a_laptops_folder_is_neither_used_nor_removed(tmp_path: Path) -> None:
         done = Bench(tmp_path).vellum(verb, check=False)
         assert (done.returncode, "VEL709" in done.stderr) == (1, True), done.stderr
     assert (tmp_path / "store.db").read_text() == "data"
+
+
+def test_a_wrong_claim_is_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    wrong = tmp_path / "claim.yaml"
+    wrong.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\nspec: {size: huge}\n"
+    )
+    done = Bench(tmp_path / "state").vellum("up", str(wrong), check=False)
+    assert (done.returncode, "VEL115" in done.stderr) == (1, True)
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "state").exists()

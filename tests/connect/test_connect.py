@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,13 @@ def test_the_clients_reach_the_addresses_of_the_binding() -> None:
         AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s", AWS_ENDPOINT_URL="http://127.0.0.1:1", VELLUM_BUCKET="b",
     )  # fmt: skip
     assert binding.s3().meta.endpoint_url == "http://127.0.0.1:1"
+
+
+def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
+    binding = vellum.Binding(
+        QDRANT_URL="http://127.0.0.1:1/qdrant/team", QDRANT_API_KEY="a key", source="here"
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        binding.qdrant().close()
+    assert [one for one in said if "insecure" in str(one.message)] == []

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.laptop.conftest import NOW
 
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.controlplane.store import SqliteStore
@@ -16,22 +15,8 @@ from vellum.kube.objects import Key, make, secret
 from vellum.laptop.mounts import IN_USE, MountController, VolumeController
 from vellum.laptop.state import State
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 BINDING = Key("v1", "Secret", "team", "binding")
 VOLUME = Key("v1", "PersistentVolumeClaim", "team", "home")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State.open(tmp_path / "state")
-
-
-@pytest.fixture
-def store(state: State) -> Iterator[SqliteStore]:
-    store = SqliteStore(state.store, lambda: NOW)
-    store.put(make("v1", "Namespace", "team"))
-    yield store
-    store.close()
 
 
 def work(store: SqliteStore, *controllers: Reconciles[SqliteStore]) -> None:

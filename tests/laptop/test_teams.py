@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.laptop.conftest import NOW
 from tests.laptop.test_mounts import seen, work
 
 from vellum.api import claim
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, make
+from vellum.kube.objects import Key
 from vellum.laptop.state import State
 from vellum.laptop.teams import TeamsController
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 KEY = Key(claim.API_VERSION, claim.KIND, "default", "team-a")
 LOGS = {"lock": b"", "runs/1/pipeline.log": b"log", "runs/1/listing.json": b"names"}
 TEXT = dict.fromkeys(("runs/1/steps/read/text", "runs/2/steps.going/read/text", "runs/1/tmp/cut"), b"pages")
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State.open(tmp_path / "state")
-
-
-@pytest.fixture
-def store(state: State) -> Iterator[SqliteStore]:
-    store = SqliteStore(state.store, lambda: NOW)
-    store.put(make("v1", "Namespace", "default"))
-    yield store
-    store.close()
 
 
 def put(store: SqliteStore, name: str, policy: str) -> None:

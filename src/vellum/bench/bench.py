@@ -18,7 +18,7 @@ import yaml
 from vellum.bench import certificates, furniture
 from vellum.bench.machine import STAGES, Machine
 from vellum.bench.programs import ROOT
-from vellum.bench.standins import InferenceStandIn, NotebookStandIn, VolumeStandIn
+from vellum.bench.standins import INFERENCE, NOTEBOOKS, VolumeStandIn
 from vellum.cluster.api import Api
 from vellum.cluster.store import KubeStore, wait_for
 from vellum.components import platform_components
@@ -203,7 +203,7 @@ class Bench:
         self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], weed)
         tenant = tenants.TenantController(tenants.shell(self.state, self.ports, weed["weed"]), self._poke)
         controllers: list[Reconciles[KubeStore]] = [
-            NotebookStandIn(), InferenceStandIn(), VolumeStandIn(), self._workloads, tenant,
+            NOTEBOOKS, INFERENCE, VolumeStandIn(), self._workloads, tenant,
         ]  # fmt: skip
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):

@@ -6,7 +6,8 @@ run them. The object store and its tenants are not here: the laptop's controller
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from vellum.bench.furniture import PROVISIONER
@@ -15,61 +16,35 @@ from vellum.controlplane.protocol import Store
 from vellum.kube.objects import Key, Obj, make
 from vellum.model.component import Kind, Running
 
-_PREDICTOR = "-predictor"
 
+@dataclass(slots=True)
+class WorkloadStandIn:
+    """Makes what runs an object of a kind, once, and says whether it runs; what is deleted is made again.
 
-def _owner(key: Key, kind: Kind) -> Key:
-    """Return the key of the kind's object that what is named was made for, also when that is gone: by its name."""
-    name = key.name if key.kind == kind.kind else key.name.removesuffix(_PREDICTOR)
-    return Key(kind.api_version, kind.kind, key.namespace, name)
+    What a controller does beyond that it does not: a change of the object does not reach pods that are there.
+    """
 
-
-class NotebookStandIn:
-    """Does what Kubeflow's notebook controller 1.11 does: StatefulSet and Service, and the pod's state as status."""
-
-    name = "stand-in/notebooks"
-    kinds: Sequence[Kind] = (
-        Kind("kubeflow.org/v1", "Notebook"),
-        Kind("apps/v1", "StatefulSet"),
-        Kind("v1", "Service"),
-    )
-
-    def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Make what runs the notebook, and say whether it does."""
-        del now
-        key = _owner(key, self.kinds[0])
-        notebook = store.get(key)
-        if notebook is None or "deletionTimestamp" in notebook["metadata"]:
-            return None
-        store.ensure(_stateful_set(notebook))
-        store.ensure(_service(notebook, {"statefulset": key.name}, 8888))
-        made = store.get(Key("apps/v1", "StatefulSet", key.namespace, key.name))
-        _tell(store, "notebook", notebook, _ready(made))
-        return None
-
-
-class InferenceStandIn:
-    """Does what KServe 0.20 does in Standard mode: a Deployment and a Service for the predictor, and conditions."""
-
-    name = "stand-in/inference"
-    kinds: Sequence[Kind] = (
-        Kind("serving.kserve.io/v1beta1", "InferenceService"),
-        Kind("apps/v1", "Deployment"),
-        Kind("v1", "Service"),
-    )
+    name: str
+    kinds: Sequence[Kind]
+    """The kind that it serves, then the kinds that it makes."""
+    component: str
+    """Whose status it writes."""
+    suffix: str
+    """What the name of the workload has more than the object's."""
+    makes: Callable[[Obj, str], list[Obj]]
+    """From the object and the workload's name to the workload and what it needs."""
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Make what runs the predictor, and say whether it does."""
+        """Make what runs the object, and say whether it does."""
         del now
-        key = _owner(key, self.kinds[0])
-        service = store.get(key)
-        if service is None or "deletionTimestamp" in service["metadata"]:
+        served = self.kinds[0]
+        name = key.name if key.kind == served.kind else key.name.removesuffix(self.suffix)
+        obj = store.get(Key(served.api_version, served.kind, key.namespace, name))
+        if obj is None or "deletionTimestamp" in obj["metadata"]:
             return None
-        name = f"{key.name}{_PREDICTOR}"
-        store.ensure(_deployment(service, name))
-        store.ensure(_service(service, {"app": f"isvc.{name}"}, 8080, name))
-        made = store.get(Key("apps/v1", "Deployment", key.namespace, name))
-        _tell(store, "search", service, _ready(made))
+        workload, *_ = [store.ensure(made) for made in self.makes(obj, f"{name}{self.suffix}")]
+        status = team_components()[self.component].status(obj, _running(workload))
+        store.patch_status(Key.of(obj), obj["metadata"]["uid"], status)
         return None
 
 
@@ -94,14 +69,9 @@ class VolumeStandIn:
         return None
 
 
-def _tell(store: Store, component: str, obj: Obj, running: Running) -> None:
-    status = team_components()[component].status(obj, running)
-    store.patch_status(Key.of(obj), obj["metadata"]["uid"], status)
-
-
-def _ready(made: Obj | None) -> Running:
-    ready = ((made or {}).get("status") or {}).get("readyReplicas", 0)
-    wanted = ((made or {}).get("spec") or {}).get("replicas", 1)
+def _running(workload: Obj) -> Running:
+    ready = (workload.get("status") or {}).get("readyReplicas", 0)
+    wanted = workload["spec"].get("replicas", 1)
     return Running(ready=ready >= wanted, message=f"{ready} of {wanted} pods are ready")
 
 
@@ -114,7 +84,7 @@ def _owned(owner: Obj, obj: Obj) -> Obj:
     return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [reference]}}
 
 
-def _stateful_set(notebook: Obj) -> Obj:
+def _notebook(notebook: Obj, name: str) -> list[Obj]:
     meta = notebook["metadata"]
     labels = {**meta.get("labels", {}), "statefulset": meta["name"], "notebook-name": meta["name"]}
     pod = notebook["spec"]["template"]["spec"]
@@ -133,10 +103,11 @@ def _stateful_set(notebook: Obj) -> Obj:
             "spec": {**pod, "containers": [first, *pod["containers"][1:]]},
         },
     }
-    return _owned(notebook, make("apps/v1", "StatefulSet", meta["name"], meta["namespace"], spec=spec))
+    workload = make("apps/v1", "StatefulSet", name, meta["namespace"], spec=spec)
+    return [_owned(notebook, workload), _service(notebook, {"statefulset": name}, 8888, name)]
 
 
-def _deployment(service: Obj, name: str) -> Obj:
+def _predictor(service: Obj, name: str) -> list[Obj]:
     meta = service["metadata"]
     predictor = dict(service["spec"]["predictor"])
     replicas = predictor.pop("minReplicas", 1)
@@ -147,13 +118,14 @@ def _deployment(service: Obj, name: str) -> Obj:
         "selector": {"matchLabels": {"app": f"isvc.{name}"}},
         "template": {"metadata": {"labels": labels}, "spec": predictor},
     }
-    return _owned(service, make("apps/v1", "Deployment", name, meta["namespace"], spec=spec))
+    workload = make("apps/v1", "Deployment", name, meta["namespace"], spec=spec)
+    return [_owned(service, workload), _service(service, {"app": f"isvc.{name}"}, 8080, name)]
 
 
-def _service(owner: Obj, selector: dict[str, str], port: int, name: str = "") -> Obj:
+def _service(owner: Obj, selector: dict[str, str], port: int, name: str) -> Obj:
     meta = owner["metadata"]
     spec = {"selector": selector, "ports": [{"name": "http", "port": 80, "targetPort": port}]}
-    return _owned(owner, make("v1", "Service", name or meta["name"], meta["namespace"], spec=spec))
+    return _owned(owner, make("v1", "Service", name, meta["namespace"], spec=spec))
 
 
 def _volume(claim: Obj) -> Obj:
@@ -167,3 +139,16 @@ def _volume(claim: Obj) -> Obj:
     }  # fmt: skip
     annotations = {"pv.kubernetes.io/provisioned-by": PROVISIONER}
     return make("v1", "PersistentVolume", f"pvc-{meta['uid']}", annotations=annotations, spec=spec)
+
+
+NOTEBOOKS = WorkloadStandIn(
+    "stand-in/notebooks", (Kind("kubeflow.org/v1", "Notebook"), Kind("apps/v1", "StatefulSet"), Kind("v1", "Service")),
+    "notebook", "", _notebook,
+)  # fmt: skip
+"""What Kubeflow's notebook controller 1.11 makes: StatefulSet and Service, and the pod's state as status."""
+INFERENCE = WorkloadStandIn(
+    "stand-in/inference",
+    (Kind("serving.kserve.io/v1beta1", "InferenceService"), Kind("apps/v1", "Deployment"), Kind("v1", "Service")),
+    "search", "-predictor", _predictor,
+)  # fmt: skip
+"""What KServe 0.20 makes in Standard mode: a Deployment and a Service for the predictor, and conditions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -84,8 +85,11 @@ class Binding:
             from qdrant_client import QdrantClient
         except ImportError as error:
             raise _not_installed("qdrant-client") from error
-        # Without port=None the client adds :6333 to an address that has a path prefix and no port of its own.
-        return QdrantClient(url=self.QDRANT_URL, api_key=self.QDRANT_API_KEY, port=None)
+        with warnings.catch_warnings():
+            # On loopback and inside a namespace's network policy plain HTTP is what is meant.
+            warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
+            # Without port=None the client adds :6333 to an address that has a path prefix and no port of its own.
+            return QdrantClient(url=self.QDRANT_URL, api_key=self.QDRANT_API_KEY, port=None)
 
     def __repr__(self) -> str:
         shown = (

@@ -28,9 +28,12 @@ def known(answer: dict[str, Any]) -> VellumError:
 class Client:
     """One installation's supervisor, asked over its socket."""
 
-    def __init__(self, state: State, runs: str = "the platform", start: str = "vellum up claim.yaml") -> None:
-        """Ask the supervisor of ``state``; errors name what it runs and the command that starts it."""
-        self._state, self._runs, self._start = state, runs, start
+    def __init__(
+        self, state: State, runs: str = "the platform", start: str = "vellum up claim.yaml",
+        then: str = "what it holds is kept",
+    ) -> None:  # fmt: skip
+        """Ask the supervisor of ``state``; errors name what it runs, what starts it, and what comes then."""
+        self._state, self._runs, self._start, self._then = state, runs, start, then
 
     def alive(self) -> bool:
         """Tell whether a supervisor answers."""
@@ -66,9 +69,9 @@ class Client:
         if holder is None:
             return LaptopError(
                 "VEL406", f"{self._runs} is not running", where=str(self._state.root),
-                fix=f"start it with `{self._start}`; what it holds is kept",
+                fix=f"start it with `{self._start}`; {self._then}",
             )  # fmt: skip
         return LaptopError(
             "VEL406", f"the supervisor (process {holder.pid}) does not answer", where=str(self._state.socket),
-            fix=f"stop {self._runs}, then start it with `{self._start}`; what it holds is kept",
+            fix=f"stop {self._runs}, then start it with `{self._start}`; {self._then}",
         )  # fmt: skip

@@ -17,7 +17,7 @@ from vellum.errors import UsageError, VellumError
 from vellum.laptop.state import State
 
 NOT_READY = 3
-NAMED = ("the bench", "vellum bench up")
+NAMED = ("the bench", "vellum bench up", "a bench is made anew")
 FUNCTION = "bench.invalid/function-vellum:v0"
 """The function's package in the rendered tree: the bench runs it from this checkout and pulls nothing."""
 
@@ -62,12 +62,12 @@ def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     from vellum.laptop.client import Client
     from vellum.package import tree
 
-    programs.ensure(_say)
+    manifests = claims.manifests(files)
     state = _benchs_own()
+    programs.ensure(_say)
     client = Client(state, *NAMED)
     runs = client.alive()
     if files or not runs:
-        manifests = claims.manifests(files)
         if not runs and not any(one["kind"] == "KubeflowPlatform" for one in manifests):
             manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
         folder = state.root / "tree"
