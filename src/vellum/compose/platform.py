@@ -21,12 +21,12 @@ SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the profile: what it wants to make, and why it may not yet (``blocked`` is ready: it may)."""
+    """One part of the profile: what it wants to make, and whether it may: if not, what it waits for."""
 
     component: AnyPlatformComponent
     wish: PlatformWish[Any]
     objects: Mapping[str, Obj]
-    blocked: Ready
+    may: Ready
 
 
 def compose_platform(platform: Platform, observed: Observed, seed: Seed) -> Composed:
@@ -100,11 +100,11 @@ def _composed(platform: Platform, parts: list[Part], observed: Observed, seed: S
 def _may(part: Part, obj: Obj, name: str, observed: Observed) -> bool:
     """A part whose kinds are not served yet makes only what every API server knows; what exists stays desired."""
     kinds = {(kind.api_version, kind.kind) for kind in part.component.kinds}
-    return bool(part.blocked) or name in observed.resources or (obj["apiVersion"], obj["kind"]) not in kinds
+    return bool(part.may) or name in observed.resources or (obj["apiVersion"], obj["kind"]) not in kinds
 
 
 def _answer(part: Part) -> Ready:
-    return part.component.ready(part.wish, part.objects) if part.blocked else part.blocked
+    return part.component.ready(part.wish, part.objects) if part.may else part.may
 
 
 def _status(platform: Platform, observed: Observed, answers: dict[str, Ready], seed: Seed) -> Obj:

@@ -34,12 +34,12 @@ SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One wanted component, the wish it answers, what it makes, and why it may not be composed yet (ready: it may)."""
+    """One wanted component, the wish it answers, what it makes, and whether it may: if not, what it waits for."""
 
     component: AnyComponent
     wish: Wish[Any]
     made: Mapping[str, Obj]
-    blocked: Ready
+    may: Ready
 
 
 def compose_team(claim: Claim, platform: Platform | None, observed: Observed, seed: Seed) -> Composed:
@@ -91,17 +91,17 @@ def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
     wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
     policies = tuple(part.policy(wishes[name]) for name, part in wanted.items())
     found: list[Part] = []
-    blocked: dict[str, Ready] = {}
+    may: dict[str, Ready] = {}
     for name, component in in_order(wanted):
         wish = replace(wishes[name], policies=policies)
-        blocked[name] = _blocked(component, wish, blocked)
+        may[name] = _may(component, wish, may)
         made = component.objects(images.with_some(wish, component.image))
-        found.append(Part(component, wish, made, blocked[name]))
+        found.append(Part(component, wish, made, may[name]))
     return found
 
 
-def _blocked(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) -> Ready:
-    """Say why the component's objects may not exist yet; ready means that they may."""
+def _may(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) -> Ready:
+    """Tell whether the component's objects may exist yet; if not, what they wait for."""
     for answer in (
         images.named(component.image, wish.platform),
         gates.kinds_served(wish.observed, component.kinds),
@@ -127,7 +127,7 @@ def _guarded(parts: list[Part]) -> dict[str, Requirement]:
 
 
 def _answer(part: Part) -> Ready:
-    return part.component.ready(part.wish, part.made) if part.blocked else part.blocked
+    return part.component.ready(part.wish, part.made) if part.may else part.may
 
 
 def _kept(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> dict[str, Obj]:
@@ -148,7 +148,7 @@ def _objects(
     """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
     objects = dict(kept)
     for part in parts:
-        if part.blocked:
+        if part.may:
             objects |= part.made
         else:
             objects |= {
@@ -157,7 +157,7 @@ def _objects(
                 if (live := observed.resources.get(name))
             }
     access = next(part for part in parts if part.component.name == "access")
-    if access.blocked or "binding" in observed.resources:
+    if access.may or "binding" in observed.resources:
         objects["binding"] = _binding(parts, answers)
     return {
         name: Desired(obj, health(observed.resources.get(name), name)[0])

@@ -228,7 +228,7 @@ def _strange(entry: Path) -> bool:
 def _not_ours(path: Path, why: str) -> LaptopError:
     return LaptopError(
         "VEL401", f"the state directory {why}", where=str(path),
-        fix="set VELLUM_STATE to a new path, or `chmod 700` a directory of your own",
+        fix="set VELLUM_STATE (for the bench VELLUM_BENCH) to a new path, or `chmod 700` a directory of your own",
     )  # fmt: skip
 
 
