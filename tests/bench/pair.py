@@ -105,11 +105,11 @@ class Pair:
         real = {one["metadata"]["name"]: one for one in self.bench.list(CLAIM)}
         for composite in self.bench.list("xmlopsplatform"):
             # A claim's Synced tells of its composite; on a laptop the claim itself is what is synced.
-            claim = real[composite["spec"]["claimRef"]["name"]]
-            claim["status"]["conditions"] = [
-                *(one for one in claim["status"]["conditions"] if one["type"] != "Synced"),
-                *(one for one in composite["status"]["conditions"] if one["type"] == "Synced"),
-            ]
+            claim = real.get(composite["spec"]["claimRef"]["name"])
+            if claim is not None:
+                kept = [one for one in _conditions(claim) if one["type"] != "Synced"]
+                synced = [one for one in _conditions(composite) if one["type"] == "Synced"]
+                claim["status"] = {**claim.get("status", {}), "conditions": [*kept, *synced]}
         here = [one for one in self.world.store.everything() if one["kind"] == "MLOpsPlatform"]
         embedded = {one["metadata"]["name"]: one for one in here}
         names = sorted(embedded)
@@ -207,6 +207,10 @@ def _drop(at: Any, path: tuple[str, ...]) -> None:
             del at[key]
         else:
             _drop(at[key], path[1:])
+
+
+def _conditions(live: Obj) -> list[Obj]:
+    return list((live.get("status") or {}).get("conditions") or ())
 
 
 def _said(live: Obj | None) -> Any:

@@ -261,7 +261,7 @@ def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_v
     bench.delete("forgets")
 
 
-def test_a_claim_of_the_same_name_waits_for_the_old_one_to_go_and_becomes_ready(bench: Bench) -> None:
+def test_a_claim_that_is_made_again_as_soon_as_the_old_one_is_gone_has_its_bucket(bench: Bench) -> None:
     team = bench.claim("again", notebooks="enabled")
     s3(bench, team).put_object(Bucket=team.bucket, Key="kept.txt", Body=b"kept")
     bench.kubectl("delete", "mlopsplatform", "again", "--wait=false")
