@@ -23,7 +23,7 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("kind", schema.KINDS)
 def test_every_node_is_structural(kind: str) -> None:
     for node in _nodes(schema.schema(kind)):
-        assert node["type"] in ("object", "string", "integer")
+        assert node["type"] in ("object", "string", "integer", "boolean")
         assert node["description"]
         assert not {"$ref", "$defs", "anyOf", "const", "title", "examples"} & node.keys()
         assert not ("properties" in node and "additionalProperties" in node)

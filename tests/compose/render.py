@@ -41,6 +41,7 @@ CASES = (
     ("claim-full-light", CLAIM + EVERYTHING, "light"),
     ("platform-local", PLATFORMS["local"], ""),
     ("platform-light", PLATFORMS["light"], ""),
+    ("platform-standard", PLATFORMS["standard"], ""),
 )
 
 

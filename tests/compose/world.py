@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
+from tests.compose.helm import Helm
 
 from vellum.api import loader
 from vellum.api import platform as platforms
@@ -21,17 +23,20 @@ from vellum.kube.objects import Key, Obj, make
 from vellum.kube.patch import copied
 from vellum.model.component import Running
 from vellum.model.keys import DUMMY_SEED, Seed
-from vellum.model.state import Composed, Observed
+from vellum.model.state import LIST, Composed, Observed
 
+NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 UID = "00000000-0000-0000-0000-000000000001"
 DIGEST = "sha256:" + "0" * 64
 IMAGES = {
     part: f"registry.example.org/{part}@{DIGEST}" for part in ("notebook", "qdrant", "seaweedfs", "workloads")
 }
+CHARTS = "oci://registry.example.org/charts"
 HEAD = "apiVersion: platform.vellum.dev/v1alpha1\n"
 PLATFORMS = {
     "local": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: local}\n",
-    "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": IMAGES}}),
+    "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": IMAGES, "charts": {"repository": CHARTS}}}),
+    "standard": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "standard", "images": IMAGES, "charts": {"repository": CHARTS}}}),
 }  # fmt: skip
 _STORE_KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 _RECONCILED: dict[str, Obj] = {
@@ -70,19 +75,29 @@ class World:
     foreign: list[Obj] = field(default_factory=list)
     not_served: set[str] = field(default_factory=set)
     answered: dict[str, Obj | None] = field(default_factory=dict)
+    listed: dict[str, tuple[Obj, ...]] = field(default_factory=dict)
+    helm: Helm = field(default_factory=Helm)
+    now: datetime = NOW
 
     def look(self) -> Composed:
         """Return compose's answer once its requirements are settled, as Crossplane's core does: at most five times."""
-        compose = live.kubeflow if self.composite["kind"] == platforms.KIND else live.team
         for _ in range(5):
-            composed = compose(self.composite, Observed(self.resources, self.answered), self.seed)
-            asked = {
-                name: self._found(name, requirement) for name, requirement in composed.requirements.items()
+            composed = self._composed()
+            asked = dict(composed.requirements)
+            required = {
+                name: self._found(name, one) for name, one in asked.items() if not name.startswith(LIST)
             }
-            if asked == self.answered:
+            listed = {name: tuple(self._listed(one)) for name, one in asked.items() if name.startswith(LIST)}
+            if (required, listed) == (self.answered, self.listed):
                 return composed
-            self.answered = asked
+            self.answered, self.listed = required, listed
         raise AssertionError("the requirements do not settle")
+
+    def _composed(self) -> Composed:
+        observed = Observed(self.resources, self.answered, self.listed)
+        if self.composite["kind"] == platforms.KIND:
+            return live.kubeflow(self.composite, observed, self.seed, self.now)
+        return live.team(self.composite, observed, self.seed)
 
     def step(self) -> Composed:
         """Look once, and do what was said; a fatal answer changes nothing but what is said of the composite."""
@@ -105,7 +120,7 @@ class World:
 
     def settle(self) -> Composed:
         """Step until nothing changes any more."""
-        for _ in range(20):
+        for _ in range(60):
             before = copied(self.resources)
             self.step()
             if self.resources == before:
@@ -123,8 +138,18 @@ class World:
                 requirement.name,
                 status={"conditions": [{"type": "Available", "status": state}]},
             )
+        if requirement.kind == "Provider":
+            healthy = {"type": "Healthy", "status": "True"}
+            return make(
+                requirement.api_version, "Provider", requirement.name, status={"conditions": [healthy]}
+            )
+        if requirement.name.startswith("sh.helm.release.v1."):
+            return self.helm.record(requirement.name)
         wanted = Key(requirement.api_version, requirement.kind, requirement.namespace, requirement.name)
         return next((obj for obj in (*self.resources.values(), *self.foreign) if Key.of(obj) == wanted), None)
+
+    def _listed(self, requirement: Any) -> list[Obj]:
+        return self.helm.listed(requirement.kind, requirement.namespace, dict(requirement.labels))
 
     def _applied(self, desired: Obj, before: Obj | None) -> Obj:
         obj: Obj = copied(desired)
@@ -133,6 +158,9 @@ class World:
             "generation": 1,
             "ownerReferences": [{"kind": "XMLOpsPlatform", "name": "x", "uid": UID, "controller": True}],
         }
+        if obj["kind"] == "Release":
+            patches = (self.resources.get("provider-helm-patches") or {}).get("data") or {}
+            return {**obj, "status": self.helm.apply(obj, patches)}
         return {**obj, "status": said} if (said := _status(obj)) else obj
 
 

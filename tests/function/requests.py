@@ -8,17 +8,21 @@ from typing import Any
 from crossplane.function.proto.v1 import run_function_pb2 as fnv1
 from google.protobuf import json_format
 from tests.compose.render import CLAIM, EVERYTHING
-from tests.compose.world import PLATFORMS, World, settled_platform, written
+from tests.compose.world import NOW, PLATFORMS, World, settled_platform, written
 
 from vellum.api.claim import XR_KIND
 from vellum.function.answer import answer
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED
+from vellum.model.state import LIST
 
 MANAGED = [{"manager": f"somebody-{number}", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}}} for number in range(3)]  # fmt: skip
 """Other people's bookkeeping, which every observed object carries."""
+
+
+Required = dict[str, Obj | list[Obj] | None]
 
 
 def team_world(spec: str = EVERYTHING, place: str = "light") -> World:
@@ -49,9 +53,7 @@ def platform_world(place: str = "light") -> World:
     return World(written(PLATFORMS[place]))
 
 
-def request(
-    world: World, required: dict[str, Obj | None], *, seed: bytes | None = None
-) -> fnv1.RunFunctionRequest:
+def request(world: World, required: Required, *, seed: bytes | None = None) -> fnv1.RunFunctionRequest:
     """Build one request."""
     made = fnv1.RunFunctionRequest()
     made.meta.tag = "a tag"
@@ -62,8 +64,8 @@ def request(
         _fill(made.observed.resources[name], live)
     for name, found in required.items():
         made.required_resources[name].SetInParent()
-        if found is not None:
-            _fill(made.required_resources[name].items.add(), found)
+        for one in [found] if isinstance(found, dict) else found or ():
+            _fill(made.required_resources[name].items.add(), one)
     made.credentials["seed"].credential_data.data["seed"] = DUMMY_SEED.material if seed is None else seed
     return made
 
@@ -74,11 +76,11 @@ def _fill(target: fnv1.Resource, obj: Obj) -> None:
 
 def looked(
     world: World,
-    ask: Callable[[fnv1.RunFunctionRequest], fnv1.RunFunctionResponse] = lambda one: answer(one)[0],
+    ask: Callable[[fnv1.RunFunctionRequest], fnv1.RunFunctionResponse] = lambda one: answer(one, NOW)[0],
     **more: Any,
 ) -> tuple[fnv1.RunFunctionResponse, int]:
     """Call as Crossplane does, until the requirements settle; return the last answer and the number of calls."""
-    required: dict[str, Obj | None] = {}
+    required: Required = {}
     before: dict[str, Any] | None = None
     for calls in range(1, 7):
         response = ask(request(world, required, **more))
@@ -89,19 +91,21 @@ def looked(
             return response, calls
         before = wanted
         required = {
-            name: world._found(name, _Asked(one)) for name, one in response.requirements.resources.items()
+            name: world._listed(_Asked(one)) if name.startswith(LIST) else world._found(name, _Asked(one))
+            for name, one in response.requirements.resources.items()
         }
     raise AssertionError("the requirements do not settle")
 
 
-def _selector(one: fnv1.ResourceSelector) -> tuple[str, str, str, str]:
-    return one.api_version, one.kind, one.match_name, one.namespace
+def _selector(one: fnv1.ResourceSelector) -> str:
+    return str(one)
 
 
 class _Asked:
     def __init__(self, selector: fnv1.ResourceSelector) -> None:
         self.api_version, self.kind = selector.api_version, selector.kind
         self.name, self.namespace = selector.match_name, selector.namespace
+        self.labels = dict(selector.match_labels.labels)
 
 
 def desired(response: fnv1.RunFunctionResponse) -> dict[str, Obj]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from crossplane.function.proto.v1 import run_function_pb2 as fnv1
 from google.protobuf.struct_pb2 import Struct
-from tests.compose.world import World
+from tests.compose.world import NOW, World
 from tests.function.requests import desired, looked, platform_world, request, said, team_world
 
 from vellum.function.answer import answer, answer_bytes
@@ -44,7 +44,7 @@ def test_the_answer_is_what_compose_says(name: str) -> None:
     assert said(response) == {one.type: (one.reason, one.message) for one in composed.conditions}
     assert {one.target for one in response.conditions} == {fnv1.TARGET_COMPOSITE_AND_CLAIM}
     assert set(response.requirements.resources) == set(composed.requirements)
-    assert response.meta.ttl.seconds == (300 if composed.ready else 15)
+    assert response.meta.ttl.seconds == composed.ttl_seconds
     assert response.meta.tag == "a tag"
     assert [(one.reason, one.message, one.target) for one in response.results] == [
         (event.reason, event.message, fnv1.TARGET_COMPOSITE_AND_CLAIM) for event in composed.events
@@ -72,7 +72,7 @@ def test_every_pass_asks_for_the_same_once_everything_is_known() -> None:
 
 
 def test_what_is_missing_is_asked_for_and_nothing_is_decided_before() -> None:
-    response, _ = answer(request(team_world(), {}))
+    response, _ = answer(request(team_world(), {}), NOW)
     assert (
         list(response.requirements.resources),
         len(response.desired.resources),
@@ -85,7 +85,7 @@ def test_what_earlier_steps_want_stays_wanted() -> None:
 
     def ask(one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
         write(one.desired.resources["theirs"].resource, {"kind": "ConfigMap"})
-        return answer(one)[0]
+        return answer(one, NOW)[0]
 
     response, _ = looked(world, ask)
     assert "theirs" in desired(response)
@@ -134,7 +134,7 @@ def test_any_doubt_is_fatal_changes_nothing_and_is_said_in_words(doubt: str) -> 
 
     def ask(one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
         spoil(one)
-        return answer_bytes(one.SerializeToString())[0]
+        return answer_bytes(one.SerializeToString(), NOW)[0]
 
     response, _ = looked(settled(team_world()), ask)
     told, result = response.results
@@ -151,13 +151,13 @@ def test_any_doubt_is_fatal_changes_nothing_and_is_said_in_words(doubt: str) -> 
 
 @pytest.mark.parametrize("raw", [b"\xff" * 40, b"\x12\x05\x0a\x03\x0a\x01\xff"], ids=["noise", "no UTF-8"])
 def test_bytes_that_cannot_be_read_are_said_and_change_nothing(raw: bytes) -> None:
-    response, _ = answer_bytes(raw)
+    response, _ = answer_bytes(raw, NOW)
     _, result = response.results
     assert (result.severity, said(response)["PartsReady"][0]) == (fnv1.SEVERITY_FATAL, "Unreadable")
 
 
 def test_a_request_deeper_than_protobuf_reads_is_said_and_changes_nothing() -> None:
-    response, _ = answer_bytes(_deep(200))
+    response, _ = answer_bytes(_deep(200), NOW)
     assert said(response)["PartsReady"][0] == "Unreadable"
 
 
@@ -189,5 +189,5 @@ def test_what_is_observed_is_never_changed() -> None:
     before = copied(world.resources)
     asked = request(world, {})
     raw = asked.SerializeToString(deterministic=True)
-    answer(asked)
+    answer(asked, NOW)
     assert (asked.SerializeToString(deterministic=True), world.resources) == (raw, before)

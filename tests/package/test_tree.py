@@ -67,7 +67,8 @@ def test_files_printed_yaml_and_json_say_the_same(files: list[str], tmp_path: Pa
 def test_what_is_applied_first_comes_first(files: list[str]) -> None:
     kinds = [obj["kind"] for obj in yaml.safe_load_all(render(*files, "--function", PACKAGE).stdout)]
     order = ["CompositeResourceDefinition", "ClusterRole", "ValidatingAdmissionPolicy",
-             "ValidatingAdmissionPolicyBinding", "DeploymentRuntimeConfig", "Function", "Composition",
+             "ValidatingAdmissionPolicyBinding", "DeploymentRuntimeConfig", "Function",
+             "ClusterRoleBinding", "Provider", "ProviderConfig", "Composition",
              "KubeflowPlatform", "Namespace", "MLOpsPlatform"]  # fmt: skip
     assert list(dict.fromkeys(kinds)) == order
 
@@ -149,5 +150,9 @@ def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> Non
     known = [{entry["requirementName"] for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]}
              for one in (claims, platforms)]  # fmt: skip
     kinds = [kind for part in team_components().values() for kind in part.kinds]
-    assert known == [{"platform", *gates.questions(kinds)}, {"api/v1.seaweed.seaweedfs.com"}]
+    groups = {"v1.cert-manager.io", "v1.kubeflow.org", "v1.networking.istio.io",
+              "v1.seaweed.seaweedfs.com", "v1alpha1.argoproj.io", "v1alpha1.serving.kserve.io",
+              "v1beta1.helm.crossplane.io", "v1beta1.serving.kserve.io"}  # fmt: skip
+    platform = {"provider-helm/provider", *(f"api/{name}" for name in groups)}
+    assert known == [{"platform", *gates.questions(kinds)}, platform]
     assert PLATFORM.name == "kubeflow"

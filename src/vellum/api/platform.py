@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, create_model
+from pydantic import AfterValidator, Field, StringConstraints, create_model, field_validator
 
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS
 from vellum.components import platform_components, team_components
@@ -15,6 +15,7 @@ from vellum.kube.names import bucket_name
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Spec
 from vellum.model.platform import PlatformFacts
+from vellum.model.release import Charts, ReleaseComponent
 
 KIND = "KubeflowPlatform"
 NAME = "kubeflow"
@@ -37,6 +38,10 @@ Digest = Annotated[
     StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$"),
     Field(examples=[f"registry.example.org/vellum@sha256:{'0' * 64}"]),
 ]
+Repository = Annotated[
+    str, StringConstraints(max_length=253, pattern=r"^((oci|https|http)://[a-z0-9][-a-z0-9.:/_]*[a-z0-9/])?$")
+]
+PatchText = Annotated[str, StringConstraints(min_length=1, max_length=32768)]
 LOCAL_IMAGE = "laptop.invalid/none"
 """On a laptop processes come from wheels; the objects still need a name, and this one can never be pulled."""
 
@@ -57,6 +62,35 @@ class ObjectStoreSpec(Spec):
     )
 
 
+class ChartsSpec(Spec):
+    """Where Helm finds charts."""
+
+    repository: Repository = Field(
+        default="",
+        description="A registry that holds every chart; without it each project's own is asked",
+        examples=["oci://registry.example.org/charts"],
+    )
+    plainHTTP: bool = Field(  # noqa: N815  # the API's spelling
+        default=False, description="Whether the registry speaks HTTP: only for one on the same machine"
+    )
+    patches: dict[str, PatchText] = Field(
+        default={},
+        description="Kustomize patches of what a part's chart renders, by part",
+        examples=[{"kserve": "- target: {kind: ConfigMap}\n  patch: ..."}],
+    )
+
+    @field_validator("patches")
+    @classmethod
+    def _of_parts(cls, patches: dict[str, str]) -> dict[str, str]:
+        known = {name for name, part in platform_components().items() if isinstance(part, ReleaseComponent)}
+        for name in patches:
+            if name not in known:
+                raise ValueError(
+                    f"no part named {name[:64]!r} has a chart; those that have: {', '.join(sorted(known))}"
+                )
+        return patches
+
+
 class PlatformWideSpec(Spec):
     """The fields that concern the whole platform."""
 
@@ -64,6 +98,11 @@ class PlatformWideSpec(Spec):
         default="local", description="The place: local is a laptop"
     )
     artifacts: ArtifactsSpec = Field(default=ArtifactsSpec(), description="Kubeflow Pipelines' bucket")
+    charts: ChartsSpec = Field(default=ChartsSpec(), description="Where charts come from")
+    repair: Literal["enabled", "disabled"] = Field(
+        default="enabled",
+        description="Whether what is deleted or edited in an installed chart is put back; Helm alone does not",
+    )
     objectStore: ObjectStoreSpec = Field(  # noqa: N815  # the API's spelling
         default=ObjectStoreSpec(), description="The object store"
     )
@@ -110,8 +149,23 @@ class Platform:
     gateway: str = ""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Parts that are not ready, and why, as the status says it."""
+    guarded: Mapping[str, Any] = field(default_factory=dict)
+    """What the release guard remembered in the status, by part."""
+    receipts: tuple[Obj, ...] = ()
+    """What was put back, the newest first, as the status says it."""
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def repairs(self) -> bool:
+        """Whether the release guard may repair."""
+        return self.spec.repair == "enabled"
+
+    @property
+    def charts(self) -> Charts:
+        """Where charts come from."""
+        said = self.spec.charts
+        return Charts(said.repository, said.plainHTTP, said.patches)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
         """Tell whether the profile has the component."""
@@ -168,7 +222,8 @@ def from_live(obj: Obj) -> Platform:
     spec = platform_spec().model_validate(written)
     found = Platform(
         spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0),
-        gateway=(status.get("endpoints") or {}).get("gateway", ""),
+        gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
+        receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
     )  # fmt: skip
     return replace(found, waiting=_waiting(found, status))
 

@@ -223,6 +223,8 @@ def in_words(node: Mapping[str, Any]) -> str:
         return f"whole number from {node['minimum']} to {node['maximum']}"
     if node.get("pattern") == f"^{PATTERN}$":
         return "size such as 10Gi"
+    if node["type"] == "boolean":
+        return "true or false"
     if node["type"] == "object":
         return "names and texts" if "additionalProperties" in node else "fields"
     return f"text, at most {node['maxLength']} characters" if "maxLength" in node else "text"

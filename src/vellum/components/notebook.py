@@ -46,6 +46,7 @@ class NotebookComponent(Component[NotebookSpec]):
     default = "disabled"
     needs = ("namespace", "access")
     kinds = (Kind("kubeflow.org/v1", "Notebook"),)
+    operators = ("notebook-controller",)
     keeps = ("notebook-home",)
     image = "notebook"
     workload = ("kubeflow.org/v1", "Notebook")

@@ -22,6 +22,7 @@ class PipelinesComponent(Component[Spec]):
     summary = "Kubeflow Pipelines settings: runs use the team's namespace, bucket and key"
     spec = Spec
     switch = "pipelines"
+    operators = ("kubeflow-pipelines",)
     needs = ("namespace", "access", "bucket")
 
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:

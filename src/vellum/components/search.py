@@ -42,6 +42,7 @@ class SearchComponent(Component[SearchSpec]):
     switch = "inference"
     needs = ("namespace", "access", "qdrant")
     kinds = (Kind("serving.kserve.io/v1beta1", "InferenceService"),)
+    operators = ("kserve",)
     image = "workloads"
     workload = ("serving.kserve.io/v1beta1", "InferenceService")
     ports = ("http",)

@@ -30,6 +30,7 @@ class StorageComponent(PlatformComponent[Spec]):
     summary = "The object store that every bucket lives in"
     spec = Spec
     kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"))
+    after = ("seaweedfs-operator",)
     image = "seaweedfs"
     workload = (API, "Seaweed")
     ports = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -25,9 +26,9 @@ def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     return _told(composite, _team(composite, observed, seed))
 
 
-def kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
-    return _told(composite, _kubeflow(composite, observed, seed))
+    return _told(composite, _kubeflow(composite, observed, seed, now))
 
 
 def _told(composite: Obj, composed: Composed) -> Composed:
@@ -63,11 +64,11 @@ def _team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
 
 
-def _kubeflow(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     if wrong := _wrong_seed(composite, seed):
         return wrong
     try:
-        return compose_platform(platform.from_live(composite), observed, seed)
+        return compose_platform(platform.from_live(composite), observed, seed, now)
     except ValidationError as error:
         return _invalid(platform.KIND, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,9 @@ class Needy(Protocol):
 N = TypeVar("N", bound=Needy)
 
 
-def in_order(parts: Mapping[str, N]) -> list[tuple[str, N]]:
+def in_order(
+    parts: Mapping[str, N], needs: Callable[[N], tuple[str, ...]] = lambda part: part.needs
+) -> list[tuple[str, N]]:
     """Return the parts so that each comes after what it needs; needs that are not wanted are left out.
 
     Raises:
@@ -26,7 +28,7 @@ def in_order(parts: Mapping[str, N]) -> list[tuple[str, N]]:
     """
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for name in sorted(parts):
-        sorter.add(name, *(need for need in sorted(parts[name].needs) if need in parts))
+        sorter.add(name, *(need for need in sorted(needs(parts[name])) if need in parts))
     try:
         return [(name, parts[name]) for name in sorter.static_order()]
     except CycleError as cycle:

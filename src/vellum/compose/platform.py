@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from vellum.api.platform import Platform
 from vellum.components import platform_components
-from vellum.compose import gates, guard, images
+from vellum.compose import gates, guard, images, releases, repair
 from vellum.compose.order import in_order
 from vellum.kube.health import health
 from vellum.kube.objects import Obj
-from vellum.model.component import AnyPlatformComponent, PlatformWish
+from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
-from vellum.model.state import Composed, Desired, Observed, Ready, Requirement, not_ready, parts_ready
+from vellum.model.release import PROVIDER, Charts, ReleaseComponent
+from vellum.model.repair import BLANK, Memory, remembered
+from vellum.model.state import (
+    READY,
+    Composed,
+    Desired,
+    Event,
+    Observed,
+    Ready,
+    Requirement,
+    not_ready,
+    parts_ready,
+    waits,
+)
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
+KEPT_RECEIPTS = 20
+"""So many repairs stand in the status, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +43,20 @@ class Part:
     wish: PlatformWish[Any]
     objects: Mapping[str, Obj]
     may: Ready
+    ready: Ready
+    release: releases.Release | None = None
+    memory: Memory = BLANK
+    plan: repair.Plan | None = None
 
 
-def compose_platform(platform: Platform, observed: Observed, seed: Seed) -> Composed:
+def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Return everything that the platform object means now.
 
     A namespace of one of the platform's names that is not ours composes nothing and changes nothing.
     """
-    parts = _parts(platform, observed, seed)
+    parts = _parts(platform, observed, seed, now)
     guarded = _guarded(parts)
-    kinds = [kind for part in parts for kind in part.component.kinds]
-    requirements = {**guard.questions(guarded), **gates.questions(kinds)}
+    requirements = {**guard.questions(guarded), **_questions(platform, parts)}
     if guard.unanswered(guarded, observed.required):
         return Composed(fatal="looking for namespaces of the same names", requirements=requirements)
     if strangers := guard.foreign(guarded, observed.required, platform.uid):
@@ -47,25 +66,125 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed) -> Comp
 
 def everything(platform: Platform, seed: Seed) -> list[Obj]:
     """Return all that the platform's parts make once nothing keeps them from it: what rights must cover."""
-    return [obj for part in _parts(platform, Observed(), seed) for obj in part.objects.values()]
+    # Where nothing is observed nothing depends on the time.
+    parts = _parts(platform, Observed(), seed, datetime.fromtimestamp(0, UTC))
+    return [obj for part in parts for obj in part.objects.values()]
 
 
-def _parts(platform: Platform, observed: Observed, seed: Seed) -> list[Part]:
-    found = []
-    for _, component in in_order(
-        {name: part for name, part in platform_components().items() if platform.wants(part)}
-    ):
+def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:
+    kinds = [kind for part in parts for kind in (*part.component.kinds, *brought(part.component))]
+    own = {
+        f"{part.component.name}/{name}": requirement
+        for part in parts
+        for name, requirement in part.component.requires.items()
+    }
+    looked_at = [part.release for part in parts if part.release] if platform.repairs else []
+    return {**gates.questions(kinds), **own, **releases.questions(looked_at)}
+
+
+def brought(component: AnyPlatformComponent) -> tuple[Kind, ...]:
+    """Return the kinds that are asked for because a chart brings them, or makes objects of them."""
+    return (*component.serves, *component.custom) if isinstance(component, ReleaseComponent) else ()
+
+
+def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime) -> list[Part]:
+    found: dict[str, Part] = {}
+    wanted = {name: part for name, part in platform_components().items() if platform.wants(part)}
+    for name, component in in_order(wanted, lambda part: (*part.needs, *part.after)):
         wish = PlatformWish(
             detail=platform.detail(component), platform=platform.facts, seed=seed, observed=observed
         )
-        named, served = (
-            images.named(component.image, platform.facts),
-            gates.kinds_served(observed, component.kinds),
-        )
-        made = component.objects(images.with_some(wish, component.image))
-        kept = {name: images.keeping(obj, observed.resources.get(name) or {}) for name, obj in made.items()}
-        found.append(Part(component, wish, made if named else kept, served if named else named))
-    return found
+        if isinstance(component, ReleaseComponent):
+            found[name] = _release_part(platform, component, wish, found, now)
+        else:
+            found[name] = _part(component, wish, found)
+    if PROVIDER in found:
+        found[PROVIDER] = _with_patches(platform, found, observed)
+    return list(found.values())
+
+
+def _part(component: AnyPlatformComponent, wish: PlatformWish[Any], before: Mapping[str, Part]) -> Part:
+    named = images.named(component.image, wish.platform)
+    may = _first(named, gates.kinds_served(wish.observed, component.kinds), _after(component, before))
+    made = component.objects(images.with_some(wish, component.image))
+    if not named:
+        made = {
+            name: images.keeping(obj, wish.observed.resources.get(name) or {}) for name, obj in made.items()
+        }
+    # What a part stands on is asked once: later it is as ready as its own objects are.
+    exists = all(name in wish.observed.resources for name in made)
+    ready = component.ready(wish, made) if may or (exists and named) else may
+    return Part(component, wish, made, may, ready)
+
+
+def _release_part(
+    platform: Platform,
+    component: ReleaseComponent[Any],
+    wish: PlatformWish[Any],
+    before: Mapping[str, Part],
+    now: datetime,
+) -> Part:
+    release = releases.Release(
+        component, wish.observed, remembered(platform.guarded.get(component.name) or {})
+    )
+    plan = release.guarded(now) if platform.repairs else None
+    memory = plan.memory if plan else release.memory
+    charts = platform.charts
+    objects = component.objects(wish)
+    objects[release.resource] = releases.composed(release, wish, memory, charts)
+    may = _first(
+        _has_chart(component, charts),
+        gates.kinds_served(wish.observed, component.kinds),
+        _after(component, before),
+        _has_namespace(component, {**objects, **_made(before)}, wish.observed),
+        READY
+        if releases.stored(wish.observed, component.name, charts)
+        else waits("its patches are not stored yet", actor="the control plane"),
+    )
+    ready = release.ready(memory, repaired=platform.repairs) if may or release.live else may
+    return Part(component, wish, objects, may, ready, release, memory, plan)
+
+
+def _first(*answers: Ready) -> Ready:
+    return next((answer for answer in answers if not answer), READY)
+
+
+def _made(parts: Mapping[str, Part]) -> dict[str, Obj]:
+    return {name: obj for part in parts.values() for name, obj in part.objects.items()}
+
+
+def _after(component: AnyPlatformComponent, before: Mapping[str, Part]) -> Ready:
+    """Tell whether everything that the part comes after is ready."""
+    for name in component.after:
+        if name in before and not before[name].ready:
+            other = before[name].ready
+            return waits(f"waits for {name}: {other.reason}", actor=other.actor)
+    return READY
+
+
+def _has_chart(component: ReleaseComponent[Any], charts: Charts) -> Ready:
+    if component.chart.repository or charts.repository:
+        return READY
+    missing = f"no registry is known that holds the chart {component.chart.name}"
+    return waits(f"ChartMissing: {missing}; set spec.charts.repository", actor="the platform engineer")
+
+
+def _has_namespace(component: ReleaseComponent[Any], made: Mapping[str, Obj], observed: Observed) -> Ready:
+    """Tell whether the namespace is there: nobody but us makes it, as it must enforce Pod Security from the start."""
+    for name, obj in made.items():
+        if obj["kind"] == "Namespace" and obj["metadata"]["name"] == component.namespace:
+            active, reason = health(observed.resources.get(name), f"Namespace {component.namespace}")
+            return READY if active else waits(reason, actor="the control plane")
+    return READY
+
+
+def _with_patches(platform: Platform, parts: Mapping[str, Part], observed: Observed) -> Part:
+    """Give the provider's part the ConfigMap that Releases refer to, once the guard has decided for all of them."""
+    part = parts[PROVIDER]
+    labels = part.wish.labels(PROVIDER)
+    pairs = [(one.release, one.memory) for one in parts.values() if one.release]
+    name = f"{PROVIDER}-patches"
+    return replace(part, objects={name: releases.patches(platform.charts, pairs, observed, labels)})
 
 
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:
@@ -79,48 +198,82 @@ def _guarded(parts: list[Part]) -> dict[str, Requirement]:
 
 
 def _composed(platform: Platform, parts: list[Part], observed: Observed, seed: Seed) -> Composed:
-    answers = {part.component.name: _answer(part) for part in parts}
     made = {
         name: obj for part in parts for name, obj in part.objects.items() if _may(part, obj, name, observed)
     }
     objects = gates.after_their_namespaces(made, observed)
-    missing = "; ".join(f"{name}: {answer.reason}" for name, answer in answers.items() if not answer)
+    missing = "; ".join(f"{part.component.name}: {part.ready.reason}" for part in parts if not part.ready)
     ready = not missing
     return Composed(
         objects={
             name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
         },
         conditions=(parts_ready() if ready else not_ready("Creating", missing),),
-        status=_status(platform, observed, answers, seed),
+        events=_events(parts),
+        status=_status(platform, parts, observed, seed),
         ready=ready,
-        ttl_seconds=SETTLED_SECONDS if ready else WAITING_SECONDS,
+        ttl_seconds=min(
+            [SETTLED_SECONDS if ready else WAITING_SECONDS, *(part.plan.again for part in parts if part.plan)]
+        ),
     )
 
 
 def _may(part: Part, obj: Obj, name: str, observed: Observed) -> bool:
-    """A part whose kinds are not served yet makes only what every API server knows; what exists stays desired."""
+    """A part that waits makes only what every API server knows; what exists stays desired."""
     kinds = {(kind.api_version, kind.kind) for kind in part.component.kinds}
     return bool(part.may) or name in observed.resources or (obj["apiVersion"], obj["kind"]) not in kinds
 
 
-def _answer(part: Part) -> Ready:
-    return part.component.ready(part.wish, part.objects) if part.may else part.may
+def _events(parts: list[Part]) -> tuple[Event, ...]:
+    """Tell of every repair when it begins, when it is done, and when it is given up."""
+    told: list[Event] = []
+    for part in parts:
+        if part.plan is None or part.release is None:
+            continue
+        before, now, name = part.release.memory, part.memory, part.component.name
+        told += [Event("Normal", "Repaired", str(receipt)) for receipt in part.plan.receipts]
+        if now.repairs > before.repairs:
+            told.append(Event("Warning", "Repairing", f"{name}: {_faults(now)}; Helm upgrades it once"))
+        if now.phase == repair.CONTENDED != before.phase:
+            told.append(
+                Event(
+                    "Warning",
+                    "Contended",
+                    f"{name}: {_faults(now)}; repairs do not last, so there are no more",
+                )
+            )
+    return tuple(told)
 
 
-def _status(platform: Platform, observed: Observed, answers: dict[str, Ready], seed: Seed) -> Obj:
-    components = [
-        {"name": name, "ready": bool(answer)}
-        | ({} if answer else {"reason": answer.reason, "actor": answer.actor})
-        for name, answer in answers.items()
-    ]
+def _faults(memory: Memory) -> str:
+    return ", ".join(f"{name} is {fault}" for name, fault in sorted(memory.faults.items()))
+
+
+def _status(platform: Platform, parts: list[Part], observed: Observed, seed: Seed) -> Obj:
     status: Obj = {
-        "components": components,
+        "components": [_said(part) for part in parts],
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }
+    if memories := {part.component.name: part.memory.as_dict() for part in parts if part.plan}:
+        status["guard"] = memories
+    new = [receipt.as_dict() for part in parts if part.plan for receipt in part.plan.receipts]
+    if receipts := [*new, *platform.receipts][:KEPT_RECEIPTS]:
+        status["receipts"] = receipts
     if url := _gateway_url(observed):
         status["endpoints"] = {"gateway": url}
     return status
+
+
+def _said(part: Part) -> Obj:
+    said: Obj = {"name": part.component.name, "ready": bool(part.ready)}
+    if not part.ready:
+        said |= {"reason": part.ready.reason, "actor": part.ready.actor}
+    if part.release:
+        said |= {"version": part.release.component.chart.version, "revision": part.release.revision}
+    if part.memory.repairs and part.memory.last:
+        said |= {"repairs": part.memory.repairs, "lastRepair": part.memory.last.at}
+    return said
 
 
 def _gateway_url(observed: Observed) -> str:

@@ -94,18 +94,21 @@ def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
     may: dict[str, Ready] = {}
     for name, component in in_order(wanted):
         wish = replace(wishes[name], policies=policies)
-        may[name] = _may(component, wish, may)
         made = component.objects(images.with_some(wish, component.image))
+        may[name] = _may(component, wish, made, may)
         found.append(Part(component, wish, made, may[name]))
     return found
 
 
-def _may(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) -> Ready:
+def _may(
+    component: AnyComponent, wish: Wish[Any], made: Mapping[str, Obj], before: Mapping[str, Ready]
+) -> Ready:
     """Tell whether the component's objects may exist yet; if not, what they wait for."""
     for answer in (
         images.named(component.image, wish.platform),
         gates.kinds_served(wish.observed, component.kinds),
         gates.stands(component.stands_on, wish.platform),
+        gates.stands(component.operators, wish.platform) if _is_new(made, wish) else READY,
     ):
         if not answer:
             return answer
@@ -118,6 +121,11 @@ def _may(component: AnyComponent, wish: Wish[Any], before: Mapping[str, Ready]) 
         if need in before and not before[need]:
             return waits(f"waits for {need}: {before[need].reason}", actor=before[need].actor)
     return READY
+
+
+def _is_new(made: Mapping[str, Obj], wish: Wish[Any]) -> bool:
+    """Tell whether something is still to be made. What runs does not stop when the operator that made it restarts."""
+    return any(name not in wish.observed.resources for name in made)
 
 
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import cast
 
 from crossplane.function.proto.v1 import run_function_pb2 as fnv1
@@ -22,7 +23,7 @@ from vellum.errors import FunctionError, VellumError
 from vellum.function.struct import View, plain, write
 from vellum.kube.objects import Obj
 from vellum.model.keys import SEED, Seed
-from vellum.model.state import Composed, Condition, Event, Observed, Requirement, not_ready
+from vellum.model.state import LIST, Composed, Condition, Event, Observed, Requirement, not_ready
 
 LOG = logging.getLogger(__name__)
 _WAITING_SECONDS = 15
@@ -34,7 +35,7 @@ _STATUS = {
 }
 
 
-def answer_bytes(raw: bytes) -> tuple[fnv1.RunFunctionResponse, str]:
+def answer_bytes(raw: bytes, now: datetime) -> tuple[fnv1.RunFunctionResponse, str]:
     """Answer a request as it came over the wire; return the answer and the composite's kind for the metrics."""
     request = fnv1.RunFunctionRequest()
     try:
@@ -43,10 +44,10 @@ def answer_bytes(raw: bytes) -> tuple[fnv1.RunFunctionResponse, str]:
         # protobuf stops at 100 levels, which is 33 nested objects; bytes that are no UTF-8 end here too.
         reason = f"what Crossplane observed cannot be read: {error}; nothing was changed"
         return _fatal(fnv1.RunFunctionResponse(), not_ready("Unreadable", reason)), ""
-    return answer(request)
+    return answer(request, now)
 
 
-def answer(request: fnv1.RunFunctionRequest) -> tuple[fnv1.RunFunctionResponse, str]:
+def answer(request: fnv1.RunFunctionRequest, now: datetime) -> tuple[fnv1.RunFunctionResponse, str]:
     """Answer one request; return the answer and the composite's kind."""
     response = fnv1.RunFunctionResponse()
     response.meta.tag = request.meta.tag
@@ -54,7 +55,7 @@ def answer(request: fnv1.RunFunctionRequest) -> tuple[fnv1.RunFunctionResponse, 
     try:
         composite = _ours(request.observed.composite.resource)
         kind = str(composite["kind"])
-        composed = _composed(composite, request)
+        composed = _composed(composite, request, now)
         if any(name not in request.required_resources for name in composed.requirements):
             return _asked(response, request, composed), kind
         return _answered(response, request, composed), kind
@@ -67,16 +68,25 @@ def answer(request: fnv1.RunFunctionRequest) -> tuple[fnv1.RunFunctionResponse, 
         return _fatal(response, not_ready("FunctionError", message)), kind
 
 
-def _composed(composite: Obj, request: fnv1.RunFunctionRequest) -> Composed:
+def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime) -> Composed:
     observed = Observed(
         resources={name: cast("Obj", View(one.resource)) for name, one in request.observed.resources.items()},
-        required={name: _found(found) for name, found in request.required_resources.items()},
+        required={
+            name: _found(found)
+            for name, found in request.required_resources.items()
+            if not name.startswith(LIST)
+        },
+        lists={
+            name: tuple(cast("Obj", View(one.resource)) for one in found.items)
+            for name, found in request.required_resources.items()
+            if name.startswith(LIST)
+        },
     )
     seed = _seed(request)
     if composite["kind"] in (claim.XR_KIND, claim.KIND):
         return live.team(composite, observed, seed)
     if composite["kind"] == platform.KIND:
-        return live.kubeflow(composite, observed, seed)
+        return live.kubeflow(composite, observed, seed, now)
     raise FunctionError(
         "VEL802", f"kind {composite['kind']} is not composed here", where="the Composition's compositeTypeRef",
         fix=f"use this function for {claim.XR_KIND} and {platform.KIND}",
@@ -161,11 +171,13 @@ def _answered(
 def _require(response: fnv1.RunFunctionResponse, requirements: Mapping[str, Requirement]) -> None:
     for name, wanted in requirements.items():
         selector = response.requirements.resources[name]
-        selector.api_version, selector.kind, selector.match_name = (
-            wanted.api_version,
-            wanted.kind,
-            wanted.name,
-        )
+        selector.api_version, selector.kind = wanted.api_version, wanted.kind
+        if wanted.name:
+            selector.match_name = wanted.name
+        else:
+            # Said even without labels: a selector that matches nothing by name or label is an error.
+            selector.match_labels.SetInParent()
+            selector.match_labels.labels.update(wanted.labels)
         if wanted.namespace:
             selector.namespace = wanted.namespace
 

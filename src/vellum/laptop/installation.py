@@ -59,7 +59,7 @@ class Installation:
         self._move_gateway()
         self.workloads = WorkloadController(state, ports, self.supervisor, components, found)
         composites = (
-            CompositeController(PLATFORM, lambda obj, observed, _: live.kubeflow(obj, observed, seed)),
+            CompositeController(PLATFORM, lambda obj, observed, now: live.kubeflow(obj, observed, seed, now)),
             CompositeController(CLAIM, lambda obj, observed, _: live.team(obj, observed, seed), WAITING),
         )
         self.manager = Manager(

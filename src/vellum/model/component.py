@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -118,6 +119,8 @@ class Component(ABC, Generic[S]):
     """Components that must be composed before; a graph without cycles."""
     stands_on: tuple[str, ...] = ()
     """Parts of the platform that must be ready before, where the platform's profile has them."""
+    operators: tuple[str, ...] = ()
+    """Parts of the platform that make its objects run; asked only while something of it is still to be made."""
     kinds: tuple[Kind, ...] = ()
     """Kinds of operators; while one is missing only this component waits."""
     keeps: tuple[str, ...] = ()
@@ -188,6 +191,10 @@ class PlatformComponent(ABC, Generic[S]):
     block: str = ""
     profiles: tuple[str, ...] = ("local", "light", "standard")
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    """Parts that must be ready before this one makes anything, where the profile has them; what exists then stays."""
+    requires: Mapping[str, Requirement] = MappingProxyType({})
+    """Objects that it wants to see, under names of its own; answered as ``NAME/KEY``."""
     kinds: tuple[Kind, ...] = ()
     image: str = ""
     workload: tuple[str, str] = ("", "")

@@ -34,7 +34,8 @@ class Process:
     name: str
     argv: tuple[str, ...]
     directory: Path
-    probe: Probe
+    probe: Probe | None
+    """None for a program that listens nowhere: it counts as ready while it runs."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
     routes: tuple[Route, ...] = ()

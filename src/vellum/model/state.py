@@ -63,14 +63,22 @@ class Event:
     message: str
 
 
+LIST = "list/"
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """An object that compose wants to see before it decides; by name, in a namespace or cluster-wide."""
+    """An object that compose wants to see before it decides; by name, in a namespace or cluster-wide.
+
+    Without a name all objects are wanted that carry the labels. Such a requirement is asked for under a name that
+    begins with ``LIST``, and what is found is then in ``Observed.lists``.
+    """
 
     api_version: str
     kind: str
-    name: str
+    name: str = ""
     namespace: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,8 @@ class Observed:
 
     resources: Mapping[str, Obj] = field(default_factory=dict)
     required: Mapping[str, Obj | None] = field(default_factory=dict)
+    lists: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
+    """The answers to requirements without a name; the same rule: empty is not absent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,41 @@ def _columns(name: str, path: str) -> list[Obj]:
     ]
 
 
+def _guard() -> Obj:
+    """What the release guard remembers, and its receipts; see model/repair.py."""
+    whole = {"type": "integer"}
+    repair: Obj = {
+        "at": _TEXT, "faults": _TEXTS, "since": _TEXTS, "revision": whole, "open": {"type": "boolean"},
+    }  # fmt: skip
+    memory: Obj = {
+        "phase": _TEXT, "since": _TEXTS, "faults": _TEXTS, "nonce": whole, "tries": whole, "step": _TEXT,
+        "patch": _TEXT,
+        "repairs": whole, "recent": {"type": "array", "items": _TEXT}, "installed": {"type": "boolean"},
+        "last": {"type": "object", "properties": repair},
+    }  # fmt: skip
+    receipt: Obj = {
+        "component": {**_TEXT, "description": "Whose object it is"},
+        "object": {**_TEXT, "description": "What was put back"},
+        "fault": {**_TEXT, "description": "What was wrong"},
+        "seen": {**_TEXT, "description": "When it was noticed"},
+        "back": {**_TEXT, "description": "When it was seen to be as it should"},
+        "seconds": {**whole, "description": "From seen to back"},
+        "revision": {**whole, "description": "The Helm revision that brought it back"},
+    }
+    return {
+        "guard": {
+            "type": "object",
+            "description": "What the release guard remembers of each part",
+            "additionalProperties": {"type": "object", "properties": memory},
+        },
+        "receipts": {
+            "type": "array",
+            "description": "What was put back, the newest first",
+            "items": {"type": "object", "properties": receipt},
+        },
+    }
+
+
 def _components() -> Obj:
     words = {
         "name": "The part",
@@ -85,6 +120,12 @@ def _components() -> Obj:
     }
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
+    properties |= {
+        "version": {**_TEXT, "description": "The version of its chart"},
+        "revision": {"type": "integer", "description": "Helm's revision"},
+        "repairs": {"type": "integer", "description": "How often it was put back"},
+        "lastRepair": {**_TEXT, "description": "When it was put back last"},
+    }
     item = {"type": "object", "required": ["name", "ready"], "properties": properties}
     return {"type": "array", "description": "Every part, ready or what it waits for", "items": item}
 
@@ -104,6 +145,7 @@ def _claim_status() -> Obj:
 def _platform_status() -> Obj:
     return {
         "components": _components(),
+        **_guard(),
         "endpoints": {**_TEXTS, "description": "Where the platform answers"},
         "profile": {**_TEXT, "description": "The profile that is composed"},
         "seedFingerprint": {

@@ -8,6 +8,7 @@ from vellum.api import claim, platform
 from vellum.components import platform_components, team_components
 from vellum.compose import gates
 from vellum.compose.live import PLATFORM
+from vellum.compose.platform import brought
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Kind
 from vellum.model.keys import SEED
@@ -23,10 +24,12 @@ METRICS_PORT = 8080
 def compositions() -> list[Obj]:
     """Return both; what a pass needs to know whatever the claim says is looked up before the function is called."""
     teams = (kind for part in team_components().values() for kind in part.kinds)
-    platforms = (kind for part in platform_components().values() for kind in part.kinds)
+    parts = platform_components().values()
+    platforms = _once(kind for part in parts for kind in (*part.kinds, *brought(part)))
+    own = {f"{part.name}/{name}": asked for part in parts for name, asked in part.requires.items()}
     return [
         _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **gates.questions(teams)}),
-        _composition(PLATFORM_COMPOSITION, platform.KIND, gates.questions(_once(platforms))),
+        _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **gates.questions(platforms)}),
     ]
 
 

@@ -10,12 +10,14 @@ from collections import defaultdict
 
 from vellum.api.claim import Claim, claim_spec
 from vellum.api.platform import Platform, platform_spec
-from vellum.components import team_components
+from vellum.components import platform_components, team_components
 from vellum.compose import platform as platforms
 from vellum.compose import team as teams
+from vellum.compose.inventory import COMPARED
 from vellum.kube import names
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.model.keys import DUMMY_SEED
+from vellum.model.release import ReleaseComponent
 from vellum.package.apis import CLAIM_PLURAL, PLATFORM_PLURAL
 
 AGGREGATED = "rbac.crossplane.io/aggregate-to-crossplane"
@@ -63,12 +65,26 @@ def _compose() -> list[Obj]:
             rules.append({"apiGroups": [group], "resources": wanted, "verbs": ["*"]})
     return [
         *rules,
+        *_looked_at(),
         # A team's Role holds what Crossplane itself does not; "*" above has escalate and bind in it, said here aloud.
         {
             "apiGroups": ["apiregistration.k8s.io"],
             "resources": ["apiservices"],
             "verbs": ["get", "list", "watch"],
         },
+    ]
+
+
+def _looked_at() -> list[Obj]:
+    """What the release guard reads: the kinds that charts make, and never writes."""
+    parts = [part for part in platform_components().values() if isinstance(part, ReleaseComponent)]
+    kinds = {kind for part in parts for kind in part.custom} | set(COMPARED.values())
+    by_group: dict[str, set[str]] = defaultdict(set)
+    for kind in kinds:
+        by_group[kind.api_version.rpartition("/")[0]].add(names.plural(kind.kind))
+    return [
+        {"apiGroups": [group], "resources": sorted(resources), "verbs": _READ}
+        for group, resources in sorted(by_group.items())
     ]
 
 

@@ -4,6 +4,8 @@
     20-rights/        ClusterRoles
     25-protection/    nobody deletes the platform by accident
     30-function/      the function and how it runs (only with its package's name)
+    35-provider/      Crossplane's Helm provider
+    37-providerconfig/  where it installs (its kind comes with the provider)
     40-compositions/  what a claim and the platform mean
     50-platform/      the KubeflowPlatform
     55-namespaces/    where claims live
@@ -26,6 +28,7 @@ from vellum.kube.objects import Obj, make
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
 from vellum.package.protection import protection
+from vellum.package.provider import provider, provider_config
 from vellum.package.rights import roles
 
 MARK = ".vellum-rendered"
@@ -54,6 +57,8 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
         "20-rights/roles.yaml": roles(),
         "25-protection/platform.yaml": protection(),
         "30-function/function.yaml": function(function_package) if function_package else [],
+        "35-provider/provider-helm.yaml": provider(),
+        "37-providerconfig/default.yaml": provider_config(),
         "40-compositions/compositions.yaml": compositions(),
         "50-platform/kubeflow.yaml": platforms,
     }

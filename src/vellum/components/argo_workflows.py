@@ -1,0 +1,82 @@
+"""Runs the steps of pipelines as pods."""
+
+from __future__ import annotations
+
+import json
+
+from vellum.components.access import STORE_SECRET
+from vellum.kube.objects import RESTRICTED_CONTAINER, Obj, config_map
+from vellum.kube.patch import copied
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.team import KUBEFLOW_NAMESPACE
+
+CONFIG = "workflow-controller-configmap"
+_KEYS = ("namespace", "name", "creationTimestamp.Y", "creationTimestamp.m", "creationTimestamp.d")
+_EXECUTOR: Obj = {
+    "securityContext": {
+        **copied(RESTRICTED_CONTAINER),
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+}
+"""Kubeflow's own setting of Argo's helper containers (pipelines 2.17.0)."""
+
+
+class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
+    """Runs the steps of pipelines as pods."""
+
+    name = "argo-workflows"
+    summary = "Runs the steps of pipelines as pods"
+    spec = Spec
+    chart = Chart("https://argoproj.github.io/argo-helm", "argo-workflows", "1.0.14")
+    namespace = KUBEFLOW_NAMESPACE
+    after = ("artifacts", "istiod")
+    serves = (Kind("argoproj.io/v1alpha1", "Workflow"),)
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            # Minified kinds from the chart itself: the full ones would be fetched by a Job from the internet.
+            "crds": {"install": True, "keep": True, "full": False},
+            "server": {"enabled": False},
+            "createAggregateRoles": False,
+            "images": {"pullPolicy": "IfNotPresent"},
+            "workflow": {"rbac": {"create": False}},
+            "controller": {
+                # Not to create it is not enough: without the name the controller reads one that does not exist.
+                "configMap": {"create": False, "name": CONFIG},
+                "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+                "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+                "clusterWorkflowTemplates": {"enabled": False},
+            },
+        }
+
+    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+        """Return the controller's settings: logs and artifacts go to the platform's bucket with the platform's key."""
+        host = wish.platform.s3_endpoint.split("://", 1)[1]
+        keys = "/".join(f"{{{{workflow.{key}}}}}" for key in _KEYS)
+        repository = {
+            "archiveLogs": True,
+            "s3": {
+                "endpoint": host,
+                "bucket": wish.platform.artifacts_bucket,
+                "insecure": wish.platform.s3_endpoint.startswith("http://"),
+                "region": wish.platform.region,
+                "keyFormat": f"private-artifacts/{keys}/{{{{pod.name}}}}",
+                "accessKeySecret": {"name": STORE_SECRET, "key": "accesskey"},
+                "secretKeySecret": {"name": STORE_SECRET, "key": "secretkey"},
+            },
+        }
+        data = {
+            "artifactRepository": json.dumps(repository, sort_keys=True),
+            "executor": json.dumps(_EXECUTOR),
+        }
+        return {
+            f"{self.name}-settings": config_map(CONFIG, self.namespace, data, labels=wish.labels(self.name))
+        }
+
+
+component = ArgoWorkflowsComponent()

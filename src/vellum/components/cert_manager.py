@@ -1,0 +1,41 @@
+"""Certificates for the webhooks of the other operators."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+
+def _requests(memory: str) -> Obj:
+    return {"requests": {"cpu": "10m", "memory": memory}}
+
+
+class CertManagerComponent(ReleaseComponent[Spec]):
+    """Certificates for the webhooks of the other operators."""
+
+    name = "cert-manager"
+    summary = "Certificates for the webhooks of the other operators"
+    spec = Spec
+    chart = Chart("oci://quay.io/jetstack/charts", "cert-manager", "v1.21.1")
+    namespace = "cert-manager"
+    makes_namespace = True
+    profiles = ("light", "standard")
+    after = ("provider-helm", "istiod")
+    serves = (Kind("cert-manager.io/v1", "Certificate"),)
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            "crds": {"enabled": True, "keep": True},
+            "global": {"leaderElection": {"namespace": self.namespace}},
+            "resources": _requests("64Mi"),
+            "webhook": {"resources": _requests("32Mi")},
+            "cainjector": {"resources": _requests("96Mi")},
+            # A hook that waits until certificates can be made; its default of a minute is short on a new cluster.
+            "startupapicheck": {"timeout": "3m", "resources": _requests("32Mi")},
+        }
+
+
+component = CertManagerComponent()

@@ -1,0 +1,29 @@
+"""Istio's kinds, before anything of Istio runs."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+
+class IstioBaseComponent(ReleaseComponent[Spec]):
+    """Istio's kinds, before anything of Istio runs."""
+
+    name = "istio-base"
+    summary = "Istio's kinds, before anything of Istio runs"
+    spec = Spec
+    chart = Chart("https://istio-release.storage.googleapis.com/charts", "base", "1.30.3")
+    namespace = "istio-system"
+    makes_namespace = True
+    profiles = ("standard",)
+    after = ("provider-helm",)
+    serves = (Kind("networking.istio.io/v1", "VirtualService"),)
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {}
+
+
+component = IstioBaseComponent()

@@ -1,0 +1,29 @@
+"""Istio's plugin on every node, in a privileged namespace of its own: it writes into the host's network."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+
+class IstioCniComponent(ReleaseComponent[Spec]):
+    """Istio's plugin on every node, so that no pod needs rights on the network."""
+
+    name = "istio-cni"
+    summary = "Istio's plugin on every node, so that no pod needs rights on the network"
+    spec = Spec
+    chart = Chart("https://istio-release.storage.googleapis.com/charts", "cni", "1.30.3")
+    namespace = "istio-cni"
+    makes_namespace = True
+    pod_security = "privileged"
+    profiles = ("standard",)
+    after = ("istiod",)
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {"resources": {"requests": {"cpu": "50m", "memory": "100Mi"}}}
+
+
+component = IstioCniComponent()

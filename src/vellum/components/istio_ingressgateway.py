@@ -1,0 +1,38 @@
+"""The door of the mesh."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+
+class IstioIngressGatewayComponent(ReleaseComponent[Spec]):
+    """The door of the mesh."""
+
+    name = "istio-ingressgateway"
+    summary = "The door of the mesh"
+    spec = Spec
+    chart = Chart("https://istio-release.storage.googleapis.com/charts", "gateway", "1.30.3")
+    namespace = "istio-system"
+    profiles = ("standard",)
+    after = ("istiod", "istio-cni")
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            # Policies of Kubeflow name this account.
+            "serviceAccount": {"name": "istio-ingressgateway-service-account"},
+            "service": {"type": "ClusterIP"},
+            "autoscaling": {"enabled": False},
+            "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}},
+            # To set it replaces the chart's own, so the sysctl that lets it bind port 80 is said again.
+            "securityContext": {
+                "seccompProfile": {"type": "RuntimeDefault"},
+                "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
+            },
+        }
+
+
+component = IstioIngressGatewayComponent()

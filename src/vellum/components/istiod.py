@@ -1,0 +1,39 @@
+"""Istio's control plane."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+
+class IstiodComponent(ReleaseComponent[Spec]):
+    """Istio's control plane."""
+
+    name = "istiod"
+    summary = "Istio's control plane"
+    spec = Spec
+    chart = Chart("https://istio-release.storage.googleapis.com/charts", "istiod", "1.30.3")
+    namespace = "istio-system"
+    profiles = ("standard",)
+    after = ("istio-base",)
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
+            "autoscaleEnabled": False,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            # Pods get their rules from the node's plugin, so that none of them needs NET_ADMIN.
+            "cni": {"enabled": True},
+            "global": {
+                "proxy": {
+                    "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                }
+            },
+        }
+
+
+component = IstiodComponent()

@@ -1,0 +1,31 @@
+"""KServe's kinds, in a release of their own: they are most of what a release may hold, and go with it when it goes."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+
+class KserveCrdComponent(ReleaseComponent[Spec]):
+    """KServe's kinds."""
+
+    name = "kserve-crd"
+    summary = "KServe's kinds"
+    spec = Spec
+    chart = Chart("oci://ghcr.io/kserve/charts", "kserve-crd", "v0.20.0")
+    namespace = "kserve"
+    makes_namespace = True
+    after = ("provider-helm", "istiod")
+    serves = (
+        Kind("serving.kserve.io/v1beta1", "InferenceService"),
+        Kind("serving.kserve.io/v1alpha1", "ServingRuntime"),
+    )
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {}
+
+
+component = KserveCrdComponent()

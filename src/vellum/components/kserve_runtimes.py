@@ -1,0 +1,37 @@
+"""Servers for models of common kinds."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+
+NOT_HERE = (
+    "autogluonserver", "huggingfaceserver_multinode", "paddleserver", "pmmlserver", "predictiveserver", "tensorflow",
+    "torchserve", "tritonserver", "vllmserver",
+)  # fmt: skip
+"""Old images, the tag latest, or frameworks that few have; teams bring runtimes of their own for these."""
+
+
+class KserveRuntimesComponent(ReleaseComponent[Spec]):
+    """Servers for models of common kinds."""
+
+    name = "kserve-runtimes"
+    summary = "Servers for models of common kinds"
+    spec = Spec
+    chart = Chart("oci://ghcr.io/kserve/charts", "kserve-runtime-configs", "v0.20.0")
+    namespace = "kserve"
+    after = ("kserve",)
+    custom = (Kind("serving.kserve.io/v1alpha1", "ClusterServingRuntime"),)
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            "kserve": {
+                "servingruntime": {"enabled": True, **{name: {"disabled": True} for name in NOT_HERE}},
+            }
+        }
+
+
+component = KserveRuntimesComponent()

@@ -1,0 +1,44 @@
+"""Crossplane's Helm provider, without which nothing is installed: the tree for git brings it, this part waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vellum.kube.objects import Obj, condition
+from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.release import PROVIDER, RELEASE
+from vellum.model.state import READY, Ready, Requirement, waits
+
+
+class ProviderHelmComponent(PlatformComponent[Spec]):
+    """Makes no object: a part whose readiness is Crossplane's own word on the provider."""
+
+    name = PROVIDER
+    summary = "Crossplane's Helm provider, which installs every other part"
+    spec = Spec
+    profiles = ("light", "standard")
+    kinds = (RELEASE,)
+    actor = "Crossplane's package manager"
+    requires = {"provider": Requirement("pkg.crossplane.io/v1", "Provider", PROVIDER)}  # noqa: RUF012  # never changed
+
+    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+        """Return nothing."""
+        del wish
+        return {}
+
+    def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
+        """Ready once Crossplane says that the provider is healthy."""
+        del made
+        provider = wish.observed.required.get(f"{self.name}/provider")
+        if provider is None:
+            return waits(f"Provider {PROVIDER} is not installed; apply 35-provider of the rendered tree",
+                         actor="the platform engineer")  # fmt: skip
+        healthy = condition(provider, "Healthy") or {}
+        if healthy.get("status") == "True":
+            return READY
+        return waits(
+            f"Provider {PROVIDER} is not healthy: {healthy.get('message') or 'no word yet'}", actor=self.actor
+        )
+
+
+component = ProviderHelmComponent()

@@ -1,0 +1,35 @@
+"""Makes stores, buckets and keys of their objects."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.kube.seaweed import API
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.team import STORAGE_NAMESPACE
+
+
+class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
+    """Makes stores, buckets and keys of their objects."""
+
+    name = "seaweedfs-operator"
+    summary = "Makes stores, buckets and keys of their objects"
+    spec = Spec
+    chart = Chart("https://seaweedfs.github.io/seaweedfs-operator/", "seaweedfs-operator", "0.1.39")
+    namespace = STORAGE_NAMESPACE
+    after = ("cert-manager",)
+    serves = (Kind(API, "Seaweed"),)
+    custom = (Kind("cert-manager.io/v1", "Certificate"), Kind("cert-manager.io/v1", "Issuer"))
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            # With cert-manager two hook Jobs with images of third parties go away.
+            "webhook": {"certManager": {"enabled": True}},
+            "grafanaDashboard": {"enabled": False},
+            "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        }
+
+
+component = SeaweedfsOperatorComponent()

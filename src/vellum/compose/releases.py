@@ -1,0 +1,387 @@
+"""Helm releases of the platform: what the guard asks for, what it sees, and the Release that follows from it. Pure.
+
+Facts of provider-helm 1.3.0 that decide the shape (all measured): with ``patchesFrom`` at the first installation it
+upgrades once more for nothing, so there is none until the first repair; after an upgrade it says Ready=False until its
+next poll, so an annotation follows the revision and wakes it; a failed or stuck upgrade stays so without
+``rollbackLimit``, but with it a stuck *first* revision is uninstalled, which must not happen to what was there before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from vellum.compose import gates, inventory, repair
+from vellum.compose.inventory import Difference, Rendered
+from vellum.kube.health import health
+from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, labels_of, make
+from vellum.model.component import Kind, PlatformWish
+from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
+from vellum.model.repair import Memory
+from vellum.model.state import LIST, Observed, Ready, Requirement, waits
+
+SYSTEM = "crossplane-system"
+PATCHES = "vellum-releases"
+"""The ConfigMap of kustomize patches: two that match nothing, what the platform engineer wrote, what is written
+through."""
+SEEN = f"{DOMAIN}/seen"
+ROLLBACKS, HISTORY = 3, 5
+_BUSY = ("pending-install", "pending-rollback", "pending-upgrade", "uninstalling")
+_SCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
+_FLIPS = ("a", "b")
+AnyRelease = ReleaseComponent[Any]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release in one pass: the component, what is observed of it, and what the guard remembered."""
+
+    component: AnyRelease
+    observed: Observed
+    memory: Memory
+
+    @property
+    def name(self) -> str:
+        """Its name, for Helm, for Crossplane and in the status."""
+        return self.component.name
+
+    @property
+    def resource(self) -> str:
+        """The name of the Release among the composed resources."""
+        return f"{self.name}-release"
+
+    @property
+    def live(self) -> Obj | None:
+        """The Release as the API server has it."""
+        return self.observed.resources.get(self.resource)
+
+    @property
+    def revision(self) -> int:
+        """Helm's revision that provider-helm saw last; 0 before the first."""
+        said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
+        return int(said.get("revision") or 0)
+
+    @property
+    def _record_key(self) -> str:
+        return f"record/{self.name}"
+
+    def record_question(self) -> dict[str, Requirement]:
+        """Ask for Helm's record of the revision; one Secret by name, as all five would not fit into a message."""
+        if not self.revision:
+            return {}
+        secret = f"sh.helm.release.v1.{self.name}.v{self.revision}"
+        return {self._record_key: Requirement("v1", "Secret", secret, self.component.namespace)}
+
+    @property
+    def record(self) -> Obj | None:
+        """Helm's record, once it was looked up and if it is there."""
+        return self.observed.required.get(self._record_key)
+
+    @cached_property
+    def state(self) -> str:
+        """What Helm says: deployed, failed, pending-upgrade, ...; absent where its record is gone."""
+        for status in _BUSY:
+            for secret in self.observed.lists.get(_busy_key(status), ()):
+                labels = labels_of(secret)
+                if (
+                    labels.get("name") == self.name
+                    and secret["metadata"]["namespace"] == self.component.namespace
+                ):
+                    return status
+        return inventory.status_of(self.record) if self.record else repair.ABSENT
+
+    @cached_property
+    def rendered(self) -> tuple[Rendered, ...]:
+        """What the deployed revision made, as far as it is compared."""
+        if self.record is None or self.state != repair.DEPLOYED:
+            return ()
+        served = {
+            name: kind
+            for name, kind in self.component.looks_at().items()
+            if gates.served(self.observed, kind)
+        }
+        return inventory.rendered(self.record, self.component.namespace, served)
+
+    def live_questions(self) -> dict[str, Requirement]:
+        """Ask for the live objects: a list for each kind and namespace that the record names."""
+        places = {(one.kind, one.namespace) for one in self.rendered}
+        questions = {
+            _live_key(kind, namespace): Requirement(
+                kind.api_version, kind.kind, namespace=namespace, labels=inventory.OWNED
+            )
+            for kind, namespace in places
+        }
+        scaled = {namespace for kind, namespace in places if kind.kind in inventory.WORKLOADS}
+        questions |= {
+            _scaler_key(namespace): Requirement(_SCALER.api_version, _SCALER.kind, namespace=namespace)
+            for namespace in scaled
+        }
+        return questions
+
+    def _live(self, one: Rendered) -> Obj | None:
+        for obj in self.observed.lists.get(_live_key(one.kind, one.namespace), ()):
+            if (
+                obj["metadata"]["name"] == one.name
+                and annotations_of(obj).get(inventory.RELEASE_NAME) == self.name
+            ):
+                return obj
+        return None
+
+    def _made(self, obj: Obj) -> bool:
+        said = annotations_of(obj)
+        whose = said.get(inventory.RELEASE_NAME), said.get(inventory.RELEASE_NAMESPACE)
+        return whose == (self.name, self.component.namespace)
+
+    @cached_property
+    def _found(self) -> dict[Rendered, tuple[Difference, ...] | None]:
+        """Every compared object with its differences; None where it is missing."""
+        found: dict[Rendered, tuple[Difference, ...] | None] = {}
+        for one in self.rendered:
+            obj = self._live(one)
+            if obj is None or "deletionTimestamp" in obj["metadata"]:
+                found[one] = None
+            else:
+                found[one] = _compared(one, obj, self.record or {}, scaled=self._scaled(one))
+        return found
+
+    def _scaled(self, one: Rendered) -> bool:
+        targets = (
+            scaler["spec"]["scaleTargetRef"]
+            for scaler in self.observed.lists.get(_scaler_key(one.namespace), ())
+        )
+        return any((target["kind"], target["name"]) == (one.kind.kind, one.name) for target in targets)
+
+    @cached_property
+    def faults(self) -> dict[str, str]:
+        """What is wrong, in words, by object."""
+        if self.state == "failed":
+            said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
+            return {
+                f"Release {self.name}": f"failed: {said.get('releaseDescription') or 'Helm does not say why'}"
+            }
+        return {
+            str(one): "missing" if found is None else f"edited at {found[0]}"
+            for one, found in self._found.items()
+            if found is None or found
+        }
+
+    @cached_property
+    def patch(self) -> str:
+        """The kustomize patch that writes the live values of edited custom resources into Helm's record."""
+        edited = [
+            {
+                "target": {"kind": one.kind.kind, "name": one.name},
+                "patch": json.dumps([_written(d) for d in found]),
+            }
+            for one, found in self._found.items()
+            if found and f"{one.kind.api_version}/{one.kind.kind}" in self.component.looks_at()
+        ]
+        return json.dumps({"patches": edited}, sort_keys=True) if edited else ""
+
+    def looked(self) -> repair.Look:
+        """Return what the state machine needs of this pass."""
+        stored = _data(self.observed)
+        return repair.Look(
+            record=self.state, revision=self.revision, faults=self.faults, patch=_patch_key(self.name, self.patch),
+            patch_stored=self.memory.patch in stored,
+        )  # fmt: skip
+
+    def guarded(self, now: datetime) -> repair.Plan | None:
+        """Return the guard's plan; None while there is nothing to guard yet."""
+        return repair.plan(self.name, self.memory, self.looked(), now) if self.revision else None
+
+    def ready(self, memory: Memory, *, repaired: bool) -> Ready:
+        """Judge the release by proof: Helm deployed it, everything in it is live and runs, its kinds are served."""
+        release = self.live
+        if release is None:
+            return waits(f"Release {self.name} is not created yet", actor="the control plane")
+        said = condition(release, "Synced") or {}
+        if said.get("status") == "False":
+            return waits(f"Release {self.name}: {said.get('message')}", actor="the platform engineer")
+        if repaired and (trouble := self._trouble(memory)) is not None:
+            return trouble
+        ready, reason = health(release, self.resource)
+        if not ready:
+            return waits(reason, actor=PROVIDER)
+        if repaired and (waiting := self._starting()):
+            return waits(waiting, actor="Kubernetes")
+        return gates.kinds_served(self.observed, self.component.serves)
+
+    def _trouble(self, memory: Memory) -> Ready | None:
+        if not self.revision:
+            return None
+        if self.state == repair.ABSENT:
+            return waits(f"Helm's record of {self.name} is gone; it is installed again", actor=PROVIDER)
+        if memory.faults and memory.phase == repair.CONTENDED:
+            return waits(
+                f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them",
+                actor="the platform engineer",
+            )
+        if memory.faults:
+            return waits(_sentence(memory.faults), actor="the release guard")
+        if self.state != repair.DEPLOYED:
+            return waits(f"Helm is at work: {self.state}", actor=PROVIDER)
+        return None
+
+    def _starting(self) -> str:
+        for one in self.rendered:
+            if one.kind.kind in inventory.WORKLOADS:
+                ready, reason = health(self._live(one), str(one))
+                if not ready:
+                    return reason
+        return ""
+
+
+def questions(releases: Iterable[Release]) -> dict[str, Requirement]:
+    """Return what the guard wants to see: Helm's records, whether Helm is at work, and the live objects."""
+    found: dict[str, Requirement] = {}
+    for release in releases:
+        found |= release.record_question()
+        found |= release.live_questions()
+    if found:
+        found |= {
+            _busy_key(status): Requirement("v1", "Secret", labels=(*inventory.RECORDS, ("status", status)))
+            for status in _BUSY
+        }
+    return found
+
+
+def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: Charts) -> Obj:
+    """Return the Release object that follows from what the guard decided."""
+    chart, component = release.component.chart, release.component
+    live: Mapping[str, Any] = ((release.live or {}).get("spec") or {}).get("forProvider") or {}
+    repository = charts.repository or chart.repository or (live.get("chart") or {}).get("repository") or ""
+    provider: Obj = {
+        "chart": {"repository": repository, "name": chart.name, "version": chart.version},
+        "namespace": component.namespace,
+        "skipCreateNamespace": True,
+        "values": component.values(wish),
+        "wait": True,
+        "waitTimeout": component.wait_timeout,
+        "maxHistory": HISTORY,
+    }
+    if charts.plain_http:
+        provider["plainHTTP"] = True
+    if patches := _patches(release, memory, charts):
+        provider["patchesFrom"] = patches
+    spec: Obj = {"providerConfigRef": {"name": "default"}, "forProvider": provider}
+    if _may_roll_back(release, memory):
+        spec["rollbackLimit"] = ROLLBACKS
+    annotations = {"crossplane.io/external-name": release.name}
+    if seen := _seen(release):
+        annotations[SEEN] = seen
+    return make(
+        RELEASE.api_version, RELEASE.kind, release.name, labels=wish.labels(release.name), annotations=annotations,
+        spec=spec,
+    )  # fmt: skip
+
+
+def _patches(release: Release, memory: Memory, charts: Charts) -> list[Obj]:
+    keys = [f"{release.name}.yaml"] if release.name in charts.patches else []
+    if memory.step == repair.RECORD:
+        keys.append(memory.patch)
+    elif memory.nonce:
+        keys.append(f"{_FLIPS[memory.nonce % 2]}.yaml")
+    return [{"configMapKeyRef": {"name": PATCHES, "namespace": SYSTEM, "key": key}} for key in keys]
+
+
+def _may_roll_back(release: Release, memory: Memory) -> bool:
+    """A stuck first revision is uninstalled by it: good for a first installation, and never for an adopted one."""
+    if not memory.installed:
+        return True
+    first = release.revision == 1 and release.state == "failed"
+    return release.state not in (repair.ABSENT, "pending-install") and not first
+
+
+def _seen(release: Release) -> str:
+    """Return the mark that wakes provider-helm: after a revision that it made, and when its record is gone."""
+    if not release.revision:
+        return ""
+    if release.state == repair.ABSENT:
+        return f"{release.revision}.gone"
+    if release.state in (repair.DEPLOYED, "failed"):
+        return str(release.revision)
+    return annotations_of(release.live or {"metadata": {}}).get(SEEN, "")
+
+
+def patches(
+    charts: Charts, releases: Iterable[tuple[Release, Memory]], observed: Observed, labels: Mapping[str, str]
+) -> Obj:
+    """Return the ConfigMap of all patches; what Helm reads of it is never changed, only added and taken away."""
+    data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS}
+    data |= {f"{name}.yaml": f"patches:\n{text}" for name, text in charts.patches.items()}
+    stored = _data(observed)
+    for release, memory in releases:
+        if memory.step and memory.patch:
+            key = memory.patch
+            data[key] = stored.get(key, release.patch)
+    return config_map(PATCHES, SYSTEM, data, labels=labels)
+
+
+def stored(observed: Observed, name: str, charts: Charts) -> bool:
+    """Tell whether the API server has the patches that the Release of this name refers to from its beginning."""
+    return name not in charts.patches or f"{name}.yaml" in _data(observed)
+
+
+def _data(observed: Observed) -> Mapping[str, str]:
+    return (observed.resources.get(f"{PROVIDER}-patches") or {}).get("data") or {}
+
+
+def _nothing(flip: str) -> str:
+    target = f"patches:\n- target: {{kind: VellumGuard, name: {flip}}}\n"
+    return f"{target}  patch: |\n    - {{op: test, path: /kind, value: {flip}}}\n"
+
+
+def _patch_key(name: str, text: str) -> str:
+    return f"w-{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.yaml" if text else ""
+
+
+def _busy_key(status: str) -> str:
+    return f"{LIST}helm/{status}"
+
+
+def _live_key(kind: Kind, namespace: str) -> str:
+    return f"{LIST}live/{kind.api_version}/{kind.kind}/{namespace}"
+
+
+def _scaler_key(namespace: str) -> str:
+    return f"{LIST}scalers/{namespace}"
+
+
+def _sentence(faults: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} is {fault}" for name, fault in sorted(faults.items()))
+
+
+def _written(difference: Difference) -> Obj:
+    path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in difference.path)
+    if difference.live is None:
+        return {"op": "remove", "path": path}
+    return {"op": "replace", "path": path, "value": _plain(difference.live)}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value
+
+
+_known: dict[tuple[str, ...], tuple[Difference, ...]] = {}
+_MOST_KNOWN = 4096
+
+
+def _compared(one: Rendered, live: Obj, record: Obj, *, scaled: bool) -> tuple[Difference, ...]:
+    """Compare once per version of both sides: a settled platform shows the same in every pass."""
+    versions = [
+        side["metadata"].get(word, "") for side in (record, live) for word in ("uid", "resourceVersion")
+    ]
+    key = (str(one), str(scaled), *versions)
+    if "" in versions or key not in _known:
+        if len(_known) > _MOST_KNOWN:
+            _known.clear()
+        _known[key] = tuple(inventory.differences(one, live, scaled=scaled))
+    return _known[key]

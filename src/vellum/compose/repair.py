@@ -1,0 +1,167 @@
+"""The release guard's decisions: one pure function of what it remembers, what it sees, and the time.
+
+The rules were measured on provider-helm 1.3.0. One change of a Release's ``patchesFrom`` is exactly one ``helm
+upgrade``, which puts back what is missing and what is edited. A custom resource that was edited comes back only when
+the wrong value is first written into Helm's record, since Helm 3 compares two manifests there and never the live one.
+While Helm is at work the Release is left alone: a conflict on its status costs one more upgrade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from vellum.model.repair import Faults, Memory, Receipt, Repair, seconds_between, written
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How patient the guard is; all in seconds."""
+
+    watch: int = 7
+    """A look at everything is this often; nobody tells the function that a required object changed (Crossplane 2.3)."""
+    grace: int = 2
+    """A fault must last this long: in a rollout objects come and go."""
+    pause: int = 5
+    """Between two repairs of one release."""
+    cooldown: int = 20
+    """Between two repairs of the same faults, doubled each time."""
+    tries: int = 3
+    """So often are the same faults repaired before it is somebody else's will."""
+    hourly: int = 20
+    """Repairs of one release within an hour, whatever the faults are."""
+    forget: int = 300
+    """So long without a fault and the next one is a new one."""
+
+
+RULES = Rules()
+HOUR = 3600
+DEPLOYED, ABSENT = "deployed", "absent"
+HEALTHY, NOTICED, REPAIRING, CONTENDED, BUSY = "Healthy", "Noticed", "Repairing", "Contended", "Busy"
+WRITE, RECORD = "write", "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one pass sees of a release."""
+
+    record: str
+    """What Helm's record of the newest revision says; absent where there is none."""
+    revision: int
+    faults: Faults = field(default_factory=dict)
+    """Everything that is wrong, in words."""
+    patch: str = ""
+    """The key of the patch that writes the edited custom resources' live values into the record; empty: none is."""
+    patch_stored: bool = False
+    """Whether the patch of the memory is in the ConfigMap already, as the API server has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to remember, when to look again, and what came back."""
+
+    memory: Memory
+    again: int
+    receipts: tuple[Receipt, ...] = ()
+
+
+def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules = RULES) -> Plan:
+    """Decide. Equal input gives an equal memory, so a settled platform writes nothing.
+
+    Args:
+        component: whose release it is, for the receipts.
+        memory: what the last pass remembered.
+        look: what is seen now.
+        now: the time, in UTC.
+        rules: how patient to be.
+    """
+    if look.record not in (DEPLOYED, "failed"):
+        # Helm is at work, or it is stuck, which rollbackLimit ends; faults seen meanwhile mean nothing.
+        return Plan(memory.but(phase=BUSY, since={}, faults={}), rules.watch)
+    memory = memory.but(installed=memory.installed or look.record == DEPLOYED)
+    if memory.step:
+        return _written_through(memory, look, now, rules)
+    if not look.faults:
+        return _healthy(component, memory, look, now, rules)
+    return _faulty(memory, look, now, rules)
+
+
+def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
+    last = memory.last
+    receipts: tuple[Receipt, ...] = ()
+    if last and last.open and not _over(last, look, now, rules):
+        return Plan(memory.but(since={}, faults={}), 1)
+    if last and last.open:
+        receipts = tuple(
+            Receipt(component, name, fault, last.since[name], written(now),
+                    round(seconds_between(last.since[name], now)), look.revision)
+            for name, fault in sorted(last.faults.items())
+        )  # fmt: skip
+        last = replace(last, open=False)
+    forgotten = last is not None and seconds_between(last.at, now) > rules.forget
+    recent = (
+        tuple(at for at in memory.recent if seconds_between(at, now) < HOUR) if forgotten else memory.recent
+    )
+    tries = 0 if forgotten else memory.tries
+    memory = memory.but(phase=HEALTHY, since={}, faults={}, last=last, recent=recent, tries=tries)
+    return Plan(memory, rules.watch, receipts)
+
+
+def _over(last: Repair, look: Look, now: datetime, rules: Rules) -> bool:
+    """Tell whether the upgrade was seen: before, a written-through value in the record looks like a healthy one."""
+    return look.revision > last.revision or seconds_between(last.at, now) > rules.cooldown
+
+
+def _faulty(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
+    since = {name: memory.since.get(name, written(now)) for name in look.faults}
+    memory = memory.but(since=since, faults=dict(look.faults))
+    same = memory.last is not None and memory.last.faults == look.faults
+    tries = memory.tries if same else 0
+    recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
+    if tries >= rules.tries or len(recent) >= rules.hourly:
+        return Plan(memory.but(phase=CONTENDED), rules.watch)
+    wait = _due_in(memory, tries, now, rules)
+    if wait > 0:
+        phase = REPAIRING if memory.last and memory.last.open else NOTICED
+        return Plan(memory.but(phase=phase), max(1, min(rules.watch, round(wait + 0.5))))
+    repair = Repair(written(now), dict(look.faults), _earliest(memory, since), look.revision)
+    memory = memory.but(
+        phase=REPAIRING,
+        tries=tries + 1,
+        last=repair,
+        recent=(*recent, written(now)),
+        repairs=memory.repairs + 1,
+    )
+    if look.patch:
+        return Plan(memory.but(step=WRITE, patch=look.patch), 1)
+    return Plan(memory.but(nonce=memory.nonce + 1), rules.watch)
+
+
+def _earliest(memory: Memory, since: Mapping[str, str]) -> Mapping[str, str]:
+    """A fault that an open repair did not end was seen when it was seen first."""
+    before = memory.last.since if memory.last and memory.last.open else {}
+    return {name: before.get(name, at) for name, at in since.items()}
+
+
+def _due_in(memory: Memory, tries: int, now: datetime, rules: Rules) -> float:
+    """Return the seconds until a repair may be made."""
+    waits = [rules.grace - seconds_between(min(memory.since.values()), now)]
+    if memory.last:
+        pause = rules.cooldown * 2 ** (tries - 1) if tries else rules.pause
+        waits.append(pause - seconds_between(memory.last.at, now))
+    return max(waits)
+
+
+def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
+    """Go on with a write-through: first the patch is stored, then Helm records it, then an upgrade without it."""
+    last = memory.last
+    if last is None or seconds_between(last.at, now) > rules.cooldown:
+        # Helm did not take the patch; the faults are still there, and the next try counts.
+        return Plan(memory.but(step="", patch=""), 1)
+    if memory.step == WRITE:
+        return Plan(memory.but(step=RECORD) if look.patch_stored else memory, 1)
+    if look.revision > last.revision and look.record == DEPLOYED:
+        last = replace(last, revision=look.revision)
+        return Plan(memory.but(step="", patch="", nonce=memory.nonce + 1, last=last), rules.watch)
+    return Plan(memory, 1)

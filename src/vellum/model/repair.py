@@ -1,0 +1,114 @@
+"""What the release guard remembers of one release between passes, as it stands in the platform's status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from vellum.kube.objects import Obj
+
+Faults = Mapping[str, str]
+"""Object in words to what is wrong with it in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One object that was put back."""
+
+    component: str
+    object: str
+    fault: str
+    seen: str
+    back: str
+    seconds: int
+    revision: int
+    """The Helm revision with which it came back."""
+
+    def __str__(self) -> str:
+        return f"{self.object} was {self.fault}, seen {self.seen}: back after {self.seconds} s"
+
+    def as_dict(self) -> Obj:
+        """Return plain data for the status."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The upgrade that was forced last: when, for what, from which revision; ``open`` until everything was back."""
+
+    at: str
+    faults: Faults
+    since: Mapping[str, str]
+    revision: int
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything that one release's guard knows. Times are RFC 3339 in UTC, to the second."""
+
+    phase: str = "Waiting"
+    since: Mapping[str, str] = field(default_factory=dict)
+    """When each fault that is there now was seen first."""
+    faults: Faults = field(default_factory=dict)
+    nonce: int = 0
+    """How often the Release was flipped; 0 means that its patchesFrom was never set."""
+    tries: int = 0
+    """How often the same faults were repaired in a row."""
+    step: str = ""
+    """Where a write-through of an edited custom resource stands: write, record, or nothing."""
+    patch: str = ""
+    """The key of its patch in the guard's ConfigMap."""
+    repairs: int = 0
+    recent: tuple[str, ...] = ()
+    """When repairs were made within the last hour."""
+    last: Repair | None = None
+    installed: bool = False
+    """Whether it was deployed once: from then on nothing may uninstall it."""
+
+    def but(self, **changes: Any) -> Memory:  # noqa: ANN401  # the fields' own types
+        """Return a copy with these fields changed."""
+        return replace(self, **changes)
+
+    def as_dict(self) -> Obj:
+        """Return plain data for the status; what is as at the beginning is left out."""
+        found: Obj = {
+            name: getattr(self, name)
+            for name in self.__slots__
+            if getattr(self, name) != getattr(BLANK, name)
+        }
+        if self.recent:
+            found["recent"] = list(self.recent)
+        if self.last:
+            found["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
+        return found
+
+
+BLANK = Memory()
+"""What is remembered of a release that was never seen."""
+
+
+def remembered(said: Mapping[str, Any]) -> Memory:
+    """Read what ``as_dict`` wrote; unknown fields are of another version and are left out."""
+    known = {name: said[name] for name in Memory.__slots__ if name in said}
+    for name in ("since", "faults"):
+        known[name] = dict(known.get(name) or {})
+    known["recent"] = tuple(known.get("recent") or ())
+    if last := known.get("last"):
+        known["last"] = Repair(
+            at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],
+            open=last["open"],
+        )  # fmt: skip
+    return Memory(**known)
+
+
+def written(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds_between(earlier: str, later: datetime) -> float:
+    """Return how many seconds lie between a written time and another."""
+    return (later - datetime.fromisoformat(earlier)) / timedelta(seconds=1)

@@ -1,0 +1,174 @@
+"""Helm and provider-helm as a value, by the rules that were measured on provider-helm 1.3.0 (Helm 3).
+
+For every Release one Deployment, one Service, one ConfigMap and, where the chart makes objects of operators, one of
+each such kind. An upgrade happens when the patches change, and never because of what is live.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import yaml
+
+from vellum.components import platform_components
+from vellum.kube.objects import Key, Obj, make
+from vellum.kube.patch import copied
+from vellum.model.release import ReleaseComponent
+
+CLUSTER = {"ClusterServingRuntime", "ClusterStorageContainer"}
+
+
+def manifest(name: str) -> list[Obj]:
+    """Return what the chart of a release renders."""
+    component = platform_components()[name]
+    assert isinstance(component, ReleaseComponent)
+    labels = {"app": name}
+    container = {
+        "name": "main",
+        "image": f"{name}:1",
+        "resources": {"requests": {"cpu": "0.1", "memory": "1024Mi"}},
+    }
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    objects = [
+        make("apps/v1", "Deployment", name, spec=deployment),
+        make("v1", "Service", name, spec={"selector": labels, "ports": [{"port": 80}]}),
+        make("v1", "ConfigMap", name, data={"key": "value"}),
+        make("v1", "Secret", name, data={}),
+    ]
+    objects += [
+        make(kind.api_version, kind.kind, name, spec={"host": name, "list": [1, 2]})
+        for kind in component.custom
+    ]
+    return objects
+
+
+@dataclass
+class Helm:
+    """Everything that Helm has recorded, and the live objects that came of it."""
+
+    records: dict[str, tuple[int, str, list[Obj]]] = field(default_factory=dict)
+    """Release to the revision, its status and its manifest."""
+    live: dict[Key, Obj] = field(default_factory=dict)
+    patches: dict[str, list[str]] = field(default_factory=dict)
+    scalers: list[Obj] = field(default_factory=list)
+    version: int = 0
+    refuses: bool = False
+    """Whether an upgrade takes no patch."""
+
+    def apply(self, release: Obj, stored: Mapping[str, str]) -> Obj:
+        """Do what provider-helm does when it looks at a Release; return its status."""
+        name, spec = release["metadata"]["name"], release["spec"]["forProvider"]
+        texts = [stored[one["configMapKeyRef"]["key"]] for one in spec.get("patchesFrom", ())]
+        if name not in self.records:
+            self._upgrade(name, spec["namespace"], 1, [], texts)
+        elif self.patches[name] != texts and self.records[name][1] == "deployed" and not self.refuses:
+            revision, _, before = self.records[name]
+            self._upgrade(name, spec["namespace"], revision + 1, before, texts)
+        revision, state, _ = self.records[name]
+        at = {"revision": revision, "state": state}
+        ready = {"type": "Ready", "status": "True" if state == "deployed" else "False", "reason": state}
+        return {"atProvider": at, "conditions": [ready, {"type": "Synced", "status": "True"}]}
+
+    def _upgrade(self, name: str, namespace: str, revision: int, before: list[Obj], texts: list[Any]) -> None:
+        objects = manifest(name)
+        for text in texts:
+            for patch in yaml.safe_load(text)["patches"]:
+                for obj in objects:
+                    if obj["kind"] == patch["target"]["kind"]:
+                        _patch(obj, yaml.safe_load(patch["patch"]))
+        old = {(obj["kind"], obj["metadata"]["name"]): obj for obj in before}
+        for obj in objects:
+            where = "" if obj["kind"] in CLUSTER else namespace
+            key = Key(obj["apiVersion"], obj["kind"], where, obj["metadata"]["name"])
+            custom = "." in obj["apiVersion"]
+            same = custom and key in self.live and old.get((obj["kind"], obj["metadata"]["name"])) == obj
+            if not same:
+                self.put(key, obj, name)
+        self.records[name] = (revision, "deployed", objects)
+        self.patches[name] = texts
+
+    def put(self, key: Key, obj: Obj, release: str) -> None:
+        """Make an object live."""
+        self.version += 1
+        live: Obj = copied(obj)
+        live["metadata"] |= {
+            "uid": f"uid of {key}", "resourceVersion": str(self.version), "generation": 1,
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {
+                "meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": _namespace(release),
+            },
+        }  # fmt: skip
+        if key.namespace:
+            live["metadata"]["namespace"] = key.namespace
+        if obj["kind"] == "Deployment":
+            live["spec"]["strategy"] = {"type": "RollingUpdate"}
+            live["status"] = {"readyReplicas": obj["spec"]["replicas"], "observedGeneration": 1}
+        self.live[key] = live
+
+    def edit(self, key: Key, *path: str | int, value: Any) -> None:
+        """Change a field by hand."""
+        self.version += 1
+        self.live[key]["metadata"]["resourceVersion"] = str(self.version)
+        target: Any = self.live[key]
+        for step in path[:-1]:
+            target = target[step]
+        target[path[-1]] = value
+
+    def record(self, name: str) -> Obj | None:
+        """Return the Secret in which Helm keeps the newest revision."""
+        release, _, revision = name.removeprefix("sh.helm.release.v1.").rpartition(".v")
+        found = self.records.get(release)
+        if found is None or found[0] != int(revision):
+            return None
+        labels = {"owner": "helm", "name": release, "status": found[1], "version": str(found[0])}
+        return make(
+            "v1", "Secret", name, "a-namespace", labels=labels, data={"release": _payload(json.dumps(found))}
+        )
+
+    def listed(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Obj]:
+        """Return what a list of this kind, with these labels, has."""
+        if kind == "HorizontalPodAutoscaler" and not labels:
+            return self.scalers
+        if kind == "Secret":
+            busy = [name for name, found in self.records.items() if found[1] == labels["status"]]
+            return [
+                make("v1", "Secret", f"sh.helm.release.v1.{name}.v9", _namespace(name), labels={"name": name})
+                for name in busy
+            ]
+        return [obj for key, obj in self.live.items() if (key.kind, key.namespace) == (kind, namespace)]
+
+
+@cache
+def _payload(found: str) -> str:
+    revision, status, objects = json.loads(found)
+    text = "\n---\n".join(["", *(f"# Source: a template\n{yaml.safe_dump(obj)}" for obj in objects)])
+    payload = json.dumps({"manifest": text, "version": revision, "info": {"status": status}}).encode()
+    return base64.b64encode(base64.b64encode(gzip.compress(payload, mtime=0))).decode()
+
+
+def _patch(obj: Obj, operations: list[Obj]) -> None:
+    for operation in operations:
+        if operation["op"] == "test":
+            continue
+        *steps, last = operation["path"].split("/")[1:]
+        target: Any = obj
+        for step in steps:
+            target = target[int(step) if isinstance(target, list) else step]
+        place: Any = int(last) if isinstance(target, list) else last
+        if operation["op"] == "remove":
+            del target[place]
+        else:
+            target[place] = operation["value"]
+
+
+def _namespace(release: str) -> str:
+    component = platform_components()[release]
+    assert isinstance(component, ReleaseComponent)
+    return component.namespace

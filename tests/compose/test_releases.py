@@ -1,0 +1,277 @@
+"""The release guard pass by pass: what dies comes back by one upgrade each, and a quiet platform writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.compose.world import PLATFORMS, World, written
+
+from vellum.compose.repair import RULES
+from vellum.kube.objects import Key, Obj
+from vellum.kube.patch import copied
+from vellum.model.state import Composed, Event
+
+KSERVE = Key("apps/v1", "Deployment", "kserve", "kserve")
+STORAGE_CONTAINER = Key("serving.kserve.io/v1alpha1", "ClusterStorageContainer", "", "kserve")
+
+
+def settled(place: str = "light") -> World:
+    world = World(written(PLATFORMS[place]))
+    assert world.settle().ready
+    return world
+
+
+def off(world: World) -> World:
+    """Turn the guard off, as a platform engineer does."""
+    world.composite["spec"]["repair"] = "disabled"
+    world.step()
+    return world
+
+
+def later(world: World, seconds: float) -> list[Event]:
+    """Let time pass, a second at a time, as Crossplane does with the guard's ttl; return what was told."""
+    told: list[Event] = []
+    until = world.now + timedelta(seconds=seconds)
+    look = world.now
+    while world.now < until:
+        world.now += timedelta(seconds=1)
+        if world.now >= look:
+            # Its own writes wake Crossplane: the pass after a change follows at once.
+            for _ in range(3):
+                before = world.resources
+                composed = world.step()
+                told += [
+                    event
+                    for event in composed.events
+                    if event.reason in ("Repairing", "Repaired", "Contended")
+                ]
+                if world.resources == before:
+                    break
+            look = world.now + timedelta(seconds=composed.ttl_seconds)
+    return told
+
+
+def part(world: World, name: str = "kserve") -> Obj:
+    found: Obj = next(one for one in world.composite["status"]["components"] if one["name"] == name)
+    return found
+
+
+def revision(world: World, name: str = "kserve") -> int:
+    return world.helm.records[name][0]
+
+
+def test_a_release_is_made_with_what_keeps_it_safe() -> None:
+    release = settled().resources["kserve-release"]
+    assert release["metadata"]["annotations"] == {
+        "crossplane.io/external-name": "kserve", "platform.vellum.dev/seen": "1",
+    }  # fmt: skip
+    spec = copied(release["spec"])
+    assert spec["forProvider"].pop("values")["kserve"]["controller"]["deploymentMode"] == "Standard"
+    assert spec == {
+        "providerConfigRef": {"name": "default"},
+        "rollbackLimit": 3,
+        "forProvider": {
+            "chart": {"repository": "oci://registry.example.org/charts", "name": "kserve-resources", "version": "v0.20.0"},
+            "namespace": "kserve", "skipCreateNamespace": True, "wait": True, "waitTimeout": "5m", "maxHistory": 5,
+        },
+    }  # fmt: skip
+
+
+def test_istio_comes_first_and_everything_else_waits_for_its_control_plane() -> None:
+    world = World(written(PLATFORMS["standard"]))
+    order: list[str] = []
+    for _ in range(20):
+        world.step()
+        order += sorted(
+            name for name, obj in world.resources.items() if obj["kind"] == "Release" and name not in order
+        )
+    assert order[:2] == ["istio-base-release", "istiod-release"]
+    assert (
+        order.index("kserve-crd-release")
+        < order.index("kserve-release")
+        < order.index("kserve-runtimes-release")
+    )
+    assert order.index("argo-workflows-release") < order.index("kubeflow-pipelines-release")
+
+
+def test_pipelines_are_not_installed_before_their_secret_is_there() -> None:
+    world = World(written(PLATFORMS["light"]))
+    for _ in range(20):
+        before = set(world.resources)
+        world.step()
+        if "kubeflow-pipelines-release" in world.resources:
+            assert "artifacts-secret" in before
+            return
+    raise AssertionError("Pipelines were never installed")
+
+
+FAULTS: dict[str, tuple[Callable[[World], Any], str]] = {
+    "a deleted Deployment": (lambda world: world.helm.live.pop(KSERVE), "missing"),
+    "a Deployment scaled to zero": (
+        lambda world: world.helm.edit(KSERVE, "spec", "replicas", value=0),
+        "edited at .spec.replicas",
+    ),
+    "another image": (
+        lambda world: world.helm.edit(
+            KSERVE, "spec", "template", "spec", "containers", 0, "image", value="evil:1"
+        ),
+        "edited at .spec.template.spec.containers[0].image",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) -> None:
+    world = settled()
+    breaks, fault = FAULTS[name]
+    breaks(world)
+    told = later(world, 15)
+    assert KSERVE in world.helm.live
+    assert revision(world) == 2
+    assert part(world) | {"lastRepair": ""} == {
+        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 2, "repairs": 1, "lastRepair": "",
+    }  # fmt: skip
+    (receipt,) = world.composite["status"]["receipts"]
+    assert {key: receipt[key] for key in ("component", "object", "fault", "revision")} == {
+        "component": "kserve", "object": "Deployment kserve/kserve", "fault": fault, "revision": 2,
+    }  # fmt: skip
+    assert [(event.type, event.reason) for event in told] == [
+        ("Warning", "Repairing"),
+        ("Normal", "Repaired"),
+    ]
+    later(world, 60)
+    assert revision(world) == 2, "a second upgrade would be for nothing"
+
+
+def test_with_the_guard_off_the_release_says_ready_while_its_deployment_is_gone() -> None:
+    world = off(settled())
+    del world.helm.live[KSERVE]
+    later(world, 120)
+    assert KSERVE not in world.helm.live
+    assert part(world) == {"name": "kserve", "ready": True, "version": "v0.20.0", "revision": 1}
+
+
+def test_a_service_and_a_config_map_that_go_at_once_come_back_by_one_upgrade() -> None:
+    world = settled()
+    for kind in ("Service", "ConfigMap"):
+        del world.helm.live[Key("v1", kind, "kserve", "kserve")]
+    later(world, 15)
+    assert revision(world) == 2
+    assert len(world.composite["status"]["receipts"]) == 2
+
+
+def test_an_edited_custom_resource_comes_back_by_two_upgrades() -> None:
+    world = settled()
+    world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
+    world.helm.edit(STORAGE_CONTAINER, "spec", "list", value=[3])
+    later(world, 25)
+    assert world.helm.live[STORAGE_CONTAINER]["spec"] == {"host": "kserve", "list": [1, 2]}
+    assert revision(world) == 3
+    assert part(world)["ready"]
+    assert [receipt["fault"] for receipt in world.composite["status"]["receipts"]] == ["edited at .spec.host"]
+    later(world, 20)
+    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+
+
+def test_a_custom_resource_that_takes_no_patch_ends_as_contended_and_not_in_a_loop() -> None:
+    world = settled()
+    world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
+    world.helm.refuses = True
+    later(world, 400)
+    assert "Contended" in part(world)["reason"]
+    assert part(world)["repairs"] == RULES.tries
+
+
+def test_replicas_that_an_autoscaler_owns_are_no_fault() -> None:
+    world = settled()
+    world.helm.scalers = [
+        {"metadata": {"name": "x"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "kserve"}}}
+    ]
+    world.helm.edit(KSERVE, "spec", "replicas", value=4)
+    later(world, 60)
+    assert revision(world) == 1
+
+
+def test_what_only_the_live_side_has_is_no_fault() -> None:
+    world = settled()
+    sidecar = {"name": "istio-proxy", "image": "auto"}
+    containers = world.helm.live[KSERVE]["spec"]["template"]["spec"]["containers"]
+    world.helm.edit(KSERVE, "spec", "template", "spec", "containers", value=[sidecar, *containers])
+    later(world, 60)
+    assert (revision(world), part(world)["ready"]) == (1, True)
+
+
+def test_a_lost_record_wakes_the_provider_and_uninstalls_nothing() -> None:
+    world = settled()
+    del world.helm.records["kserve"]
+    world.step()
+    release = world.resources["kserve-release"]
+    assert release["metadata"]["annotations"]["platform.vellum.dev/seen"] == "1.gone"
+    assert "rollbackLimit" not in release["spec"], "with it a stuck first revision would be uninstalled"
+    later(world, 20)
+    assert (revision(world), part(world)["ready"]) == (1, True)
+
+
+def test_while_helm_is_at_work_nothing_is_touched() -> None:
+    world = settled()
+    world.helm.records["kserve"] = (1, "pending-upgrade", world.helm.records["kserve"][2])
+    del world.helm.live[KSERVE]
+    before = copied(world.resources["kserve-release"]["spec"])
+    later(world, 60)
+    assert world.resources["kserve-release"]["spec"] == before
+    assert part(world)["reason"] == "Helm is at work: pending-upgrade"
+
+
+def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever() -> None:
+    world = settled()
+    told: list[Event] = []
+    for _ in range(60):
+        if world.helm.live.get(KSERVE, {}).get("spec", {}).get("replicas") == 1:
+            world.helm.edit(KSERVE, "spec", "replicas", value=0)
+        told += later(world, 5)
+    assert revision(world) == 1 + RULES.tries
+    assert part(world)["reason"] == (
+        "Contended: Deployment kserve/kserve is edited at .spec.replicas; 3 repairs did not last: somebody undoes them"
+    )
+    assert [event.reason for event in told].count("Contended") == 1
+
+
+def test_another_fault_arms_the_guard_again() -> None:
+    world = settled()
+    for _ in range(60):
+        world.helm.edit(KSERVE, "spec", "replicas", value=0)
+        later(world, 5)
+    del world.helm.live[KSERVE]
+    later(world, 30)
+    assert world.helm.live[KSERVE]["spec"]["replicas"] == 1
+
+
+def test_a_quiet_platform_writes_nothing() -> None:
+    world = settled("standard")
+    later(world, 10)
+    before = copied((world.resources, world.composite))
+    later(world, 600)
+    assert (world.resources, world.composite) == before
+
+
+def test_a_restart_of_the_function_causes_no_repair() -> None:
+    world = settled()
+    FAULTS["a deleted Deployment"][0](world)
+    later(world, 30)
+    restarted = World(
+        copied(world.composite), resources=copied(world.resources), helm=world.helm, now=world.now
+    )
+    later(restarted, 60)
+    assert revision(restarted) == 2
+
+
+def test_a_chart_that_no_registry_is_known_for_blocks_only_its_part() -> None:
+    world = World(written(PLATFORMS["light"]))
+    world.composite["spec"]["charts"] = {}
+    composed: Composed = world.settle()
+    waiting = {one["name"]: one["reason"] for one in composed.status["components"] if not one["ready"]}
+    missing = "ChartMissing: no registry is known that holds the chart {}; set spec.charts.repository"
+    assert waiting == {name: missing.format(name) for name in ("kubeflow-pipelines", "notebook-controller")}

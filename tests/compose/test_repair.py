@@ -1,0 +1,142 @@
+"""The guard's state machine under any sequence of sights: bounded, patient, deterministic, and silent when healthy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vellum.compose.repair import BUSY, CONTENDED, HEALTHY, RULES, Look, plan
+from vellum.model.repair import Memory, remembered, seconds_between
+
+BEGIN = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
+OBJECTS = ("Deployment a/a", "Service a/a", "ConfigMap a/b")
+FAULTS = st.dictionaries(
+    st.sampled_from(OBJECTS), st.sampled_from(("missing", "edited at .spec")), max_size=3
+)
+RECORDS = st.sampled_from(("deployed", "deployed", "deployed", "failed", "pending-upgrade", "absent"))
+SIGHTS = st.lists(
+    st.tuples(st.integers(1, 60), RECORDS, st.integers(0, 1), FAULTS, st.booleans(), st.booleans()),
+    max_size=60,
+)
+
+
+def looks(sights: list[tuple[int, str, int, dict[str, str], bool, bool]]) -> list[tuple[datetime, Look]]:
+    """Return what is seen, and when; revisions never fall but when a record is lost."""
+    now, revision, found = BEGIN, 1, []
+    for seconds, record, more, faults, patched, stored in sights:
+        now, revision = now + timedelta(seconds=seconds), revision + more
+        patch = "w-a.yaml" if patched and faults else ""
+        found.append((now, Look(record, revision, faults, patch, patch_stored=stored)))
+    return found
+
+
+@given(SIGHTS)
+def test_what_is_remembered_survives_the_status(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+) -> None:
+    memory = Memory()
+    for now, look in looks(sights):
+        memory = plan("a", memory, look, now).memory
+        assert remembered(memory.as_dict()) == memory
+
+
+@given(SIGHTS)
+def test_repairs_are_bounded_within_every_hour(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+) -> None:
+    memory, made = Memory(), []
+    for now, look in looks(sights):
+        before = memory
+        memory = plan("a", memory, look, now).memory
+        if memory.repairs > before.repairs:
+            made.append(now)
+        assert memory.repairs - before.repairs in (0, 1)
+        assert memory.tries <= RULES.tries
+    for at in made:
+        assert len([one for one in made if timedelta() <= one - at < timedelta(hours=1)]) <= RULES.hourly
+
+
+@given(SIGHTS)
+def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+) -> None:
+    memory = Memory()
+    for now, look in looks(sights):
+        before = memory
+        memory = plan("a", memory, look, now).memory
+        if look.record not in ("deployed", "failed"):
+            assert (memory.nonce, memory.phase) == (before.nonce, BUSY)
+        elif not look.faults and not before.step:
+            assert memory.nonce == before.nonce
+
+
+@given(SIGHTS)
+def test_a_fault_is_never_repaired_before_its_grace_is_over(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+) -> None:
+    memory = Memory()
+    for now, look in looks(sights):
+        before = memory
+        memory = plan("a", memory, look, now).memory
+        if memory.repairs > before.repairs:
+            assert memory.last is not None
+            assert seconds_between(min(memory.since.values()), now) >= RULES.grace
+            assert memory.last.faults == look.faults
+
+
+@given(SIGHTS, st.integers(1, 5))
+def test_a_healthy_release_stops_changing_what_is_remembered(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]], more: int
+) -> None:
+    memory, now, revision = Memory(), BEGIN, 1
+    for now, look in looks(sights):
+        memory, revision = plan("a", memory, look, now).memory, look.revision
+    healthy = Look("deployed", revision + 2)
+    for step in range(10):
+        memory = plan("a", memory, healthy, now + timedelta(seconds=RULES.forget * (step + 1))).memory
+    assert memory.phase == HEALTHY
+    assert memory.tries == 0
+    after = plan("a", memory, healthy, now + timedelta(days=more))
+    assert after.memory.but(recent=()) == memory.but(recent=())
+    assert after.receipts == ()
+
+
+@given(SIGHTS)
+def test_every_receipt_is_of_a_fault_that_was_repaired_and_time_only_goes_forward(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+) -> None:
+    memory = Memory()
+    repaired: set[tuple[str, str]] = set()
+    for now, look in looks(sights):
+        done = plan("a", memory, look, now)
+        memory = done.memory
+        if memory.last:
+            repaired |= set(memory.last.faults.items())
+        for receipt in done.receipts:
+            assert (receipt.object, receipt.fault) in repaired
+            assert receipt.seconds >= 0
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 20))
+def test_the_same_fault_again_and_again_is_contended_and_a_new_one_is_not(every: int) -> None:
+    memory, now, revision = Memory(), BEGIN, 1
+    fault = Look("deployed", revision, {OBJECTS[0]: "missing"})
+    while memory.phase != CONTENDED:
+        now += timedelta(seconds=every)
+        assert now - BEGIN < timedelta(hours=1)
+        before = memory.repairs
+        memory = plan("a", memory, fault, now).memory
+        if memory.repairs > before:
+            memory = plan(
+                "a", memory, Look("deployed", fault.revision + 1), now + timedelta(seconds=1)
+            ).memory
+            fault = Look("deployed", fault.revision + 1, fault.faults)
+    assert memory.repairs == RULES.tries
+    other = Look("deployed", fault.revision, {OBJECTS[1]: "missing"})
+    for _ in range(15):
+        now += timedelta(seconds=1)
+        memory = plan("a", memory, other, now).memory
+    assert memory.repairs == RULES.tries + 1
