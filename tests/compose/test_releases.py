@@ -131,12 +131,12 @@ def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) ->
     told = later(world, 15)
     assert KSERVE in world.helm.live
     assert revision(world) == 2
-    assert part(world) | {"lastRepair": ""} == {
-        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 2, "repairs": 1, "lastRepair": "",
+    assert part(world) | {"lastRepair": "", "since": ""} == {
+        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 2, "repairs": 1, "lastRepair": "", "since": "",
     }  # fmt: skip
     (receipt,) = world.composite["status"]["receipts"]
-    assert {key: receipt[key] for key in ("component", "object", "fault", "revision")} == {
-        "component": "kserve", "object": "Deployment kserve/kserve", "fault": fault, "revision": 2,
+    assert {key: receipt[key] for key in ("component", "object", "wrong", "revision")} == {
+        "component": "kserve", "object": "Deployment kserve/kserve", "wrong": fault, "revision": 2,
     }  # fmt: skip
     assert [(event.type, event.reason) for event in told] == [
         ("Warning", "Repairing"),
@@ -151,7 +151,9 @@ def test_with_the_guard_off_the_release_says_ready_while_its_deployment_is_gone(
     del world.helm.live[KSERVE]
     later(world, 120)
     assert KSERVE not in world.helm.live
-    assert part(world) == {"name": "kserve", "ready": True, "version": "v0.20.0", "revision": 1}
+    assert part(world) | {"since": ""} == {
+        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 1, "since": "",
+    }  # fmt: skip
 
 
 def test_a_service_and_a_config_map_that_go_at_once_come_back_by_one_upgrade() -> None:
@@ -171,7 +173,7 @@ def test_an_edited_custom_resource_comes_back_by_two_upgrades() -> None:
     assert world.helm.live[STORAGE_CONTAINER]["spec"] == {"host": "kserve", "list": [1, 2]}
     assert revision(world) == 3
     assert part(world)["ready"]
-    assert [receipt["fault"] for receipt in world.composite["status"]["receipts"]] == ["edited at .spec.host"]
+    assert [receipt["wrong"] for receipt in world.composite["status"]["receipts"]] == ["edited at .spec.host"]
     later(world, 20)
     assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
 

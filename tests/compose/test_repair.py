@@ -115,7 +115,7 @@ def test_every_receipt_is_of_a_fault_that_was_repaired_and_time_only_goes_forwar
         if memory.last:
             repaired |= set(memory.last.faults.items())
         for receipt in done.receipts:
-            assert (receipt.object, receipt.fault) in repaired
+            assert (receipt.object, receipt.wrong) in repaired
             assert receipt.seconds >= 0
 
 

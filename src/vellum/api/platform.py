@@ -151,6 +151,8 @@ class Platform:
     """Parts that are not ready, and why, as the status says it."""
     guarded: Mapping[str, Any] = field(default_factory=dict)
     """What the release guard remembered in the status, by part."""
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the status says of each part."""
     receipts: tuple[Obj, ...] = ()
     """What was put back, the newest first, as the status says it."""
     labels: dict[str, str] = field(default_factory=dict)
@@ -223,14 +225,15 @@ def from_live(obj: Obj) -> Platform:
     found = Platform(
         spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0),
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
+        said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
     )  # fmt: skip
-    return replace(found, waiting=_waiting(found, status))
+    return replace(found, waiting=_waiting(found))
 
 
-def _waiting(platform: Platform, status: Mapping[str, Any]) -> dict[str, str]:
+def _waiting(platform: Platform) -> dict[str, str]:
     """Return the profile's parts that the status does not call ready; one that it does not name was never composed."""
-    said = {part["name"]: part for part in status.get("components") or ()}
+    said = platform.said
     wanted = [name for name, part in platform_components().items() if platform.wants(part)]
     return {
         name: (said.get(name) or {}).get("reason", "it is not composed yet")

@@ -16,7 +16,7 @@ from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
 from vellum.model.release import PROVIDER, Charts, ReleaseComponent
-from vellum.model.repair import BLANK, Memory, remembered
+from vellum.model.repair import BLANK, Memory, remembered, written
 from vellum.model.state import (
     READY,
     Composed,
@@ -61,7 +61,7 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
         return Composed(fatal="looking for namespaces of the same names", requirements=requirements)
     if strangers := guard.foreign(guarded, observed.required, platform.uid):
         return replace(guard.refused(strangers), requirements=requirements)
-    return replace(_composed(platform, parts, observed, seed), requirements=requirements)
+    return replace(_composed(platform, parts, observed, seed, now), requirements=requirements)
 
 
 def everything(platform: Platform, seed: Seed) -> list[Obj]:
@@ -197,7 +197,9 @@ def _guarded(parts: list[Part]) -> dict[str, Requirement]:
     }
 
 
-def _composed(platform: Platform, parts: list[Part], observed: Observed, seed: Seed) -> Composed:
+def _composed(
+    platform: Platform, parts: list[Part], observed: Observed, seed: Seed, now: datetime
+) -> Composed:
     made = {
         name: obj for part in parts for name, obj in part.objects.items() if _may(part, obj, name, observed)
     }
@@ -210,7 +212,7 @@ def _composed(platform: Platform, parts: list[Part], observed: Observed, seed: S
         },
         conditions=(parts_ready() if ready else not_ready("Creating", missing),),
         events=_events(parts),
-        status=_status(platform, parts, observed, seed),
+        status=_status(platform, parts, observed, seed, now),
         ready=ready,
         ttl_seconds=min(
             [SETTLED_SECONDS if ready else WAITING_SECONDS, *(part.plan.again for part in parts if part.plan)]
@@ -249,9 +251,9 @@ def _faults(memory: Memory) -> str:
     return ", ".join(f"{name} is {fault}" for name, fault in sorted(memory.faults.items()))
 
 
-def _status(platform: Platform, parts: list[Part], observed: Observed, seed: Seed) -> Obj:
+def _status(platform: Platform, parts: list[Part], observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
-        "components": [_said(part) for part in parts],
+        "components": [_said(part, platform.said.get(part.component.name) or {}, now) for part in parts],
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }
@@ -265,8 +267,11 @@ def _status(platform: Platform, parts: list[Part], observed: Observed, seed: See
     return status
 
 
-def _said(part: Part) -> Obj:
-    said: Obj = {"name": part.component.name, "ready": bool(part.ready)}
+def _said(part: Part, before: Mapping[str, Any], now: datetime) -> Obj:
+    """Return the part's line of the status; it is ready, or waits, since the time at which it began to."""
+    same = before.get("ready") == bool(part.ready) and "since" in before
+    since = before["since"] if same else written(now)
+    said: Obj = {"name": part.component.name, "ready": bool(part.ready), "since": since}
     if not part.ready:
         said |= {"reason": part.ready.reason, "actor": part.ready.actor}
     if part.release:

@@ -125,10 +125,7 @@ class Release:
 
     def _live(self, one: Rendered) -> Obj | None:
         for obj in self.observed.lists.get(_live_key(one.kind, one.namespace), ()):
-            if (
-                obj["metadata"]["name"] == one.name
-                and annotations_of(obj).get(inventory.RELEASE_NAME) == self.name
-            ):
+            if obj["metadata"]["name"] == one.name and self._made(obj):
                 return obj
         return None
 

@@ -19,7 +19,7 @@ class Receipt:
 
     component: str
     object: str
-    fault: str
+    wrong: str
     seen: str
     back: str
     seconds: int
@@ -27,7 +27,7 @@ class Receipt:
     """The Helm revision with which it came back."""
 
     def __str__(self) -> str:
-        return f"{self.object} was {self.fault}, seen {self.seen}: back after {self.seconds} s"
+        return f"{self.object} was {self.wrong}, seen {self.seen}: back after {self.seconds} s"
 
     def as_dict(self) -> Obj:
         """Return plain data for the status."""

@@ -92,7 +92,7 @@ def _guard() -> Obj:
     receipt: Obj = {
         "component": {**_TEXT, "description": "Whose object it is"},
         "object": {**_TEXT, "description": "What was put back"},
-        "fault": {**_TEXT, "description": "What was wrong"},
+        "wrong": {**_TEXT, "description": "What was wrong"},
         "seen": {**_TEXT, "description": "When it was noticed"},
         "back": {**_TEXT, "description": "When it was seen to be as it should"},
         "seconds": {**whole, "description": "From seen to back"},
@@ -121,6 +121,7 @@ def _components() -> Obj:
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
     properties |= {
+        "since": {**_TEXT, "description": "Since when it is ready, or waits"},
         "version": {**_TEXT, "description": "The version of its chart"},
         "revision": {"type": "integer", "description": "Helm's revision"},
         "repairs": {"type": "integer", "description": "How often it was put back"},
