@@ -173,7 +173,7 @@ def test_the_platform_waits_for_the_kinds_of_its_operators_and_makes_the_rest() 
     behind = f"waits for artifacts: {reason.format('Bucket')}"
     assert waiting == {
         "argo-workflows": behind, "notebook-controller": behind,
-        "kubeflow-pipelines": f"waits for argo-workflows: {behind}",
+        "kubeflow-pipelines": behind,
     }  # fmt: skip
     groups = {desired.obj["apiVersion"].partition("/")[0] for desired in composed.objects.values()}
     assert groups == {"v1", "networking.k8s.io", "helm.crossplane.io"}

@@ -31,6 +31,7 @@ from vellum.model.state import (
 )
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
+_WAITS = "waits for "
 KEPT_RECEIPTS = 20
 """So many repairs stand in the status, the newest first."""
 
@@ -154,11 +155,15 @@ def _made(parts: Mapping[str, Part]) -> dict[str, Obj]:
 
 
 def _after(component: AnyPlatformComponent, before: Mapping[str, Part]) -> Ready:
-    """Tell whether everything that the part comes after is ready."""
+    """Tell whether everything that the part comes after is ready; if not, what the first of them all waits for."""
     for name in component.after:
         if name in before and not before[name].ready:
             other = before[name].ready
-            return waits(f"waits for {name}: {other.reason}", actor=other.actor)
+            return (
+                other
+                if other.reason.startswith(_WAITS)
+                else waits(f"{_WAITS}{name}: {other.reason}", other.actor)
+            )
     return READY
 
 

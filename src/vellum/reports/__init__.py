@@ -1,0 +1,1 @@
+"""What is known, put so that people can see it: graphs, tables, pictures."""
