@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vellum.components.access import STORE_SECRET
-from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.kube.seaweed import API, Tenant, consumer_secret, tenant_objects
 from vellum.model.component import Kind, PlatformComponent, PlatformWish, Spec
@@ -36,7 +35,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
             "artifacts-kubeflow": make("v1", "Namespace", KUBEFLOW_NAMESPACE, labels=namespace),
             **tenant_objects("artifacts", self._tenant(wish)),
         }
-        works = all(health(wish.observed.resources.get(name), name)[0] for name in objects)
+        works = all(wish.observed.health(name, name)[0] for name in objects)
         # Once handed out it stays: Pipelines would lose its store whenever the store hesitates.
         if works or "artifacts-secret" in wish.observed.resources:
             objects["artifacts-secret"] = consumer_secret(

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.components.access import STORE_SECRET
-from vellum.kube.health import health
 from vellum.kube.objects import Obj
 from vellum.kube.seaweed import API, Tenant, consumer_secret, tenant_objects
 from vellum.model.component import Component, Kind, Policy, Spec, Wish
@@ -74,7 +73,7 @@ class BucketComponent(Component[ArtifactsSpec]):
 
     def _key_works(self, wish: Wish[ArtifactsSpec]) -> bool:
         names = tenant_objects("bucket", self._tenant(wish))
-        return all(health(wish.observed.resources.get(name), name)[0] for name in names)
+        return all(wish.observed.health(name, name)[0] for name in names)
 
     def _tenant(self, wish: Wish[ArtifactsSpec]) -> Tenant:
         team = wish.team

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from vellum.kube.health import health
-from vellum.kube.objects import Key, Obj
+from vellum.kube.objects import Key, Obj, condition
 from vellum.model.component import Kind
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
@@ -31,9 +30,12 @@ def questions(kinds: Iterable[Kind]) -> dict[str, Requirement]:
 
 def served(observed: Observed, kind: Kind) -> bool:
     """Tell whether the API server says that it serves the kind's group and version."""
-    service = observed.required.get(f"{PREFIX}{_group_version(kind)}")
-    conditions = ((service or {}).get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Available" and entry["status"] == "True" for entry in conditions)
+    name = f"{PREFIX}{_group_version(kind)}"
+    key = ("served", name)
+    if key not in observed.memo:
+        available = condition(observed.required.get(name) or {}, "Available") or {}
+        observed.memo[key] = available.get("status") == "True"
+    return bool(observed.memo[key])
 
 
 def kinds_served(observed: Observed, kinds: Iterable[Kind]) -> Ready:
@@ -57,7 +59,7 @@ def after_their_namespaces(made: Mapping[str, Obj], observed: Observed) -> dict[
     closed = {
         obj["metadata"]["name"]
         for name, obj in made.items()
-        if obj["kind"] == "Namespace" and not health(observed.resources.get(name), name)[0]
+        if obj["kind"] == "Namespace" and not observed.health(name, name)[0]
     }
     return {
         name: obj

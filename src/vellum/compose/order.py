@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol, TypeVar
 
@@ -26,11 +27,19 @@ def in_order(
     Raises:
         ComposeError: the needs form a cycle; a component is wrong, not a claim.
     """
+    graph = tuple((name, tuple(needs(parts[name]))) for name in sorted(parts))
+    return [(name, parts[name]) for name in _sorted(graph)]
+
+
+@lru_cache(maxsize=64)
+def _sorted(graph: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, ...]:
+    """Remembered: there are few sets of parts, and every pass asks for one."""
+    known = {name for name, _ in graph}
     sorter: TopologicalSorter[str] = TopologicalSorter()
-    for name in sorted(parts):
-        sorter.add(name, *(need for need in sorted(needs(parts[name])) if need in parts))
+    for name, needs in graph:
+        sorter.add(name, *(need for need in sorted(needs) if need in known))
     try:
-        return [(name, parts[name]) for name in sorter.static_order()]
+        return tuple(sorter.static_order())
     except CycleError as cycle:
         raise ComposeError(
             "VEL201", f"components need each other in a circle: {' -> '.join(cycle.args[1])}",

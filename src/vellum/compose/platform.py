@@ -11,7 +11,6 @@ from vellum.api.platform import Platform
 from vellum.components import platform_components
 from vellum.compose import gates, guard, images, releases, repair
 from vellum.compose.order import in_order
-from vellum.kube.health import health
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
@@ -178,7 +177,7 @@ def _has_namespace(component: ReleaseComponent[Any], made: Mapping[str, Obj], ob
     """Tell whether the namespace is there: nobody but us makes it, as it must enforce Pod Security from the start."""
     for name, obj in made.items():
         if obj["kind"] == "Namespace" and obj["metadata"]["name"] == component.namespace:
-            active, reason = health(observed.resources.get(name), f"Namespace {component.namespace}")
+            active, reason = observed.health(name, f"Namespace {component.namespace}")
             return READY if active else waits(reason, actor="the control plane")
     return READY
 
@@ -212,9 +211,7 @@ def _composed(
     missing = "; ".join(f"{part.component.name}: {part.ready.reason}" for part in parts if not part.ready)
     ready = not missing
     return Composed(
-        objects={
-            name: Desired(obj, health(observed.resources.get(name), name)[0]) for name, obj in objects.items()
-        },
+        objects={name: Desired(obj, observed.health(name, name)[0]) for name, obj in objects.items()},
         conditions=(parts_ready() if ready else not_ready("Creating", missing),),
         events=_events(parts),
         status=_status(platform, parts, observed, seed, now),

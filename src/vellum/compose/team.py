@@ -12,9 +12,8 @@ from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
 from vellum.compose import gates, guard, images
 from vellum.compose.order import in_order
-from vellum.kube.health import health
 from vellum.kube.objects import Key, Obj, secret
-from vellum.model.component import AnyComponent, Spec, Wish
+from vellum.model.component import AnyComponent, Wish
 from vellum.model.keys import Seed
 from vellum.model.state import (
     READY,
@@ -80,11 +79,13 @@ def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
 
 
 def _wishes(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> dict[str, Wish[Any]]:
-    base: Wish[Any] = Wish(
-        team=claim.team, detail=Spec(), size=claim.spec.size, owner=claim.spec.owner, cost_center=claim.spec.costCenter,
-        keep_data=claim.spec.deletionPolicy == "Retain", platform=platform.facts, seed=seed, observed=observed,
-    )  # fmt: skip
-    return {name: replace(base, detail=claim.detail(part)) for name, part in team_components().items()}
+    # Built anew and not by `replace`, which costs four times as much and is called for every part in every pass.
+    common: dict[str, Any] = {
+        "team": claim.team, "size": claim.spec.size, "owner": claim.spec.owner, "cost_center": claim.spec.costCenter,
+        "keep_data": claim.spec.deletionPolicy == "Retain", "platform": platform.facts, "seed": seed,
+        "observed": observed,
+    }  # fmt: skip
+    return {name: Wish(detail=claim.detail(part), **common) for name, part in team_components().items()}
 
 
 def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
@@ -113,8 +114,7 @@ def _may(
         if not answer:
             return answer
     if component.name != "namespace":
-        namespace = wish.observed.resources.get("namespace")
-        ready, reason = health(namespace, f"Namespace {wish.team.namespace}")
+        ready, reason = wish.observed.health("namespace", f"Namespace {wish.team.namespace}")
         if not ready:
             return waits(reason, actor="the control plane")
     for need in component.needs:
@@ -168,7 +168,7 @@ def _objects(
     if access.may or "binding" in observed.resources:
         objects["binding"] = _binding(parts, answers)
     return {
-        name: Desired(obj, health(observed.resources.get(name), name)[0])
+        name: Desired(obj, observed.health(name, name)[0])
         for name, obj in gates.after_their_namespaces(objects, observed).items()
     }
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+_ABSENT = object()
+
 
 class View(Mapping[str, Any]):
     """A Struct that reads like the dict it was made from. Whole numbers are ``int``: a Struct has only doubles."""
@@ -26,16 +28,22 @@ class View(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401  # any JSON
         """Return the field as Python sees it."""
-        if key not in self._known:
-            # Not without this question: reading an absent key of a protobuf map would make one.
-            if key not in self._fields:
-                raise KeyError(key)
-            self._known[key] = _read(self._fields[key])
-        return self._known[key]
+        found = self.get(key, _ABSENT)
+        if found is _ABSENT:
+            raise KeyError(key)
+        return found
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401  # any JSON
         """Return the field, or the default where there is none; without the exception that Mapping would raise."""
-        return self[key] if key in self._known or key in self._fields else default
+        known = self._known
+        if key in known:
+            return known[key]
+        # Never by its index: reading an absent key of a protobuf map would make one.
+        value = self._fields.get(key)
+        if value is None:
+            return default
+        known[key] = found = _read(value)
+        return found
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the fields."""
@@ -44,6 +52,10 @@ class View(Mapping[str, Any]):
     def __len__(self) -> int:
         """Return how many fields there are."""
         return len(self._fields)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any field; asked often, and without this it would count them."""
+        return bool(self._fields)
 
     def __contains__(self, key: object) -> bool:
         """Tell whether there is such a field, without reading it."""
@@ -56,6 +68,8 @@ class View(Mapping[str, Any]):
 
 def _read(value: Value) -> Any:  # noqa: ANN401  # any JSON
     kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
     if kind == "struct_value":
         return View(value.struct_value)
     if kind == "list_value":

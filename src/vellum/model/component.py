@@ -14,7 +14,6 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from vellum.kube.health import health
 from vellum.kube.objects import Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
@@ -141,9 +140,8 @@ class Component(ABC, Generic[S]):
     def ready(self, wish: Wish[S], made: Mapping[str, Obj]) -> Ready:
         """Judge what is observed of the objects that were just made; the first that is not ready gives the reason."""
         for resource, desired in made.items():
-            ready, reason = health(
-                wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
-            )
+            name = f"{desired['kind']} {desired['metadata']['name']}"
+            ready, reason = wish.observed.health(resource, name)
             if not ready:
                 return waits(reason, actor=self.actor)
         return READY
@@ -209,9 +207,8 @@ class PlatformComponent(ABC, Generic[S]):
     def ready(self, wish: PlatformWish[S], made: Mapping[str, Obj]) -> Ready:
         """Judge what is observed of the objects that were just made."""
         for resource, desired in made.items():
-            ready, reason = health(
-                wish.observed.resources.get(resource), f"{desired['kind']} {desired['metadata']['name']}"
-            )
+            name = f"{desired['kind']} {desired['metadata']['name']}"
+            ready, reason = wish.observed.health(resource, name)
             if not ready:
                 return waits(reason, actor=self.actor)
         return READY

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from vellum.kube.health import Health, health
 from vellum.kube.objects import Obj
 
 
@@ -93,6 +94,20 @@ class Observed:
     required: Mapping[str, Obj | None] = field(default_factory=dict)
     lists: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
     """The answers to requirements without a name; the same rule: empty is not absent."""
+    memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was worked out in this pass: a part and the whole ask the same of one object."""
+
+    def health(self, resource: str, name: str) -> Health:
+        """Judge one of our composed objects; ``name`` is what to call it while it does not exist."""
+        key = ("health", resource)
+        if key in self.memo:
+            found: Health = self.memo[key]
+            return found
+        obj = self.resources.get(resource)
+        if obj is None:
+            return health(None, name)
+        self.memo[key] = found = health(obj, name)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
