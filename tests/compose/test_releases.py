@@ -227,6 +227,20 @@ def test_while_helm_is_at_work_nothing_is_touched() -> None:
     assert part(world)["reason"] == "Helm is at work: pending-upgrade"
 
 
+def test_a_failed_upgrade_is_tried_again_slowly_and_then_left_to_a_person() -> None:
+    world = settled()
+    world.helm.records["kserve"] = (2, "failed", world.helm.records["kserve"][2])
+    world.helm.refuses = True
+    told = later(world, 50)
+    assert (part(world)["reason"], told) == (
+        "revision 2 failed, 0 of 3 retries made: Helm does not say why",
+        [],
+    )
+    later(world, 600)
+    assert part(world)["reason"] == "revision 2 failed, 3 of 3 retries made: Helm does not say why"
+    assert part(world)["actor"] == "the platform engineer"
+
+
 def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever() -> None:
     world = settled()
     told: list[Event] = []

@@ -156,11 +156,9 @@ class Release:
     @cached_property
     def faults(self) -> dict[str, str]:
         """What is wrong, in words, by object."""
-        if self.state == "failed":
-            said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
-            return {
-                f"Release {self.name}": f"failed: {said.get('releaseDescription') or 'Helm does not say why'}"
-            }
+        if self.state == repair.FAILED:
+            # Without Helm's words, which differ from try to try: the same faults are counted together.
+            return {f"Release {self.name}": repair.FAILED}
         return {
             str(one): "missing" if found is None else f"edited at {found[0]}"
             for one, found in self._found.items()
@@ -197,11 +195,11 @@ class Release:
         release = self.live
         if release is None:
             return waits(f"Release {self.name} is not created yet", actor="the control plane")
+        if repaired and (trouble := self._trouble(memory)) is not None:
+            return trouble
         said = condition(release, "Synced") or {}
         if said.get("status") == "False":
             return waits(f"Release {self.name}: {said.get('message')}", actor="the platform engineer")
-        if repaired and (trouble := self._trouble(memory)) is not None:
-            return trouble
         ready, reason = health(release, self.resource)
         if not ready:
             return waits(reason, actor=PROVIDER)
@@ -209,12 +207,22 @@ class Release:
             return waits(waiting, actor="Kubernetes")
         return gates.kinds_served(self.observed, self.component.serves)
 
+    def _failure(self, memory: Memory) -> str:
+        said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
+        why = str(said.get("releaseDescription") or "Helm does not say why")
+        return f"revision {self.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
+
     def _trouble(self, memory: Memory) -> Ready | None:
         if not self.revision:
             return None
+        gives_up = bool(memory.faults) and memory.phase == repair.CONTENDED
         if self.state == repair.ABSENT:
             return waits(f"Helm's record of {self.name} is gone; it is installed again", actor=PROVIDER)
-        if memory.faults and memory.phase == repair.CONTENDED:
+        if self.state == repair.FAILED:
+            return waits(
+                self._failure(memory), actor="the platform engineer" if gives_up else "the release guard"
+            )
+        if gives_up:
             return waits(
                 f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them",
                 actor="the platform engineer",
@@ -291,7 +299,7 @@ def _may_roll_back(release: Release, memory: Memory) -> bool:
     """A stuck first revision is uninstalled by it: good for a first installation, and never for an adopted one."""
     if not memory.installed:
         return True
-    first = release.revision == 1 and release.state == "failed"
+    first = release.revision == 1 and release.state == repair.FAILED
     return release.state not in (repair.ABSENT, "pending-install") and not first
 
 
@@ -301,7 +309,7 @@ def _seen(release: Release) -> str:
         return ""
     if release.state == repair.ABSENT:
         return f"{release.revision}.gone"
-    if release.state in (repair.DEPLOYED, "failed"):
+    if release.state in (repair.DEPLOYED, repair.FAILED):
         return str(release.revision)
     return annotations_of(release.live or {"metadata": {}}).get(SEEN, "")
 

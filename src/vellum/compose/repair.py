@@ -27,6 +27,8 @@ class Rules:
     """Between two repairs of one release."""
     cooldown: int = 20
     """Between two repairs of the same faults, doubled each time."""
+    retry: int = 60
+    """Before a failed upgrade is tried again, doubled each time; provider-helm itself rolls back and tries at once."""
     tries: int = 3
     """So often are the same faults repaired before it is somebody else's will."""
     hourly: int = 20
@@ -37,7 +39,7 @@ class Rules:
 
 RULES = Rules()
 HOUR = 3600
-DEPLOYED, ABSENT = "deployed", "absent"
+DEPLOYED, FAILED, ABSENT = "deployed", "failed", "absent"
 HEALTHY, NOTICED, REPAIRING, CONTENDED, BUSY = "Healthy", "Noticed", "Repairing", "Contended", "Busy"
 WRITE, RECORD = "write", "record"
 
@@ -76,7 +78,7 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
         now: the time, in UTC.
         rules: how patient to be.
     """
-    if look.record not in (DEPLOYED, "failed"):
+    if look.record not in (DEPLOYED, FAILED):
         # Helm is at work, or it is stuck, which rollbackLimit ends; faults seen meanwhile mean nothing.
         return Plan(memory.but(phase=BUSY, since={}, faults={}), rules.watch)
     memory = memory.but(installed=memory.installed or look.record == DEPLOYED)
@@ -121,7 +123,7 @@ def _faulty(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
     recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
     if tries >= rules.tries or len(recent) >= rules.hourly:
         return Plan(memory.but(phase=CONTENDED), rules.watch)
-    wait = _due_in(memory, tries, now, rules)
+    wait = _due_in(memory, look, tries, now, rules)
     if wait > 0:
         phase = REPAIRING if memory.last and memory.last.open else NOTICED
         return Plan(memory.but(phase=phase), max(1, min(rules.watch, round(wait + 0.5))))
@@ -144,11 +146,13 @@ def _earliest(memory: Memory, since: Mapping[str, str]) -> Mapping[str, str]:
     return {name: before.get(name, at) for name, at in since.items()}
 
 
-def _due_in(memory: Memory, tries: int, now: datetime, rules: Rules) -> float:
+def _due_in(memory: Memory, look: Look, tries: int, now: datetime, rules: Rules) -> float:
     """Return the seconds until a repair may be made."""
-    waits = [rules.grace - seconds_between(min(memory.since.values()), now)]
+    failed = look.record == FAILED
+    grace, cooldown = (rules.retry, rules.retry) if failed else (rules.grace, rules.cooldown)
+    waits = [grace - seconds_between(min(memory.since.values()), now)]
     if memory.last:
-        pause = rules.cooldown * 2 ** (tries - 1) if tries else rules.pause
+        pause = cooldown * 2 ** (tries - 1) if tries else rules.pause
         waits.append(pause - seconds_between(memory.last.at, now))
     return max(waits)
 
