@@ -52,7 +52,7 @@ class Api:
         """
         try:
             return self._call(_Request("GET", path(key)))
-        except _NotFoundError:
+        except NotFoundError:
             return None
 
     def list(
@@ -111,7 +111,7 @@ class Api:
         """
         try:
             return self._call(_Request("PATCH", f"{path(key)}{subresource}", list(steps), _JSON))
-        except _NotFoundError as gone:
+        except NotFoundError as gone:
             raise ConflictError(str(gone)) from gone
 
     def delete(self, key: Key, *, uid: str = "", propagation: str = "Background") -> bool:
@@ -121,7 +121,7 @@ class Api:
             body["preconditions"] = {"uid": uid}
         try:
             self._call(_Request("DELETE", path(key), body))
-        except (_NotFoundError, ConflictError):
+        except (NotFoundError, ConflictError):
             return False
         return True
 
@@ -184,8 +184,8 @@ def _ended(request: _Request, said: Obj) -> Exception:
     return _refused(request.url, f"the API server ended the watch ({said.get('code')}): {message}")
 
 
-class _NotFoundError(StoreError):
-    """No object of this name, or no such kind; who lists or watches meets the second as any other StoreError."""
+class NotFoundError(StoreError):
+    """No object of this name, or no such kind."""
 
 
 def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
@@ -198,7 +198,7 @@ def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  
         return ConflictError(said)
     if refused.status == _GONE:
         return GoneError(said)
-    kind = _NotFoundError if refused.status == _NOT_FOUND else StoreError
+    kind = NotFoundError if refused.status == _NOT_FOUND else StoreError
     return _refused(request.url, f"the API server refuses ({refused.status}): {said}", kind)
 
 

@@ -1,6 +1,7 @@
 """The Store of controllers on a Kubernetes API server: kinds that are watched are answered from memory.
 
 One thread a kind lists and then watches, for ever; a watch that breaks is begun anew with a list, so nothing is missed.
+A kind whose operator is not installed yet has no objects, and is asked for until it comes.
 What is written is remembered at once: a controller sees its own writes.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from vellum.cluster.api import Api, ConflictError, GoneError
+from vellum.cluster.api import Api, ConflictError, GoneError, NotFoundError
 from vellum.controlplane.store import Watch, stamp
 from vellum.errors import StoreError
 from vellum.kube.objects import Key, Obj, labels_of
@@ -28,6 +29,8 @@ WATCH_SECONDS = 300
 REMEMBERED = 10_000
 """Deleted objects; an answer that comes later than so many deletions is no answer."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+UNSERVED_PAUSE = 1.0
+"""Seconds between two questions for a kind that is not served; a dozen of them a second cost the server nothing."""
 
 
 class KubeStore:
@@ -37,7 +40,7 @@ class KubeStore:
         """Begin to watch, and return once every kind was listed.
 
         Raises:
-            StoreError: the API server does not answer, or does not serve one of the kinds (VEL307).
+            StoreError: the API server does not answer (VEL307).
         """
         self._api, self._clock = api, clock
         self._mutex = threading.RLock()
@@ -178,8 +181,10 @@ class KubeStore:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                version = self._follow_once(kind, version or self._relist(kind))
-                pause = FIRST_PAUSE
+                version = version or self._relist(kind)
+                if version:
+                    version = self._follow_once(kind, version)
+                pause = FIRST_PAUSE if version else UNSERVED_PAUSE
             except GoneError:
                 version = ""
             except Exception as error:  # noqa: BLE001  # a thread that ends without a word leaves everybody blind
@@ -199,12 +204,16 @@ class KubeStore:
         return version
 
     def _relist(self, kind: Kind) -> str:
-        found, version = self._api.list(kind)
+        """Learn all objects of the kind; return the list's version, empty while nobody serves the kind."""
+        try:
+            found, version = self._api.list(kind)
+        except NotFoundError:
+            found, version = [], ""
         fresh = {Key.of(obj): obj for obj in found}
         with self._mutex:
             before = self._objects.get(kind, {})
             # What we wrote while the list was under way is newer than the list.
-            newer = {key: obj for key, obj in before.items() if _version(obj) > int(version or 0)}
+            newer = {key: obj for key, obj in before.items() if version and _version(obj) > int(version)}
             self._objects[kind] = fresh = {**fresh, **newer}
         for key in before.keys() | fresh.keys():
             if before.get(key) != fresh.get(key):

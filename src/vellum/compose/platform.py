@@ -128,7 +128,7 @@ def _release_part(
         component, wish.observed, remembered(platform.guarded.get(component.name) or {})
     )
     plan = release.guarded(now) if platform.repairs else None
-    memory = plan.memory if plan else release.memory
+    memory = plan.memory if plan else release.memory if platform.repairs else repair.off(release.memory)
     charts = platform.charts
     objects = component.objects(wish)
     objects[release.resource] = releases.composed(release, wish, memory, charts)
@@ -259,7 +259,7 @@ def _status(platform: Platform, parts: list[Part], observed: Observed, seed: See
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }
-    if memories := {part.component.name: part.memory.as_dict() for part in parts if part.plan}:
+    if memories := {part.component.name: part.memory.as_dict() for part in parts if part.release}:
         status["guard"] = memories
     new = [receipt.as_dict() for part in parts if part.plan for receipt in part.plan.receipts]
     if receipts := [*new, *platform.receipts][:KEPT_RECEIPTS]:

@@ -41,6 +41,7 @@ RULES = Rules()
 HOUR = 3600
 DEPLOYED, FAILED, ABSENT = "deployed", "failed", "absent"
 HEALTHY, NOTICED, REPAIRING, CONTENDED, BUSY = "Healthy", "Noticed", "Repairing", "Contended", "Busy"
+OFF = "Off"
 WRITE, RECORD = "write", "record"
 
 
@@ -87,6 +88,11 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
     if not look.faults:
         return _healthy(component, memory, look, now, rules)
     return _faulty(memory, look, now, rules)
+
+
+def off(memory: Memory) -> Memory:
+    """Return what is remembered while the guard is switched off: what was done stays, or Helm would do it again."""
+    return memory.but(phase=OFF, since={}, faults={})
 
 
 def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:

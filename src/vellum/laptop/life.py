@@ -140,7 +140,8 @@ class _Value:
 
     def _taken(self) -> tuple[int, ...]:
         """Return the ports that others have: a stranger's answer there would count as this process's own."""
-        ports = dict.fromkeys((*self._process.ports, self._process.probe.port))
+        probe = self._process.probe
+        ports = dict.fromkeys((*self._process.ports, *((probe.port,) if probe else ())))
         while taken := tuple(port for port in ports if not is_free(port)):
             if not self._current or time.monotonic() - self._life.ended > LEFTOVER_SECONDS:
                 return taken
@@ -188,7 +189,7 @@ class _Value:
             if child.exits_within(min(pause, patience.live_probe), self._life.bell):
                 return ""
             asked = time.monotonic()
-            if answers(self._process.probe, patience.answer):
+            if self._process.probe is None or answers(self._process.probe, patience.answer):
                 ready, heard = True, asked
                 self._answered()
             elif ready and asked - heard > patience.hang:
