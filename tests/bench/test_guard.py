@@ -1,0 +1,257 @@
+"""Crossplane installs Kubeflow by Helm, in its order, and what is deleted or edited comes back by one upgrade each."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.bench.real import Bench, condition, until
+
+from vellum.kube.objects import Obj
+
+KSERVE = ("deployment", "kserve-controller-manager", "kserve")
+OPERATOR = ("deployment", "seaweedfs-operator", "vellum-storage")
+SOON = 15
+"""Seconds within which a deleted or edited workload of a chart is back."""
+
+
+def platform(bench: Bench) -> Obj:
+    found = bench.get("kubeflowplatform", "kubeflow")
+    assert found is not None
+    return found
+
+
+def part(bench: Bench, name: str) -> Obj:
+    return next(one for one in platform(bench)["status"]["components"] if one["name"] == name)
+
+
+def revision(bench: Bench, release: str) -> int:
+    found = bench.get("releases.helm.crossplane.io", release)
+    assert found is not None
+    return int(found["status"]["atProvider"]["revision"])
+
+
+def explained(bench: Bench) -> str:
+    return json.dumps(platform(bench)["status"], indent=1)
+
+
+def whole(bench: Bench, release: str, seconds: float = 60) -> None:
+    """Wait until the guard has nothing to do there any more."""
+
+    def at_rest() -> bool:
+        said = (platform(bench)["status"].get("guard") or {}).get(release) or {}
+        return bool(part(bench, release)["ready"]) and not (said.get("last") or {}).get("open")
+
+    until(at_rest, seconds, lambda: explained(bench))
+
+
+@pytest.fixture(autouse=True)
+def _in_the_end_everything_is_ready(bench: Bench) -> Iterator[None]:
+    yield
+    until(lambda: condition(platform(bench), "Ready").get("status") == "True", 90, lambda: explained(bench))
+
+
+def test_the_provider_is_healthy_before_istio_and_istio_is_there_before_everything_else(bench: Bench) -> None:
+    provider = bench.get("provider.pkg.crossplane.io", "provider-helm")
+    healthy = condition(provider, "Healthy")
+    assert healthy["status"] == "True"
+    made = {
+        one["metadata"]["name"]: one["metadata"]["creationTimestamp"]
+        for one in bench.list("releases.helm.crossplane.io")
+    }
+    assert healthy["lastTransitionTime"] <= made["istio-base"] <= made["istiod"]
+    others = set(made) - {"istio-base", "istiod"}
+    assert all(made["istiod"] <= made[name] for name in others)
+    assert others == {
+        "argo-workflows", "cert-manager", "istio-cni", "istio-ingressgateway", "kserve", "kserve-crd",
+        "kserve-runtimes", "kubeflow-pipelines", "notebook-controller", "seaweedfs-operator",
+    }  # fmt: skip
+
+
+def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench) -> None:
+    for one in bench.list("releases.helm.crossplane.io"):
+        chart = one["spec"]["forProvider"]["chart"]
+        assert chart["repository"].startswith("oci://127.0.0.1:")
+        assert one["status"]["atProvider"]["state"] == "deployed"
+
+
+def test_the_pods_of_pipelines_cannot_start_without_the_secret_that_was_there_before_them(
+    bench: Bench,
+) -> None:
+    secret = bench.get("secret", "mlpipeline-minio-artifact", "kubeflow")
+    release = bench.get("releases.helm.crossplane.io", "kubeflow-pipelines")
+    assert secret is not None
+    assert release is not None
+    assert secret["metadata"]["creationTimestamp"] <= release["metadata"]["creationTimestamp"]
+    for name in ("ml-pipeline", "ml-pipeline-ui"):
+        deployment = bench.get("deployment", name, "kubeflow")
+        assert deployment is not None
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        references = [
+            one["valueFrom"]["secretKeyRef"] for one in container["env"] if "secretKeyRef" in str(one)
+        ]
+        assert {one["name"] for one in references} == {"mlpipeline-minio-artifact"}
+        assert not any(one.get("optional") for one in references)
+
+
+def scaled(bench: Bench, *where: str) -> None:
+    bench.kubectl("scale", where[0], where[1], "-n", where[2], "--replicas=0")
+
+
+def deleted(bench: Bench, *where: str) -> None:
+    bench.kubectl("delete", where[0], where[1], "-n", where[2], "--wait=false")
+
+
+def other_image(bench: Bench, *where: str) -> None:
+    patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "evil:1"}]
+    bench.kubectl("patch", where[0], where[1], "-n", where[2], "--type=json", "-p", json.dumps(patch))
+
+
+@pytest.mark.parametrize("harm", [deleted, scaled, other_image])
+def test_a_workload_of_a_real_chart_is_back_within_seconds_by_exactly_one_upgrade(
+    bench: Bench, harm: Callable[..., None]
+) -> None:
+    before, was = bench.get(*KSERVE), revision(bench, "kserve")
+    assert before is not None
+    harm(bench, *KSERVE)
+
+    def back() -> bool:
+        now = bench.get(*KSERVE)
+        if now is None or "deletionTimestamp" in now["metadata"]:
+            return False
+        same = now["metadata"]["uid"] == before["metadata"]["uid"]
+        return bool(now["spec"] == before["spec"] and same == (harm is not deleted))
+
+    until(back, SOON, lambda: explained(bench))
+    whole(bench, "kserve")
+    assert revision(bench, "kserve") == was + 1
+    receipt = platform(bench)["status"]["receipts"][0]
+    assert (receipt["component"], receipt["object"]) == (
+        "kserve",
+        "Deployment kserve/kserve-controller-manager",
+    )
+    assert receipt["seconds"] < SOON
+    events = bench.kubectl("get", "events", "-A", "--field-selector=involvedObject.kind=KubeflowPlatform")
+    assert "Deployment kserve/kserve-controller-manager was" in events
+
+
+def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(bench: Bench) -> None:
+    was = revision(bench, "kserve")
+    places = (
+        ("service", "kserve-webhook-server-service", "kserve"),
+        ("configmap", "inferenceservice-config", "kserve"),
+    )
+    for place in places:
+        deleted(bench, *place)
+    until(lambda: all(bench.get(*place) for place in places), SOON, lambda: explained(bench))
+    whole(bench, "kserve")
+    assert revision(bench, "kserve") == was + 1
+
+
+def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Bench) -> None:
+    place, was = ("clusterservingruntime", "kserve-sklearnserver", ""), revision(bench, "kserve-runtimes")
+    before = bench.get(*place)
+    assert before is not None
+    patch = [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil:1"}]
+    bench.kubectl("patch", place[0], place[1], "--type=json", "-p", json.dumps(patch))
+    until(lambda: (bench.get(*place) or {})["spec"] == before["spec"], 25, lambda: explained(bench))
+    whole(bench, "kserve-runtimes")
+    assert revision(bench, "kserve-runtimes") == was + 2
+
+
+def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench) -> None:
+    was = revision(bench, "notebook-controller")
+    where = ("deployment", "notebook-controller-deployment", "kubeflow")
+    bench.kubectl("autoscale", *where[:2], "-n", where[2], "--min=2", "--max=3")
+    bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=2")
+    sidecar = {"name": "sidecar", "image": "sidecar:1"}
+    patch = {
+        "spec": {
+            "template": {
+                "metadata": {"annotations": {"theirs": "yes"}},
+                "spec": {"initContainers": [sidecar]},
+            }
+        }
+    }
+    bench.kubectl("patch", *where[:2], "-n", where[2], "-p", json.dumps(patch))
+    time.sleep(20)
+    assert revision(bench, "notebook-controller") == was
+    bench.kubectl("delete", "hpa", where[1], "-n", where[2])
+    bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
+
+
+def test_a_lost_record_is_installed_again_over_what_is_there(bench: Bench) -> None:
+    before = bench.get(*OPERATOR)
+    assert before is not None
+    bench.kubectl("delete", "secret", "-n", "vellum-storage", "-l", "owner=helm,name=seaweedfs-operator")
+    until(
+        lambda: bench.list("secret", "-n", "vellum-storage", "-l", "owner=helm,name=seaweedfs-operator,status=deployed"),
+        30, lambda: explained(bench),
+    )  # fmt: skip
+    whole(bench, "seaweedfs-operator")
+    assert (bench.get(*OPERATOR) or {})["metadata"]["uid"] == before["metadata"]["uid"]
+    assert bench.get("seaweed", "store", "vellum-storage"), "what holds data was never uninstalled"
+
+
+def provider(bench: Bench) -> int:
+    found = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
+    return next(int(one["pid"]) for one in found["processes"] if one["name"] == "provider-helm")
+
+
+def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_broken(bench: Bench) -> None:
+    before, others = bench.get(*OPERATOR), bench.get(*KSERVE)
+    assert before is not None
+    assert others is not None
+    deleted(bench, *KSERVE)
+    kind = "owner=helm,name=kserve,status=pending-upgrade"
+    until(lambda: bench.list("secret", "-n", "kserve", "-l", kind), 30, lambda: explained(bench))
+    os.kill(provider(bench), signal.SIGKILL)
+    whole(bench, "kserve", 90)
+    assert bench.get(*KSERVE) is not None
+    assert (bench.get(*OPERATOR) or {})["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench: Bench) -> None:
+    release, where = "notebook-controller", ("deployment", "notebook-controller-deployment", "kubeflow")
+    was = revision(bench, release)
+
+    def undone() -> bool:
+        found = bench.get(*where)
+        if found and found["spec"]["replicas"]:
+            scaled(bench, *where)
+        return "Contended" in str(part(bench, release).get("reason"))
+
+    until(undone, 240, lambda: explained(bench))
+    assert part(bench, release)["actor"] == "the platform engineer"
+    assert revision(bench, release) == was + 3
+    time.sleep(30)
+    assert revision(bench, release) == was + 3
+    bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
+    whole(bench, release)
+
+
+def test_with_the_guard_off_the_deployment_stays_gone_and_the_release_says_ready(bench: Bench) -> None:
+    def switch(to: str) -> None:
+        patch: dict[str, Any] = {"spec": {"repair": to}}
+        bench.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", json.dumps(patch))
+
+    switch("disabled")
+    try:
+        until(lambda: platform(bench)["status"]["guard"]["kserve"]["phase"] == "Off", 30)
+        deleted(bench, *KSERVE)
+        time.sleep(2 * SOON)
+        assert bench.get(*KSERVE) is None
+        release = bench.get("releases.helm.crossplane.io", "kserve")
+        assert (condition(release, "Ready")["status"], condition(release, "Synced")["status"]) == (
+            "True",
+            "True",
+        )
+        assert condition(platform(bench), "Ready")["status"] == "True"
+    finally:
+        switch("enabled")
+    until(lambda: bench.get(*KSERVE), SOON + 15, lambda: explained(bench))
