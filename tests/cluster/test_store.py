@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from vellum.cluster.api import GoneError
+from vellum.cluster.api import GoneError, NotFoundError
 from vellum.cluster.store import KubeStore
 from vellum.errors import StoreError
 from vellum.kube.objects import Key, Obj, make
@@ -33,9 +33,12 @@ class Server:
         self.objects: list[Obj] = [config(1, step="listed")]
         self.version, self.lists, self.script = 1, 0, list(script)
         self.done = threading.Event()
+        self.refusals, self.refused_after = 0, 1000
 
     def list(self, kind: Kind, **_: Any) -> tuple[list[Obj], str]:
         self.lists += 1
+        if self.lists <= self.refusals or self.lists > self.refused_after:
+            raise NotFoundError("VEL307", "there is no such kind", where="here", fix="wait")
         return [dict(obj) for obj in self.objects], str(self.version)
 
     def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[tuple[str, Obj]]:
@@ -97,3 +100,29 @@ def test_a_list_does_not_undo_what_was_written_while_it_was_under_way() -> None:
     server.objects, server.version = [], 9
     made._relist(KIND)
     assert made.get(KEY) is None
+
+
+def test_a_kind_that_nobody_serves_has_no_objects_until_somebody_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vellum.cluster.store.UNSERVED_PAUSE", 0.01)
+    server = Server()
+    server.refusals = 3
+    made = KubeStore(server, [KIND], lambda: datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
+    assert (made.get(KEY), made.everything()) == (None, [])
+
+    assert server.done.wait(10)
+
+    made.close()
+    assert (made.get(KEY) or {})["data"] == {"step": "listed"}
+
+
+def test_a_kind_that_is_not_served_any_more_has_no_objects() -> None:
+    server = Server(GoneError("too old"))
+    server.refused_after = 1
+    made = KubeStore(server, [KIND], lambda: datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
+    deadline = time.monotonic() + 10
+    while made.get(KEY) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    made.close()
+    assert made.everything() == []

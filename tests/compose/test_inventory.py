@@ -105,7 +105,7 @@ SERVICE = "# Source: service.yaml\napiVersion: v1\nkind: Service\nmetadata:\n  n
 ELSEWHERE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: other}\n"
 CLUSTER_ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\n"
 ISSUER = "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: i}\n"
-SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"  # noqa: S105
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
 
 
 def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:

@@ -63,14 +63,23 @@ def test_a_port_that_another_program_has_is_said_and_one_of_its_own_is_not(super
         wait_for(partial(lambda back: supervised.supervisor.said("served") == back, back))
 
 
+def test_a_program_that_listens_nowhere_is_ready_while_it_runs(supervised: Supervised) -> None:
+    process = replace(supervised.server("silent"), probe=None)
+    supervised.supervisor.ensure(process)
+    supervised.wait_ready(process)
+    os.kill(supervised.pid("silent"), signal.SIGKILL)
+    wait_for(lambda: supervised.supervisor.ensure(process) == replace(READY, restarts=1))
+
+
 def test_a_strangers_answer_on_the_port_is_not_the_processs_own(supervised: Supervised) -> None:
     stranger = Supervised(supervised.folder / "stranger")
-    port = stranger.started("stranger").probe.port
-    process = supervised.server("served", port=port)
+    probe = stranger.started("stranger").probe
+    assert probe is not None
+    process = supervised.server("served", port=probe.port)
     supervised.supervisor.ensure(process)
     wait_for(lambda: supervised.told.count("served") > 2)
     said = supervised.supervisor.said("served")
-    assert (said.ready, said.restarts, said.taken) == (False, 0, (port,))
+    assert (said.ready, said.restarts, said.taken) == (False, 0, (probe.port,))
     assert not supervised.state.log("served").exists()
     stranger.supervisor.close()
     supervised.wait_ready(process)

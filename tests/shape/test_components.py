@@ -141,6 +141,7 @@ def test_a_process_shows_no_secret_to_other_users(part: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize("part", REALISED, ids=by_name)
 def test_a_probe_tells_no_secret_to_whoever_has_the_port(part: Any, tmp_path: Path) -> None:
     process: Process = part.process(_workload(part, composed()), site(part, tmp_path))
+    assert process.probe is not None
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         probe = replace(process.probe, port=stranger.getsockname()[1])
         asking = threading.Thread(target=answers, args=(probe, 1.0))

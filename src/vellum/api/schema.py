@@ -102,6 +102,9 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
         # Optional: Kubernetes says so by leaving the field out.
         node = {**node, **option} if option.get("type") != "null" else node
     found: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
+    if isinstance(node.get("additionalProperties"), dict):
+        # Names of the writer's own; without this the API server would throw them away.
+        found["additionalProperties"] = _structural(node["additionalProperties"], shared)
     if "const" in node:
         found["enum"] = [node["const"]]
     if examples := node.get("examples"):

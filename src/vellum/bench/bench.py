@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -15,14 +16,15 @@ from pathlib import Path
 
 import yaml
 
-from vellum.bench import certificates, furniture
+from vellum.bench import certificates, charts, furniture, places, registry
 from vellum.bench.machine import STAGES, Machine
 from vellum.bench.programs import ROOT
-from vellum.bench.standins import INFERENCE, NOTEBOOKS, VolumeStandIn
+from vellum.bench.standins import NOTEBOOKS, Kubelet, VolumeStandIn
 from vellum.cluster.api import Api
 from vellum.cluster.store import KubeStore, wait_for
 from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
+from vellum.controlplane.store import stamp
 from vellum.errors import BenchError, VellumError
 from vellum.kube.objects import Key, Obj, condition, make, secret
 from vellum.kube.seaweed import STORE
@@ -43,8 +45,6 @@ IDLE_SECONDS = 0.5
 _BEFORE_KINDS = 2
 """Stages that need nothing on the API server."""
 FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
-_PAUSED = {"Function", "Provider", "Configuration"}
-"""Packages come from a registry, which the bench has not; each is realised by hand and its object is paused."""
 
 
 def clock() -> datetime:
@@ -143,13 +143,18 @@ class Bench:
     def _stages(self) -> None:
         found = self.machine.programs
         self.kubectl.parent.mkdir(mode=0o700, exist_ok=True)
-        self.kubectl.unlink(missing_ok=True)
-        self.kubectl.symlink_to(found["kubectl"])
+        for name in ("kubectl", "helm"):
+            link = self.kubectl.with_name(name)
+            link.unlink(missing_ok=True)
+            link.symlink_to(found[name])
         write(self.machine.directory("kwok") / "stages.yaml", furniture.stages(found["kwok-stages"]))
+        # What provider-helm has pulled it does not pull again, and the charts may be new ones.
+        shutil.rmtree(self.machine.directory("provider-helm"), ignore_errors=True)
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
+        self._charts()
         api = Api(self.kubeconfig)
-        self._apply(api, furniture.kinds(found["crossplane-crds"], found["kserve-crds"]))
+        self._apply(api, furniture.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
         self._apply(api, furniture.base(found["crossplane-chart"]))
         self._said("kinds and rights are applied")
         for names in STAGES[_BEFORE_KINDS:]:
@@ -157,6 +162,13 @@ class Bench:
         self._function(api)
         self._work(api)
         self._started = True
+
+    def _charts(self) -> None:
+        served = charts.served(self.machine.programs["kserve-charts"])
+        registry.push(
+            self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts
+        )
+        self._said(f"{len(served)} charts are published")
 
     def _said(self, what: str) -> None:
         self.steps.append((what, round(time.monotonic() - self._began, 1)))
@@ -184,7 +196,7 @@ class Bench:
                 self._until(api, Key.of(obj), "Established")
 
     def _function(self, api: Api) -> None:
-        """Tell Crossplane where its function answers; make the seed, once."""
+        """Tell Crossplane where its function answers, and give provider-helm its kubeconfig; make the seed, once."""
         revision = furniture.revision()
         api.apply(revision, manager="vellum-bench")
         endpoint = f"localhost:{self.machine.port('function')}"
@@ -192,6 +204,10 @@ class Bench:
             Key.of(revision), {"status": {"endpoint": endpoint, "capabilities": ["composition"]}},
             subresource="/status",
         )  # fmt: skip
+        api.apply(
+            places.credentials(self.certificates.kubeconfig("provider-helm").read_text()),
+            manager="vellum-bench",
+        )
         if api.get(Key("v1", "Secret", SYSTEM, SEED_SECRET)) is None:
             api.create(secret(SEED_SECRET, SYSTEM, {SEED: secrets.token_hex(SEED_BYTES)}))
 
@@ -202,8 +218,11 @@ class Bench:
         storage = platform_components()["storage"]
         self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], weed)
         tenant = tenants.TenantController(tenants.shell(self.state, self.ports, weed["weed"]), self._poke)
+        kserve = Kubelet(
+            self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager"
+        )
         controllers: list[Reconciles[KubeStore]] = [
-            NOTEBOOKS, INFERENCE, VolumeStandIn(), self._workloads, tenant,
+            NOTEBOOKS, kserve, VolumeStandIn(), self._workloads, tenant,
         ]  # fmt: skip
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):
@@ -212,7 +231,7 @@ class Bench:
     def _installed(self, api: Api) -> None:
         self._install(api)
         self._said("everything that was rendered is applied")
-        wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 120, "the platform's readiness")
+        wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness")
         self._said("the platform is ready")
         self.ready = not self._asked.is_set()
 
@@ -220,9 +239,23 @@ class Bench:
         """Apply the tree in its order, waiting for what the next folder stands on."""
         for path in sorted(self._tree.rglob("*.yaml")):
             for obj in yaml.safe_load_all(path.read_text()):
-                api.apply(_paused(obj) if obj["kind"] in _PAUSED else obj)
+                api.apply(places.here(obj, self.machine.charts))
                 if obj["kind"] == "CompositeResourceDefinition":
                     self._until(api, Key.of(obj), "Offered" if "claimNames" in obj["spec"] else "Established")
+                if obj["kind"] == "Provider":
+                    self._stage((obj["metadata"]["name"],))
+                if obj["kind"] == "ProviderConfig":
+                    self._provider(api, Key.of(obj))
+
+    def _provider(self, api: Api, config: Key) -> None:
+        """Say that provider-helm is healthy, once it has seen its configuration."""
+
+        def is_seen() -> bool:
+            found = api.get(config) or make("v1", "None", "")
+            return places.IN_USE in found["metadata"].get("finalizers", ())
+
+        wait_for(lambda: self._stop.is_set() or is_seen(), STAGE_SECONDS, f"provider-helm takes {config}")
+        api.merge(places.PROVIDER, places.healthy(stamp(clock())), subresource="/status")
 
     def _platform_ready(self, api: Api) -> bool:
         found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))
@@ -243,8 +276,3 @@ class Bench:
         for manager in self._managers:
             if manager.works_on(Kind(key.api_version, key.kind)):
                 manager.watch.poke(key)
-
-
-def _paused(obj: Obj) -> Obj:
-    annotations = {**(obj["metadata"].get("annotations") or {}), "crossplane.io/paused": "true"}
-    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}

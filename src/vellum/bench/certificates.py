@@ -18,8 +18,11 @@ USERS = {
     "scheduler": ("system:kube-scheduler", ""),
     "kwok": ("kwok", MASTERS),
     "crossplane": ("system:serviceaccount:crossplane-system:crossplane", ""),
+    "provider-helm": ("system:serviceaccount:crossplane-system:provider-helm", ""),
+    "kserve": ("system:serviceaccount:kserve:kserve-controller-manager", ""),
 }
-"""Who talks to the API server: file name to (user, group). Crossplane is who its chart makes it, and nothing more."""
+"""Who talks to the API server: file name to (user, group). The last three are the accounts of their pods on a cluster,
+and hold what the charts give those."""
 SERVERS = ("etcd", "apiserver", "function")
 
 

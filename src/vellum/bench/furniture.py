@@ -1,9 +1,8 @@
 """What must be on the API server before Crossplane starts: kinds, rights, a node, a storage class. No I/O but reading.
 
-Real: Crossplane's CRDs and the rights of its chart, KServe's CRD, kwok's stages, all out of their modules. Stand-ins,
-named as such: CRDs of the seaweedfs-operator and the notebook controller, whose modules cannot be had (their schemas
-are open here; docs/concepts/bench.md says which real ones our objects were compared with), and the rights on our own
-kinds, which Crossplane's rbac-manager would write.
+Real: the CRDs of Crossplane and provider-helm, the rights of Crossplane's chart, kwok's stages, all out of their
+modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and on those
+of provider-helm, and the account that provider-helm's pod would have. Operators and their kinds come with their charts.
 """
 
 from __future__ import annotations
@@ -13,52 +12,27 @@ from pathlib import Path
 
 import yaml
 
-from vellum.kube import names
 from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.kube.seaweed import API as SEAWEED
 from vellum.package.compositions import FUNCTION, SYSTEM
 from vellum.package.rights import AGGREGATED
 
 PROVISIONER = f"bench.{DOMAIN}/stand-in"
-STAND_INS = (
-    *((SEAWEED, kind) for kind in
-      ("Seaweed", "Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials", "AdminScript")),
-    ("kubeflow.org/v1", "Notebook"),
-)  # fmt: skip
 _RBAC = "rbac.authorization.k8s.io/v1"
 _NODES, _PODS_A_NODE = 4, 500
 
 
-def kinds(crossplane: Path, kserve: Path) -> list[Obj]:
-    """Return the CRDs."""
-    real = [crd for folder in (crossplane, kserve) for crd in _documents(folder)]
+def kinds(crossplane: Path, provider_helm: Path) -> list[Obj]:
+    """Return the CRDs of Crossplane and of provider-helm, which the package manager would install."""
+    real = [crd for folder in (crossplane, provider_helm) for crd in _documents(folder)]
     for crd in real:
         # Only one version of ours is stored, and nobody here could answer a conversion.
         crd["spec"].pop("conversion", None)
-    return [*real, *(_open_kind(*kind) for kind in STAND_INS)]
+    return real
 
 
 def _documents(folder: Path) -> Iterator[Obj]:
     for path in sorted(folder.rglob("*.yaml")):
         yield from (document for document in yaml.load_all(path.read_text(), yaml.CSafeLoader) if document)
-
-
-def _open_kind(api_version: str, kind: str) -> Obj:
-    group, _, version = api_version.partition("/")
-    plural = names.plural(kind)
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    schema = {"type": "object", "properties": {"spec": anything, "status": anything}}
-    versions = [{
-        "name": version, "served": True, "storage": True, "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": schema},
-    }]  # fmt: skip
-    spec = {
-        "group": group, "scope": "Namespaced", "versions": versions,
-        "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
-    }  # fmt: skip
-    annotations = {f"bench.{DOMAIN}/stand-in": "the operator's module cannot be had"}
-    return make("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}",
-                annotations=annotations, spec=spec)  # fmt: skip
 
 
 def base(chart: Path) -> list[Obj]:
@@ -78,11 +52,15 @@ def _rights(chart: Path) -> Iterator[Obj]:
     yield make(_RBAC, "ClusterRole", "crossplane", aggregationRule=selector, rules=[])
     yield make(_RBAC, "ClusterRole", "crossplane:system:aggregate-to-crossplane", labels={AGGREGATED: "true"},
                rules=chart_rules(chart / "clusterrole.yaml"))  # fmt: skip
-    ours = [{"apiGroups": [DOMAIN], "resources": ["*"], "verbs": ["*"]}]
+    ours = [{"apiGroups": [DOMAIN, "helm.crossplane.io"], "resources": ["*"], "verbs": ["*"]}]
     yield make(_RBAC, "ClusterRole", "crossplane:composite:stand-in", labels={AGGREGATED: "true"}, rules=ours)
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "crossplane"}
-    account = {"kind": "ServiceAccount", "name": "crossplane", "namespace": SYSTEM}
-    yield make(_RBAC, "ClusterRoleBinding", "crossplane", roleRef=role, subjects=[account])
+    yield _bound("crossplane", "crossplane")
+
+
+def _bound(account: str, role: str) -> Obj:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": SYSTEM}
+    return make(_RBAC, "ClusterRoleBinding", account, roleRef=reference, subjects=[subject])
 
 
 def chart_rules(template: Path) -> list[Obj]:

@@ -2,18 +2,21 @@
 
 What had to be found out: kwok's heartbeats are slower than the node controller's patience, after which pods turn
 NotReady; the API server's endpoint reconciler wants an address that is not loopback; Crossplane's core always dials
-functions with mTLS, and binds its metrics and its health to all interfaces, for which it has no flag.
+functions with mTLS, and binds its metrics and its health to all interfaces, for which it has no flag; KServe's webhook
+server has none either. provider-helm opens no port at all as it is built here.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vellum.bench.certificates import Certificates
 from vellum.laptop.ports import Ports
 from vellum.model.process import Probe, Process
+from vellum.package import provider
 
 SERVICES = "10.96.0.0/16"
 BREAKER_BURST = 1000
@@ -41,6 +44,11 @@ class Machine:
         """The API server's address."""
         return f"https://127.0.0.1:{self.port('apiserver')}"
 
+    @property
+    def charts(self) -> str:
+        """The registry's address for Helm."""
+        return f"oci://127.0.0.1:{self.port('registry')}/charts"
+
     def process(self, name: str) -> Process:
         """Describe one of the programs."""
         return _PROCESSES[name](self)
@@ -51,16 +59,18 @@ class Machine:
 
 
 STAGES: tuple[tuple[str, ...], ...] = (
-    ("etcd",), ("apiserver",), ("controllers", "scheduler", "kwok"), ("crossplane", "function"),
+    ("etcd", "registry"), ("apiserver",), ("controllers", "scheduler", "kwok"),
+    ("crossplane", "function"),
 )  # fmt: skip
 """What is started together, once everything before answers."""
 
 
 def _described(
-    machine: Machine, name: str, argv: tuple[str, ...], probe: Probe, *ports: int, **env: str
+    machine: Machine, name: str, argv: tuple[str, ...], probe: Probe | None, *ports: int, **env: str
 ) -> Process:
+    listens = (*((probe.port,) if probe else ()), *ports)
     return Process(
-        name=name, argv=argv, directory=machine.directory(name), probe=probe, ports=(probe.port, *ports),
+        name=name, argv=argv, directory=machine.directory(name), probe=probe, ports=listens,
         env={"HOME": str(machine.directory(name)), "GOMAXPROCS": "2", **env}, grace_seconds=8.0,
     )  # fmt: skip
 
@@ -163,7 +173,47 @@ def _function(machine: Machine) -> Process:
     return _described(machine, "function", argv, Probe(metrics, "/metrics"), port)
 
 
+def _provider_helm(machine: Machine) -> Process:
+    argv = (str(machine.programs["provider-helm"]), f"--poll={provider.POLL}")
+    # Charts that it pulls and patches that it applies lie in its own folder, which goes with the bench.
+    return _described(
+        machine, "provider-helm", argv, None, TMPDIR=str(machine.directory("provider-helm")),
+        KUBECONFIG=str(machine.certificates.kubeconfig("provider-helm")),
+    )  # fmt: skip
+
+
+def _registry(machine: Machine) -> Process:
+    port, folder = machine.port("registry"), machine.directory("registry")
+    settings = {
+        "version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }  # fmt: skip
+    config = folder / "config.yaml"
+    argv = (str(machine.programs["registry"]), "serve", str(config))
+    quiet = {f"OTEL_{what}_EXPORTER": "none" for what in ("TRACES", "METRICS", "LOGS")}
+    described = _described(machine, "registry", argv, Probe(port, "/v2/"), **quiet)
+    return replace(described, files={config: json.dumps(settings)})
+
+
+def _kserve(machine: Machine) -> Process:
+    health, webhooks = machine.port("kserve-health"), machine.port("kserve-webhooks")
+    argv = (
+        str(machine.programs["kserve"]), "--metrics-addr=0", f"--health-probe-addr=127.0.0.1:{health}",
+        f"--webhook-port={webhooks}",
+    )  # fmt: skip
+    # controller-runtime 0.22 serves webhooks with the pair in this folder, and does not start without one.
+    shown = machine.directory("kserve") / "k8s-webhook-server" / "serving-certs"
+    pair = machine.certificates.pair("kserve")
+    described = _described(
+        machine, "kserve", argv, Probe(health, "/readyz"), webhooks, TMPDIR=str(machine.directory("kserve")),
+        KUBECONFIG=str(machine.certificates.kubeconfig("kserve")), POD_NAMESPACE="kserve",
+    )  # fmt: skip
+    return replace(described, files={shown / path.name: path.read_text() for path in pair})
+
+
 _PROCESSES: dict[str, Callable[[Machine], Process]] = {
     "etcd": _etcd, "apiserver": _apiserver, "controllers": _controllers, "scheduler": _scheduler, "kwok": _kwok,
-    "crossplane": _crossplane, "function": _function,
+    "crossplane": _crossplane, "function": _function, "provider-helm": _provider_helm, "registry": _registry,
+    "kserve": _kserve,
 }  # fmt: skip

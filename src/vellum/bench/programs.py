@@ -40,7 +40,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files that travel inside a program's module: CRDs, default settings."""
+    """Files that travel inside a program's module: CRDs, charts, default settings."""
 
     name: str
     module: str
@@ -50,6 +50,13 @@ class Files:
 
 
 _KUBERNETES = {"k8s.io/component-base/version.gitVersion": "v1.36.3"}
+_PROVIDER_HELM = {
+    # It has no flag for its metrics, which it serves on all interfaces at 8080 (cmd/provider/main.go, v1.3.0).
+    "sigs.k8s.io/controller-runtime/pkg/metrics/server.DefaultBindAddress": "0",
+    # Else every bench, old and new, shares /tmp/charts, where a chart is found by name and version alone
+    # (pkg/clients/helm/client.go, v1.3.0); this is below the folder that it runs in.
+    "github.com/crossplane-contrib/provider-helm/pkg/clients/helm.chartCache": "charts",
+}
 PROGRAMS = (
     Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
@@ -57,13 +64,20 @@ PROGRAMS = (
             {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": "v2.3.4"}),
     *(Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES)
       for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")),
+    Program("registry", "registry", "github.com/distribution/distribution/v3/cmd/registry"),
+    Program("provider-helm", "provider-helm", "github.com/crossplane-contrib/provider-helm/cmd/provider",
+            _PROVIDER_HELM),
+    Program("helm", "provider-helm", "helm.sh/helm/v3/cmd/helm",
+            {"helm.sh/helm/v3/internal/version.version": "v3.21.1"}),
+    Program("kserve", "kserve", "github.com/kserve/kserve/cmd/manager"),
 )  # fmt: skip
 FILES = (
     Files("crossplane-crds", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/crds"),
     Files("crossplane-chart", "crossplane", "github.com/crossplane/crossplane/v2",
           "cluster/charts/crossplane/templates", "*clusterrole.yaml"),
     Files("kwok-stages", "kwok", "sigs.k8s.io/kwok", "kustomize/stage"),
-    Files("kserve-crds", "kserve", "github.com/kserve/kserve", "config/crd/full", "*_inferenceservices.yaml"),
+    Files("provider-helm-crds", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package/crds"),
+    Files("kserve-charts", "kserve", "github.com/kserve/kserve", "charts", "*"),
 )  # fmt: skip
 
 
@@ -173,7 +187,7 @@ def _copy(go: list[str], files: Files, target: Path) -> None:
     draft = target.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     source = Path(said["Dir"]) / files.inside
-    for file in sorted(source.rglob(files.pattern)):
+    for file in sorted(path for path in source.rglob(files.pattern) if path.is_file()):
         copy = draft / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())

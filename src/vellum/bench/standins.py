@@ -2,6 +2,7 @@
 
 The pods they make are real objects: admission, Pod Security, quotas and the scheduler judge them; only kwok pretends to
 run them. The object store and its tenants are not here: the laptop's controllers serve them, with a real SeaweedFS.
+KServe's controller is real too, and what is here only starts it where a kubelet would.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from vellum.bench.furniture import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.kube.objects import Key, Obj, make
+from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import Kind, Running
+from vellum.model.process import Process
 
 
 @dataclass(slots=True)
@@ -48,6 +51,27 @@ class WorkloadStandIn:
         return None
 
 
+class Kubelet:
+    """Runs a program in place of the pods of its Deployment, which kwok only pretends to run."""
+
+    kinds: Sequence[Kind] = (Kind("apps/v1", "Deployment"),)
+
+    def __init__(self, supervisor: Supervisor, process: Process, namespace: str, deployment: str) -> None:
+        self.name = f"kubelet/{process.name}"
+        self._supervisor, self._process = supervisor, process
+        self._key = Key("apps/v1", "Deployment", namespace, deployment)
+
+    def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
+        """Start or stop the program, as the Deployment says."""
+        del now
+        if key == self._key:
+            if _wanted(store.get(key)):
+                self._supervisor.ensure(self._process)
+            else:
+                self._supervisor.end(self._process.name)
+        return None
+
+
 class VolumeStandIn:
     """A provisioner: a claim that waits for one gets a volume, which goes with it."""
 
@@ -73,6 +97,12 @@ def _running(workload: Obj) -> Running:
     ready = (workload.get("status") or {}).get("readyReplicas", 0)
     wanted = workload["spec"].get("replicas", 1)
     return Running(ready=ready >= wanted, message=f"{ready} of {wanted} pods are ready")
+
+
+def _wanted(deployment: Obj | None) -> bool:
+    if deployment is None or "deletionTimestamp" in deployment["metadata"]:
+        return False
+    return bool(deployment["spec"].get("replicas", 1))
 
 
 def _owned(owner: Obj, obj: Obj) -> Obj:
@@ -107,21 +137,6 @@ def _notebook(notebook: Obj, name: str) -> list[Obj]:
     return [_owned(notebook, workload), _service(notebook, {"statefulset": name}, 8888, name)]
 
 
-def _predictor(service: Obj, name: str) -> list[Obj]:
-    meta = service["metadata"]
-    predictor = dict(service["spec"]["predictor"])
-    replicas = predictor.pop("minReplicas", 1)
-    predictor.pop("maxReplicas", None)
-    labels = {"app": f"isvc.{name}", "serving.kserve.io/inferenceservice": meta["name"]}
-    spec = {
-        "replicas": replicas,
-        "selector": {"matchLabels": {"app": f"isvc.{name}"}},
-        "template": {"metadata": {"labels": labels}, "spec": predictor},
-    }
-    workload = make("apps/v1", "Deployment", name, meta["namespace"], spec=spec)
-    return [_owned(service, workload), _service(service, {"app": f"isvc.{name}"}, 8080, name)]
-
-
 def _service(owner: Obj, selector: dict[str, str], port: int, name: str) -> Obj:
     meta = owner["metadata"]
     spec = {"selector": selector, "ports": [{"name": "http", "port": 80, "targetPort": port}]}
@@ -146,9 +161,3 @@ NOTEBOOKS = WorkloadStandIn(
     "notebook", "", _notebook,
 )  # fmt: skip
 """What Kubeflow's notebook controller 1.11 makes: StatefulSet and Service, and the pod's state as status."""
-INFERENCE = WorkloadStandIn(
-    "stand-in/inference",
-    (Kind("serving.kserve.io/v1beta1", "InferenceService"), Kind("apps/v1", "Deployment"), Kind("v1", "Service")),
-    "search", "-predictor", _predictor,
-)  # fmt: skip
-"""What KServe 0.20 makes in Standard mode: a Deployment and a Service for the predictor, and conditions."""

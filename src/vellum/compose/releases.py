@@ -309,7 +309,8 @@ def _seen(release: Release) -> str:
         return ""
     if release.state == repair.ABSENT:
         return f"{release.revision}.gone"
-    if release.state in (repair.DEPLOYED, repair.FAILED):
+    if release.state == repair.DEPLOYED:
+        # Not after a failure: it would be tried again at once, and each time make the next revision to wake for.
         return str(release.revision)
     return annotations_of(release.live or {"metadata": {}}).get(SEEN, "")
 

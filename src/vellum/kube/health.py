@@ -79,6 +79,7 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {
     "Deployment": _replicas,
     "Notebook": _notebook,
     "InferenceService": _conditioned("Ready"),
+    "Release": _conditioned("Ready"),
     "Seaweed": _conditioned("Ready"),
     "Gateway": _conditioned("Programmed"),
     "Bucket": _phase_ready,

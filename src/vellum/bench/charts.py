@@ -1,0 +1,366 @@
+"""The charts that the bench serves, most of them stand-ins: their images cannot be pulled here, nor their charts.
+
+Real: KServe's three, which travel in its Go module. A stand-in has what others can see of the real one: CRDs,
+workloads, Services with their ports, labels, accounts, and the values that Vellum sets, with their effect (all read off
+the real charts, rendered, at these versions). It has no webhook configurations, since nobody here could answer them,
+and no hooks. Kubeflow Pipelines and the notebook controller have no chart of their own anywhere; these are Vellum's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vellum.bench.chart import (
+    NAMESPACE,
+    RELEASE,
+    Chart,
+    Container,
+    If,
+    account,
+    crd,
+    expression,
+    files,
+    packed,
+    rights,
+    scaler,
+    service,
+    value,
+    workload,
+)
+from vellum.kube.objects import RESTRICTED_POD, Obj, config_map, make, secret_env
+from vellum.kube.seaweed import API as SEAWEED
+
+KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
+
+
+def served(kserve: Path) -> dict[str, bytes]:
+    """Return the archives of all charts by file name; ``kserve`` is the folder of KServe's own."""
+    made = {f"{chart.name}-{chart.version}.tgz": packed(chart.name, files(chart)) for chart in STAND_INS}
+    for name in KSERVE:
+        folder = kserve / name
+        inside = {
+            str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+        }
+        made[f"{name}-v0.20.0.tgz"] = packed(name, inside)
+    return made
+
+
+# cert-manager
+
+
+def _cert_manager_part(name: str, values: str, ports: dict[str, int]) -> tuple[Obj, ...]:
+    labels = {"app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/name": name, "app": name}
+    label = name.removeprefix("cert-manager-") if name != "cert-manager" else "controller"
+    full = f"{RELEASE}{name.removeprefix('cert-manager')}"
+    image = f"quay.io/jetstack/cert-manager-{label}:v1.21.1"
+    container = Container(f"cert-manager-{label}", image, ports, f"{values}resources")
+    return (
+        account(full),
+        workload(full, container, {**labels, "app.kubernetes.io/component": label},
+                 pod={"securityContext": RESTRICTED_POD}, replicas=value(f"{values}replicaCount")),
+        *rights("Role", f"{full}:leaderelection", full, [_LEASES], value("global.leaderElection.namespace")),
+    )  # fmt: skip
+
+
+_LEASES: Obj = {
+    "apiGroups": ["coordination.k8s.io"],
+    "resources": ["leases"],
+    "verbs": ["create", "get", "patch", "update"],
+}
+_KEPT = expression("ternary `keep` `delete` .Values.crds.keep")
+CERT_MANAGER = Chart(
+    "cert-manager", "v1.21.1",
+    (
+        *(If("crds.enabled", crd("cert-manager.io/v1", kind, scope=scope, keep=_KEPT)) for kind, scope in (
+            ("Certificate", "Namespaced"), ("CertificateRequest", "Namespaced"), ("Issuer", "Namespaced"),
+            ("ClusterIssuer", "Cluster"))),
+        *(If("crds.enabled", crd("acme.cert-manager.io/v1", kind, keep=_KEPT)) for kind in ("Order", "Challenge")),
+        *_cert_manager_part("cert-manager", "", {"http-metrics": 9402, "http-healthz": 9403}),
+        *_cert_manager_part("cert-manager-webhook", "webhook.", {"https": 10250, "healthcheck": 6080}),
+        *_cert_manager_part("cert-manager-cainjector", "cainjector.", {"http-metrics": 9402}),
+        service(RELEASE, {"app.kubernetes.io/name": "cert-manager"}, {"tcp-prometheus-servicemonitor": (9402, 9402)}),
+        service(f"{RELEASE}-webhook", {"app.kubernetes.io/name": "cert-manager-webhook"},
+                {"https": (443, 10250), "metrics": (9402, 9402)}),
+        service(f"{RELEASE}-cainjector", {"app.kubernetes.io/name": "cert-manager-cainjector"},
+                {"http-metrics": (9402, 9402)}),
+    ),
+    {
+        "crds": {"enabled": False, "keep": True}, "global": {"leaderElection": {"namespace": "kube-system"}},
+        "replicaCount": 1, "resources": {}, "webhook": {"replicaCount": 1, "resources": {}},
+        "cainjector": {"replicaCount": 1, "resources": {}},
+    },
+)  # fmt: skip
+
+
+# Istio
+
+_ISTIO_KINDS = {
+    "networking.istio.io/v1": (
+        ("v1beta1", "v1alpha3"),
+        "DestinationRule Gateway ServiceEntry Sidecar VirtualService WorkloadEntry WorkloadGroup",
+    ),
+    "networking.istio.io/v1alpha3": ((), "EnvoyFilter"),
+    "networking.istio.io/v1beta1": ((), "ProxyConfig"),
+    "security.istio.io/v1": (("v1beta1",), "AuthorizationPolicy PeerAuthentication RequestAuthentication"),
+    "telemetry.istio.io/v1": (("v1alpha1",), "Telemetry"),
+    "extensions.istio.io/v1alpha1": ((), "TrafficExtension WasmPlugin"),
+}
+ISTIO_BASE = Chart(
+    "base", "1.30.3",
+    (
+        *(crd(api, kind, more=more) for api, (more, kinds) in _ISTIO_KINDS.items() for kind in kinds.split()),
+        account("istio-reader-service-account"),
+    ),
+)  # fmt: skip
+_DISCOVERY = {
+    "http-debug": 8080,
+    "grpc-xds": 15010,
+    "tls-xds": 15012,
+    "https-webhooks": 15017,
+    "http-monitoring": 15014,
+}
+ISTIOD = Chart(
+    "istiod", "1.30.3",
+    (
+        account("istiod"),
+        config_map("istio", NAMESPACE, {"mesh": "defaultConfig: {}\n"}),
+        workload(
+            "istiod",
+            Container("discovery", "registry.istio.io/release/pilot:1.30.3", _DISCOVERY, "resources", ("discovery",),
+                      security={"readOnlyRootFilesystem": True, "seccompProfile": value("seccompProfile")}),
+            {"app": "istiod", "istio": "pilot", "istio.io/rev": "default"}, replicas=value("replicaCount"),
+        ),
+        service("istiod", {"app": "istiod", "istio": "pilot"}, {
+            "grpc-xds": (15010, 15010), "https-dns": (15012, 15012), "https-webhook": (443, 15017),
+            "http-monitoring": (15014, 15014)}),
+        If("autoscaleEnabled", scaler("istiod")),
+    ),
+    {"resources": {"requests": {"cpu": "500m", "memory": "2048Mi"}}, "autoscaleEnabled": True, "replicaCount": 1,
+     "seccompProfile": None},
+)  # fmt: skip
+_CNI_CAPABILITIES = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_ADMIN", "DAC_OVERRIDE"]
+ISTIO_CNI = Chart(
+    "cni", "1.30.3",
+    (
+        account("istio-cni"),
+        config_map("istio-cni-config", NAMESPACE, {"AMBIENT_ENABLED": "false"}),
+        workload(
+            "istio-cni-node",
+            Container("install-cni", "registry.istio.io/release/install-cni:1.30.3", {"metrics": 15014}, "resources",
+                      security={"runAsNonRoot": False, "runAsUser": 0, "allowPrivilegeEscalation": True,
+                                "capabilities": {"drop": ["ALL"], "add": _CNI_CAPABILITIES}}),
+            {"k8s-app": "istio-cni-node"}, kind="DaemonSet", account="istio-cni",
+            pod={"priorityClassName": "system-node-critical",
+                 "volumes": [{"name": "cni-bin-dir", "hostPath": {"path": "/opt/cni/bin"}}]},
+        ),
+    ),
+    {"resources": {"requests": {"cpu": "100m", "memory": "100Mi"}}},
+)  # fmt: skip
+_GATEWAY_LABELS = {"app": RELEASE, "istio": expression("trimPrefix `istio-` .Release.Name")}
+_GATEWAY_ACCOUNT = expression("default .Release.Name .Values.serviceAccount.name")
+GATEWAY = Chart(
+    "gateway", "1.30.3",
+    (
+        account(_GATEWAY_ACCOUNT),
+        workload(
+            RELEASE,
+            # istiod puts the proxy's image in place of this word while it injects; without one it stays.
+            Container("istio-proxy", "auto", {"http-envoy-prom": 15090}, "resources",
+                      security={"readOnlyRootFilesystem": True, "runAsUser": 1337, "runAsGroup": 1337}),
+            _GATEWAY_LABELS, account=_GATEWAY_ACCOUNT, replicas=value("replicaCount"),
+            pod={"securityContext": value("securityContext")},
+        ),
+        service(RELEASE, _GATEWAY_LABELS, {"status-port": (15021, 15021), "http2": (80, 80), "https": (443, 443)},
+                value("service.type")),
+        If("autoscaling.enabled", scaler(RELEASE)),
+    ),
+    {
+        "serviceAccount": {"name": ""}, "service": {"type": "LoadBalancer"}, "autoscaling": {"enabled": True},
+        "replicaCount": 1, "resources": {"requests": {"cpu": "100m", "memory": "128Mi"},
+                                         "limits": {"cpu": "2000m", "memory": "1024Mi"}},
+        "securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]},
+    },
+)  # fmt: skip
+
+
+# The object store's operator
+
+_SEAWEED_KINDS = (
+    "AdminScript BucketLifecyclePolicy Bucket ResourceReferenceGrant S3Credentials S3Identity S3OIDCProvider S3Policy "
+    "S3PolicyBinding SeaweedBackup SeaweedCSIDriver SeaweedRestore Seaweed"
+)
+_OPERATOR = {"app.kubernetes.io/name": "seaweedfs-operator", "app.kubernetes.io/instance": RELEASE}
+_SEAWEED_ALL: Obj = {"apiGroups": ["seaweed.seaweedfs.com"], "resources": ["*"], "verbs": ["*"]}
+_SEAWEED_READ: Obj = {**_SEAWEED_ALL, "verbs": ["get", "list", "watch"]}
+_OPERATOR_CERTIFICATE = (
+    make("cert-manager.io/v1", "Issuer", f"{RELEASE}-selfsigned-issuer", NAMESPACE, spec={"selfSigned": {}}),
+    make("cert-manager.io/v1", "Certificate", f"{RELEASE}-webhook-cert", NAMESPACE, spec={
+        "secretName": f"{RELEASE}-webhook-server-cert", "dnsNames": [f"{RELEASE}-webhook.{NAMESPACE}.svc"],
+        "issuerRef": {"kind": "Issuer", "name": f"{RELEASE}-selfsigned-issuer"}}),
+)  # fmt: skip
+SEAWEEDFS_OPERATOR = Chart(
+    "seaweedfs-operator", "0.1.39",
+    (
+        *(crd(SEAWEED, kind) for kind in _SEAWEED_KINDS.split()),
+        account(RELEASE),
+        *rights("ClusterRole", f"{RELEASE}-manager-role", RELEASE, [_SEAWEED_ALL]),
+        make("rbac.authorization.k8s.io/v1", "ClusterRole", "seaweed-editor-role", rules=[_SEAWEED_ALL]),
+        make("rbac.authorization.k8s.io/v1", "ClusterRole", "seaweed-viewer-role", rules=[_SEAWEED_READ]),
+        workload(
+            RELEASE,
+            Container("seaweedfs-operator", "docker.io/chrislusf/seaweedfs-operator:1.0.36",
+                      {"http": 8080, "webhook-server": 9443}, "resources"),
+            _OPERATOR, replicas=value("replicaCount"), pod={"securityContext": value("podSecurityContext")},
+        ),
+        service(RELEASE, _OPERATOR, {"http": (8080, 8080)}),
+        service(f"{RELEASE}-webhook", _OPERATOR, {"https": (443, 9443)}),
+        *(If("webhook.certManager.enabled", one) for one in _OPERATOR_CERTIFICATE),
+    ),
+    {"replicaCount": 1, "podSecurityContext": {"runAsNonRoot": True}, "webhook": {"certManager": {"enabled": False}},
+     "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}, "limits": {"cpu": "500m", "memory": "500Mi"}}},
+)  # fmt: skip
+
+
+# Argo Workflows
+
+_ARGO_KINDS = (
+    "CronWorkflow WorkflowArtifactGCTask WorkflowEventBinding Workflow WorkflowTaskResult WorkflowTaskSet "
+    "WorkflowTemplate"
+)
+_ARGO = f"{RELEASE}-workflow-controller"
+_ARGO_RULES: tuple[Obj, ...] = (
+    {"apiGroups": ["argoproj.io"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["pods", "pods/exec"], "verbs": ["*"]},
+)
+ARGO_WORKFLOWS = Chart(
+    "argo-workflows", "1.0.14",
+    (
+        If("crds.install", crd("argoproj.io/v1alpha1", "ClusterWorkflowTemplate", scope="Cluster", keep=_KEPT)),
+        *(If("crds.install", crd("argoproj.io/v1alpha1", kind, keep=_KEPT)) for kind in _ARGO_KINDS.split()),
+        account(_ARGO),
+        *(If("singleNamespace", one) for one in rights("Role", _ARGO, _ARGO, _ARGO_RULES)),
+        *(If("singleNamespace | not", one) for one in rights("ClusterRole", _ARGO, _ARGO, _ARGO_RULES)),
+        If("controller.configMap.create", config_map(f"{RELEASE}-workflow-controller-configmap", NAMESPACE, {})),
+        workload(
+            _ARGO,
+            Container("controller", "quay.io/argoproj/workflow-controller:v4.0.5", {"metrics": 9090, "probe": 6060},
+                      "controller.resources",
+                      ("--configmap",
+                       expression("default (printf `%s-workflow-controller-configmap` .Release.Name)"
+                                  " .Values.controller.configMap.name"),
+                       "--executor-image", "quay.io/argoproj/argoexec:v4.0.5",
+                       expression("ternary `--namespaced` `--loglevel=info` .Values.singleNamespace")),
+                      security={"readOnlyRootFilesystem": True}),
+            {"app.kubernetes.io/name": "argo-workflows-workflow-controller", "app.kubernetes.io/instance": RELEASE,
+             "app": "workflow-controller"},
+            replicas=value("controller.replicas"), pod={"securityContext": value("controller.podSecurityContext")},
+        ),
+    ),
+    {
+        "crds": {"install": True, "keep": True}, "singleNamespace": False,
+        "controller": {"configMap": {"create": True, "name": ""}, "podSecurityContext": {}, "resources": {},
+                       "replicas": 1},
+    },
+)  # fmt: skip
+
+
+# Kubeflow Pipelines: Vellum's own chart
+
+_KFP = "ghcr.io/kubeflow"
+_KFP_PARTS = {
+    "ml-pipeline": ("ml-pipeline", f"{_KFP}/kfp-api-server:2.17.0", {"http": 8888, "grpc": 8887}),
+    "ml-pipeline-persistenceagent": ("ml-pipeline-persistenceagent", f"{_KFP}/kfp-persistence-agent:2.17.0", {}),
+    "ml-pipeline-scheduledworkflow":
+        ("ml-pipeline-scheduledworkflow", f"{_KFP}/kfp-scheduled-workflow-controller:2.17.0", {}),
+    "ml-pipeline-ui": ("ml-pipeline-ui", f"{_KFP}/kfp-frontend:2.17.0", {"http": 3000}),
+    "metadata-grpc-deployment":
+        ("metadata-grpc-server", "gcr.io/tfx-oss-public/ml_metadata_store_server:1.14.0", {"grpc-api": 8080}),
+    "metadata-envoy-deployment": ("metadata-envoy", f"{_KFP}/kfp-metadata-envoy:2.17.0", {"md-envoy": 9090}),
+    "mysql": ("mysql", "docker.io/library/mysql:8.4", {"mysql": 3306}),
+}  # fmt: skip
+"""Deployment to label ``app``, image and ports."""
+
+
+def _from_key(variable: str, key: str) -> Obj:
+    """Build a variable that blocks the pod until the bucket's key is there."""
+    return secret_env(variable, value("objectStore.secret.name"), value(f"objectStore.secret.{key}"))
+
+
+_KFP_ENV: dict[str, tuple[Obj, ...]] = {
+    "ml-pipeline": (
+        {"name": "OBJECTSTORECONFIG_HOST", "value": value("objectStore.endpoint")},
+        {"name": "OBJECTSTORECONFIG_REGION", "value": value("objectStore.region")},
+        {"name": "OBJECTSTORECONFIG_BUCKETNAME", "value": value("bucket")},
+        _from_key("OBJECTSTORECONFIG_ACCESSKEY", "accessKey"),
+        _from_key("OBJECTSTORECONFIG_SECRETACCESSKEY", "secretKey"),
+    ),
+    "ml-pipeline-ui": (
+        _from_key("MINIO_ACCESS_KEY", "accessKey"),
+        _from_key("MINIO_SECRET_KEY", "secretKey"),
+    ),
+}
+_KFP_DISK = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "mysql"}}]}
+
+
+def _kfp(name: str) -> tuple[Obj, ...]:
+    app, image, ports = _KFP_PARTS[name]
+    labels = {"app": app, "application-crd-id": "kubeflow-pipelines"}
+    container = Container(name, image, ports, env=_KFP_ENV.get(name, ()))
+    pod = {"securityContext": RESTRICTED_POD, **(_KFP_DISK if name == "mysql" else {})}
+    return account(name), workload(name, container, labels, pod=pod)
+
+
+KUBEFLOW_PIPELINES = Chart(
+    "kubeflow-pipelines", "0.1.0",
+    (
+        crd("kubeflow.org/v1beta1", "ScheduledWorkflow"),
+        config_map("pipeline-install-config", NAMESPACE, {"bucketName": value("bucket"), "dbType": "mysql"}),
+        *(one for name in _KFP_PARTS for one in _kfp(name)),
+        make("v1", "PersistentVolumeClaim", "mysql", NAMESPACE,
+             spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}}),
+        service("ml-pipeline", {"app": "ml-pipeline"}, {"http": (8888, 8888), "grpc": (8887, 8887)}),
+        service("ml-pipeline-ui", {"app": "ml-pipeline-ui"}, {"http": (80, 3000)}),
+        service("metadata-grpc-service", {"app": "metadata-grpc-server"}, {"grpc-api": (8080, 8080)}),
+        service("metadata-envoy-service", {"app": "metadata-envoy"}, {"md-envoy": (9090, 9090)}),
+        service("mysql", {"app": "mysql"}, {"mysql": (3306, 3306)}),
+    ),
+    {
+        "bucket": "vellum-artifacts",
+        "objectStore": {"endpoint": "http://s3.vellum-storage.svc:8333", "region": "us-east-1", "secret": {
+            "name": "mlpipeline-minio-artifact", "accessKey": "accesskey", "secretKey": "secretkey"}},
+    },
+)  # fmt: skip
+
+
+# The notebook controller: Vellum's own chart
+
+_NOTEBOOKS = {"app": "notebook-controller", "kustomize.component": "notebook-controller"}
+_NOTEBOOK_RULES: tuple[Obj, ...] = (
+    {
+        "apiGroups": ["kubeflow.org"],
+        "resources": ["notebooks", "notebooks/status", "notebooks/finalizers"],
+        "verbs": ["*"],
+    },
+    {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["services", "events", "pods"], "verbs": ["*"]},
+)
+NOTEBOOK_CONTROLLER = Chart(
+    "notebook-controller", "0.1.0",
+    (
+        crd("kubeflow.org/v1", "Notebook"),
+        account("notebook-controller-service-account"),
+        *rights("ClusterRole", "notebook-controller-role", "notebook-controller-service-account", _NOTEBOOK_RULES),
+        workload(
+            "notebook-controller-deployment",
+            Container("manager", "ghcr.io/kubeflow/notebooks/notebook-controller:v1.11.0", {"metrics": 8080},
+                      env=({"name": "USE_ISTIO", "value": expression("toString .Values.istio.enabled")},)),
+            _NOTEBOOKS, account="notebook-controller-service-account", pod={"securityContext": RESTRICTED_POD},
+        ),
+        service("notebook-controller-service", _NOTEBOOKS, {"http": (443, 8080)}),
+    ),
+    {"istio": {"enabled": False}},
+)  # fmt: skip
+STAND_INS = (
+    CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS, KUBEFLOW_PIPELINES,
+    NOTEBOOK_CONTROLLER,
+)  # fmt: skip

@@ -1,0 +1,37 @@
+"""Charts into the bench's registry, by the real ``helm push``, as whoever publishes a chart does it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from vellum.errors import BenchError
+from vellum.laptop.state import write
+
+
+def push(helm: Path, charts: Mapping[str, bytes], folder: Path, to: str) -> None:
+    """Write the archives to the folder and push each; Helm's own files go there too, none to the user's home.
+
+    Raises:
+        BenchError: Helm refuses one (VEL907).
+    """
+    for name, archive in charts.items():
+        write(folder / name, archive)
+        _helm(helm, folder, "push", name, to, "--plain-http")
+
+
+def _helm(helm: Path, folder: Path, *arguments: str) -> None:
+    own = {f"HELM_{what}_HOME": str(folder / what.lower()) for what in ("CACHE", "CONFIG", "DATA")}
+    environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), **own}
+    argv = [str(helm), *arguments]
+    done = subprocess.run(
+        argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        raise BenchError(
+            "VEL907", f"helm {arguments[0]} ended with {done.returncode}: {last}", where=str(folder / arguments[1]),
+            fix=f"run it by hand: cd {folder} && {' '.join(argv)}",
+        )  # fmt: skip

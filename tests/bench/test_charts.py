@@ -1,0 +1,206 @@
+"""What the bench's registry serves, rendered by the real Helm with the values that Vellum sets."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vellum.bench import chart, charts, places, programs
+from vellum.bench.chart import STAND_IN, Chart
+from vellum.kube.objects import Obj, annotations_of, make
+
+HERE = {one.name: one for one in charts.STAND_INS}
+RESTRICTED = {"seccompProfile": {"type": "RuntimeDefault"}}
+VALUES: dict[str, Obj] = {
+    "cert-manager": {"crds": {"enabled": True}},
+    "base": {},
+    "istiod": {"autoscaleEnabled": False, **RESTRICTED},
+    "cni": {},
+    "gateway": {"autoscaling": {"enabled": False}, "securityContext": RESTRICTED},
+    "seaweedfs-operator": {"webhook": {"certManager": {"enabled": True}}, "podSecurityContext": RESTRICTED},
+    "argo-workflows": {"controller": {"podSecurityContext": RESTRICTED}},
+    "kubeflow-pipelines": {},
+    "notebook-controller": {},
+}
+"""Per chart, of the values that the real one needs under Pod Security, those that the stand-in knows."""
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, Path]:
+    """Return the bench's programs."""
+    return programs.ensure(print)
+
+
+class Helm:
+    """Renders charts as a release ``x`` in a namespace ``ns``."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self._program, self._folder = program, folder
+
+    def rendered(self, archive: bytes, **values: Any) -> list[Obj]:
+        path, given = self._folder / "chart.tgz", self._folder / "values.yaml"
+        path.write_bytes(archive)
+        given.write_text(json.dumps(values))
+        argv = [str(self._program), "template", "x", str(path), "-n", "ns", "-f", str(given)]
+        done = subprocess.run(
+            argv, env={"HOME": str(self._folder)}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
+
+    def of(self, name: str, **values: Any) -> list[Obj]:
+        return self.rendered(archive(HERE[name]), **{**VALUES[name], **values})
+
+
+@pytest.fixture
+def helm(built: dict[str, Path], tmp_path: Path) -> Helm:
+    """Return Helm as it is built for the bench."""
+    return Helm(built["helm"], tmp_path)
+
+
+def archive(stand_in: Chart) -> bytes:
+    return chart.packed(stand_in.name, chart.files(stand_in))
+
+
+def names(objects: list[Obj], kind: str) -> list[str]:
+    return sorted(one["metadata"]["name"] for one in objects if one["kind"] == kind)
+
+
+def spec(objects: list[Obj], kind: str, name: str) -> Obj:
+    (found,) = (one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name))
+    return dict(found["spec"])
+
+
+def pod(objects: list[Obj], name: str) -> Obj:
+    return dict(spec(objects, "Deployment", name)["template"]["spec"])
+
+
+def passes_restricted(pod: Obj) -> bool:
+    """Tell what Pod Security ``restricted`` looks at in a pod as plain as these (Kubernetes 1.36, pod-security)."""
+
+    def contained(container: Obj) -> bool:
+        own = container["securityContext"]
+        seccomp = own.get("seccompProfile") or (pod.get("securityContext") or {}).get("seccompProfile")
+        expected = (seccomp, own["allowPrivilegeEscalation"], own["runAsNonRoot"], own["capabilities"])
+        return expected == ({"type": "RuntimeDefault"}, False, True, {"drop": ["ALL"]})
+
+    return all(contained(one) for one in pod["containers"]) and not any(
+        "hostPath" in volume for volume in pod.get("volumes", ())
+    )
+
+
+@pytest.mark.parametrize("name", sorted(HERE))
+def test_a_stand_in_says_so_and_makes_nothing_that_must_answer(helm: Helm, name: str) -> None:
+    inside = chart.files(HERE[name])
+    about = json.loads(inside["Chart.yaml"])
+    objects = helm.of(name)
+    kinds = {one["kind"] for one in objects}
+
+    assert about["annotations"] == STAND_IN
+    assert "stand-in" in about["description"]
+    assert kinds.isdisjoint(
+        {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace", "Job"}
+    )
+    assert not [one for one in objects if "helm.sh/hook" in annotations_of(one)]
+    assert all(annotations_of(one).items() >= STAND_IN.items() for one in objects
+               if one["kind"] == "CustomResourceDefinition")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(HERE.keys() - {"cni", "base"}))
+def test_pods_pass_pod_security_with_the_values_that_vellum_sets(helm: Helm, name: str) -> None:
+    objects = helm.of(name)
+    workloads = names(objects, "Deployment")
+    assert workloads
+    assert [one for one in workloads if not passes_restricted(pod(objects, one))] == []
+
+
+def test_istios_plugin_needs_a_privileged_namespace(helm: Helm) -> None:
+    plugin = spec(helm.of("cni"), "DaemonSet", "istio-cni-node")["template"]["spec"]
+    assert not passes_restricted(plugin)
+
+
+def test_the_kinds_of_every_operator_are_those_of_the_real_chart(helm: Helm) -> None:
+    count = {name: len(names(helm.of(name), "CustomResourceDefinition")) for name in HERE}
+    assert count == {
+        "cert-manager": 6, "base": 15, "istiod": 0, "cni": 0, "gateway": 0, "seaweedfs-operator": 13,
+        "argo-workflows": 8, "kubeflow-pipelines": 1, "notebook-controller": 1,
+    }  # fmt: skip
+
+
+def test_values_have_the_effect_that_they_have_in_the_real_charts(helm: Helm) -> None:
+    assert names(helm.of("cert-manager", crds={"enabled": False}), "CustomResourceDefinition") == []
+    assert names(helm.of("istiod", autoscaleEnabled=True), "HorizontalPodAutoscaler") == ["istiod"]
+    assert names(helm.of("istiod"), "HorizontalPodAutoscaler") == []
+    alone = helm.of("argo-workflows", singleNamespace=True)
+    assert (names(alone, "ClusterRole"), names(alone, "Role")) == ([], ["x-workflow-controller"])
+    named = {**VALUES["argo-workflows"]["controller"], "configMap": {"create": False, "name": "mine"}}
+    controller = helm.of("argo-workflows", controller={**named, "resources": {"requests": {"cpu": "1"}}})
+    (container,) = pod(controller, "x-workflow-controller")["containers"]
+    assert (container["args"][:2], container["resources"]) == (
+        ["--configmap", "mine"],
+        {"requests": {"cpu": "1"}},
+    )
+    assert names(controller, "ConfigMap") == []
+    gateway = helm.of("gateway", serviceAccount={"name": "door"}, service={"type": "ClusterIP"})
+    assert (names(gateway, "ServiceAccount"), spec(gateway, "Service", "x")["type"]) == (
+        ["door"],
+        "ClusterIP",
+    )
+    pipelines = pod(helm.of("kubeflow-pipelines", bucket="ours"), "ml-pipeline")
+    variables = {one["name"]: one for one in pipelines["containers"][0]["env"]}
+    assert variables["OBJECTSTORECONFIG_BUCKETNAME"]["value"] == "ours"
+    assert variables["OBJECTSTORECONFIG_ACCESSKEY"]["valueFrom"]["secretKeyRef"] == {
+        "name": "mlpipeline-minio-artifact", "key": "accesskey",
+    }  # fmt: skip
+
+
+def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str, Path]) -> None:
+    served = charts.served(built["kserve-charts"])
+    rendered = {name: helm.rendered(served[f"{name}-v0.20.0.tgz"]) for name in charts.KSERVE}
+    assert {name: len(objects) for name, objects in rendered.items()} == {
+        "kserve-crd": 6, "kserve-resources": 22, "kserve-runtime-configs": 0,
+    }  # fmt: skip
+    assert len(served) == len(charts.STAND_INS) + len(charts.KSERVE)
+
+
+def test_the_same_charts_are_the_same_bytes(built: dict[str, Path]) -> None:
+    served = charts.served(built["kserve-charts"])
+    assert charts.served(built["kserve-charts"]) == served
+    with tarfile.open(fileobj=io.BytesIO(served["base-1.30.3.tgz"])) as tar:
+        assert tar.getnames() == ["base/Chart.yaml", "base/templates/objects.yaml", "base/values.yaml"]
+
+
+def test_only_what_is_elsewhere_on_the_bench_is_changed() -> None:
+    registry = "oci://127.0.0.1:1/charts"
+    function = make("pkg.crossplane.io/v1", "Function", "f", annotations={"a": "b"}, spec={"package": "p"})
+    config = make("helm.crossplane.io/v1beta1", "ProviderConfig", "default",
+                  spec={"credentials": {"source": "InjectedIdentity"}})  # fmt: skip
+    platform = make("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "kubeflow",
+                    spec={"profile": "light", "charts": {"patches": {"kserve": "p"}}})  # fmt: skip
+    other = make("v1", "Namespace", "n")
+
+    here = [places.here(one, registry) for one in (function, config, platform, other)]
+
+    assert annotations_of(here[0]) == {"a": "b", "crossplane.io/paused": "true"}
+    assert here[1]["spec"]["credentials"] == {
+        "source": "Secret",
+        "secretRef": {
+            "namespace": "crossplane-system",
+            "name": "provider-helm-kubeconfig",
+            "key": "kubeconfig",
+        },
+    }
+    assert here[2]["spec"]["charts"] == {
+        "repository": registry,
+        "plainHTTP": True,
+        "patches": {"kserve": "p"},
+    }
+    assert here[3] == other
+    assert "crossplane.io/paused" not in annotations_of(function)
