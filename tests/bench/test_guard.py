@@ -136,8 +136,9 @@ def test_a_workload_of_a_real_chart_is_back_within_seconds_by_exactly_one_upgrad
         "Deployment kserve/kserve-controller-manager",
     )
     assert receipt["seconds"] < SOON
-    events = bench.kubectl("get", "events", "-A", "--field-selector=involvedObject.kind=KubeflowPlatform")
-    assert "Deployment kserve/kserve-controller-manager was" in events
+    said = "Deployment kserve/kserve-controller-manager was"
+    about = "--field-selector=involvedObject.kind=KubeflowPlatform"
+    until(lambda: said in bench.kubectl("get", "events", "-A", about), 10, lambda: explained(bench))
 
 
 def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(bench: Bench) -> None:

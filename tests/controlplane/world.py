@@ -76,7 +76,8 @@ class World:
         if store.get(PLATFORM) is None:
             store.put(platform.Platform(platform.platform_spec()()).manifest())
         self.platforms = CompositeController(
-            Kind(API_VERSION, platform.KIND), lambda obj, observed, now: live.kubeflow(obj, observed, seed, now)
+            Kind(API_VERSION, platform.KIND),
+            lambda obj, observed, now: live.kubeflow(obj, observed, seed, now),
         )
         self.claims = CompositeController(
             Kind(API_VERSION, KIND), lambda obj, observed, _: live.team(obj, observed, seed), WAITING
