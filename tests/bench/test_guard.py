@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.bench.real import Bench, condition, until
 from vellum.kube.objects import Obj
 
 KSERVE = ("deployment", "kserve-controller-manager", "kserve")
+RELEASES = "releases.helm.crossplane.io"
 OPERATOR = ("deployment", "seaweedfs-operator", "vellum-storage")
 SOON = 15
 """Seconds within which a deleted or edited workload of a chart is back."""
@@ -31,7 +32,7 @@ def part(bench: Bench, name: str) -> Obj:
 
 
 def revision(bench: Bench, release: str) -> int:
-    found = bench.get("releases.helm.crossplane.io", release)
+    found = bench.get(RELEASES, release)
     assert found is not None
     return int(found["status"]["atProvider"]["revision"])
 
@@ -60,10 +61,7 @@ def test_the_provider_is_healthy_before_istio_and_istio_is_there_before_everythi
     provider = bench.get("provider.pkg.crossplane.io", "provider-helm")
     healthy = condition(provider, "Healthy")
     assert healthy["status"] == "True"
-    made = {
-        one["metadata"]["name"]: one["metadata"]["creationTimestamp"]
-        for one in bench.list("releases.helm.crossplane.io")
-    }
+    made = {one["metadata"]["name"]: one["metadata"]["creationTimestamp"] for one in bench.list(RELEASES)}
     assert healthy["lastTransitionTime"] <= made["istio-base"] <= made["istiod"]
     others = set(made) - {"istio-base", "istiod"}
     assert all(made["istiod"] <= made[name] for name in others)
@@ -74,7 +72,7 @@ def test_the_provider_is_healthy_before_istio_and_istio_is_there_before_everythi
 
 
 def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench) -> None:
-    for one in bench.list("releases.helm.crossplane.io"):
+    for one in bench.list(RELEASES):
         chart = one["spec"]["forProvider"]["chart"]
         assert chart["repository"].startswith("oci://127.0.0.1:")
         assert one["status"]["atProvider"]["state"] == "deployed"
@@ -84,7 +82,7 @@ def test_the_pods_of_pipelines_cannot_start_without_the_secret_that_was_there_be
     bench: Bench,
 ) -> None:
     secret = bench.get("secret", "mlpipeline-minio-artifact", "kubeflow")
-    release = bench.get("releases.helm.crossplane.io", "kubeflow-pipelines")
+    release = bench.get(RELEASES, "kubeflow-pipelines")
     assert secret is not None
     assert release is not None
     assert secret["metadata"]["creationTimestamp"] <= release["metadata"]["creationTimestamp"]
@@ -112,33 +110,77 @@ def other_image(bench: Bench, *where: str) -> None:
     bench.kubectl("patch", where[0], where[1], "-n", where[2], "--type=json", "-p", json.dumps(patch))
 
 
-@pytest.mark.parametrize("harm", [deleted, scaled, other_image])
-def test_a_workload_of_a_real_chart_is_back_within_seconds_by_exactly_one_upgrade(
-    bench: Bench, harm: Callable[..., None]
-) -> None:
-    before, was = bench.get(*KSERVE), revision(bench, "kserve")
+NOTEBOOKS = ("deployment", "notebook-controller-deployment", "kubeflow")
+HARMS = {
+    "deleted": (deleted, "kserve", KSERVE, 1),
+    "with another image": (other_image, "kserve", KSERVE, 1),
+    "scaled to zero": (scaled, "notebook-controller", NOTEBOOKS, 1),
+    # KServe's chart says no number of replicas, so that an upgrade alone changes nothing.
+    "scaled to zero where the chart says no number": (scaled, "kserve", KSERVE, 2),
+}
+
+
+@pytest.mark.parametrize("name", HARMS)
+def test_a_workload_is_back_within_seconds_by_exactly_one_upgrade(bench: Bench, name: str) -> None:
+    harm, release, where, upgrades = HARMS[name]
+    before, was = bench.get(*where), revision(bench, release)
     assert before is not None
-    harm(bench, *KSERVE)
+    harm(bench, *where)
 
     def back() -> bool:
-        now = bench.get(*KSERVE)
+        now = bench.get(*where)
         if now is None or "deletionTimestamp" in now["metadata"]:
             return False
         same = now["metadata"]["uid"] == before["metadata"]["uid"]
         return bool(now["spec"] == before["spec"] and same == (harm is not deleted))
 
-    until(back, SOON, lambda: explained(bench))
-    whole(bench, "kserve")
-    assert revision(bench, "kserve") == was + 1
+    until(back, SOON if upgrades == 1 else 25, lambda: explained(bench))
+    whole(bench, release)
+    assert revision(bench, release) == was + upgrades
     receipt = platform(bench)["status"]["receipts"][0]
-    assert (receipt["component"], receipt["object"]) == (
-        "kserve",
-        "Deployment kserve/kserve-controller-manager",
-    )
+    assert (receipt["component"], receipt["object"]) == (release, f"Deployment {where[2]}/{where[1]}")
     assert receipt["seconds"] < SOON
-    said = "Deployment kserve/kserve-controller-manager was"
+
+
+def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> None:
+    said = platform(bench)["status"]["components"]
+    watched = {one["name"]: one.get("watched", 0) for one in said if "version" in one}
+    assert {name for name, count in watched.items() if not count} == {"kserve-crd"}
+    for namespace, release in (
+        ("kserve", "kserve"),
+        ("kubeflow", "kubeflow-pipelines"),
+        ("istio-system", "istiod"),
+    ):
+        made = [
+            obj
+            for kind in ("deployment", "service", "configmap", "serviceaccount")
+            for obj in bench.list(kind, "-n", namespace, "-l", "app.kubernetes.io/managed-by=Helm")
+            if obj["metadata"]["annotations"]["meta.helm.sh/release-name"] == release
+        ]
+        assert watched[release] >= len(made) > 1
+
+
+def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_repair(bench: Bench) -> None:
+    """A restart also gives the events their budget back, of which the installation took all: 25 for each object."""
+    was = {one["metadata"]["name"]: one["status"]["atProvider"]["revision"] for one in bench.list(RELEASES)}
+    for name in ("function", "provider-helm", "crossplane"):
+        os.kill(process(bench, name), signal.SIGKILL)
+    time.sleep(30)
+    assert {
+        one["metadata"]["name"]: one["status"]["atProvider"]["revision"] for one in bench.list(RELEASES)
+    } == was
+    deleted(bench, *NOTEBOOKS)
     about = "--field-selector=involvedObject.kind=KubeflowPlatform"
-    until(lambda: said in bench.kubectl("get", "events", "-A", about), 10, lambda: explained(bench))
+    said = (
+        "notebook-controller: Deployment kubeflow/notebook-controller-deployment is missing; Helm upgrades it once",
+        "Deployment kubeflow/notebook-controller-deployment was missing",
+    )
+    until(
+        lambda: all(one in bench.kubectl("get", "events", "-A", about) for one in said),
+        40,
+        lambda: bench.kubectl("get", "events", "-A", about) + explained(bench),
+    )
+    whole(bench, "notebook-controller")
 
 
 def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(bench: Bench) -> None:
@@ -167,7 +209,7 @@ def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Ben
 
 def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench) -> None:
     was = revision(bench, "notebook-controller")
-    where = ("deployment", "notebook-controller-deployment", "kubeflow")
+    where = NOTEBOOKS
     bench.kubectl("autoscale", *where[:2], "-n", where[2], "--min=2", "--max=3")
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=2")
     sidecar = {"name": "sidecar", "image": "sidecar:1"}
@@ -199,9 +241,9 @@ def test_a_lost_record_is_installed_again_over_what_is_there(bench: Bench) -> No
     assert bench.get("seaweed", "store", "vellum-storage"), "what holds data was never uninstalled"
 
 
-def provider(bench: Bench) -> int:
+def process(bench: Bench, name: str) -> int:
     found = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
-    return next(int(one["pid"]) for one in found["processes"] if one["name"] == "provider-helm")
+    return next(int(one["pid"]) for one in found["processes"] if one["name"] == name)
 
 
 def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_broken(bench: Bench) -> None:
@@ -211,14 +253,14 @@ def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_br
     deleted(bench, *KSERVE)
     kind = "owner=helm,name=kserve,status=pending-upgrade"
     until(lambda: bench.list("secret", "-n", "kserve", "-l", kind), 30, lambda: explained(bench))
-    os.kill(provider(bench), signal.SIGKILL)
+    os.kill(process(bench, "provider-helm"), signal.SIGKILL)
     whole(bench, "kserve", 90)
     assert bench.get(*KSERVE) is not None
     assert (bench.get(*OPERATOR) or {})["metadata"]["uid"] == before["metadata"]["uid"]
 
 
 def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench: Bench) -> None:
-    release, where = "notebook-controller", ("deployment", "notebook-controller-deployment", "kubeflow")
+    release, where = "notebook-controller", NOTEBOOKS
     was = revision(bench, release)
 
     def undone() -> bool:
@@ -247,7 +289,7 @@ def test_with_the_guard_off_the_deployment_stays_gone_and_the_release_says_ready
         deleted(bench, *KSERVE)
         time.sleep(2 * SOON)
         assert bench.get(*KSERVE) is None
-        release = bench.get("releases.helm.crossplane.io", "kserve")
+        release = bench.get(RELEASES, "kserve")
         assert (condition(release, "Ready")["status"], condition(release, "Synced")["status"]) == (
             "True",
             "True",

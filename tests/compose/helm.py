@@ -22,6 +22,8 @@ from vellum.kube.patch import copied
 from vellum.model.release import ReleaseComponent
 
 CLUSTER = {"ClusterServingRuntime", "ClusterStorageContainer"}
+UNSCALED = "cert-manager"
+"""Its chart says no number of replicas, as KServe's real one."""
 
 
 def manifest(name: str) -> list[Obj]:
@@ -35,7 +37,9 @@ def manifest(name: str) -> list[Obj]:
         "resources": {"requests": {"cpu": "0.1", "memory": "1024Mi"}},
     }
     pod = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod}
+    deployment: Obj = {"selector": {"matchLabels": labels}, "template": pod}
+    if name != UNSCALED:
+        deployment["replicas"] = 1
     objects = [
         make("apps/v1", "Deployment", name, spec=deployment),
         make("v1", "Service", name, spec={"selector": labels, "ports": [{"port": 80}]}),
@@ -108,8 +112,11 @@ class Helm:
         if key.namespace:
             live["metadata"]["namespace"] = key.namespace
         if obj["kind"] == "Deployment":
-            live["spec"]["strategy"] = {"type": "RollingUpdate"}
-            live["status"] = {"readyReplicas": obj["spec"]["replicas"], "observedGeneration": 1}
+            live["spec"] |= {
+                "strategy": {"type": "RollingUpdate"},
+                "replicas": obj["spec"].get("replicas", 1),
+            }
+            live["status"] = {"readyReplicas": live["spec"]["replicas"], "observedGeneration": 1}
         self.live[key] = live
 
     def edit(self, key: Key, *path: str | int, value: Any) -> None:

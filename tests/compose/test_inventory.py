@@ -118,6 +118,27 @@ def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:
     assert [str(one) for one in rendered(record(*documents), "own", {})][-1] == "ClusterRole r"
 
 
+@pytest.mark.parametrize(
+    "document",
+    ['{\n "apiVersion": "v1",\n "kind": "Service",\n "metadata": {"name": "s"}\n}\n',
+     '"kind": Service\napiVersion: v1\nmetadata: {name: s}\n', "{kind: Service, apiVersion: v1, metadata: {name: s}}\n"],
+)  # fmt: skip
+def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "a"},
+    }
+    documents = (CRD, json.dumps(crd, indent=1), f"# Source: a\n{document}")
+    assert [str(one) for one in rendered(record(*documents), "own", {})] == ["Service own/s"]
+
+
+def test_a_workload_scaled_to_nothing_is_found_also_where_no_number_is_rendered() -> None:
+    assert found({}, {"replicas": 3}) == []
+    assert found({}, {"replicas": 0}) == [".spec.replicas"]
+    assert found({}, {"replicas": 0}, scaled=True) == []
+
+
 def test_the_rendered_side_is_never_changed_by_a_comparison() -> None:
     one = want(spec={"a": [{"name": "x", "v": 1}]})
     before = copied(one.manifest)

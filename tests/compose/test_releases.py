@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.compose.helm import UNSCALED
 from tests.compose.world import PLATFORMS, World, written
 
 from vellum.compose.repair import RULES
@@ -132,7 +133,7 @@ def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) ->
     assert KSERVE in world.helm.live
     assert revision(world) == 2
     assert part(world) | {"lastRepair": "", "since": ""} == {
-        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 2, "repairs": 1, "lastRepair": "", "since": "",
+        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 2, "repairs": 1, "watched": 6, "lastRepair": "", "since": "",
     }  # fmt: skip
     (receipt,) = world.composite["status"]["receipts"]
     assert {key: receipt[key] for key in ("component", "object", "wrong", "revision")} == {
@@ -176,6 +177,22 @@ def test_an_edited_custom_resource_comes_back_by_two_upgrades() -> None:
     assert [receipt["wrong"] for receipt in world.composite["status"]["receipts"]] == ["edited at .spec.host"]
     later(world, 20)
     assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+
+
+def test_a_workload_scaled_to_zero_whose_chart_says_no_number_comes_back_by_two_upgrades() -> None:
+    world = settled()
+    key = Key("apps/v1", "Deployment", UNSCALED, UNSCALED)
+    world.helm.edit(key, "spec", "replicas", value=3)
+    later(world, 60)
+    assert (revision(world, UNSCALED), world.helm.live[key]["spec"]["replicas"]) == (1, 3), (
+        "nobody said it is not 3"
+    )
+    world.helm.edit(key, "spec", "replicas", value=0)
+    later(world, 25)
+    assert (revision(world, UNSCALED), world.helm.live[key]["spec"]["replicas"]) == (3, 1)
+    assert [receipt["wrong"] for receipt in world.composite["status"]["receipts"]] == ["scaled to 0"]
+    later(world, 60)
+    assert revision(world, UNSCALED) == 3
 
 
 def test_a_custom_resource_that_takes_no_patch_ends_as_contended_and_not_in_a_loop() -> None:

@@ -51,10 +51,14 @@ _CLUSTER_SCOPED = frozenset({
 _ONLY_THERE = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 """Their own controllers write into them (certificates; istiod also the failure policy), so only absence is a fault."""
 _NOT_COMPARED = frozenset({"apiVersion", "kind", "metadata", "status"})
-_KIND = re.compile(r"^kind:\s*['\"]?(\w+)", re.MULTILINE)
+_CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
+"""CRDs are most of the bytes, and to parse them takes seconds. One that is spelled another way only costs that time:
+to look for the kinds that are compared instead would miss what is spelled in another way, JSON for example."""
+_SCALABLE = frozenset({"Deployment", "StatefulSet"})
 _QUANTITIES = frozenset({"limits", "requests", "capacity", "hard"})
 _MERGE_KEYS = ("name", "containerPort", "port", "mountPath", "key", "ip")
 Path = tuple[str | int, ...]
+REPLICAS: Path = ("spec", "replicas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Difference:
 
     path: Path
     live: Any
+    rendered: bool = True
+    """Whether the manifest has the field; where it has not, an upgrade alone does not put it back."""
 
     def __str__(self) -> str:
         return "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in self.path)
@@ -104,13 +110,8 @@ def rendered(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[R
 def _rendered(payload: str, namespace: str, custom: frozenset[str]) -> tuple[Rendered, ...]:
     """Remembered: a settled platform shows the same records in every pass, and the largest takes 60 ms to read."""
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(payload))))
-    kinds = {name.rpartition("/")[2] for name in (*COMPARED, *custom)}
-    found = []
-    for text in str(release["manifest"]).split("\n---\n"):
-        # The CRDs are most of the bytes, and to parse them takes seconds.
-        kind = _KIND.search(text)
-        if kind and kind[1] in kinds:
-            found += [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+    texts = [text for text in str(release["manifest"]).split("\n---\n") if not _CRD.search(text)]
+    found = [one for text in texts for one in yaml.load_all(text, yaml.CSafeLoader) if one]
     return tuple(_one(obj, namespace) for obj in found if _name(obj) in COMPARED or _name(obj) in custom)
 
 
@@ -136,8 +137,17 @@ def differences(want: Rendered, live: Obj, *, scaled: bool = False) -> Iterator[
     for name, value in want.manifest.items():
         if name not in _NOT_COMPARED:
             for found in _differences(value, live.get(name), (name,)):
-                if not (scaled and found.path == ("spec", "replicas")):
+                if not (scaled and found.path == REPLICAS):
                     yield found
+    if not scaled and _is_switched_off(want, live):
+        yield Difference(REPLICAS, 0, rendered=False)
+
+
+def _is_switched_off(want: Rendered, live: Obj) -> bool:
+    """Tell whether a workload is scaled to nothing whose chart says no number, as KServe's does not."""
+    if want.kind.kind not in _SCALABLE or "replicas" in want.manifest["spec"]:
+        return False
+    return bool(live["spec"].get("replicas") == 0)
 
 
 def _differences(want: Any, live: Any, path: Path) -> Iterator[Difference]:  # noqa: ANN401  # any JSON

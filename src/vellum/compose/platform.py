@@ -278,6 +278,8 @@ def _said(part: Part, before: Mapping[str, Any], now: datetime) -> Obj:
         said |= {"reason": part.ready.reason, "actor": part.ready.actor}
     if part.release:
         said |= {"version": part.release.component.chart.version, "revision": part.release.revision}
+        if watched := len(part.release.rendered) if part.plan else 0:
+            said["watched"] = watched
     if part.memory.repairs and part.memory.last:
         said |= {"repairs": part.memory.repairs, "lastRepair": part.memory.last.at}
     return said

@@ -159,24 +159,25 @@ class Release:
         if self.state == repair.FAILED:
             # Without Helm's words, which differ from try to try: the same faults are counted together.
             return {f"Release {self.name}": repair.FAILED}
-        return {
-            str(one): "missing" if found is None else f"edited at {found[0]}"
-            for one, found in self._found.items()
-            if found is None or found
-        }
+        return {str(one): _fault(found) for one, found in self._found.items() if found is None or found}
 
     @cached_property
     def patch(self) -> str:
-        """The kustomize patch that writes the live values of edited custom resources into Helm's record."""
+        """The kustomize patch that writes what an upgrade alone would not put back into Helm's record."""
         edited = [
             {
                 "target": {"kind": one.kind.kind, "name": one.name},
-                "patch": json.dumps([_written(d) for d in found]),
+                "patch": json.dumps([_written(difference) for difference in differences]),
             }
             for one, found in self._found.items()
-            if found and f"{one.kind.api_version}/{one.kind.kind}" in self.component.looks_at()
+            if (differences := self._beyond_an_upgrade(one, found or ()))
         ]
         return json.dumps({"patches": edited}, sort_keys=True) if edited else ""
+
+    def _beyond_an_upgrade(self, one: Rendered, found: tuple[Difference, ...]) -> list[Difference]:
+        """Helm compares only manifests where a kind is an operator's, and never sees a field that no manifest has."""
+        custom = f"{one.kind.api_version}/{one.kind.kind}" in self.component.looks_at()
+        return [difference for difference in found if custom or not difference.rendered]
 
     def looked(self) -> repair.Look:
         """Return what the state machine needs of this pass."""
@@ -363,8 +364,17 @@ def _sentence(faults: Mapping[str, str]) -> str:
     return ", ".join(f"{name} is {fault}" for name, fault in sorted(faults.items()))
 
 
+def _fault(found: tuple[Difference, ...] | None) -> str:
+    if found is None:
+        return "missing"
+    return f"edited at {found[0]}" if found[0].rendered else "scaled to 0"
+
+
 def _written(difference: Difference) -> Obj:
+    """Return the operation: the live value, so that the next manifest differs, or the default of the API server."""
     path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in difference.path)
+    if not difference.rendered:
+        return {"op": "add", "path": path, "value": 1}
     if difference.live is None:
         return {"op": "remove", "path": path}
     return {"op": "replace", "path": path, "value": _plain(difference.live)}

@@ -124,6 +124,10 @@ def _components() -> Obj:
         "since": {**_TEXT, "description": "Since when it is ready, or waits"},
         "version": {**_TEXT, "description": "The version of its chart"},
         "revision": {"type": "integer", "description": "Helm's revision"},
+        "watched": {
+            "type": "integer",
+            "description": "Objects of the chart that are compared with what Helm made",
+        },
         "repairs": {"type": "integer", "description": "How often it was put back"},
         "lastRepair": {**_TEXT, "description": "When it was put back last"},
     }
