@@ -62,6 +62,8 @@ class Helm:
     live: dict[Key, Obj] = field(default_factory=dict)
     patches: dict[str, list[str]] = field(default_factory=dict)
     scalers: list[Obj] = field(default_factory=list)
+    unreported: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """The revision that hung and was rolled back: provider-helm reports it until it is woken."""
     version: int = 0
     refuses: bool = False
     """Whether an upgrade takes no patch."""
@@ -76,6 +78,9 @@ class Helm:
             revision, _, before = self.records[name]
             self._upgrade(name, spec["namespace"], revision + 1, before, texts)
         revision, state, _ = self.records[name]
+        if release["metadata"]["annotations"].get("platform.vellum.dev/seen") == str(revision):
+            self.unreported.pop(name, None)
+        revision, state = self.unreported.get(name, (revision, state))
         at = {"revision": revision, "state": state}
         ready = {"type": "Ready", "status": "True" if state == "deployed" else "False", "reason": state}
         return {"atProvider": at, "conditions": [ready, {"type": "Synced", "status": "True"}]}
@@ -132,6 +137,8 @@ class Helm:
         """Return the Secret in which Helm keeps the newest revision."""
         release, _, revision = name.removeprefix("sh.helm.release.v1.").rpartition(".v")
         found = self.records.get(release)
+        if release in self.unreported and self.unreported[release][0] == int(revision):
+            found = (int(revision), self.unreported[release][1], [])
         if found is None or found[0] != int(revision):
             return None
         labels = {"owner": "helm", "name": release, "status": found[1], "version": str(found[0])}
@@ -143,12 +150,6 @@ class Helm:
         """Return what a list of this kind, with these labels, has."""
         if kind == "HorizontalPodAutoscaler" and not labels:
             return self.scalers
-        if kind == "Secret":
-            busy = [name for name, found in self.records.items() if found[1] == labels["status"]]
-            return [
-                make("v1", "Secret", f"sh.helm.release.v1.{name}.v9", _namespace(name), labels={"name": name})
-                for name in busy
-            ]
         return [obj for key, obj in self.live.items() if (key.kind, key.namespace) == (kind, namespace)]
 
 

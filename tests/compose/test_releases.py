@@ -236,12 +236,31 @@ def test_a_lost_record_wakes_the_provider_and_uninstalls_nothing() -> None:
 
 def test_while_helm_is_at_work_nothing_is_touched() -> None:
     world = settled()
-    world.helm.records["kserve"] = (1, "pending-upgrade", world.helm.records["kserve"][2])
+    world.helm.records["kserve"] = (2, "pending-upgrade", world.helm.records["kserve"][2])
+    world.helm.unreported["kserve"] = (1, "superseded")
     del world.helm.live[KSERVE]
     before = copied(world.resources["kserve-release"]["spec"])
     later(world, 60)
     assert world.resources["kserve-release"]["spec"] == before
     assert part(world)["reason"] == "Helm is at work: pending-upgrade"
+
+
+def test_a_provider_that_freed_an_upgrade_at_which_it_was_ended_is_woken_and_the_repair_goes_on() -> None:
+    world = settled()
+    del world.helm.live[KSERVE]
+    world.helm.records["kserve"] = (3, "deployed", world.helm.records["kserve"][2])
+    world.helm.unreported["kserve"] = (2, "pending-upgrade")
+    later(world, 30)
+    assert (revision(world), part(world)["ready"], KSERVE in world.helm.live) == (4, True, True)
+
+
+def test_a_rollback_at_which_the_provider_was_ended_says_how_to_free_it() -> None:
+    world = settled()
+    world.helm.records["kserve"] = (2, "pending-rollback", world.helm.records["kserve"][2])
+    later(world, 30)
+    assert part(world)["reason"] == (
+        "Helm is at work: pending-rollback; if it stays so: helm rollback kserve -n kserve"
+    )
 
 
 def test_a_failed_upgrade_is_tried_again_slowly_and_then_left_to_a_person() -> None:

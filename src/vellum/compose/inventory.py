@@ -25,7 +25,6 @@ from vellum.model.component import Kind
 OWNED = (("app.kubernetes.io/managed-by", "Helm"),)
 """Helm puts this label on everything that it installs, and the release's name into an annotation."""
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
-RECORDS = (("owner", "helm"),)
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 COMPARED = {

@@ -19,7 +19,7 @@ from typing import Any
 from vellum.compose import gates, inventory, repair
 from vellum.compose.inventory import Difference, Rendered
 from vellum.kube.health import health
-from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, labels_of, make
+from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, make
 from vellum.model.component import Kind, PlatformWish
 from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
 from vellum.model.repair import Memory
@@ -31,7 +31,6 @@ PATCHES = "vellum-releases"
 through."""
 SEEN = f"{DOMAIN}/seen"
 ROLLBACKS, HISTORY = 3, 5
-_BUSY = ("pending-install", "pending-rollback", "pending-upgrade", "uninstalling")
 _SCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
 _FLIPS = ("a", "b")
 AnyRelease = ReleaseComponent[Any]
@@ -70,12 +69,23 @@ class Release:
     def _record_key(self) -> str:
         return f"record/{self.name}"
 
+    @property
+    def _next_key(self) -> str:
+        return f"record/{self.name}/next"
+
     def record_question(self) -> dict[str, Requirement]:
-        """Ask for Helm's record of the revision; one Secret by name, as all five would not fit into a message."""
+        """Ask for Helm's record of the revision, and of the next, which is there while Helm works or was ended at it.
+
+        By name, as all five would not fit into a message; and never by status, as what once hung stays in the history.
+        """
         if not self.revision:
             return {}
-        secret = f"sh.helm.release.v1.{self.name}.v{self.revision}"
-        return {self._record_key: Requirement("v1", "Secret", secret, self.component.namespace)}
+        return {
+            key: Requirement(
+                "v1", "Secret", f"sh.helm.release.v1.{self.name}.v{number}", self.component.namespace
+            )
+            for key, number in ((self._record_key, self.revision), (self._next_key, self.revision + 1))
+        }
 
     @property
     def record(self) -> Obj | None:
@@ -83,17 +93,22 @@ class Release:
         return self.observed.required.get(self._record_key)
 
     @cached_property
+    def _next(self) -> str:
+        """What Helm says of the revision that provider-helm did not report yet; empty where there is none."""
+        found = self.observed.required.get(self._next_key)
+        return inventory.status_of(found) if found else ""
+
+    @cached_property
     def state(self) -> str:
         """What Helm says: deployed, failed, pending-upgrade, ...; absent where its record is gone."""
-        for status in _BUSY:
-            for secret in self.observed.lists.get(_busy_key(status), ()):
-                labels = labels_of(secret)
-                if (
-                    labels.get("name") == self.name
-                    and secret["metadata"]["namespace"] == self.component.namespace
-                ):
-                    return status
+        if self._next and self._next not in (repair.DEPLOYED, repair.FAILED):
+            return self._next
         return inventory.status_of(self.record) if self.record else repair.ABSENT
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether a revision that hung was rolled back, which provider-helm reports only at its next look."""
+        return self.state.startswith("pending") and self._next == repair.DEPLOYED
 
     @cached_property
     def rendered(self) -> tuple[Rendered, ...]:
@@ -231,7 +246,7 @@ class Release:
         if memory.faults:
             return waits(_sentence(memory.faults), actor="the release guard")
         if self.state != repair.DEPLOYED:
-            return waits(f"Helm is at work: {self.state}", actor=PROVIDER)
+            return waits(_at_work(self), actor=PROVIDER)
         return None
 
     def _starting(self) -> str:
@@ -243,17 +258,20 @@ class Release:
         return ""
 
 
+def _at_work(release: Release) -> str:
+    said = f"Helm is at work: {release.state}"
+    if release.state != "pending-rollback":
+        return said
+    # provider-helm 1.3.0 frees an install and an upgrade at which it was ended, and never a rollback.
+    return f"{said}; if it stays so: helm rollback {release.name} -n {release.component.namespace}"
+
+
 def questions(releases: Iterable[Release]) -> dict[str, Requirement]:
-    """Return what the guard wants to see: Helm's records, whether Helm is at work, and the live objects."""
+    """Return what the guard wants to see: Helm's records and the live objects."""
     found: dict[str, Requirement] = {}
     for release in releases:
         found |= release.record_question()
         found |= release.live_questions()
-    if found:
-        found |= {
-            _busy_key(status): Requirement("v1", "Secret", labels=(*inventory.RECORDS, ("status", status)))
-            for status in _BUSY
-        }
     return found
 
 
@@ -308,6 +326,8 @@ def _seen(release: Release) -> str:
     """Return the mark that wakes provider-helm: after a revision that it made, and when its record is gone."""
     if not release.revision:
         return ""
+    if release.is_freed:
+        return str(release.revision + 1)
     if release.state == repair.ABSENT:
         return f"{release.revision}.gone"
     if release.state == repair.DEPLOYED:
@@ -346,10 +366,6 @@ def _nothing(flip: str) -> str:
 
 def _patch_key(name: str, text: str) -> str:
     return f"w-{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.yaml" if text else ""
-
-
-def _busy_key(status: str) -> str:
-    return f"{LIST}helm/{status}"
 
 
 def _live_key(kind: Kind, namespace: str) -> str:
