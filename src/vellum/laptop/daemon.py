@@ -31,8 +31,7 @@ class Commands:
         """Answer one request; errors become data."""
         operations: dict[str, Callable[..., Any]] = {
             "ping": service.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
-            "events": self._store.events, "receipts": self._store.receipts, "processes": self.processes,
-            "record": self.record, "stop": self.stop,
+            "events": self._store.events, "processes": self.processes, "record": self.record, "stop": self.stop,
         }  # fmt: skip
         arguments = {name: value for name, value in request.items() if name != "op"}
         operation = operations.get(str(request.get("op")))
