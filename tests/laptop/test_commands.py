@@ -1,4 +1,4 @@
-"""Which team a command means: one rule for all, asked of a real socket behind which nothing is started."""
+"""What commands do before anything runs: asked of a real socket behind which nothing is started."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ import pytest
 from vellum.api import claim
 from vellum.cli import options
 from vellum.errors import UsageError
+from vellum.kube.objects import Key, make
 from vellum.laptop import service
+from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, Installation
 from vellum.laptop.state import State
@@ -46,7 +48,9 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
 
 def vellum(*arguments: str) -> tuple[int, str]:
     argv = [sys.executable, "-m", "vellum.cli", *arguments]
-    done = subprocess.run(argv, env=dict(os.environ), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv, env=dict(os.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -115,3 +119,50 @@ def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.Mon
         "th": ["there"],
         "other/": ["other/both", "other/there"],
     }
+
+
+def refused(what: str, where: object, fix: str) -> tuple[int, str]:
+    """Return the status and the words of a refusal."""
+    return 1, f"error {what}\n  where: {where}\n  next:  {fix}\n"
+
+
+def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:
+    what = "VEL712: things are broken on purpose, and nobody is there to be asked"
+    assert vellum("verify", "repair") == refused(what, "this machine", "say --yes")
+
+
+def test_nothing_is_broken_where_a_release_is_not_known(installation: Installation) -> None:
+    what = "VEL713: the platform has no Helm release 'kserve'"
+    said = vellum("verify", "repair", "--yes", "--release", "kserve")
+    assert said == refused(what, "this machine", "known: none")
+
+
+@pytest.mark.parametrize("command", ["verify repair --yes", "explain platform"])
+def test_where_nothing_runs_the_next_command_is_said(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("VELLUM_STATE", str(tmp_path / "state"))
+    fix = "start it with `vellum up claim.yaml`; what it holds is kept"
+    said = vellum(*command.split())
+    assert said == refused("VEL406: the platform is not running", tmp_path / "state", fix)
+
+
+def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_nothing_else_edited(
+    installation: Installation,
+) -> None:
+    client, claim = Client(installation.state), installation.store.list(CLAIM.api_version, CLAIM.kind)[0]
+    wanted = make("v1", "ConfigMap", "settings", "default", data={"ours": "yes"})
+    installation.store.apply(wanted, owner=claim, resource="settings")
+    edited = {**wanted, "data": {"ours": "no"}}
+    wrong = {**claim, "spec": {"notebooks": "perhaps"}}
+    nowhere = make("v1", "ConfigMap", "nowhere", "default")
+
+    done = [client.ask("edit", manifest=manifest) for manifest in (edited, wrong, nowhere)]
+
+    assert done == [True, False, False]
+    live = [installation.store.get(Key.of(obj)) for obj in (edited, wrong, nowhere)]
+    assert [(obj or {}).get("data") for obj in live] == [{"ours": "no"}, None, None]
+    assert (live[1], live[2]) == (claim, None)
+    assert client.ask("delete", kind=["v1", "ConfigMap"], namespace="default", name="settings") is True
+    assert installation.store.get(Key.of(edited)) is None
