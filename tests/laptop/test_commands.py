@@ -11,17 +11,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from vellum.api import claim
 from vellum.cli import options
+from vellum.components import platform_components
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, make
 from vellum.laptop import service
 from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
-from vellum.laptop.installation import CLAIM, Installation
+from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
 from vellum.laptop.state import State
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
@@ -137,7 +139,7 @@ def test_nothing_is_broken_where_a_release_is_not_known(installation: Installati
     assert said == refused(what, "this machine", "known: none")
 
 
-@pytest.mark.parametrize("command", ["verify repair --yes", "explain platform"])
+@pytest.mark.parametrize("command", ["verify repair --yes", "explain platform", "explain platform -o svg"])
 def test_where_nothing_runs_the_next_command_is_said(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +148,39 @@ def test_where_nothing_runs_the_next_command_is_said(
     fix = "start it with `vellum up claim.yaml`; what it holds is kept"
     said = vellum(*command.split())
     assert said == refused("VEL406: the platform is not running", tmp_path / "state", fix)
+
+
+def test_where_no_platform_is_stored_the_next_command_is_said(installation: Installation) -> None:
+    installation.store.delete(PLATFORM_KEY)
+    what = "VEL710: there is no KubeflowPlatform named kubeflow"
+    assert vellum("explain", "platform") == refused(what, "this machine", "vellum up CLAIM")
+
+
+def test_the_platform_is_explained_as_a_table(installation: Installation) -> None:
+    status, said = vellum("explain", "platform")
+    waits = "  it is not composed yet; next: the control plane"
+    assert (status, said.splitlines()) == (0, [
+        "PART            STATE  AFTER",
+        "storage         waits", waits, "gateway         waits", waits, "vector-storage  waits", waits,
+        "artifacts       waits  storage", waits,
+    ])  # fmt: skip
+
+
+def test_the_platform_is_explained_as_data(installation: Installation) -> None:
+    status, said = vellum("explain", "platform", "--output", "json")
+    parts = {part.pop("name"): part for part in json.loads(said)["parts"]}
+    waits = {"ready": False, "reason": "it is not composed yet", "actor": "the control plane"}
+    assert (status, sorted(parts)) == (0, ["artifacts", "gateway", "storage", "vector-storage"])
+    assert parts["artifacts"] == {
+        **waits, "after": ["storage"], "summary": platform_components()["artifacts"].summary,
+    }  # fmt: skip
+
+
+def test_the_platform_is_explained_as_a_picture(installation: Installation) -> None:
+    status, said = vellum("explain", "platform", "--output", "svg")
+    texts = [text.text for text in ET.fromstring(said).iter("{http://www.w3.org/2000/svg}text")]
+    assert status == 0
+    assert {"artifacts", "gateway", "storage", "vector-storage"} <= set(texts)
 
 
 def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_nothing_else_edited(

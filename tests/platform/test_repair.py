@@ -118,3 +118,10 @@ def test_what_is_not_back_in_time_is_said_and_all_of_it_at_once_loses_nothing(
     ]
     wait_for(lambda: installation.status()["ready"], 60)
     assert what_is_kept(installation) == KEPT
+
+
+def test_a_running_platform_is_explained_as_a_table(platform: Installation) -> None:
+    lines = platform.run("explain", "platform").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["PART", "STATE"], ["storage", "ready"], ["gateway", "ready"], ["vector-storage", "ready"], ["artifacts", "ready"],
+    ]  # fmt: skip
