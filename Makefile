@@ -62,8 +62,8 @@ bench: setup ## the real Crossplane and Kubernetes API: their tests and figures 
 figures: setup ## the laptop's figures of the README, measured on this machine
 	$(BIN)/python -m benchmarks
 
-golden: setup ## write the golden files and the generated reference anew; read the diff
-	VELLUM_GOLDEN=1 $(BIN)/pytest -q tests/compose tests/package
+golden: setup ## write the golden files, the generated reference and a picture anew; read the diff
+	VELLUM_GOLDEN=1 $(BIN)/pytest -q tests/compose tests/package tests/reports
 	$(BIN)/python -m vellum.api.reference docs/reference
 
 docs: setup ## check every link, command and path that the documents name

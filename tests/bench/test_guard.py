@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -281,6 +283,22 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
     assert revision(bench, release) == was + 3
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
     whole(bench, release)
+
+
+def test_verify_repair_breaks_kserve_and_shows_every_receipt(bench: Bench) -> None:
+    argv = [sys.executable, "-m", "vellum.cli", "verify", "repair", "--yes", "--kubeconfig", bench.kubeconfig]
+    done = subprocess.run(
+        [*argv, "--output", "json"], capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["repairs"]
+    assert [(row["object"], row["done"]) for row in rows][:3] == [
+        ("Deployment kserve/kserve-controller-manager", what)
+        for what in ("deleted", "scaled to 0", "given another image")
+    ]
+    receipts = [row["receipt"] for row in rows]
+    assert {receipt["component"] for receipt in receipts} == {"kserve"}
+    assert [one for one in receipts if one not in platform(bench)["status"]["receipts"]] == []
 
 
 def test_with_the_guard_off_the_deployment_stays_gone_and_the_release_says_ready(bench: Bench) -> None:

@@ -10,13 +10,22 @@ from tests.controlplane.world import NOW, PLATFORM, SEED, World, claim_key
 
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, controller_uid, make
+from vellum.kube.objects import Key, Obj, controller_uid, make
 from vellum.model.component import Kind
 from vellum.model.keys import Seed
+from vellum.model.state import Composed, Observed
 from vellum.model.team import VECTORS_NAMESPACE, Team
 
 TEAM = Team("default", "team-a", "")
 BINDING = Key("v1", "Secret", TEAM.namespace, "vellum-binding")
+
+
+def receipt(wrong: str) -> Obj:
+    """Return the receipt of the binding; put back in the pass that saw it, it was away for no time."""
+    now = "2026-03-01T12:00:00Z"
+    return {
+        "component": "binding", "object": str(BINDING), "wrong": wrong, "seen": now, "back": now, "seconds": 0.0,
+    }  # fmt: skip
 
 
 def test_a_full_claim_becomes_ready(world: World) -> None:
@@ -57,11 +66,9 @@ def test_a_deleted_object_comes_back_with_a_receipt_and_an_event(world: World) -
     after = world.store.get(BINDING)
     assert after
     assert (after["data"], after["metadata"]["uid"] == before["metadata"]["uid"]) == (before["data"], False)
-    assert [(entry["object"], entry["wrong"]) for entry in world.store.receipts()] == [
-        (str(BINDING), "deleted")
-    ]
+    assert world.receipts("team-a") == [receipt("missing")]
     assert [entry["message"] for entry in world.store.events() if entry["type"] == "Warning"] == [
-        f"{BINDING} was deleted and is put back"
+        f"{BINDING} was missing and is put back"
     ]
 
 
@@ -76,9 +83,35 @@ def test_an_edited_field_is_put_back_and_what_others_added_stays(world: World) -
     after = world.store.get(BINDING)
     assert after
     assert (after["data"], after["metadata"]["labels"].get("added")) == (live["data"], "by-hand")
-    assert [(entry["object"], entry["wrong"]) for entry in world.store.receipts()] == [
-        (str(BINDING), "edited")
-    ]
+    assert world.receipts("team-a") == [receipt("edited at .data.VELLUM_BUCKET")]
+
+
+def test_a_repaired_platform_comes_to_rest_and_keeps_its_receipts_through_a_restart(world: World) -> None:
+    world.put("team-a")
+    world.settle()
+    world.store.delete(BINDING)
+    world.settle()
+    before = world.snapshot()
+    again = World(world.store)
+    again.settle()
+    assert (again.snapshot(), again.receipts("team-a")) == (before, [receipt("missing")])
+
+
+def test_a_receipt_that_is_written_while_a_pass_composes_stays(world: World) -> None:
+    world.put("team-a")
+    world.settle()
+    compose, binding = world.claims._compose, world.store.get(BINDING)
+    assert binding
+
+    def meanwhile(composite: Obj, observed: Observed, now: datetime) -> Composed:
+        if not world.receipts("team-a"):
+            world.store.receipt(binding, str(BINDING), "missing", NOW, NOW)
+        return compose(composite, observed, now)
+
+    world.claims._compose = meanwhile
+    world.put("team-a", size="medium")
+    world.settle()
+    assert (world.ready("team-a"), world.receipts("team-a")) == ("True Available", [receipt("missing")])
 
 
 def test_deleting_a_claim_removes_what_carries_its_uid_and_nothing_else(world: World) -> None:
@@ -105,7 +138,7 @@ def test_disabling_notebooks_removes_exactly_their_objects_but_the_home(world: W
     world.put("team-a")
     world.settle()
     left = {(key.kind, key.name) for key in set(world.snapshot()) - without}
-    assert (left, world.store.receipts()) == ({("PersistentVolumeClaim", "notebook-workspace")}, [])
+    assert (left, world.receipts("team-a")) == ({("PersistentVolumeClaim", "notebook-workspace")}, [])
 
 
 def test_a_part_switched_off_and_on_again_was_not_deleted_by_anybody(world: World) -> None:
@@ -115,7 +148,7 @@ def test_a_part_switched_off_and_on_again_was_not_deleted_by_anybody(world: Worl
     world.manager.work()
     world.put("team-a", notebooks="enabled")
     world.settle()
-    assert (world.ready("team-a"), world.store.receipts()) == ("True Available", [])
+    assert (world.ready("team-a"), world.receipts("team-a")) == ("True Available", [])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +213,7 @@ def test_a_wrong_seed_changes_nothing_of_a_claim(world: World) -> None:
     assert {key: obj for key, obj in world.snapshot().items() if key.kind == "Secret"} == before
     back = World(world.store, SEED)
     back.settle()
-    assert (back.ready("team-a"), world.store.receipts()) == ("True Available", [])
+    assert (back.ready("team-a"), world.receipts("team-a")) == ("True Available", [])
 
 
 def test_two_teams_never_see_each_others_names(world: World) -> None:

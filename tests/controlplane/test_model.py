@@ -97,8 +97,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.model[name] = Expected(hand, data)
         elif not refused and not expected.going:
             same = expected.ours == data
-            differs = {**expected.data, **data} != expected.data
-            assert wrong == ("edited" if same and differs else "")
+            edited = [field for field in data if expected.data.get(field) != data[field]]
+            assert wrong == (f"edited at .data.{edited[0]}" if same and edited else "")
             expected.say(data)
 
     @rule(name=NAMES, status=st.sampled_from(["Ready", "Lost"]))

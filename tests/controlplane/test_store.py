@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tests.controlplane.world import NOW
 
 from vellum.controlplane.store import KEPT_EVENTS, SqliteStore
 from vellum.errors import StoreError
-from vellum.kube.objects import Key, Obj, make
+from vellum.kube.objects import COMPONENT, Key, Obj, make
+from vellum.model.repair import KEPT_RECEIPTS
 from vellum.model.state import Event
 
 NAMESPACE = Key("v1", "Namespace", "", "home")
@@ -29,6 +31,13 @@ def home(store: SqliteStore) -> None:
 
 def settings(**data: Any) -> Obj:
     return make("v1", "ConfigMap", "settings", "home", labels={"ours": "yes"}, data=data)
+
+
+def composed(store: SqliteStore) -> Obj:
+    """Return an object of the part named part that an owner, which is stored too, controls."""
+    owner = store.put({"apiVersion": "x/v1", "kind": "Owner", "metadata": {"name": "owner"}})
+    wanted = make("v1", "ConfigMap", "settings", "home", labels={COMPONENT: "part"}, data={"a": "1"})
+    return store.apply(wanted, owner=owner, resource="settings")[0]
 
 
 def got(store: SqliteStore, key: Key = KEY) -> Obj:
@@ -108,7 +117,7 @@ def test_an_apply_tells_what_was_wrong(store: SqliteStore) -> None:
     store.put(make("v1", "ConfigMap", "settings", "home", data={"a": "edited"}))
     said += [apply(), apply()]
     store.delete(KEY)
-    assert [*said, apply()] == ["missing", "", "edited", "", "missing"]
+    assert [*said, apply()] == ["missing", "", "edited at .data.a", "", "missing"]
 
 
 @pytest.mark.parametrize("owner", [None, OTHER])
@@ -217,7 +226,7 @@ def test_a_watch_gives_every_changed_key_once(store: SqliteStore) -> None:
 def test_a_transaction_that_fails_leaves_no_trace_in_memory_or_file(
     store: SqliteStore, opened: Opens
 ) -> None:
-    store.put(settings(a="1"))
+    live = composed(store)
     before, version, watch = store.everything(), store.version, store.watch()
 
     def half() -> None:
@@ -226,13 +235,13 @@ def test_a_transaction_that_fails_leaves_no_trace_in_memory_or_file(
             store.put(make("v1", "ConfigMap", "more", "home"))
             store.delete(NAMESPACE)
             store.record(KEY, Event("Normal", "Said", "never happened"))
-            store.receipt("never", "happened", NOW, NOW)
+            store.receipt(live, "never", "happened", NOW, NOW)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         half()
-    seen = (store.everything(), store.version, watch.changes(), store.events(), store.receipts())
-    assert seen == (before, version, [], [], [])
+    seen = (store.everything(), store.version, watch.changes(), store.events())
+    assert seen == (before, version, [], [])
     store.close()
     again = opened()
     assert (again.everything(), again.version) == (before, version)
@@ -340,11 +349,27 @@ def test_the_same_sentence_is_counted_not_repeated(store: SqliteStore) -> None:
     assert store.version == before
 
 
-def test_events_and_receipts_are_bounded_and_the_newest_stay(store: SqliteStore) -> None:
+def test_events_are_bounded_and_the_newest_stay(store: SqliteStore) -> None:
     with store.transaction("a crash loop"):
         for number in range(KEPT_EVENTS + 5):
             store.record(KEY, Event("Warning", "Said", str(number)))
-            store.receipt(str(number), "deleted", NOW, NOW)
-    kept = [str(number) for number in range(5, KEPT_EVENTS + 5)]
-    assert [event["message"] for event in store.events()] == kept
-    assert [receipt["object"] for receipt in store.receipts()] == kept
+    assert [event["message"] for event in store.events()] == [
+        str(number) for number in range(5, KEPT_EVENTS + 5)
+    ]
+
+
+def test_receipts_stand_in_the_status_of_the_owner_the_newest_first_also_after_a_restart(
+    store: SqliteStore, opened: Opens
+) -> None:
+    live = composed(store)
+    for number in range(KEPT_RECEIPTS + 5):
+        store.receipt(live, f"process {number}", "killed by signal 9", NOW, NOW + timedelta(seconds=1.25))
+    store.close()
+    receipts = got(opened(), Key("x/v1", "Owner", "", "owner"))["status"]["receipts"]
+    assert receipts[0] == {
+        "component": "part", "object": f"process {KEPT_RECEIPTS + 4}", "wrong": "killed by signal 9",
+        "seen": "2026-03-01T12:00:00Z", "back": "2026-03-01T12:00:01Z", "seconds": 1.25,
+    }  # fmt: skip
+    assert [one["object"] for one in receipts] == [
+        f"process {number}" for number in range(KEPT_RECEIPTS + 4, 4, -1)
+    ]

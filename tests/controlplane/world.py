@@ -114,6 +114,10 @@ class World:
         assert entry is not None
         return f"{entry['status']} {entry['reason']}"
 
+    def receipts(self, name: str) -> list[Obj]:
+        found: list[Obj] = self.live(name)["status"].get("receipts", [])
+        return found
+
     def of(self, name: str) -> list[Key]:
         return [Key.of(obj) for obj in self.store.controlled_by(self.live(name)["metadata"]["uid"])]
 

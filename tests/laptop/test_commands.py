@@ -1,4 +1,4 @@
-"""Which team a command means: one rule for all, asked of a real socket behind which nothing is started."""
+"""What commands do before anything runs: asked of a real socket behind which nothing is started."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from vellum.api import claim
 from vellum.cli import options
+from vellum.components import platform_components
 from vellum.errors import UsageError
+from vellum.kube.objects import Key, make
 from vellum.laptop import service
+from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
-from vellum.laptop.installation import CLAIM, Installation
+from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
 from vellum.laptop.state import State
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
@@ -46,7 +50,9 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
 
 def vellum(*arguments: str) -> tuple[int, str]:
     argv = [sys.executable, "-m", "vellum.cli", *arguments]
-    done = subprocess.run(argv, env=dict(os.environ), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        argv, env=dict(os.environ), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -115,3 +121,83 @@ def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.Mon
         "th": ["there"],
         "other/": ["other/both", "other/there"],
     }
+
+
+def refused(what: str, where: object, fix: str) -> tuple[int, str]:
+    """Return the status and the words of a refusal."""
+    return 1, f"error {what}\n  where: {where}\n  next:  {fix}\n"
+
+
+def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:
+    what = "VEL712: things are broken on purpose, and nobody is there to be asked"
+    assert vellum("verify", "repair") == refused(what, "this machine", "say --yes")
+
+
+def test_nothing_is_broken_where_a_release_is_not_known(installation: Installation) -> None:
+    what = "VEL713: the platform has no Helm release 'kserve'"
+    said = vellum("verify", "repair", "--yes", "--release", "kserve")
+    assert said == refused(what, "this machine", "known: none")
+
+
+@pytest.mark.parametrize("command", ["verify repair --yes", "explain platform", "explain platform -o svg"])
+def test_where_nothing_runs_the_next_command_is_said(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("VELLUM_STATE", str(tmp_path / "state"))
+    fix = "start it with `vellum up claim.yaml`; what it holds is kept"
+    said = vellum(*command.split())
+    assert said == refused("VEL406: the platform is not running", tmp_path / "state", fix)
+
+
+def test_where_no_platform_is_stored_the_next_command_is_said(installation: Installation) -> None:
+    installation.store.delete(PLATFORM_KEY)
+    what = "VEL710: there is no KubeflowPlatform named kubeflow"
+    assert vellum("explain", "platform") == refused(what, "this machine", "vellum up CLAIM")
+
+
+def test_the_platform_is_explained_as_a_table(installation: Installation) -> None:
+    status, said = vellum("explain", "platform")
+    waits = "  it is not composed yet; next: the control plane"
+    assert (status, said.splitlines()) == (0, [
+        "PART            STATE  AFTER",
+        "storage         waits", waits, "gateway         waits", waits, "vector-storage  waits", waits,
+        "artifacts       waits  storage", waits,
+    ])  # fmt: skip
+
+
+def test_the_platform_is_explained_as_data(installation: Installation) -> None:
+    status, said = vellum("explain", "platform", "--output", "json")
+    parts = {part.pop("name"): part for part in json.loads(said)["parts"]}
+    waits = {"ready": False, "reason": "it is not composed yet", "actor": "the control plane"}
+    assert (status, sorted(parts)) == (0, ["artifacts", "gateway", "storage", "vector-storage"])
+    assert parts["artifacts"] == {
+        **waits, "after": ["storage"], "summary": platform_components()["artifacts"].summary,
+    }  # fmt: skip
+
+
+def test_the_platform_is_explained_as_a_picture(installation: Installation) -> None:
+    status, said = vellum("explain", "platform", "--output", "svg")
+    texts = [text.text for text in ET.fromstring(said).iter("{http://www.w3.org/2000/svg}text")]
+    assert status == 0
+    assert {"artifacts", "gateway", "storage", "vector-storage"} <= set(texts)
+
+
+def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_nothing_else_edited(
+    installation: Installation,
+) -> None:
+    client, claim = Client(installation.state), installation.store.list(CLAIM.api_version, CLAIM.kind)[0]
+    wanted = make("v1", "ConfigMap", "settings", "default", data={"ours": "yes"})
+    installation.store.apply(wanted, owner=claim, resource="settings")
+    edited = {**wanted, "data": {"ours": "no"}}
+    wrong = {**claim, "spec": {"notebooks": "perhaps"}}
+    nowhere = make("v1", "ConfigMap", "nowhere", "default")
+
+    done = [client.ask("edit", manifest=manifest) for manifest in (edited, wrong, nowhere)]
+
+    assert done == [True, False, False]
+    live = [installation.store.get(Key.of(obj)) for obj in (edited, wrong, nowhere)]
+    assert [(obj or {}).get("data") for obj in live] == [{"ours": "no"}, None, None]
+    assert (live[1], live[2]) == (claim, None)
+    assert client.ask("delete", kind=["v1", "ConfigMap"], namespace="default", name="settings") is True
+    assert installation.store.get(Key.of(edited)) is None

@@ -75,6 +75,10 @@ class Installation:
     def status(self) -> Any:
         return self.json("status", check=False)
 
+    def receipts(self) -> list[dict[str, Any]]:
+        """Return what was put back, of each composite the newest first."""
+        return [one for obj in self.status()["objects"] for one in obj["status"].get("receipts", ())]
+
     def supervisor(self) -> int:
         return int((self.state / "store.lock").read_text())
 

@@ -49,9 +49,8 @@ def test_a_killed_process_comes_back_and_the_claim_says_so(platform: Installatio
     wait_for(lambda: platform.status()["ready"])
 
     assert after["pid"] != before["pid"]
-    repairs = platform.json("status", "--events")["repairs"]
-    mine = [repair for repair in repairs if repair["object"] == f"process {name}"]
-    assert mine[-1]["wrong"] == "killed by signal 9"
+    mine = [receipt for receipt in platform.receipts() if receipt["object"] == f"process {name}"]
+    assert mine[0]["wrong"] == "killed by signal 9"
     events = platform.json("status", "--events")["events"]
     assert any(event["reason"] == "Restarted" and name in event["message"] for event in events)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
+
+if TYPE_CHECKING:
+    from vellum.model.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., Any])
 PLATFORM = Key("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "", "kubeflow")
@@ -22,29 +25,81 @@ def kubeconfig(function: F) -> F:
     return click.option("--kubeconfig", type=kind, metavar="FILE", help=text)(function)
 
 
-def platform(config: Path | None) -> Obj:
+class Place(Protocol):
+    """Where a platform may be."""
+
+    name: str
+    start: str
+    """The command that puts a platform there."""
+    releases: tuple[str, ...]
+    """The Helm releases that ``verify repair`` breaks where nobody names any."""
+
+    def composites(self) -> list[Obj]:
+        """Return the platform and what else stands there with receipts in its status."""
+
+    def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
+        """Yield the faults that may be made there."""
+
+
+def at(config: Path | None) -> Place:
+    """Return the cluster of a kubeconfig, or this machine."""
+    return _Cluster(config) if config else _Laptop()
+
+
+def platform(place: Place) -> Obj:
     """Return the platform as it is stored there.
 
     Raises:
         UsageError: there is none (VEL710).
     """
-    found = _on_a_cluster(config) if config else _here()
+    found = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), None)
     if found is None:
-        where = str(config) if config else "this installation"
-        fix = "kubectl apply -f platform.yaml" if config else "vellum up CLAIM"
-        raise UsageError("VEL710", "there is no KubeflowPlatform named kubeflow", where=where, fix=fix)
+        what = "there is no KubeflowPlatform named kubeflow"
+        raise UsageError("VEL710", what, where=place.name, fix=place.start)
     return found
 
 
-def _on_a_cluster(config: Path) -> Obj | None:
-    from vellum.cluster.api import Api
+def receipts(place: Place) -> list[Obj]:
+    """Return what was put back there, of each composite the newest first."""
+    return [one for obj in place.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
 
-    return Api(config).get(PLATFORM)
+
+class _Cluster:
+    start = "kubectl apply -f platform.yaml"
+    releases: tuple[str, ...] = ("kserve",)
+
+    def __init__(self, config: Path) -> None:
+        from vellum.cluster.api import Api
+
+        self.name, self._api = str(config), Api(config)
+
+    def composites(self) -> list[Obj]:
+        found = self._api.get(PLATFORM)
+        return [found] if found else []
+
+    def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
+        from vellum.cluster import drills
+
+        return drills.drills(self._api, releases)
 
 
-def _here() -> Obj | None:
-    from vellum.cli import options
-    from vellum.laptop.client import Client
+class _Laptop:
+    name = "this machine"
+    start = "vellum up CLAIM"
+    releases: tuple[str, ...] = ()
 
-    found: list[Obj] = Client(options.state()).ask("list", kinds=[[PLATFORM.api_version, PLATFORM.kind]])
-    return next(iter(found), None)
+    def __init__(self) -> None:
+        from vellum.cli import options
+        from vellum.laptop.client import Client
+
+        self._client = Client(options.state())
+
+    def composites(self) -> list[Obj]:
+        found: list[Obj] = self._client.ask("list")
+        return found
+
+    def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
+        from vellum.laptop import drills
+
+        del releases
+        return drills.drills(self._client)

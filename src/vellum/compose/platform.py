@@ -15,7 +15,7 @@ from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
 from vellum.model.release import PROVIDER, Charts, ReleaseComponent
-from vellum.model.repair import BLANK, Memory, remembered, written
+from vellum.model.repair import BLANK, Memory, remembered, with_receipts, written
 from vellum.model.state import (
     READY,
     Composed,
@@ -31,8 +31,6 @@ from vellum.model.state import (
 
 SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 _WAITS = "waits for "
-KEPT_RECEIPTS = 20
-"""So many repairs stand in the status, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +259,8 @@ def _status(platform: Platform, parts: list[Part], observed: Observed, seed: See
     }
     if memories := {part.component.name: part.memory.as_dict() for part in parts if part.release}:
         status["guard"] = memories
-    new = [receipt.as_dict() for part in parts if part.plan for receipt in part.plan.receipts]
-    if receipts := [*new, *platform.receipts][:KEPT_RECEIPTS]:
+    new = [receipt for part in parts if part.plan for receipt in part.plan.receipts]
+    if receipts := with_receipts(new, platform.receipts):
         status["receipts"] = receipts
     if url := _gateway_url(observed):
         status["endpoints"] = {"gateway": url}

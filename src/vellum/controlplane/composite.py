@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from vellum.controlplane.store import RESOURCE_ANNOTATION, SqliteStore, stamp
+from vellum.controlplane.store import MISSING, RESOURCE_ANNOTATION, SqliteStore, stamp
 from vellum.errors import StoreError
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of
 from vellum.model.component import Kind
@@ -96,8 +96,9 @@ class CompositeController:
                 except StoreError as error:
                     troubles.append(error.what)
                     continue
-                if wrong == "edited" or (wrong == "missing" and key in known):
-                    self._repaired(store, composite, live, "deleted" if wrong == "missing" else wrong, now)
+                # One that was never there was not deleted by anybody.
+                if wrong and (wrong != MISSING or key in known):
+                    self._repaired(store, composite, live, wrong, now)
                 # One that still goes because a person switched it off and on again is not missed when it is gone.
                 if key in known or "deletionTimestamp" not in live["metadata"]:
                     applied.add(key)
@@ -107,7 +108,7 @@ class CompositeController:
 
     def _repaired(self, store: SqliteStore, composite: Obj, live: Obj, wrong: str, now: datetime) -> None:
         what = str(Key.of(live))
-        store.receipt(what, wrong, now, now)
+        store.receipt(live, what, wrong, now, now)
         store.record(Key.of(composite), Event("Warning", "Repaired", f"{what} was {wrong} and is put back"))
 
     def _say(
@@ -130,9 +131,12 @@ class CompositeController:
             base = {**before, **composed.status}
             silent = kept.keys() - {condition.type for condition in said}
             conditions += [kept[name] for name in kept if name in silent]
-        store.patch_status(
-            key, meta["uid"], {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
-        )
+        status = {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
+        with store.transaction(f"status {key}"):
+            # A process may have come back, and its receipt been written, since this pass began.
+            live = (store.get(key) or {}).get("status") or {}
+            receipts = {"receipts": live["receipts"]} if "receipts" in live else {}
+            store.patch_status(key, meta["uid"], {**status, **receipts})
         if trouble and kept.get("Synced", {}).get("message") != trouble:
             store.record(key, Event("Warning", "ComposeResources", trouble))
         for event in composed.events:

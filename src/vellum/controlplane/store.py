@@ -20,8 +20,9 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from vellum.errors import StoreError
-from vellum.kube.objects import Key, Obj, controller_uid, labels_of
-from vellum.kube.patch import copied, merged
+from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of
+from vellum.kube.patch import copied, first_difference, merged
+from vellum.model.repair import Receipt, with_receipts
 from vellum.model.state import Event
 
 Objs: TypeAlias = list[Obj]
@@ -37,9 +38,9 @@ CREATE TABLE IF NOT EXISTS events (
   kind TEXT, namespace TEXT, name TEXT, type TEXT, reason TEXT, message TEXT, count INTEGER, first TEXT, last TEXT,
   PRIMARY KEY (kind, namespace, name, type, reason, message));
 CREATE INDEX IF NOT EXISTS newest_events ON events (last);
-CREATE TABLE IF NOT EXISTS receipts (
-  id INTEGER PRIMARY KEY, object TEXT, wrong TEXT, seen TEXT, back TEXT, seconds REAL);
 """
+MISSING = "missing"
+"""What is wrong with an object that is not there: the word of the release guard's receipts too."""
 KEPT_EVENTS = 2000
 """The oldest beyond this go; a crash loop must not fill the disk."""
 
@@ -353,7 +354,7 @@ class SqliteStore:
             self._namespace_must_live(key)
             live = self._objects.get(key)
             if live is None:
-                return self._write(self._born(marked), copied(marked)), "missing"
+                return self._write(self._born(marked), copied(marked)), MISSING
             if controller_uid(live) != uid:
                 raise StoreError(
                     "VEL305", f"{key} is not ours, so it is neither adopted nor changed", where=str(key),
@@ -361,11 +362,9 @@ class SqliteStore:
                 )  # fmt: skip
             if "deletionTimestamp" in live["metadata"]:
                 return copied(live), ""
-            before = live["metadata"]["resourceVersion"]
-            same = self._applied[key] == marked
-            after = self._applied_over(live, marked)
-            edited = same and after["metadata"]["resourceVersion"] != before
-            return after, "edited" if edited else ""
+            # Where we say something else than last time, we changed our mind and nobody edited anything.
+            where = first_difference(marked, live) if self._applied[key] == marked else ""
+            return self._applied_over(live, marked), f"edited at {where}" if where else ""
 
     def _applied_over(self, live: Obj, obj: Obj) -> Obj:
         before = self._applied.get(Key.of(obj), {})
@@ -493,22 +492,20 @@ class SqliteStore:
             rows = self._db.execute(f"SELECT {', '.join(names)} FROM events ORDER BY last, rowid")  # noqa: S608  # own words
             return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def receipt(self, what: str, wrong: str, seen: datetime, back: datetime) -> None:
-        """Write down that something was put back: the object, what was wrong, when it was seen and back."""
+    def receipt(self, obj: Obj, what: str, wrong: str, seen: datetime, back: datetime) -> None:
+        """Tell the composite that controls ``obj``, in its status, that ``what``, it or its process, was put back."""
         with self.transaction(f"receipt {what}"):
-            seconds = round((back - seen).total_seconds(), 3)
-            self._sql(
-                "INSERT INTO receipts (object, wrong, seen, back, seconds) VALUES (?, ?, ?, ?, ?)",
-                (what, wrong, seen.isoformat(), back.isoformat(), seconds),
-            )
-            self._sql("DELETE FROM receipts WHERE id <= (SELECT max(id) FROM receipts) - ?", (KEPT_EVENTS,))
+            owner = self._with_uid(controller_uid(obj))
+            if owner is None:
+                return
+            component, seconds = labels_of(obj).get(COMPONENT, ""), round((back - seen).total_seconds(), 3)
+            receipt = Receipt(component, what, wrong, stamp(seen), stamp(back), seconds)
+            status = owner.get("status") or {}
+            receipts = with_receipts([receipt], status.get("receipts") or ())
+            self.patch_status(Key.of(owner), owner["metadata"]["uid"], {**status, "receipts": receipts})
 
-    def receipts(self) -> Objs:
-        """Return all receipts, oldest first."""
-        names = ("object", "wrong", "seen", "back", "seconds")
-        with self._mutex:
-            rows = self._db.execute(f"SELECT {', '.join(names)} FROM receipts ORDER BY id")  # noqa: S608  # own words
-            return [dict(zip(names, row, strict=True)) for row in rows]
+    def _with_uid(self, uid: str | None) -> Obj | None:
+        return next((obj for obj in self._objects.values() if obj["metadata"]["uid"] == uid), None)
 
 
 def _unreadable(path: Path, cause: Exception) -> StoreError:

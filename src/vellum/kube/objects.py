@@ -12,6 +12,8 @@ Obj: TypeAlias = dict[str, Any]
 
 DOMAIN = "platform.vellum.dev"
 """The API group, and the domain of every label and annotation of ours. Load-bearing: live objects carry it."""
+COMPONENT = "app.kubernetes.io/component"
+"""The label that tells whose object it is."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

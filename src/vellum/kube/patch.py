@@ -31,6 +31,18 @@ def merged(
     return result
 
 
+def first_difference(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> str:
+    """Return where ``live`` first says something else than we do, such as ``.spec.replicas``; empty if nowhere."""
+    for key, value in wanted.items():
+        there = live.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            if deeper := first_difference(value, there):
+                return f".{key}{deeper}"
+        elif there != value:
+            return f".{key}"
+    return ""
+
+
 def _drop(result: dict[str, Any], key: str, before: Any) -> None:  # noqa: ANN401  # JSON
     """Take away what we applied; fields that others put into the same mapping stay, and keep it alive."""
     current = result[key]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from vellum.api import claim, platform
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import VellumError
-from vellum.kube.objects import Key, Obj
+from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.laptop import service
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
 from vellum.laptop.service import Answer, refused
@@ -31,8 +31,8 @@ class Commands:
         """Answer one request; errors become data."""
         operations: dict[str, Callable[..., Any]] = {
             "ping": service.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
-            "events": self._store.events, "receipts": self._store.receipts, "processes": self.processes,
-            "record": self.record, "stop": self.stop,
+            "edit": self.edit, "events": self._store.events, "processes": self.processes, "record": self.record,
+            "stop": self.stop,
         }  # fmt: skip
         arguments = {name: value for name, value in request.items() if name != "op"}
         operation = operations.get(str(request.get("op")))
@@ -51,9 +51,17 @@ class Commands:
             (claim.from_live if manifest["kind"] == CLAIM.kind else platform.from_live)(manifest)
         return [self._installation.apply(manifest) for manifest in manifests]
 
-    def delete(self, namespace: str, name: str) -> bool:
-        """Delete a claim; what it composed goes first."""
-        return self._store.delete(Key(CLAIM.api_version, CLAIM.kind, namespace, name))
+    def delete(self, namespace: str, name: str, kind: list[str] | None = None) -> bool:
+        """Delete an object, by default a claim: what it composed goes first. What is composed comes back."""
+        api_version, word = kind or (CLAIM.api_version, CLAIM.kind)
+        return self._store.delete(Key(api_version, word, namespace, name))
+
+    def edit(self, manifest: Obj) -> bool:
+        """Change fields of a composed object, as a hand on a cluster may; the next pass puts them back."""
+        key = Key.of(manifest)
+        with self._store.transaction(f"edit {key}"):
+            composed = controller_uid(self._store.get(key) or {"metadata": {}}) is not None
+            return composed and bool(self._store.put(manifest))
 
     def objects(self, kinds: list[list[str]] | None = None) -> list[Obj]:
         """Return the objects of some kinds, by default claims and the platform."""

@@ -130,9 +130,10 @@ class Installation:
         self.manager.watch.poke(key)
 
     def _repaired(self, process: str, wrong: str, seen: datetime, back: datetime) -> None:
-        self.store.receipt(f"process {process}", wrong, seen, back)
         key = self.workloads.key_of(process)
-        if key is not None:
+        obj = self.store.get(key) if key else None
+        if key and obj:
+            self.store.receipt(obj, f"process {process}", wrong, seen, back)
             seconds = (back - seen).total_seconds()
             message = f"process {process} {wrong} and answers again after {seconds:.1f} s"
             self.store.record(key, Event("Warning", "Restarted", message))

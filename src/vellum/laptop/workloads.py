@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vellum.controlplane.protocol import Store
-from vellum.kube.objects import DOMAIN, Key, Obj, labels_of, secret_values
+from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway
 from vellum.laptop.mounts import IN_USE, mount
 from vellum.laptop.ports import Ports
@@ -124,7 +124,7 @@ class WorkloadController:
     def _component(self, obj: Obj) -> Realised | None:
         for component in self._components:
             same_kind = component.workload == (obj["apiVersion"], obj["kind"])
-            if same_kind and labels_of(obj).get("app.kubernetes.io/component") == component.name:
+            if same_kind and labels_of(obj).get(COMPONENT) == component.name:
                 return component
         return None
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import COMPONENT, Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
 from vellum.model.process import Process, Site
@@ -51,7 +51,7 @@ class Wish(Generic[S]):
 
     def labels(self, component: str) -> dict[str, str]:
         """Labels of an object of this team and component."""
-        return {**self.team.labels, "app.kubernetes.io/component": component}
+        return {**self.team.labels, COMPONENT: component}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class PlatformWish(Generic[S]):
 
     def labels(self, component: str) -> dict[str, str]:
         """Labels of an object of the platform."""
-        return {"app.kubernetes.io/managed-by": "vellum", "app.kubernetes.io/component": component}
+        return {"app.kubernetes.io/managed-by": "vellum", COMPONENT: component}
 
 
 @dataclass(frozen=True, slots=True)

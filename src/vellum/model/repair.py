@@ -1,8 +1,8 @@
-"""What the release guard remembers of one release between passes, as it stands in the platform's status."""
+"""What repairs leave in a status: receipts, and what the release guard remembers of one release between passes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,25 +13,36 @@ Faults = Mapping[str, str]
 """Object in words to what is wrong with it in words."""
 
 
+KEPT_RECEIPTS = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One object that was put back."""
+    """One object or process that was put back."""
 
     component: str
     object: str
     wrong: str
     seen: str
     back: str
-    seconds: int
-    revision: int
-    """The Helm revision with which it came back."""
+    seconds: float
+    revision: int = 0
+    """The Helm revision with which it came back; 0 where Helm had nothing to do with it."""
 
     def __str__(self) -> str:
         return f"{self.object} was {self.wrong}, seen {self.seen}: back after {self.seconds} s"
 
     def as_dict(self) -> Obj:
         """Return plain data for the status."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        said = {name: getattr(self, name) for name in self.__slots__}
+        if not self.revision:
+            del said["revision"]
+        return said
+
+
+def with_receipts(receipts: Iterable[Receipt], before: Sequence[Obj]) -> list[Obj]:
+    """Return a status's receipts, the newest first; a crash loop must not fill it."""
+    return [*(receipt.as_dict() for receipt in receipts), *before][:KEPT_RECEIPTS]
 
 
 @dataclass(frozen=True, slots=True)

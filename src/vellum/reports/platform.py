@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from html import escape
+from statistics import fmean
 from typing import Any
 
 from vellum.api import platform as platforms
 from vellum.components import platform_components
 from vellum.compose.order import in_order
 from vellum.kube.objects import Obj, condition
+from vellum.reports import table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +71,32 @@ def breaker(platform: Obj) -> str:
     return f"Crossplane's circuit breaker is open ({responsive.get('reason')}); the platform is looked at by time alone"
 
 
+HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "REPAIRED")
+
+
 def text(parts: list[Node], now: datetime) -> str:
-    """Return one line for each part that is ready, and who must do what for each that is not."""
-    width = max((len(part.name) for part in parts), default=0)
-    lines = []
-    for part in parts:
-        head = f"{part.name:{width}}  {'ready' if part.ready else 'waits'}{_since(part.since, now):>8}"
-        chart = f"  {part.version}, revision {part.revision}" if part.revision else ""
-        repairs = f", repaired {part.repairs} times" if part.repairs else ""
-        after = f"  after {', '.join(part.after)}" if part.after else ""
-        lines.append(f"{head}{chart}{repairs}{after}".rstrip())
+    """Return one line for each part, and below each that is not ready for what it waits and who acts next."""
+    head, *rows = table.lines(HEAD, [_row(part, parts, now) for part in parts])
+    lines = [head]
+    for part, row in zip(parts, rows, strict=True):
+        lines.append(row)
         if not part.ready:
-            lines.append(f"{'':{width}}  {part.reason}; next: {part.actor}")
+            lines.append(f"{table.GAP}{part.reason}; next: {part.actor}")
     return "\n".join(lines)
+
+
+def _row(part: Node, parts: list[Node], now: datetime) -> tuple[str, ...]:
+    repaired = f"{part.repairs} times" if part.repairs else ""
+    after = ", ".join(_direct(part, parts))
+    return (part.name, _state(part), _since(part.since, now), after, _chart(part), repaired)
+
+
+def _state(part: Node) -> str:
+    return "ready" if part.ready else "waits"
+
+
+def _chart(part: Node) -> str:
+    return f"{part.version}, revision {part.revision}" if part.revision else ""
 
 
 def _since(since: str, now: datetime) -> str:
@@ -94,35 +109,69 @@ def _since(since: str, now: datetime) -> str:
     return f"{max(seconds, 0)} s"
 
 
-WIDE, HIGH, RIGHT, DOWN, MARGIN = 210, 52, 70, 22, 20
-_GREEN, _YELLOW, _INK = "#d9f2dd", "#fdf0c8", "#24292f"
+WIDE, HIGH, RIGHT, DOWN, MARGIN = 284, 82, 24, 30, 20
+_STYLE = """\
+text { font: 12px system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; fill: #57606a }
+.name { font-size: 14px; font-weight: 600; fill: #1f2328 }
+.paper { fill: #ffffff }
+.arrow { fill: none; stroke: #8c959f; stroke-width: 1.5 }
+.tip { fill: #8c959f }
+.ready rect { fill: #e9f7ec; stroke: #2da44e }
+.ready .state { fill: #1a7f37 }
+.waits rect { fill: #fff6dc; stroke: #bf8700; stroke-dasharray: 5 3 }
+.waits .state { fill: #8a5a00 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #a9b4c0 }
+  .name { fill: #f0f3f6 }
+  .paper { fill: #0d1117 }
+  .ready rect { fill: #12261a; stroke: #3fb950 }
+  .ready .state { fill: #56d364 }
+  .waits rect { fill: #2b2210; stroke: #d29922 }
+  .waits .state { fill: #e3b341 }
+}"""
 
 
 def svg(parts: list[Node]) -> str:
-    """Return the graph as a picture: from left to right, each part in the first column after all that it follows."""
-    columns = _columns(parts)
+    """Return the graph as a picture: from top to bottom, each part in the first row below all that it follows."""
+    rows = _rows(parts)
+    wide = MARGIN * 2 + max(map(len, rows), default=1) * (WIDE + RIGHT) - RIGHT
+    high = MARGIN * 2 + len(rows) * (HIGH + DOWN) - DOWN
     places = {
-        name: (MARGIN + column * (WIDE + RIGHT), MARGIN + row * (HIGH + DOWN))
-        for column, names in enumerate(columns)
-        for row, name in enumerate(names)
-    }
-    wide = MARGIN * 2 + len(columns) * (WIDE + RIGHT) - RIGHT
-    high = MARGIN * 2 + max(map(len, columns), default=0) * (HIGH + DOWN) - DOWN
-    drawn = [_arrow(places[before], places[part.name]) for part in parts for before in _direct(part, parts)]
-    drawn += [_box(part, *places[part.name]) for part in parts]
-    style = f"font-family:sans-serif;font-size:13px;fill:{_INK}"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" style="{style}">'
-    return "\n".join([head, f'<rect width="{wide}" height="{high}" fill="white"/>', *drawn, "</svg>", ""])
+        name: ((wide - len(row) * (WIDE + RIGHT) + RIGHT) // 2 + column * (WIDE + RIGHT),
+               MARGIN + number * (HIGH + DOWN))
+        for number, row in enumerate(rows)
+        for column, name in enumerate(row)
+    }  # fmt: skip
+    ready = sum(part.ready for part in parts)
+    title = f"The platform: {ready} of {len(parts)} parts are ready"
+    size = f'width="{wide}" height="{high}"'
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {wide} {high}" role="img">',
+        f"<title>{title}</title>",
+        f"<style>\n{_STYLE}\n</style>",
+        f'<rect class="paper" {size} rx="12"/>',
+        *(_arrow(places[before], places[part.name]) for part in parts for before in _direct(part, parts)),
+        *(_box(part, *places[part.name]) for part in parts),
+        "</svg>",
+    ])  # fmt: skip
 
 
-def _columns(parts: list[Node]) -> list[list[str]]:
+def _rows(parts: list[Node]) -> list[list[str]]:
+    """Return the names row by row; inside a row each stands as near as it may to those it comes after."""
     depth: dict[str, int] = {}
     for part in parts:
         depth[part.name] = max((depth[before] + 1 for before in part.after), default=0)
-    return [
-        [name for name, column in depth.items() if column == one]
-        for one in range(max(depth.values(), default=-1) + 1)
-    ]
+    rows: list[list[str]] = []
+    column: dict[str, float] = {}
+    for number in range(max(depth.values(), default=-1) + 1):
+        above = {
+            part.name: fmean([column[before] for before in _direct(part, parts)] or [0.0])
+            for part in parts
+            if depth[part.name] == number
+        }
+        rows.append(sorted(above, key=lambda name: above[name]))
+        column |= {name: place - len(above) / 2 for place, name in enumerate(rows[-1])}
+    return rows
 
 
 def _direct(part: Node, parts: list[Node]) -> list[str]:
@@ -137,25 +186,34 @@ def _direct(part: Node, parts: list[Node]) -> list[str]:
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x1, y1, x2, y2 = start[0] + WIDE, start[1] + HIGH // 2, end[0], end[1] + HIGH // 2
-    middle = x2 - RIGHT // 2
-    line = f'<path d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2 - 5},{y2}" fill="none" stroke="#8c959f"/>'
-    return f'{line}<path d="M{x2},{y2} l-7,-4 v8 z" fill="#8c959f"/>'
+    x1, y1, x2, y2 = start[0] + WIDE // 2, start[1] + HIGH, end[0] + WIDE // 2, end[1]
+    middle = y2 - DOWN // 2
+    line = f'<path class="arrow" d="M{x1},{y1} C{x1},{middle} {x2},{middle} {x2},{y2 - 7}"/>'
+    return f'{line}<path class="tip" d="M{x2},{y2 - 1} l-5,-8 h10 z"/>'
 
 
 def _box(part: Node, x: int, y: int) -> str:
-    below = (part.version or "ready") if part.ready else _short(part.reason)
-    title = f"<title>{escape(part.summary if part.ready else f'{part.reason}; next: {part.actor}')}</title>"
-    colour = _GREEN if part.ready else _YELLOW
+    """Return a part's name and state, and below what it is, or for what it waits and who acts next, and since when."""
+    since = f"since {part.since[:16].replace('T', ' ')}" if part.since else ""
+    details = (part.summary, _chart(part)) if part.ready else (part.reason, f"next: {part.actor}")
+    whole = "; ".join(filter(None, (*details, since)))
+    lines = [
+        f'<text x="{x + 12}" y="{y + 41 + 16 * place}">{escape(_short(line))}</text>'
+        for place, line in enumerate(filter(None, (*details, since)))
+    ]
+    state = _state(part)
     return (
-        f'<g>{title}<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="6" fill="{colour}" stroke="{_INK}"/>'
-        f'<text x="{x + 10}" y="{y + 21}" font-weight="bold">{escape(part.name)}</text>'
-        f'<text x="{x + 10}" y="{y + 40}" font-size="11">{escape(below)}</text></g>'
+        f'<g class="{state}"><title>{escape(whole)}</title>'
+        f'<rect x="{x}" y="{y}" width="{WIDE}" height="{HIGH}" rx="8"/>'
+        f'<text class="name" x="{x + 12}" y="{y + 22}">{escape(part.name)}</text>'
+        f'<text class="state" x="{x + WIDE - 12}" y="{y + 22}" text-anchor="end">{state}</text>'
+        f"{''.join(lines)}</g>"
     )
 
 
-_WIDEST = 34
+_WIDEST = 39
+"""Letters that fit a box in the widest of the fonts."""
 
 
-def _short(reason: str) -> str:
-    return reason if len(reason) <= _WIDEST else f"{reason[: _WIDEST - 1]}…"
+def _short(line: str) -> str:
+    return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"

@@ -41,7 +41,7 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
 def _platform(config: Path | None, output: str) -> str:
     from vellum.reports import platform as report
 
-    found = places.platform(config)
+    found = places.platform(places.at(config))
     parts = report.nodes(found)
     if output == "svg":
         return report.svg(parts)

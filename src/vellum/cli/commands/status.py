@@ -24,13 +24,15 @@ def command(*, events: bool, output: str) -> None:
     client = Client(State(default_root()))
     found = client.ask("list")
     processes = client.ask("processes")
-    said = {"events": client.ask("events"), "repairs": client.ask("receipts")} if events else {}
+    said = {"events": client.ask("events")} if events else {}
     ready = all(watching.is_ready(obj) for obj in found)
     if output == "json":
         click.echo(json.dumps({"ready": ready, "objects": found, "processes": processes, **said}))
     else:
         _print(found, processes)
-        _print_events(said.get("events", []), said.get("repairs", []))
+        if events:
+            _print_events(said["events"])
+            _print_receipts(found)
     sys.exit(0 if ready else 3)
 
 
@@ -54,18 +56,19 @@ def _print(found: list[Obj], processes: list[Obj]) -> None:
         click.echo(f"  {process['name']}: {state} (pid {process['pid']}{restarts})")
 
 
-def _print_events(events: list[Obj], repairs: list[Obj]) -> None:
-    if events:
-        click.echo("events")
+def _print_events(events: list[Obj]) -> None:
+    click.echo("events")
     for event in events:
         again = f" ({event['count']} times)" if event["count"] > 1 else ""
         place = f"{event['namespace']}/{event['name']}" if event["namespace"] else event["name"]
         click.echo(
             f"  {event['last']}  {event['kind']} {place}  {event['reason']}: {event['message']}{again}"
         )
-    if repairs:
+
+
+def _print_receipts(found: list[Obj]) -> None:
+    receipts = [one for obj in found for one in reversed((obj.get("status") or {}).get("receipts") or ())]
+    if receipts:
         click.echo("put back")
-    for repair in repairs:
-        click.echo(
-            f"  {repair['seen'][:19]}  {repair['object']}: {repair['wrong']}, back after {repair['seconds']:.1f} s"
-        )
+    for one in sorted(receipts, key=lambda one: str(one["seen"])):
+        click.echo(f"  {one['seen']}  {one['object']}: {one['wrong']}, back after {one['seconds']:.1f} s")

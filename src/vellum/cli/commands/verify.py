@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vellum.cli import options, places
+from vellum.cli.places import Place
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
 if TYPE_CHECKING:
-    from vellum.cluster.drills import Done
+    from vellum.model.drill import Drill
 
 NOT_REPAIRED = 3
-DEFAULT = ("kserve",)
 POLL_SECONDS = 0.05
 
 
@@ -46,87 +44,63 @@ def command() -> None:
 def repair(
     *, kubeconfig: Path | None, releases: tuple[str, ...], timeout: float, yes: bool, output: str
 ) -> None:
-    """Delete and edit things on purpose, and show how long each was away.
+    """Delete and edit things on purpose, and show how soon each is back, with its receipt.
 
-    On this machine every process is killed once. With --kubeconfig objects of the Helm releases are deleted, scaled to
-    nothing and edited. Ends with 3 when something does not come back in time.
+    On this machine every process is killed once, and composed objects are deleted and edited. With --kubeconfig
+    objects of Helm releases are deleted, scaled to nothing and edited. What holds data is never touched. Ends with 3
+    when something is not back in time.
     """
-    found = places.platform(kubeconfig)
-    _agreed(kubeconfig, yes=yes)
-    done: list[Obj] = []
-    rows = _on_a_cluster(kubeconfig, found, releases, timeout) if kubeconfig else _here(timeout)
-    for row in rows:
-        done.append(row)
-        if output == "text":
-            click.echo(f"{_away(row):>14}  {row['object']} {row['what']}{_taken(row)}")
-    if output == "json":
-        click.echo(json.dumps({"repairs": done}))
+    place = places.at(kubeconfig)
+    asked = releases or place.releases
+    _known(place, asked)
+    _agreed(place, yes=yes)
+    done = [_tried(drill, place, timeout) for drill in place.drills(asked)]
+    click.echo(json.dumps({"repairs": done}) if output == "json" else _text(done))
     if any(row["seconds"] is None for row in done):
         sys.exit(NOT_REPAIRED)
 
 
-def _away(row: Obj) -> str:
-    return "not back" if row["seconds"] is None else f"back in {row['seconds']:.1f} s"
+def _known(place: Place, asked: tuple[str, ...]) -> None:
+    parts = (places.platform(place).get("status") or {}).get("components") or ()
+    known = [part["name"] for part in parts if "version" in part]
+    for name in asked:
+        if name not in known:
+            what = f"the platform has no Helm release {name[:64]!r}"
+            raise UsageError("VEL713", what, where=place.name, fix=f"known: {', '.join(known) or 'none'}")
 
 
-def _taken(row: Obj) -> str:
-    return f" ({row['revisions']} Helm revision{'s' * (row['revisions'] != 1)})" if "revisions" in row else ""
-
-
-def _agreed(config: Path | None, *, yes: bool) -> None:
-    where = str(config) if config else "this machine"
+def _agreed(place: Place, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
         what = "things are broken on purpose, and nobody is there to be asked"
-        raise UsageError("VEL712", what, where=where, fix="say --yes")
-    click.confirm(f"Parts of the platform on {where} are stopped for seconds. Go on?", abort=True, err=True)
+        raise UsageError("VEL712", what, where=place.name, fix="say --yes")
+    click.confirm(
+        f"Parts of the platform on {place.name} are stopped for seconds. Go on?", abort=True, err=True
+    )
 
 
-def _on_a_cluster(config: Path, found: Obj, asked: tuple[str, ...], timeout: float) -> Iterator[Obj]:
-    from vellum.cluster import drills
-    from vellum.cluster.api import Api
-
-    known = [
-        part["name"] for part in (found.get("status") or {}).get("components") or () if "version" in part
-    ]
-    for name in asked:
-        if name not in known:
-            what = f"the platform has no Helm release {name[:64]!r}"
-            raise UsageError("VEL713", what, where=str(config), fix=f"known: {', '.join(known) or 'none'}")
-    api = Api(config)
-    for drill in drills.drills(api, list(asked or DEFAULT)):
-        _say(f"{drill.key} is {drill.what}")
-        done: Done = drills.run(api, drill, timeout)
-        yield done.as_dict()
+def _tried(drill: Drill, place: Place, timeout: float) -> Obj:
+    """Break one thing, wait until it is as before, and find the receipt of it."""
+    click.echo(f"{drill.object} is {drill.what} ... ", err=True, nl=False)
+    before, began = places.receipts(place), time.monotonic()
+    drill.harm()
+    seconds = _until(drill.whole, began, timeout)
+    click.echo("not back" if seconds is None else f"back after {seconds:.2f} s", err=True)
+    _until(drill.at_rest, began, timeout)
+    new = [one for one in places.receipts(place) if one["object"] == drill.object and one not in before]
+    return {"object": drill.object, "done": drill.what, "seconds": seconds, "receipt": next(iter(new), None)}
 
 
-def _here(timeout: float) -> Iterator[Obj]:
-    from vellum.laptop.client import Client
-
-    client = Client(options.state())
-    for process in client.ask("processes"):
-        if not process["pid"]:
-            continue
-        _say(f"{process['name']} is killed (pid {process['pid']})")
-        began = time.monotonic()
-        os.kill(process["pid"], signal.SIGKILL)
-        seconds = _answers_again(client, process, began, timeout)
-        yield {"object": f"process {process['name']}", "what": "killed", "seconds": seconds}
-
-
-def _answers_again(client: Any, before: Obj, began: float, timeout: float) -> float | None:  # noqa: ANN401  # imported late
-    while time.monotonic() - began < timeout:
-        for process in client.ask("processes"):
-            if (
-                process["name"] == before["name"]
-                and process["ready"]
-                and process["pid"] not in (0, before["pid"])
-            ):
-                return round(time.monotonic() - began, 1)
+def _until(met: Callable[[], bool], began: float, timeout: float) -> float | None:
+    while not met():
+        if time.monotonic() - began > timeout:
+            return None
         time.sleep(POLL_SECONDS)
-    return None
+    return round(time.monotonic() - began, 2)
 
 
-def _say(words: str) -> None:
-    click.echo(words, err=True)
+def _text(done: list[Obj]) -> str:
+    from vellum.reports import repairs
+
+    return repairs.text(done)

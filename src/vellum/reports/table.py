@@ -1,0 +1,17 @@
+"""Rows of words as lines of text that stand below each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+GAP = "  "
+
+
+def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return one line for the head and one for each row; a column in which no row says anything is left out."""
+    said = [place for place in range(len(head)) if any(row[place] for row in rows)]
+    cells = [[row[place] for place in said] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]

@@ -1,0 +1,127 @@
+"""``vellum verify repair`` on a running installation: everything is broken once, is back, and nobody's data is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qdrant_client.models import Distance, PointStruct, VectorParams
+from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.test_faults import vectors
+from tests.platform.test_services import s3
+
+pytestmark = [
+    pytest.mark.laptop,
+    pytest.mark.timeout(300),
+    # Loopback: nobody listens in.
+    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),
+]
+KILLED = "killed by signal 9"
+BROKEN = [
+    ("process envoy", "killed", KILLED),
+    ("process notebook-TEAM", "killed", KILLED),
+    ("process qdrant-TEAM", "killed", KILLED),
+    ("process search-TEAM", "killed", KILLED),
+    ("process seaweed", "killed", KILLED),
+    ("Secret kubeflow/mlpipeline-minio-artifact", "deleted", "missing"),
+    ("NetworkPolicy vellum-storage/store", "deleted", "missing"),
+    ("NetworkPolicy vellum-storage/store", "edited", "edited at .spec.policyTypes"),
+    ("ConfigMap TEAM/artifact-repositories", "deleted", "missing"),
+    ("Secret TEAM/mlpipeline-minio-artifact", "deleted", "missing"),
+    ("NetworkPolicy TEAM/default-deny", "deleted", "missing"),
+    ("Notebook TEAM/notebook", "deleted", "missing"),
+    ("InferenceService TEAM/search", "deleted", "missing"),
+    ("ResourceQuota TEAM/team", "edited", "edited at .spec.hard.pods"),
+    ("NetworkPolicy TEAM/default-deny", "edited", "edited at .spec.policyTypes"),
+    ("Role TEAM/default-editor", "edited", "edited at .rules"),
+]
+
+
+def team(installation: Installation) -> str:
+    claim = next(obj for obj in installation.status()["objects"] if obj["kind"] == "MLOpsPlatform")
+    return str(claim["status"]["team"])
+
+
+def keep_something(installation: Installation) -> None:
+    """Leave data wherever a team has any: in its bucket, its vectors and its notebook's home."""
+    binding = installation.binding("team-a")
+    s3(binding).put_object(Bucket=binding["VELLUM_BUCKET"], Key="kept.txt", Body=b"kept")
+    with vectors(binding) as client:
+        client.create_collection("kept", VectorParams(size=2, distance=Distance.DOT))
+        client.upsert("kept", [PointStruct(id=1, vector=[1.0, 2.0], payload={"kept": True})], wait=True)
+    (home(installation) / "kept.txt").write_text("kept")
+
+
+def what_is_kept(installation: Installation) -> dict[str, Any]:
+    binding = installation.binding("team-a")
+    kept = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key="kept.txt")
+    with vectors(binding) as client:
+        points = client.retrieve("kept", [1], with_payload=True)
+    return {
+        "bucket": kept["Body"].read(),
+        "vectors": [point.payload for point in points],
+        "home": (home(installation) / "kept.txt").read_text(),
+    }
+
+
+def home(installation: Installation) -> Path:
+    (found,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace")
+    return found
+
+
+KEPT = {"bucket": b"kept", "vectors": [{"kept": True}], "home": "kept"}
+
+
+def test_everything_that_is_broken_is_back_with_a_receipt_and_the_data_is_there(
+    installation: Installation,
+) -> None:
+    installation.up(team_a=FULL)
+    keep_something(installation)
+
+    done = installation.run("verify", "repair", "--yes", "--output", "json")
+
+    rows = json.loads(done.stdout)["repairs"]
+    name = team(installation)
+    assert [
+        (row["object"].replace(name, "TEAM"), row["done"], row["receipt"]["wrong"]) for row in rows
+    ] == BROKEN
+    assert [line.partition(" ... ")[0] for line in done.stderr.splitlines()] == [
+        f"{row['object']} is {row['done']}" for row in rows
+    ]
+    receipts = installation.receipts()
+    assert sorted(receipts, key=str) == sorted((row["receipt"] for row in rows), key=str)
+    assert installation.status()["ready"]
+    assert what_is_kept(installation) == KEPT
+
+    # What was put back is known after a crash too, and starting again is no repair.
+    os.kill(installation.supervisor(), signal.SIGKILL)
+    installation.run("up")
+    assert installation.receipts() == receipts
+
+
+def test_what_is_not_back_in_time_is_said_and_all_of_it_at_once_loses_nothing(
+    installation: Installation,
+) -> None:
+    installation.up(team_a=FULL)
+    keep_something(installation)
+
+    done = installation.run("verify", "repair", "--yes", "--timeout", "0", check=False)
+
+    assert done.returncode == 3
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[1] for line in lines if "not back" in " ".join(line) and line[0] == "process"] == [
+        one.split()[1].replace("TEAM", team(installation)) for one, what, _ in BROKEN if what == "killed"
+    ]
+    wait_for(lambda: installation.status()["ready"], 60)
+    assert what_is_kept(installation) == KEPT
+
+
+def test_a_running_platform_is_explained_as_a_table(platform: Installation) -> None:
+    lines = platform.run("explain", "platform").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["PART", "STATE"], ["storage", "ready"], ["gateway", "ready"], ["vector-storage", "ready"], ["artifacts", "ready"],
+    ]  # fmt: skip
