@@ -56,7 +56,7 @@ def test_a_laptops_platform_is_a_table_of_who_is_ready_since_when_after_whom() -
 def test_a_part_that_waits_says_below_for_what_and_who_acts_next() -> None:
     lines = report.text(report.nodes(broken()), NOW + timedelta(hours=1, seconds=2)).splitlines()
     assert lines[:3] == [
-        "PART                  STATE  SINCE   AFTER                     CHART",
+        "PART                  STATE  SINCE   AFTER                     CHART                WATCHED",
         "provider-helm         ready  60 min",
         "vector-storage        ready  60 min",
     ]

@@ -30,6 +30,8 @@ class Node:
     since: str = ""
     version: str = ""
     revision: int = 0
+    watched: int = 0
+    """Objects of its chart that are compared with what Helm made."""
     repairs: int = 0
 
     def as_dict(self) -> Obj:
@@ -55,7 +57,7 @@ def nodes(platform: Obj) -> list[Node]:
         }
         known = {
             word: said[word]
-            for word in ("reason", "actor", "since", "version", "revision", "repairs")
+            for word in ("reason", "actor", "since", "version", "revision", "watched", "repairs")
             if word in said
         }
         before = tuple(one for one in dict.fromkeys((*part.needs, *part.after)) if one in wanted)
@@ -71,7 +73,7 @@ def breaker(platform: Obj) -> str:
     return f"Crossplane's circuit breaker is open ({responsive.get('reason')}); the platform is looked at by time alone"
 
 
-HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "REPAIRED")
+HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "WATCHED", "REPAIRED")
 
 
 def text(parts: list[Node], now: datetime) -> str:
@@ -86,9 +88,17 @@ def text(parts: list[Node], now: datetime) -> str:
 
 
 def _row(part: Node, parts: list[Node], now: datetime) -> tuple[str, ...]:
-    repaired = f"{part.repairs} times" if part.repairs else ""
+    repaired = "" if not part.repairs else "once" if part.repairs == 1 else f"{part.repairs} times"
     after = ", ".join(_direct(part, parts))
-    return (part.name, _state(part), _since(part.since, now), after, _chart(part), repaired)
+    return (
+        part.name,
+        _state(part),
+        _since(part.since, now),
+        after,
+        _chart(part),
+        str(part.watched or ""),
+        repaired,
+    )
 
 
 def _state(part: Node) -> str:
