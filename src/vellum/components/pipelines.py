@@ -14,6 +14,9 @@ from vellum.model.component import Component, Policy, Spec, Wish
 from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
+_API_SERVER = (443, 6443)
+"""Its ports: it is no pod, and its address differs from cluster to cluster."""
+
 
 class PipelinesComponent(Component[Spec]):
     """ConfigMaps kfp-launcher, artifact-repositories and metadata-grpc-configmap."""
@@ -64,7 +67,7 @@ class PipelinesComponent(Component[Spec]):
                 (KUBEFLOW_NAMESPACE, api, 8887),
                 (KUBEFLOW_NAMESPACE, metadata, 8080),
             ),
-            api_server=True,
+            anywhere=_API_SERVER,
         )
 
 

@@ -74,8 +74,8 @@ class Policy:
 
     egress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
     ingress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
-    api_server: bool = False
-    """Whether pods talk to the Kubernetes API, which no selector of a NetworkPolicy can name."""
+    anywhere: tuple[int, ...] = ()
+    """Ports of what no selector can name: it is no pod, and nobody here knows its address. Open to every address."""
 
 
 @dataclass(frozen=True, slots=True)
