@@ -19,7 +19,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     name = "artifacts"
     summary = "The bucket of Kubeflow Pipelines and its key in namespace kubeflow"
     spec = Spec
-    needs = ("storage",)
+    needs = ("storage", "external-storage")
     kinds = SeaweedFS.kinds
     actor = "the object store"
 
@@ -52,6 +52,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
 def _tenant(platform: PlatformFacts) -> Tenant:
     return Tenant(
         part="artifacts", id="artifacts", bucket=platform.artifacts_bucket, namespace=KUBEFLOW_NAMESPACE,
+        named_by="spec.artifacts.bucket",
     )  # fmt: skip
 
 

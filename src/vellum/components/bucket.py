@@ -23,7 +23,7 @@ class ArtifactsSpec(Spec):
 
     quota: Annotated[
         Storage,
-        Field(description="The most that the bucket may hold", default="10Gi"),
+        Field(description="The most that the bucket may hold; not set in an external store", default="10Gi"),
     ]
 
 
@@ -41,7 +41,7 @@ class BucketComponent(Component[ArtifactsSpec]):
     spec = ArtifactsSpec
     block = "artifacts"
     needs = ("namespace",)
-    stands_on = ("storage",)
+    stands_on = ("storage", "external-storage")
     kinds = SeaweedFS.kinds
     actor = "the object store"
 
@@ -88,7 +88,7 @@ class BucketComponent(Component[ArtifactsSpec]):
 
 
 def bucket_of(wish: Wish[Any]) -> str:
-    """Return how the team's bucket is called."""
+    """Return how the team's bucket is called; before a key is given, as it would be by itself."""
     access = objectstore.access(team_tenant(wish.team), wish)
     return access.bucket if access else wish.team.bucket
 

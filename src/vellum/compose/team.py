@@ -197,7 +197,7 @@ def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
     """A key is handed out only where something answers behind it."""
     values: dict[str, str] = {}
     for part in parts:
-        if answers[part.component.name]:
+        if (answer := answers[part.component.name]) or answer.serves:
             values |= part.component.binding(part.wish)
     wish = parts[0].wish
     return secret(BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"))

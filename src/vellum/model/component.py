@@ -197,6 +197,8 @@ class PlatformComponent(ABC, Generic[S]):
     spec: type[S]
     block: str = ""
     profiles: tuple[str, ...] = ("local", "light", "standard")
+    backends: tuple[str, ...] = ("seaweedfs", "external")
+    """The object stores beside which it is there."""
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     """Parts that must be ready before this one makes anything, where the profile has them; what exists then stays."""

@@ -1,7 +1,8 @@
 """The object store behind every bucket: who makes a bucket and its key, and when the key may be handed out. Pure.
 
-One backend: ``seaweedfs``, which the platform runs itself. A further one is one more class here. Components ask the
-functions below and know none.
+Two backends: ``seaweedfs``, which the platform runs itself, and ``external``, which somebody else runs. A further one
+(S3 by its Crossplane provider, MinIO) is one more class here: its objects come from ``objects``, and the key that its
+provider draws is found in what is observed of them, by ``access``. Components ask the functions below and know none.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 from vellum.kube import s3, seaweed
 from vellum.kube.objects import Obj
@@ -29,9 +31,11 @@ class Tenant:
     """The component that composes what is the tenant's; the names of its resources begin with it."""
     id: str
     bucket: str
-    """The derived name."""
+    """The derived name; a store that somebody else runs may call it otherwise."""
     namespace: str
     """Where its Secret is wanted."""
+    named_by: str = ""
+    """The field that names the bucket, if one does; then nothing else may."""
 
     @property
     def secret(self) -> str:
@@ -108,7 +112,65 @@ class SeaweedFS:
         return Policy(egress=((STORAGE_NAMESPACE, {}, 8333),))
 
 
-_BACKENDS: Mapping[str, ObjectStoreBackend] = {"seaweedfs": SeaweedFS()}
+class External:
+    """A store that somebody else runs: bucket and key are given in a Secret, nothing is made, tried or deleted."""
+
+    kinds: tuple[Kind, ...] = ()
+
+    def objects(self, tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
+        """Return nothing."""
+        del tenant, wish, quota, keep
+        return {}
+
+    def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
+        """Return what the Secret gives now; while it gives nothing, what it gave before."""
+        given = self._given(tenant, wish.observed)
+        return given if isinstance(given, Access) else self._before(tenant, wish.observed)
+
+    def ready(self, tenant: Tenant, observed: Observed) -> Ready:
+        """Say which Secret is wanted, or what is wrong with it; else what an external store means for the tenant."""
+        given = self._given(tenant, observed)
+        if isinstance(given, Access):
+            said = f"bucket {given.bucket} is in an external store: no quota is set there, and no data is ever deleted"
+            return Ready(ready=True, reason=said)
+        serves = self._before(tenant, observed) is not None
+        kept = "; the key that it gave before stays" if serves else ""
+        return Ready(ready=False, reason=f"{given}{kept}", actor="the platform engineer", serves=serves)
+
+    def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:
+        """Look at the Secret of the tenant. Its name is derived, so that no team can point at another's key."""
+        return {"given": Requirement("v1", "Secret", f"s3-{tenant.id}", STORAGE_NAMESPACE)}
+
+    def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
+        """Nothing is made, so nothing can be taken over."""
+        del tenant
+        return {}
+
+    def policy(self, platform: PlatformFacts) -> Policy:
+        """Reach the endpoint's port."""
+        address = urlsplit(platform.external)
+        return Policy(anywhere=(address.port or (443 if address.scheme == "https" else 80),))
+
+    def _given(self, tenant: Tenant, observed: Observed) -> Access | str:
+        name = f"Secret {STORAGE_NAMESPACE}/s3-{tenant.id}"
+        found = observed.required.get(f"{tenant.part}/given")
+        if found is None:
+            other = "" if tenant.named_by else "; a third key, bucket, may name another bucket"
+            return f"{name} does not exist; it gives the accesskey and secretkey of bucket {tenant.bucket}{other}"
+        access = s3.read(found, tenant.bucket)
+        if isinstance(access, str):
+            return f"{name} cannot be used: {access}"
+        if tenant.named_by and access.bucket != tenant.bucket:
+            return f"{name} cannot be used: its bucket is not {tenant.bucket}, which {tenant.named_by} names"
+        return access
+
+    def _before(self, tenant: Tenant, observed: Observed) -> Access | None:
+        copy = observed.resources.get(tenant.secret)
+        access = s3.read(copy, tenant.bucket) if copy else ""
+        return access if isinstance(access, Access) else None
+
+
+_BACKENDS: Mapping[str, ObjectStoreBackend] = {"seaweedfs": SeaweedFS(), "external": External()}
 
 
 def backend(platform: PlatformFacts) -> ObjectStoreBackend:
@@ -122,7 +184,7 @@ def objects(tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[st
     made = store.objects(tenant, wish, quota=quota, keep=keep)
     if opened := access(tenant, wish):
         made[tenant.secret] = s3.consumer_secret(
-            tenant.namespace, opened, labels=wish.labels(tenant.part),
+            tenant.namespace, opened, tenant.bucket, labels=wish.labels(tenant.part),
             endpoint=platform.s3_endpoint, region=platform.region,
         )  # fmt: skip
     return made

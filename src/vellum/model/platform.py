@@ -21,6 +21,8 @@ class PlatformFacts:
     gateway: str = ""
     backend: str = "seaweedfs"
     """The object store behind every bucket; see ``model.objectstore``."""
+    external: str = ""
+    """Where a store answers that somebody else runs; empty where the platform makes its own."""
     region: str = REGION
     waiting: Mapping[str, str] = field(default_factory=dict)
     """The platform's own parts that are not ready, and why."""
@@ -28,7 +30,7 @@ class PlatformFacts:
     @property
     def s3_endpoint(self) -> str:
         """Where S3 answers; never carries a backend's name."""
-        return self.gateway or f"http://s3.{STORAGE_NAMESPACE}.svc:8333"
+        return self.external or self.gateway or f"http://s3.{STORAGE_NAMESPACE}.svc:8333"
 
     @property
     def pipelines_endpoint(self) -> str:
