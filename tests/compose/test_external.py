@@ -286,6 +286,29 @@ def test_a_place_for_secrets_that_somebody_else_made_is_refused() -> None:
     assert (composed.objects, composed.conditions[0].reason) == ({}, "NotOurs")
 
 
+CHANGES = [("light", "external"), ("external", "light")]
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_another_backend_than_the_platform_began_with_changes_nothing(before: str, after: str) -> None:
+    platform = World(written(PLATFORMS[before]), foreign=[given("artifacts")])
+    assert platform.settle().ready
+    claim = World(
+        written(CLAIM + "spec: {deletionPolicy: Delete}\n"), platform.composite, foreign=[given(TEAM.id)]
+    )
+    assert claim.settle().ready
+    changed_spec = {**platform.composite, "spec": written(PLATFORMS[after])["spec"]}
+    for world in (platform, claim):
+        resources = copied(world.resources)
+        platform.composite = claim.platform = changed_spec
+        composed = world.step()
+        assert (composed.conditions[0].reason, world.resources) == ("StoreChanged", resources)
+        assert composed.fatal.startswith(
+            f"every bucket lies in {'seaweedfs' if before == 'light' else 'external'}, "
+        )
+        assert composed.events[0].type == "Warning"
+
+
 @settings(max_examples=15, deadline=None)
 @drawn(
     CLAIMS,

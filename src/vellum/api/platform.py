@@ -84,7 +84,8 @@ class ObjectStoreSpec(Spec):
 
     backend: Literal["seaweedfs", "external"] = Field(
         default="seaweedfs",
-        description="The object store behind every bucket: one made here, or one that somebody else runs",
+        description="The object store behind every bucket: one made here, or one that somebody else runs; "
+        "decided when the platform is made",
     )
     endpoint: Endpoint | None = Field(
         default=None,
@@ -218,6 +219,8 @@ class Platform:
     uid: str = ""
     generation: int = 0
     gateway: str = ""
+    store: str = ""
+    """The object store that it began with, as the status says it."""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Parts that are not ready, and why, as the status says it."""
     guarded: Mapping[str, Any] = field(default_factory=dict)
@@ -297,7 +300,7 @@ def from_live(obj: Obj) -> Platform:
     status = obj.get("status") or {}
     spec = platform_spec().model_validate(written)
     found = Platform(
-        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0),
+        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=status.get("objectStore", ""),
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
         said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),

@@ -258,6 +258,7 @@ def _faults(memory: Memory) -> str:
 def _status(platform: Platform, parts: list[Part], observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
         "components": [_said(part, platform.said.get(part.component.name) or {}, now) for part in parts],
+        "objectStore": platform.spec.objectStore.backend,
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }
