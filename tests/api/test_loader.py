@@ -229,6 +229,58 @@ def test_the_platforms_bucket_can_never_be_a_teams() -> None:
     assert (code, place.partition(" ")[2]) == ("VEL115", "spec.artifacts.bucket")
 
 
+EXTERNAL = PLATFORM + "spec: {profile: light, objectStore: {backend: external, endpoint: ENDPOINT}}\n"
+EXAMPLE = 'write for example endpoint: "https://s3.example.org"'
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://s3.example.org", "http://10.0.0.7:9000", "http://minio.minio.svc", "https://s3:65535"],
+)
+def test_an_external_store_is_named_by_its_endpoint(endpoint: str) -> None:
+    (platform,) = load(EXTERNAL.replace("ENDPOINT", endpoint))
+    store = platform.manifest()["spec"]["objectStore"]
+    assert store == {"backend": "external", "endpoint": endpoint, "region": "us-east-1"}
+    assert load(json.dumps(platform.manifest())) == [platform]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "s3.example.org", "s3://bucket", "https://", "https://s3.example.org/", "https://s3.example.org/bucket",
+        "https://KEY:SECRET@s3.example.org", "https://s3.example.org?x=1", "https://s3.example.org:0",
+        "https://s3.example.org:65536", "https://s3..example.org", "https://-s3.example.org", "https://S3.example.org",
+        "https://[::1]:9000", f"https://{'a' * 64}.example.org", f"https://{'a.' * 150}org", '"https://s3.example.org\\n"',
+    ],
+)  # fmt: skip
+def test_an_endpoint_that_is_more_or_less_than_an_address_is_refused(endpoint: str) -> None:
+    quoted = endpoint if endpoint.startswith('"') else f'"{endpoint}"'
+    assert said(EXTERNAL.replace("ENDPOINT", quoted)) == [("VEL115", "4: spec.objectStore.endpoint", EXAMPLE)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("{profile: light, objectStore: {backend: external}}",
+         ("4: spec.objectStore.endpoint", "write endpoint: https://HOST, or with :PORT")),
+        ("{objectStore: {endpoint: 'https://s3.example.org'}}",
+         ("4: spec.objectStore.endpoint", "delete endpoint, or write backend: external")),
+        ("{objectStore: {backend: seaweedfs, region: eu-central-1}}",
+         ("4: spec.objectStore.region", "delete region, or write backend: external")),
+        ("{objectStore: {backend: external, endpoint: 'https://s3.example.org'}}",
+         ("4: spec.objectStore", "write profile: light or standard, or delete objectStore")),
+        ("{profile: light, objectStore: {backend: minio}}",
+         ("4: spec.objectStore.backend", "write backend: seaweedfs (allowed: seaweedfs, external)")),
+        ("{profile: light, objectStore: {backend: external, endpoint: 'https://s3.example.org', region: 'a b'}}",
+         ("4: spec.objectStore.region", 'write for example region: "eu-central-1"')),
+    ],
+)  # fmt: skip
+def test_a_store_that_does_not_fit_is_refused_with_what_to_write(
+    spec: str, expected: tuple[str, str]
+) -> None:
+    assert said(f"{PLATFORM}spec: {spec}\n") == [("VEL115", *expected)]
+
+
 def test_images_are_named_by_digest() -> None:
     assert said(PLATFORM + "spec: {images: {qdrant: qdrant:latest}}")[0][:2] == (
         "VEL115",

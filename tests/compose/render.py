@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 
 import yaml
-from tests.compose.world import HEAD, PLATFORMS, World, settled_platform, written
+from tests.compose.world import HEAD, PLATFORMS, World, given, settled_platform, written
 
 from vellum.components import platform_components, team_components
 from vellum.model.state import Composed
+from vellum.model.team import Team
 
 CLAIM = HEAD + "kind: MLOpsPlatform\nmetadata: {name: research, namespace: team-a}\n"
 EVERYTHING = """spec:
@@ -39,16 +40,21 @@ CLAIMS = {
 CASES = (
     *((f"claim-{name}-local", CLAIM + spec, "local") for name, spec in CLAIMS.items()),
     ("claim-full-light", CLAIM + EVERYTHING, "light"),
+    ("claim-full-external", CLAIM + EVERYTHING, "external"),
     ("platform-local", PLATFORMS["local"], ""),
     ("platform-light", PLATFORMS["light"], ""),
     ("platform-standard", PLATFORMS["standard"], ""),
+    ("platform-external-light", PLATFORMS["external"], ""),
 )
+GIVEN = [given("artifacts"), given(Team("team-a", "research", "").id)]
+"""Only an external store asks for them."""
 
 
 def worlds() -> dict[str, World]:
     """Return one fresh world per case."""
     return {
-        name: World(written(text), settled_platform(PLATFORMS[profile]) if profile else None) for name, text, profile in CASES
+        name: World(written(text), settled_platform(PLATFORMS[profile]) if profile else None, foreign=[*GIVEN])
+        for name, text, profile in CASES
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import HEAD, PLATFORMS, UID, World, settled_platform, stored, written
+from tests.compose.world import given as given_key
 from tests.strategies import CLAIMS
 
 from vellum.api.claim import Claim
@@ -340,9 +341,9 @@ def test_a_laptop_knows_its_gateway_from_the_first_pass() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(CLAIMS, st.randoms(use_true_random=False), st.sampled_from(["local", "light"]))
+@given(CLAIMS, st.randoms(use_true_random=False), st.sampled_from(["local", "light", "external"]))
 def test_no_valid_claim_is_fatal_whatever_exists_already(claim: Claim, chance: Any, place: str) -> None:
-    world = World(stored(claim), settled_platform(PLATFORMS[place]))
+    world = World(stored(claim), settled_platform(PLATFORMS[place]), foreign=[given_key(claim.team.id)])
     ready = world.settle()
     assert ready.ready
     assert not ready.fatal

@@ -19,11 +19,12 @@ from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import platform_components, team_components
 from vellum.compose import live
-from vellum.kube.objects import Key, Obj, make
+from vellum.kube.objects import Key, Obj, make, secret
 from vellum.kube.patch import copied
 from vellum.model.component import Running
 from vellum.model.keys import DUMMY_SEED, Seed
 from vellum.model.state import LIST, Composed, Observed
+from vellum.model.team import STORAGE_NAMESPACE
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 UID = "00000000-0000-0000-0000-000000000001"
@@ -32,17 +33,25 @@ IMAGES = {
     part: f"registry.example.org/{part}@{DIGEST}" for part in ("notebook", "qdrant", "seaweedfs", "workloads")
 }
 CHARTS = "oci://registry.example.org/charts"
+ENDPOINT = "https://s3.example.org"
 HEAD = "apiVersion: platform.vellum.dev/v1alpha1\n"
 PLATFORMS = {
     "local": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: local}\n",
     "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": IMAGES, "charts": {"repository": CHARTS}}}),
     "standard": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "standard", "images": IMAGES, "charts": {"repository": CHARTS}}}),
+    "external": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": {part: IMAGES[part] for part in IMAGES if part != "seaweedfs"}, "charts": {"repository": CHARTS}, "objectStore": {"backend": "external", "endpoint": ENDPOINT, "region": "eu-central-1"}}}),
 }  # fmt: skip
 _STORE_KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 _RECONCILED: dict[str, Obj] = {
     "Namespace": {"phase": "Active"},
     **{kind: {"phase": "Ready", "observedGeneration": 1} for kind in _STORE_KINDS},
 }
+
+
+def given(tenant: str, **values: str) -> Obj:
+    """Return the Secret by which a platform engineer gives the key to a bucket of an external store."""
+    keys = {"accesskey": f"GIVEN-{tenant}", "secretkey": f"given/secret+{tenant}=="}
+    return secret(f"s3-{tenant}", STORAGE_NAMESPACE, values or keys)
 
 
 def written(text: str) -> Obj:
@@ -53,7 +62,7 @@ def written(text: str) -> Obj:
 
 def settled_platform(text: str) -> Obj:
     """Return a platform as it is once all its parts are ready."""
-    world = World(written(text))
+    world = World(written(text), foreign=[given("artifacts")])
     assert world.settle().ready
     return world.composite
 

@@ -8,13 +8,15 @@ from datetime import datetime
 import pytest
 from tests.controlplane.world import NOW, PLATFORM, SEED, World, claim_key
 
+from vellum.api import platform
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, controller_uid, make
+from vellum.kube.objects import Key, Obj, controller_uid, make, secret, secret_values
+from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Kind
 from vellum.model.keys import Seed
 from vellum.model.state import Composed, Observed
-from vellum.model.team import VECTORS_NAMESPACE, Team
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
 
 TEAM = Team("default", "team-a", "")
 BINDING = Key("v1", "Secret", TEAM.namespace, "vellum-binding")
@@ -269,3 +271,29 @@ def test_a_platform_that_is_refused_at_first_says_why_and_nothing_of_ready_as_on
         "Warning",
         "ComposeResources",
     )
+
+
+def test_a_given_key_is_copied_when_it_comes_and_when_it_changes(world: World) -> None:
+    """Nobody tells the claim but the store: the Secret is no composed object, only one that a pass asked for."""
+    store = {"backend": "external", "endpoint": "https://s3.example.org"}
+    spec = platform.platform_spec().model_validate({"profile": "light", "objectStore": store})
+    world.store.delete(PLATFORM)
+    world.settle()
+    world.store.put(platform.Platform(spec).manifest())
+    world.put("team-a", inference="disabled", pipelines="disabled")
+    world.settle()
+    copy = Key("v1", "Secret", TEAM.namespace, STORE_SECRET)
+    assert world.store.get(copy) is None
+    for key in ("first", "second"):
+        world.store.put(secret(f"s3-{TEAM.id}", STORAGE_NAMESPACE, {"accesskey": "A", "secretkey": key}))
+        world.settle()
+        found, bound = world.store.get(copy), world.store.get(BINDING)
+        assert found
+        assert bound
+        assert secret_values(found)["secretkey"] == secret_values(bound)["AWS_SECRET_ACCESS_KEY"] == key
+    world.store.delete(Key("v1", "Secret", STORAGE_NAMESPACE, f"s3-{TEAM.id}"))
+    world.settle()
+    assert world.store.get(copy) == found
+    assert next(part for part in world.live("team-a")["status"]["components"] if part["name"] == "bucket")[
+        "actor"
+    ] == ("the platform engineer")

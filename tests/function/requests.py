@@ -7,7 +7,7 @@ from typing import Any
 
 from crossplane.function.proto.v1 import run_function_pb2 as fnv1
 from google.protobuf import json_format
-from tests.compose.render import CLAIM, EVERYTHING
+from tests.compose.render import CLAIM, EVERYTHING, GIVEN
 from tests.compose.world import NOW, PLATFORMS, World, settled_platform, written
 
 from vellum.api.claim import XR_KIND
@@ -27,7 +27,7 @@ Required = dict[str, Obj | list[Obj] | None]
 
 def team_world(spec: str = EVERYTHING, place: str = "light") -> World:
     """Return a claim's world as Crossplane has it: a composite that refers to its claim."""
-    world = World(written(CLAIM + spec), settled_platform(PLATFORMS[place]))
+    world = World(written(CLAIM + spec), settled_platform(PLATFORMS[place]), foreign=[*GIVEN])
     meta = {
         "name": "research-x7k2p",
         "uid": world.composite["metadata"]["uid"],
@@ -50,7 +50,7 @@ def team_world(spec: str = EVERYTHING, place: str = "light") -> World:
 
 def platform_world(place: str = "light") -> World:
     """Return the platform's world."""
-    return World(written(PLATFORMS[place]))
+    return World(written(PLATFORMS[place]), foreign=[*GIVEN])
 
 
 def request(world: World, required: Required, *, seed: bytes | None = None) -> fnv1.RunFunctionRequest:

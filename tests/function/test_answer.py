@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -22,6 +23,8 @@ WORLDS: dict[str, Callable[[], World]] = {
     ),
     "a platform at its beginning": platform_world,
     "a settled platform": lambda: settled(platform_world()),
+    "a settled claim on an external store": lambda: settled(team_world(place="external")),
+    "a settled platform on an external store": lambda: settled(platform_world("external")),
 }
 
 
@@ -69,6 +72,43 @@ def test_every_pass_asks_for_the_same_once_everything_is_known() -> None:
     second, _ = looked(world)
     assert first.requirements == second.requirements
     assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
+
+
+def test_a_given_key_is_required_by_name_copied_when_it_comes_and_told_to_nobody() -> None:
+    world = settled(team_world(place="external"))
+    secret = next(one for one in world.foreign if one["metadata"]["name"].startswith("s3-team-a"))
+    before, _ = looked(world)
+    asked = before.requirements.resources["bucket/given"]
+    assert (asked.api_version, asked.kind, asked.namespace, asked.match_name) == (
+        "v1", "Secret", "vellum-storage", secret["metadata"]["name"],
+    )  # fmt: skip
+    assert desired(before)["bucket-secret"]["data"].items() >= secret["data"].items()
+    secret["data"] = {name: base64.b64encode(b"rotated").decode() for name in secret["data"]}
+    after, _ = looked(world)
+    assert desired(after)["bucket-secret"]["data"].items() >= secret["data"].items()
+    assert desired(after)["binding"]["data"]["AWS_SECRET_ACCESS_KEY"] == secret["data"]["secretkey"]
+    secret["data"] = {"accesskey": base64.b64encode(b"half a key").decode(), "secretkey": ""}
+    broken, _ = looked(world)
+    assert "has no secretkey" in said(broken)["PartsReady"][1]
+    assert desired(broken)["bucket-secret"] == desired(before)["bucket-secret"], (
+        "what the API server has stays"
+    )
+    for response in (before, after, broken):
+        assert response.requirements == before.requirements
+        told = f"{response.conditions}{response.results}{plain(View(response.desired.composite.resource))}"
+        assert not any(word in told for word in ("given/secret", "rotated", "half a key"))
+
+
+def test_a_missing_key_is_asked_for_in_every_pass() -> None:
+    world = team_world(place="external")
+    world.foreign.clear()
+    for _ in range(8):
+        response, calls = looked(world)
+        assert ("bucket/given" in response.requirements.resources, calls <= 5) == (True, True)
+        world.step()
+    reason, message = said(response)["PartsReady"]
+    assert (reason, "bucket: Secret vellum-storage/s3-team-a-research-" in message) == ("Creating", True)
+    assert "bucket-secret" not in desired(response)
 
 
 def test_what_is_missing_is_asked_for_and_nothing_is_decided_before() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.compose.render import CLAIM, EVERYTHING
+from tests.compose.render import CLAIM, EVERYTHING, worlds
 from tests.compose.world import PLATFORMS
 
 from vellum.components import team_components
@@ -143,6 +143,27 @@ def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> No
     assert {("", "namespaces"), ("kubeflow.org", "notebooks"), ("serving.kserve.io", "inferenceservices"),
             ("networking.k8s.io", "networkpolicies"), ("apps", "statefulsets"),
             ("seaweed.seaweedfs.com", "s3policies"), ("seaweed.seaweedfs.com", "s3credentials")} <= covered  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "case", ["claim-full-external", "claim-full-light", "platform-external-light", "platform-light"]
+)
+def test_what_a_pass_asks_for_may_be_read(case: str) -> None:
+    (role,) = [role for role in rights.roles() if role["metadata"]["name"] == "vellum:compose"]
+    read = {
+        (group, name)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for name in rule["resources"]
+        if {"*", "get"} & set(rule["verbs"])
+    }
+    # Crossplane's own: secrets and configmaps by its chart, Provider as its kind, ours by its rbac-manager.
+    own = {("", "secrets"), ("", "configmaps"), ("", "serviceaccounts"), ("", "services"), ("apps", "deployments"),
+           ("pkg.crossplane.io", "providers"), ("platform.vellum.dev", "kubeflowplatforms")}  # fmt: skip
+    asked = worlds()[case].settle().requirements.values()
+    kinds = {(one.api_version.rpartition("/")[0], names.plural(one.kind)) for one in asked}
+    assert kinds - read <= own
+    assert ("", "secrets") in kinds or case == "claim-full-light"
 
 
 def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> None:

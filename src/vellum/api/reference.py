@@ -21,7 +21,7 @@ field, `vellum validate FILE` checks a file, a folder, or standard input (`{STAN
 
 Files are YAML or JSON, read strictly: unknown fields, anchors, tags, repeated names and words that YAML readers
 disagree on (`on`, `012`, `12:30`, dates) are refused with line, field and what to write instead. Everything has a
-default but `metadata.name`; images have none, since a laptop needs none.
+default but `metadata.name`; images and the endpoint of an object store have none, since a laptop needs none.
 """
 _EXAMPLES = {
     claim.KIND: """apiVersion: platform.vellum.dev/v1alpha1

@@ -45,7 +45,8 @@ def _mistake(kind: str, detail: Mapping[str, Any], word: Callable[[Path], str]) 
         case "missing":
             return Mistake("VEL113", "the field is missing", path, write(path, node))
         case "value_error":
-            return Mistake("VEL115", str(detail["ctx"]["error"]), path, write(path, node))
+            refused = detail["ctx"]["error"]
+            return Mistake("VEL115", str(refused), path, getattr(refused, "fix", "") or write(path, node))
         case wrong if wrong.endswith("_type") or isinstance(given, bool) or not isinstance(given, str | int):
             what = f"{_kind_of(given)} instead of {in_words(node)}"
             quote = node.get("type") == "string" and isinstance(given, int | float)

@@ -57,7 +57,11 @@ def is_ready(obj: Obj) -> bool:
 def stuck(obj: Obj) -> str:
     """Return why the composite cannot go on by itself, empty if it can."""
     entry = condition(obj, PARTS_READY) or {}
-    return str(entry.get("message", "")) if entry.get("reason") in ("NotOurs", "WrongSeed", "Invalid") else ""
+    return (
+        str(entry.get("message", ""))
+        if entry.get("reason") in ("NotOurs", "WrongSeed", "StoreChanged", "Invalid")
+        else ""
+    )
 
 
 def until_ready(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> list[Obj]:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
+from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Component, Spec, Wish
 
 SERVICE_ACCOUNT = "default-editor"
 """The name that the Pipelines API server starts runs with (DEFAULTPIPELINERUNNERSERVICEACCOUNT)."""
-STORE_SECRET = "mlpipeline-minio-artifact"  # noqa: S105  # the name that every KFP default and Argo config expects
 BINDING_SECRET = "vellum-binding"  # noqa: S105  # a name, not a secret
 
 _RULES: list[Obj] = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from vellum.components.access import STORE_SECRET
 from vellum.kube.objects import RESTRICTED_CONTAINER, Obj, config_map
 from vellum.kube.patch import copied
+from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Kind, PlatformWish, Spec
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vellum.components.access import STORE_SECRET
 from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.kube.seaweed import API, Tenant, consumer_secret, tenant_objects
+from vellum.model import objectstore
 from vellum.model.component import Kind, PlatformComponent, PlatformWish, Spec
-from vellum.model.state import Ready, waits
-from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE
-
-TENANT = "artifacts"
+from vellum.model.objectstore import SeaweedFS, Tenant
+from vellum.model.platform import PlatformFacts
+from vellum.model.state import Ready, Requirement
+from vellum.model.team import KUBEFLOW_NAMESPACE
 
 
 class ArtifactsComponent(PlatformComponent[Spec]):
@@ -20,45 +19,41 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     name = "artifacts"
     summary = "The bucket of Kubeflow Pipelines and its key in namespace kubeflow"
     spec = Spec
-    needs = ("storage",)
-    kinds = tuple(
-        Kind(API, kind) for kind in ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
-    )
+    needs = ("storage", "external-storage")
+    kinds = SeaweedFS.kinds
     actor = "the object store"
 
+    def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
+        """Return the kinds of the store that there is."""
+        return objectstore.backend(platform).kinds
+
     def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
-        """Return the bucket's objects, and the Secret once the key works."""
-        labels = wish.labels(self.name)
-        namespace = {**labels, "app.kubernetes.io/part-of": "kubeflow", f"{DOMAIN}/s3-client": "true",
-                     "pod-security.kubernetes.io/enforce": "restricted"}  # fmt: skip
-        objects = {
-            "artifacts-kubeflow": make("v1", "Namespace", KUBEFLOW_NAMESPACE, labels=namespace),
-            **tenant_objects("artifacts", self._tenant(wish)),
+        """Return the namespace, the bucket's objects, and the Secret once the key works."""
+        namespace = {
+            **wish.labels(self.name),
+            "app.kubernetes.io/part-of": "kubeflow",
+            f"{DOMAIN}/s3-client": "true",
+            "pod-security.kubernetes.io/enforce": "restricted",
         }
-        works = all(wish.observed.health(name, name)[0] for name in objects)
-        # Once handed out it stays: Pipelines would lose its store whenever the store hesitates.
-        if works or "artifacts-secret" in wish.observed.resources:
-            objects["artifacts-secret"] = consumer_secret(
-                STORE_SECRET, KUBEFLOW_NAMESPACE, self._tenant(wish), labels=labels,
-                endpoint=wish.platform.s3_endpoint, region=wish.platform.region,
-            )  # fmt: skip
-        return objects
+        return {
+            "artifacts-kubeflow": make("v1", "Namespace", KUBEFLOW_NAMESPACE, labels=namespace),
+            **objectstore.objects(_tenant(wish.platform), wish, quota="20Gi", keep=True),
+        }
 
     def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the Secret is in place."""
-        answer = super().ready(wish, made)
-        if not answer or "artifacts-secret" in wish.observed.resources:
-            return answer
-        return waits(
-            f"Secret {KUBEFLOW_NAMESPACE}/{STORE_SECRET} is not created yet", actor="the control plane"
-        )
+        return objectstore.ready(_tenant(wish.platform), wish, super().ready(wish, made))
 
-    def _tenant(self, wish: PlatformWish[Spec]) -> Tenant:
-        return Tenant(
-            id=TENANT, bucket=wish.platform.artifacts_bucket, namespace=STORAGE_NAMESPACE,
-            access_key=wish.seed.access_key(TENANT), secret_key=wish.seed.secret_key(TENANT),
-            quota="20Gi", keep=True, labels=wish.labels(self.name),
-        )  # fmt: skip
+    def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
+        """See the key, where it is given."""
+        return objectstore.backend(platform).requires(_tenant(platform))
+
+
+def _tenant(platform: PlatformFacts) -> Tenant:
+    return Tenant(
+        part="artifacts", id="artifacts", bucket=platform.artifacts_bucket, namespace=KUBEFLOW_NAMESPACE,
+        named_by="spec.artifacts.bucket",
+    )  # fmt: skip
 
 
 component = ArtifactsComponent()

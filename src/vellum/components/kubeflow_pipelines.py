@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vellum.components.access import STORE_SECRET
 from vellum.kube.objects import Obj
+from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import PlatformWish, Spec
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE

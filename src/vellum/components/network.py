@@ -8,8 +8,6 @@ from vellum.kube.objects import Obj, make
 from vellum.model.component import Component, Policy, Spec, Wish
 
 _API = "networking.k8s.io/v1"
-_API_SERVER: Obj = {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}
-"""To anybody on these ports: the API server is no pod, and its address differs from cluster to cluster."""
 
 
 class NetworkComponent(Component[Spec]):
@@ -34,7 +32,7 @@ class NetworkComponent(Component[Spec]):
                 "ingress": _rules("from", (peer for policy in wish.policies for peer in policy.ingress)),
                 "egress": [
                     *_rules("to", (peer for policy in wish.policies for peer in policy.egress)),
-                    *([_API_SERVER] if any(policy.api_server for policy in wish.policies) else []),
+                    *_anywhere(wish.policies),
                 ],
             }),
         }  # fmt: skip
@@ -57,6 +55,11 @@ def _dns() -> Obj:
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
         "ports": ports,
     }
+
+
+def _anywhere(policies: Iterable[Policy]) -> list[Obj]:
+    ports = sorted({port for policy in policies for port in policy.anywhere})
+    return [{"ports": [{"port": port, "protocol": "TCP"} for port in ports]}] if ports else []
 
 
 def _rules(direction: str, peers: Iterable[tuple[str, Mapping[str, str], int]]) -> list[Obj]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from vellum.components.access import STORE_SECRET
+from vellum.components.bucket import bucket_of
 from vellum.kube.objects import Obj, config_map
+from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Component, Policy, Spec, Wish
 from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
+
+_API_SERVER = (443, 6443)
+"""Its ports: it is no pod, and its address differs from cluster to cluster."""
 
 
 class PipelinesComponent(Component[Spec]):
@@ -45,7 +49,7 @@ class PipelinesComponent(Component[Spec]):
         if "bucket-secret" not in wish.observed.resources:
             return waits(
                 f"waits for Secret {STORE_SECRET}, which comes with the bucket",
-                actor="the object store",
+                actor="the bucket",
             )
         return super().ready(wish, made)
 
@@ -64,7 +68,7 @@ class PipelinesComponent(Component[Spec]):
                 (KUBEFLOW_NAMESPACE, api, 8887),
                 (KUBEFLOW_NAMESPACE, metadata, 8080),
             ),
-            api_server=True,
+            anywhere=_API_SERVER,
         )
 
 
@@ -88,7 +92,7 @@ def _launcher(wish: Wish[Spec]) -> dict[str, str]:
     }
     return {
         "clusterDomain": ".svc.cluster.local",
-        "defaultPipelineRoot": f"minio://{wish.team.bucket}/{_prefix(wish)}/v2/artifacts",
+        "defaultPipelineRoot": f"minio://{bucket_of(wish)}/{_prefix(wish)}/v2/artifacts",
         # JSON is YAML; the launcher parses YAML.
         "providers": json.dumps({"minio": {"default": store}}, sort_keys=True),
     }
@@ -99,7 +103,7 @@ def _repository(wish: Wish[Spec]) -> dict[str, str]:
     day = "{{workflow.creationTimestamp.Y}}/{{workflow.creationTimestamp.m}}/{{workflow.creationTimestamp.d}}"
     store = {
         "endpoint": endpoint.split("://", 1)[1],
-        "bucket": wish.team.bucket,
+        "bucket": bucket_of(wish),
         "region": wish.platform.region,
         "insecure": endpoint.startswith("http://"),
         "keyFormat": f"{_prefix(wish)}/{{{{workflow.name}}}}/{day}/{{{{pod.name}}}}",

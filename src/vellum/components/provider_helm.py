@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vellum.kube.objects import Obj, condition
 from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.platform import PlatformFacts
 from vellum.model.release import PROVIDER, RELEASE
 from vellum.model.state import READY, Ready, Requirement, waits
 
@@ -19,7 +20,11 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
     profiles = ("light", "standard")
     kinds = (RELEASE,)
     actor = "Crossplane's package manager"
-    requires = {"provider": Requirement("pkg.crossplane.io/v1", "Provider", PROVIDER)}  # noqa: RUF012  # never changed
+
+    def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
+        """See what Crossplane says of its provider."""
+        del platform
+        return {"provider": Requirement("pkg.crossplane.io/v1", "Provider", PROVIDER)}
 
     def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
         """Return nothing."""

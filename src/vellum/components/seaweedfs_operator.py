@@ -15,6 +15,7 @@ class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
     name = "seaweedfs-operator"
     summary = "Makes stores, buckets and keys of their objects"
     spec = Spec
+    backends = ("seaweedfs",)
     chart = Chart("https://seaweedfs.github.io/seaweedfs-operator/", "seaweedfs-operator", "0.1.39")
     namespace = STORAGE_NAMESPACE
     after = ("cert-manager",)

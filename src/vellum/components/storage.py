@@ -29,6 +29,7 @@ class StorageComponent(PlatformComponent[Spec]):
     name = "storage"
     summary = "The object store that every bucket lives in"
     spec = Spec
+    backends = ("seaweedfs",)
     kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"))
     after = ("seaweedfs-operator",)
     image = "seaweedfs"

@@ -17,7 +17,7 @@ from vellum.model.keys import Seed
 from vellum.model.state import PARTS_READY, Composed, Event, Observed, Requirement, not_ready
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
-_ALARMS = {"Invalid", "NotOurs", "WrongSeed"}
+_ALARMS = {"Invalid", "NotOurs", "StoreChanged", "WrongSeed"}
 """Reasons that stay until a person does something."""
 
 
@@ -56,9 +56,8 @@ def _team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
     if found and "seedFingerprint" not in (found.get("status") or {}):
         return replace(_not_yet(), requirements={"platform": PLATFORM})
     try:
-        composed = compose_team(
-            claim.from_live(composite), platform.from_live(found) if found else None, observed, seed
-        )
+        place = platform.from_live(found) if found else None
+        composed = _other_store(place) or compose_team(claim.from_live(composite), place, observed, seed)
     except ValidationError as error:
         composed = _invalid(claim.KIND, error)
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
@@ -68,7 +67,8 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
     if wrong := _wrong_seed(composite, seed):
         return wrong
     try:
-        return compose_platform(platform.from_live(composite), observed, seed, now)
+        place = platform.from_live(composite)
+        return _other_store(place) or compose_platform(place, observed, seed, now)
     except ValidationError as error:
         return _invalid(platform.KIND, error)
 
@@ -86,6 +86,17 @@ def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
         return None
     message = "the seed is not the one that every key was derived from; restore the seed"
     return Composed(conditions=(not_ready("WrongSeed", message),), fatal=message)
+
+
+def _other_store(place: platform.Platform | None) -> Composed | None:
+    """Say that every bucket would be deleted or lost from sight, if the platform began with another store."""
+    if place is None or place.store in ("", place.spec.objectStore.backend):
+        return None
+    began, now = place.store, place.spec.objectStore.backend
+    message = (
+        f"every bucket lies in {began}, and the platform's spec.objectStore.backend says {now}; write {began}"
+    )
+    return Composed(conditions=(not_ready("StoreChanged", message),), fatal=message)
 
 
 def _invalid(kind: str, error: ValidationError) -> Composed:

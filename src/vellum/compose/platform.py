@@ -70,11 +70,12 @@ def everything(platform: Platform, seed: Seed) -> list[Obj]:
 
 
 def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:
-    kinds = [kind for part in parts for kind in (*part.component.kinds, *brought(part.component))]
+    facts = platform.facts
+    kinds = [kind for part in parts for kind in (*part.component.kinds_on(facts), *brought(part.component))]
     own = {
         f"{part.component.name}/{name}": requirement
         for part in parts
-        for name, requirement in part.component.requires.items()
+        for name, requirement in part.component.requires(facts).items()
     }
     looked_at = [part.release for part in parts if part.release] if platform.repairs else []
     return {**gates.questions(kinds), **own, **releases.questions(looked_at)}
@@ -103,7 +104,8 @@ def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime) ->
 
 def _part(component: AnyPlatformComponent, wish: PlatformWish[Any], before: Mapping[str, Part]) -> Part:
     named = images.named(component.image, wish.platform)
-    may = _first(named, gates.kinds_served(wish.observed, component.kinds), _after(component, before))
+    served = gates.kinds_served(wish.observed, component.kinds_on(wish.platform))
+    may = _first(named, served, _after(component, before))
     made = component.objects(images.with_some(wish, component.image))
     if not named:
         made = {
@@ -132,7 +134,7 @@ def _release_part(
     objects[release.resource] = releases.composed(release, wish, memory, charts)
     may = _first(
         _has_chart(component, charts),
-        gates.kinds_served(wish.observed, component.kinds),
+        gates.kinds_served(wish.observed, component.kinds_on(wish.platform)),
         _after(component, before),
         _has_namespace(component, {**objects, **_made(before)}, wish.observed),
         READY
@@ -222,7 +224,7 @@ def _composed(
 
 def _may(part: Part, obj: Obj, name: str, observed: Observed) -> bool:
     """A part that waits makes only what every API server knows; what exists stays desired."""
-    kinds = {(kind.api_version, kind.kind) for kind in part.component.kinds}
+    kinds = {(kind.api_version, kind.kind) for kind in part.component.kinds_on(part.wish.platform)}
     return bool(part.may) or name in observed.resources or (obj["apiVersion"], obj["kind"]) not in kinds
 
 
@@ -254,6 +256,7 @@ def _faults(memory: Memory) -> str:
 def _status(platform: Platform, parts: list[Part], observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
         "components": [_said(part, platform.said.get(part.component.name) or {}, now) for part in parts],
+        "objectStore": platform.spec.objectStore.backend,
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }

@@ -13,7 +13,7 @@ from vellum.components.access import BINDING_SECRET
 from vellum.compose import gates, guard, images
 from vellum.compose.order import in_order
 from vellum.kube.objects import Key, Obj, secret
-from vellum.model.component import AnyComponent, Wish
+from vellum.model.component import AnyComponent, Kind, Wish
 from vellum.model.keys import Seed
 from vellum.model.state import (
     READY,
@@ -37,6 +37,8 @@ class Part:
 
     component: AnyComponent
     wish: Wish[Any]
+    kinds: tuple[Kind, ...]
+    served: Ready
     made: Mapping[str, Obj]
     may: Ready
 
@@ -56,8 +58,7 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
     wishes = _wishes(claim, platform, observed, seed)
     parts = _parts(claim, wishes)
     guarded = _guarded(parts)
-    kinds = [kind for part in parts for kind in part.component.kinds]
-    requirements = {**guard.questions(guarded), **gates.questions(kinds)}
+    requirements = {**guard.questions(guarded), **_questions(parts)}
     if guard.unanswered(guarded, observed.required):
         return replace(
             _waiting("Looking", "looking for objects of the same names"), requirements=requirements
@@ -96,18 +97,24 @@ def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
     for name, component in in_order(wanted):
         wish = replace(wishes[name], policies=policies)
         made = component.objects(images.with_some(wish, component.image))
-        may[name] = _may(component, wish, made, may)
-        found.append(Part(component, wish, made, may[name]))
+        kinds = component.kinds_on(wish.platform)
+        served = gates.kinds_served(wish.observed, kinds)
+        may[name] = _may(component, wish, served, made, may)
+        found.append(Part(component, wish, kinds, served, made, may[name]))
     return found
 
 
 def _may(
-    component: AnyComponent, wish: Wish[Any], made: Mapping[str, Obj], before: Mapping[str, Ready]
+    component: AnyComponent,
+    wish: Wish[Any],
+    served: Ready,
+    made: Mapping[str, Obj],
+    before: Mapping[str, Ready],
 ) -> Ready:
     """Tell whether the component's objects may exist yet; if not, what they wait for."""
     for answer in (
         images.named(component.image, wish.platform),
-        gates.kinds_served(wish.observed, component.kinds),
+        served,
         gates.stands(component.stands_on, wish.platform),
         gates.stands(component.operators, wish.platform) if _is_new(made, wish) else READY,
     ):
@@ -128,10 +135,23 @@ def _is_new(made: Mapping[str, Obj], wish: Wish[Any]) -> bool:
     return any(name not in wish.observed.resources for name in made)
 
 
+def _questions(parts: list[Part]) -> dict[str, Requirement]:
+    own = {
+        f"{part.component.name}/{name}": requirement
+        for part in parts
+        for name, requirement in part.component.requires(part.wish).items()
+    }
+    return {**gates.questions([kind for part in parts for kind in part.kinds]), **own}
+
+
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:
     # A kind that is not served cannot be looked up, and no object of it can exist.
-    served = [part for part in parts if gates.kinds_served(part.wish.observed, part.component.kinds)]
-    return {name: question for part in served for name, question in part.component.guarded(part.wish).items()}
+    return {
+        name: question
+        for part in parts
+        if part.served
+        for name, question in part.component.guarded(part.wish).items()
+    }
 
 
 def _answer(part: Part) -> Ready:
@@ -177,7 +197,7 @@ def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
     """A key is handed out only where something answers behind it."""
     values: dict[str, str] = {}
     for part in parts:
-        if answers[part.component.name]:
+        if (answer := answers[part.component.name]) or answer.serves:
             values |= part.component.binding(part.wish)
     wish = parts[0].wish
     return secret(BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"))

@@ -14,6 +14,9 @@ from vellum.kube.objects import Obj, make, secret
 API = "seaweed.seaweedfs.com/v1"
 STORE = "store"
 """The name of the Seaweed object. Load-bearing: without it every tenant object hangs on its finalizer."""
+KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
+PIECES = ("key", "bucket", "identity", "policy", "grant", "credentials")
+"""What a tenant has, as its resources are called; the key works once all of them are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +76,3 @@ def _statements(bucket: str) -> list[Obj]:
          "actions": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
                      "s3:ListMultipartUploadParts"]},
     ]  # fmt: skip
-
-
-def consumer_secret(  # noqa: PLR0913  # one shape for every consumer has this many facts
-    name: str, namespace: str, tenant: Tenant, *, endpoint: str, region: str, labels: Mapping[str, str]
-) -> Obj:
-    """Build the Secret that KFP, Argo, KServe and boto3 all read; compose it only once the key works.
-
-    Sources: KFP 2.17 (``accesskey``/``secretkey``), KServe 0.20 ``pkg/credentials/s3`` (annotations, AWS spellings).
-    """
-    secure = "1" if endpoint.startswith("https://") else "0"
-    annotations = {
-        "serving.kserve.io/s3-endpoint": endpoint.split("://", 1)[1],
-        "serving.kserve.io/s3-region": region,
-        "serving.kserve.io/s3-usehttps": secure,
-        "serving.kserve.io/s3-verifyssl": secure,
-    }
-    values = {
-        "AWS_ACCESS_KEY_ID": tenant.access_key,
-        "AWS_SECRET_ACCESS_KEY": tenant.secret_key,
-        "accesskey": tenant.access_key,
-        "secretkey": tenant.secret_key,
-    }
-    return secret(name, namespace, values, labels=labels, annotations=annotations)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -74,8 +73,8 @@ class Policy:
 
     egress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
     ingress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
-    api_server: bool = False
-    """Whether pods talk to the Kubernetes API, which no selector of a NetworkPolicy can name."""
+    anywhere: tuple[int, ...] = ()
+    """Ports of what no selector can name: it is no pod, and nobody here knows its address. Open to every address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +132,11 @@ class Component(ABC, Generic[S]):
     twins: tuple[tuple[str, int], ...] = ()
     """Which of them needs another port at a fixed distance above it."""
 
+    def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
+        """Return those of its kinds that it makes objects of on this platform."""
+        del platform
+        return self.kinds
+
     @abstractmethod
     def objects(self, wish: Wish[S]) -> dict[str, Obj]:
         """Return the objects by resource name; names start with the component's and never change."""
@@ -164,6 +168,11 @@ class Component(ABC, Generic[S]):
         del wish
         return Policy()
 
+    def requires(self, wish: Wish[S]) -> Mapping[str, Requirement]:
+        """Return objects that it wants to see, whatever is observed; answered as ``NAME/KEY``."""
+        del wish
+        return {}
+
     def guarded(self, wish: Wish[S]) -> Mapping[str, Requirement]:
         """Return objects outside the team's namespace that must be ours, or not exist, before anything is applied."""
         del wish
@@ -188,17 +197,27 @@ class PlatformComponent(ABC, Generic[S]):
     spec: type[S]
     block: str = ""
     profiles: tuple[str, ...] = ("local", "light", "standard")
+    backends: tuple[str, ...] = ("seaweedfs", "external")
+    """The object stores beside which it is there."""
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     """Parts that must be ready before this one makes anything, where the profile has them; what exists then stays."""
-    requires: Mapping[str, Requirement] = MappingProxyType({})
-    """Objects that it wants to see, under names of its own; answered as ``NAME/KEY``."""
     kinds: tuple[Kind, ...] = ()
     image: str = ""
     workload: tuple[str, str] = ("", "")
     ports: tuple[str, ...] = ()
     twins: tuple[tuple[str, int], ...] = ()
     actor: str = "the control plane"
+
+    def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
+        """Return those of its kinds that it makes objects of on this platform."""
+        del platform
+        return self.kinds
+
+    def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
+        """Return objects that it wants to see, whatever is observed; answered as ``NAME/KEY``."""
+        del platform
+        return {}
 
     @abstractmethod
     def objects(self, wish: PlatformWish[S]) -> dict[str, Obj]:

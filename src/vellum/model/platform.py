@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
 
+REGION = "us-east-1"
+"""Of a store that is made here; S3's own first one, which clients take for granted."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformFacts:
@@ -16,14 +19,18 @@ class PlatformFacts:
     artifacts_bucket: str = "vellum-artifacts"
     images: Mapping[str, str] = field(default_factory=dict)
     gateway: str = ""
-    region: str = "us-east-1"
+    backend: str = "seaweedfs"
+    """The object store behind every bucket; see ``model.objectstore``."""
+    external: str = ""
+    """Where a store answers that somebody else runs; empty where the platform makes its own."""
+    region: str = REGION
     waiting: Mapping[str, str] = field(default_factory=dict)
     """The platform's own parts that are not ready, and why."""
 
     @property
     def s3_endpoint(self) -> str:
         """Where S3 answers; never carries a backend's name."""
-        return self.gateway or f"http://s3.{STORAGE_NAMESPACE}.svc:8333"
+        return self.external or self.gateway or f"http://s3.{STORAGE_NAMESPACE}.svc:8333"
 
     @property
     def pipelines_endpoint(self) -> str:

@@ -17,6 +17,8 @@ class Ready:
     ready: bool
     reason: str = ""
     actor: str = ""
+    serves: bool = False
+    """Not ready, yet what it handed out before still works, so the binding keeps it."""
 
     def __bool__(self) -> bool:
         return self.ready

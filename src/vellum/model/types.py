@@ -8,6 +8,15 @@ from pydantic import AfterValidator, Field
 
 from vellum.kube import quantity
 
+
+class Refused(ValueError):  # noqa: N818  # a value is refused; nothing has failed
+    """A value that its own form allows and another field does not; it knows what to write instead."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.fix = fix
+
+
 _LEAST, _MOST = quantity.parse("1Mi"), 2**63
 
 

@@ -152,6 +152,7 @@ def _platform_status() -> Obj:
         "components": _components(),
         **_guard(),
         "endpoints": {**_TEXTS, "description": "Where the platform answers"},
+        "objectStore": {**_TEXT, "description": "The backend that every bucket lies in"},
         "profile": {**_TEXT, "description": "The profile that is composed"},
         "seedFingerprint": {
             **_TEXT,

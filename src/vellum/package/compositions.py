@@ -12,6 +12,7 @@ from vellum.compose.platform import brought
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Kind
 from vellum.model.keys import SEED
+from vellum.model.platform import PlatformFacts
 from vellum.model.state import Requirement
 from vellum.package.apis import CLAIM_COMPOSITION, PLATFORM_COMPOSITION
 
@@ -26,7 +27,8 @@ def compositions() -> list[Obj]:
     teams = (kind for part in team_components().values() for kind in part.kinds)
     parts = platform_components().values()
     platforms = _once(kind for part in parts for kind in (*part.kinds, *brought(part)))
-    own = {f"{part.name}/{name}": asked for part in parts for name, asked in part.requires.items()}
+    plain = PlatformFacts("standard")
+    own = {f"{part.name}/{name}": asked for part in parts for name, asked in part.requires(plain).items()}
     return [
         _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **gates.questions(teams)}),
         _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **gates.questions(platforms)}),

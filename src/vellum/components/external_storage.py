@@ -1,0 +1,25 @@
+"""The place of the keys that a platform engineer gives, where the object store is one that somebody else runs."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj, make
+from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.team import STORAGE_NAMESPACE
+
+
+class ExternalStorageComponent(PlatformComponent[Spec]):
+    """Namespace ``vellum-storage``, in which nothing runs: no team may read it, so nobody takes another's key."""
+
+    name = "external-storage"
+    summary = "The namespace of the given keys to an object store that somebody else runs"
+    spec = Spec
+    profiles = ("light", "standard")
+    backends = ("external",)
+
+    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+        """Return the namespace."""
+        labels = {**wish.labels(self.name), "pod-security.kubernetes.io/enforce": "restricted"}
+        return {"external-storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels=labels)}
+
+
+component = ExternalStorageComponent()
