@@ -35,6 +35,7 @@ OBJECTS: dict[Path, str] = {
 STATUS: dict[Path, str] = {
     ("claimConditionTypes",): "tells Crossplane's claim controller what to copy into the claim",
     ("observedGeneration",): "the embedded one says it once for all, Crossplane only in the conditions",
+    ("receipts",): "the embedded one tells people what it put back; Crossplane does so without a word",
 }
 CONDITIONS: dict[Path, str] = {
     ("lastTransitionTime",): "each has its own clock",
@@ -179,7 +180,9 @@ def _ahead(key: Key) -> set[Requirement]:
 
 
 def _status(live: Obj) -> Obj:
-    return without({name: one for name, one in live["status"].items() if name != "conditions"}, STATUS)
+    said = without({name: one for name, one in live["status"].items() if name != "conditions"}, STATUS)
+    # Each has its own clock.
+    return {**said, "components": [without(part, [("since",)]) for part in said.get("components", ())]}
 
 
 def _conditions(live: Obj) -> dict[str, Obj]:

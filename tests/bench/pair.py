@@ -140,11 +140,11 @@ def pair(bench: Bench, folder: Path) -> Pair:
     secret = bench.get("secret", SEED_SECRET, SYSTEM) or {}
     platform = bench.get("kubeflowplatform", NAME) or {}
     store = SqliteStore(folder / "store.db", lambda: NOW)
-    spec = {name: platform["spec"][name] for name in ("profile", "images")}
+    spec = {name: platform["spec"][name] for name in ("profile", "images", "charts")}
     store.put(
         {"apiVersion": PLATFORM.api_version, "kind": PLATFORM.kind, "metadata": {"name": NAME}, "spec": spec}
     )
-    world = World(store, Seed(base64.b64decode(secret["data"][SEED])))
+    world = World(store, Seed(base64.b64decode(secret["data"][SEED])), platform["status"])
     world.settle()
     return Pair(bench, api, world)
 

@@ -60,9 +60,9 @@ def written(text: str) -> Obj:
     return stored(document)
 
 
-def settled_platform(text: str) -> Obj:
+def settled_platform(text: str, seed: Seed = DUMMY_SEED) -> Obj:
     """Return a platform as it is once all its parts are ready."""
-    world = World(written(text), foreign=[given("artifacts")])
+    world = World(written(text), foreign=[given("artifacts")], seed=seed)
     assert world.settle().ready
     return world.composite
 

@@ -18,6 +18,7 @@ from vellum.kube.objects import Key, Obj, condition, make
 from vellum.kube.seaweed import API
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
 from vellum.model.keys import Seed
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SEED = Seed(b"a seed that no installation has ever drawn")
@@ -68,13 +69,18 @@ class Tenants:
 class World:
     """One store and everything that works on it."""
 
-    def __init__(self, store: SqliteStore, seed: Seed = SEED) -> None:
+    def __init__(self, store: SqliteStore, seed: Seed = SEED, platform_status: Obj | None = None) -> None:
+        """Build it; with a status of the platform, that one was composed on a cluster, and nobody here composes it."""
         self.store, self.seed, self.seconds = store, seed, 0.0
         for service in api_services([kind for part in COMPONENTS for kind in part.kinds]):
             store.ensure(service)
         store.ensure(make("v1", "Namespace", HOME))
         if store.get(PLATFORM) is None:
             store.put(platform.Platform(platform.platform_spec()()).manifest())
+        if platform_status:
+            for namespace in (STORAGE_NAMESPACE, VECTORS_NAMESPACE, "kubeflow"):
+                store.ensure(make("v1", "Namespace", namespace))
+            store.patch_status(PLATFORM, (store.get(PLATFORM) or {})["metadata"]["uid"], platform_status)
         self.platforms = CompositeController(
             Kind(API_VERSION, platform.KIND),
             lambda obj, observed, now: live.kubeflow(obj, observed, seed, now),
@@ -84,7 +90,7 @@ class World:
         )
         self.manager = Manager(
             store,
-            [self.platforms, self.claims],
+            [self.claims] if platform_status else [self.platforms, self.claims],
             [NamespaceController(), Workloads(), Tenants()],
             lambda: NOW,
             monotonic=lambda: self.seconds,
