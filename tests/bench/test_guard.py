@@ -16,7 +16,7 @@ import pytest
 from tests.bench.real import Bench, condition, until
 
 from vellum.cluster.api import Api
-from vellum.kube.objects import Obj
+from vellum.kube.objects import RESTRICTED_CONTAINER, Obj
 from vellum.model.component import Kind
 
 KSERVE = ("deployment", "kserve-controller-manager", "kserve")
@@ -217,7 +217,7 @@ def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench
     where = NOTEBOOKS
     bench.kubectl("autoscale", *where[:2], "-n", where[2], "--min=2", "--max=3")
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=2")
-    sidecar = {"name": "sidecar", "image": "sidecar:1"}
+    sidecar = {"name": "sidecar", "image": "sidecar:1", "securityContext": RESTRICTED_CONTAINER}
     patch = {
         "spec": {
             "template": {
@@ -229,6 +229,8 @@ def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench
     bench.kubectl("patch", *where[:2], "-n", where[2], "-p", json.dumps(patch))
     time.sleep(20)
     assert revision(bench, "notebook-controller") == was
+    away = [{"op": "remove", "path": "/spec/template/spec/initContainers"}]
+    bench.kubectl("patch", *where[:2], "-n", where[2], "--type=json", "-p", json.dumps(away))
     bench.kubectl("delete", "hpa", where[1], "-n", where[2])
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
 
