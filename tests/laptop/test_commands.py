@@ -201,3 +201,18 @@ def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_noth
     assert (live[1], live[2]) == (claim, None)
     assert client.ask("delete", kind=["v1", "ConfigMap"], namespace="default", name="settings") is True
     assert installation.store.get(Key.of(edited)) is None
+
+
+@pytest.mark.parametrize("verb", ["up", "apply"])
+def test_a_platform_of_a_cluster_is_refused_in_one_sentence_and_nothing_is_stored(
+    installation: Installation, tmp_path: Path, verb: str
+) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: standard}\n"
+    )
+    before = installation.store.version
+    what = "VEL714: a platform of profile standard is installed by Crossplane, on a cluster"
+    fix = "write profile: local; or look at Crossplane doing it: vellum bench up FILE"
+    assert vellum(verb, str(file)) == refused(what, "KubeflowPlatform kubeflow", fix)
+    assert installation.store.version == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vellum.api.loader import read
+from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
 
@@ -14,3 +15,22 @@ def manifests(paths: tuple[str, ...]) -> list[Obj]:
     """
     found = [document.manifest() for path in paths for document in read(path)]
     return sorted(found, key=lambda manifest: manifest["kind"] != "KubeflowPlatform")
+
+
+def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
+    """Return the manifests of all files, if this machine can be what they ask for.
+
+    Raises:
+        ClaimError: the first thing that is wrong in any of them.
+        UsageError: a platform is of a cluster (VEL714).
+    """
+    found = manifests(paths)
+    for manifest in found:
+        profile = manifest["spec"].get("profile", "local")
+        if profile != "local":
+            what = f"a platform of profile {profile} is installed by Crossplane, on a cluster"
+            raise UsageError(
+                "VEL714", what, where=f"KubeflowPlatform {manifest['metadata']['name']}",
+                fix="write profile: local; or look at Crossplane doing it: vellum bench up FILE",
+            )  # fmt: skip
+    return found

@@ -19,7 +19,7 @@ def command(files: tuple[str, ...], output: str) -> None:
 
     All files are checked before the first is stored. `vellum status` shows how far things are.
     """
-    manifests = claims.manifests(files)
+    manifests = claims.on_a_laptop(files)
     stored = Client(State(default_root())).ask("apply", manifests=manifests)
     if output == "json":
         click.echo(json.dumps(stored))

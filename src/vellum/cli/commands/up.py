@@ -29,7 +29,7 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     FILES are claims (kind MLOpsPlatform) and, if you like, the platform (kind KubeflowPlatform); folders and "-" work
     too. Without FILES everything that was there before starts again. Running it twice changes nothing.
     """
-    manifests = claims.manifests(files)
+    manifests = claims.on_a_laptop(files)
     state = options.state()
     if not files and not (state.root / "teams.json").exists():
         raise UsageError(
