@@ -26,6 +26,8 @@ class IstioIngressGatewayComponent(ReleaseComponent[Spec]):
             "serviceAccount": {"name": "istio-ingressgateway-service-account"},
             "service": {"type": "ClusterIP"},
             "autoscaling": {"enabled": False},
+            # The chart says no number by itself, and Helm puts back only what it says.
+            "replicaCount": 1,
             "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}},
             # To set it replaces the chart's own, so the sysctl that lets it bind port 80 is said again.
             "securityContext": {

@@ -7,10 +7,13 @@ from vellum.model.component import Kind, PlatformWish, Spec
 from vellum.model.release import Chart, ReleaseComponent
 
 NOT_HERE = (
-    "autogluonserver", "huggingfaceserver_multinode", "paddleserver", "pmmlserver", "predictiveserver", "tensorflow",
-    "torchserve", "tritonserver", "vllmserver",
+    "autogluonserver", "paddleserver", "pmmlserver", "predictiveserver", "tensorflow", "torchserve", "tritonserver",
+    "vllmserver",
 )  # fmt: skip
-"""Old images, the tag latest, or frameworks that few have; teams bring runtimes of their own for these."""
+"""Old images, the tag latest, or frameworks that few have; teams bring runtimes of their own for these.
+
+The chart's key for Hugging Face on several nodes does nothing (0.20.0): that runtime follows the one for a single node.
+"""
 
 
 class KserveRuntimesComponent(ReleaseComponent[Spec]):
