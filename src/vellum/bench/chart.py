@@ -161,9 +161,14 @@ def workload(  # noqa: PLR0913  # a workload has this many independent words
     replicas: str | int = 1,
     pod: Mapping[str, object] | None = None,
     annotations: Mapping[str, str] | None = None,
+    beside: Mapping[str, str] | None = None,
 ) -> Obj:
-    """Build a Deployment or a DaemonSet; ``pod`` is what its pods have more, ``annotations`` are theirs too."""
-    meta: Obj = {"labels": dict(labels), **({"annotations": dict(annotations)} if annotations else {})}
+    """Build a Deployment or a DaemonSet; ``pod`` is what its pods have more, ``annotations`` are theirs too.
+
+    It knows its pods by ``labels``; what they carry ``beside`` them is for others.
+    """
+    worn = {**labels, **(beside or {})}
+    meta: Obj = {"labels": worn, **({"annotations": dict(annotations)} if annotations else {})}
     spec: Obj = {
         "selector": {"matchLabels": dict(labels)},
         "template": {
@@ -177,7 +182,7 @@ def workload(  # noqa: PLR0913  # a workload has this many independent words
     }
     if kind == "Deployment":
         spec["replicas"] = replicas
-    return make("apps/v1", kind, name, NAMESPACE, labels=labels, spec=spec)
+    return make("apps/v1", kind, name, NAMESPACE, labels=worn, spec=spec)
 
 
 def account(name: str) -> Obj:
@@ -203,15 +208,21 @@ def scaler(name: str) -> Obj:
                      {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]})  # fmt: skip
 
 
-def rights(
-    kind: str, name: str, account_name: str, rules: Iterable[Obj], namespace: str = NAMESPACE
+def rights(  # noqa: PLR0913  # a role and its binding have this many independent words
+    kind: str,
+    name: str,
+    account_name: str,
+    rules: Iterable[Obj],
+    namespace: str = NAMESPACE,
+    *,
+    binding: str = "",
 ) -> tuple[Obj, Obj]:
-    """Build a Role or ClusterRole and its binding to an account of the release's namespace."""
+    """Build a Role or ClusterRole, and its binding to an account of the release's namespace, as a rule of that name."""
     where = "" if kind == "ClusterRole" else namespace
     api = "rbac.authorization.k8s.io/v1"
     subject = {"kind": "ServiceAccount", "name": account_name, "namespace": NAMESPACE}
     return (
         make(api, kind, name, where, rules=list(rules)),
-        make(api, f"{kind}Binding", name, where, subjects=[subject],
+        make(api, f"{kind}Binding", binding or name, where, subjects=[subject],
              roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}),
     )  # fmt: skip

@@ -49,23 +49,39 @@ def served(kserve: Path) -> dict[str, bytes]:
 
 
 def _cert_manager_part(name: str, values: str, ports: dict[str, int]) -> tuple[Obj, ...]:
-    labels = {"app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/name": name, "app": name}
-    label = name.removeprefix("cert-manager-") if name != "cert-manager" else "controller"
-    full = f"{RELEASE}{name.removeprefix('cert-manager')}"
-    image = f"quay.io/jetstack/cert-manager-{label}:v1.21.1"
-    container = Container(f"cert-manager-{label}", image, ports, f"{values}resources")
+    """Build one of its three programs; ``name`` is what its labels call it."""
+    part = "controller" if name == "cert-manager" else name
+    full = RELEASE if name == "cert-manager" else f"{RELEASE}-{name}"
+    image = f"quay.io/jetstack/cert-manager-{part}:v1.21.1"
+    container = Container(f"cert-manager-{part}", image, ports, f"{values}resources")
+    if part == "webhook":
+        role = rights("Role", f"{full}:dynamic-serving", full, [_SECRETS])
+    else:
+        elected = value("global.leaderElection.namespace")
+        role = rights("Role", f"{full}:leaderelection", full, [_LEASES], elected)
     return (
         account(full),
-        workload(full, container, {**labels, "app.kubernetes.io/component": label},
+        workload(full, container, _cert_manager_labels(name, part), beside={"app": name},
                  pod={"securityContext": RESTRICTED_POD}, replicas=value(f"{values}replicaCount")),
-        *rights("Role", f"{full}:leaderelection", full, [_LEASES], value("global.leaderElection.namespace")),
+        *role,
     )  # fmt: skip
+
+
+def _cert_manager_labels(name: str, part: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/component": part, "app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/name": name,
+    }  # fmt: skip
 
 
 _LEASES: Obj = {
     "apiGroups": ["coordination.k8s.io"],
     "resources": ["leases"],
     "verbs": ["create", "get", "patch", "update"],
+}
+_SECRETS: Obj = {
+    "apiGroups": [""],
+    "resources": ["secrets"],
+    "verbs": ["create", "get", "list", "update", "watch"],
 }
 _KEPT = expression("ternary `keep` `delete` .Values.crds.keep")
 CERT_MANAGER = Chart(
@@ -76,12 +92,13 @@ CERT_MANAGER = Chart(
             ("ClusterIssuer", "Cluster"))),
         *(If("crds.enabled", crd("acme.cert-manager.io/v1", kind, keep=_KEPT)) for kind in ("Order", "Challenge")),
         *_cert_manager_part("cert-manager", "", {"http-metrics": 9402, "http-healthz": 9403}),
-        *_cert_manager_part("cert-manager-webhook", "webhook.", {"https": 10250, "healthcheck": 6080}),
-        *_cert_manager_part("cert-manager-cainjector", "cainjector.", {"http-metrics": 9402}),
-        service(RELEASE, {"app.kubernetes.io/name": "cert-manager"}, {"tcp-prometheus-servicemonitor": (9402, 9402)}),
-        service(f"{RELEASE}-webhook", {"app.kubernetes.io/name": "cert-manager-webhook"},
+        *_cert_manager_part("webhook", "webhook.", {"https": 10250, "healthcheck": 6080, "http-metrics": 9402}),
+        *_cert_manager_part("cainjector", "cainjector.", {"http-metrics": 9402}),
+        service(RELEASE, _cert_manager_labels("cert-manager", "controller"),
+                {"tcp-prometheus-servicemonitor": (9402, 9402)}),
+        service(f"{RELEASE}-webhook", _cert_manager_labels("webhook", "webhook"),
                 {"https": (443, 10250), "metrics": (9402, 9402)}),
-        service(f"{RELEASE}-cainjector", {"app.kubernetes.io/name": "cert-manager-cainjector"},
+        service(f"{RELEASE}-cainjector", _cert_manager_labels("cainjector", "cainjector"),
                 {"http-metrics": (9402, 9402)}),
     ),
     {
@@ -127,8 +144,9 @@ ISTIOD = Chart(
         workload(
             "istiod",
             Container("discovery", "registry.istio.io/release/pilot:1.30.3", _DISCOVERY, "resources", ("discovery",),
-                      security={"readOnlyRootFilesystem": True, "seccompProfile": value("seccompProfile")}),
-            {"app": "istiod", "istio": "pilot", "istio.io/rev": "default"}, replicas=value("replicaCount"),
+                      security={"readOnlyRootFilesystem": True,
+                                "seccompProfile": expression("default nil .Values.seccompProfile")}),
+            {"istio": "pilot"}, beside={"app": "istiod", "istio.io/rev": "default"}, replicas=value("replicaCount"),
         ),
         service("istiod", {"app": "istiod", "istio": "pilot"}, {
             "grpc-xds": (15010, 15010), "https-dns": (15012, 15012), "https-webhook": (443, 15017),
@@ -136,7 +154,7 @@ ISTIOD = Chart(
         If("autoscaleEnabled", scaler("istiod")),
     ),
     {"resources": {"requests": {"cpu": "500m", "memory": "2048Mi"}}, "autoscaleEnabled": True, "replicaCount": 1,
-     "seccompProfile": None},
+     "seccompProfile": {}},
 )  # fmt: skip
 _CNI_CAPABILITIES = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_ADMIN", "DAC_OVERRIDE"]
 ISTIO_CNI = Chart(
@@ -157,6 +175,7 @@ ISTIO_CNI = Chart(
     {"resources": {"requests": {"cpu": "100m", "memory": "100Mi"}}},
 )  # fmt: skip
 _GATEWAY_LABELS = {"app": RELEASE, "istio": expression("trimPrefix `istio-` .Release.Name")}
+_GATEWAY_SYSCTL = "(dict `sysctls` (list (dict `name` `net.ipv4.ip_unprivileged_port_start` `value` `0`)))"
 _GATEWAY_ACCOUNT = expression("default .Release.Name .Values.serviceAccount.name")
 GATEWAY = Chart(
     "gateway", "1.30.3",
@@ -168,7 +187,7 @@ GATEWAY = Chart(
             Container("istio-proxy", "auto", {"http-envoy-prom": 15090}, "resources",
                       security={"readOnlyRootFilesystem": True, "runAsUser": 1337, "runAsGroup": 1337}),
             _GATEWAY_LABELS, account=_GATEWAY_ACCOUNT, replicas=value("replicaCount"),
-            pod={"securityContext": value("securityContext")},
+            pod={"securityContext": expression(f"default {_GATEWAY_SYSCTL} .Values.securityContext")},
         ),
         service(RELEASE, _GATEWAY_LABELS, {"status-port": (15021, 15021), "http2": (80, 80), "https": (443, 443)},
                 value("service.type")),
@@ -176,9 +195,9 @@ GATEWAY = Chart(
     ),
     {
         "serviceAccount": {"name": ""}, "service": {"type": "LoadBalancer"}, "autoscaling": {"enabled": True},
-        "replicaCount": 1, "resources": {"requests": {"cpu": "100m", "memory": "128Mi"},
-                                         "limits": {"cpu": "2000m", "memory": "1024Mi"}},
-        "securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]},
+        "replicaCount": None, "resources": {"requests": {"cpu": "100m", "memory": "128Mi"},
+                                            "limits": {"cpu": "2000m", "memory": "1024Mi"}},
+        "securityContext": {},
     },
 )  # fmt: skip
 
@@ -193,23 +212,25 @@ _OPERATOR = {"app.kubernetes.io/name": "seaweedfs-operator", "app.kubernetes.io/
 _SEAWEED_ALL: Obj = {"apiGroups": ["seaweed.seaweedfs.com"], "resources": ["*"], "verbs": ["*"]}
 _SEAWEED_READ: Obj = {**_SEAWEED_ALL, "verbs": ["get", "list", "watch"]}
 _OPERATOR_CERTIFICATE = (
-    make("cert-manager.io/v1", "Issuer", f"{RELEASE}-selfsigned-issuer", NAMESPACE, spec={"selfSigned": {}}),
+    make("cert-manager.io/v1", "Issuer", f"{RELEASE}-webhook-selfsigned-issuer", NAMESPACE, spec={"selfSigned": {}}),
     make("cert-manager.io/v1", "Certificate", f"{RELEASE}-webhook-cert", NAMESPACE, spec={
         "secretName": f"{RELEASE}-webhook-server-cert", "dnsNames": [f"{RELEASE}-webhook.{NAMESPACE}.svc"],
-        "issuerRef": {"kind": "Issuer", "name": f"{RELEASE}-selfsigned-issuer"}}),
+        "issuerRef": {"kind": "Issuer", "name": f"{RELEASE}-webhook-selfsigned-issuer"}}),
 )  # fmt: skip
 SEAWEEDFS_OPERATOR = Chart(
     "seaweedfs-operator", "0.1.39",
     (
         *(crd(SEAWEED, kind) for kind in _SEAWEED_KINDS.split()),
         account(RELEASE),
-        *rights("ClusterRole", f"{RELEASE}-manager-role", RELEASE, [_SEAWEED_ALL]),
+        *rights("ClusterRole", f"{RELEASE}-manager-role", RELEASE, [_SEAWEED_ALL],
+                binding=f"{RELEASE}-manager-rolebinding"),
         make("rbac.authorization.k8s.io/v1", "ClusterRole", "seaweed-editor-role", rules=[_SEAWEED_ALL]),
         make("rbac.authorization.k8s.io/v1", "ClusterRole", "seaweed-viewer-role", rules=[_SEAWEED_READ]),
         workload(
             RELEASE,
             Container("seaweedfs-operator", "docker.io/chrislusf/seaweedfs-operator:1.0.36",
-                      {"http": 8080, "webhook-server": 9443}, "resources"),
+                      # It says 443 and listens at 9443, as its Service knows.
+                      {"http": 8080, "https": 443}, "resources"),
             _OPERATOR, replicas=value("replicaCount"), pod={"securityContext": value("podSecurityContext")},
         ),
         service(RELEASE, _OPERATOR, {"http": (8080, 8080)}),
@@ -251,8 +272,8 @@ ARGO_WORKFLOWS = Chart(
                        "--executor-image", "quay.io/argoproj/argoexec:v4.0.5",
                        expression("ternary `--namespaced` `--loglevel=info` .Values.singleNamespace")),
                       security={"readOnlyRootFilesystem": True}),
-            {"app.kubernetes.io/name": "argo-workflows-workflow-controller", "app.kubernetes.io/instance": RELEASE,
-             "app": "workflow-controller"},
+            {"app.kubernetes.io/name": "argo-workflows-workflow-controller", "app.kubernetes.io/instance": RELEASE},
+            beside={"app": "workflow-controller"},
             replicas=value("controller.replicas"), pod={"securityContext": value("controller.podSecurityContext")},
         ),
     ),
