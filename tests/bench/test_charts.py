@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.charts import pod_security, stand_ins
+from tests.charts.helm import Helm as RealHelm
+from tests.charts.record import Part, kept
+from tests.charts.releases import published
 
 from vellum.bench import chart, charts, places, programs
 from vellum.bench.chart import STAND_IN, Chart
 from vellum.kube.objects import Obj, annotations_of, make
 
 HERE = {one.name: one for one in charts.STAND_INS}
+STAND_INS = [part for part in kept().parts if part.stand_in]
 RESTRICTED = {"seccompProfile": {"type": "RuntimeDefault"}}
 VALUES: dict[str, Obj] = {
     "cert-manager": {"crds": {"enabled": True}},
@@ -82,20 +87,6 @@ def pod(objects: list[Obj], name: str) -> Obj:
     return dict(spec(objects, "Deployment", name)["template"]["spec"])
 
 
-def passes_restricted(pod: Obj) -> bool:
-    """Tell what Pod Security ``restricted`` looks at in a pod as plain as these (Kubernetes 1.36, pod-security)."""
-
-    def contained(container: Obj) -> bool:
-        own = container["securityContext"]
-        seccomp = own.get("seccompProfile") or (pod.get("securityContext") or {}).get("seccompProfile")
-        expected = (seccomp, own["allowPrivilegeEscalation"], own["runAsNonRoot"], own["capabilities"])
-        return expected == ({"type": "RuntimeDefault"}, False, True, {"drop": ["ALL"]})
-
-    return all(contained(one) for one in pod["containers"]) and not any(
-        "hostPath" in volume for volume in pod.get("volumes", ())
-    )
-
-
 @pytest.mark.parametrize("name", sorted(HERE))
 def test_a_stand_in_says_so_and_makes_nothing_that_must_answer(helm: Helm, name: str) -> None:
     inside = chart.files(HERE[name])
@@ -116,22 +107,28 @@ def test_a_stand_in_says_so_and_makes_nothing_that_must_answer(helm: Helm, name:
 @pytest.mark.parametrize("name", sorted(HERE.keys() - {"cni", "base"}))
 def test_pods_pass_pod_security_with_the_values_that_vellum_sets(helm: Helm, name: str) -> None:
     objects = helm.of(name)
-    workloads = names(objects, "Deployment")
-    assert workloads
-    assert [one for one in workloads if not passes_restricted(pod(objects, one))] == []
+    found = [one["spec"]["template"] for one in objects if one["kind"] == "Deployment"]
+    assert found
+    assert [faults for one in found if (faults := pod_security.faults(one))] == []
 
 
 def test_istios_plugin_needs_a_privileged_namespace(helm: Helm) -> None:
-    plugin = spec(helm.of("cni"), "DaemonSet", "istio-cni-node")["template"]["spec"]
-    assert not passes_restricted(plugin)
+    assert pod_security.faults(spec(helm.of("cni"), "DaemonSet", "istio-cni-node")["template"])
 
 
-def test_the_kinds_of_every_operator_are_those_of_the_real_chart(helm: Helm) -> None:
-    count = {name: len(names(helm.of(name), "CustomResourceDefinition")) for name in HERE}
-    assert count == {
-        "cert-manager": 6, "base": 15, "istiod": 0, "cni": 0, "gateway": 0, "seaweedfs-operator": 13,
-        "argo-workflows": 8, "kubeflow-pipelines": 1, "notebook-controller": 1,
-    }  # fmt: skip
+def test_vellums_own_charts_bring_one_kind_each(helm: Helm) -> None:
+    own = ("kubeflow-pipelines", "notebook-controller")
+    assert [len(names(helm.of(name), "CustomResourceDefinition")) for name in own] == [1, 1]
+
+
+@pytest.mark.parametrize("part", STAND_INS, ids=lambda part: part.name)
+def test_a_stand_in_makes_what_the_real_chart_made_when_that_was_rendered(
+    built: dict[str, Path], tmp_path: Path, part: Part
+) -> None:
+    release = next(one for one in published() if one.name == part.name)
+    found = stand_ins.of(release, part.facts, part.keys, RealHelm(built["helm"]), tmp_path)
+    assert part.stand_in
+    assert found == stand_ins.Differences(part.stand_in.lacks, part.stand_in.ignores)
 
 
 def test_values_have_the_effect_that_they_have_in_the_real_charts(helm: Helm) -> None:

@@ -1,0 +1,171 @@
+"""What others can see of a rendered chart, as lines that can be compared, kept and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tests.charts import pod_security
+from tests.charts.helm import HOOK
+
+from vellum.compose.inventory import COMPARED, WORKLOADS
+from vellum.kube.objects import Obj, annotations_of
+from vellum.model.component import Kind
+
+_PODS = (*sorted(WORKLOADS), "Job")
+_WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+_SCALER = "HorizontalPodAutoscaler"
+_CRD = "CustomResourceDefinition"
+NOT_GUARDED = frozenset({_CRD, "Secret", "Job", "Pod", "PersistentVolumeClaim"})
+"""Kinds that the guard leaves alone on purpose; see ``compose.inventory``."""
+_KUBERNETES = ("", "apps", "autoscaling", "batch", "policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One rendered chart."""
+
+    workloads: list[str] = field(default_factory=list)
+    """Kind, name, replicas, account, and each container with what it requests."""
+    pods: list[str] = field(default_factory=list)
+    """By which labels workloads know their pods, and the ports of the containers."""
+    labels: list[str] = field(default_factory=list)
+    """All labels of the pods."""
+    services: list[str] = field(default_factory=list)
+    """Ports, and the ports of the containers that they lead to."""
+    kinds: list[str] = field(default_factory=list)
+    """CRDs: kind, group, served versions, scope, and whether they outlive the release."""
+    scalers: list[str] = field(default_factory=list)
+    custom: list[str] = field(default_factory=list)
+    """Objects of operators."""
+    webhooks: list[str] = field(default_factory=list)
+    hooks: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    pod_security: dict[str, list[str]] = field(default_factory=dict)
+    """For each workload and Job the fields for which Pod Security ``restricted`` refuses its pods."""
+
+
+def of(objects: list[Obj], namespace: str) -> Facts:
+    """Return the facts of what was rendered for a release in this namespace."""
+    hooks = [one for one in objects if HOOK in annotations_of(one)]
+    plain = [one for one in objects if one not in hooks]
+    workloads = [one for one in plain if one["kind"] in WORKLOADS]
+    told = {*WORKLOADS, "Service", _CRD, _SCALER, *_WEBHOOKS}
+    return Facts(
+        workloads=sorted(map(_workload, workloads)),
+        pods=sorted(line for one in workloads for line in _pods(one)),
+        labels=sorted(
+            f"{_titled(one)}: {label}={value}"
+            for one in workloads for label, value in one["spec"]["template"]["metadata"]["labels"].items()
+        ),
+        services=sorted(_service(one, workloads) for one in plain if one["kind"] == "Service"),
+        kinds=sorted(_kind(one) for one in plain if one["kind"] == _CRD),
+        scalers=sorted(_named(one, namespace) for one in plain if one["kind"] == _SCALER),
+        custom=sorted(_named(one, namespace) for one in plain if _custom(one)),
+        webhooks=sorted(line for one in plain if one["kind"] in _WEBHOOKS for line in _webhooks(one)),
+        hooks=sorted(f"{_named(one, namespace)}: {annotations_of(one)[HOOK]}" for one in hooks),
+        others=sorted(_named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)),
+        pod_security={
+            _titled(one): list(pod_security.faults(one["spec"]["template"]))
+            for one in objects if one["kind"] in _PODS
+        },
+    )  # fmt: skip
+
+
+def custom(objects: Iterable[Obj]) -> set[Kind]:
+    """Return the kinds of operators of which the chart makes objects."""
+    return {Kind(one["apiVersion"], one["kind"]) for one in objects if _custom(one)}
+
+
+def served(objects: Iterable[Obj]) -> set[Kind]:
+    """Return the kinds that the chart's CRDs bring, in every version."""
+    return {
+        Kind(f"{one['spec']['group']}/{version['name']}", one["spec"]["names"]["kind"])
+        for one in objects if one["kind"] == _CRD for version in one["spec"]["versions"] if version["served"]
+    }  # fmt: skip
+
+
+def unguarded(objects: Iterable[Obj]) -> set[str]:
+    """Return the kinds at which the guard would not look, though it does not leave them alone on purpose."""
+    return {
+        one["kind"] for one in objects
+        if not _custom(one) and HOOK not in annotations_of(one) and one["kind"] not in NOT_GUARDED
+        and f"{one['apiVersion']}/{one['kind']}" not in COMPARED
+    }  # fmt: skip
+
+
+def _custom(obj: Obj) -> bool:
+    group = obj["apiVersion"].rpartition("/")[0]
+    return group not in _KUBERNETES and not group.endswith(".k8s.io")
+
+
+def _named(obj: Obj, namespace: str) -> str:
+    meta = obj["metadata"]
+    elsewhere = meta.get("namespace", namespace)
+    return f"{obj['kind']} {'' if elsewhere == namespace else f'{elsewhere}/'}{meta['name']}"
+
+
+def _titled(obj: Obj) -> str:
+    return f"{obj['kind']} {obj['metadata']['name']}"
+
+
+def _pods(obj: Obj) -> Iterator[str]:
+    spec = obj["spec"]
+    yield f"{_titled(obj)} selects {', '.join(sorted('='.join(one) for one in spec['selector']['matchLabels'].items()))}"
+    for container in spec["template"]["spec"]["containers"]:
+        for port in container.get("ports") or ():
+            yield f"{_titled(obj)}: {container['name']} {port['containerPort']}"
+
+
+def _workload(obj: Obj) -> str:
+    pod = obj["spec"]["template"]["spec"]
+    containers = ", ".join(map(_container, [*(pod.get("initContainers") or ()), *pod["containers"]]))
+    # What the chart does not say is 1, and Helm does not put it back.
+    replicas = "" if obj["kind"] == "DaemonSet" else f", replicas {obj['spec'].get('replicas', 'unsaid')}"
+    return f"{_titled(obj)}{replicas}, account {pod['serviceAccountName']}: {containers}"
+
+
+def _container(container: Obj) -> str:
+    asked = (container.get("resources") or {}).get("requests") or {}
+    return (
+        f"{container['name']} {asked['cpu']} {asked['memory']}"
+        if asked
+        else f"{container['name']} without requests"
+    )
+
+
+def _service(obj: Obj, workloads: list[Obj]) -> str:
+    spec = obj["spec"]
+    behind = [
+        one["spec"]["template"] for one in workloads if _selects(spec["selector"], one["spec"]["template"])
+    ]
+    ports = ", ".join(_port(one, behind) for one in spec["ports"])
+    return f"{obj['metadata']['name']} {spec.get('type', 'ClusterIP')}: {ports if behind else 'selects no workload'}"
+
+
+def _selects(selector: Obj, template: Obj) -> bool:
+    return bool(selector.items() <= template["metadata"]["labels"].items())
+
+
+def _port(port: Obj, templates: list[Obj]) -> str:
+    target = port.get("targetPort", port["port"])
+    named = [
+        one["containerPort"] for template in templates for container in template["spec"]["containers"]
+        for one in container.get("ports") or () if one.get("name") == target
+    ]  # fmt: skip
+    (at,) = named or [target]
+    return f"{port['port']}→{at}"
+
+
+def _kind(crd: Obj) -> str:
+    spec = crd["spec"]
+    versions = "+".join(sorted(one["name"] for one in spec["versions"] if one["served"]))
+    kept = ", kept" if annotations_of(crd).get("helm.sh/resource-policy") == "keep" else ""
+    return f"{spec['names']['kind']} {spec['group']}/{versions}, {spec['scope']}{kept}"
+
+
+def _webhooks(obj: Obj) -> Iterator[str]:
+    for one in obj["webhooks"]:
+        service = one["clientConfig"]["service"]
+        path = f"{service['name']}:{service.get('port', 443)}"
+        yield f"{obj['kind']} {obj['metadata']['name']}: {one['name']} by {path}, {one.get('failurePolicy', 'Fail')}"

@@ -1,0 +1,118 @@
+"""Helm without a cluster: charts pulled, rendered, and how large the record of a release would be."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from vellum.kube.objects import Obj, annotations_of
+from vellum.model.release import Chart
+
+HOOK = "helm.sh/hook"
+KUBERNETES = ("1.32.0", "1.36.3")
+"""The oldest that Vellum stands on, and the bench's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Helm:
+    """One Helm program; it reads no settings of this user."""
+
+    program: Path
+    _home: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="helm-")
+    )
+
+    @property
+    def version(self) -> str:
+        """What it calls itself."""
+        return self._run("version", "--template", "{{ .Version }}")
+
+    def pull(self, chart: Chart, folder: Path) -> None:
+        """Fetch a chart from its project's registry."""
+        if chart.repository.startswith("oci://"):
+            where = [f"{chart.repository}/{chart.name}"]
+        else:
+            where = [chart.name, "--repo", chart.repository]
+        self._run("pull", *where, "--version", chart.version, "--destination", str(folder))
+
+    def rendered(
+        self,
+        archive: Path,
+        name: str,
+        namespace: str,
+        values: Obj,
+        *flags: str,
+        kubernetes: str = KUBERNETES[-1],
+    ) -> list[Obj]:
+        """Return everything that an installation makes, hooks and CRDs too.
+
+        Raises:
+            ValueError: Helm refuses; its words.
+        """
+        given = Path(self._home.name) / "values.json"
+        given.write_text(json.dumps(values), encoding="utf-8")
+        said = self._run(
+            "template", name, str(archive), "--namespace", namespace, "--values", str(given), "--include-crds",
+            "--skip-tests", "--kube-version", kubernetes, *flags,
+        )  # fmt: skip
+        return [one for one in yaml.load_all(said, yaml.CSafeLoader) if one]
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [str(self.program), *arguments], env={"HOME": self._home.name, "PATH": ""}, capture_output=True, text=True,
+            check=False, timeout=300,
+        )  # fmt: skip
+        if done.returncode:
+            raise ValueError(f"helm {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def default_values(archive: Path) -> Obj:
+    """Return the chart's own values. Istio hides them one level deeper and moves them up as it renders."""
+    inside = files(archive)
+    values: Obj = yaml.load(inside.get("values.yaml", b""), yaml.CSafeLoader) or {}
+    hidden: Obj = values.get("_internal_defaults_do_not_set", values)
+    return hidden
+
+
+def files(archive: Path) -> dict[str, bytes]:
+    """Return the chart's files by their path in it."""
+    with tarfile.open(archive) as tar:
+        found = {one.name.partition("/")[2]: tar.extractfile(one) for one in tar.getmembers() if one.isfile()}
+        return {name: stream.read() for name, stream in found.items() if stream}
+
+
+def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
+    """Return about how many bytes Helm's Secret of this release holds: chart, values and what was rendered.
+
+    As Helm 3 writes it (pkg/storage/driver/util.go), but for the notes, which are a few hundred bytes.
+    """
+    inside = files(archive)
+    special = ("Chart.yaml", "values.yaml", "values.schema.json")
+    plain = [name for name in sorted(inside) if name not in special]
+    hooks = [one for one in objects if HOOK in annotations_of(one)]
+    record = {
+        "chart": {
+            "metadata": yaml.load(inside["Chart.yaml"], yaml.CSafeLoader),
+            "templates": [_file(name, inside[name]) for name in plain if name.startswith("templates/")],
+            "values": yaml.load(inside.get("values.yaml", b""), yaml.CSafeLoader),
+            "schema": base64.b64encode(inside.get("values.schema.json", b"")).decode(),
+            "files": [_file(name, inside[name]) for name in plain if not name.startswith("templates/")],
+        },
+        "config": values,
+        "manifest": yaml.dump_all((one for one in objects if one not in hooks), Dumper=yaml.CSafeDumper),
+        "hooks": [{"manifest": yaml.dump(one, Dumper=yaml.CSafeDumper)} for one in hooks],
+    }
+    return len(base64.b64encode(gzip.compress(json.dumps(record).encode(), 9)))
+
+
+def _file(name: str, content: bytes) -> Obj:
+    return {"name": name, "data": base64.b64encode(content).decode()}
