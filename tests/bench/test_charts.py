@@ -177,7 +177,7 @@ def test_the_same_charts_are_the_same_bytes(built: dict[str, Path]) -> None:
 def test_only_what_is_elsewhere_on_the_bench_is_changed() -> None:
     registry = "oci://127.0.0.1:1/charts"
     function = make("pkg.crossplane.io/v1", "Function", "f", annotations={"a": "b"}, spec={"package": "p"})
-    config = make("helm.crossplane.io/v1beta1", "ProviderConfig", "default",
+    config = make("helm.crossplane.io/v1beta1", "ProviderConfig", "vellum",
                   spec={"credentials": {"source": "InjectedIdentity"}})  # fmt: skip
     platform = make("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "kubeflow",
                     spec={"profile": "light", "charts": {"patches": {"kserve": "p"}}})  # fmt: skip

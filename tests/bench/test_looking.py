@@ -62,4 +62,4 @@ def test_kubectl_explain_knows_every_field_of_a_claim(bench: Bench) -> None:
 def test_the_platform_shows_its_parts_too(bench: Bench) -> None:
     header, row = bench.kubectl("get", "kubeflowplatform").splitlines()
     assert header.split() == ["NAME", "PROFILE", "WAITS-FOR", "SYNCED", "READY", "COMPOSITION", "AGE"]
-    assert row.split()[:5] == ["kubeflow", "light", "True", "True", "kubeflowplatform"]
+    assert row.split()[:5] == ["kubeflow", "standard", "True", "True", "kubeflowplatform"]

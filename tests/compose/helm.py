@@ -65,6 +65,9 @@ class Helm:
     unreported: dict[str, tuple[int, str]] = field(default_factory=dict)
     """The revision that hung and was rolled back: provider-helm reports it until it is woken."""
     version: int = 0
+    breaks: bool = False
+    """Whether every upgrade fails."""
+    rolled_back: dict[str, int] = field(default_factory=dict)
     refuses: bool = False
     """Whether an upgrade takes no patch."""
 
@@ -74,9 +77,8 @@ class Helm:
         texts = [stored[one["configMapKeyRef"]["key"]] for one in spec.get("patchesFrom", ())]
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
-        elif self.patches[name] != texts and self.records[name][1] == "deployed" and not self.refuses:
-            revision, _, before = self.records[name]
-            self._upgrade(name, spec["namespace"], revision + 1, before, texts)
+        elif not self.refuses:
+            self._look_again(name, spec["namespace"], texts, limit=release["spec"].get("rollbackLimit", 0))
         revision, state, _ = self.records[name]
         if release["metadata"]["annotations"].get("platform.vellum.dev/seen") == str(revision):
             self.unreported.pop(name, None)
@@ -84,6 +86,20 @@ class Helm:
         at = {"revision": revision, "state": state}
         ready = {"type": "Ready", "status": "True" if state == "deployed" else "False", "reason": state}
         return {"atProvider": at, "conditions": [ready, {"type": "Synced", "status": "True"}]}
+
+    def _look_again(self, name: str, namespace: str, texts: list[str], limit: int) -> None:
+        """Upgrade while the patches are not those of the last success; roll back what failed while they are."""
+        revision, state, before = self.records[name]
+        if self.patches[name] != texts and state in ("deployed", "failed"):
+            if self.breaks:
+                self.records[name] = (revision + 1, "failed", before)
+            else:
+                self._upgrade(name, namespace, revision + 1, before, texts)
+        elif state == "failed" and self.rolled_back.get(name, 0) < limit:
+            self.rolled_back[name] = self.rolled_back.get(name, 0) + 1
+            self._upgrade(name, namespace, revision + 1, before, texts)
+        elif state == "deployed":
+            self.rolled_back.pop(name, None)
 
     def _upgrade(self, name: str, namespace: str, revision: int, before: list[Obj], texts: list[Any]) -> None:
         objects = manifest(name)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from tests.compose.helm import UNSCALED
-from tests.compose.world import PLATFORMS, World, written
+from tests.compose.world import NOW, PLATFORMS, World, written
 
-from vellum.compose.repair import RULES
+from vellum.compose.repair import RULES, Look, plan
 from vellum.kube.objects import Key, Obj
 from vellum.kube.patch import copied
+from vellum.model.repair import Memory
 from vellum.model.state import Composed, Event
 
 KSERVE = Key("apps/v1", "Deployment", "kserve", "kserve")
@@ -72,7 +73,7 @@ def test_a_release_is_made_with_what_keeps_it_safe() -> None:
     spec = copied(release["spec"])
     assert spec["forProvider"].pop("values")["kserve"]["controller"]["deploymentMode"] == "Standard"
     assert spec == {
-        "providerConfigRef": {"name": "default"},
+        "providerConfigRef": {"name": "vellum"},
         "rollbackLimit": 3,
         "forProvider": {
             "chart": {"repository": "oci://registry.example.org/charts", "name": "kserve-resources", "version": "v0.20.0"},
@@ -327,3 +328,96 @@ def test_a_chart_that_no_registry_is_known_for_blocks_only_its_part() -> None:
     waiting = {one["name"]: one["reason"] for one in composed.status["components"] if not one["ready"]}
     missing = "ChartMissing: no registry is known that holds the chart {}; set spec.charts.repository"
     assert waiting == {name: missing.format(name) for name in ("kubeflow-pipelines", "notebook-controller")}
+
+
+def test_an_upgrade_of_the_guard_that_fails_is_turned_back_so_that_helm_does_not_repeat_it_for_ever() -> None:
+    world = settled()
+    world.helm.breaks = True
+    del world.helm.live[KSERVE]
+    later(world, 60)
+    assert KSERVE in world.helm.live, "the rollback put it back"
+    was = revision(world)
+    later(world, 600)
+    assert (revision(world), part(world)["ready"]) == (was, True)
+    assert world.composite["status"]["receipts"][0]["object"] == "Deployment kserve/kserve"
+
+
+def test_a_release_of_one_of_our_names_that_somebody_else_made_stops_the_platform() -> None:
+    theirs = {
+        "apiVersion": "helm.crossplane.io/v1beta1",
+        "kind": "Release",
+        "metadata": {"name": "argo-workflows"},
+    }
+    world = World(written(PLATFORMS["light"]), foreign=[theirs])
+    composed = world.step()
+    assert composed.fatal == (
+        "not ours, so it is neither adopted nor changed: Release argo-workflows (controlled by nobody)"
+    )
+    assert world.resources == {}
+
+
+def test_with_the_guard_off_what_keeps_a_release_safe_stays() -> None:
+    world = settled()
+    before = copied(world.resources["kserve-release"])
+    off(world)
+    world.settle()
+    assert world.resources["kserve-release"] == before
+    assert "record/kserve" in world.answered
+    assert not any("live/" in name for name in world.listed)
+
+
+@pytest.mark.parametrize(("began", "now"), [("standard", "local"), ("light", "local"), ("standard", "light")])
+def test_a_profile_that_would_uninstall_what_is_in_use_changes_nothing(began: str, now: str) -> None:
+    world = settled(began)
+    before = copied(world.resources)
+    world.composite["spec"]["profile"] = now
+    composed = world.step()
+    assert (composed.conditions[0].reason, world.resources) == ("ProfileChanged", before)
+
+
+def test_a_light_platform_may_grow_to_a_standard_one() -> None:
+    world = settled()
+    world.composite["spec"]["profile"] = "standard"
+    assert world.settle().ready
+    assert "istiod-release" in world.resources
+
+
+def test_a_status_of_before_there_was_a_choice_of_stores_means_seaweedfs() -> None:
+    world = settled()
+    del world.composite["status"]["objectStore"]
+    before = copied(world.resources)
+    world.composite["spec"]["objectStore"] = {"backend": "external", "endpoint": "https://s3.example.org"}
+    assert (world.step().conditions[0].reason, world.resources) == ("StoreChanged", before)
+
+
+def test_helm_at_work_two_revisions_ahead_is_left_alone() -> None:
+    world = settled()
+    manifest = world.helm.records["kserve"][2]
+    world.helm.records["kserve"] = (3, "pending-upgrade", manifest)
+    world.helm.unreported["kserve"] = (1, "failed")
+    before = copied(world.resources["kserve-release"]["spec"])
+    later(world, 120)
+    assert world.resources["kserve-release"]["spec"] == before
+    assert part(world)["reason"] == "Helm is at work: pending-upgrade"
+
+
+def test_an_installation_that_hangs_over_what_was_there_says_how_to_free_it() -> None:
+    world = settled()
+    world.helm.records["kserve"] = (1, "pending-install", world.helm.records["kserve"][2])
+    later(world, 30)
+    assert part(world)["reason"] == (
+        "Helm is at work: pending-install; if it stays so: kubectl delete secret sh.helm.release.v1.kserve.v1 -n kserve"
+    )
+
+
+def test_a_fault_that_a_repair_ended_has_its_receipt_though_another_stayed() -> None:
+    memory = plan("a", Memory(), Look("deployed", 1, {"A": "missing", "B": "missing"}), NOW).memory
+    for second in range(3, 90):
+        at = NOW + timedelta(seconds=second)
+        faults = {"A": "missing", "B": "missing"} if memory.nonce == 0 else {"B": "missing"}
+        done = plan("a", memory, Look("deployed", 1 + memory.nonce, faults), at)
+        memory = done.memory
+        if done.receipts:
+            assert [(one.object, one.wrong) for one in done.receipts] == [("A", "missing")]
+            return
+    raise AssertionError("there was no receipt")

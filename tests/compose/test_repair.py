@@ -68,8 +68,22 @@ def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(
         memory = plan("a", memory, look, now).memory
         if look.record not in ("deployed", "failed"):
             assert (memory.nonce, memory.phase) == (before.nonce, BUSY)
-        elif not look.faults and not before.step:
+        elif look.record == "deployed" and not look.faults and not before.step:
             assert memory.nonce == before.nonce
+
+
+@given(SIGHTS)
+def test_what_failed_is_turned_back_once_for_each_repair(
+    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+) -> None:
+    memory = Memory()
+    for now, look in looks(sights):
+        before = memory
+        memory = plan("a", memory, look, now).memory
+        if memory.nonce < before.nonce:
+            assert (look.record, memory.nonce, memory.repairs) == ("failed", before.nonce - 1, before.repairs)
+            assert (before.last and before.last.undone, memory.last and memory.last.undone) == (False, True)
+        assert 0 <= memory.nonce <= memory.repairs
 
 
 @given(SIGHTS)

@@ -219,6 +219,8 @@ class Platform:
     uid: str = ""
     generation: int = 0
     gateway: str = ""
+    profile: str = ""
+    """The profile that it began with, as the status says it; empty before the first pass."""
     store: str = ""
     """The object store that it began with, as the status says it."""
     waiting: Mapping[str, str] = field(default_factory=dict)
@@ -300,12 +302,18 @@ def from_live(obj: Obj) -> Platform:
     status = obj.get("status") or {}
     spec = platform_spec().model_validate(written)
     found = Platform(
-        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=status.get("objectStore", ""),
+        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=_store(status),
+        profile=status.get("profile", ""),
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
         said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
     )  # fmt: skip
     return replace(found, waiting=_waiting(found))
+
+
+def _store(status: Obj) -> str:
+    """Return the store that the platform began with; before there was a choice, no status said it."""
+    return str(status.get("objectStore") or ("seaweedfs" if "seedFingerprint" in status else ""))
 
 
 def _waiting(platform: Platform) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from vellum.cluster.api import Api
 from vellum.components import platform_components
-from vellum.compose.inventory import OWNED, RELEASE_NAME
+from vellum.compose.inventory import OWNED, RELEASE_NAME, RELEASE_NAMESPACE
 from vellum.kube.objects import Key, Obj, annotations_of
 from vellum.model.component import Kind
 from vellum.model.drill import Drill, is_back
@@ -39,7 +39,11 @@ def _faults(component: ReleaseComponent[Any]) -> Iterator[tuple[Kind, str, Harm]
 
 def _first(api: Api, kind: Kind, component: ReleaseComponent[Any]) -> Obj | None:
     found, _ = api.list(kind, labels=dict(OWNED))
-    ours = [obj for obj in found if annotations_of(obj).get(RELEASE_NAME) == component.name]
+    mark = component.name, component.namespace
+    ours = [
+        obj for obj in found
+        if (annotations_of(obj).get(RELEASE_NAME), annotations_of(obj).get(RELEASE_NAMESPACE)) == mark
+    ]  # fmt: skip
     return min(ours, key=Key.of, default=None)
 
 

@@ -14,6 +14,7 @@ class KserveCrdComponent(ReleaseComponent[Spec]):
     summary = "KServe's kinds"
     spec = Spec
     chart = Chart("oci://ghcr.io/kserve/charts", "kserve-crd", "v0.20.0")
+    outlives = True
     namespace = "kserve"
     makes_namespace = True
     after = ("provider-helm", "istiod")

@@ -41,8 +41,9 @@ COMPARED = {
           for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")),
     )
 }  # fmt: skip
-"""Never Secrets (they would travel to the function), CRDs (they nest too deep for protobuf, and a recreated one has
-lost its objects), Jobs and Pods (they run once) or volume claims (a new one is empty)."""
+"""Never Secrets (live ones would travel to the function; what a chart renders does, in Helm's record), CRDs (they nest
+too deep for protobuf, and a recreated one has lost its objects), Jobs and Pods (they run once) or volume claims (a new
+one is empty)."""
 _CLUSTER_SCOPED = frozenset({
     "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
     "ClusterIssuer", "ClusterServingRuntime", "ClusterStorageContainer",

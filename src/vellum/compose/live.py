@@ -17,7 +17,7 @@ from vellum.model.keys import Seed
 from vellum.model.state import PARTS_READY, Composed, Event, Observed, Requirement, not_ready
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
-_ALARMS = {"Invalid", "NotOurs", "StoreChanged", "WrongSeed"}
+_ALARMS = {"Invalid", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed"}
 """Reasons that stay until a person does something."""
 
 
@@ -57,7 +57,7 @@ def _team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
         return replace(_not_yet(), requirements={"platform": PLATFORM})
     try:
         place = platform.from_live(found) if found else None
-        composed = _other_store(place) or compose_team(claim.from_live(composite), place, observed, seed)
+        composed = _other_place(place) or compose_team(claim.from_live(composite), place, observed, seed)
     except ValidationError as error:
         composed = _invalid(claim.KIND, error)
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
@@ -68,7 +68,7 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
         return wrong
     try:
         place = platform.from_live(composite)
-        return _other_store(place) or compose_platform(place, observed, seed, now)
+        return _other_place(place) or compose_platform(place, observed, seed, now)
     except ValidationError as error:
         return _invalid(platform.KIND, error)
 
@@ -86,6 +86,24 @@ def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
         return None
     message = "the seed is not the one that every key was derived from; restore the seed"
     return Composed(conditions=(not_ready("WrongSeed", message),), fatal=message)
+
+
+def _other_place(place: platform.Platform | None) -> Composed | None:
+    return _other_profile(place) or _other_store(place)
+
+
+def _other_profile(place: platform.Platform | None) -> Composed | None:
+    """Say that Helm would uninstall what is in use, if the platform began as more than it is now."""
+    if place is None or place.profile in ("", place.spec.profile):
+        return None
+    began, now = place.profile, place.spec.profile
+    if (began, now) == ("light", "standard"):
+        return None
+    message = (
+        f"the platform was installed as {began}, and its spec.profile says {now}, which would remove parts that are "
+        f"in use; write {began}"
+    )
+    return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
 
 
 def _other_store(place: platform.Platform | None) -> Composed | None:

@@ -14,7 +14,7 @@ from vellum.compose.order import in_order
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
-from vellum.model.release import PROVIDER, Charts, ReleaseComponent
+from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
 from vellum.model.repair import BLANK, Memory, remembered, with_receipts, written
 from vellum.model.state import (
     READY,
@@ -50,7 +50,7 @@ class Part:
 def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Return everything that the platform object means now.
 
-    A namespace of one of the platform's names that is not ours composes nothing and changes nothing.
+    A namespace or Release of one of the platform's names that is not ours composes nothing and changes nothing.
     """
     parts = _parts(platform, observed, seed, now)
     guarded = _guarded(parts)
@@ -77,8 +77,8 @@ def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:
         for part in parts
         for name, requirement in part.component.requires(facts).items()
     }
-    looked_at = [part.release for part in parts if part.release] if platform.repairs else []
-    return {**gates.questions(kinds), **own, **releases.questions(looked_at)}
+    looked_at = [part.release for part in parts if part.release]
+    return {**gates.questions(kinds), **own, **releases.questions(looked_at, repaired=platform.repairs)}
 
 
 def brought(component: AnyPlatformComponent) -> tuple[Kind, ...]:
@@ -128,7 +128,8 @@ def _release_part(
         component, wish.observed, remembered(platform.guarded.get(component.name) or {})
     )
     plan = release.guarded(now) if platform.repairs else None
-    memory = plan.memory if plan else release.memory if platform.repairs else repair.off(release.memory)
+    off = repair.off(release.memory, deployed=release.state == repair.DEPLOYED)
+    memory = plan.memory if plan else release.memory if platform.repairs else off
     charts = platform.charts
     objects = component.objects(wish)
     objects[release.resource] = releases.composed(release, wish, memory, charts)
@@ -192,12 +193,14 @@ def _with_patches(platform: Platform, parts: Mapping[str, Part], observed: Obser
 
 
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:
-    """Every namespace of the platform: to adopt one would mean to destroy it with the platform."""
+    """Every namespace and Release of the platform: to adopt one would mean to destroy it with the platform."""
     return {
-        name: Requirement("v1", "Namespace", obj["metadata"]["name"])
+        name: Requirement(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
         for part in parts
         for name, obj in part.objects.items()
         if obj["kind"] == "Namespace"
+        # A kind that is not served cannot be looked up, and no object of it can exist.
+        or (obj["kind"] == RELEASE.kind and gates.served(part.wish.observed, RELEASE))
     }
 
 

@@ -21,7 +21,7 @@ from vellum.compose.inventory import Difference, Rendered
 from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, make
 from vellum.model.component import Kind, PlatformWish
-from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
+from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, Charts, ReleaseComponent
 from vellum.model.repair import Memory
 from vellum.model.state import LIST, Observed, Ready, Requirement, waits
 
@@ -31,6 +31,8 @@ PATCHES = "vellum-releases"
 through."""
 SEEN = f"{DOMAIN}/seen"
 ROLLBACKS, HISTORY = 3, 5
+AHEAD = 2
+UNREPORTED = "done, and not reported yet"
 _SCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
 _FLIPS = ("a", "b")
 AnyRelease = ReleaseComponent[Any]
@@ -69,22 +71,22 @@ class Release:
     def _record_key(self) -> str:
         return f"record/{self.name}"
 
-    @property
-    def _next_key(self) -> str:
-        return f"record/{self.name}/next"
-
     def record_question(self) -> dict[str, Requirement]:
-        """Ask for Helm's record of the revision, and of the next, which is there while Helm works or was ended at it.
+        """Ask for Helm's records of the revision and of the two after it, which provider-helm did not report yet.
 
-        By name, as all five would not fit into a message; and never by status, as what once hung stays in the history.
+        There are two after it where one that failed was rolled back and is tried again. By name, as all that Helm keeps
+        would not fit into a message; and never by status, as what once hung stays in the history.
         """
         if not self.revision:
             return {}
         return {
-            key: Requirement(
-                "v1", "Secret", f"sh.helm.release.v1.{self.name}.v{number}", self.component.namespace
+            f"{self._record_key}{'+' * ahead}": Requirement(
+                "v1",
+                "Secret",
+                f"sh.helm.release.v1.{self.name}.v{self.revision + ahead}",
+                self.component.namespace,
             )
-            for key, number in ((self._record_key, self.revision), (self._next_key, self.revision + 1))
+            for ahead in range(AHEAD + 1)
         }
 
     @property
@@ -93,22 +95,30 @@ class Release:
         return self.observed.required.get(self._record_key)
 
     @cached_property
-    def _next(self) -> str:
-        """What Helm says of the revision that provider-helm did not report yet; empty where there is none."""
-        found = self.observed.required.get(self._next_key)
-        return inventory.status_of(found) if found else ""
+    def _newest(self) -> tuple[int, str]:
+        """The newest revision that provider-helm did not report yet, and what Helm says of it; 0: there is none."""
+        for ahead in range(AHEAD, 0, -1):
+            if found := self.observed.required.get(f"{self._record_key}{'+' * ahead}"):
+                return self.revision + ahead, inventory.status_of(found)
+        return 0, ""
 
     @cached_property
     def state(self) -> str:
         """What Helm says: deployed, failed, pending-upgrade, ...; absent where its record is gone."""
-        if self._next and self._next not in (repair.DEPLOYED, repair.FAILED):
-            return self._next
+        newest, status = self._newest
+        if newest:
+            return UNREPORTED if status in (repair.DEPLOYED, repair.FAILED) else status
         return inventory.status_of(self.record) if self.record else repair.ABSENT
 
     @property
-    def is_freed(self) -> bool:
-        """Whether a revision that hung was rolled back, which provider-helm reports only at its next look."""
-        return self.state.startswith("pending") and self._next == repair.DEPLOYED
+    def freed(self) -> int:
+        """The revision to which one that hung or failed was rolled back, until provider-helm reports it; 0: none.
+
+        It does so only at its next look. After an ordinary upgrade it is about to, and must not be disturbed.
+        """
+        newest, status = self._newest
+        own = inventory.status_of(self.record) if self.record else ""
+        return newest if status == repair.DEPLOYED and own.startswith(("pending", repair.FAILED)) else 0
 
     @cached_property
     def rendered(self) -> tuple[Rendered, ...]:
@@ -239,10 +249,7 @@ class Release:
                 self._failure(memory), actor="the platform engineer" if gives_up else "the release guard"
             )
         if gives_up:
-            return waits(
-                f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them",
-                actor="the platform engineer",
-            )
+            return waits(_contended(memory), actor="the platform engineer")
         if memory.faults:
             return waits(_sentence(memory.faults), actor="the release guard")
         if self.state != repair.DEPLOYED:
@@ -259,19 +266,27 @@ class Release:
 
 
 def _at_work(release: Release) -> str:
-    said = f"Helm is at work: {release.state}"
-    if release.state != "pending-rollback":
-        return said
-    # provider-helm 1.3.0 frees an install and an upgrade at which it was ended, and never a rollback.
-    return f"{said}; if it stays so: helm rollback {release.name} -n {release.component.namespace}"
+    """Return what is said meanwhile, with a way out where there is no other.
+
+    provider-helm 1.3.0 frees an upgrade at which it was ended, never a rollback, and an installation by uninstalling
+    everything, which it is not allowed where something was before.
+    """
+    name, namespace = release.name, release.component.namespace
+    ways_out = {
+        "pending-rollback": f"helm rollback {name} -n {namespace}",
+        "pending-install": f"kubectl delete secret sh.helm.release.v1.{name}.v1 -n {namespace}",
+    }
+    way_out = ways_out.get(release.state)
+    return f"Helm is at work: {release.state}" + (f"; if it stays so: {way_out}" if way_out else "")
 
 
-def questions(releases: Iterable[Release]) -> dict[str, Requirement]:
-    """Return what the guard wants to see: Helm's records and the live objects."""
+def questions(releases: Iterable[Release], *, repaired: bool) -> dict[str, Requirement]:
+    """Return what is to be seen: Helm's records, without which no Release is safe, and for repairs the live objects."""
     found: dict[str, Requirement] = {}
     for release in releases:
         found |= release.record_question()
-        found |= release.live_questions()
+        if repaired:
+            found |= release.live_questions()
     return found
 
 
@@ -293,7 +308,9 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
         provider["plainHTTP"] = True
     if patches := _patches(release, memory, charts):
         provider["patchesFrom"] = patches
-    spec: Obj = {"providerConfigRef": {"name": "default"}, "forProvider": provider}
+    spec: Obj = {"providerConfigRef": {"name": PROVIDER_CONFIG}, "forProvider": provider}
+    if component.outlives:
+        spec["deletionPolicy"] = "Orphan"
     if _may_roll_back(release, memory):
         spec["rollbackLimit"] = ROLLBACKS
     annotations = {"crossplane.io/external-name": release.name}
@@ -326,8 +343,8 @@ def _seen(release: Release) -> str:
     """Return the mark that wakes provider-helm: after a revision that it made, and when its record is gone."""
     if not release.revision:
         return ""
-    if release.is_freed:
-        return str(release.revision + 1)
+    if release.freed:
+        return str(release.freed)
     if release.state == repair.ABSENT:
         return f"{release.revision}.gone"
     if release.state == repair.DEPLOYED:
@@ -378,6 +395,12 @@ def _scaler_key(namespace: str) -> str:
 
 def _sentence(faults: Mapping[str, str]) -> str:
     return ", ".join(f"{name} is {fault}" for name, fault in sorted(faults.items()))
+
+
+def _contended(memory: Memory) -> str:
+    if memory.tries < repair.RULES.tries:
+        return f"Contended: {_sentence(memory.faults)}; it was repaired {len(memory.recent)} times within an hour"
+    return f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them"
 
 
 def _fault(found: tuple[Difference, ...] | None) -> str:

@@ -85,14 +85,30 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
     memory = memory.but(installed=memory.installed or look.record == DEPLOYED)
     if memory.step:
         return _written_through(memory, look, now, rules)
+    if look.record == FAILED and memory.last and _is_its_own(memory.last, look):
+        return _undone(memory, memory.last, rules)
     if not look.faults:
         return _healthy(component, memory, look, now, rules)
-    return _faulty(memory, look, now, rules)
+    return _faulty(component, memory, look, now, rules)
 
 
-def off(memory: Memory) -> Memory:
+def off(memory: Memory, *, deployed: bool) -> Memory:
     """Return what is remembered while the guard is switched off: what was done stays, or Helm would do it again."""
-    return memory.but(phase=OFF, since={}, faults={})
+    return memory.but(phase=OFF, since={}, faults={}, installed=memory.installed or deployed)
+
+
+def _is_its_own(last: Repair, look: Look) -> bool:
+    return last.open and not last.undone and look.revision > last.revision
+
+
+def _undone(memory: Memory, last: Repair, rules: Rules) -> Plan:
+    """Turn the Release back.
+
+    provider-helm repeats a failed upgrade without end while its patches are not those of the last success, and rolls
+    back, a few times, only when they are (``hasUpdates`` and ``shouldRollBack`` in its 1.3.0).
+    """
+    memory = memory.but(phase=REPAIRING, nonce=memory.nonce - 1, last=replace(last, undone=True))
+    return Plan(memory, rules.watch)
 
 
 def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
@@ -101,11 +117,7 @@ def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: R
     if last and last.open and not _over(last, look, now, rules):
         return Plan(memory.but(since={}, faults={}), 1)
     if last and last.open:
-        receipts = tuple(
-            Receipt(component, name, fault, last.since[name], written(now),
-                    round(seconds_between(last.since[name], now)), look.revision)
-            for name, fault in sorted(last.faults.items())
-        )  # fmt: skip
+        receipts = _came_back(component, last, look, now)
         last = replace(last, open=False)
     forgotten = last is not None and seconds_between(last.at, now) > rules.forget
     recent = (
@@ -121,18 +133,22 @@ def _over(last: Repair, look: Look, now: datetime, rules: Rules) -> bool:
     return look.revision > last.revision or seconds_between(last.at, now) > rules.cooldown
 
 
-def _faulty(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
+def _faulty(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
     since = {name: memory.since.get(name, written(now)) for name in look.faults}
     memory = memory.but(since=since, faults=dict(look.faults))
-    same = memory.last is not None and memory.last.faults == look.faults
+    # A failed upgrade hides the faults for which it was made; they are the same ones afterwards.
+    same = memory.last is not None and (memory.last.faults == look.faults or look.record == FAILED)
     tries = memory.tries if same else 0
     recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
     if tries >= rules.tries or len(recent) >= rules.hourly:
-        return Plan(memory.but(phase=CONTENDED), rules.watch)
+        # The last repair, too, may take its time before it is called one that did not last.
+        over = memory.last is None or seconds_between(memory.last.at, now) > rules.cooldown
+        return Plan(memory.but(phase=CONTENDED if over else REPAIRING), rules.watch)
     wait = _due_in(memory, look, tries, now, rules)
     if wait > 0:
         phase = REPAIRING if memory.last and memory.last.open else NOTICED
         return Plan(memory.but(phase=phase), max(1, min(rules.watch, round(wait + 0.5))))
+    receipts = _came_back(component, memory.last, look, now)
     repair = Repair(written(now), dict(look.faults), _earliest(memory, since), look.revision)
     memory = memory.but(
         phase=REPAIRING,
@@ -142,8 +158,20 @@ def _faulty(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
         repairs=memory.repairs + 1,
     )
     if look.patch:
-        return Plan(memory.but(step=WRITE, patch=look.patch), 1)
-    return Plan(memory.but(nonce=memory.nonce + 1), rules.watch)
+        return Plan(memory.but(step=WRITE, patch=look.patch), 1, receipts)
+    return Plan(memory.but(nonce=memory.nonce + 1), rules.watch, receipts)
+
+
+def _came_back(component: str, last: Repair | None, look: Look, now: datetime) -> tuple[Receipt, ...]:
+    """Return the receipts of those faults of an open repair that it did end."""
+    if last is None or not last.open or look.record == FAILED:
+        return ()
+    return tuple(
+        Receipt(component, name, fault, last.since[name], written(now),
+                round(seconds_between(last.since[name], now)), look.revision)
+        for name, fault in sorted(last.faults.items())
+        if name not in look.faults
+    )  # fmt: skip
 
 
 def _earliest(memory: Memory, since: Mapping[str, str]) -> Mapping[str, str]:
@@ -166,12 +194,12 @@ def _due_in(memory: Memory, look: Look, tries: int, now: datetime, rules: Rules)
 def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
     """Go on with a write-through: first the patch is stored, then Helm records it, then an upgrade without it."""
     last = memory.last
-    if last is None or seconds_between(last.at, now) > rules.cooldown:
-        # Helm did not take the patch; the faults are still there, and the next try counts.
-        return Plan(memory.but(step="", patch=""), 1)
-    if memory.step == WRITE:
-        return Plan(memory.but(step=RECORD) if look.patch_stored else memory, 1)
-    if look.revision > last.revision and look.record == DEPLOYED:
+    if last and memory.step == RECORD and look.revision > last.revision and look.record == DEPLOYED:
         last = replace(last, revision=look.revision)
         return Plan(memory.but(step="", patch="", nonce=memory.nonce + 1, last=last), rules.watch)
+    if last is None or seconds_between(last.at, now) > rules.cooldown:
+        # Helm did not take the patch, and the Release is as before; the faults are still there, and the next try counts.
+        return Plan(memory.but(step="", patch="", last=last and replace(last, undone=True)), 1)
+    if memory.step == WRITE and look.patch_stored:
+        memory = memory.but(step=RECORD)
     return Plan(memory, 1)

@@ -10,6 +10,8 @@ from typing import ClassVar, Generic
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Kind, PlatformComponent, PlatformWish, S
 
+PROVIDER_CONFIG = "vellum"
+"""Of our own: ``default`` may be somebody's, for another cluster."""
 RELEASE = Kind("helm.crossplane.io/v1beta1", "Release")
 """provider-helm's cluster-scoped kind (1.3.0)."""
 PROVIDER = "provider-helm"
@@ -52,6 +54,8 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
     kinds = (RELEASE,)
     actor: str = PROVIDER
     wait_timeout: ClassVar[str] = "5m"
+    outlives: ClassVar[bool] = False
+    """Whether it stays installed when its Release goes: with CRDs that Helm deletes, all objects of them would go."""
 
     @abstractmethod
     def values(self, wish: PlatformWish[S]) -> Obj:

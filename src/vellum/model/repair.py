@@ -54,6 +54,8 @@ class Repair:
     since: Mapping[str, str]
     revision: int
     open: bool = True
+    undone: bool = False
+    """Whether the upgrade failed and the Release was turned back to what Helm had deployed last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def remembered(said: Mapping[str, Any]) -> Memory:
     if last := known.get("last"):
         known["last"] = Repair(
             at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],
-            open=last["open"],
+            open=last["open"], undone=bool(last.get("undone")),
         )  # fmt: skip
     return Memory(**known)
 

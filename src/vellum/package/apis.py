@@ -82,6 +82,7 @@ def _guard() -> Obj:
     whole = {"type": "integer"}
     repair: Obj = {
         "at": _TEXT, "faults": _TEXTS, "since": _TEXTS, "revision": whole, "open": {"type": "boolean"},
+        "undone": {"type": "boolean"},
     }  # fmt: skip
     memory: Obj = {
         "phase": _TEXT, "since": _TEXTS, "faults": _TEXTS, "nonce": whole, "tries": whole, "step": _TEXT,

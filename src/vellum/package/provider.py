@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
-from vellum.model.release import PROVIDER
+from vellum.model.release import PROVIDER, PROVIDER_CONFIG
 from vellum.package.compositions import SYSTEM
 
 PACKAGE = "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0"
 """1.3.0 carries Helm 3, on which the release guard was measured; 1.4.0 went to Helm 4 with server-side apply."""
 POLL = "1m"
 """How often it reads Helm's records again. What it must know at once, annotations tell it."""
-PROVIDER_CONFIG = "default"
 
 
 def provider() -> list[Obj]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vellum.model.drill import Drill
 
 NOT_REPAIRED = 3
+HEALTHY = "Healthy"
 POLL_SECONDS = 0.05
 
 
@@ -54,19 +55,31 @@ def repair(
     asked = releases or place.releases
     _known(place, asked)
     _agreed(place, yes=yes)
-    done = [_tried(drill, place, timeout) for drill in place.drills(asked)]
+    done: list[Obj] = []
+    for drill in place.drills(asked):
+        done.append(_tried(drill, place, timeout))
+        if done[-1]["seconds"] is None:
+            # Whatever keeps it from coming back would keep the next one too.
+            break
     click.echo(json.dumps({"repairs": done}) if output == "json" else _text(done))
     if any(row["seconds"] is None for row in done):
         sys.exit(NOT_REPAIRED)
 
 
 def _known(place: Place, asked: tuple[str, ...]) -> None:
-    parts = (places.platform(place).get("status") or {}).get("components") or ()
-    known = [part["name"] for part in parts if "version" in part]
+    """Refuse releases that nobody has or that the guard would not put back: then the damage would stay."""
+    platform = places.platform(place)
+    status = platform.get("status") or {}
+    known = [part["name"] for part in status.get("components") or () if "version" in part]
     for name in asked:
         if name not in known:
             what = f"the platform has no Helm release {name[:64]!r}"
             raise UsageError("VEL713", what, where=place.name, fix=f"known: {', '.join(known) or 'none'}")
+        phase = ((status.get("guard") or {}).get(name) or {}).get("phase", "Off")
+        if phase != HEALTHY:
+            what = f"the release guard would not put {name} back: it is {phase} there"
+            fix = "write spec.repair: enabled, and wait until `vellum explain platform` says ready"
+            raise UsageError("VEL715", what, where=place.name, fix=fix)
 
 
 def _agreed(place: Place, *, yes: bool) -> None:
