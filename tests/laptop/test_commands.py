@@ -216,3 +216,16 @@ def test_a_platform_of_a_cluster_is_refused_in_one_sentence_and_nothing_is_store
     fix = "write profile: local; or look at Crossplane doing it: vellum bench up FILE"
     assert vellum(verb, str(file)) == refused(what, "KubeflowPlatform kubeflow", fix)
     assert installation.store.version == before
+
+
+def test_nothing_is_broken_that_the_guard_would_not_put_back(installation: Installation) -> None:
+    live = installation.store.get(PLATFORM_KEY)
+    assert live is not None
+    status = {
+        "components": [{"name": "kserve", "ready": True, "version": "v0.20.0"}],
+        "guard": {"kserve": {"phase": "Off"}},
+    }
+    installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
+    what = "VEL715: the release guard would not put kserve back: it is Off there"
+    fix = "write spec.repair: enabled, and wait until `vellum explain platform` says ready"
+    assert vellum("verify", "repair", "--yes", "--release", "kserve") == refused(what, "this machine", fix)

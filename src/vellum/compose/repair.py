@@ -198,7 +198,7 @@ def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) ->
         last = replace(last, revision=look.revision)
         return Plan(memory.but(step="", patch="", nonce=memory.nonce + 1, last=last), rules.watch)
     if last is None or seconds_between(last.at, now) > rules.cooldown:
-        # Helm did not take the patch, and the Release is as before; the faults are still there, and the next try counts.
+        # Helm did not take the patch, and the Release is as before; the faults are there, and the next try counts.
         return Plan(memory.but(step="", patch="", last=last and replace(last, undone=True)), 1)
     if memory.step == WRITE and look.patch_stored:
         memory = memory.but(step=RECORD)

@@ -58,7 +58,7 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
         "25-protection/platform.yaml": protection(),
         "30-function/function.yaml": function(function_package) if function_package else [],
         "35-provider/provider-helm.yaml": provider(),
-        "37-providerconfig/default.yaml": provider_config(),
+        "37-providerconfig/vellum.yaml": provider_config(),
         "40-compositions/compositions.yaml": compositions(),
         "50-platform/kubeflow.yaml": platforms,
     }
