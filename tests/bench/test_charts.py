@@ -126,7 +126,7 @@ def test_a_stand_in_makes_what_the_real_chart_made_when_that_was_rendered(
     built: dict[str, Path], tmp_path: Path, part: Part
 ) -> None:
     release = next(one for one in published() if one.name == part.name)
-    found = stand_ins.of(release, part.facts, part.keys, RealHelm(built["helm"]), tmp_path)
+    found = stand_ins.of(release, part.facts, part.keys, RealHelm(built["helm"], tmp_path), tmp_path)
     assert part.stand_in
     assert found == stand_ins.Differences(part.stand_in.lacks, part.stand_in.ignores)
 

@@ -7,8 +7,7 @@ import gzip
 import json
 import subprocess
 import tarfile
-import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -26,9 +25,8 @@ class Helm:
     """One Helm program; it reads no settings of this user."""
 
     program: Path
-    _home: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="helm-")
-    )
+    home: Path
+    """An empty folder, where it may write."""
 
     @property
     def version(self) -> str:
@@ -57,7 +55,7 @@ class Helm:
         Raises:
             ValueError: Helm refuses; its words.
         """
-        given = Path(self._home.name) / "values.json"
+        given = self.home / "values.json"
         given.write_text(json.dumps(values), encoding="utf-8")
         said = self._run(
             "template", name, str(archive), "--namespace", namespace, "--values", str(given), "--include-crds",
@@ -67,7 +65,7 @@ class Helm:
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            [str(self.program), *arguments], env={"HOME": self._home.name, "PATH": ""}, capture_output=True, text=True,
+            [str(self.program), *arguments], env={"HOME": str(self.home), "PATH": ""}, capture_output=True, text=True,
             check=False, timeout=300,
         )  # fmt: skip
         if done.returncode:

@@ -36,7 +36,8 @@ def main() -> int:
     folder: Path = asked.charts
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found, wrong = _looked(Helm(Path(program)), folder, asked.date or "")
+        with tempfile.TemporaryDirectory(prefix="helm-") as home:
+            found, wrong = _looked(Helm(Path(program), Path(home)), folder, asked.date or "")
     except ValueError as error:
         _say(f"{error}\nAn archive that cannot be pulled may be put into {folder}: see docs/charts.md")
         return 2
