@@ -150,18 +150,20 @@ def _start(bench: Bench) -> Iterator[Figure]:
 
 def _releases(bench: Bench) -> Iterator[Figure]:
     """What is broken in the charts' workloads, and how soon it is back."""
-    found = {name: list(islice(drills.drills(bench.api, (name,)), 3)) for name in BROKEN}
     # By the harm first: the same release comes again only after all others. KServe's chart says no number of replicas.
-    todo = [
-        (name, found[name][harm]) for harm in range(3) for name in BROKEN if (name, harm) != ("kserve", 1)
-    ]
-    done = [_repaired(bench, name, drill) for name, drill in todo[:REPAIRS]]
+    todo = [(name, harm) for harm in range(3) for name in BROKEN if (name, harm) != ("kserve", 1)]
+    done = [_repaired(bench, name, _drill(bench, name, harm)) for name, harm in todo[:REPAIRS]]
     yield from _back("a deleted, scaled or edited workload of a chart is back", done, 15, 1)
     edits = []
     for _ in range(WRITTEN_THROUGH):
         edits.append(_repaired(bench, RUNTIMES, _edit(bench)))
         time.sleep(30)
     yield from _back("an edited custom resource of a chart is back", edits, 25, 2)
+
+
+def _drill(bench: Bench, release: str, number: int) -> Drill:
+    """Return a fault; it remembers what is there now, so it is made when it is due."""
+    return next(islice(drills.drills(bench.api, (release,)), number, None))
 
 
 def _edit(bench: Bench) -> Drill:
