@@ -35,10 +35,6 @@ def every(step: int, folder: Path) -> None:
         assert life["rests"] == undisturbed["rests"], number
 
 
-def test_a_claim_survives_sigkill_at_some_writes_of_its_life(tmp_path: Path) -> None:
-    every(17, tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_claim_survives_sigkill_at_every_write_of_its_life(tmp_path: Path) -> None:
