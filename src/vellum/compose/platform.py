@@ -11,6 +11,7 @@ from vellum.api.platform import Platform
 from vellum.components import platform_components
 from vellum.compose import gates, guard, images, releases, repair
 from vellum.compose.order import in_order
+from vellum.compose.release import Release
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
@@ -42,7 +43,7 @@ class Part:
     objects: Mapping[str, Obj]
     may: Ready
     ready: Ready
-    release: releases.Release | None = None
+    release: Release | None = None
     memory: Memory = BLANK
     plan: repair.Plan | None = None
 
@@ -124,9 +125,7 @@ def _release_part(
     before: Mapping[str, Part],
     now: datetime,
 ) -> Part:
-    release = releases.Release(
-        component, wish.observed, remembered(platform.guarded.get(component.name) or {})
-    )
+    release = Release(component, wish.observed, remembered(platform.guarded.get(component.name) or {}))
     plan = release.guarded(now) if platform.repairs else None
     off = repair.off(release.memory, deployed=release.state == repair.DEPLOYED)
     memory = plan.memory if plan else release.memory if platform.repairs else off
@@ -142,7 +141,7 @@ def _release_part(
         if releases.stored(wish.observed, component.name, charts)
         else waits("its patches are not stored yet", actor="the control plane"),
     )
-    ready = release.ready(memory, repaired=platform.repairs) if may or release.live else may
+    ready = releases.ready(release, memory, repaired=platform.repairs) if may or release.live else may
     return Part(component, wish, objects, may, ready, release, memory, plan)
 
 

@@ -8,22 +8,17 @@ next poll, so an annotation follows the revision and wakes it; a failed or stuck
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
 from typing import Any
 
-from vellum.compose import gates, inventory, repair
-from vellum.compose.inventory import Difference, Rendered
+from vellum.compose import gates, repair
+from vellum.compose.release import Release, stored_patches
 from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, make
-from vellum.model.component import Kind, PlatformWish
-from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, Charts, ReleaseComponent
+from vellum.model.component import PlatformWish
+from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, Charts
 from vellum.model.repair import Memory
-from vellum.model.state import LIST, Observed, Ready, Requirement, waits
+from vellum.model.state import Observed, Ready, Requirement, waits
 
 SYSTEM = "crossplane-system"
 PATCHES = "vellum-releases"
@@ -31,238 +26,60 @@ PATCHES = "vellum-releases"
 through."""
 SEEN = f"{DOMAIN}/seen"
 ROLLBACKS, HISTORY = 3, 5
-AHEAD = 2
-UNREPORTED = "done, and not reported yet"
-_SCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
 _FLIPS = ("a", "b")
-AnyRelease = ReleaseComponent[Any]
 
 
-@dataclass(frozen=True)
-class Release:
-    """One release in one pass: the component, what is observed of it, and what the guard remembered."""
+def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
+    """Judge the release by proof: Helm deployed it, everything in it is live and runs, its kinds are served."""
+    live = release.live
+    if live is None:
+        return waits(f"Release {release.name} is not created yet", actor="the control plane")
+    if repaired and (trouble := _trouble(release, memory)) is not None:
+        return trouble
+    said = condition(live, "Synced") or {}
+    if said.get("status") == "False":
+        return waits(f"Release {release.name}: {said.get('message')}", actor="the platform engineer")
+    ready, reason = health(live, release.resource)
+    if not ready:
+        return waits(reason, actor=PROVIDER)
+    if repaired and (waiting := release.starting()):
+        return waits(waiting, actor="Kubernetes")
+    return gates.kinds_served(release.observed, release.component.serves)
 
-    component: AnyRelease
-    observed: Observed
-    memory: Memory
 
-    @property
-    def name(self) -> str:
-        """Its name, for Helm, for Crossplane and in the status."""
-        return self.component.name
+def _failure(release: Release, memory: Memory) -> str:
+    said = ((release.live or {}).get("status") or {}).get("atProvider") or {}
+    why = str(said.get("releaseDescription") or "Helm does not say why")
+    return f"revision {release.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
 
-    @property
-    def resource(self) -> str:
-        """The name of the Release among the composed resources."""
-        return f"{self.name}-release"
 
-    @property
-    def live(self) -> Obj | None:
-        """The Release as the API server has it."""
-        return self.observed.resources.get(self.resource)
-
-    @property
-    def revision(self) -> int:
-        """Helm's revision that provider-helm saw last; 0 before the first."""
-        said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
-        return int(said.get("revision") or 0)
-
-    @property
-    def _record_key(self) -> str:
-        return f"record/{self.name}"
-
-    def record_question(self) -> dict[str, Requirement]:
-        """Ask for Helm's records of the revision and of the two after it, which provider-helm did not report yet.
-
-        There are two after it where one that failed was rolled back and is tried again. By name, as all that Helm keeps
-        would not fit into a message; and never by status, as what once hung stays in the history.
-        """
-        if not self.revision:
-            return {}
-        return {
-            f"{self._record_key}{'+' * ahead}": Requirement(
-                "v1",
-                "Secret",
-                f"sh.helm.release.v1.{self.name}.v{self.revision + ahead}",
-                self.component.namespace,
-            )
-            for ahead in range(AHEAD + 1)
-        }
-
-    @property
-    def record(self) -> Obj | None:
-        """Helm's record, once it was looked up and if it is there."""
-        return self.observed.required.get(self._record_key)
-
-    @cached_property
-    def _newest(self) -> tuple[int, str]:
-        """The newest revision that provider-helm did not report yet, and what Helm says of it; 0: there is none."""
-        for ahead in range(AHEAD, 0, -1):
-            if found := self.observed.required.get(f"{self._record_key}{'+' * ahead}"):
-                return self.revision + ahead, inventory.status_of(found)
-        return 0, ""
-
-    @cached_property
-    def state(self) -> str:
-        """What Helm says: deployed, failed, pending-upgrade, ...; absent where its record is gone."""
-        newest, status = self._newest
-        if newest:
-            return UNREPORTED if status in (repair.DEPLOYED, repair.FAILED) else status
-        return inventory.status_of(self.record) if self.record else repair.ABSENT
-
-    @property
-    def freed(self) -> int:
-        """The revision to which one that hung or failed was rolled back, until provider-helm reports it; 0: none.
-
-        It does so only at its next look. After an ordinary upgrade it is about to, and must not be disturbed.
-        """
-        newest, status = self._newest
-        own = inventory.status_of(self.record) if self.record else ""
-        return newest if status == repair.DEPLOYED and own.startswith(("pending", repair.FAILED)) else 0
-
-    @cached_property
-    def rendered(self) -> tuple[Rendered, ...]:
-        """What the deployed revision made, as far as it is compared."""
-        if self.record is None or self.state != repair.DEPLOYED:
-            return ()
-        served = {
-            name: kind
-            for name, kind in self.component.looks_at().items()
-            if gates.served(self.observed, kind)
-        }
-        return inventory.rendered(self.record, self.component.namespace, served)
-
-    def live_questions(self) -> dict[str, Requirement]:
-        """Ask for the live objects: a list for each kind and namespace that the record names."""
-        places = {(one.kind, one.namespace) for one in self.rendered}
-        questions = {
-            _live_key(kind, namespace): Requirement(
-                kind.api_version, kind.kind, namespace=namespace, labels=inventory.OWNED
-            )
-            for kind, namespace in places
-        }
-        scaled = {namespace for kind, namespace in places if kind.kind in inventory.WORKLOADS}
-        questions |= {
-            _scaler_key(namespace): Requirement(_SCALER.api_version, _SCALER.kind, namespace=namespace)
-            for namespace in scaled
-        }
-        return questions
-
-    def _live(self, one: Rendered) -> Obj | None:
-        for obj in self.observed.lists.get(_live_key(one.kind, one.namespace), ()):
-            if obj["metadata"]["name"] == one.name and self._made(obj):
-                return obj
+def _trouble(release: Release, memory: Memory) -> Ready | None:
+    if not release.revision:
         return None
-
-    def _made(self, obj: Obj) -> bool:
-        said = annotations_of(obj)
-        whose = said.get(inventory.RELEASE_NAME), said.get(inventory.RELEASE_NAMESPACE)
-        return whose == (self.name, self.component.namespace)
-
-    @cached_property
-    def _found(self) -> dict[Rendered, tuple[Difference, ...] | None]:
-        """Every compared object with its differences; None where it is missing."""
-        found: dict[Rendered, tuple[Difference, ...] | None] = {}
-        for one in self.rendered:
-            obj = self._live(one)
-            if obj is None or "deletionTimestamp" in obj["metadata"]:
-                found[one] = None
-            else:
-                found[one] = _compared(one, obj, self.record or {}, scaled=self._scaled(one))
-        return found
-
-    def _scaled(self, one: Rendered) -> bool:
-        targets = (
-            scaler["spec"]["scaleTargetRef"]
-            for scaler in self.observed.lists.get(_scaler_key(one.namespace), ())
+    gives_up = bool(memory.faults) and memory.phase == repair.CONTENDED
+    if release.state == repair.ABSENT:
+        return waits(f"Helm's record of {release.name} is gone; it is installed again", actor=PROVIDER)
+    if release.state == repair.FAILED:
+        return waits(
+            _failure(release, memory), actor="the platform engineer" if gives_up else "the release guard"
         )
-        return any((target["kind"], target["name"]) == (one.kind.kind, one.name) for target in targets)
+    if gives_up:
+        return waits(_contended(memory), actor="the platform engineer")
+    if memory.faults:
+        return waits(_sentence(memory.faults), actor="the release guard")
+    if release.state != repair.DEPLOYED:
+        return waits(_at_work(release), actor=PROVIDER)
+    return None
 
-    @cached_property
-    def faults(self) -> dict[str, str]:
-        """What is wrong, in words, by object."""
-        if self.state == repair.FAILED:
-            # Without Helm's words, which differ from try to try: the same faults are counted together.
-            return {f"Release {self.name}": repair.FAILED}
-        return {str(one): _fault(found) for one, found in self._found.items() if found is None or found}
 
-    @cached_property
-    def patch(self) -> str:
-        """The kustomize patch that writes what an upgrade alone would not put back into Helm's record."""
-        edited = [
-            {
-                "target": {"kind": one.kind.kind, "name": one.name},
-                "patch": json.dumps([_written(difference) for difference in differences]),
-            }
-            for one, found in self._found.items()
-            if (differences := self._beyond_an_upgrade(one, found or ()))
-        ]
-        return json.dumps({"patches": edited}, sort_keys=True) if edited else ""
+def _contended(memory: Memory) -> str:
+    if memory.tries < repair.RULES.tries:
+        return f"Contended: {_sentence(memory.faults)}; it was repaired {len(memory.recent)} times within an hour"
+    return f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them"
 
-    def _beyond_an_upgrade(self, one: Rendered, found: tuple[Difference, ...]) -> list[Difference]:
-        """Helm compares only manifests where a kind is an operator's, and never sees a field that no manifest has."""
-        custom = f"{one.kind.api_version}/{one.kind.kind}" in self.component.looks_at()
-        return [difference for difference in found if custom or not difference.rendered]
 
-    def looked(self) -> repair.Look:
-        """Return what the state machine needs of this pass."""
-        stored = _data(self.observed)
-        return repair.Look(
-            record=self.state, revision=self.revision, faults=self.faults, patch=_patch_key(self.name, self.patch),
-            patch_stored=self.memory.patch in stored,
-        )  # fmt: skip
-
-    def guarded(self, now: datetime) -> repair.Plan | None:
-        """Return the guard's plan; None while there is nothing to guard yet."""
-        return repair.plan(self.name, self.memory, self.looked(), now) if self.revision else None
-
-    def ready(self, memory: Memory, *, repaired: bool) -> Ready:
-        """Judge the release by proof: Helm deployed it, everything in it is live and runs, its kinds are served."""
-        release = self.live
-        if release is None:
-            return waits(f"Release {self.name} is not created yet", actor="the control plane")
-        if repaired and (trouble := self._trouble(memory)) is not None:
-            return trouble
-        said = condition(release, "Synced") or {}
-        if said.get("status") == "False":
-            return waits(f"Release {self.name}: {said.get('message')}", actor="the platform engineer")
-        ready, reason = health(release, self.resource)
-        if not ready:
-            return waits(reason, actor=PROVIDER)
-        if repaired and (waiting := self._starting()):
-            return waits(waiting, actor="Kubernetes")
-        return gates.kinds_served(self.observed, self.component.serves)
-
-    def _failure(self, memory: Memory) -> str:
-        said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
-        why = str(said.get("releaseDescription") or "Helm does not say why")
-        return f"revision {self.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
-
-    def _trouble(self, memory: Memory) -> Ready | None:
-        if not self.revision:
-            return None
-        gives_up = bool(memory.faults) and memory.phase == repair.CONTENDED
-        if self.state == repair.ABSENT:
-            return waits(f"Helm's record of {self.name} is gone; it is installed again", actor=PROVIDER)
-        if self.state == repair.FAILED:
-            return waits(
-                self._failure(memory), actor="the platform engineer" if gives_up else "the release guard"
-            )
-        if gives_up:
-            return waits(_contended(memory), actor="the platform engineer")
-        if memory.faults:
-            return waits(_sentence(memory.faults), actor="the release guard")
-        if self.state != repair.DEPLOYED:
-            return waits(_at_work(self), actor=PROVIDER)
-        return None
-
-    def _starting(self) -> str:
-        for one in self.rendered:
-            if one.kind.kind in inventory.WORKLOADS:
-                ready, reason = health(self._live(one), str(one))
-                if not ready:
-                    return reason
-        return ""
+def _sentence(faults: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} is {fault}" for name, fault in sorted(faults.items()))
 
 
 def _at_work(release: Release) -> str:
@@ -359,7 +176,7 @@ def patches(
     """Return the ConfigMap of all patches; what Helm reads of it is never changed, only added and taken away."""
     data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS}
     data |= {f"{name}.yaml": f"patches:\n{text}" for name, text in charts.patches.items()}
-    stored = _data(observed)
+    stored = stored_patches(observed)
     for release, memory in releases:
         if memory.step and memory.patch:
             key = memory.patch
@@ -369,74 +186,9 @@ def patches(
 
 def stored(observed: Observed, name: str, charts: Charts) -> bool:
     """Tell whether the API server has the patches that the Release of this name refers to from its beginning."""
-    return name not in charts.patches or f"{name}.yaml" in _data(observed)
-
-
-def _data(observed: Observed) -> Mapping[str, str]:
-    return (observed.resources.get(f"{PROVIDER}-patches") or {}).get("data") or {}
+    return name not in charts.patches or f"{name}.yaml" in stored_patches(observed)
 
 
 def _nothing(flip: str) -> str:
     target = f"patches:\n- target: {{kind: VellumGuard, name: {flip}}}\n"
     return f"{target}  patch: |\n    - {{op: test, path: /kind, value: {flip}}}\n"
-
-
-def _patch_key(name: str, text: str) -> str:
-    return f"w-{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}.yaml" if text else ""
-
-
-def _live_key(kind: Kind, namespace: str) -> str:
-    return f"{LIST}live/{kind.api_version}/{kind.kind}/{namespace}"
-
-
-def _scaler_key(namespace: str) -> str:
-    return f"{LIST}scalers/{namespace}"
-
-
-def _sentence(faults: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} is {fault}" for name, fault in sorted(faults.items()))
-
-
-def _contended(memory: Memory) -> str:
-    if memory.tries < repair.RULES.tries:
-        return f"Contended: {_sentence(memory.faults)}; it was repaired {len(memory.recent)} times within an hour"
-    return f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them"
-
-
-def _fault(found: tuple[Difference, ...] | None) -> str:
-    if found is None:
-        return "missing"
-    return f"edited at {found[0]}" if found[0].rendered else "scaled to 0"
-
-
-def _written(difference: Difference) -> Obj:
-    """Return the operation: the live value, so that the next manifest differs, or the default of the API server."""
-    path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in difference.path)
-    if not difference.rendered:
-        return {"op": "add", "path": path, "value": 1}
-    if difference.live is None:
-        return {"op": "remove", "path": path}
-    return {"op": "replace", "path": path, "value": _plain(difference.live)}
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list) else value
-
-
-_known: dict[tuple[str, ...], tuple[Difference, ...]] = {}
-_MOST_KNOWN = 4096
-
-
-def _compared(one: Rendered, live: Obj, record: Obj, *, scaled: bool) -> tuple[Difference, ...]:
-    """Compare once per version of both sides: a settled platform shows the same in every pass."""
-    versions = [
-        side["metadata"].get(word, "") for side in (record, live) for word in ("uid", "resourceVersion")
-    ]
-    key = (str(one), str(scaled), *versions)
-    if "" in versions or key not in _known:
-        if len(_known) > _MOST_KNOWN:
-            _known.clear()
-        _known[key] = tuple(inventory.differences(one, live, scaled=scaled))
-    return _known[key]
