@@ -255,13 +255,18 @@ def test_a_provider_that_freed_an_upgrade_at_which_it_was_ended_is_woken_and_the
     assert (revision(world), part(world)["ready"], KSERVE in world.helm.live) == (4, True, True)
 
 
-def test_a_rollback_at_which_the_provider_was_ended_says_how_to_free_it() -> None:
+@pytest.mark.parametrize(
+    ("record", "way_out"),
+    [
+        ((2, "pending-rollback"), "helm rollback kserve -n kserve"),
+        ((1, "pending-install"), "kubectl delete secret sh.helm.release.v1.kserve.v1 -n kserve"),
+    ],
+)
+def test_what_nobody_frees_but_a_person_says_how(record: tuple[int, str], way_out: str) -> None:
     world = settled()
-    world.helm.records["kserve"] = (2, "pending-rollback", world.helm.records["kserve"][2])
+    world.helm.records["kserve"] = (*record, world.helm.records["kserve"][2])
     later(world, 30)
-    assert part(world)["reason"] == (
-        "Helm is at work: pending-rollback; if it stays so: helm rollback kserve -n kserve"
-    )
+    assert part(world)["reason"] == f"Helm is at work: {record[1]}; if it stays so: {way_out}"
 
 
 def test_a_failed_upgrade_is_tried_again_slowly_and_then_left_to_a_person() -> None:
@@ -399,15 +404,6 @@ def test_helm_at_work_two_revisions_ahead_is_left_alone() -> None:
     later(world, 120)
     assert world.resources["kserve-release"]["spec"] == before
     assert part(world)["reason"] == "Helm is at work: pending-upgrade"
-
-
-def test_an_installation_that_hangs_over_what_was_there_says_how_to_free_it() -> None:
-    world = settled()
-    world.helm.records["kserve"] = (1, "pending-install", world.helm.records["kserve"][2])
-    later(world, 30)
-    assert part(world)["reason"] == (
-        "Helm is at work: pending-install; if it stays so: kubectl delete secret sh.helm.release.v1.kserve.v1 -n kserve"
-    )
 
 
 def test_a_fault_that_a_repair_ended_has_its_receipt_though_another_stayed() -> None:

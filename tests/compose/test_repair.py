@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vellum.compose.repair import BUSY, CONTENDED, HEALTHY, RULES, Look, plan
+from vellum.compose.repair import BUSY, CONTENDED, HEALTHY, RULES, Look, Plan, plan
 from vellum.model.repair import Memory, remembered, seconds_between
 
 BEGIN = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
@@ -22,7 +23,10 @@ SIGHTS = st.lists(
 )
 
 
-def looks(sights: list[tuple[int, str, int, dict[str, str], bool, bool]]) -> list[tuple[datetime, Look]]:
+Sights = list[tuple[int, str, int, dict[str, str], bool, bool]]
+
+
+def looks(sights: Sights) -> list[tuple[datetime, Look]]:
     """Return what is seen, and when; revisions never fall but when a record is lost."""
     now, revision, found = BEGIN, 1, []
     for seconds, record, more, faults, patched, stored in sights:
@@ -32,24 +36,30 @@ def looks(sights: list[tuple[int, str, int, dict[str, str], bool, bool]]) -> lis
     return found
 
 
-@given(SIGHTS)
-def test_what_is_remembered_survives_the_status(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
-) -> None:
+def life(sights: Sights) -> Iterator[tuple[Memory, datetime, Look, Plan]]:
+    """Yield every pass: what was remembered before it, when it was, what it saw, and what it decided."""
     memory = Memory()
     for now, look in looks(sights):
-        memory = plan("a", memory, look, now).memory
-        assert remembered(memory.as_dict()) == memory
+        done = plan("a", memory, look, now)
+        yield memory, now, look, done
+        memory = done.memory
+
+
+@given(SIGHTS)
+def test_what_is_remembered_survives_the_status(
+    sights: Sights,
+) -> None:
+    for *_, done in life(sights):
+        assert remembered(done.memory.as_dict()) == done.memory
 
 
 @given(SIGHTS)
 def test_repairs_are_bounded_within_every_hour(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+    sights: Sights,
 ) -> None:
-    memory, made = Memory(), []
-    for now, look in looks(sights):
-        before = memory
-        memory = plan("a", memory, look, now).memory
+    made = []
+    for before, now, _, done in life(sights):
+        memory = done.memory
         if memory.repairs > before.repairs:
             made.append(now)
         assert memory.repairs - before.repairs in (0, 1)
@@ -60,12 +70,10 @@ def test_repairs_are_bounded_within_every_hour(
 
 @given(SIGHTS)
 def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+    sights: Sights,
 ) -> None:
-    memory = Memory()
-    for now, look in looks(sights):
-        before = memory
-        memory = plan("a", memory, look, now).memory
+    for before, _, look, done in life(sights):
+        memory = done.memory
         if look.record not in ("deployed", "failed"):
             assert (memory.nonce, memory.phase) == (before.nonce, BUSY)
         elif look.record == "deployed" and not look.faults and not before.step:
@@ -74,12 +82,10 @@ def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(
 
 @given(SIGHTS)
 def test_what_failed_is_turned_back_once_for_each_repair(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+    sights: Sights,
 ) -> None:
-    memory = Memory()
-    for now, look in looks(sights):
-        before = memory
-        memory = plan("a", memory, look, now).memory
+    for before, _, look, done in life(sights):
+        memory = done.memory
         if memory.nonce < before.nonce:
             assert (look.record, memory.nonce, memory.repairs) == ("failed", before.nonce - 1, before.repairs)
             assert (before.last and before.last.undone, memory.last and memory.last.undone) == (False, True)
@@ -88,12 +94,10 @@ def test_what_failed_is_turned_back_once_for_each_repair(
 
 @given(SIGHTS)
 def test_a_fault_is_never_repaired_before_its_grace_is_over(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+    sights: Sights,
 ) -> None:
-    memory = Memory()
-    for now, look in looks(sights):
-        before = memory
-        memory = plan("a", memory, look, now).memory
+    for before, now, look, done in life(sights):
+        memory = done.memory
         if memory.repairs > before.repairs:
             assert memory.last is not None
             assert seconds_between(min(memory.since.values()), now) >= RULES.grace
@@ -101,12 +105,10 @@ def test_a_fault_is_never_repaired_before_its_grace_is_over(
 
 
 @given(SIGHTS, st.integers(1, 5))
-def test_a_healthy_release_stops_changing_what_is_remembered(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]], more: int
-) -> None:
+def test_a_healthy_release_stops_changing_what_is_remembered(sights: Sights, more: int) -> None:
     memory, now, revision = Memory(), BEGIN, 1
-    for now, look in looks(sights):
-        memory, revision = plan("a", memory, look, now).memory, look.revision
+    for _, now, look, done in life(sights):  # noqa: B007  # the last moment is needed
+        memory, revision = done.memory, look.revision
     healthy = Look("deployed", revision + 2)
     for step in range(10):
         memory = plan("a", memory, healthy, now + timedelta(seconds=RULES.forget * (step + 1))).memory
@@ -119,15 +121,12 @@ def test_a_healthy_release_stops_changing_what_is_remembered(
 
 @given(SIGHTS)
 def test_every_receipt_is_of_a_fault_that_was_repaired_and_time_only_goes_forward(
-    sights: list[tuple[int, str, int, dict[str, str], bool, bool]],
+    sights: Sights,
 ) -> None:
-    memory = Memory()
     repaired: set[tuple[str, str]] = set()
-    for now, look in looks(sights):
-        done = plan("a", memory, look, now)
-        memory = done.memory
-        if memory.last:
-            repaired |= set(memory.last.faults.items())
+    for *_, done in life(sights):
+        if done.memory.last:
+            repaired |= set(done.memory.last.faults.items())
         for receipt in done.receipts:
             assert (receipt.object, receipt.wrong) in repaired
             assert receipt.seconds >= 0
