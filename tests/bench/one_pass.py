@@ -19,8 +19,9 @@ from vellum.controlplane.store import SqliteStore, _marked
 from vellum.kube.objects import Key, Obj, make
 from vellum.kube.patch import copied
 from vellum.model.keys import SEED, Seed
+from vellum.model.release import SYSTEM
 from vellum.model.state import Event, Requirement
-from vellum.package.compositions import SEED_SECRET, SYSTEM, compositions
+from vellum.package.compositions import SEED_SECRET, compositions
 
 Path = tuple[str | int, ...]
 _FINDS = "how Crossplane finds what it made; the embedded one remembers the owner's uid"

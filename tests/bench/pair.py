@@ -23,7 +23,8 @@ from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj
 from vellum.kube.patch import copied, merged
 from vellum.model.keys import SEED, Seed
-from vellum.package.compositions import SEED_SECRET, SYSTEM
+from vellum.model.release import SYSTEM
+from vellum.package.compositions import SEED_SECRET
 
 _TEMPLATE = ("spec", "volumeClaimTemplates", "*")
 DROPPED: dict[tuple[str, ...], str] = {

@@ -36,8 +36,9 @@ from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
 from vellum.model.keys import SEED, SEED_BYTES
+from vellum.model.release import SYSTEM
 from vellum.model.team import STORAGE_NAMESPACE
-from vellum.package.compositions import SEED_SECRET, SYSTEM
+from vellum.package.compositions import SEED_SECRET
 
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60

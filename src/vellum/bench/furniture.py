@@ -13,7 +13,8 @@ from pathlib import Path
 import yaml
 
 from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.package.compositions import FUNCTION, SYSTEM
+from vellum.model.release import SYSTEM
+from vellum.package.compositions import FUNCTION
 from vellum.package.rights import AGGREGATED
 
 PROVISIONER = f"bench.{DOMAIN}/stand-in"

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Key, Obj, annotations_of, secret
-from vellum.package.compositions import SYSTEM
+from vellum.model.release import SYSTEM
 
 PACKAGES = {"Function", "Provider", "Configuration"}
 CREDENTIALS = {"namespace": SYSTEM, "name": "provider-helm-kubeconfig", "key": "kubeconfig"}

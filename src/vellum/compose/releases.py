@@ -16,11 +16,10 @@ from vellum.compose.release import Release, stored_patches
 from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, make
 from vellum.model.component import PlatformWish
-from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, Charts
+from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, SYSTEM, Charts
 from vellum.model.repair import Memory
 from vellum.model.state import Observed, Ready, Requirement, waits
 
-SYSTEM = "crossplane-system"
 PATCHES = "vellum-releases"
 """The ConfigMap of kustomize patches: two that match nothing, what the platform engineer wrote, what is written
 through."""

@@ -14,6 +14,8 @@ PROVIDER_CONFIG = "vellum"
 """Of our own: ``default`` may be somebody's, for another cluster."""
 RELEASE = Kind("helm.crossplane.io/v1beta1", "Release")
 """provider-helm's cluster-scoped kind (1.3.0)."""
+SYSTEM = "crossplane-system"
+"""The namespace of Crossplane and of all that works for it."""
 PROVIDER = "provider-helm"
 
 

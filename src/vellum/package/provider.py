@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
-from vellum.model.release import PROVIDER, PROVIDER_CONFIG
-from vellum.package.compositions import SYSTEM
+from vellum.model.release import PROVIDER, PROVIDER_CONFIG, SYSTEM
 
 PACKAGE = "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0"
 """1.3.0 carries Helm 3, on which the release guard was measured; 1.4.0 went to Helm 4 with server-side apply."""
