@@ -103,21 +103,40 @@ def test_everything_that_is_broken_is_back_with_a_receipt_and_the_data_is_there(
     assert installation.receipts() == receipts
 
 
-def test_what_is_not_back_in_time_is_said_and_all_of_it_at_once_loses_nothing(
-    installation: Installation,
-) -> None:
+def test_what_is_not_back_in_time_is_said_and_nothing_more_is_broken(installation: Installation) -> None:
     installation.up(team_a=FULL)
-    keep_something(installation)
+    before = pids(installation)
 
     done = installation.run("verify", "repair", "--yes", "--timeout", "0", check=False)
 
     assert done.returncode == 3
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[1] for line in lines if "not back" in " ".join(line) and line[0] == "process"] == [
-        one.split()[1].replace("TEAM", team(installation)) for one, what, _ in BROKEN if what == "killed"
+    assert [line.split()[:2] for line in done.stdout.splitlines() if "not back" in line] == [
+        ["process", "envoy"]
     ]
     wait_for(lambda: installation.status()["ready"], 60)
+    after = pids(installation)
+    assert [name for name, pid in before.items() if after[name] != pid] == ["envoy"]
+
+
+def test_all_processes_killed_at_once_are_back_and_nothing_is_lost(installation: Installation) -> None:
+    installation.up(team_a=FULL)
+    keep_something(installation)
+    before = pids(installation)
+
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+
+    wait_for(
+        lambda: (
+            installation.status()["ready"] and not set(before.values()) & set(pids(installation).values())
+        ),
+        60,
+    )
     assert what_is_kept(installation) == KEPT
+
+
+def pids(installation: Installation) -> dict[str, int]:
+    return {name: process["pid"] for name, process in installation.processes().items()}
 
 
 def test_a_running_platform_is_explained_as_a_table(platform: Installation) -> None:
