@@ -268,6 +268,60 @@ def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_br
     assert (bench.get(*OPERATOR) or {})["metadata"]["uid"] == before["metadata"]["uid"]
 
 
+def refused(name: str) -> Obj:
+    """Return an admission policy and its binding: nobody may create that Deployment."""
+    rule = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["deployments"],
+    }
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "not-now"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [
+                {"expression": f"object.metadata.name != '{name}'", "message": "not while we move"}
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "not-now"},
+        "spec": {"policyName": "not-now", "validationActions": ["Deny"]},
+    }
+    return {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
+
+
+def test_a_repair_that_is_refused_is_turned_back_said_and_done_once_it_may_be(bench: Bench) -> None:
+    """provider-helm alone would upgrade without end: about a revision in two seconds."""
+    release, where = "notebook-controller", NOTEBOOKS
+    was = revision(bench, release)
+    policy = json.dumps(refused(where[1]))
+    bench.kubectl("apply", "-f", "-", given=policy)
+    try:
+        time.sleep(2)
+        deleted(bench, *where)
+        until(
+            lambda: "not while we move" in str(part(bench, release).get("reason")),
+            60,
+            lambda: explained(bench),
+        )
+        time.sleep(20)
+        assert revision(bench, release) <= was + 8
+        settled = revision(bench, release)
+        time.sleep(15)
+        assert revision(bench, release) == settled
+    finally:
+        bench.kubectl("delete", "-f", "-", given=policy)
+    until(lambda: bench.get(*where), 150, lambda: explained(bench))
+    whole(bench, release)
+
+
 def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench: Bench) -> None:
     release, where = "notebook-controller", NOTEBOOKS
     was = revision(bench, release)
