@@ -67,16 +67,23 @@ class Helm:
     version: int = 0
     breaks: bool = False
     """Whether every upgrade fails."""
+    breaks_without: str = ""
+    """Unless the patches have this in their names, an upgrade fails."""
     rolled_back: dict[str, int] = field(default_factory=dict)
     refuses: bool = False
     """Whether an upgrade takes no patch."""
+    unreachable: str = ""
+    """Why no upgrade can begin."""
 
     def apply(self, release: Obj, stored: Mapping[str, str]) -> Obj:
         """Do what provider-helm does when it looks at a Release; return its status."""
         name, spec = release["metadata"]["name"], release["spec"]["forProvider"]
+        synced: Obj = {"type": "Synced", "status": "True"}
         texts = [stored[one["configMapKeyRef"]["key"]] for one in spec.get("patchesFrom", ())]
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
+        elif self.unreachable and self.patches[name] != texts:
+            synced = {"type": "Synced", "status": "False", "message": self.unreachable}
         elif not self.refuses:
             self._look_again(name, spec["namespace"], texts, limit=release["spec"].get("rollbackLimit", 0))
         revision, state, _ = self.records[name]
@@ -85,13 +92,13 @@ class Helm:
         revision, state = self.unreported.get(name, (revision, state))
         at = {"revision": revision, "state": state}
         ready = {"type": "Ready", "status": "True" if state == "deployed" else "False", "reason": state}
-        return {"atProvider": at, "conditions": [ready, {"type": "Synced", "status": "True"}]}
+        return {"atProvider": at, "conditions": [ready, synced]}
 
     def _look_again(self, name: str, namespace: str, texts: list[str], limit: int) -> None:
         """Upgrade while the patches are not those of the last success; roll back what failed while they are."""
         revision, state, before = self.records[name]
         if self.patches[name] != texts and state in ("deployed", "failed"):
-            if self.breaks:
+            if self.breaks or self.breaks_without not in "".join(texts):
                 self.records[name] = (revision + 1, "failed", before)
             else:
                 self._upgrade(name, namespace, revision + 1, before, texts)

@@ -136,7 +136,8 @@ def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
 def test_a_workload_scaled_to_nothing_is_found_also_where_no_number_is_rendered() -> None:
     assert found({}, {"replicas": 3}) == []
     assert found({}, {"replicas": 0}) == [".spec.replicas"]
-    assert found({}, {"replicas": 0}, scaled=True) == []
+    assert found({}, {"replicas": 3}, scaled=True) == []
+    assert found({}, {"replicas": 0}, scaled=True) == [".spec.replicas"], "an autoscaler leaves it at 0"
 
 
 def test_the_rendered_side_is_never_changed_by_a_comparison() -> None:

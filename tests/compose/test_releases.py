@@ -347,6 +347,88 @@ def test_an_upgrade_of_the_guard_that_fails_is_turned_back_so_that_helm_does_not
     assert world.composite["status"]["receipts"][0]["object"] == "Deployment kserve/kserve"
 
 
+def test_the_second_half_of_a_write_through_that_fails_is_turned_back_and_tried_again_slowly() -> None:
+    world = settled()
+    world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
+    world.helm.breaks_without = "evil"
+    told = later(world, 40)
+    was = revision(world)
+    assert part(world)["reason"] == "ClusterStorageContainer kserve is edited at .spec.host"
+    assert later(world, 15) == []
+    assert revision(world) == was, "Helm has nothing to do meanwhile"
+    told += later(world, 600)
+    assert [event.reason for event in told] == ["Repairing", "Repairing", "Repairing", "Contended"]
+    assert part(world)["reason"] == (
+        "Contended: ClusterStorageContainer kserve is edited at .spec.host; Helm failed to write it back 3 times"
+    )
+    was = revision(world)
+    later(world, 600)
+    assert revision(world) == was
+
+    # Any news arms the guard again.
+    world.helm.breaks_without = ""
+    del world.helm.live[KSERVE]
+    later(world, 60)
+    assert (part(world)["ready"], world.helm.live[STORAGE_CONTAINER]["spec"]["host"]) == (True, "kserve")
+    assert KSERVE in world.helm.live
+    later(world, 20)
+    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+
+
+def test_a_guard_that_is_switched_off_between_the_halves_of_a_write_through_leaves_no_wrong_value() -> None:
+    world = settled()
+    world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
+    while world.composite["status"]["guard"]["kserve"].get("step") != "record":
+        world.now += timedelta(seconds=1)
+        world.step()
+    off(world)
+    world.settle()
+    assert world.helm.live[STORAGE_CONTAINER]["spec"]["host"] == "kserve"
+    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+
+
+def test_an_autoscaler_that_is_switched_off_by_zero_replicas_is_switched_on_again() -> None:
+    world = settled()
+    world.helm.scalers = [
+        {"metadata": {"name": "x"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "kserve"}}}
+    ]
+    world.helm.edit(KSERVE, "spec", "replicas", value=0)
+    later(world, 30)
+    assert world.helm.live[KSERVE]["spec"]["replicas"] == 1
+
+
+def test_the_first_revision_of_what_outlived_a_platform_is_never_uninstalled() -> None:
+    world = World(written(PLATFORMS["light"]))
+    while "kserve-crd-release" not in world.resources:
+        world.step()
+    spec = world.resources["kserve-crd-release"]["spec"]
+    assert (spec.get("rollbackLimit"), spec["deletionPolicy"]) == (None, "Orphan")
+    world.settle()
+    assert world.resources["kserve-crd-release"]["spec"]["rollbackLimit"] == 3
+
+
+def test_a_record_that_cannot_be_read_stops_the_guard_of_its_release_alone() -> None:
+    world = settled()
+    revision_, _, manifest = world.helm.records["kserve"]
+    world.helm.records["kserve"] = (revision_, "deployed", [*manifest, {"kind": "Service"}])
+    later(world, 30)
+    assert part(world)["reason"] == "Helm's record of kserve cannot be read"
+    del world.helm.live[Key("apps/v1", "Deployment", "cert-manager", "cert-manager")]
+    later(world, 30)
+    assert revision(world, "cert-manager") == 2
+
+
+def test_what_helm_could_not_begin_is_not_called_somebodys_doing() -> None:
+    world = settled()
+    world.helm.unreachable = "failed to pull chart: i/o timeout"
+    del world.helm.live[KSERVE]
+    later(world, 300)
+    assert part(world)["reason"] == "Release kserve: failed to pull chart: i/o timeout"
+    world.helm.unreachable = ""
+    later(world, 30)
+    assert (part(world)["ready"], KSERVE in world.helm.live) == (True, True)
+
+
 def test_a_release_of_one_of_our_names_that_somebody_else_made_stops_the_platform() -> None:
     theirs = {
         "apiVersion": "helm.crossplane.io/v1beta1",
@@ -378,6 +460,14 @@ def test_a_profile_that_would_uninstall_what_is_in_use_changes_nothing(began: st
     world.composite["spec"]["profile"] = now
     composed = world.step()
     assert (composed.conditions[0].reason, world.resources) == ("ProfileChanged", before)
+
+
+def test_another_bucket_for_artifacts_changes_nothing_as_they_would_be_lost_from_sight() -> None:
+    world = settled()
+    before = copied(world.resources)
+    world.composite["spec"]["artifacts"] = {"bucket": "artifacts-eu"}
+    composed = world.step()
+    assert (composed.conditions[0].reason, world.resources) == ("BucketChanged", before)
 
 
 def test_a_light_platform_may_grow_to_a_standard_one() -> None:

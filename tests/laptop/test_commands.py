@@ -218,6 +218,45 @@ def test_a_platform_of_a_cluster_is_refused_in_one_sentence_and_nothing_is_store
     assert installation.store.version == before
 
 
+def test_while_the_platform_is_not_composed_its_status_is_said_to_be_of_before_and_nothing_is_broken(
+    installation: Installation,
+) -> None:
+    live = installation.store.get(PLATFORM_KEY)
+    assert live is not None
+    message = "the platform was installed as light, and its spec.profile says local"
+    status = {"conditions": [
+        {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "pipeline step failed"},
+        {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
+    ]}  # fmt: skip
+    installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
+    what = f"VEL715: nothing would be put back: the platform is not composed any more: {message}"
+    fix = "vellum explain platform, and do what it says"
+    assert vellum("verify", "repair", "--yes") == refused(what, "this machine", fix)
+    done, said = vellum("explain", "platform")
+    assert (done, said.splitlines()[0]) == (0, f"Not composed any more, so the table is of before: {message}")
+
+
+def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path) -> None:
+    for number, text in enumerate(("", "just words", "a: [", "clusters: 5\n")):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text)
+        status, said = vellum("explain", "platform", "--kubeconfig", str(file))
+        assert (status, said.partition(" that can be used")[0]) == (
+            1,
+            "error VEL718: the file is no kubeconfig",
+        )
+
+
+def test_a_laptops_platform_is_not_rendered_for_a_cluster(tmp_path: Path) -> None:
+    file = tmp_path / "platform.yaml"
+    file.write_text(
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {}\n"
+    )
+    fix = "write profile: light, or profile: standard, which brings Istio"
+    what = "VEL716: a platform of profile local is one of a laptop"
+    assert vellum("render", str(file)) == refused(what, "KubeflowPlatform kubeflow", fix)
+
+
 def test_nothing_is_broken_that_the_guard_would_not_put_back(installation: Installation) -> None:
     live = installation.store.get(PLATFORM_KEY)
     assert live is not None

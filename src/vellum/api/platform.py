@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,8 @@ from vellum.model.types import Refused
 KIND = "KubeflowPlatform"
 NAME = "kubeflow"
 DEFAULT_BUCKET = "vellum-artifacts"
+LAPTOP: Final = "local"
+"""The profile that no cluster has."""
 
 
 def _not_a_teams(bucket: str) -> str:
@@ -156,7 +158,7 @@ class PlatformWideSpec(Spec):
     """The fields that concern the whole platform."""
 
     profile: Literal["local", "light", "standard"] = Field(
-        default="local", description="The place: local is a laptop"
+        default=LAPTOP, description="The place: local is a laptop"
     )
     artifacts: ArtifactsSpec = Field(default=ArtifactsSpec(), description="Kubeflow Pipelines' bucket")
     charts: ChartsSpec = Field(default=ChartsSpec(), description="Where charts come from")
@@ -172,7 +174,7 @@ class PlatformWideSpec(Spec):
     @classmethod
     def _made_on_laptops(cls, store: ObjectStoreSpec, info: ValidationInfo) -> ObjectStoreSpec:
         # Its one gateway answers for S3 too, and there is no kubectl that could give it a Secret.
-        if store.backend == "external" and info.data.get("profile") == "local":
+        if store.backend == "external" and info.data.get("profile") == LAPTOP:
             raise Refused(
                 "a laptop runs its own object store",
                 "write profile: light or standard, or delete objectStore",
@@ -223,6 +225,8 @@ class Platform:
     """The profile that it began with, as the status says it; empty before the first pass."""
     store: str = ""
     """The object store that it began with, as the status says it."""
+    bucket: str = ""
+    """The bucket of its artifacts that it began with, as the status says it."""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Parts that are not ready, and why, as the status says it."""
     guarded: Mapping[str, Any] = field(default_factory=dict)
@@ -265,7 +269,7 @@ class Platform:
     def facts(self) -> PlatformFacts:
         """What the composition of a claim may know of the platform."""
         images: Spec = getattr(self.spec, "images")  # noqa: B009  # a field made from the catalogue
-        on_laptop = self.spec.profile == "local"
+        on_laptop = self.spec.profile == LAPTOP
         local = dict.fromkeys(type(images).model_fields, LOCAL_IMAGE) if on_laptop else {}
         return PlatformFacts(
             profile=self.spec.profile,
@@ -303,7 +307,7 @@ def from_live(obj: Obj) -> Platform:
     spec = platform_spec().model_validate(written)
     found = Platform(
         spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=_store(status),
-        profile=status.get("profile", ""),
+        profile=status.get("profile", ""), bucket=status.get("artifactsBucket", ""),
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
         said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),

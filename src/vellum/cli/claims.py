@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vellum.api.loader import read
+from vellum.api.platform import LAPTOP
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
@@ -26,11 +27,33 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
     """
     found = manifests(paths)
     for manifest in found:
-        profile = manifest["spec"].get("profile", "local")
-        if profile != "local":
+        profile = _profile(manifest)
+        if profile != LAPTOP:
             what = f"a platform of profile {profile} is installed by Crossplane, on a cluster"
             raise UsageError(
                 "VEL714", what, where=f"KubeflowPlatform {manifest['metadata']['name']}",
                 fix="write profile: local; or look at Crossplane doing it: vellum bench up FILE",
             )  # fmt: skip
     return found
+
+
+def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
+    """Return the manifests of all files, if Crossplane can make what they ask for.
+
+    Raises:
+        ClaimError: the first thing that is wrong in any of them.
+        UsageError: a platform is of a laptop (VEL716).
+    """
+    found = manifests(paths)
+    for manifest in found:
+        if manifest["kind"] == "KubeflowPlatform" and _profile(manifest) == LAPTOP:
+            raise UsageError(
+                "VEL716", f"a platform of profile {LAPTOP} is one of a laptop",
+                where=f"KubeflowPlatform {manifest['metadata']['name']}",
+                fix="write profile: light, or profile: standard, which brings Istio",
+            )  # fmt: skip
+    return found
+
+
+def _profile(manifest: Obj) -> str:
+    return str(manifest["spec"].get("profile", LAPTOP))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, Obj
+from vellum.kube.objects import Key, Obj, condition
+from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
     from vellum.model.drill import Drill
@@ -59,6 +62,16 @@ def platform(place: Place) -> Obj:
     return found
 
 
+def stopped(composite: Obj) -> str:
+    """Return why the composite is not composed any more, so that its status is of before; empty while it is."""
+    from vellum.compose.live import ALARMS
+
+    synced, parts = (condition(composite, name) or {} for name in ("Synced", PARTS_READY))
+    if synced.get("status") == "False":
+        return str(parts.get("message") if parts.get("reason") in ALARMS else synced.get("message", ""))
+    return ""
+
+
 def receipts(place: Place) -> list[Obj]:
     """Return what was put back there, of each composite the newest first."""
     return [one for obj in place.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
@@ -69,6 +82,11 @@ class _Cluster:
     releases: tuple[str, ...] = ("kserve",)
 
     def __init__(self, config: Path) -> None:
+        if find_spec("kubernetes") is None:
+            raise UsageError(
+                "VEL719", "the client of a cluster is not installed", where=sys.prefix,
+                fix="in a clone of Vellum: make setup; elsewhere: install vellum[cluster]",
+            )  # fmt: skip
         from vellum.cluster.api import Api
 
         self.name, self._api = str(config), Api(config)

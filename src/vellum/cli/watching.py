@@ -56,12 +56,10 @@ def is_ready(obj: Obj) -> bool:
 
 def stuck(obj: Obj) -> str:
     """Return why the composite cannot go on by itself, empty if it can."""
+    from vellum.compose.live import ALARMS
+
     entry = condition(obj, PARTS_READY) or {}
-    return (
-        str(entry.get("message", ""))
-        if entry.get("reason") in ("NotOurs", "WrongSeed", "StoreChanged", "Invalid")
-        else ""
-    )
+    return str(entry.get("message", "")) if entry.get("reason") in ALARMS else ""
 
 
 def until_ready(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> list[Obj]:

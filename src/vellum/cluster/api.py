@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vellum.errors import StoreError
+import yaml
+
+from vellum.errors import StoreError, UsageError
 from vellum.kube import names
 from vellum.kube.objects import Key, Obj
 from vellum.model.component import Kind
@@ -37,10 +39,21 @@ class Api:
     """One API server, as one user; safe for several threads."""
 
     def __init__(self, kubeconfig: Path, *, connections: int = 16) -> None:
+        """Read where the API server is; it is not asked yet.
+
+        Raises:
+            UsageError: the file is no kubeconfig (VEL718).
+        """
         from kubernetes import client, config
 
         settings = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=settings)
+        try:
+            config.load_kube_config(str(kubeconfig), client_configuration=settings)
+        except (config.ConfigException, yaml.YAMLError, ValueError, TypeError, AttributeError) as wrong:
+            first = str(wrong).strip().partition("\n")[0]
+            what = f"the file is no kubeconfig that can be used: {first}"
+            fix = f"try it: kubectl --kubeconfig {kubeconfig} version"
+            raise UsageError("VEL718", what, where=str(kubeconfig), fix=fix) from None
         settings.connection_pool_maxsize = connections
         self._client = client.ApiClient(settings)
 
@@ -203,7 +216,7 @@ def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  
 
 
 def _refused(url: str, what: str, kind: type[StoreError] = StoreError) -> StoreError:
-    fix = "it is tried again by itself; `vellum bench status` shows the servers"
+    fix = "see whether that server runs: `kubectl get --raw /readyz`, or for a bench `vellum bench status`"
     return kind("VEL307", what, where=url, fix=fix)
 
 

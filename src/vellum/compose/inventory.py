@@ -130,16 +130,16 @@ def differences(want: Rendered, live: Obj, *, scaled: bool = False) -> Iterator[
     Args:
         want: what was rendered.
         live: the object as the API server has it.
-        scaled: an autoscaler owns the number of replicas.
+        scaled: an autoscaler owns the number of replicas, which it leaves at 0 once it is 0.
     """
     if want.kind.kind in _ONLY_THERE:
         return
     for name, value in want.manifest.items():
         if name not in _NOT_COMPARED:
             for found in _differences(value, live.get(name), (name,)):
-                if not (scaled and found.path == REPLICAS):
+                if not (scaled and found.path == REPLICAS and found.live != 0):
                     yield found
-    if not scaled and _is_switched_off(want, live):
+    if _is_switched_off(want, live):
         yield Difference(REPLICAS, 0, rendered=False)
 
 

@@ -17,7 +17,7 @@ from vellum.model.keys import Seed
 from vellum.model.state import PARTS_READY, Composed, Event, Observed, Requirement, not_ready
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
-_ALARMS = {"Invalid", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed"}
+ALARMS = frozenset({"BucketChanged", "Invalid", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed"})
 """Reasons that stay until a person does something."""
 
 
@@ -36,7 +36,7 @@ def _told(composite: Obj, composed: Composed) -> Composed:
     before = condition(composite, PARTS_READY) or {}
     news = [
         Event(
-            "Warning" if said.reason in _ALARMS else "Normal",
+            "Warning" if said.reason in ALARMS else "Normal",
             said.reason,
             said.message or "every part is ready",
         )
@@ -89,7 +89,7 @@ def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
 
 
 def _other_place(place: platform.Platform | None) -> Composed | None:
-    return _other_profile(place) or _other_store(place)
+    return _other_profile(place) or _other_store(place) or _other_bucket(place)
 
 
 def _other_profile(place: platform.Platform | None) -> Composed | None:
@@ -115,6 +115,17 @@ def _other_store(place: platform.Platform | None) -> Composed | None:
         f"every bucket lies in {began}, and the platform's spec.objectStore.backend says {now}; write {began}"
     )
     return Composed(conditions=(not_ready("StoreChanged", message),), fatal=message)
+
+
+def _other_bucket(place: platform.Platform | None) -> Composed | None:
+    """Say that the artifacts would be lost from sight: a composed object keeps its name, and so does its bucket."""
+    if place is None or place.spec.objectStore.backend == "external":
+        return None
+    began, now = place.bucket, place.spec.artifacts.bucket
+    if began in ("", now):
+        return None
+    message = f"the artifacts lie in bucket {began}, and the platform's spec.artifacts.bucket says {now}; write {began}"
+    return Composed(conditions=(not_ready("BucketChanged", message),), fatal=message)
 
 
 def _invalid(kind: str, error: ValidationError) -> Composed:

@@ -245,7 +245,7 @@ def _events(parts: list[Part]) -> tuple[Event, ...]:
                 Event(
                     "Warning",
                     "Contended",
-                    f"{name}: {_faults(now)}; repairs do not last, so there are no more",
+                    f"{name}: {_faults(now)}; repairs do not help, so there are no more of them for now",
                 )
             )
     return tuple(told)
@@ -258,6 +258,7 @@ def _faults(memory: Memory) -> str:
 def _status(platform: Platform, parts: list[Part], observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
         "components": [_said(part, platform.said.get(part.component.name) or {}, now) for part in parts],
+        "artifactsBucket": platform.spec.artifacts.bucket,
         "objectStore": platform.spec.objectStore.backend,
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+
+import yaml
 
 from vellum.compose import gates, inventory, repair
 from vellum.compose.inventory import Difference, Rendered
@@ -21,6 +24,7 @@ from vellum.model.state import LIST, Observed, Requirement
 
 AHEAD = 2
 UNREPORTED = "done, and not reported yet"
+UNREADABLE = "deployed, but its record cannot be read"
 _SCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
 AnyRelease = ReleaseComponent[Any]
 
@@ -95,7 +99,8 @@ class Release:
         newest, status = self._newest
         if newest:
             return UNREPORTED if status in (repair.DEPLOYED, repair.FAILED) else status
-        return inventory.status_of(self.record) if self.record else repair.ABSENT
+        status = inventory.status_of(self.record) if self.record else repair.ABSENT
+        return UNREADABLE if status == repair.DEPLOYED and self._read is None else status
 
     @property
     def freed(self) -> int:
@@ -110,14 +115,29 @@ class Release:
     @cached_property
     def rendered(self) -> tuple[Rendered, ...]:
         """What the deployed revision made, as far as it is compared."""
-        if self.record is None or self.state != repair.DEPLOYED:
-            return ()
+        return (self._read or ()) if self.state == repair.DEPLOYED else ()
+
+    @cached_property
+    def _read(self) -> tuple[Rendered, ...] | None:
+        """The inventory of the record; None where it is none that we understand, which must not stop other releases."""
         served = {
             name: kind
             for name, kind in self.component.looks_at().items()
             if gates.served(self.observed, kind)
         }
-        return inventory.rendered(self.record, self.component.namespace, served)
+        try:
+            return inventory.rendered(self.record or {}, self.component.namespace, served)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OSError,
+            EOFError,
+            zlib.error,
+            yaml.YAMLError,
+        ):
+            return None
 
     def live_questions(self) -> dict[str, Requirement]:
         """Ask for the live objects: a list for each kind and namespace that the record names."""

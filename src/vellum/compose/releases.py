@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vellum.compose import gates, repair
-from vellum.compose.release import Release, stored_patches
+from vellum.compose.release import UNREADABLE, Release, stored_patches
 from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, make
 from vellum.model.component import PlatformWish
@@ -33,11 +33,12 @@ def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
     live = release.live
     if live is None:
         return waits(f"Release {release.name} is not created yet", actor="the control plane")
+    said = condition(live, "Synced") or {}
+    if said.get("status") == "False" and release.state != repair.FAILED:
+        # Nothing that Helm could not even begin is the fault of whoever it would have repaired.
+        return waits(f"Release {release.name}: {said.get('message')}", actor="the platform engineer")
     if repaired and (trouble := _trouble(release, memory)) is not None:
         return trouble
-    said = condition(live, "Synced") or {}
-    if said.get("status") == "False":
-        return waits(f"Release {release.name}: {said.get('message')}", actor="the platform engineer")
     ready, reason = health(live, release.resource)
     if not ready:
         return waits(reason, actor=PROVIDER)
@@ -62,6 +63,8 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
         return waits(
             _failure(release, memory), actor="the platform engineer" if gives_up else "the release guard"
         )
+    if release.state == UNREADABLE:
+        return waits(f"Helm's record of {release.name} cannot be read", actor="the platform engineer")
     if gives_up:
         return waits(_contended(memory), actor="the platform engineer")
     if memory.faults:
@@ -72,6 +75,8 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
 
 
 def _contended(memory: Memory) -> str:
+    if memory.step == repair.HELD:
+        return f"Contended: {_sentence(memory.faults)}; Helm failed to write it back {memory.tries} times"
     if memory.tries < repair.RULES.tries:
         return f"Contended: {_sentence(memory.faults)}; it was repaired {len(memory.recent)} times within an hour"
     return f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them"
@@ -140,7 +145,7 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
 
 def _patches(release: Release, memory: Memory, charts: Charts) -> list[Obj]:
     keys = [f"{release.name}.yaml"] if release.name in charts.patches else []
-    if memory.step == repair.RECORD:
+    if memory.step in (repair.RECORD, repair.HELD):
         keys.append(memory.patch)
     elif memory.nonce:
         keys.append(f"{_FLIPS[memory.nonce % 2]}.yaml")
@@ -148,9 +153,12 @@ def _patches(release: Release, memory: Memory, charts: Charts) -> list[Obj]:
 
 
 def _may_roll_back(release: Release, memory: Memory) -> bool:
-    """A stuck first revision is uninstalled by it: good for a first installation, and never for an adopted one."""
+    """A stuck first revision is uninstalled by it: good for a first installation, and never for an adopted one.
+
+    What outlives the platform may be adopted by a new one, whatever ``deletionPolicy`` says.
+    """
     if not memory.installed:
-        return True
+        return not release.component.outlives
     first = release.revision == 1 and release.state == repair.FAILED
     return release.state not in (repair.ABSENT, "pending-install") and not first
 
@@ -177,9 +185,8 @@ def patches(
     data |= {f"{name}.yaml": f"patches:\n{text}" for name, text in charts.patches.items()}
     stored = stored_patches(observed)
     for release, memory in releases:
-        if memory.step and memory.patch:
-            key = memory.patch
-            data[key] = stored.get(key, release.patch)
+        if key := memory.patch:
+            data[key] = stored.get(key) or release.patch or _nothing("gone")
     return config_map(PATCHES, SYSTEM, data, labels=labels)
 
 

@@ -42,7 +42,9 @@ HOUR = 3600
 DEPLOYED, FAILED, ABSENT = "deployed", "failed", "absent"
 HEALTHY, NOTICED, REPAIRING, CONTENDED, BUSY = "Healthy", "Noticed", "Repairing", "Contended", "Busy"
 OFF = "Off"
-WRITE, RECORD = "write", "record"
+WRITE, RECORD, HELD = "write", "record", "held"
+"""Steps of a write-through: the patch is stored; Helm records it; the upgrade that undoes it failed and is tried again
+later, and until then the Release keeps the patch, as any other would be tried without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
         # Helm is at work, or it is stuck, which rollbackLimit ends; faults seen meanwhile mean nothing.
         return Plan(memory.but(phase=BUSY, since={}, faults={}), rules.watch)
     memory = memory.but(installed=memory.installed or look.record == DEPLOYED)
+    if memory.step == HELD and memory.last:
+        return _held(memory, memory.last, look, now, rules)
     if memory.step:
         return _written_through(memory, look, now, rules)
     if look.record == FAILED and memory.last and _is_its_own(memory.last, look):
@@ -94,7 +98,11 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
 
 def off(memory: Memory, *, deployed: bool) -> Memory:
     """Return what is remembered while the guard is switched off: what was done stays, or Helm would do it again."""
-    return memory.but(phase=OFF, since={}, faults={}, installed=memory.installed or deployed)
+    memory = memory.but(phase=OFF, since={}, faults={}, installed=memory.installed or deployed)
+    if memory.step == RECORD:
+        # Nobody would undo it later, and every upgrade would render the wrong value again.
+        return memory.but(step="", patch="", nonce=memory.nonce + 1)
+    return memory.but(step="", patch="") if memory.step == WRITE else memory
 
 
 def _is_its_own(last: Repair, look: Look) -> bool:
@@ -102,12 +110,13 @@ def _is_its_own(last: Repair, look: Look) -> bool:
 
 
 def _undone(memory: Memory, last: Repair, rules: Rules) -> Plan:
-    """Turn the Release back.
+    """Turn the Release back to the patches of the last success: a written-through value, or the flip before.
 
     provider-helm repeats a failed upgrade without end while its patches are not those of the last success, and rolls
     back, a few times, only when they are (``hasUpdates`` and ``shouldRollBack`` in its 1.3.0).
     """
-    memory = memory.but(phase=REPAIRING, nonce=memory.nonce - 1, last=replace(last, undone=True))
+    step = HELD if memory.patch else ""
+    memory = memory.but(phase=REPAIRING, nonce=memory.nonce - 1, step=step, last=replace(last, undone=True))
     return Plan(memory, rules.watch)
 
 
@@ -124,7 +133,7 @@ def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: R
         tuple(at for at in memory.recent if seconds_between(at, now) < HOUR) if forgotten else memory.recent
     )
     tries = 0 if forgotten else memory.tries
-    memory = memory.but(phase=HEALTHY, since={}, faults={}, last=last, recent=recent, tries=tries)
+    memory = memory.but(phase=HEALTHY, since={}, faults={}, patch="", last=last, recent=recent, tries=tries)
     return Plan(memory, rules.watch, receipts)
 
 
@@ -159,7 +168,7 @@ def _faulty(component: str, memory: Memory, look: Look, now: datetime, rules: Ru
     )
     if look.patch:
         return Plan(memory.but(step=WRITE, patch=look.patch), 1, receipts)
-    return Plan(memory.but(nonce=memory.nonce + 1), rules.watch, receipts)
+    return Plan(memory.but(patch="", nonce=memory.nonce + 1), rules.watch, receipts)
 
 
 def _came_back(component: str, last: Repair | None, look: Look, now: datetime) -> tuple[Receipt, ...]:
@@ -196,10 +205,33 @@ def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) ->
     last = memory.last
     if last and memory.step == RECORD and look.revision > last.revision and look.record == DEPLOYED:
         last = replace(last, revision=look.revision)
-        return Plan(memory.but(step="", patch="", nonce=memory.nonce + 1, last=last), rules.watch)
-    if last is None or seconds_between(last.at, now) > rules.cooldown:
+        return Plan(memory.but(step="", nonce=memory.nonce + 1, last=last), rules.watch)
+    failed = last is not None and look.record == FAILED and look.revision > last.revision
+    if last is None or failed or seconds_between(last.at, now) > rules.cooldown:
         # Helm did not take the patch, and the Release is as before; the faults are there, and the next try counts.
         return Plan(memory.but(step="", patch="", last=last and replace(last, undone=True)), 1)
     if memory.step == WRITE and look.patch_stored:
         memory = memory.but(step=RECORD)
     return Plan(memory, 1)
+
+
+def _held(memory: Memory, last: Repair, look: Look, now: datetime, rules: Rules) -> Plan:
+    """Try the second upgrade of a write-through again, slowly.
+
+    Helm's record holds the wrong value meanwhile, so the faults are the ones of before; what differs from that record
+    is news, and arms the guard again.
+    """
+    tries = 0 if look.record == DEPLOYED and look.faults else memory.tries
+    recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
+    memory = memory.but(faults=last.faults, since=last.since)
+    if tries >= rules.tries or len(recent) >= rules.hourly:
+        return Plan(memory.but(phase=CONTENDED), rules.watch)
+    wait = rules.retry * 2 ** max(0, tries - 1) - seconds_between(last.at, now)
+    if wait > 0:
+        return Plan(memory.but(phase=REPAIRING), max(1, min(rules.watch, round(wait + 0.5))))
+    at = written(now)
+    memory = memory.but(
+        phase=REPAIRING, step="", nonce=memory.nonce + 1, tries=tries + 1, recent=(*recent, at),
+        repairs=memory.repairs + 1, last=replace(last, at=at, revision=look.revision, undone=False),
+    )  # fmt: skip
+    return Plan(memory, rules.watch)

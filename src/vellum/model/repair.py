@@ -71,9 +71,9 @@ class Memory:
     tries: int = 0
     """How often the same faults were repaired in a row."""
     step: str = ""
-    """Where a write-through of an edited custom resource stands: write, record, or nothing."""
+    """Where a write-through of an edited custom resource stands: write, record, held, or nothing."""
     patch: str = ""
-    """The key of its patch in the guard's ConfigMap."""
+    """The key of its patch in the guard's ConfigMap, until everything is back."""
     repairs: int = 0
     recent: tuple[str, ...] = ()
     """When repairs were made within the last hour."""

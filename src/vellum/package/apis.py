@@ -55,6 +55,8 @@ _ONE = {"rule": f"self.metadata.name == '{platform.NAME}'",
 def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
     written = schema.schema(kind)
     spec = {name: value for name, value in written["properties"]["spec"].items() if name != "default"}
+    if kind == platform.KIND:
+        spec = _on_clusters(spec)
     return {
         "name": claim.API_VERSION.rpartition("/")[2],
         "served": True,
@@ -67,6 +69,14 @@ def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
             "properties": {"spec": spec, "status": {"type": "object", "properties": status}},
         }},
     }  # fmt: skip
+
+
+def _on_clusters(spec: Obj) -> Obj:
+    """Return the platform's spec where Crossplane composes: a profile is named, and it is none of a laptop."""
+    profile = {name: value for name, value in spec["properties"]["profile"].items() if name != "default"}
+    profile["enum"] = [name for name in profile["enum"] if name != platform.LAPTOP]
+    properties = {**spec["properties"], "profile": profile}
+    return {**spec, "properties": properties, "required": [*spec.get("required", ()), "profile"]}
 
 
 def _columns(name: str, path: str) -> list[Obj]:
@@ -155,6 +165,7 @@ def _platform_status() -> Obj:
         "endpoints": {**_TEXTS, "description": "Where the platform answers"},
         "objectStore": {**_TEXT, "description": "The backend that every bucket lies in"},
         "profile": {**_TEXT, "description": "The profile that is composed"},
+        "artifactsBucket": {**_TEXT, "description": "The bucket of Kubeflow Pipelines' artifacts"},
         "seedFingerprint": {
             **_TEXT,
             "description": "Tells which seed the keys derive from, and nothing of it",

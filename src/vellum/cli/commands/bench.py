@@ -62,7 +62,7 @@ def up(files: tuple[str, ...], timeout: float, output: str) -> None:
     from vellum.laptop.client import Client
     from vellum.package import tree
 
-    manifests = claims.manifests(files)
+    manifests = claims.on_a_cluster(files)
     state = _benchs_own()
     programs.ensure(_say)
     client = Client(state, *NAMED)

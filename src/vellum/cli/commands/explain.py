@@ -45,7 +45,10 @@ def _platform(config: Path | None, output: str) -> str:
     parts = report.nodes(found)
     if output == "svg":
         return report.svg(parts)
-    broken = report.breaker(found)
+    broken, stopped = report.breaker(found), places.stopped(found)
     if output == "json":
-        return json.dumps({"parts": [part.as_dict() for part in parts], "breaker": broken})
-    return "\n".join(filter(None, [report.text(parts, datetime.now(UTC)), broken]))
+        return json.dumps(
+            {"parts": [part.as_dict() for part in parts], "stopped": stopped, "breaker": broken}
+        )
+    news = f"Not composed any more, so the table is of before: {stopped}" if stopped else ""
+    return "\n".join(filter(None, [news, report.text(parts, datetime.now(UTC)), broken]))

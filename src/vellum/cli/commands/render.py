@@ -31,7 +31,7 @@ def command(files: tuple[str, ...], output: str | None, function: str, *, prune:
     """
     from vellum.package import tree
 
-    found = tree.tree(claims.manifests(files), function)
+    found = tree.tree(claims.on_a_cluster(files), function)
     if output == "json":
         click.echo(json.dumps(found))
     elif output:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from vellum.model.drill import Drill
 
 NOT_REPAIRED = 3
-HEALTHY = "Healthy"
 POLL_SECONDS = 0.05
 
 
@@ -56,30 +55,42 @@ def repair(
     _known(place, asked)
     _agreed(place, yes=yes)
     done: list[Obj] = []
+    over = True
     for drill in place.drills(asked):
-        done.append(_tried(drill, place, timeout))
-        if done[-1]["seconds"] is None:
+        row, over = _tried(drill, place, timeout)
+        done.append(row)
+        if not over:
             # Whatever keeps it from coming back would keep the next one too.
             break
     click.echo(json.dumps({"repairs": done}) if output == "json" else _text(done))
-    if any(row["seconds"] is None for row in done):
+    if not over:
         sys.exit(NOT_REPAIRED)
 
 
 def _known(place: Place, asked: tuple[str, ...]) -> None:
     """Refuse releases that nobody has or that the guard would not put back: then the damage would stay."""
+    from vellum.compose.repair import HEALTHY, OFF
+
     platform = places.platform(place)
+    if said := places.stopped(platform):
+        what = "nothing would be put back: the platform is not composed any more"
+        raise UsageError(
+            "VEL715", f"{what}: {said}", where=place.name, fix="vellum explain platform, and do what it says"
+        )
     status = platform.get("status") or {}
     known = [part["name"] for part in status.get("components") or () if "version" in part]
     for name in asked:
         if name not in known:
             what = f"the platform has no Helm release {name[:64]!r}"
             raise UsageError("VEL713", what, where=place.name, fix=f"known: {', '.join(known) or 'none'}")
-        phase = ((status.get("guard") or {}).get(name) or {}).get("phase", "Off")
+        phase = ((status.get("guard") or {}).get(name) or {}).get("phase", OFF)
         if phase != HEALTHY:
             what = f"the release guard would not put {name} back: it is {phase} there"
             fix = "write spec.repair: enabled, and wait until `vellum explain platform` says ready"
             raise UsageError("VEL715", what, where=place.name, fix=fix)
+        if next(place.drills((name,)), None) is None:
+            what = f"nothing in {name} is broken by this command: no Deployment, Service, ConfigMap or custom resource"
+            raise UsageError("VEL717", what, where=place.name, fix="name another release")
 
 
 def _agreed(place: Place, *, yes: bool) -> None:
@@ -93,16 +104,20 @@ def _agreed(place: Place, *, yes: bool) -> None:
     )
 
 
-def _tried(drill: Drill, place: Place, timeout: float) -> Obj:
-    """Break one thing, wait until it is as before, and find the receipt of it."""
+def _tried(drill: Drill, place: Place, timeout: float) -> tuple[Obj, bool]:
+    """Break one thing, wait until it is as before, and find the receipt of it; tell whether all is over then."""
     click.echo(f"{drill.object} is {drill.what} ... ", err=True, nl=False)
     before, began = places.receipts(place), time.monotonic()
     drill.harm()
     seconds = _until(drill.whole, began, timeout)
     click.echo("not back" if seconds is None else f"back after {seconds:.2f} s", err=True)
-    _until(drill.at_rest, began, timeout)
+    # Pods start after their Deployment is back, so this has a time of its own.
+    rested = _until(drill.at_rest, time.monotonic(), timeout) is not None
+    if seconds is not None and not rested:
+        click.echo("but not everything is ready again, so nothing more is broken", err=True)
     new = [one for one in places.receipts(place) if one["object"] == drill.object and one not in before]
-    return {"object": drill.object, "done": drill.what, "seconds": seconds, "receipt": next(iter(new), None)}
+    row = {"object": drill.object, "done": drill.what, "seconds": seconds, "receipt": next(iter(new), None)}
+    return row, seconds is not None and rested
 
 
 def _until(met: Callable[[], bool], began: float, timeout: float) -> float | None:
