@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.bench.real import Bench, new_bench
 
+from vellum.bench import programs
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs the real control plane, and more time than other tests."""
@@ -21,3 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def bench() -> Iterator[Bench]:
     """Return a running bench."""
     yield from new_bench()
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, Path]:
+    """Return the bench's programs."""
+    return programs.ensure(print)

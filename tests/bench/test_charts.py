@@ -16,9 +16,10 @@ from tests.charts.helm import Helm as RealHelm
 from tests.charts.record import Part, kept
 from tests.charts.releases import published
 
-from vellum.bench import chart, charts, places, programs
+from vellum.bench import chart, charts, places
 from vellum.bench.chart import STAND_IN, Chart
 from vellum.kube.objects import Obj, annotations_of, make
+from vellum.package.charts import OWN
 
 HERE = {one.name: one for one in charts.STAND_INS}
 STAND_INS = [part for part in kept().parts if part.stand_in]
@@ -31,16 +32,9 @@ VALUES: dict[str, Obj] = {
     "gateway": {"autoscaling": {"enabled": False}, "securityContext": RESTRICTED},
     "seaweedfs-operator": {"webhook": {"certManager": {"enabled": True}}, "podSecurityContext": RESTRICTED},
     "argo-workflows": {"controller": {"podSecurityContext": RESTRICTED}},
-    "kubeflow-pipelines": {},
     "notebook-controller": {},
 }
 """Per chart, of the values that the real one needs under Pod Security, those that the stand-in knows."""
-
-
-@pytest.fixture(scope="session")
-def built() -> dict[str, Path]:
-    """Return the bench's programs."""
-    return programs.ensure(print)
 
 
 class Helm:
@@ -116,11 +110,6 @@ def test_istios_plugin_needs_a_privileged_namespace(helm: Helm) -> None:
     assert pod_security.faults(spec(helm.of("cni"), "DaemonSet", "istio-cni-node")["template"])
 
 
-def test_vellums_own_charts_bring_one_kind_each(helm: Helm) -> None:
-    own = ("kubeflow-pipelines", "notebook-controller")
-    assert [len(names(helm.of(name), "CustomResourceDefinition")) for name in own] == [1, 1]
-
-
 @pytest.mark.parametrize("part", STAND_INS, ids=lambda part: part.name)
 def test_a_stand_in_makes_what_the_real_chart_made_when_that_was_rendered(
     built: dict[str, Path], tmp_path: Path, part: Part
@@ -150,12 +139,6 @@ def test_values_have_the_effect_that_they_have_in_the_real_charts(helm: Helm) ->
         ["door"],
         "ClusterIP",
     )
-    pipelines = pod(helm.of("kubeflow-pipelines", bucket="ours"), "ml-pipeline")
-    variables = {one["name"]: one for one in pipelines["containers"][0]["env"]}
-    assert variables["OBJECTSTORECONFIG_BUCKETNAME"]["value"] == "ours"
-    assert variables["OBJECTSTORECONFIG_ACCESSKEY"]["valueFrom"]["secretKeyRef"] == {
-        "name": "mlpipeline-minio-artifact", "key": "accesskey",
-    }  # fmt: skip
 
 
 def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str, Path]) -> None:
@@ -164,7 +147,7 @@ def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str,
     assert {name: len(objects) for name, objects in rendered.items()} == {
         "kserve-crd": 6, "kserve-resources": 22, "kserve-runtime-configs": 0,
     }  # fmt: skip
-    assert len(served) == len(charts.STAND_INS) + len(charts.KSERVE)
+    assert len(served) == len(charts.STAND_INS) + len(charts.KSERVE) + len(OWN)
 
 
 def test_the_same_charts_are_the_same_bytes(built: dict[str, Path]) -> None:

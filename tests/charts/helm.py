@@ -41,6 +41,14 @@ class Helm:
             where = [chart.name, "--repo", chart.repository]
         self._run("pull", *where, "--version", chart.version, "--destination", str(folder))
 
+    def lint(self, archive: Path) -> None:
+        """Look for what Helm thinks is wrong with a chart.
+
+        Raises:
+            ValueError: it is; its words.
+        """
+        self._run("lint", str(archive), "--strict", "--kube-version", KUBERNETES[-1])
+
     def rendered(
         self,
         archive: Path,
@@ -69,7 +77,7 @@ class Helm:
             check=False, timeout=300,
         )  # fmt: skip
         if done.returncode:
-            raise ValueError(f"helm {arguments[0]}: {done.stderr.strip()}")
+            raise ValueError(f"helm {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
 

@@ -63,6 +63,11 @@ def published() -> list[Release]:
     return [release for release in composed() if release.chart.repository]
 
 
+def own_releases() -> list[Release]:
+    """Return those of the charts that nobody else publishes."""
+    return [release for release in composed() if not release.chart.repository]
+
+
 def _platform(profile: str) -> Platform:
     written = {
         "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "KubeflowPlatform", "metadata": {"name": "kubeflow"},

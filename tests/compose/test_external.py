@@ -280,6 +280,26 @@ def test_a_platform_whose_secret_goes_keeps_what_runs() -> None:
     assert world.resources == before
 
 
+def test_a_new_key_of_the_platform_s_bucket_rolls_pipelines_and_tells_nothing_of_itself() -> None:
+    def generation() -> str:
+        release = world.resources["kubeflow-pipelines-release"]
+        return str(release["spec"]["forProvider"]["values"]["objectStore"]["generation"])
+
+    world = World(written(PLATFORMS["external"]), foreign=[given("artifacts")])
+    assert world.settle().ready
+    first = generation()
+    world.foreign = [given("artifacts", accesskey="GIVEN-artifacts", secretkey="another")]
+    world.settle()
+    second = generation()
+    world.foreign = []
+    world.resources.pop("artifacts-secret")
+    world.settle()
+
+    assert len({first, second}) == 2
+    assert len(first) == len(second) == 16
+    assert generation() == second, "a key that nobody knows now is no new one"
+
+
 def test_a_place_for_secrets_that_somebody_else_made_is_refused() -> None:
     world = World(written(PLATFORMS["external"]), foreign=[make("v1", "Namespace", "vellum-storage")])
     composed = world.step()

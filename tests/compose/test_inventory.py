@@ -57,6 +57,7 @@ def test_an_object_is_as_rendered_also_with_defaults_and_what_others_add(value: 
         ({"ports": [{"port": 80}]}, {"ports": []}, ".spec.ports[0]"),
         ({"resources": {"requests": {"cpu": "1"}}}, {"resources": {"requests": {"cpu": "999m"}}}, ".spec.resources.requests.cpu"),
         ({"flag": True}, {"flag": False}, ".spec.flag"),
+        ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A", "value": "x"}]}, ".spec.env[0].value"),
     ],
 )  # fmt: skip
 def test_a_field_that_is_another_is_found_with_its_path(wanted: Any, live: Any, path: str) -> None:
@@ -68,6 +69,7 @@ def test_a_field_that_is_another_is_found_with_its_path(wanted: Any, live: Any, 
     [
         ({"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}, {"resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}),
         ({"affinity": None, "tolerations": [], "nodeSelector": {}}, {}),
+        ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A"}]}),
         ({"port": 80}, {"port": "80"}),
         ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "SIDECAR", "value": "x"}, {"name": "A", "value": "1"}]}),
         ({"containers": [{"name": "main", "image": "a"}]}, {"containers": [{"name": "proxy"}, {"name": "main", "image": "a", "x": 1}]}),
@@ -116,6 +118,12 @@ def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:
         "Service own/s", "ConfigMap other/c", "ClusterRole r", "Issuer own/i",
     ]  # fmt: skip
     assert [str(one) for one in rendered(record(*documents), "own", {})][-1] == "ClusterRole r"
+
+
+def test_a_block_of_text_at_the_end_of_an_object_keeps_its_last_line_break() -> None:
+    settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    one\n    two"
+    for one in rendered(record(settings, f"{settings}\n", settings), "own", {}):
+        assert one.manifest["data"] == {"a": "one\ntwo\n"}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from vellum.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md")),
-         *sorted((ROOT / "benchmarks").rglob("*.md"))]  # fmt: skip
+         *sorted((ROOT / "benchmarks").rglob("*.md")), *sorted((ROOT / "charts").glob("*/*.md"))]  # fmt: skip
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")

@@ -1,9 +1,9 @@
 """The charts that the bench serves, most of them stand-ins: their images cannot be pulled here, nor their charts.
 
-Real: KServe's three, which travel in its Go module. A stand-in has what others can see of the real one: CRDs,
-workloads, Services with their ports, labels, accounts, and the values that Vellum sets, with their effect (all read off
-the real charts, rendered, at these versions). It has no webhook configurations, since nobody here could answer them,
-and no hooks. Kubeflow Pipelines and the notebook controller have no chart of their own anywhere; these are Vellum's.
+Real: KServe's three, which travel in its Go module, and Vellum's own (``package.charts``). A stand-in has what others
+can see of the real one: CRDs, workloads, Services with their ports, labels, accounts, and the values that Vellum sets,
+with their effect (all read off the real charts, rendered, at these versions). It has no webhook configurations, since
+nobody here could answer them, and no hooks. The notebook controller's is one of a chart that is not written yet.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from vellum.bench.chart import (
     value,
     workload,
 )
-from vellum.kube.objects import RESTRICTED_POD, Obj, config_map, make, secret_env
+from vellum.kube.objects import RESTRICTED_POD, Obj, config_map, make
 from vellum.kube.seaweed import API as SEAWEED
+from vellum.package.charts import OWN, own, version
 
 KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
 
@@ -36,6 +37,7 @@ KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
 def served(kserve: Path) -> dict[str, bytes]:
     """Return the archives of all charts by file name; ``kserve`` is the folder of KServe's own."""
     made = {f"{chart.name}-{chart.version}.tgz": packed(chart.name, files(chart)) for chart in STAND_INS}
+    made |= {f"{name}-{version(name)}.tgz": packed(name, own(name)) for name in OWN}
     for name in KSERVE:
         folder = kserve / name
         inside = {
@@ -285,74 +287,6 @@ ARGO_WORKFLOWS = Chart(
 )  # fmt: skip
 
 
-# Kubeflow Pipelines: Vellum's own chart
-
-_KFP = "ghcr.io/kubeflow"
-_KFP_PARTS = {
-    "ml-pipeline": ("ml-pipeline", f"{_KFP}/kfp-api-server:2.17.0", {"http": 8888, "grpc": 8887}),
-    "ml-pipeline-persistenceagent": ("ml-pipeline-persistenceagent", f"{_KFP}/kfp-persistence-agent:2.17.0", {}),
-    "ml-pipeline-scheduledworkflow":
-        ("ml-pipeline-scheduledworkflow", f"{_KFP}/kfp-scheduled-workflow-controller:2.17.0", {}),
-    "ml-pipeline-ui": ("ml-pipeline-ui", f"{_KFP}/kfp-frontend:2.17.0", {"http": 3000}),
-    "metadata-grpc-deployment":
-        ("metadata-grpc-server", "gcr.io/tfx-oss-public/ml_metadata_store_server:1.14.0", {"grpc-api": 8080}),
-    "metadata-envoy-deployment": ("metadata-envoy", f"{_KFP}/kfp-metadata-envoy:2.17.0", {"md-envoy": 9090}),
-    "mysql": ("mysql", "docker.io/library/mysql:8.4", {"mysql": 3306}),
-}  # fmt: skip
-"""Deployment to label ``app``, image and ports."""
-
-
-def _from_key(variable: str, key: str) -> Obj:
-    """Build a variable that blocks the pod until the bucket's key is there."""
-    return secret_env(variable, value("objectStore.secret.name"), value(f"objectStore.secret.{key}"))
-
-
-_KFP_ENV: dict[str, tuple[Obj, ...]] = {
-    "ml-pipeline": (
-        {"name": "OBJECTSTORECONFIG_HOST", "value": value("objectStore.endpoint")},
-        {"name": "OBJECTSTORECONFIG_REGION", "value": value("objectStore.region")},
-        {"name": "OBJECTSTORECONFIG_BUCKETNAME", "value": value("bucket")},
-        _from_key("OBJECTSTORECONFIG_ACCESSKEY", "accessKey"),
-        _from_key("OBJECTSTORECONFIG_SECRETACCESSKEY", "secretKey"),
-    ),
-    "ml-pipeline-ui": (
-        _from_key("MINIO_ACCESS_KEY", "accessKey"),
-        _from_key("MINIO_SECRET_KEY", "secretKey"),
-    ),
-}
-_KFP_DISK = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "mysql"}}]}
-
-
-def _kfp(name: str) -> tuple[Obj, ...]:
-    app, image, ports = _KFP_PARTS[name]
-    labels = {"app": app, "application-crd-id": "kubeflow-pipelines"}
-    container = Container(name, image, ports, env=_KFP_ENV.get(name, ()))
-    pod = {"securityContext": RESTRICTED_POD, **(_KFP_DISK if name == "mysql" else {})}
-    return account(name), workload(name, container, labels, pod=pod)
-
-
-KUBEFLOW_PIPELINES = Chart(
-    "kubeflow-pipelines", "0.1.0",
-    (
-        crd("kubeflow.org/v1beta1", "ScheduledWorkflow"),
-        config_map("pipeline-install-config", NAMESPACE, {"bucketName": value("bucket"), "dbType": "mysql"}),
-        *(one for name in _KFP_PARTS for one in _kfp(name)),
-        make("v1", "PersistentVolumeClaim", "mysql", NAMESPACE,
-             spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}}),
-        service("ml-pipeline", {"app": "ml-pipeline"}, {"http": (8888, 8888), "grpc": (8887, 8887)}),
-        service("ml-pipeline-ui", {"app": "ml-pipeline-ui"}, {"http": (80, 3000)}),
-        service("metadata-grpc-service", {"app": "metadata-grpc-server"}, {"grpc-api": (8080, 8080)}),
-        service("metadata-envoy-service", {"app": "metadata-envoy"}, {"md-envoy": (9090, 9090)}),
-        service("mysql", {"app": "mysql"}, {"mysql": (3306, 3306)}),
-    ),
-    {
-        "bucket": "vellum-artifacts",
-        "objectStore": {"endpoint": "http://s3.vellum-storage.svc:8333", "region": "us-east-1", "secret": {
-            "name": "mlpipeline-minio-artifact", "accessKey": "accesskey", "secretKey": "secretkey"}},
-    },
-)  # fmt: skip
-
-
 # The notebook controller: Vellum's own chart
 
 _NOTEBOOKS = {"app": "notebook-controller", "kustomize.component": "notebook-controller"}
@@ -382,6 +316,5 @@ NOTEBOOK_CONTROLLER = Chart(
     {"istio": {"enabled": False}},
 )  # fmt: skip
 STAND_INS = (
-    CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS, KUBEFLOW_PIPELINES,
-    NOTEBOOK_CONTROLLER,
+    CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS, NOTEBOOK_CONTROLLER,
 )  # fmt: skip

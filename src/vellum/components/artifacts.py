@@ -37,19 +37,20 @@ class ArtifactsComponent(PlatformComponent[Spec]):
         }
         return {
             "artifacts-kubeflow": make("v1", "Namespace", KUBEFLOW_NAMESPACE, labels=namespace),
-            **objectstore.objects(_tenant(wish.platform), wish, quota="20Gi", keep=True),
+            **objectstore.objects(tenant(wish.platform), wish, quota="20Gi", keep=True),
         }
 
     def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the Secret is in place."""
-        return objectstore.ready(_tenant(wish.platform), wish, super().ready(wish, made))
+        return objectstore.ready(tenant(wish.platform), wish, super().ready(wish, made))
 
     def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
         """See the key, where it is given."""
-        return objectstore.backend(platform).requires(_tenant(platform))
+        return objectstore.backend(platform).requires(tenant(platform))
 
 
-def _tenant(platform: PlatformFacts) -> Tenant:
+def tenant(platform: PlatformFacts) -> Tenant:
+    """Return whose bucket it is: the platform's own."""
     return Tenant(
         part="artifacts", id="artifacts", bucket=platform.artifacts_bucket, namespace=KUBEFLOW_NAMESPACE,
         named_by="spec.artifacts.bucket",

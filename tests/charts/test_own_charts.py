@@ -1,0 +1,96 @@
+"""Vellum's own charts, without Helm: every value is explained, has a schema, and stands in the README."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+import yaml
+from tests.charts import own as chart
+from tests.charts.record import ROOT
+from tests.charts.releases import own_releases
+
+from vellum.bench.chart import packed
+from vellum.package.charts import FOLDER, OWN, own, version
+
+OF_OURS = sorted({release.chart.name for release in own_releases()})
+
+
+def test_every_chart_that_nobody_else_publishes_is_ours_or_a_stand_in_of_the_bench() -> None:
+    from vellum.bench.charts import STAND_INS
+
+    assert {*OWN} <= {*OF_OURS}
+    assert {*OF_OURS} - {*OWN} <= {one.name for one in STAND_INS}
+    assert {*OWN}.isdisjoint(one.name for one in STAND_INS)
+
+
+def test_an_installed_package_has_the_charts_too() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["force-include"] == {"charts": "vellum/charts"}
+    assert FOLDER == ROOT / "charts"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_chart_says_what_it_is(name: str) -> None:
+    said = yaml.safe_load(own(name)["Chart.yaml"])
+    (wanted,) = {release.chart.version for release in own_releases() if release.chart.name == name}
+
+    assert (said["apiVersion"], said["name"], said["version"]) == ("v2", name, wanted)
+    assert version(name) == wanted
+    assert said["kubeVersion"].startswith(">=1.32")
+    assert said["annotations"]["licenses"] == "Apache-2.0"
+    assert said["appVersion"]
+    assert not said.get("dependencies")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_value_has_a_comment_a_schema_and_a_row_in_the_readme(name: str) -> None:
+    said = chart.paths(name)
+
+    assert list(chart.unexplained(name)) == []
+    assert {*said} <= {*chart.known(chart.schema(name))}
+    assert [*chart.table(name)] == said
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_readme_tells_the_defaults(name: str) -> None:
+    from tests.charts.keys import at
+
+    defaults = {path: at(chart.values(name), tuple(path.split("."))) for path in chart.paths(name)}
+    assert {path: yaml.safe_load(f"x: {said}")["x"] for path, said in chart.table(name).items() if said} == {
+        path: yaml.safe_load(f"x: {value}")["x"] for path, value in defaults.items() if value not in ("", None)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_wrong_key_is_an_error_everywhere(name: str) -> None:
+    assert list(chart.open_objects(chart.schema(name))) == []
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_no_value_holds_a_secret(name: str) -> None:
+    """What opens something is in a Secret, which values only name."""
+    said = [path for path in chart.paths(name) if chart.SECRET_WORDS.search(path.rpartition(".")[2])]
+    assert not [path for path in said if ".secret." not in path and path != "images.pullSecrets"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_archive_is_the_same_bytes_each_time(name: str) -> None:
+    assert packed(name, own(name)) == packed(name, dict(sorted(own(name).items(), reverse=True)))
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md", "templates/NOTES.txt"} <= {
+        *own(name)
+    }
+
+
+def test_a_schema_that_lets_any_key_in_is_found() -> None:
+    closed = {"type": "object", "additionalProperties": False}
+    inner = {
+        **closed,
+        "properties": {
+            "a": {"type": "object"},
+            "b": {"anyOf": [{"type": "object", "patternProperties": {}}]},
+        },
+    }
+    assert list(chart.open_objects(inner)) == [
+        "#/properties/a", "#/properties/b/anyOf/0", "#/properties/b/anyOf/0/patternProperties",
+    ]  # fmt: skip
