@@ -347,6 +347,19 @@ def test_an_upgrade_of_the_guard_that_fails_is_turned_back_so_that_helm_does_not
     assert world.composite["status"]["receipts"][0]["object"] == "Deployment kserve/kserve"
 
 
+def test_a_failure_that_the_provider_did_not_report_yet_is_turned_back_at_once() -> None:
+    world = settled()
+    world.helm.breaks = True
+    del world.helm.live[KSERVE]
+    while revision(world) == 1:
+        world.now += timedelta(seconds=1)
+        world.step()
+    # Seen on the bench: it reports a failed revision only when it has begun the next one.
+    world.helm.unreported["kserve"] = (1, "superseded")
+    world.step()
+    assert "patchesFrom" not in world.resources["kserve-release"]["spec"]["forProvider"]
+
+
 def test_the_second_half_of_a_write_through_that_fails_is_turned_back_and_tried_again_slowly() -> None:
     world = settled()
     world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")

@@ -287,34 +287,6 @@ ARGO_WORKFLOWS = Chart(
 )  # fmt: skip
 
 
-# The notebook controller: Vellum's own chart
-
-_NOTEBOOKS = {"app": "notebook-controller", "kustomize.component": "notebook-controller"}
-_NOTEBOOK_RULES: tuple[Obj, ...] = (
-    {
-        "apiGroups": ["kubeflow.org"],
-        "resources": ["notebooks", "notebooks/status", "notebooks/finalizers"],
-        "verbs": ["*"],
-    },
-    {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["*"]},
-    {"apiGroups": [""], "resources": ["services", "events", "pods"], "verbs": ["*"]},
-)
-NOTEBOOK_CONTROLLER = Chart(
-    "notebook-controller", "0.1.0",
-    (
-        crd("kubeflow.org/v1", "Notebook"),
-        account("notebook-controller-service-account"),
-        *rights("ClusterRole", "notebook-controller-role", "notebook-controller-service-account", _NOTEBOOK_RULES),
-        workload(
-            "notebook-controller-deployment",
-            Container("manager", "ghcr.io/kubeflow/notebooks/notebook-controller:v1.11.0", {"metrics": 8080},
-                      env=({"name": "USE_ISTIO", "value": expression("toString .Values.istio.enabled")},)),
-            _NOTEBOOKS, account="notebook-controller-service-account", pod={"securityContext": RESTRICTED_POD},
-        ),
-        service("notebook-controller-service", _NOTEBOOKS, {"http": (443, 8080)}),
-    ),
-    {"istio": {"enabled": False}},
-)  # fmt: skip
 STAND_INS = (
-    CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS, NOTEBOOK_CONTROLLER,
+    CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS,
 )  # fmt: skip

@@ -93,12 +93,18 @@ class Release:
                 return self.revision + ahead, inventory.status_of(found)
         return 0, ""
 
+    @property
+    def _latest(self) -> int:
+        newest, status = self._newest
+        return newest if status == repair.FAILED else self.revision
+
     @cached_property
     def state(self) -> str:
         """What Helm says: deployed, failed, pending-upgrade, ...; absent where its record is gone."""
         newest, status = self._newest
         if newest:
-            return UNREPORTED if status in (repair.DEPLOYED, repair.FAILED) else status
+            # A failure counts at once: provider-helm reports it when it tries again, which is to be prevented.
+            return UNREPORTED if status == repair.DEPLOYED else status
         status = inventory.status_of(self.record) if self.record else repair.ABSENT
         return UNREADABLE if status == repair.DEPLOYED and self._read is None else status
 
@@ -215,7 +221,7 @@ class Release:
         """Return what the state machine needs of this pass."""
         stored = stored_patches(self.observed)
         return repair.Look(
-            record=self.state, revision=self.revision, faults=self.faults, patch=_patch_key(self.name, self.patch),
+            record=self.state, revision=self._latest, faults=self.faults, patch=_patch_key(self.name, self.patch),
             patch_stored=self.memory.patch in stored,
         )  # fmt: skip
 

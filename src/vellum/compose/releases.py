@@ -48,8 +48,9 @@ def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
 
 
 def _failure(release: Release, memory: Memory) -> str:
-    said = ((release.live or {}).get("status") or {}).get("atProvider") or {}
-    why = str(said.get("releaseDescription") or "Helm does not say why")
+    live = release.live or {"metadata": {}}
+    said = ((live.get("status") or {}).get("atProvider") or {}).get("releaseDescription")
+    why = (condition(live, "Synced") or {}).get("message") or said or "Helm does not say why"
     return f"revision {release.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
 
 
