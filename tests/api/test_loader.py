@@ -380,7 +380,18 @@ def test_the_same_object_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(BARE)
     with pytest.raises(ClaimError) as caught:
         loader.read(tmp_path)
-    assert str(caught.value) == f"VEL118: team-a/research is written twice ({tmp_path})"
+    assert str(caught.value) == (
+        f"VEL118: team-a/research is written twice ({tmp_path / 'a.yaml'} and {tmp_path / 'b.yaml'})"
+    )
+    with pytest.raises(ClaimError) as other:
+        loader.read(tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert str(other.value) == str(caught.value)
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ClaimError, match="VEL101: the folder holds no"):
+        loader.read(tmp_path)
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -20,7 +23,27 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (*vellum.Binding.__dataclass_fields__, "VELLUM_BINDING_DIR", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VELLUM_STATE", str(tmp_path / "state"))
-    return tmp_path / "state"
+    folder = tmp_path / "state"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def supervisor(state: Path) -> Iterator[IO[bytes]]:
+    """Hold what a running supervisor holds."""
+    with (state / ".vellum").open("wb") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        yield mark
+
+
+def test_where_nobody_runs_the_platform_nobody_is_given_a_key(state: Path, supervisor: IO[bytes]) -> None:
+    add_team(state, "team-a/research", "team")
+    assert vellum.connect().VELLUM_BUCKET == "team"
+    supervisor.close()
+    stopped = ("VEL607", "the platform is not running, and another program may have its port")
+    assert failure() == failure("research") == stopped
+    (state / ".vellum").unlink()
+    assert failure() == stopped
 
 
 def mount(folder: Path, **values: str) -> Path:
@@ -102,7 +125,6 @@ def test_an_unknown_team_is_told_which_ones_there_are(state: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a/b": "c"}', '{"a/b": {}}', "\xff"])
 def test_a_broken_list_of_teams_is_an_error_in_words(state: Path, content: str) -> None:
-    state.mkdir()
     (state / "teams.json").write_bytes(content.encode("latin-1"))
     assert failure()[0] == "VEL603"
 

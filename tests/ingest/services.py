@@ -113,7 +113,7 @@ class Team:
                 process.kill()
                 process.wait()
 
-    def worker(self, source: Path, *options: str) -> subprocess.Popen[bytes]:
+    def worker(self, source: Path, *options: str, stdin: int | None = None) -> subprocess.Popen[bytes]:
         argv = [
             *OBEDIENT,
             self.python,
@@ -124,7 +124,7 @@ class Team:
             "--work",
             str(self.work),
         ]
-        return subprocess.Popen([*argv, *options], env=self.environment, stdout=subprocess.PIPE)
+        return subprocess.Popen([*argv, *options], env=self.environment, stdin=stdin, stdout=subprocess.PIPE)
 
     def ingest(self, source: Path, *options: str) -> list[Event]:
         """Run the worker to its end and return its events."""

@@ -189,6 +189,21 @@ def test_a_run_that_ends_early_leaves_its_log_and_no_text(
     assert not kept & {"steps", "steps.going", "run.json"}
 
 
+def test_a_run_ends_with_whoever_started_it_and_the_next_one_may_begin(team: Team, tmp_path: Path) -> None:
+    book(tmp_path / "a.pdf", 1500)
+    worker = team.worker(tmp_path, "--attached", stdin=subprocess.PIPE)
+    wait_for(team.points)
+    below = [pid for pid, _ in children(worker.pid)]
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    # A killed starter closes both of its ends.
+    worker.stdout.close()
+    worker.stdin.close()
+    assert worker.wait(timeout=10) == -signal.SIGTERM
+    wait_for(lambda: not any(map(alive, below)))
+    assert team.ingest(tmp_path)[-1]["event"] == "done"
+
+
 def test_a_run_that_nobody_listens_to_any_more_still_ends_when_it_is_asked_to(
     team: Team, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ def test_a_module_in_the_folder_from_which_ingest_is_called_does_not_run(tmp_pat
     for name, value in {"AWS_ACCESS_KEY_ID": "key", "VELLUM_BUCKET": "bucket", "QDRANT_URL": nowhere}.items():
         (binding / name).write_text(value)
     (state / "teams.json").write_text(json.dumps({"default/team-a": {"namespace": "team"}}))
+    mark = (state / ".vellum").open("wb")
+    fcntl.flock(mark, fcntl.LOCK_EX)
     here.mkdir()
     (here / "orjson.py").write_text(f"open({str(ran)!r}, 'w').close()\nraise SystemExit\n")
 
@@ -30,6 +33,7 @@ def test_a_module_in_the_folder_from_which_ingest_is_called_does_not_run(tmp_pat
         time.sleep(0.02)
     ingest.send_signal(signal.SIGINT)
     ingest.wait()
+    mark.close()
 
     assert not ran.exists()
     assert any((state / "data" / "ingest").glob("*/runs/*"))

@@ -128,6 +128,16 @@ def refused(what: str, where: object, fix: str) -> tuple[int, str]:
     return 1, f"error {what}\n  where: {where}\n  next:  {fix}\n"
 
 
+def test_a_documents_name_can_not_write_to_the_terminal_as_it_likes() -> None:
+    name = "x\x1b[31mred\x1b]0;title\x07\rspoof\nok  ü 字.pdf"
+    assert options.printable(name) == "x\\x1b[31mred\\x1b]0;title\\x07\\rspoof\\nok  ü 字.pdf"
+
+
+def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation) -> None:
+    what = "VEL712: everything would be deleted, and nobody is there to be asked"
+    assert vellum("down", "--delete-data") == refused(what, installation.state.root, "say --yes")
+
+
 def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:
     what = "VEL712: things are broken on purpose, and nobody is there to be asked"
     assert vellum("verify", "repair") == refused(what, "this machine", "say --yes")

@@ -47,22 +47,22 @@ def load(data: bytes, source: str) -> list[Written]:
     return found
 
 
-def read(path: str | File) -> list[Written]:
-    """Return the objects of a file, of a folder's ``*.yaml`` and ``*.yml`` in name order, or of standard input (``-``).
+def read(*paths: str | File) -> list[Written]:
+    """Return the objects of files, of folders' ``*.yaml`` and ``*.yml`` in name order, or of standard input (``-``).
 
     Raises:
         MistakesError: as ``load``, for all files together; VEL101 a file cannot be read.
     """
-    found: list[Written] = []
+    found: list[tuple[str, Written]] = []
     problems: list[ClaimError] = []
-    for source, data in _files(str(path)):
+    for source, data in [file for path in paths for file in _files(str(path))]:
         objects, wrong = _checked(data, source)
-        found += objects
+        found += [(source, one) for one in objects]
         problems += wrong
-    problems += _twice(found, str(path))
+    problems += _twice(found)
     if problems:
         raise MistakesError(problems)
-    return found
+    return [one for _, one in found]
 
 
 def _files(path: str) -> list[tuple[str, bytes]]:
@@ -70,8 +70,10 @@ def _files(path: str) -> list[tuple[str, bytes]]:
         return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
     if not File(path).is_dir():
         return [(path, _bytes(File(path)))]
+    # A pipe that lies in a folder would never end; one that is named on purpose, as by <(...), does.
     names = sorted(
-        file for file in File(path).iterdir() if file.suffix in (".yaml", ".yml") and not file.name.startswith(".")
+        file for file in File(path).iterdir()
+        if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
     )  # fmt: skip
     if not names:
         raise MistakesError([ClaimError(
@@ -167,13 +169,14 @@ def _spec(
     return None
 
 
-def _twice(found: list[Written], path: str) -> list[ClaimError]:
-    seen: set[tuple[str, str]] = set()
+def _twice(found: list[tuple[str, Written]]) -> list[ClaimError]:
+    seen: dict[tuple[str, str], str] = {}
     problems = []
-    for written in found:
+    for source, written in found:
         name = (written.namespace, written.name) if isinstance(written, Claim) else ("", platform.NAME)
         if name in seen:
             what = f"{'/'.join(filter(None, name))} is written twice"
-            problems.append(ClaimError("VEL118", what, where=path, fix="delete one of the two"))
-        seen.add(name)
+            where = source if seen[name] == source else f"{seen[name]} and {source}"
+            problems.append(ClaimError("VEL118", what, where=where, fix="delete one of the two"))
+        seen[name] = source
     return problems

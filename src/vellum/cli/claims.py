@@ -14,7 +14,7 @@ def manifests(paths: tuple[str, ...]) -> list[Obj]:
     Raises:
         ClaimError: the first thing that is wrong in any of them.
     """
-    found = [document.manifest() for path in paths for document in read(path)]
+    found = [document.manifest() for document in read(*paths)]
     return sorted(found, key=lambda manifest: manifest["kind"] != "KubeflowPlatform")
 
 

@@ -16,6 +16,11 @@ CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
 """The kinds of a question to the supervisor that is about claims alone."""
 
 
+def printable(text: str) -> str:
+    """Return text of somebody else's as it may stand in one line of a terminal: no escapes, no line breaks."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def teams() -> list[str]:
     """Return the claims of this installation as ``namespace/name``."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, NoReturn
 from vellum.connect.binding import KEYS, Binding
 from vellum.errors import BindingError
 
+_MARK = ".vellum"
+"""The file that a running supervisor has locked."""
 _SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its content
 
 
@@ -25,7 +28,7 @@ def connect(team: str | None = None) -> Binding:
 
     Raises:
         BindingError: there is no such team (VEL601), it is ambiguous (VEL602), its folder or the state cannot
-            be read (VEL603), or no source exists (VEL604).
+            be read (VEL603), no source exists (VEL604), or this laptop's platform does not run (VEL607).
     """
     if team is not None:
         return _of_team(team)
@@ -98,7 +101,23 @@ def _of_team(team: str) -> Binding:
         )  # fmt: skip
     if len(found) > 1:
         _ambiguous(f"{team!r} names {len(found)} teams", found)
+    _check_runs(state_root())
     return read_folder(state_root() / "secrets" / teams[found[0]] / _SECRET)
+
+
+def _check_runs(root: Path) -> None:
+    """Give nobody a key for a port that may be anybody's by now: whoever supervises it holds a lock while it runs."""
+    try:
+        with (root / _MARK).open("rb") as mark:
+            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    except OSError:
+        pass
+    raise BindingError(
+        "VEL607", "the platform is not running, and another program may have its port", where=str(root),
+        fix="start it with `vellum up`; what it holds is kept",
+    )  # fmt: skip
 
 
 def _of_only_team() -> Binding:
@@ -118,5 +137,6 @@ def _ambiguous(what: str, claims: list[str]) -> NoReturn:
     names = ", ".join(sorted(claims))
     raise BindingError(
         "VEL602", f"{what}: {names}", where=str(state_root()),
-        fix=f'say which: --team {min(claims)} in a shell, vellum.connect("{min(claims)}") in Python',
+        fix=f'say which: `vellum connect {min(claims)}`, --team {min(claims)} for other commands, '
+        f'vellum.connect("{min(claims)}") in Python',
     )  # fmt: skip

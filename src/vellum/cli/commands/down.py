@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from vellum.errors import UsageError
 from vellum.laptop import start
 from vellum.laptop.state import MARK, State, default_root
 
@@ -21,6 +24,9 @@ def command(*, delete_data: bool, yes: bool) -> None:
         click.echo(f"Nothing to stop: there is no installation in {root}.", err=True)
         return
     state = State.open(root)
+    if delete_data and not yes and not sys.stdin.isatty():
+        what = "everything would be deleted, and nobody is there to be asked"
+        raise UsageError("VEL712", what, where=str(root), fix="say --yes")
     if delete_data and not yes:
         click.confirm(f"Delete every bucket, vector, notebook and key in {root}?", abort=True, err=True)
     stopped = start.stop(state)

@@ -15,7 +15,7 @@ import click
 
 from vellum.cli import options
 from vellum.connect.sources import connect
-from vellum.errors import LaptopError, WorkloadError
+from vellum.errors import LaptopError, VellumError, WorkloadError
 from vellum.laptop.client import Client, known
 from vellum.laptop.state import State, default_root, private_folder
 
@@ -70,7 +70,11 @@ def _followed(
     """Run the worker and show how far it is; return its last word and what it says of each file."""
     environment = {**os.environ, **binding}
     environment.pop("VELLUM_BINDING_DIR", None)
-    worker = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
+    # Its standard input ends with us, however we end.
+    worker = subprocess.Popen(
+        [*argv, "--attached"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    failure: VellumError | None = None
     files: list[dict[str, Any]] = []
     done: dict[str, Any] = {}
     try:
@@ -80,12 +84,14 @@ def _followed(
             elif event["event"] == "done":
                 done = {name: value for name, value in event.items() if name != "event"}
             elif event["event"] == "error":
-                raise known(event)
+                failure = known(event)
         worker.wait()
     finally:
         if worker.poll() is None:
             worker.terminate()
             worker.wait()
+    if failure:
+        raise failure
     if worker.returncode or not done:
         raise WorkloadError(
             "VEL503", f"the ingest ended with {worker.returncode} before it was done", where="the pipeline",
@@ -108,15 +114,13 @@ def _shown(events: Iterator[dict[str, Any]], *, quiet: bool) -> Iterator[dict[st
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = ("{task.description}", BarColumn(), TextColumn("{task.completed}/{task.total} pages"),
-               TextColumn("{task.fields[speed]} pages/s"), TimeElapsedColumn())  # fmt: skip
+    columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None, speed="-")
+        task = bar.add_task("reading", total=None, far="")
         for event in events:
             if event["event"] == "page_progress":
-                bar.update(
-                    task, completed=event["pages"], total=event["of"], speed=f"{event['pages_per_s']:.0f}"
-                )
+                far = f"{event['pages']}/{event['of']} pages, {event['pages_per_s']:.0f} pages/s"
+                bar.update(task, completed=event["pages"], total=event["of"], far=far)
             elif event["event"] == "step":
                 bar.update(task, description=event["name"])
             yield event
@@ -129,7 +133,14 @@ def _sentence(done: dict[str, Any]) -> str:
 def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
     for entry in files:
         errors = f" ({entry['page_errors']} pages could not be read)" if entry.get("page_errors") else ""
+        document = options.printable(entry["document"])
         click.echo(
-            f"{entry['verdict']:11} {entry['document']}: {entry['pages']} pages, {entry['passages']} passages{errors}"
+            f"{entry['verdict']:11} {document}: {entry['pages']} pages, {entry['passages']} passages{errors}"
         )
-    click.echo(f"{_sentence(done)} in {done['seconds']:.1f} s ({done['pages_per_s']:.0f} pages/s)")
+    speed = f" ({done['pages_per_s']:.0f} pages/s)" if done["pages_per_s"] else ""
+    less = [f"{done[word]} {word}" for word in ("unchanged", "skipped") if done[word]]
+    click.echo(
+        f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}"
+    )
+    if not files:
+        click.echo("There is no PDF in that folder.", err=True)

@@ -34,8 +34,9 @@ def command(question: str, team: str | None, limit: int, output: str) -> None:
             found["message"][:1].upper() + found["message"][1:] + ("; nearest:" if found["near"] else "")
         )
     for number, answer in enumerate(found["answers"] or found["near"], 1):
-        place = click.style(f"{answer['document']}, page {answer['page']}", bold=True)
-        click.echo(f"{number}. {place}  ({answer['score']:.1f})\n   {' '.join(answer['snippet'].split())}")
+        place = click.style(f"{options.printable(answer['document'])}, page {answer['page']}", bold=True)
+        snippet = options.printable(" ".join(answer["snippet"].split()))
+        click.echo(f"{number}. {place}  ({answer['score']:.1f})\n   {snippet}")
 
 
 def ask(url: str, question: str, limit: int) -> dict[str, Any]:

@@ -84,12 +84,16 @@ def _finish(found: list[Obj], output: str) -> None:
 
 
 def _print_endpoints(found: list[Obj]) -> None:
-    for obj in found:
-        if obj["kind"] == "KubeflowPlatform":
-            continue
+    teams = [obj for obj in found if obj["kind"] != "KubeflowPlatform"]
+    for obj in teams:
         click.echo(f"\n{watching.owner(obj)}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:9} {value}")
-    click.echo(
-        "\nNext: vellum ingest DIR, vellum search QUESTION, vellum open, vellum connect --export", err=True
+    team = f" -t {watching.owner(teams[0])}" if len(teams) > 1 else ""
+    commands = (
+        f"vellum ingest DIR{team}",
+        f"vellum search QUESTION{team}",
+        "vellum open",
+        "vellum connect --export",
     )
+    click.echo(f"\nNext: {', '.join(commands)}", err=True)

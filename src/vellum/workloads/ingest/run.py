@@ -1,6 +1,6 @@
 """The worker: run the ingest pipeline on this machine and say on standard output, in JSON lines, what happens.
 
-    python -m vellum.workloads.ingest.run --source DIR --work DIR [--prune]
+    python -m vellum.workloads.ingest.run --source DIR --work DIR [--prune] [--attached]
 
 Events: ``page_progress {pages, of, pages_per_s}``, ``file {document, verdict, pages, page_errors, passages,
 unchanged}``, ``done {files, pages, passages, ...}`` or ``error {code, what, where, fix}`` with exit code 1. What
@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -50,20 +50,44 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--prune", action="store_true")
+    parser.add_argument("--attached", action="store_true", help="end when standard input does")
     arguments = parser.parse_args()
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     # kfp and its steps print: only this module's lines may reach standard output.
     os.dup2(2, 1)
     _end_tidily()
+    if arguments.attached:
+        threading.Thread(target=_end_with_whoever_started_it, daemon=True).start()
     try:
-        ingest(arguments.source, arguments.work, out, prune=arguments.prune)
-    except VellumError as error:
-        _line(out, {"event": "error", **error.as_dict()})
-        sys.exit(1)
+        _said(out, lambda: ingest(arguments.source, arguments.work, out, prune=arguments.prune))
     except KeyboardInterrupt as interrupt:
         (number,) = interrupt.args
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+
+
+def _said(out: IO[bytes], work: Callable[[], None]) -> None:
+    """Do the work; whatever it fails by is said, and not shown as a trace of calls."""
+    try:
+        work()
+    except VellumError as error:
+        _line(out, {"event": "error", **error.as_dict()})
+        sys.exit(1)
+    except OSError as error:
+        # The installation was deleted meanwhile, or the disk is full.
+        failed = WorkloadError(
+            "VEL503", f"the run's files cannot be used: {error}", where=str(error.filename or "the pipeline"),
+            fix="see `vellum status`; what was indexed before is kept with the team",
+        )  # fmt: skip
+        _line(out, {"event": "error", **failed.as_dict()})
+        sys.exit(1)
+
+
+def _end_with_whoever_started_it() -> None:
+    """Wait until standard input ends, which a kill of the starter cannot prevent, and then ask for an end."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_tidily() -> None:
@@ -313,7 +337,9 @@ def _fail(said: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
 
 
 def _line(out: IO[bytes], event: dict[str, Any]) -> None:
-    out.write(orjson.dumps(event) + b"\n")
+    # Whoever started it may be gone already.
+    with contextlib.suppress(BrokenPipeError):
+        out.write(orjson.dumps(event) + b"\n")
 
 
 if __name__ == "__main__":

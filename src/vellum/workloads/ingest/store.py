@@ -79,7 +79,8 @@ class RunStore:
             raise WorkloadError(
                 "VEL521", f"the bucket does not take the run's files: {self._failure}",
                 where=str(self._binding.AWS_ENDPOINT_URL),
-                fix="the passages are indexed; run `vellum status`, then ingest again to store the files",
+                fix="the passages are indexed; if the bucket is over artifacts.quota delete objects or raise it, "
+                "else run `vellum status`; then ingest again to store the files",
             ) from self._failure  # fmt: skip
 
     def close(self) -> None:
