@@ -32,7 +32,6 @@ VALUES: dict[str, Obj] = {
     "gateway": {"autoscaling": {"enabled": False}, "securityContext": RESTRICTED},
     "seaweedfs-operator": {"webhook": {"certManager": {"enabled": True}}, "podSecurityContext": RESTRICTED},
     "argo-workflows": {"controller": {"podSecurityContext": RESTRICTED}},
-    "notebook-controller": {},
 }
 """Per chart, of the values that the real one needs under Pod Security, those that the stand-in knows."""
 

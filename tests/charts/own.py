@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
-from tests.charts.keys import Path, leaves
+from tests.charts.keys import Path, at, leaves
 
 from vellum.kube.objects import Obj
 from vellum.package.charts import own
@@ -28,15 +28,54 @@ def paths(name: str) -> list[str]:
     return [".".join(path) for path in leaves(values(name))]
 
 
+def images(name: str) -> dict[str, Obj]:
+    """Return registry, repository, tag and digest of each part's image."""
+    return {part: said for part, said in values(name)["images"].items() if isinstance(said, dict)}
+
+
 def schema(name: str) -> Obj:
     """Return the chart's schema."""
     said: Obj = json.loads(own(name)["values.schema.json"])
     return said
 
 
-def table(name: str) -> dict[str, str]:
-    """Return the README's table: path to default."""
-    return {path: default for path, default, _ in _ROW.findall(own(name)["README.md"].decode())}
+def table(name: str) -> dict[str, tuple[str, str]]:
+    """Return the README's table: path to default and what it is."""
+    found = _ROW.findall(own(name)["README.md"].decode())
+    return {path: (default, words) for path, default, words in found}
+
+
+def explained(name: str) -> dict[str, tuple[str, str]]:
+    """Return what the README's table must be: of each value its default, and its comment in values.yaml."""
+    words = comments(name)
+    return {
+        path: (written(at(values(name), tuple(path.split(".")))), words.get(path, "")) for path in paths(name)
+    }
+
+
+def written(value: object) -> str:
+    """Return a value as the README has it: words as they are."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def comments(name: str) -> dict[str, str]:
+    """Return the comment of each value as one line, without the stop at its end."""
+    found: dict[str, str] = {}
+    above: list[tuple[int, str]] = []
+    words: list[str] = []
+    for line in own(name)["values.yaml"].decode().splitlines():
+        inner = line.lstrip()
+        if inner.startswith("# "):
+            words.append(inner[2:])
+            continue
+        key, colon, rest = inner.partition(":")
+        if colon:
+            indent = len(line) - len(inner)
+            above = [*(one for one in above if one[0] < indent), (indent, key)]
+            if rest and words:
+                found[".".join(step for _, step in above)] = " ".join(words).removesuffix(".")
+        words = []
+    return found
 
 
 def known(of: Obj, above: Path = ()) -> Iterator[str]:
@@ -74,13 +113,3 @@ def open_objects(of: Any, at: str = "#") -> Iterator[str]:
     elif isinstance(of, list):
         for place, inner in enumerate(of):
             yield from open_objects(inner, f"{at}/{place}")
-
-
-def unexplained(name: str) -> Iterator[str]:
-    """Yield the lines of values.yaml that set a value and have no comment above."""
-    before = ""
-    for line in own(name)["values.yaml"].decode().splitlines():
-        _, colon, rest = line.partition(": ")
-        if colon and rest and not line.lstrip().startswith("#") and not before.lstrip().startswith("# "):
-            yield line
-        before = line

@@ -17,18 +17,16 @@ import pytest
 import yaml
 from kubernetes import client
 
-from vellum.components.notebook_controller import component
 from vellum.kube.objects import Obj
+from vellum.package.charts import own
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts/notebook-controller"
-GOLDEN = ROOT / "tests/golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 _INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 
 
 @cache
 def types() -> dict[str, Obj]:
-    loaded: dict[str, Obj] = yaml.load((CHART / "files/types.yaml").read_text("utf-8"), yaml.CSafeLoader)
+    loaded: dict[str, Obj] = yaml.load(own("notebook-controller")["files/types.yaml"], yaml.CSafeLoader)
     return loaded
 
 
@@ -132,8 +130,3 @@ def differs(schema: Obj, said: str, path: str) -> Iterator[str]:
 )
 def test_fields_have_the_types_that_kubernetes_own_client_has(ours: str, theirs: str) -> None:
     assert list(differs(types()[ours], theirs, ours)) == []
-
-
-def test_the_chart_is_the_one_that_the_platform_installs() -> None:
-    about = yaml.load((CHART / "Chart.yaml").read_text("utf-8"), yaml.CSafeLoader)
-    assert (about["name"], about["version"]) == (component.chart.name, component.chart.version)

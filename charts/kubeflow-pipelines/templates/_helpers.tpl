@@ -1,9 +1,9 @@
 {{/* Names are upstream's, not the release's: clients, policies and other charts know them. */}}
 
 {{/* The labels of a part. Call: (list . "ml-pipeline") */}}
-{{- define "labels" -}}
+{{- define "kubeflow-pipelines.labels" -}}
 {{- $ := first . -}}
-{{ include "selector" . }}
+{{ include "kubeflow-pipelines.selector" . }}
 app.kubernetes.io/name: {{ $.Chart.Name }}
 app.kubernetes.io/instance: {{ $.Release.Name }}
 app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
@@ -11,23 +11,23 @@ app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
 {{/* What Deployments know their pods by; it can never change. */}}
-{{- define "selector" -}}
+{{- define "kubeflow-pipelines.selector" -}}
 app: {{ last . }}
 application-crd-id: kubeflow-pipelines
 {{- end }}
 
 {{/* The metadata of pods. Call: (list . "ml-pipeline" "true"), the last for whether they join a mesh */}}
-{{- define "pod" -}}
+{{- define "kubeflow-pipelines.pod" -}}
 {{- $ := first . -}}
 labels:
-  {{- include "labels" (list $ (index . 1)) | nindent 2 }}
+  {{- include "kubeflow-pipelines.labels" (list $ (index . 1)) | nindent 2 }}
   {{- if $.Values.istio.enabled }}
   sidecar.istio.io/inject: {{ last . | quote }}
   {{- end }}
 {{- end }}
 
 {{/* What every pod says of itself. Call: (list . "account" user group); the group 0 is what upstream's images are made for */}}
-{{- define "pod.spec" -}}
+{{- define "kubeflow-pipelines.pod.spec" -}}
 {{- $ := first . -}}
 serviceAccountName: {{ index . 1 }}
 enableServiceLinks: false
@@ -50,9 +50,9 @@ securityContext:
 {{- end }}
 
 {{/* The beginning of every container. Call: (list . "apiServer") */}}
-{{- define "container" -}}
+{{- define "kubeflow-pipelines.container" -}}
 {{- $ := first . -}}
-image: {{ include "image" . }}
+image: {{ include "kubeflow-pipelines.image" . }}
 imagePullPolicy: {{ $.Values.images.pullPolicy }}
 resources:
   {{- toYaml (index $.Values.resources (last .)) | nindent 2 }}
@@ -67,7 +67,7 @@ securityContext:
 {{- end }}
 
 {{/* An image, by digest where there is one. Call: (list . "apiServer") */}}
-{{- define "image" -}}
+{{- define "kubeflow-pipelines.image" -}}
 {{- $ := first . -}}
 {{- $image := index $.Values.images (last .) -}}
 {{- $registry := default $image.registry $.Values.images.registry -}}
@@ -79,7 +79,7 @@ securityContext:
 {{- end }}
 
 {{/* The object store's URL in pieces, as JSON: host, port, secure. */}}
-{{- define "store" -}}
+{{- define "kubeflow-pipelines.store" -}}
 {{- $url := urlParse .Values.objectStore.endpoint -}}
 {{- $secure := eq $url.scheme "https" -}}
 {{- $port := regexFind "[0-9]+$" (trimPrefix $url.hostname $url.host) -}}
@@ -87,7 +87,7 @@ securityContext:
 {{- end }}
 
 {{/* The database's address and the Secret that opens it, as JSON: host, port, secret, user, password. */}}
-{{- define "database" -}}
+{{- define "kubeflow-pipelines.database" -}}
 {{- $external := .Values.database.external -}}
 {{- if $external.host -}}
 {{- $secret := $external.secret -}}
@@ -98,7 +98,7 @@ securityContext:
 {{- end }}
 
 {{/* A variable from a Secret; without it no pod starts. Call: (list "NAME" "secret" "key") */}}
-{{- define "env.secret" -}}
+{{- define "kubeflow-pipelines.env.secret" -}}
 - name: {{ first . }}
   valueFrom:
     secretKeyRef:
@@ -107,7 +107,7 @@ securityContext:
 {{- end }}
 
 {{/* The volume with a token that only the API server of Pipelines takes. Call: the file's name */}}
-{{- define "token.volume" -}}
+{{- define "kubeflow-pipelines.token.volume" -}}
 - name: token
   projected:
     sources:

@@ -1,26 +1,32 @@
-{{- /* What the Deployment, its Service and its NetworkPolicy know the pods by: upstream's labels, never changed. */ -}}
-{{- define "notebook-controller.pods" -}}
-app: notebook-controller
-kustomize.component: notebook-controller
-{{- end -}}
+{{/* Names are Kubeflow's, not the release's: policies of teams know them. */}}
 
 {{- define "notebook-controller.labels" -}}
-{{ include "notebook-controller.pods" . }}
-app.kubernetes.io/name: notebook-controller
+{{ include "notebook-controller.selector" . }}
+app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
-{{- end -}}
+app.kubernetes.io/component: notebook-controller
+{{- end }}
 
+{{/* What the Deployment, its Service and its NetworkPolicy know the pods by: Kubeflow's labels; it can never change. */}}
+{{- define "notebook-controller.selector" -}}
+app: notebook-controller
+kustomize.component: notebook-controller
+{{- end }}
+
+{{/* The image, by digest where there is one. */}}
 {{- define "notebook-controller.image" -}}
-{{- with .Values.image -}}
-{{ .registry }}/{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- $image := .Values.images.controller -}}
+{{- $registry := default $image.registry .Values.images.registry -}}
+{{- if $image.digest -}}
+{{ $registry }}/{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $registry }}/{{ $image.repository }}:{{ $image.tag }}
 {{- end -}}
-{{- end -}}
+{{- end }}
 
 {{- define "notebook-controller.subjects" -}}
 - kind: ServiceAccount
   name: notebook-controller-service-account
   namespace: {{ .Release.Namespace }}
-{{- end -}}
+{{- end }}

@@ -3,7 +3,7 @@
 Real: KServe's three, which travel in its Go module, and Vellum's own (``package.charts``). A stand-in has what others
 can see of the real one: CRDs, workloads, Services with their ports, labels, accounts, and the values that Vellum sets,
 with their effect (all read off the real charts, rendered, at these versions). It has no webhook configurations, since
-nobody here could answer them, and no hooks. The notebook controller's is one of a chart that is not written yet.
+nobody here could answer them, and no hooks.
 """
 
 from __future__ import annotations

@@ -79,7 +79,11 @@ class NotebookComponent(Component[NotebookSpec]):
         return {"notebook": wish.platform.notebook_url(wish.team, NOTEBOOK)}
 
     def policy(self, wish: Wish[NotebookSpec]) -> Policy:
-        """Let the notebook controller ask for kernels, which it does to cull idle notebooks."""
+        """Let the notebook controller in, at the port at which its culler asks for kernels.
+
+        That alone makes no culling: the culler sends no token, this notebook wants one, and a notebook that
+        refuses is taken for idle. It would be stopped busy or not, so culling stays off.
+        """
         del wish
         return Policy(ingress=((KUBEFLOW_NAMESPACE, {"app": "notebook-controller"}, 8888),))
 

@@ -1,0 +1,18 @@
+"""Values that others may give to Vellum's own charts: what is off, or other, by default."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+
+OUTSIDE: Obj = {
+    "database": {"external": {"host": "db.example.org", "tls": "verify", "secret": {"name": "db"}}},
+    "objectStore": {"endpoint": "https://s3.example.org"},
+    "ui": {"enabled": False},
+}
+MESH: Obj = {"istio": {"enabled": True}, "identity": {"header": "kubeflow-userid"}}
+"""Of Kubeflow Pipelines."""
+EVERYTHING: Obj = {
+    "istio": {"enabled": True}, "culling": {"enabled": True}, "replicas": 2, "userRoles": {"enabled": True},
+    "networkPolicies": {"metricsFrom": ["monitoring"]},
+}  # fmt: skip
+"""Of the notebook controller: all that is off by default."""
