@@ -52,7 +52,7 @@ class Release:
         """The Release as the API server has it."""
         return self.observed.resources.get(self.resource)
 
-    @property
+    @cached_property
     def revision(self) -> int:
         """Helm's revision that provider-helm saw last; 0 before the first."""
         said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
