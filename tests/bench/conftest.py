@@ -11,9 +11,8 @@ from tests.charts import helm
 from tests.charts.rendered import Rendered
 
 from vellum.bench import programs
-from vellum.bench.chart import packed
 from vellum.kube.objects import Obj
-from vellum.package.charts import own
+from vellum.package.charts import own, packed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

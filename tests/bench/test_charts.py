@@ -19,7 +19,7 @@ from tests.charts.releases import published
 from vellum.bench import chart, charts, places
 from vellum.bench.chart import STAND_IN, Chart
 from vellum.kube.objects import Obj, annotations_of, make
-from vellum.package.charts import OWN
+from vellum.package.charts import OWN, packed
 
 HERE = {one.name: one for one in charts.STAND_INS}
 STAND_INS = [part for part in kept().parts if part.stand_in]
@@ -64,7 +64,7 @@ def helm(built: dict[str, Path], tmp_path: Path) -> Helm:
 
 
 def archive(stand_in: Chart) -> bytes:
-    return chart.packed(stand_in.name, chart.files(stand_in))
+    return packed(stand_in.name, chart.files(stand_in))
 
 
 def names(objects: list[Obj], kind: str) -> list[str]:

@@ -13,9 +13,8 @@ from tests.charts.releases import own_releases
 from tests.charts.rendered import Rendered, but_secrets, chosen, containers, of_kind, ports, templates
 from tests.charts.strangers import EVERYTHING, MESH, OUTSIDE
 
-from vellum.bench.chart import packed
 from vellum.kube.objects import Key, Obj, annotations_of
-from vellum.package.charts import OWN, own
+from vellum.package.charts import OWN, own, packed
 
 DIGEST = f"sha256:{64 * 'a'}"
 MORE: dict[str, dict[str, Obj]] = {

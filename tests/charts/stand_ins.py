@@ -13,6 +13,7 @@ from tests.charts.releases import Release
 
 from vellum.bench import chart, charts
 from vellum.kube.objects import Obj
+from vellum.package.charts import packed
 
 SAME = ("workloads", "pods", "services", "kinds", "scalers", "custom")
 LEFT_OUT = ("webhooks", "hooks")
@@ -43,7 +44,7 @@ def of(release: Release, real: Facts, does: Keys, helm: Helm, folder: Path) -> D
         return None
     (stand_in,) = (one for one in charts.STAND_INS if one.name == release.chart.name)
     archive = folder / "stand-in.tgz"
-    archive.write_bytes(chart.packed(stand_in.name, chart.files(stand_in)))
+    archive.write_bytes(packed(stand_in.name, chart.files(stand_in)))
 
     def render(values: Obj) -> list[Obj]:
         return helm.rendered(archive, release.name, release.namespace, values)

@@ -11,8 +11,7 @@ from tests.charts import own as chart
 from tests.charts.record import ROOT
 from tests.charts.releases import own_releases
 
-from vellum.bench.chart import packed
-from vellum.package.charts import FOLDER, OWN, own, version
+from vellum.package.charts import FOLDER, OWN, own, packed, version
 
 OF_OURS = sorted({release.chart.name for release in own_releases()})
 

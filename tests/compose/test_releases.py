@@ -331,8 +331,21 @@ def test_a_chart_that_no_registry_is_known_for_blocks_only_its_part() -> None:
     world.composite["spec"]["charts"] = {}
     composed: Composed = world.settle()
     waiting = {one["name"]: one["reason"] for one in composed.status["components"] if not one["ready"]}
-    missing = "ChartMissing: no registry is known that holds the chart {}; set spec.charts.repository"
+    missing = "ChartMissing: no registry is known that holds the chart {}; set spec.charts.own"
     assert waiting == {name: missing.format(name) for name in ("kubeflow-pipelines", "notebook-controller")}
+
+
+def test_a_registry_of_our_own_charts_holds_no_others() -> None:
+    world = World(written(PLATFORMS["light"]))
+    world.composite["spec"]["charts"] = {"own": "oci://registry.example.org/vellum"}
+    world.settle()
+    charts = {name: world.resources[f"{name}-release"]["spec"]["forProvider"]["chart"]["repository"]
+              for name in ("kubeflow-pipelines", "notebook-controller", "kserve")}  # fmt: skip
+    assert charts == {
+        "kubeflow-pipelines": "oci://registry.example.org/vellum",
+        "notebook-controller": "oci://registry.example.org/vellum",
+        "kserve": "oci://ghcr.io/kserve/charts",
+    }
 
 
 def test_an_upgrade_of_the_guard_that_fails_is_turned_back_so_that_helm_does_not_repeat_it_for_ever() -> None:

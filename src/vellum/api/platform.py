@@ -133,6 +133,11 @@ class ChartsSpec(Spec):
         description="A registry that holds every chart; without it each project's own is asked",
         examples=["oci://registry.example.org/charts"],
     )
+    own: Repository = Field(
+        default="",
+        description="A registry that holds Vellum's own charts; without it, the one that holds every chart",
+        examples=["oci://registry.example.org/vellum"],
+    )
     plainHTTP: bool = Field(  # noqa: N815  # the API's spelling
         default=False, description="Whether the registry speaks HTTP: only for one on the same machine"
     )
@@ -247,7 +252,7 @@ class Platform:
     def charts(self) -> Charts:
         """Where charts come from."""
         said = self.spec.charts
-        return Charts(said.repository, said.plainHTTP, said.patches)
+        return Charts(said.repository, said.own, said.plainHTTP, said.patches)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
         """Tell whether the profile has the component, beside this object store."""

@@ -6,11 +6,8 @@ map. ``value("replicas")`` makes such a hole; "{{ .Release.Name }}" inside any t
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
-import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,8 +18,6 @@ RELEASE = "{{ .Release.Name }}"
 NAMESPACE = "{{ .Release.Namespace }}"
 STAND_IN = {f"bench.{DOMAIN}/stand-in": "the chart cannot be had as a Go module"}
 _HOLE = re.compile(r'"«(.*?)»"')
-_EPOCH = 315532800
-"""1980: the first second of an archive's time that every reader takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +70,6 @@ def _document(obj: Obj | If) -> str:
 
 def _json(found: object) -> str:
     return json.dumps(found, indent=1, ensure_ascii=False)
-
-
-def packed(name: str, inside: Mapping[str, bytes]) -> bytes:
-    """Return the archive that ``helm package`` would make of the files; the same files give the same bytes."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path, content in sorted(inside.items()):
-            entry = tarfile.TarInfo(f"{name}/{path}")
-            entry.size, entry.mtime = len(content), _EPOCH
-            tar.addfile(entry, io.BytesIO(content))
-    return gzip.compress(archive.getvalue(), mtime=0)
 
 
 # What charts are made of

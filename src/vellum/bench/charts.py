@@ -20,7 +20,6 @@ from vellum.bench.chart import (
     crd,
     expression,
     files,
-    packed,
     rights,
     scaler,
     service,
@@ -29,7 +28,7 @@ from vellum.bench.chart import (
 )
 from vellum.kube.objects import RESTRICTED_POD, Obj, config_map, make
 from vellum.kube.seaweed import API as SEAWEED
-from vellum.package.charts import OWN, own, version
+from vellum.package.charts import archives, packed
 
 KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
 
@@ -37,7 +36,7 @@ KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
 def served(kserve: Path) -> dict[str, bytes]:
     """Return the archives of all charts by file name; ``kserve`` is the folder of KServe's own."""
     made = {f"{chart.name}-{chart.version}.tgz": packed(chart.name, files(chart)) for chart in STAND_INS}
-    made |= {f"{name}-{version(name)}.tgz": packed(name, own(name)) for name in OWN}
+    made |= archives()
     for name in KSERVE:
         folder = kserve / name
         inside = {

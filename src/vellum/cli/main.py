@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "apply": "Store claims in the running platform and return at once.",
     "delete": "Delete a team's claim; its data stays if the claim says Retain.",
     "render": "Write everything that Crossplane needs, as files for git.",
+    "package": "Write what a cluster pulls from your registry, as files to push there.",
     "verify": "Break things on purpose, and show how soon they are back.",
     "bench": "Run the real Crossplane on this machine, to look around.",
     "function": "Serve the composition function that Crossplane calls.",

@@ -167,10 +167,10 @@ def _after(component: AnyPlatformComponent, before: Mapping[str, Part]) -> Ready
 
 
 def _has_chart(component: ReleaseComponent[Any], charts: Charts) -> Ready:
-    if component.chart.repository or charts.repository:
+    if component.chart.repository or charts.own or charts.repository:
         return READY
     missing = f"no registry is known that holds the chart {component.chart.name}"
-    return waits(f"ChartMissing: {missing}; set spec.charts.repository", actor="the platform engineer")
+    return waits(f"ChartMissing: {missing}; set spec.charts.own", actor="the platform engineer")
 
 
 def _has_namespace(component: ReleaseComponent[Any], made: Mapping[str, Obj], observed: Observed) -> Ready:

@@ -116,7 +116,8 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
     """Return the Release object that follows from what the guard decided."""
     chart, component = release.component.chart, release.component
     live: Mapping[str, Any] = ((release.live or {}).get("spec") or {}).get("forProvider") or {}
-    repository = charts.repository or chart.repository or (live.get("chart") or {}).get("repository") or ""
+    named = charts.repository if chart.repository else charts.own or charts.repository
+    repository = named or chart.repository or (live.get("chart") or {}).get("repository") or ""
     provider: Obj = {
         "chart": {"repository": repository, "name": chart.name, "version": chart.version},
         "namespace": component.namespace,

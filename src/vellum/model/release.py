@@ -34,6 +34,8 @@ class Charts:
     """Where charts come from, as the platform object says it."""
 
     repository: str = ""
+    own: str = ""
+    """A registry that holds Vellum's own."""
     plain_http: bool = False
     patches: Mapping[str, str] = field(default_factory=dict)
     """Kustomize patches by component."""

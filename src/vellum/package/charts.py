@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import tarfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +16,10 @@ _IN_WHEEL, _IN_CHECKOUT = _HERE.parents[1] / "charts", _HERE.parents[3] / "chart
 FOLDER = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 OWN = tuple(sorted(path.parent.name for path in FOLDER.glob("*/Chart.yaml")))
 """Their names."""
+
+
+_EPOCH = 315532800
+"""1980: the first second of an archive's time that every reader takes."""
 
 
 @cache
@@ -27,3 +34,19 @@ def version(name: str) -> str:
     """Return the chart's version."""
     said = yaml.safe_load(own(name)["Chart.yaml"])
     return str(said["version"])
+
+
+def archives() -> dict[str, bytes]:
+    """Return what ``helm push`` takes, by file name."""
+    return {f"{name}-{version(name)}.tgz": packed(name, own(name)) for name in OWN}
+
+
+def packed(name: str, inside: Mapping[str, bytes]) -> bytes:
+    """Return the archive that ``helm package`` would make of the files; the same files give the same bytes."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, content in sorted(inside.items()):
+            entry = tarfile.TarInfo(f"{name}/{path}")
+            entry.size, entry.mtime = len(content), _EPOCH
+            tar.addfile(entry, io.BytesIO(content))
+    return gzip.compress(archive.getvalue(), mtime=0)

@@ -1,0 +1,28 @@
+"""``vellum package charts``: archives of Vellum's own charts, for somebody's registry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from vellum.package.charts import OWN, version
+
+
+def test_the_archives_are_what_helm_push_takes_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+    names = [f"{name}-{version(name)}.tgz" for name in OWN]
+    written = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        done = subprocess.run(
+            [sys.executable, "-m", "vellum.cli", "package", "charts", folder],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines() == [str(folder / name) for name in names]
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert written[0] == written[1]
+    for name, archive in zip(OWN, names, strict=True):
+        with tarfile.open(tmp_path / "one" / archive) as tar:
+            assert {f"{name}/Chart.yaml", f"{name}/values.yaml", f"{name}/README.md"} <= set(tar.getnames())
