@@ -23,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure, resident, until
+from benchmarks.figures import SHORT, Figure, resident, times, until
 
 from vellum.api.claim import API_VERSION, KIND, XR_KIND
 from vellum.api.platform import KIND as PLATFORM_KIND
@@ -38,14 +38,14 @@ from vellum.model.repair import seconds_between
 from vellum.model.team import VECTORS_NAMESPACE, Team
 
 CLAIM = Kind(API_VERSION, KIND)
-SINGLE, MANY, REPAIRS, WRITTEN_THROUGH = 5, 50, 20, 3
+SINGLE, MANY, REPAIRS, WRITTEN_THROUGH = times(5, 2), times(50, 15), times(20, 8), times(3, 1)
 BROKEN = (
     "cert-manager", "istiod", "istio-ingressgateway", "seaweedfs-operator", "argo-workflows", "kubeflow-pipelines",
     "notebook-controller", "kserve",
 )  # fmt: skip
 """Releases with a Deployment; they are broken in turns, as the guard waits between two repairs of the same."""
 RUNTIMES = "kserve-runtimes"
-QUIET_SECONDS = 600
+QUIET_SECONDS = times(600, 120)
 RESTLESS = {"leases", "events", "nodes"}
 """They change by themselves: who leads, what happened, and that a node is alive."""
 WRITES = re.compile(
@@ -128,7 +128,7 @@ def measure() -> Iterator[Figure]:
         yield from _releases(bench)
         yield from _repairs(bench)
         yield from _namespace(bench)
-        yield from many(bench, MANY, 120)
+        yield from many(bench, MANY, None if SHORT else 120)
         yield from _quiet(bench)
 
 

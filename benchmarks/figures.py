@@ -16,6 +16,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+SHORT = os.environ.get("VELLUM_FIGURES") == "short"
+"""Whether everything is measured but less often, as in CI: that the measuring works, and not what is published."""
+
+
+def times(whole: int, short: int) -> int:
+    """Return how often, or how long, something is measured."""
+    return short if SHORT else whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import json
 import subprocess
 from collections.abc import Iterator
 
-from benchmarks.figures import ROOT, Figure
+from benchmarks.figures import ROOT, Figure, times
 
-CALLS = 100_000
+CALLS = times(100_000, 10_000)
 
 
 def measure() -> Iterator[Figure]:
