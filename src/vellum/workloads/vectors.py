@@ -129,7 +129,7 @@ class Qdrant:
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             raise WorkloadError(
                 "VEL532", "Qdrant refuses the key of the binding", where=self._url,
-                fix="run `vellum status`; after a rotation, start the process again",
+                fix="run `vellum status`: the team may be gone; if its key is another now, start the process again",
             )  # fmt: skip
         raise WorkloadError(
             "VEL533", f"Qdrant refuses the call: HTTP {status} {said}", where=self._url,
