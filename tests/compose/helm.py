@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from typing import Any
 
 import yaml
@@ -53,6 +55,10 @@ def manifest(name: str) -> list[Obj]:
     return objects
 
 
+_VERSIONS = count(1)
+"""Never the same twice, as on an API server: what was compared once is remembered by them."""
+
+
 @dataclass
 class Helm:
     """Everything that Helm has recorded, and the live objects that came of it."""
@@ -64,7 +70,6 @@ class Helm:
     scalers: list[Obj] = field(default_factory=list)
     unreported: dict[str, tuple[int, str]] = field(default_factory=dict)
     """The revision that hung and was rolled back: provider-helm reports it until it is woken."""
-    version: int = 0
     breaks: bool = False
     """Whether every upgrade fails."""
     breaks_without: str = ""
@@ -128,10 +133,9 @@ class Helm:
 
     def put(self, key: Key, obj: Obj, release: str) -> None:
         """Make an object live."""
-        self.version += 1
         live: Obj = copied(obj)
         live["metadata"] |= {
-            "uid": f"uid of {key}", "resourceVersion": str(self.version), "generation": 1,
+            "uid": f"uid of {key}", "resourceVersion": str(next(_VERSIONS)), "generation": 1,
             "labels": {"app.kubernetes.io/managed-by": "Helm"},
             "annotations": {
                 "meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": _namespace(release),
@@ -149,8 +153,7 @@ class Helm:
 
     def edit(self, key: Key, *path: str | int, value: Any) -> None:
         """Change a field by hand."""
-        self.version += 1
-        self.live[key]["metadata"]["resourceVersion"] = str(self.version)
+        self.live[key]["metadata"]["resourceVersion"] = str(next(_VERSIONS))
         target: Any = self.live[key]
         for step in path[:-1]:
             target = target[step]
@@ -165,9 +168,11 @@ class Helm:
         if found is None or found[0] != int(revision):
             return None
         labels = {"owner": "helm", "name": release, "status": found[1], "version": str(found[0])}
-        return make(
-            "v1", "Secret", name, "a-namespace", labels=labels, data={"release": _payload(json.dumps(found))}
-        )
+        payload = _payload(json.dumps(found))
+        made = make("v1", "Secret", name, "a-namespace", labels=labels, data={"release": payload})
+        version = hashlib.sha256(payload.encode()).hexdigest()
+        made["metadata"] |= {"uid": f"uid of {name}", "resourceVersion": version}
+        return made
 
     def listed(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Obj]:
         """Return what a list of this kind, with these labels, has."""

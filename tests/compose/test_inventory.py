@@ -99,7 +99,9 @@ def test_what_controllers_write_into_a_webhook_configuration_is_theirs() -> None
 def record(*documents: str) -> Obj:
     payload = json.dumps({"manifest": "\n---\n".join(documents)}).encode()
     twice = base64.b64encode(base64.b64encode(gzip.compress(payload))).decode()
-    return make("v1", "Secret", "r", data={"release": twice})
+    made = make("v1", "Secret", "r", data={"release": twice})
+    made["metadata"] |= {"uid": "u", "resourceVersion": twice}
+    return made
 
 
 CRD = "# Source: crds.yaml\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\n"

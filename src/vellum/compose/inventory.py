@@ -10,10 +10,10 @@ import base64
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -104,24 +104,24 @@ def rendered(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[R
         ValueError: it is no record of Helm 3.
     """
     meta, kinds = record["metadata"], frozenset(custom)
-    key = (meta.get("uid", ""), meta.get("resourceVersion", ""), namespace, kinds)
-    if "" in key[:2]:
-        return _rendered(record["data"]["release"], namespace, kinds)
+    key = (meta["uid"], meta["resourceVersion"], namespace, kinds)
     if key not in _known:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[key] = _rendered(record["data"]["release"], namespace, kinds)
+        try:
+            _known[key] = _rendered(record["data"]["release"], namespace, kinds)
+        except (KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error, yaml.YAMLError) as error:
+            raise ValueError(f"no record of Helm 3: {type(error).__name__}") from error
     return _known[key]
 
 
 _known: dict[tuple[str, str, str, frozenset[str]], tuple[Rendered, ...]] = {}
-"""By the record's version: to compare the texts of all records, two megabytes, takes a millisecond in every pass."""
+"""A settled platform shows the same records in every pass, and the largest takes 60 ms to read. By version: to compare
+their texts, two megabytes, would take a millisecond."""
 _MOST_KNOWN = 256
 
 
-@lru_cache(maxsize=64)
 def _rendered(payload: str, namespace: str, custom: frozenset[str]) -> tuple[Rendered, ...]:
-    """Remembered: a settled platform shows the same records in every pass, and the largest takes 60 ms to read."""
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(payload))))
     # The line break before the marker is the object's: a block of text at its end would lose its last one.
     texts = [f"{text}\n" for text in str(release["manifest"]).split("\n---\n") if not _CRD.search(text)]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-
-import yaml
 
 from vellum.compose import gates, inventory, repair
 from vellum.compose.inventory import Difference, Rendered
@@ -132,17 +129,8 @@ class Release:
             if gates.served(self.observed, kind)
         }
         try:
-            return inventory.rendered(self.record or {}, self.component.namespace, served)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            OSError,
-            EOFError,
-            zlib.error,
-            yaml.YAMLError,
-        ):
+            return inventory.rendered(self.record, self.component.namespace, served) if self.record else None
+        except ValueError:
             return None
 
     def live_questions(self) -> dict[str, Requirement]:
