@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vellum.api.loader import read
-from vellum.api.platform import LAPTOP
+from vellum.api.platform import KIND, LAPTOP
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
@@ -15,7 +17,7 @@ def manifests(paths: tuple[str, ...]) -> list[Obj]:
         ClaimError: the first thing that is wrong in any of them.
     """
     found = [document.manifest() for document in read(*paths)]
-    return sorted(found, key=lambda manifest: manifest["kind"] != "KubeflowPlatform")
+    return sorted(found, key=lambda manifest: manifest["kind"] != KIND)
 
 
 def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
@@ -26,12 +28,11 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
         UsageError: a platform is of a cluster (VEL714).
     """
     found = manifests(paths)
-    for manifest in found:
-        profile = _profile(manifest)
+    for where, profile in _profiles(found):
         if profile != LAPTOP:
             what = f"a platform of profile {profile} is installed by Crossplane, on a cluster"
             raise UsageError(
-                "VEL714", what, where=f"KubeflowPlatform {manifest['metadata']['name']}",
+                "VEL714", what, where=where,
                 fix="write profile: local; or look at Crossplane doing it: vellum bench up FILE",
             )  # fmt: skip
     return found
@@ -45,15 +46,17 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
         UsageError: a platform is of a laptop (VEL716).
     """
     found = manifests(paths)
-    for manifest in found:
-        if manifest["kind"] == "KubeflowPlatform" and _profile(manifest) == LAPTOP:
+    for where, profile in _profiles(found):
+        if profile == LAPTOP:
             raise UsageError(
-                "VEL716", f"a platform of profile {LAPTOP} is one of a laptop",
-                where=f"KubeflowPlatform {manifest['metadata']['name']}",
+                "VEL716", f"a platform of profile {LAPTOP} is one of a laptop", where=where,
                 fix="write profile: light, or profile: standard, which brings Istio",
             )  # fmt: skip
     return found
 
 
-def _profile(manifest: Obj) -> str:
-    return str(manifest["spec"].get("profile", LAPTOP))
+def _profiles(found: list[Obj]) -> Iterator[tuple[str, str]]:
+    """Yield what a message calls each platform, and its profile."""
+    for manifest in found:
+        if manifest["kind"] == KIND:
+            yield f"{KIND} {manifest['metadata']['name']}", manifest["spec"].get("profile", LAPTOP)

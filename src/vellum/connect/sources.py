@@ -101,23 +101,26 @@ def _of_team(team: str) -> Binding:
         )  # fmt: skip
     if len(found) > 1:
         _ambiguous(f"{team!r} names {len(found)} teams", found)
-    _check_runs(state_root())
-    return read_folder(state_root() / "secrets" / teams[found[0]] / _SECRET)
+    root = state_root()
+    if not _runs(root):
+        raise BindingError(
+            "VEL607", "the platform is not running, and another program may have its port", where=str(root),
+            fix="start it with `vellum up`; what it holds is kept",
+        )  # fmt: skip
+    return read_folder(root / "secrets" / teams[found[0]] / _SECRET)
 
 
-def _check_runs(root: Path) -> None:
-    """Give nobody a key for a port that may be anybody's by now: whoever supervises it holds a lock while it runs."""
+def _runs(root: Path) -> bool:
+    """Tell whether a supervisor holds its lock; nobody is given a key for a port that may be anybody's by now."""
     try:
         with (root / _MARK).open("rb") as mark:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return
+        return True
     except OSError:
-        pass
-    raise BindingError(
-        "VEL607", "the platform is not running, and another program may have its port", where=str(root),
-        fix="start it with `vellum up`; what it holds is kept",
-    )  # fmt: skip
+        # There is none, or we may not read it: then the binding is not ours either.
+        return False
+    return False
 
 
 def _of_only_team() -> Binding:
