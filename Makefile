@@ -26,7 +26,7 @@ setup: .venv/.ready .venv-function/.ready ## make .venv with everything, from ha
 # The function's own environment: Crossplane's SDK wants protobuf 7, Kubeflow's SDKs want less.
 FUNCTION := .venv-function/bin
 .venv-function/.ready: .venv/.ready lock/function.txt
-	@.tools/bin/uv venv --quiet --clear --python "$(PYTHON)" .venv-function
+	@.tools/bin/uv venv --quiet --clear --python $(BIN)/python .venv-function
 	.tools/bin/uv pip sync --quiet --require-hashes --compile-bytecode --python $(FUNCTION)/python lock/function.txt
 	.tools/bin/uv pip install --quiet --no-deps --python $(FUNCTION)/python --editable .
 	@touch .venv-function/.ready

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -19,6 +21,20 @@ CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
 def printable(text: str) -> str:
     """Return text of somebody else's as it may stand in one line of a terminal: no escapes, no line breaks."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say in words that files cannot be written to a folder.
+
+    Raises:
+        UsageError: so it is (VEL720).
+    """
+    try:
+        yield
+    except OSError as error:
+        what = f"nothing can be written there: {error.strerror}"
+        raise UsageError("VEL720", what, where=str(folder), fix="name another folder") from error
 
 
 def teams() -> list[str]:

@@ -43,6 +43,10 @@ def command(team: str | None, *, show: bool) -> None:
 def _notebook(claims: list[dict[str, dict[str, object]]], team: str | None) -> tuple[str, str]:
     """Return (claim, address) of the notebook that is meant."""
     found = {}
+    if team is not None:
+        options.one_team(
+            team, [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in claims]
+        )
     for claim in claims:
         name = f"{claim['metadata']['namespace']}/{claim['metadata']['name']}"
         endpoints = claim.get("status", {}).get("endpoints")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from vellum.cli import options
+
 
 @click.group()
 def command() -> None:
@@ -24,10 +26,11 @@ def charts(folder: Path) -> None:
     """
     from vellum.package.charts import archives
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, archive in archives().items():
-        (folder / name).write_bytes(archive)
-        click.echo(folder / name)
+    with options.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, archive in archives().items():
+            (folder / name).write_bytes(archive)
+            click.echo(folder / name)
     click.echo(
         "Next: helm push FILE oci://REGISTRY/PATH, then spec.charts.own: oci://REGISTRY/PATH", err=True
     )

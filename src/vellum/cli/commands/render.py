@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vellum.cli import claims
+from vellum.cli import claims, options
 
 
 @click.command()
@@ -35,7 +35,8 @@ def command(files: tuple[str, ...], output: str | None, function: str, *, prune:
     if output == "json":
         click.echo(json.dumps(found))
     elif output:
-        written = tree.write(Path(output), found, prune=prune)
+        with options.writing(Path(output)):
+            written = tree.write(Path(output), found, prune=prune)
         click.echo(f"{len(found)} files in {output}, {len(written.changed)} changed", err=True)
         for path in written.kept:
             click.echo(f"kept: {path}, which nothing renders now; --prune removes it", err=True)

@@ -17,7 +17,9 @@ from vellum.errors import WorkloadError
 @click.command()
 @click.argument("question")
 @options.team_option
-@click.option("--limit", "-n", default=5, show_default=True, help="The most answers.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(1, 50), default=5, show_default=True, help="The most answers."
+)
 @options.output
 def command(question: str, team: str | None, limit: int, output: str) -> None:
     """Ask.
