@@ -15,7 +15,9 @@ from typing import IO
 import pytest
 
 import vellum
+from vellum.connect import sources
 from vellum.errors import BindingError
+from vellum.laptop.state import MARK, default_root
 
 
 @pytest.fixture(autouse=True)
@@ -194,3 +196,7 @@ def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
         for thread in set(threading.enumerate()) - before:
             thread.join()
     assert [one for one in said if "insecure" in str(one.message)] == []
+
+
+def test_it_looks_where_a_laptop_keeps_its_state_and_at_the_lock_of_its_supervisor(state: Path) -> None:
+    assert (sources.state_root(), sources._MARK) == (default_root(), MARK) == (state, ".vellum")
