@@ -21,7 +21,8 @@ from vellum.kube.patch import copied
 from vellum.model.keys import SEED, Seed
 from vellum.model.release import SYSTEM
 from vellum.model.state import Event, Requirement
-from vellum.package.compositions import SEED_SECRET, compositions
+from vellum.model.keys import SEED_SECRET
+from vellum.package.compositions import compositions
 
 Path = tuple[str | int, ...]
 _FINDS = "how Crossplane finds what it made; the embedded one remembers the owner's uid"

@@ -24,7 +24,7 @@ from vellum.kube.objects import Key, Obj
 from vellum.kube.patch import copied, merged
 from vellum.model.keys import SEED, Seed
 from vellum.model.release import SYSTEM
-from vellum.package.compositions import SEED_SECRET
+from vellum.model.keys import SEED_SECRET
 
 _TEMPLATE = ("spec", "volumeClaimTemplates", "*")
 DROPPED: dict[tuple[str, ...], str] = {

@@ -6,7 +6,6 @@ Only what `vellum render` wrote is applied of Vellum itself; the seed is made he
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 import threading
 import time
@@ -19,14 +18,14 @@ import yaml
 from vellum.bench import certificates, charts, furniture, places, registry
 from vellum.bench.machine import STAGES, Machine
 from vellum.bench.programs import ROOT
-from vellum.bench.standins import NOTEBOOKS, Kubelet, VolumeStandIn
+from vellum.bench.standins import NOTEBOOKS, Kubelet, PackageManager, VolumeStandIn
 from vellum.cluster.api import Api
+from vellum.cluster.install import Installation
 from vellum.cluster.store import KubeStore, wait_for
 from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
-from vellum.controlplane.store import stamp
 from vellum.errors import BenchError, VellumError
-from vellum.kube.objects import Key, Obj, condition, make, secret
+from vellum.kube.objects import Key, Obj, condition, make
 from vellum.kube.seaweed import STORE
 from vellum.laptop import pki, tenants
 from vellum.laptop import programs as laptop_programs
@@ -35,10 +34,9 @@ from vellum.laptop.state import State, write
 from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
-from vellum.model.keys import SEED, SEED_BYTES
-from vellum.model.release import SYSTEM
+from vellum.model.release import PROVIDER
 from vellum.model.team import STORAGE_NAMESPACE
-from vellum.package.compositions import SEED_SECRET
+from vellum.package.compositions import FUNCTION
 
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
@@ -156,7 +154,7 @@ class Bench:
         self._charts()
         api = Api(self.kubeconfig)
         self._apply(api, furniture.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
-        self._apply(api, furniture.base(found["crossplane-chart"]))
+        self._apply(api, [*furniture.base(found["crossplane-chart"]), *places.policies(self.machine.charts)])
         self._said("kinds and rights are applied")
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
@@ -197,7 +195,7 @@ class Bench:
                 self._until(api, Key.of(obj), "Established")
 
     def _function(self, api: Api) -> None:
-        """Tell Crossplane where its function answers, and give provider-helm its kubeconfig; make the seed, once."""
+        """Tell Crossplane where its function answers, and give provider-helm its kubeconfig."""
         revision = furniture.revision()
         api.apply(revision, manager="vellum-bench")
         endpoint = f"localhost:{self.machine.port('function')}"
@@ -209,8 +207,6 @@ class Bench:
             places.credentials(self.certificates.kubeconfig("provider-helm").read_text()),
             manager="vellum-bench",
         )
-        if api.get(Key("v1", "Secret", SYSTEM, SEED_SECRET)) is None:
-            api.create(secret(SEED_SECRET, SYSTEM, {SEED: secrets.token_hex(SEED_BYTES)}))
 
     def _work(self, api: Api) -> None:
         """Start the stand-ins, with a real SeaweedFS behind the object store's kinds; each works on its own thread."""
@@ -222,14 +218,21 @@ class Bench:
         kserve = Kubelet(
             self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager"
         )
+        packages = PackageManager(
+            self.supervisor,
+            {PROVIDER: self.machine.process(PROVIDER), FUNCTION: self.machine.process("function")},
+        )
         controllers: list[Reconciles[KubeStore]] = [
-            NOTEBOOKS, kserve, VolumeStandIn(), self._workloads, tenant,
+            packages, NOTEBOOKS, kserve, VolumeStandIn(), self._workloads, tenant,
         ]  # fmt: skip
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):
             self._thread(one.name, manager.run, self._stop)
 
     def _installed(self, api: Api) -> None:
+        if not any(self._tree.rglob("*.yaml")):
+            self.ready = not self._asked.is_set()
+            return
         self._install(api)
         self._said("everything that was rendered is applied")
         wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness")
@@ -237,26 +240,12 @@ class Bench:
         self.ready = not self._asked.is_set()
 
     def _install(self, api: Api) -> None:
-        """Apply the tree in its order, waiting for what the next folder stands on."""
-        for path in sorted(self._tree.rglob("*.yaml")):
-            for obj in yaml.safe_load_all(path.read_text()):
-                api.apply(places.here(obj, self.machine.charts))
-                if obj["kind"] == "CompositeResourceDefinition":
-                    self._until(api, Key.of(obj), "Offered" if "claimNames" in obj["spec"] else "Established")
-                if obj["kind"] == "Provider":
-                    self._stage((obj["metadata"]["name"],))
-                if obj["kind"] == "ProviderConfig":
-                    self._provider(api, Key.of(obj))
-
-    def _provider(self, api: Api, config: Key) -> None:
-        """Say that provider-helm is healthy, once it has seen its configuration."""
-
-        def is_seen() -> bool:
-            found = api.get(config) or make("v1", "None", "")
-            return places.IN_USE in found["metadata"].get("finalizers", ())
-
-        wait_for(lambda: self._stop.is_set() or is_seen(), STAGE_SECONDS, f"provider-helm takes {config}")
-        api.merge(places.PROVIDER, places.healthy(stamp(clock())), subresource="/status")
+        """Apply the tree as `vellum install` does."""
+        files = {
+            str(path.relative_to(self._tree)): list(yaml.safe_load_all(path.read_text()))
+            for path in self._tree.rglob("*.yaml")
+        }
+        Installation(api, files, self._stop.is_set).run(LOG.info)
 
     def _platform_ready(self, api: Api) -> bool:
         found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))

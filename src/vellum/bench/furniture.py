@@ -12,6 +12,8 @@ from pathlib import Path
 
 import yaml
 
+from vellum.bench.machine import BREAKER_BURST
+from vellum.bench.programs import CROSSPLANE
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.model.release import SYSTEM
 from vellum.package.compositions import FUNCTION
@@ -40,11 +42,22 @@ def base(chart: Path) -> list[Obj]:
     """Return namespaces, rights, nodes and the storage class."""
     return [
         make("v1", "Namespace", SYSTEM),
+        _crossplane(),
         *_rights(chart),
         *(_node(number) for number in range(_NODES)),
         make("storage.k8s.io/v1", "StorageClass", "bench", provisioner=PROVISIONER, volumeBindingMode="Immediate",
              annotations={"storageclass.kubernetes.io/is-default-class": "true"}),
     ]  # fmt: skip
+
+
+def _crossplane() -> Obj:
+    """Return the Deployment of Crossplane's chart, which kwok pretends to run: the process stands for its pod."""
+    labels = {"app": "crossplane"}
+    args = ["core", "start", f"--circuit-breaker-burst={BREAKER_BURST}"]
+    container = {"name": "crossplane", "image": f"bench.invalid/crossplane:{CROSSPLANE}", "args": args}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return make("apps/v1", "Deployment", "crossplane", SYSTEM, labels=labels,
+                spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": template})  # fmt: skip
 
 
 def _rights(chart: Path) -> Iterator[Obj]:

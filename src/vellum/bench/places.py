@@ -3,45 +3,83 @@
 - A package's image (Function, Provider, Configuration) is in a registry that cannot be reached: its object is paused,
   so that Crossplane's package manager leaves it alone, and what is in it runs as a process.
 - provider-helm is a process and has no pod whose token it could use: its ProviderConfig names a kubeconfig.
-- Charts come from the bench's own registry, which speaks plain HTTP on loopback.
+- Charts come from the bench's own registry, which speaks plain HTTP on loopback, unless the platform names another.
+
+The API server itself changes those three on their way in, so whatever applies them (a person's kubectl, ``vellum
+install``) does it as on a cluster.
 """
 
 from __future__ import annotations
 
-from vellum.kube.objects import Key, Obj, annotations_of, secret
-from vellum.model.release import SYSTEM
+import json
 
-PACKAGES = {"Function", "Provider", "Configuration"}
-CREDENTIALS = {"namespace": SYSTEM, "name": "provider-helm-kubeconfig", "key": "kubeconfig"}
-PROVIDER = Key("pkg.crossplane.io/v1", "Provider", "", "provider-helm")
-IN_USE = "in-use.crossplane.io"
-"""The finalizer that a provider's controller sets on every ProviderConfig that it has seen (crossplane-runtime 2.x,
-providerconfig/reconciler.go): the sign that provider-helm works, since it opens no port."""
+from vellum.kube.objects import DOMAIN, Obj, make, secret
+from vellum.model.release import PROVIDER, SYSTEM
+from vellum.package.apis import PLATFORM_PLURAL
+
+CREDENTIALS = {"namespace": SYSTEM, "name": f"{PROVIDER}-kubeconfig", "key": "kubeconfig"}
+_API = "admissionregistration.k8s.io/v1"
 
 
-def here(obj: Obj, charts: str) -> Obj:
-    """Return the object as it is applied here; ``charts`` is the registry's address, oci:// and all."""
-    if obj["kind"] in PACKAGES:
-        paused = {**annotations_of(obj), "crossplane.io/paused": "true"}
-        return {**obj, "metadata": {**obj["metadata"], "annotations": paused}}
-    if obj["kind"] == "ProviderConfig":
-        return {**obj, "spec": {**obj["spec"], "credentials": {"source": "Secret", "secretRef": CREDENTIALS}}}
-    if obj["kind"] == "KubeflowPlatform":
-        asked = obj["spec"].get("charts") or {}
-        return {**obj, "spec": {**obj["spec"], "charts": {**asked, "repository": charts, "plainHTTP": True}}}
-    return obj
+def policies(charts: str) -> list[Obj]:
+    """Return the admission policies and their bindings; ``charts`` is the registry's address, oci:// and all."""
+    paused = (_exists("metadata", "annotations"), _put("/metadata/annotations/crossplane.io~1paused", "true"))
+    named = (_put("/spec/credentials", {"source": "Secret", "secretRef": CREDENTIALS}),)
+    published = (
+        _exists("spec", "charts"), _put("/spec/charts/repository", charts), _put("/spec/charts/plainHTTP", value=True),
+    )  # fmt: skip
+    said = (
+        'has(object.spec.charts) && has(object.spec.charts.repository) && object.spec.charts.repository != ""'
+    )
+    return [
+        *_policy("bench-packages", "pkg.crossplane.io", ["functions", "providers", "configurations"], paused),
+        *_policy("bench-credentials", "helm.crossplane.io", ["providerconfigs"], named),
+        *_policy("bench-charts", DOMAIN, [PLATFORM_PLURAL], published, unless=said),
+    ]  # fmt: skip
+
+
+def _policy(
+    name: str, group: str, resources: list[str], steps: tuple[str, ...], unless: str = "false"
+) -> list[Obj]:
+    """Return a MutatingAdmissionPolicy, which Kubernetes has since 1.36 without being asked, and its binding.
+
+    By JSON patches: the other way asks for the kind's schema, which the API server learns only every five seconds.
+    """
+    rule = {
+        "apiGroups": [group],
+        "apiVersions": ["*"],
+        "resources": resources,
+        "operations": ["CREATE", "UPDATE"],
+    }
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [{"name": "not-said", "expression": f"!({unless})"}],
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": " + ".join(steps)}}],
+    }
+    return [
+        make(_API, "MutatingAdmissionPolicy", name, spec=spec),
+        make(_API, "MutatingAdmissionPolicyBinding", name, spec={"policyName": name}),
+    ]
+
+
+def _exists(above: str, name: str) -> str:
+    """Return the step that makes an empty map where there is none."""
+    return f"(has(object.{above}.{name}) ? [] : {_put(f'/{above}/{name}', {})})"
+
+
+def _put(path: str, value: object) -> str:
+    return f'[JSONPatch{{op: "add", path: {json.dumps(path)}, value: {_cel(value)}}}]'
+
+
+def _cel(value: object) -> str:
+    """Return a value as CEL; ``dyn``, as a map has values of one type."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)}: dyn({_cel(one)})" for name, one in value.items()) + "}"
+    return json.dumps(value)
 
 
 def credentials(kubeconfig: str) -> Obj:
     """Return the Secret that the ProviderConfig names here."""
     return secret(CREDENTIALS["name"], CREDENTIALS["namespace"], {CREDENTIALS["key"]: kubeconfig})
-
-
-def healthy(now: str) -> Obj:
-    """Return the status that the package manager writes for a provider that runs (apis/v2 2.3.4, pkg/v1 conditions)."""
-    said = {"Installed": "ActivePackageRevision", "Healthy": "HealthyPackageRevision"}
-    conditions = [
-        {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now}
-        for kind, reason in said.items()
-    ]
-    return {"status": {"conditions": conditions}}

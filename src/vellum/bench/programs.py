@@ -49,6 +49,7 @@ class Files:
     pattern: str = "*.yaml"
 
 
+CROSSPLANE = "v2.3.4"
 _KUBERNETES = {"k8s.io/component-base/version.gitVersion": "v1.36.3"}
 _PROVIDER_HELM = {
     # It has no flag for its metrics, which it serves on all interfaces at 8080 (cmd/provider/main.go, v1.3.0).
@@ -61,7 +62,7 @@ PROGRAMS = (
     Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Program("crossplane", "crossplane", "github.com/crossplane/crossplane/v2/cmd/crossplane",
-            {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": "v2.3.4"}),
+            {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": CROSSPLANE}),
     *(Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES)
       for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")),
     Program("registry", "registry", "github.com/distribution/distribution/v3/cmd/registry"),

@@ -7,17 +7,21 @@ KServe's controller is real too, and what is here only starts it where a kubelet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from vellum.bench.furniture import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
-from vellum.kube.objects import Key, Obj, make
+from vellum.controlplane.store import stamp
+from vellum.kube.objects import Key, Obj, condition, make
 from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import Kind, Running
 from vellum.model.process import Process
+
+SOON = 0.2
+"""Seconds until a process that starts is looked at again."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,44 @@ class Kubelet:
             else:
                 self._supervisor.end(self._process.name)
         return None
+
+
+class PackageManager:
+    """Runs what packages hold, in place of Crossplane's package manager, which could pull none, and of their pods."""
+
+    name = "stand-in/packages"
+    kinds: Sequence[Kind] = (
+        Kind("pkg.crossplane.io/v1", "Provider"),
+        Kind("pkg.crossplane.io/v1", "Function"),
+    )
+
+    def __init__(self, supervisor: Supervisor, processes: Mapping[str, Process]) -> None:
+        """Remember the process of each package, by the package's name."""
+        self._supervisor, self._processes = supervisor, processes
+
+    def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
+        """Start or stop the process, and say what a package manager says of a package that runs."""
+        process, obj = self._processes.get(key.name), store.get(key)
+        if process is None:
+            return None
+        if obj is None or "deletionTimestamp" in obj["metadata"]:
+            self._supervisor.end(process.name)
+            return None
+        if not self._supervisor.ensure(process).ready:
+            return SOON
+        if (condition(obj, "Healthy") or {}).get("status") != "True":
+            store.patch_status(key, obj["metadata"]["uid"], _healthy(stamp(now)))
+        return None
+
+
+def _healthy(now: str) -> Obj:
+    """Return the status of a package that runs (apis/v2 2.3.4, pkg/v1 conditions)."""
+    said = {"Installed": "ActivePackageRevision", "Healthy": "HealthyPackageRevision"}
+    conditions = [
+        {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now}
+        for kind, reason in said.items()
+    ]
+    return {"conditions": conditions}
 
 
 class VolumeStandIn:

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "apply": "Store claims in the running platform and return at once.",
     "delete": "Delete a team's claim; its data stays if the claim says Retain.",
     "render": "Write everything that Crossplane needs, as files for git.",
+    "install": "Install the platform on a cluster on which Crossplane runs.",
+    "uninstall": "Take the platform off a cluster; data stays unless its deletion is asked for.",
     "package": "Write what a cluster pulls from your registry, as files to push there.",
     "verify": "Break things on purpose, and show how soon they are back.",
     "bench": "Run the real Crossplane on this machine, to look around.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,23 @@ def team_argument(*, required: bool) -> Callable[[F], F]:
 def log_argument(function: F) -> F:
     """Add the argument NAME of a log."""
     return click.argument("name", required=False, shell_complete=_complete_log)(function)
+
+
+_PACKAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?")
+
+
+def function_package(function: F) -> F:
+    """Add ``--function``, as strict as Crossplane: an image with its registry, and a tag or a digest."""
+
+    def checked(ctx: click.Context, param: click.Parameter, value: str) -> str:
+        found = _PACKAGE.fullmatch(value)
+        if value and not (found and (found[3] or found[4])):
+            said = f"{value[:80]!r} is no image with its registry and a tag or digest, such as ghcr.io/you/function:v1"
+            raise click.BadParameter(said, ctx, param)
+        return value
+
+    return click.option("--function", metavar="IMAGE", default="", callback=checked,
+                        help="The function's package, with registry and digest.")(function)  # fmt: skip
 
 
 def state() -> State:

@@ -15,6 +15,7 @@ from vellum.kube.objects import Key, Obj, condition
 from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
+    from vellum.cluster.api import Api
     from vellum.model.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +27,14 @@ def kubeconfig(function: F) -> F:
     text = "A cluster or a bench instead of this machine's installation."
     kind = click.Path(exists=True, dir_okay=False, path_type=Path)
     return click.option("--kubeconfig", type=kind, metavar="FILE", help=text)(function)
+
+
+def cluster(function: F) -> F:
+    """Add ``--kubeconfig`` where there must be one."""
+    kind = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.option("--kubeconfig", type=kind, metavar="FILE", required=True, help="The cluster.")(
+        function
+    )
 
 
 class Place(Protocol):
@@ -77,19 +86,28 @@ def receipts(place: Place) -> list[Obj]:
     return [one for obj in place.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
 
 
+def api(config: Path) -> Api:
+    """Return a cluster's API server.
+
+    Raises:
+        UsageError: the file is no kubeconfig (VEL718), or the client of a cluster is not installed (VEL719).
+    """
+    if find_spec("kubernetes") is None:
+        raise UsageError(
+            "VEL719", "the client of a cluster is not installed", where=sys.prefix,
+            fix="in a clone of Vellum: make setup; elsewhere: install vellum[cluster]",
+        )  # fmt: skip
+    from vellum.cluster.api import Api
+
+    return Api(config)
+
+
 class _Cluster:
     start = "kubectl apply -f platform.yaml"
     releases: tuple[str, ...] = ("kserve",)
 
     def __init__(self, config: Path) -> None:
-        if find_spec("kubernetes") is None:
-            raise UsageError(
-                "VEL719", "the client of a cluster is not installed", where=sys.prefix,
-                fix="in a clone of Vellum: make setup; elsewhere: install vellum[cluster]",
-            )  # fmt: skip
-        from vellum.cluster.api import Api
-
-        self.name, self._api = str(config), Api(config)
+        self.name, self._api = str(config), api(config)
 
     def composites(self) -> list[Obj]:
         found = self._api.get(PLATFORM)

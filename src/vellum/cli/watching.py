@@ -50,8 +50,9 @@ def owner(obj: Obj) -> str:
 def is_ready(obj: Obj) -> bool:
     """Tell whether the composite is Ready in its newest generation."""
     entry = condition(obj, "Ready") or {}
-    current = (obj.get("status") or {}).get("observedGeneration") == obj["metadata"]["generation"]
-    return entry.get("status") == "True" and current
+    # Ours says it once for the whole status, Crossplane in every condition.
+    seen = entry.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
+    return entry.get("status") == "True" and seen == obj["metadata"]["generation"]
 
 
 def stuck(obj: Obj) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
+from vellum import __version__
 from vellum.errors import StoreError, UsageError
 from vellum.kube import names
 from vellum.kube.objects import Key, Obj
@@ -25,6 +26,7 @@ _APPLY, _MERGE, _JSON = (
     "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json",
 )  # fmt: skip
 Selector = Mapping[str, str]
+Objs: TypeAlias = list[Obj]
 
 
 class ConflictError(Exception):
@@ -56,6 +58,7 @@ class Api:
             raise UsageError("VEL718", what, where=str(kubeconfig), fix=fix) from None
         settings.connection_pool_maxsize = connections
         self._client = client.ApiClient(settings)
+        self._client.user_agent = f"vellum/{__version__}"
 
     def get(self, key: Key) -> Obj | None:
         """Return the object, or None.
@@ -107,9 +110,9 @@ class Api:
         """
         return self._call(_Request("POST", collection(_kind(obj), obj["metadata"].get("namespace", "")), obj))
 
-    def apply(self, obj: Obj, *, manager: str = FIELD_MANAGER) -> Obj:
-        """Apply by server-side apply, taking fields back that others took."""
-        query = {"fieldManager": manager, "force": "true"}
+    def apply(self, obj: Obj, *, manager: str = FIELD_MANAGER, dry: bool = False) -> Obj:
+        """Apply by server-side apply, taking fields back that others took; ``dry``: return what would be stored."""
+        query = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry else {})}
         return self._call(_Request("PATCH", path(Key.of(obj)), obj, _APPLY, query))
 
     def merge(self, key: Key, patch: Obj, *, subresource: str = "") -> Obj:
@@ -137,6 +140,28 @@ class Api:
         except (NotFoundError, ConflictError):
             return False
         return True
+
+    def resources(self) -> tuple[str, ...]:
+        """Return the path of every kind that can be listed, each in the first of its versions."""
+        groups = json.loads(self.raw("/apis"))["groups"]
+        served = [[f"/apis/{one['groupVersion']}" for one in group["versions"]] for group in groups]
+        found: dict[tuple[int, str], str] = {}
+        for group, bases in enumerate([["/api/v1"], *served]):
+            for base in bases:
+                for one in json.loads(self.raw(base))["resources"]:
+                    if "list" in one["verbs"] and "/" not in one["name"]:
+                        found.setdefault((group, one["name"]), f"{base}/{one['name']}")
+        return tuple(found.values())
+
+    def listed(self, url: str, limit: int = 0) -> Objs:
+        """Return the objects that a path lists, all or so many; none where the kind is not served any more."""
+        query = {"limit": str(limit)} if limit else {}
+        try:
+            found = self._call(_Request("GET", url, query=query))
+        except NotFoundError:
+            return []
+        head = {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
+        return [{**head, **obj} for obj in found["items"]]
 
     def raw(self, url: str) -> bytes:
         """Return what a path answers, such as ``/readyz``."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vellum.kube.objects import Key, Obj, controller_uid
+from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid
 from vellum.model.state import Composed, Requirement, not_ready
 
 PREFIX = "ours/"
@@ -26,7 +26,14 @@ def unanswered(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | 
 def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[str]:
     """Return, in words, the objects that exist and are not controlled by the composite with this uid."""
     found = (required.get(f"{PREFIX}{name}") for name in guarded)
-    return [_whose(obj) for obj in found if obj is not None and controller_uid(obj) != uid]
+    return [
+        _whose(obj) for obj in found if obj is not None and controller_uid(obj) != uid and not _is_free(obj)
+    ]
+
+
+def _is_free(obj: Obj) -> bool:
+    """Tell whether it is a namespace that an earlier platform left with the data in it."""
+    return obj["kind"] == "Namespace" and KEPT in annotations_of(obj) and controller_uid(obj) is None
 
 
 def refused(strangers: list[str]) -> Composed:

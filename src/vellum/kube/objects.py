@@ -12,6 +12,10 @@ Obj: TypeAlias = dict[str, Any]
 
 DOMAIN = "platform.vellum.dev"
 """The API group, and the domain of every label and annotation of ours. Load-bearing: live objects carry it."""
+KEPT = f"{DOMAIN}/kept"
+"""Annotation of a namespace that outlived its platform; the next platform takes it up."""
+INSTALLED = f"{DOMAIN}/installed"
+"""Label of what an installation brings beside the platform and the claims: only what has it is ever removed."""
 COMPONENT = "app.kubernetes.io/component"
 """The label that tells whose object it is."""
 

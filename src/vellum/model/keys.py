@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 SEED_BYTES = 32
+SEED_SECRET = "vellum-seed"  # noqa: S105  # a name, not a secret
+"""The Secret in Crossplane's namespace that holds the seed of a cluster."""
 SEED = "seed"
 """The name of the function's credentials, and of the key in their Secret."""
 

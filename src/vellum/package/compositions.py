@@ -11,14 +11,13 @@ from vellum.compose.live import PLATFORM
 from vellum.compose.platform import brought
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Kind
-from vellum.model.keys import SEED
+from vellum.model.keys import SEED, SEED_SECRET
 from vellum.model.platform import PlatformFacts
 from vellum.model.release import SYSTEM
 from vellum.model.state import Requirement
 from vellum.package.apis import CLAIM_COMPOSITION, PLATFORM_COMPOSITION
 
 FUNCTION = "function-vellum"
-SEED_SECRET = "vellum-seed"  # noqa: S105  # a name, not a secret
 METRICS_PORT = 8080
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 from vellum.errors import UsageError
-from vellum.kube.objects import Obj, make
+from vellum.kube.objects import INSTALLED, Obj, labels_of, make
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
 from vellum.package.protection import protection
@@ -51,7 +51,7 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
     platforms = [one for one in manifests if one["kind"] == "KubeflowPlatform"]
     claims = [one for one in manifests if one["kind"] != "KubeflowPlatform"]
     claim_kind, platform_kind = xrds()
-    files = {
+    brought = {
         "10-apis/kubeflowplatform.yaml": [platform_kind],
         "10-apis/mlopsplatform.yaml": [claim_kind],
         "20-rights/roles.yaml": roles(),
@@ -60,14 +60,20 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
         "35-provider/provider-helm.yaml": provider(),
         "37-providerconfig/vellum.yaml": provider_config(),
         "40-compositions/compositions.yaml": compositions(),
-        "50-platform/kubeflow.yaml": platforms,
     }
+    files = {path: [_marked(one) for one in objects] for path, objects in brought.items()}
+    files["50-platform/kubeflow.yaml"] = platforms
     for namespace in sorted({one["metadata"]["namespace"] for one in claims} - {"default"}):
         files[f"55-namespaces/{namespace}.yaml"] = [make("v1", "Namespace", namespace)]
     for one in claims:
         meta = one["metadata"]
         files[f"60-teams/{meta['namespace']}.{meta['name']}.yaml"] = [one]
     return {path: objects for path, objects in files.items() if objects}
+
+
+def _marked(obj: Obj) -> Obj:
+    labels = dict(sorted({**labels_of(obj), INSTALLED: "true"}.items()))
+    return {**obj, "metadata": {**obj["metadata"], "labels": labels}}
 
 
 def text(objects: Iterable[Obj]) -> str:

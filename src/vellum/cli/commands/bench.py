@@ -50,28 +50,32 @@ def build() -> None:
 
 @command.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
+@click.option("--bare", is_flag=True, help="Apply nothing: what `vellum install` begins with.")
 @click.option("--timeout", default=300.0, show_default=True, metavar="SECONDS", help="How long to wait.")
 @options.output
-def up(files: tuple[str, ...], timeout: float, output: str) -> None:
+def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> None:
     """Build what is missing, start everything and apply what `vellum render` makes of FILES.
 
-    A new bench gets the platform of examples/bench where FILES name none. A bench that runs gets FILES too.
+    A new bench gets the platform of examples/bench where FILES name none. A bench that runs gets FILES too. With
+    --bare it is a cluster on which Crossplane runs and nothing else is installed.
     """
     from vellum.bench import programs
     from vellum.laptop import start
     from vellum.laptop.client import Client
     from vellum.package import tree
 
+    if files and bare:
+        raise click.UsageError("--bare applies nothing, so FILES cannot be named beside it")
     manifests = claims.on_a_cluster(files)
     state = _benchs_own()
     programs.ensure(_say)
     client = Client(state, *NAMED)
     runs = client.alive()
     if files or not runs:
-        if not runs and not any(one["kind"] == "KubeflowPlatform" for one in manifests):
+        if not runs and not bare and not any(one["kind"] == "KubeflowPlatform" for one in manifests):
             manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
         folder = state.root / "tree"
-        tree.write(folder, tree.tree(manifests, FUNCTION), prune=True)
+        tree.write(folder, {} if bare else tree.tree(manifests, FUNCTION), prune=True)
         if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
             client.ask("install")
     _finish(_until_ready(client, timeout, quiet=output == "json"), output)

@@ -19,9 +19,7 @@ from vellum.cli import claims, options
     help="Write files for git to DIR, or print JSON; else YAML is printed.",
 )
 @click.option("--prune", is_flag=True, help="Remove files of an earlier time that nothing renders now.")
-@click.option(
-    "--function", metavar="IMAGE", default="", help="The function's package, with registry and digest."
-)
+@options.function_package
 def command(files: tuple[str, ...], output: str | None, function: str, *, prune: bool) -> None:
     """Render.
 

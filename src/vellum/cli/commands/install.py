@@ -1,0 +1,123 @@
+"""``vellum install``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vellum.cli import claims, options, places, watching
+from vellum.errors import UsageError
+from vellum.kube.objects import Key, Obj
+
+if TYPE_CHECKING:
+    from vellum.cluster.api import Api
+    from vellum.cluster.install import Change, Installation
+    from vellum.cluster.preflight import Finding
+
+NOT_READY = 3
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@places.cluster
+@options.function_package
+@click.option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.output
+def command(  # noqa: PLR0913  # one argument an option
+    *, files: tuple[str, ...], kubeconfig: Path, function: str, dry_run: bool, timeout: float, output: str
+) -> None:
+    """Install.
+
+    FILES are the platform and claims, the same as of `vellum render`, and what is applied is what that writes, in its
+    order: Crossplane's Helm provider, then Istio and everything else by Crossplane. The cluster is looked at first.
+    May be stopped at any moment and run again. Ends with 3 when something is not ready in time.
+    """
+    from vellum.cluster.install import Installation
+    from vellum.package import tree
+
+    manifests = claims.on_a_cluster(files)
+    found = tree.tree(manifests, function)
+    api = places.api(kubeconfig)
+    looked = _looked(api, found, kubeconfig, quiet=output == "json")
+    installation = Installation(api, found)
+    if dry_run:
+        _print({"preflight": looked, "changes": [one.as_dict() for one in installation.changes()]}, output)
+        return
+    changed = _run(installation, quiet=output == "json")
+    ready = _until_ready(api, manifests, timeout, quiet=output == "json")
+    _print({"preflight": looked, "changes": [one.as_dict() for one in changed], "ready": ready}, output)
+    if not ready:
+        sys.exit(NOT_READY)
+
+
+def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool) -> list[Obj]:
+    """Look at the cluster, and refuse one that cannot take it.
+
+    Raises:
+        UsageError: so it is (VEL721).
+    """
+    from vellum.cluster import preflight
+
+    findings = preflight.findings(api, found)
+    for one in findings:
+        if not quiet or one.state == preflight.FAILED:
+            click.echo(f"{_mark(one)} {one.name}: {one.says}", err=True)
+            if one.fix:
+                click.echo(f"          {one.fix}", err=True)
+    failed = [one for one in findings if one.state == preflight.FAILED]
+    if failed:
+        names = ", ".join(one.name for one in failed)
+        raise UsageError(
+            "VEL721",
+            f"the cluster cannot take the platform yet: {names}",
+            where=str(config),
+            fix=failed[0].fix,
+        )
+    return [one.as_dict() for one in findings]
+
+
+def _mark(one: Finding) -> str:
+    colour = {"ok": "green", "warning": "yellow", "failed": "red"}[one.state]
+    return click.style(f"{one.state:>8}", fg=colour)
+
+
+def _run(installation: Installation, *, quiet: bool) -> list[Change]:
+    began = time.monotonic()
+
+    def say(path: str) -> None:
+        if not quiet:
+            click.echo(f"{time.monotonic() - began:5.1f} s  {path}", err=True)
+
+    return installation.run(say)
+
+
+def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool) -> bool:
+    keys = [Key.of(one) for one in manifests]
+
+    def look() -> list[Obj]:
+        time.sleep(0.4)
+        return [obj for key in keys if (obj := api.get(key))]
+
+    found = watching.until_ready(look, timeout, quiet=quiet)
+    for obj in found:
+        if not watching.is_ready(obj):
+            why = watching.stuck(obj) or "vellum explain platform --kubeconfig says what it waits for"
+            click.echo(f"{watching.owner(obj)} is not ready: {why}", err=True)
+    return len(found) == len(keys) and all(watching.is_ready(obj) for obj in found)
+
+
+def _print(answer: Obj, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(answer))
+        return
+    for one in answer["changes"]:
+        name = f"{one['namespace']}/{one['name']}" if one["namespace"] else one["name"]
+        click.echo(f"{one['action']:<7} {one['kind']} {name}  ({one['path']})")
+    if not answer["changes"]:
+        click.echo("Nothing is to be changed: everything is there as it is rendered.", err=True)

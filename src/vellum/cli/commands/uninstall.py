@@ -1,0 +1,122 @@
+"""``vellum uninstall``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vellum.cli import options, places
+from vellum.errors import UsageError
+from vellum.kube.objects import Obj
+
+if TYPE_CHECKING:
+    from vellum.cluster.uninstall import Removal
+
+LEFT = 3
+SHOWN = 10
+
+
+@click.command()
+@places.cluster
+@click.option(
+    "--with-claims", is_flag=True, help="Delete the teams' claims too, and the notebooks' homes with them."
+)
+@click.option(
+    "--delete-data", is_flag=True, help="Delete buckets, vectors, Pipelines' database and the seed as well."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would go, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before anything is deleted.")
+@click.option(
+    "--timeout", default=300.0, show_default=True, metavar="SECONDS", help="How long one stage may take."
+)
+@options.output
+def command(  # noqa: PLR0913  # one argument an option
+    *,
+    kubeconfig: Path,
+    with_claims: bool,
+    delete_data: bool,
+    dry_run: bool,
+    yes: bool,
+    timeout: float,
+    output: str,
+) -> None:
+    """Uninstall.
+
+    Everything goes in the reverse of the order in which it came. What holds data stays: namespaces with volumes in
+    them, and the seed from which its keys derive; a later `vellum install` takes both up again. At the end every
+    object of every kind is looked at; ends with 3 if one is left.
+    """
+    from vellum.cluster.uninstall import Removal
+    from vellum.package import tree
+
+    removal = Removal(places.api(kubeconfig), tree.tree([], "any"), data=delete_data, seconds=timeout)
+    if dry_run:
+        _print_plan([stage.as_dict() for stage in removal.stages() if stage.keys], output)
+        return
+    _agreed(removal, kubeconfig, with_claims=with_claims, delete_data=delete_data, yes=yes)
+    began = time.monotonic()
+
+    def say(words: str) -> None:
+        if output != "json":
+            click.echo(f"{time.monotonic() - began:5.1f} s  {words}", err=True)
+
+    found = removal.run(say).as_dict()
+    _print_left(found, output)
+    if found["left"]:
+        sys.exit(LEFT)
+
+
+def _agreed(removal: Removal, config: Path, *, with_claims: bool, delete_data: bool, yes: bool) -> None:
+    """Ask, and refuse where teams work on the platform.
+
+    Raises:
+        UsageError: there are claims (VEL722), or nobody is there to be asked (VEL712).
+    """
+    claims = removal.claims()
+    if claims and not with_claims:
+        names = ", ".join(claims[:SHOWN]) + (" and more" if claims[SHOWN:] else "")
+        what = f"{len(claims)} {'claim uses' if len(claims) == 1 else 'claims use'} the platform: {names}"
+        raise UsageError("VEL722", what, where=str(config), fix="delete them first, or say --with-claims")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        what = "the platform would be deleted, and nobody is there to be asked"
+        raise UsageError("VEL712", what, where=str(config), fix="say --yes")
+    click.confirm(f"{_sentence(claims, delete_data=delete_data)} Go on?", abort=True, err=True)
+
+
+def _sentence(claims: list[str], *, delete_data: bool) -> str:
+    data = "and ALL DATA of all teams" if delete_data else "and keeps buckets, vectors and databases"
+    return f"This deletes the platform with {len(claims)} claims on the cluster {data}."
+
+
+def _name(one: Obj) -> str:
+    where = f"{one['namespace']}/" if one["namespace"] else ""
+    return f"{one['kind']} {where}{one['name']}"
+
+
+def _print_plan(stages: list[Obj], output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps({"stages": stages}))
+        return
+    for stage in stages:
+        for one in stage["objects"]:
+            click.echo(f"delete  {_name(one)}  ({stage['stage']})")
+    if not stages:
+        click.echo("Nothing of ours is there.", err=True)
+
+
+def _print_left(found: Obj, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(found))
+        return
+    for what in ("left", "kept"):
+        for one in found[what]:
+            click.echo(f"{what}  {_name(one)}")
+    click.echo(f"{len(found['left'])} objects of ours are left, {len(found['kept'])} are kept; "
+               f"{found['kinds']} kinds were looked at.", err=True)  # fmt: skip

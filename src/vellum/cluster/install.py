@@ -1,0 +1,156 @@
+"""Put a rendered tree on a cluster, in its order, each object once what it stands on is there.
+
+Nothing is remembered but on the API server, so an installation that was killed is begun again and goes on. What stands
+there already as it is rendered is not written again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from vellum.cluster.api import Api
+from vellum.cluster.store import wait_for
+from vellum.errors import StoreError
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, secret
+from vellum.model import keys
+from vellum.model.release import SYSTEM
+
+CREATE, CHANGE, RESUME = "create", "change", "resume"
+SEED_PATH = "38-seed"
+"""Where the seed comes in the tree's order; it is made here and lies in no file."""
+DEFINED_SECONDS, PULLED_SECONDS = 60, 300
+SEED = Key("v1", "Secret", SYSTEM, keys.SEED_SECRET)
+PLATFORM = Key("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "", "kubeflow")
+UNINSTALLING = f"{DOMAIN}/uninstalling"
+"""Annotation of a platform that an uninstallation paused, and that an installation sets free again."""
+_PACKAGES = ("Function", "Provider")
+_NOT_WRITTEN = ("managedFields", "resourceVersion", "generation")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One request that changes something: which object of which file, and whether it is there already."""
+
+    path: str
+    action: str
+    key: Key
+
+    def as_dict(self) -> Obj:
+        """Return it as JSON."""
+        one = self.key
+        return {"path": self.path, "action": self.action, "apiVersion": one.api_version, "kind": one.kind,
+                "namespace": one.namespace, "name": one.name}  # fmt: skip
+
+
+class Installation:
+    """One tree on one cluster."""
+
+    def __init__(
+        self, api: Api, files: Mapping[str, list[Obj]], stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Remember what to install where; ``stop`` ends all waiting when it turns true."""
+        self._api, self._stop = api, stop
+        self._files = {**files, SEED_PATH: []}
+
+    def changes(self) -> list[Change]:
+        """Return what ``run`` would change now; nothing is changed.
+
+        Raises:
+            StoreError: as ``run``.
+        """
+        return [found for path, obj in self._objects() if (found := self._decided(path, obj))]
+
+    def run(self, say: Say) -> list[Change]:
+        """Install, and return what was changed.
+
+        Raises:
+            StoreError: the API server refuses (VEL307), a definition (VEL308) or a package (VEL309) does not become
+                ready, or the seed of a platform that is there is gone (VEL310).
+        """
+        done: list[Change] = []
+        last = ""
+        for path, obj in self._objects():
+            if self._stop():
+                break
+            if path != last:
+                say(path)
+                last = path
+            if change := self._decided(path, obj):
+                self._write(change, obj)
+                done.append(change)
+            self._settled(obj)
+        return done
+
+    def _objects(self) -> Iterator[tuple[str, Obj]]:
+        for path in sorted(self._files):
+            if path == SEED_PATH:
+                # The value is random, and drawn only by whoever writes it.
+                yield path, secret(SEED.name, SYSTEM, {})
+            for obj in self._files[path]:
+                yield path, obj
+
+    def _decided(self, path: str, obj: Obj) -> Change | None:
+        key = Key.of(obj)
+        live = self._api.get(key)
+        if live is None:
+            if key == SEED:
+                self._may_have_a_new_seed()
+            return Change(path, CREATE, key)
+        if UNINSTALLING in annotations_of(live):
+            return Change(path, RESUME, key)
+        if key == SEED or _same(self._api.apply(obj, dry=True), live):
+            return None
+        return Change(path, CHANGE, key)
+
+    def _may_have_a_new_seed(self) -> None:
+        platform = self._api.get(PLATFORM)
+        if ((platform or {}).get("status") or {}).get("seedFingerprint"):
+            raise StoreError(
+                "VEL310", "the seed is gone, and all keys of the platform that runs derive from it", where=str(SEED),
+                fix="restore that Secret from its copy; without one, uninstall with --delete-data",
+            )  # fmt: skip
+
+    def _write(self, change: Change, obj: Obj) -> None:
+        if change.key == SEED:
+            self._api.create(secret(SEED.name, SYSTEM, {keys.SEED: secrets.token_hex(keys.SEED_BYTES)}))
+            return
+        if change.action == RESUME:
+            free = {"crossplane.io/paused": None, UNINSTALLING: None}
+            self._api.merge(PLATFORM, {"metadata": {"annotations": free}})
+        self._api.apply(obj)
+
+    def _settled(self, obj: Obj) -> None:
+        """Return when what comes next may stand on the object."""
+        key = Key.of(obj)
+        if key.kind == "CompositeResourceDefinition":
+            kind = "Offered" if "claimNames" in obj["spec"] else "Established"
+            wait_for(lambda: self._stop() or self._is(key, kind), DEFINED_SECONDS, f"{key} is {kind}")
+        if key.kind in _PACKAGES:
+            self._pulled(key)
+
+    def _pulled(self, key: Key) -> None:
+        try:
+            wait_for(lambda: self._stop() or self._is(key, "Healthy"), PULLED_SECONDS, f"{key} is Healthy")
+        except StoreError:
+            live = self._api.get(key) or {}
+            said = [one.get("message") for one in (live.get("status") or {}).get("conditions") or ()]
+            why = "; ".join(words for words in said if words) or "Crossplane does not say why"
+            what = f"the package of {key} does not run after {PULLED_SECONDS} s: {why}"
+            fix = f"kubectl describe {key.kind.lower()}.pkg.crossplane.io {key.name}; then install again"
+            raise StoreError("VEL309", what, where=str(key), fix=fix) from None
+
+    def _is(self, key: Key, kind: str) -> bool:
+        live = self._api.get(key)
+        return live is not None and (condition(live, kind) or {}).get("status") == "True"
+
+
+def _same(one: Obj, other: Obj) -> bool:
+    return _written(one) == _written(other)
+
+
+def _written(obj: Obj) -> Obj:
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in _NOT_WRITTEN}
+    return {**obj, "metadata": metadata}

@@ -1,0 +1,92 @@
+"""What of ours is on a cluster: every object of every kind that its API server serves, by the marks that it carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vellum.cluster.api import Api
+from vellum.cluster.install import SEED
+from vellum.components import platform_components
+from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, labels_of
+from vellum.model.release import ReleaseComponent
+
+RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is there after a removal."""
+
+    kinds: int
+    """How many kinds were listed: all that are served."""
+    ours: tuple[Key, ...]
+    kept: tuple[Key, ...]
+    """What stays on purpose: data with its namespaces, the seed, kinds of which somebody has an object."""
+
+    def as_dict(self) -> Obj:
+        """Return it as JSON."""
+        return {"kinds": self.kinds, "left": [as_dict(key) for key in self.ours],
+                "kept": [as_dict(key) for key in self.kept]}  # fmt: skip
+
+
+def as_dict(key: Key) -> Obj:
+    """Return a key as JSON."""
+    return {"apiVersion": key.api_version, "kind": key.kind, "namespace": key.namespace, "name": key.name}
+
+
+def find(api: Api) -> Left:
+    """List everything.
+
+    Raises:
+        StoreError: the API server does not answer (VEL307).
+    """
+    paths = api.resources()
+    found = [obj for path in paths for obj in api.listed(path) if is_ours(obj)]
+    namespaces = {
+        obj["metadata"]["name"] for obj in found if obj["kind"] == "Namespace" and KEPT in annotations_of(obj)
+    }
+    kept = {Key.of(obj) for obj in found if _stays(obj, namespaces)}
+    ours = {Key.of(obj) for obj in found} - kept
+    return Left(len(paths), tuple(sorted(ours)), tuple(sorted(kept)))
+
+
+def is_ours(obj: Obj) -> bool:
+    """Tell whether an object is of our kinds, carries a mark of ours, or was made by Helm for one of our releases."""
+    meta = obj["metadata"]
+    marks = (*labels_of(obj), *annotations_of(obj), *(meta.get("finalizers") or ()))
+    versions = (obj["apiVersion"], *(one["apiVersion"] for one in meta.get("ownerReferences") or ()))
+    return (
+        any(mark.startswith(f"{DOMAIN}/") for mark in marks)
+        or any(version.startswith(f"{DOMAIN}/") for version in versions)
+        or is_of_a_chart(obj)
+        or _is_record(obj)
+        or Key.of(obj) == SEED
+    )
+
+
+def is_of_a_chart(obj: Obj) -> bool:
+    """Tell whether Helm made the object for one of our releases."""
+    said = annotations_of(obj)
+    return _is_release(said.get(RELEASE_NAME, ""), said.get(RELEASE_NAMESPACE, ""))
+
+
+def _is_record(obj: Obj) -> bool:
+    """Tell whether it is Helm's own record of one of our releases."""
+    named = labels_of(obj).get("name", "")
+    return obj.get("type") == "helm.sh/release.v1" and _is_release(named, obj["metadata"]["namespace"])
+
+
+def _is_release(name: str, namespace: str) -> bool:
+    part = platform_components().get(name)
+    return isinstance(part, ReleaseComponent) and part.namespace == namespace
+
+
+def _stays(obj: Obj, namespaces: set[str]) -> bool:
+    key = Key.of(obj)
+    if key.kind == "Namespace":
+        return key.name in namespaces
+    return (
+        key.namespace in namespaces
+        or key == SEED
+        or (key.kind == "CustomResourceDefinition" and is_of_a_chart(obj))
+    )

@@ -1,0 +1,204 @@
+"""What a cluster must have before anything is installed on it: reads only, and says all that is wrong at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from vellum.api.platform import Platform, from_live
+from vellum.cluster.api import Api
+from vellum.cluster.install import PLATFORM
+from vellum.components import platform_components, team_components
+from vellum.compose import images, platform
+from vellum.kube import quantity
+from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid, make
+from vellum.model.component import Kind
+from vellum.model.keys import DUMMY_SEED
+from vellum.model.release import SYSTEM
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+KUBERNETES, CROSSPLANE = (1, 32), (2, 2)
+"""The oldest that are supported."""
+BURST = 1000
+"""Crossplane's --circuit-breaker-burst; with less, a new claim is not looked at for half a minute now and then."""
+HELM_LINE = (
+    "helm upgrade --install crossplane crossplane --repo https://charts.crossplane.io/stable --version 2.3.4 "
+    f"--namespace {SYSTEM} --create-namespace --wait --set args='{{--circuit-breaker-burst={BURST}}}'"
+)
+ROOM = {"light": ("1", "3Gi"), "standard": ("1500m", "3584Mi")}
+"""What the pods of a profile request, in cores and bytes, without any team; rounded up from docs/charts.md."""
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    state: str
+    says: str
+    fix: str = ""
+
+    def as_dict(self) -> Obj:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
+    """Look at everything that ``files`` need.
+
+    Args:
+        api: the cluster.
+        files: the tree that is to be installed.
+
+    Raises:
+        StoreError: the API server does not answer (VEL307).
+    """
+    found = [_kubernetes(api), _rights(api), _crossplane(api), _storage(api), _function(api, files)]
+    for manifest in (one for objects in files.values() for one in objects if one["kind"] == PLATFORM.kind):
+        wanted = from_live(manifest)
+        found += [_room(api, wanted), _images(wanted), _namespaces(api, wanted)]
+    return found
+
+
+def _version(said: str) -> tuple[int, int]:
+    """Return major and minor; what is no version is older than any."""
+    found = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _kubernetes(api: Api) -> Finding:
+    said = json.loads(api.raw("/version"))["gitVersion"]
+    if _version(said) < KUBERNETES:
+        return Finding("kubernetes", FAILED, f"this is {said}", "upgrade it to 1.32 or newer")
+    return Finding("kubernetes", OK, said)
+
+
+def _rights(api: Api) -> Finding:
+    attributes = {"verb": "*", "group": "*", "resource": "*"}
+    review = make(
+        "authorization.k8s.io/v1", "SelfSubjectAccessReview", "", spec={"resourceAttributes": attributes}
+    )
+    if not api.create(review)["status"].get("allowed"):
+        says = "this kubeconfig may not do everything, and who gives rights must hold them"
+        return Finding("rights", FAILED, says, "use the kubeconfig of a cluster administrator")
+    return Finding("rights", OK, "a cluster administrator's")
+
+
+def _crossplane(api: Api) -> Finding:
+    found = api.get(Key("apps/v1", "Deployment", SYSTEM, "crossplane"))
+    if found is None:
+        return Finding("crossplane", FAILED, f"there is no Deployment {SYSTEM}/crossplane", HELM_LINE)
+    container = found["spec"]["template"]["spec"]["containers"][0]
+    version = container["image"].partition("@")[0].rpartition(":")[2]
+    if _version(version) < CROSSPLANE:
+        return Finding(
+            "crossplane", FAILED, f"this is {version}", f"upgrade it, a minor version at a time: {HELM_LINE}"
+        )
+    if _burst(container.get("args") or ()) < BURST:
+        says = f"{version}, and its circuit breaker is too small for a claim"
+        return Finding("crossplane", WARNING, says, HELM_LINE)
+    return Finding("crossplane", OK, version)
+
+
+def _burst(args: Iterable[str]) -> int:
+    said = (re.fullmatch(r"--circuit-breaker-burst=([0-9]{1,9})", one) for one in args)
+    return max((int(one[1]) for one in said if one), default=0)
+
+
+def _storage(api: Api) -> Finding:
+    classes, _ = api.list(Kind("storage.k8s.io/v1", "StorageClass"))
+    default = [
+        one["metadata"]["name"] for one in classes
+        if (one["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+    ]  # fmt: skip
+    if not default:
+        fix = f"kubectl annotate storageclass NAME {_DEFAULT_CLASS}=true"
+        return Finding("storage", FAILED, f"none of {len(classes)} storage classes is the default", fix)
+    return Finding("storage", OK, f"default class {', '.join(sorted(default))}")
+
+
+def _function(api: Api, files: Mapping[str, list[Obj]]) -> Finding:
+    named = any(one["kind"] == "Function" for objects in files.values() for one in objects)
+    there = api.get(Key("pkg.crossplane.io/v1", "Function", "", "function-vellum"))
+    if not named and there is None:
+        says = "Crossplane would have nobody to ask what a claim means"
+        return Finding("function", FAILED, says, "name the function's package: --function IMAGE")
+    return Finding("function", OK, "named" if named else "installed already")
+
+
+def _room(api: Api, wanted: Platform) -> Finding:
+    """Compare what is not requested yet with what the profile requests; nodes that take no pods do not count."""
+    if api.get(PLATFORM) is not None:
+        return Finding("room", OK, "the platform has its place already")
+    nodes, _ = api.list(Kind("v1", "Node"))
+    pods, _ = api.list(Kind("v1", "Pod"))
+    free = [_free(name, nodes, pods) for name in ("cpu", "memory")]
+    needed = [quantity.parse(one) for one in ROOM[wanted.spec.profile]]
+    says = f"{free[0]:.1f} cores and {_gibibytes(free[1])} are free"
+    if any(has < needs for has, needs in zip(free, needed, strict=True)):
+        fix = f"add nodes: the profile {wanted.spec.profile} requests {needed[0]} cores and {_gibibytes(needed[1])}"
+        return Finding("room", FAILED, says, fix)
+    return Finding("room", OK, says)
+
+
+def _gibibytes(amount: Decimal) -> str:
+    return f"{amount / 2**30:.1f} GiB"
+
+
+def _free(resource: str, nodes: list[Obj], pods: list[Obj]) -> Decimal:
+    there = sum(
+        (_amount(one["status"]["allocatable"], resource) for one in nodes if not _closed(one)), Decimal()
+    )
+    running = (one for one in pods if (one.get("status") or {}).get("phase") not in ("Succeeded", "Failed"))
+    requested = (
+        (container.get("resources") or {}).get("requests") or {}
+        for pod in running
+        for container in pod["spec"]["containers"]
+    )
+    return there - sum((_amount(one, resource) for one in requested), Decimal())
+
+
+def _closed(node: Obj) -> bool:
+    return bool(node["spec"].get("unschedulable")) or any(
+        one.get("effect") in ("NoSchedule", "NoExecute") for one in node["spec"].get("taints") or ()
+    )
+
+
+def _amount(amounts: Mapping[str, str], resource: str) -> Decimal:
+    return quantity.parse(str(amounts.get(resource, "0")))
+
+
+def _images(wanted: Platform) -> Finding:
+    parts: dict[str, Any] = {**team_components(), **platform_components()}
+    missing = sorted({part.image for part in parts.values() if not images.named(part.image, wanted.facts)})
+    if missing:
+        says = (
+            f"spec.images does not name: {', '.join(missing)}; what needs them is not composed until it does"
+        )
+        return Finding("images", WARNING, says, "name them by digest in the platform's file")
+    return Finding("images", OK, "all are named")
+
+
+def _namespaces(api: Api, wanted: Platform) -> Finding:
+    """Find namespaces of the platform's names that are somebody else's: the platform would refuse to begin."""
+    ours = (api.get(PLATFORM) or {"metadata": {}})["metadata"].get("uid")
+    taken = sorted(
+        obj["metadata"]["name"]
+        for obj in platform.everything(wanted, DUMMY_SEED)
+        if obj["kind"] == "Namespace" and _is_taken(api.get(Key.of(obj)), ours)
+    )
+    if taken:
+        says = f"somebody else made: {', '.join(taken)}; they are neither adopted nor changed"
+        return Finding("namespaces", FAILED, says, "look what is in them, and delete them if nobody needs it")
+    return Finding("namespaces", OK, "free, or the platform's own")
+
+
+def _is_taken(live: Obj | None, ours: str | None) -> bool:
+    if live is None or KEPT in annotations_of(live):
+        return False
+    return controller_uid(live) != ours

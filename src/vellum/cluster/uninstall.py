@@ -1,0 +1,227 @@
+"""Take an installation off a cluster in the reverse of its order, keep what holds data, and look what is left.
+
+Nothing is remembered but on the API server, so a removal that was killed is begun again and goes on. The platform is
+paused meanwhile: Crossplane would put back what goes, and drop all of it at once where it were deleted as a whole; a
+store that goes before its buckets leaves them hanging on their finalizers for ever (measured with its operator).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from vellum.cluster import leftovers
+from vellum.cluster.api import Api, NotFoundError
+from vellum.cluster.install import PLATFORM, SEED, SEED_PATH, UNINSTALLING, Say
+from vellum.cluster.store import wait_for
+from vellum.components import platform_components
+from vellum.errors import StoreError
+from vellum.kube.objects import (
+    COMPONENT,
+    DOMAIN,
+    INSTALLED,
+    KEPT,
+    Key,
+    Obj,
+    annotations_of,
+    condition,
+    labels_of,
+)
+from vellum.model.component import Kind
+from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent
+
+CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
+CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+PAUSED = "crossplane.io/paused"
+AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS = 2.0, 0.2, 60
+PROVIDER_FOLDER = "35-provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What goes together; the next stage begins when all of it is gone."""
+
+    title: str
+    keys: tuple[Key, ...]
+
+    def as_dict(self) -> Obj:
+        """Return it as JSON."""
+        return {"stage": self.title, "objects": [leftovers.as_dict(key) for key in self.keys]}
+
+
+class Removal:
+    """The removal of one installation."""
+
+    def __init__(self, api: Api, files: Mapping[str, list[Obj]], *, data: bool, seconds: float) -> None:
+        """Remember what to do.
+
+        Args:
+            api: the cluster.
+            files: the tree without platform and claims: what every installation has.
+            data: whether data goes too.
+            seconds: how long one stage may take.
+        """
+        self._api, self._files, self._data, self._seconds = api, files, data, seconds
+
+    def claims(self) -> list[str]:
+        """Return the claims that there are, as ``namespace/name``."""
+        return [f"{key.namespace}/{key.name}" for key in self._listed(CLAIM)]
+
+    def stages(self) -> Iterator[Stage]:
+        """Yield what goes, in order, as far as it is there now; what stays is not among it."""
+        yield Stage("claims", tuple(self._listed(CLAIM)))
+        yield from self._parts()
+        yield Stage("kinds of the charts", tuple(self._kinds()))
+        yield Stage("namespaces", tuple(key for key in self._namespaces() if not self._is_kept(key)))
+        yield Stage("the platform", tuple(key for key in (PLATFORM,) if self._api.get(key)))
+        for path in sorted(self._files, reverse=True):
+            yield Stage(path, tuple(self._installed(path)))
+        if self._data:
+            yield Stage(SEED_PATH, tuple(key for key in (SEED,) if self._api.get(key)))
+
+    def run(self, say: Say) -> leftovers.Left:
+        """Remove everything, and return what is left.
+
+        Raises:
+            StoreError: the API server refuses (VEL307), Crossplane does not pause (VEL308), or something does not go
+                (VEL311).
+        """
+        stages = self.stages()
+        self._gone(next(stages), say)
+        self._pause()
+        for stage in stages:
+            if stage.title == "the platform":
+                # The API server refuses otherwise; what holds data is out of it by now.
+                self._annotate(stage.keys, {f"{DOMAIN}/delete-all-data": "yes"})
+            self._gone(stage, say)
+        return leftovers.find(self._api)
+
+    # What there is
+
+    def _listed(self, kind: Kind) -> list[Key]:
+        try:
+            return [Key.of(obj) for obj in self._api.list(kind)[0]]
+        except NotFoundError:
+            return []
+
+    def _parts(self) -> Iterator[Stage]:
+        """Yield the platform's parts, the last first, without namespaces."""
+        platform = self._api.get(PLATFORM)
+        if platform is None:
+            return
+        order = [part["name"] for part in (platform.get("status") or {}).get("components") or ()]
+        by_part: dict[str, list[Key]] = {}
+        for key in _composed(platform):
+            if key.kind != "Namespace" and (obj := self._api.get(key)):
+                by_part.setdefault(labels_of(obj).get(COMPONENT, ""), []).append(key)
+        for name in [*reversed(order), *sorted(by_part.keys() - set(order))]:
+            yield Stage(name or "the rest", tuple(by_part.get(name, ())))
+
+    def _namespaces(self) -> list[Key]:
+        platform = self._api.get(PLATFORM)
+        composed = [key for key in _composed(platform) if key.kind == "Namespace"] if platform else []
+        there = [key for key in composed if self._api.get(key)]
+        kept = [
+            Key.of(obj) for obj in self._api.list(Kind("v1", "Namespace"))[0] if KEPT in annotations_of(obj)
+        ]
+        return sorted({*there, *kept})
+
+    def _is_kept(self, namespace: Key) -> bool:
+        """A namespace stays with the volumes in it."""
+        if self._data:
+            return False
+        return bool(self._api.list(Kind("v1", "PersistentVolumeClaim"), namespace=namespace.name)[0])
+
+    def _kinds(self) -> list[Key]:
+        """Return the CRDs that our charts left, and of which nobody has an object."""
+        crds = self._api.list(CRD)[0]
+        return [Key.of(crd) for crd in crds if leftovers.is_of_a_chart(crd) and not self._in_use(crd)]
+
+    def _in_use(self, crd: Obj) -> bool:
+        spec = crd["spec"]
+        version = next(one["name"] for one in spec["versions"] if one["storage"])
+        return bool(self._api.listed(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}", limit=1))
+
+    def _installed(self, path: str) -> Iterator[Key]:
+        """Yield what an installation brought in one file, if it carries our mark and serves nobody else."""
+        if path.startswith(PROVIDER_FOLDER) and self._provider_is_shared():
+            return
+        for obj in reversed(self._files[path]):
+            live = self._api.get(Key.of(obj))
+            if live is not None and INSTALLED in labels_of(live):
+                yield Key.of(obj)
+
+    def _provider_is_shared(self) -> bool:
+        others = self._listed(Kind(RELEASE.api_version, "ProviderConfig"))
+        return any(key.name != PROVIDER_CONFIG for key in others) or bool(self._listed(RELEASE))
+
+    # What is done
+
+    def _pause(self) -> None:
+        """Keep Crossplane from putting back what goes, and take from it what stays."""
+        platform = self._api.get(PLATFORM)
+        if platform is None or "deletionTimestamp" in platform["metadata"]:
+            return
+        self._annotate([PLATFORM], {PAUSED: "true", UNINSTALLING: "true"})
+        wait_for(self._is_paused, PAUSE_SECONDS, f"Crossplane pauses {PLATFORM}")
+        for key in self._namespaces():
+            if self._is_kept(key):
+                self._api.merge(key, {"metadata": {"ownerReferences": None, "annotations": {KEPT: "true"}}})
+        self._take_along_unused_kinds()
+
+    def _is_paused(self) -> bool:
+        said = condition(self._api.get(PLATFORM) or {}, "Synced") or {}
+        return said.get("reason") == "ReconcilePaused"
+
+    def _take_along_unused_kinds(self) -> None:
+        """Let a release that outlives a platform go where nobody has an object of its kinds."""
+        crds = self._api.list(CRD)[0]
+        for name, part in platform_components().items():
+            key = Key(RELEASE.api_version, RELEASE.kind, "", name)
+            if not isinstance(part, ReleaseComponent) or not part.outlives or self._api.get(key) is None:
+                continue
+            brought = [crd for crd in crds if annotations_of(crd).get(leftovers.RELEASE_NAME) == name]
+            if not any(self._in_use(crd) for crd in brought):
+                self._api.merge(key, {"spec": {"deletionPolicy": "Delete"}})
+
+    def _annotate(self, keys: Iterable[Key], annotations: Mapping[str, str | None]) -> None:
+        for key in keys:
+            self._api.merge(key, {"metadata": {"annotations": dict(annotations)}})
+
+    def _gone(self, stage: Stage, say: Say) -> None:
+        """Delete, and ask again while somebody refuses: what is in use may not be in a moment."""
+        if stage.keys:
+            say(f"{stage.title}: {len(stage.keys)} {'object' if len(stage.keys) == 1 else 'objects'}")
+        deadline = time.monotonic() + self._seconds
+        asked: dict[Key, float] = {}
+        remaining = list(stage.keys)
+        while remaining := [key for key in remaining if self._is_there(key, asked)]:
+            if time.monotonic() > deadline:
+                raise _still_there(remaining)
+            time.sleep(LOOK_SECONDS)
+
+    def _is_there(self, key: Key, asked: dict[Key, float]) -> bool:
+        live = self._api.get(key)
+        if live is None:
+            return False
+        if "deletionTimestamp" not in live["metadata"]:
+            if time.monotonic() - asked.get(key, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                asked[key] = time.monotonic()
+                self._api.delete(key)
+        elif key == PLATFORM and PAUSED in annotations_of(live):
+            # It composes nothing any more, and only an unpaused one gives its finalizer back.
+            self._annotate([PLATFORM], {PAUSED: None})
+        return True
+
+
+def _composed(platform: Obj) -> list[Key]:
+    references = (platform["spec"].get("crossplane") or {}).get("resourceRefs") or ()
+    return [Key(one["apiVersion"], one["kind"], one.get("namespace", ""), one["name"]) for one in references]
+
+
+def _still_there(keys: Iterable[Key]) -> StoreError:
+    names = sorted(map(str, keys))
+    what = f"still being deleted, or refused: {', '.join(names[:5])}{' and more' if names[5:] else ''}"
+    fix = "kubectl describe it: a finalizer waits for its controller, a Usage for who uses it; then uninstall again"
+    return StoreError("VEL311", what, where="the cluster", fix=fix)
