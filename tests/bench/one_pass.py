@@ -18,10 +18,9 @@ from vellum.controlplane.composite import WAITING
 from vellum.controlplane.store import SqliteStore, _marked
 from vellum.kube.objects import Key, Obj, make
 from vellum.kube.patch import copied
-from vellum.model.keys import SEED, Seed
+from vellum.model.keys import SEED, SEED_SECRET, Seed
 from vellum.model.release import SYSTEM
 from vellum.model.state import Event, Requirement
-from vellum.model.keys import SEED_SECRET
 from vellum.package.compositions import compositions
 
 Path = tuple[str | int, ...]

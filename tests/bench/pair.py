@@ -22,9 +22,8 @@ from vellum.cluster.api import Api
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj
 from vellum.kube.patch import copied, merged
-from vellum.model.keys import SEED, Seed
+from vellum.model.keys import SEED, SEED_SECRET, Seed
 from vellum.model.release import SYSTEM
-from vellum.model.keys import SEED_SECRET
 
 _TEMPLATE = ("spec", "volumeClaimTemplates", "*")
 DROPPED: dict[tuple[str, ...], str] = {

@@ -16,9 +16,9 @@ from tests.charts.helm import Helm as RealHelm
 from tests.charts.record import Part, kept
 from tests.charts.releases import published
 
-from vellum.bench import chart, charts, places
+from vellum.bench import chart, charts
 from vellum.bench.chart import STAND_IN, Chart
-from vellum.kube.objects import Obj, annotations_of, make
+from vellum.kube.objects import Obj, annotations_of
 from vellum.package.charts import OWN, packed
 
 HERE = {one.name: one for one in charts.STAND_INS}
@@ -154,32 +154,3 @@ def test_the_same_charts_are_the_same_bytes(built: dict[str, Path]) -> None:
     assert charts.served(built["kserve-charts"]) == served
     with tarfile.open(fileobj=io.BytesIO(served["base-1.30.3.tgz"])) as tar:
         assert tar.getnames() == ["base/Chart.yaml", "base/templates/objects.yaml", "base/values.yaml"]
-
-
-def test_only_what_is_elsewhere_on_the_bench_is_changed() -> None:
-    registry = "oci://127.0.0.1:1/charts"
-    function = make("pkg.crossplane.io/v1", "Function", "f", annotations={"a": "b"}, spec={"package": "p"})
-    config = make("helm.crossplane.io/v1beta1", "ProviderConfig", "vellum",
-                  spec={"credentials": {"source": "InjectedIdentity"}})  # fmt: skip
-    platform = make("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "kubeflow",
-                    spec={"profile": "light", "charts": {"patches": {"kserve": "p"}}})  # fmt: skip
-    other = make("v1", "Namespace", "n")
-
-    here = [places.here(one, registry) for one in (function, config, platform, other)]
-
-    assert annotations_of(here[0]) == {"a": "b", "crossplane.io/paused": "true"}
-    assert here[1]["spec"]["credentials"] == {
-        "source": "Secret",
-        "secretRef": {
-            "namespace": "crossplane-system",
-            "name": "provider-helm-kubeconfig",
-            "key": "kubeconfig",
-        },
-    }
-    assert here[2]["spec"]["charts"] == {
-        "repository": registry,
-        "plainHTTP": True,
-        "patches": {"kserve": "p"},
-    }
-    assert here[3] == other
-    assert "crossplane.io/paused" not in annotations_of(function)

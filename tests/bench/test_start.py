@@ -48,6 +48,35 @@ def test_a_bench_that_runs_takes_more_files_a_claim_in_a_namespace_of_its_own_am
     bench.kubectl("delete", "mlopsplatform", "alpha", "-n", "beta")
 
 
+def test_what_is_elsewhere_on_the_bench_the_api_server_changes_on_its_way_in(bench: Bench) -> None:
+    written = {"metadata": {"annotations": {"a": "b"}}}
+    package = {
+        "apiVersion": "pkg.crossplane.io/v1",
+        "kind": "Provider",
+        "spec": {"package": "a.example/b/c:v1"},
+    }
+    config = {"apiVersion": "helm.crossplane.io/v1beta1", "kind": "ProviderConfig",
+              "spec": {"credentials": {"source": "InjectedIdentity"}}}  # fmt: skip
+    stored = [
+        json.loads(
+            bench.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(one))
+        )
+        for one in (
+            {**package, "metadata": {"name": "plain"}},
+            {**package, "metadata": {"name": "noted", **written["metadata"]}},
+            {**config, "metadata": {"name": "vellum-two"}},
+        )
+    ]
+    assert stored[0]["metadata"]["annotations"] == {"crossplane.io/paused": "true"}
+    assert stored[1]["metadata"]["annotations"] == {"a": "b", "crossplane.io/paused": "true"}
+    reference = {"namespace": "crossplane-system", "name": "provider-helm-kubeconfig", "key": "kubeconfig"}
+    assert stored[2]["spec"] == {"credentials": {"source": "Secret", "secretRef": reference}}
+
+    charts = (bench.get("kubeflowplatform", "kubeflow") or {})["spec"]["charts"]
+    assert charts["repository"].startswith("oci://127.0.0.1:")
+    assert (charts["plainHTTP"], list(charts["patches"])) == (True, ["kserve"])
+
+
 def test_a_laptops_folder_is_neither_used_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_text("data")
     (tmp_path / ".vellum").touch()

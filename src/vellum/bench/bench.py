@@ -120,7 +120,7 @@ class Bench:
     def _start(self) -> None:
         """Start everything; then apply the tree, now and whenever somebody asks for it."""
         self._guarded(self._stages)
-        api = Api(self.kubeconfig) if self._started else None
+        api = Api(self.kubeconfig, agent="vellum-bench") if self._started else None
         self._asked.set()
         while api and not self._stop.is_set():
             if self._asked.wait(IDLE_SECONDS):
@@ -152,7 +152,7 @@ class Bench:
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
         self._charts()
-        api = Api(self.kubeconfig)
+        api = Api(self.kubeconfig, agent="vellum-bench")
         self._apply(api, furniture.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
         self._apply(api, [*furniture.base(found["crossplane-chart"]), *places.policies(self.machine.charts)])
         self._said("kinds and rights are applied")

@@ -40,8 +40,8 @@ class GoneError(Exception):
 class Api:
     """One API server, as one user; safe for several threads."""
 
-    def __init__(self, kubeconfig: Path, *, connections: int = 16) -> None:
-        """Read where the API server is; it is not asked yet.
+    def __init__(self, kubeconfig: Path, *, connections: int = 16, agent: str = "vellum") -> None:
+        """Read where the API server is; it is not asked yet. Its audit log will say ``agent``.
 
         Raises:
             UsageError: the file is no kubeconfig (VEL718).
@@ -58,7 +58,7 @@ class Api:
             raise UsageError("VEL718", what, where=str(kubeconfig), fix=fix) from None
         settings.connection_pool_maxsize = connections
         self._client = client.ApiClient(settings)
-        self._client.user_agent = f"vellum/{__version__}"
+        self._client.user_agent = f"{agent}/{__version__}"
 
     def get(self, key: Key) -> Obj | None:
         """Return the object, or None.

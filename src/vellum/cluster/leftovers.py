@@ -56,7 +56,8 @@ def is_ours(obj: Obj) -> bool:
     marks = (*labels_of(obj), *annotations_of(obj), *(meta.get("finalizers") or ()))
     versions = (obj["apiVersion"], *(one["apiVersion"] for one in meta.get("ownerReferences") or ()))
     return (
-        any(mark.startswith(f"{DOMAIN}/") for mark in marks)
+        labels_of(obj).get("app.kubernetes.io/managed-by") == "vellum"
+        or any(mark.startswith(f"{DOMAIN}/") for mark in marks)
         or any(version.startswith(f"{DOMAIN}/") for version in versions)
         or is_of_a_chart(obj)
         or _is_record(obj)

@@ -1,0 +1,235 @@
+"""The guide of the first cluster, command by command, on a bare bench of its own; and what it promises in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from tests.bench.real import ROOT, Bench, condition, until
+
+from vellum.kube.objects import Obj, secret_values
+
+GUIDE = (ROOT / "docs/guides/first-cluster.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)*)", GUIDE, re.MULTILINE))
+FILES = ("examples/bench/platform.yaml", "examples/01-team/claim.yaml")
+FUNCTION = ("--function", "bench.invalid/function-vellum:v0")
+OBJECT = {"Bucket": "vellum-artifacts", "Key": "kept.txt"}
+READS = ("selfsubjectaccessreviews",)
+
+
+class Reader:
+    """Whoever follows the guide: one shell environment, and the commands of one section at a time."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        path = f"{Path(bench.program).parent}:{os.environ['PATH']}"
+        self.environment = {
+            "PATH": path,
+            "HOME": str(bench.root),
+            "KUBECONFIG": bench.kubeconfig,
+            "VELLUM_BENCH": str(bench.root),
+        }
+
+    def follows(self, section: str) -> list[str]:
+        """Run the section's commands, all of which must succeed, and return what they print."""
+        return [self._run(command) for command in commands(section)]
+
+    def _run(self, command: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}\n{self.explained()}"
+        return done.stdout
+
+    def explained(self) -> str:
+        return self.bench.kubectl("get", "kubeflowplatform,mlopsplatform", "-A", "-o", "yaml", check=False)[
+            -6000:
+        ]
+
+    def vellum(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "vellum.cli", *arguments, "--kubeconfig", self.bench.kubeconfig]
+        done = subprocess.run(
+            argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900, check=False
+        )
+        assert not check or done.returncode == 0, (
+            f"{arguments}\n{done.stdout}{done.stderr}\n{self.explained()}"
+        )
+        return done
+
+    def killed(self, *arguments: str, after: str) -> None:
+        """Run a command and kill it by SIGKILL once it says a word."""
+        argv = [sys.executable, "-m", "vellum.cli", *arguments, "--kubeconfig", self.bench.kubeconfig]
+        with subprocess.Popen(
+            argv, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as running:
+            assert running.stderr is not None
+            said = []
+            for line in running.stderr:
+                said.append(line)
+                if after in line:
+                    running.send_signal(signal.SIGKILL)
+                    break
+            assert running.wait(60) == -signal.SIGKILL, "".join(said)
+
+    def refused(self, *arguments: str) -> str:
+        done = self.vellum(*arguments, check=False)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+    def planned(self) -> list[Obj]:
+        done = self.vellum("install", *FILES, *FUNCTION, "--dry-run", "--output", "json")
+        return list(json.loads(done.stdout)["changes"])
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """What the API server says that ``vellum`` changed: verb, plural or path, name."""
+        log = self.bench.root / "data/bench/apiserver/audit.log"
+        found = []
+        for line in log.read_text().splitlines():
+            event = json.loads(line)
+            what = event["objectRef"]
+            mine = event.get("userAgent", "").startswith("vellum/") and event["stage"] == "ResponseComplete"
+            if mine and "dryRun" not in event["requestURI"] and what["resource"] not in READS:
+                found.append((event["verb"], what.get("namespace", ""), what.get("name", "")))
+        return found
+
+    def s3(self) -> Any:
+        held = self.bench.get("secret", "mlpipeline-minio-artifact", "kubeflow")
+        assert held is not None
+        keys = secret_values(held)
+        return boto3.client(
+            "s3", endpoint_url=self.bench.s3, aws_access_key_id=keys["accesskey"],
+            aws_secret_access_key=keys["secretkey"], region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}),
+        )  # fmt: skip
+
+
+def commands(section: str) -> list[str]:
+    fences = re.findall(r"^```console\n(.*?)^```", SECTIONS[section], re.MULTILINE | re.DOTALL)
+    return [line[2:] for fence in fences for line in fence.splitlines() if line.startswith("$ ")]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    root = Path(tempfile.mkdtemp(prefix="vellum-first-"))
+    empty = Bench(root)
+    assert commands("A cluster with Crossplane") == [".venv/bin/vellum bench up --bare"]
+    try:
+        found = json.loads(empty.vellum("up", "--bare", "--output", "json").stdout)
+        yield Reader(Bench(root, found["kubeconfig"], found["kubectl"], found["s3"]))
+    finally:
+        empty.vellum("down", check=False)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(reader: Reader) -> None:
+    bench = reader.bench
+    default = "storageclass.kubernetes.io/is-default-class"
+    bench.kubectl("create", "namespace", "kserve")
+    bench.kubectl("annotate", "storageclass", "bench", f"{default}-")
+    bench.kubectl("delete", "deployment", "crossplane", "-n", "crossplane-system")
+    before = reader.audited()
+
+    said = reader.refused("install", *FILES)
+
+    bench.kubectl("annotate", "storageclass", "bench", f"{default}=true")
+    bench.kubectl("delete", "namespace", "kserve")
+    assert "VEL721" in said
+    assert "cannot take the platform yet: crossplane, storage, function, namespaces" in said
+    assert "helm upgrade --install crossplane crossplane --repo" in said
+    assert "somebody else made: kserve;" in said
+    assert reader.audited() == before
+
+
+def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
+    bench = reader.bench
+    bench.apply(crossplane())
+    until(lambda: bench.get("deployment", "crossplane", "crossplane-system"), 30)
+    reader.follows("Look before you install")
+    planned, before = reader.planned(), len(reader.audited())
+
+    reader.killed("install", *FILES, *FUNCTION, after="35-provider")
+    reader.follows("Install")
+
+    written = reader.audited()[before:]
+    verbs = {"Secret": "create"}
+    assert written == [(verbs.get(one["kind"], "patch"), one["namespace"], one["name"]) for one in planned]
+    assert reader.planned() == []
+
+    reader.follows("Look around")
+    reader.follows("Break it")
+    until(lambda: bench.get("deployment", "kserve-controller-manager", "kserve"), 60, reader.explained)
+    until(lambda: ready(bench), 90, reader.explained)
+
+    reader.s3().put_object(**OBJECT, Body=b"of before")
+    assert "VEL722" in reader.refused("uninstall", "--yes")
+    reader.killed("uninstall", "--with-claims", "--yes", after="artifacts")
+    reader.follows("Take it off again")
+
+    assert marked(bench) == {
+        "namespace/kubeflow", "namespace/vellum-vectors", "persistentvolumeclaim/mysql-pv-claim",
+        "secret/mysql-secret", "secret/vellum-seed",
+        "persistentvolumeclaim/data-qdrant-default-team-a-c25esaspfur2-0",
+    }  # fmt: skip
+
+    reader.follows("And back")
+    assert reader.s3().get_object(**OBJECT)["Body"].read() == b"of before"
+
+    gone = json.loads(
+        reader.vellum("uninstall", "--with-claims", "--delete-data", "--yes", "--output", "json").stdout
+    )
+    assert (gone["left"], gone["kept"]) == ([], [])
+    assert gone["kinds"] > 60
+    assert marked(bench) == set()
+    assert commands("For good")[1:] == [".venv/bin/vellum bench down"]
+
+
+def ready(bench: Bench) -> bool:
+    return condition(bench.get("kubeflowplatform", "kubeflow"), "Ready").get("status") == "True"
+
+
+def crossplane() -> Obj:
+    """The Deployment that the test before took away."""
+    labels = {"app": "crossplane"}
+    container = {
+        "name": "crossplane",
+        "image": "bench.invalid/crossplane:v2.3.4",
+        "args": ["--circuit-breaker-burst=1000"],
+    }
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "crossplane", "namespace": "crossplane-system"},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }  # fmt: skip
+
+
+def marked(bench: Bench) -> set[str]:
+    """Everything on the API server that names Vellum or one of its releases, found by other means than Vellum's."""
+    kinds = bench.kubectl("api-resources", "--verbs=list", "-o", "name").split()
+    found = json.loads(bench.kubectl("get", ",".join(kinds), "-A", "-o", "json"))["items"]
+    words = re.compile(r"vellum|meta\.helm\.sh/release-name|helm\.sh/release\.v1")
+    return {
+        f"{one['kind'].lower()}/{one['metadata']['name']}"
+        for one in found
+        if one["kind"] not in ("Event", "Pod", "PersistentVolume", "FunctionRevision")
+        and words.search(plain(one))
+    }
+
+
+def plain(obj: Obj) -> str:
+    """The object without the record of who wrote what, and without what the bench itself brings."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    return "" if metadata["name"].startswith("bench") else json.dumps({**obj, "metadata": metadata})
