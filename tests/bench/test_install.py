@@ -146,7 +146,7 @@ def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(rea
 
     bench.kubectl("annotate", "storageclass", "bench", f"{default}=true")
     bench.kubectl("delete", "namespace", "kserve")
-    assert "VEL721" in said
+    assert "VEL723" in said
     assert "cannot take the platform yet: crossplane, storage, function, namespaces" in said
     assert "helm upgrade --install crossplane crossplane --repo" in said
     assert "somebody else made: kserve;" in said
@@ -174,7 +174,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     until(lambda: ready(bench), 90, reader.explained)
 
     reader.s3().put_object(**OBJECT, Body=b"of before")
-    assert "VEL722" in reader.refused("uninstall", "--yes")
+    assert "VEL724" in reader.refused("uninstall", "--yes")
     reader.killed("uninstall", "--with-claims", "--yes", after="artifacts")
     reader.follows("Take it off again")
 

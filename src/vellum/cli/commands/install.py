@@ -60,7 +60,7 @@ def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool)
     """Look at the cluster, and refuse one that cannot take it.
 
     Raises:
-        UsageError: so it is (VEL721).
+        UsageError: so it is (VEL723).
     """
     from vellum.cluster import preflight
 
@@ -74,7 +74,7 @@ def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool)
     if failed:
         names = ", ".join(one.name for one in failed)
         raise UsageError(
-            "VEL721",
+            "VEL723",
             f"the cluster cannot take the platform yet: {names}",
             where=str(config),
             fix=failed[0].fix,

@@ -75,13 +75,13 @@ def _agreed(removal: Removal, config: Path, *, with_claims: bool, delete_data: b
     """Ask, and refuse where teams work on the platform.
 
     Raises:
-        UsageError: there are claims (VEL722), or nobody is there to be asked (VEL712).
+        UsageError: there are claims (VEL724), or nobody is there to be asked (VEL712).
     """
     claims = removal.claims()
     if claims and not with_claims:
         names = ", ".join(claims[:SHOWN]) + (" and more" if claims[SHOWN:] else "")
         what = f"{len(claims)} {'claim uses' if len(claims) == 1 else 'claims use'} the platform: {names}"
-        raise UsageError("VEL722", what, where=str(config), fix="delete them first, or say --with-claims")
+        raise UsageError("VEL724", what, where=str(config), fix="delete them first, or say --with-claims")
     if yes:
         return
     if not sys.stdin.isatty():
