@@ -1,12 +1,13 @@
 """What must be on the API server before Crossplane starts: kinds, rights, a node, a storage class. No I/O but reading.
 
-Real: the CRDs of Crossplane and provider-helm, the rights of Crossplane's chart, kwok's stages, all out of their
-modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and on those
+Real: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its chart, kwok's stages, all out of
+their modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and on those
 of provider-helm, and the account that provider-helm's pod would have. Operators and their kinds come with their charts.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def base(chart: Path) -> list[Obj]:
         make("storage.k8s.io/v1", "StorageClass", "bench", provisioner=PROVISIONER, volumeBindingMode="Immediate",
              annotations={"storageclass.kubernetes.io/is-default-class": "true"}),
     ]  # fmt: skip
+
+
+def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
+    """Return what Crossplane asks to be asked, as its init container would write it: by URL, for want of a Service."""
+    found = list(_documents(folder))
+    for webhook in (one for configuration in found for one in configuration["webhooks"]):
+        path = webhook["clientConfig"]["service"]["path"]
+        url = f"https://localhost:{port}{path}"
+        webhook["clientConfig"] = {"url": url, "caBundle": base64.b64encode(authority).decode()}
+    return found
 
 
 def _rights(chart: Path) -> Iterator[Obj]:
