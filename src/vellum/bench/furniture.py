@@ -1,8 +1,8 @@
 """What must be on the API server before Crossplane starts: kinds, rights, a node, a storage class. No I/O but reading.
 
-Real: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its chart, kwok's stages, all out of
-their modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and on those
-of provider-helm, and the account that provider-helm's pod would have. Operators and their kinds come with their charts.
+Real: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its chart, kwok's stages, all out
+of their modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and
+on those of provider-helm, and the account that provider-helm's pod would have. Operators and their kinds come with their charts.
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def _usage(wish: Wish[Spec]) -> Obj:
     """
     team = wish.team
     return usage(
-        team.id, of=PLATFORM, by=Key("v1", "Namespace", "", team.namespace),
+        f"claim-{team.id}",
+        of=PLATFORM, by=Key("v1", "Namespace", "", team.namespace),
         reason=f"claim {team.claim_namespace}/{team.claim_name} stands on it", labels=wish.labels("namespace"),
     )  # fmt: skip
 

@@ -4,8 +4,9 @@ Fields: crossplane v2.3.4, apis/protection/v1beta1. What decides the shape, read
 
 - A composed Usage that is deleted stays until what is ``by`` it is gone, so ``by`` is never the composite itself: one
   that is deleted in the foreground waits for the Usage, which would wait for the composite, for ever.
-- The controller makes ``by`` a second owner. So when the composite goes, the garbage collector only lets the Usage go
-  from it; the Usage goes with ``by``, at once and not at the next of its polls, which are 30 s apart.
+- The controller makes ``by`` a second owner. So when the composite goes, the garbage collector only takes the Usage out
+  of its hands, and the Usage goes with ``by``. Where the composite is deleted in the foreground, as a claim's is, it
+  goes up to 30 s later, at the next poll of the controller; where not, as the platform's, at once.
 - A Usage looks for what it protects in its own namespace. One that is cluster-scoped is found only if ``namespace`` is
   there and empty; without it the object gets its label, and nothing refuses its deletion.
 """
