@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.bench.real import Bench, until
 
+from vellum.model.release import SYSTEM
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 from vellum.package.protection import ALLOWS
 
@@ -70,3 +71,26 @@ def test_what_other_objects_need_to_go_does_not_go_before_them(
     bench: Bench, what: tuple[str, ...], by: str
 ) -> None:
     assert f"by resource {by}" in refused(bench, *what)
+
+
+def test_the_helm_provider_may_do_what_charts_need_and_nothing_with_what_is_a_teams(bench: Bench) -> None:
+    """Secrets it may read: Crossplane's own rbac-manager gives every provider those of all namespaces."""
+    account = f"--as=system:serviceaccount:{SYSTEM}:provider-helm"
+
+    def may(verb: str, resource: str) -> bool:
+        said = bench.kubectl("auth", "can-i", verb, resource, account, "-n", "default", check=False)
+        return said.splitlines()[-1] == "yes"
+
+    asked = {
+        "create": ("deployments.apps", "clusterroles.rbac.authorization.k8s.io", "pods", "pods/exec", "namespaces"),
+        "delete": ("services", "namespaces", "pods", "notebooks.kubeflow.org", "mlopsplatforms.platform.vellum.dev",
+                   "inferenceservices.serving.kserve.io", "buckets.seaweed.seaweedfs.com", "nodes"),
+        "get": ("secrets", "notebooks.kubeflow.org", "pods/log"),
+        "impersonate": ("users",),
+        "escalate": ("clusterroles.rbac.authorization.k8s.io",),
+    }  # fmt: skip
+    allowed = {(verb, resource) for verb, each in asked.items() for resource in each if may(verb, resource)}
+    assert allowed == {
+        ("create", "deployments.apps"), ("create", "clusterroles.rbac.authorization.k8s.io"), ("delete", "services"),
+        ("get", "secrets"), ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+    }  # fmt: skip

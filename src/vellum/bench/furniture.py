@@ -2,7 +2,7 @@
 
 Real: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its chart, kwok's stages, all out
 of their modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and
-on those of provider-helm, and the account that provider-helm's pod would have. Operators and their kinds come with their charts.
+on those of provider-helm, and for provider-helm itself. Operators and their kinds come with their charts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.model.release import SYSTEM
+from vellum.model.release import PROVIDER, SYSTEM
 from vellum.package.compositions import FUNCTION
 from vellum.package.rights import AGGREGATED
 
@@ -67,6 +67,23 @@ def _rights(chart: Path) -> Iterator[Obj]:
     ours = [{"apiGroups": [DOMAIN, "helm.crossplane.io"], "resources": ["*"], "verbs": ["*"]}]
     yield make(_RBAC, "ClusterRole", "crossplane:composite:stand-in", labels={AGGREGATED: "true"}, rules=ours)
     yield _bound("crossplane", "crossplane")
+    yield make(_RBAC, "ClusterRole", "crossplane:provider:stand-in", rules=_every_provider("helm"))
+    yield _bound(PROVIDER, "crossplane:provider:stand-in")
+
+
+def _every_provider(name: str) -> list[Obj]:
+    """Return what Crossplane's rbac-manager gives a provider: its own kinds, and secrets of all namespaces.
+
+    As in v2.3.4, internal/controller/rbac/provider/roles/roles.go.
+    """
+    groups = [f"{name}.crossplane.io", f"{name}.m.crossplane.io"]
+    read, write = ["get", "list", "watch"], ["update", "patch", "create"]
+    shared = ["secrets", "configmaps", "events", "leases"]
+    return [
+        {"apiGroups": groups, "resources": ["*"], "verbs": [*read, *write]},
+        {"apiGroups": ["", "coordination.k8s.io"], "resources": shared, "verbs": ["*"]},
+        {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": read},
+    ]
 
 
 def _bound(account: str, role: str) -> Obj:
