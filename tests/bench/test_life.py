@@ -46,14 +46,14 @@ def composed(bench: Bench, team: Team) -> set[str]:
 
 
 EVERYTHING = {
-    "Bucket/vellum-TEAM", "ConfigMap/artifact-repositories", "ConfigMap/kfp-launcher",
+    "Bucket/vellum-TEAM", "ClusterUsage/claim-TEAM", "ConfigMap/artifact-repositories", "ConfigMap/kfp-launcher",
     "ConfigMap/metadata-grpc-configmap", "InferenceService/search", "LimitRange/team", "Namespace/TEAM",
     "NetworkPolicy/default-deny", "NetworkPolicy/inside", "NetworkPolicy/parts", "NetworkPolicy/qdrant-TEAM",
     "Notebook/notebook", "PersistentVolumeClaim/notebook-workspace", "ResourceQuota/team", "Role/default-editor",
     "RoleBinding/default-editor", "S3Credentials/TEAM-g1", "S3Identity/TEAM", "S3Policy/TEAM-rw",
     "S3PolicyBinding/TEAM-rw", "Secret/mlpipeline-minio-artifact", "Secret/notebook-token", "Secret/qdrant-TEAM",
     "Secret/s3-TEAM-g1", "Secret/vellum-binding", "Service/qdrant-TEAM", "ServiceAccount/default-editor",
-    "StatefulSet/qdrant-TEAM",
+    "StatefulSet/qdrant-TEAM", "Usage/vellum-TEAM",
 }  # fmt: skip
 
 

@@ -87,13 +87,3 @@ def test_two_claims_never_meet_in_one_name(bench: Bench) -> None:
     assert len({team.namespace for team in teams} | {team.bucket for team in teams}) == 4
     bench.kubectl("delete", "mlopsplatform", "b", "-n", "default-a")
     bench.delete("a-b")
-
-
-def test_the_platform_is_not_deleted_by_accident_since_the_data_of_all_teams_would_go_with_it(
-    bench: Bench,
-) -> None:
-    said = bench.kubectl("delete", "kubeflowplatform", "kubeflow", "--wait=false", check=False)
-    assert "it would delete the data of every team" in said
-    found = bench.get("kubeflowplatform", "kubeflow") or {}
-    assert "deletionTimestamp" not in found["metadata"]
-    assert bench.get("namespace", VECTORS_NAMESPACE) is not None

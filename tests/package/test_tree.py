@@ -137,7 +137,8 @@ def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> No
     covered = {
         (group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]
     }
-    held = {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps")}
+    held = {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps"),
+            ("protection.crossplane.io", "clusterusages"), ("protection.crossplane.io", "usages")}  # fmt: skip
     made = {(obj["apiVersion"].rpartition("/")[0], names.plural(obj["kind"])) for obj in rights._objects()}
     assert made <= covered | held
     assert {("", "namespaces"), ("kubeflow.org", "notebooks"), ("serving.kserve.io", "inferenceservices"),
@@ -173,7 +174,8 @@ def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> Non
     kinds = [kind for part in team_components().values() for kind in part.kinds]
     groups = {"v1.cert-manager.io", "v1.kubeflow.org", "v1.networking.istio.io",
               "v1.seaweed.seaweedfs.com", "v1.security.istio.io", "v1alpha1.argoproj.io",
-              "v1alpha1.serving.kserve.io", "v1beta1.helm.crossplane.io", "v1beta1.serving.kserve.io"}  # fmt: skip
+              "v1alpha1.serving.kserve.io", "v1beta1.helm.crossplane.io", "v1beta1.protection.crossplane.io",
+              "v1beta1.serving.kserve.io"}  # fmt: skip
     platform = {"provider-helm/provider", *(f"api/{name}" for name in groups)}
     assert known == [{"platform", *gates.questions(kinds)}, platform]
     assert PLATFORM.name == "kubeflow"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,15 +21,12 @@ from vellum.components import platform_components, team_components
 from vellum.kube.names import bucket_name, is_dns_label
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Spec
-from vellum.model.platform import REGION, PlatformFacts
+from vellum.model.platform import LAPTOP, PLATFORM, REGION, PlatformFacts
 from vellum.model.release import Charts, ReleaseComponent
 from vellum.model.types import Refused
 
-KIND = "KubeflowPlatform"
-NAME = "kubeflow"
+KIND, NAME = PLATFORM.kind, PLATFORM.name
 DEFAULT_BUCKET = "vellum-artifacts"
-LAPTOP: Final = "local"
-"""The profile that no cluster has."""
 
 
 def _not_a_teams(bucket: str) -> str:

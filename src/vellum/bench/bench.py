@@ -155,6 +155,8 @@ class Bench:
         api = Api(self.kubeconfig, agent="vellum-bench")
         self._apply(api, furniture.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
         self._apply(api, [*furniture.base(found["crossplane-chart"]), *places.policies(self.machine.charts)])
+        authority, port = self.certificates.authority.read_bytes(), self.machine.port("crossplane-webhooks")
+        self._apply(api, furniture.webhooks(found["crossplane-webhooks"], port, authority))
         self._said("kinds and rights are applied")
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)

@@ -23,7 +23,7 @@ USERS = {
 }
 """Who talks to the API server: file name to (user, group). The last three are the accounts of their pods on a cluster,
 and hold what the charts give those."""
-SERVERS = ("etcd", "apiserver", "function")
+SERVERS = ("etcd", "apiserver", "function", "crossplane-webhooks")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """What must be on the API server before Crossplane starts: kinds, rights, a node, a storage class. No I/O but reading.
 
-Real: the CRDs of Crossplane and provider-helm, the rights of Crossplane's chart, kwok's stages, all out of their
-modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and on those
-of provider-helm, and the account that provider-helm's pod would have. Operators and their kinds come with their charts.
+Real: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its chart, kwok's stages, all out
+of their modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and
+on those of provider-helm, and for provider-helm itself. Operators and their kinds come with their charts.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import yaml
 from vellum.bench.machine import BREAKER_BURST
 from vellum.bench.programs import CROSSPLANE
 from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.model.release import SYSTEM
+from vellum.model.release import PROVIDER, SYSTEM
 from vellum.package.compositions import FUNCTION
 from vellum.package.rights import AGGREGATED
 
@@ -60,6 +61,16 @@ def _crossplane() -> Obj:
                 spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": template})  # fmt: skip
 
 
+def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
+    """Return what Crossplane asks to be asked, as its init container would write it: by URL, for want of a Service."""
+    found = list(_documents(folder))
+    for webhook in (one for configuration in found for one in configuration["webhooks"]):
+        path = webhook["clientConfig"]["service"]["path"]
+        url = f"https://localhost:{port}{path}"
+        webhook["clientConfig"] = {"url": url, "caBundle": base64.b64encode(authority).decode()}
+    return found
+
+
 def _rights(chart: Path) -> Iterator[Obj]:
     """Crossplane's own rights as its chart gives them, and those that its rbac-manager adds for our kinds."""
     selector = {"clusterRoleSelectors": [{"matchLabels": {AGGREGATED: "true"}}]}
@@ -69,6 +80,23 @@ def _rights(chart: Path) -> Iterator[Obj]:
     ours = [{"apiGroups": [DOMAIN, "helm.crossplane.io"], "resources": ["*"], "verbs": ["*"]}]
     yield make(_RBAC, "ClusterRole", "crossplane:composite:stand-in", labels={AGGREGATED: "true"}, rules=ours)
     yield _bound("crossplane", "crossplane")
+    yield make(_RBAC, "ClusterRole", "crossplane:provider:stand-in", rules=_every_provider("helm"))
+    yield _bound(PROVIDER, "crossplane:provider:stand-in")
+
+
+def _every_provider(name: str) -> list[Obj]:
+    """Return what Crossplane's rbac-manager gives a provider: its own kinds, and secrets of all namespaces.
+
+    As in v2.3.4, internal/controller/rbac/provider/roles/roles.go.
+    """
+    groups = [f"{name}.crossplane.io", f"{name}.m.crossplane.io"]
+    read, write = ["get", "list", "watch"], ["update", "patch", "create"]
+    shared = ["secrets", "configmaps", "events", "leases"]
+    return [
+        {"apiGroups": groups, "resources": ["*"], "verbs": [*read, *write]},
+        {"apiGroups": ["", "coordination.k8s.io"], "resources": shared, "verbs": ["*"]},
+        {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": read},
+    ]
 
 
 def _bound(account: str, role: str) -> Obj:

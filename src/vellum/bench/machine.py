@@ -2,8 +2,8 @@
 
 What had to be found out: kwok's heartbeats are slower than the node controller's patience, after which pods turn
 NotReady; the API server's endpoint reconciler wants an address that is not loopback; Crossplane's core always dials
-functions with mTLS, and binds its metrics and its health to all interfaces, for which it has no flag; KServe's webhook
-server has none either. provider-helm opens no port at all as it is built here.
+functions with mTLS, and binds its metrics, its health and its webhooks to all interfaces, for which it has no flag;
+KServe's webhook server has none either. provider-helm opens no port at all as it is built here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vellum.package import provider
 
 SERVICES = "10.96.0.0/16"
 BREAKER_BURST = 1000
-"""Events of one claim that Crossplane takes at once. A full claim makes 28 objects, and about a hundred events while
+"""Events of one claim that Crossplane takes at once. A full claim makes 30 objects, and over a hundred events while
 they become ready; with Crossplane's default of 100 the breaker opens for half a minute on some of them, and with 300
 on a new claim that is edited nine times in ten seconds (both measured)."""
 
@@ -164,16 +164,19 @@ def _kwok(machine: Machine) -> Process:
 
 def _crossplane(machine: Machine) -> Process:
     health, metrics = machine.port("crossplane-health"), machine.port("crossplane-metrics")
+    webhooks = machine.port("crossplane-webhooks")
     argv = (
-        str(machine.programs["crossplane"]), "core", "start", "--enable-webhooks=false",
+        str(machine.programs["crossplane"]), "core", "start", "--enable-webhooks", f"--webhook-port={webhooks}",
         "--package-runtime=Provider=External;Function=External", f"--xpkg-cache-dir={machine.directory('crossplane')}",
         f"--metrics-port={metrics}", f"--health-probe-port={health}", f"--circuit-breaker-burst={BREAKER_BURST}",
     )  # fmt: skip
-    certificates = str(machine.certificates.pair("crossplane")[0].parent)
+    folders = {
+        f"TLS_{use}_CERTS_DIR": str(machine.certificates.pair(name)[0].parent)
+        for use, name in (("CLIENT", "crossplane"), ("SERVER", "crossplane-webhooks"))
+    }
     return _described(
-        machine, "crossplane", argv, Probe(health, "/readyz"), metrics,
-        KUBECONFIG=str(machine.certificates.kubeconfig("crossplane")), TLS_CLIENT_CERTS_DIR=certificates,
-        POD_NAMESPACE="crossplane-system",
+        machine, "crossplane", argv, Probe(health, "/readyz"), metrics, webhooks,
+        KUBECONFIG=str(machine.certificates.kubeconfig("crossplane")), POD_NAMESPACE="crossplane-system", **folders,
     )  # fmt: skip
 
 

@@ -76,6 +76,7 @@ FILES = (
     Files("crossplane-crds", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/crds"),
     Files("crossplane-chart", "crossplane", "github.com/crossplane/crossplane/v2",
           "cluster/charts/crossplane/templates", "*clusterrole.yaml"),
+    Files("crossplane-webhooks", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/webhookconfigurations"),
     Files("kwok-stages", "kwok", "sigs.k8s.io/kwok", "kustomize/stage"),
     Files("provider-helm-crds", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package/crds"),
     Files("kserve-charts", "kserve", "github.com/kserve/kserve", "charts", "*"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vellum.api.loader import read
-from vellum.api.platform import KIND, LAPTOP
+from vellum.api.platform import KIND
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
+from vellum.model.platform import LAPTOP
 
 
 def manifests(paths: tuple[str, ...]) -> list[Obj]:

@@ -12,6 +12,7 @@ import click
 
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj, condition
+from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from vellum.model.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., Any])
-PLATFORM = Key("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "", "kubeflow")
 
 
 def kubeconfig(function: F) -> F:

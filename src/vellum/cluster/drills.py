@@ -12,9 +12,9 @@ from vellum.compose.inventory import OWNED, RELEASE_NAME, RELEASE_NAMESPACE
 from vellum.kube.objects import Key, Obj, annotations_of
 from vellum.model.component import Kind
 from vellum.model.drill import Drill, is_back
+from vellum.model.platform import PLATFORM
 from vellum.model.release import ReleaseComponent
 
-PLATFORM = Key("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "", "kubeflow")
 Harm = Callable[[Api, Obj], object]
 
 

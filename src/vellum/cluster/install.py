@@ -15,6 +15,7 @@ from vellum.cluster.store import wait_for
 from vellum.errors import StoreError
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, secret
 from vellum.model import keys
+from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
 
 CREATE, CHANGE, RESUME = "create", "change", "resume"
@@ -22,7 +23,6 @@ SEED_PATH = "38-seed"
 """Where the seed comes in the tree's order; it is made here and lies in no file."""
 DEFINED_SECONDS, PULLED_SECONDS = 60, 300
 SEED = Key("v1", "Secret", SYSTEM, keys.SEED_SECRET)
-PLATFORM = Key("platform.vellum.dev/v1alpha1", "KubeflowPlatform", "", "kubeflow")
 UNINSTALLING = f"{DOMAIN}/uninstalling"
 """Annotation of a platform that an uninstallation paused, and that an installation sets free again."""
 _PACKAGES = ("Function", "Provider")

@@ -11,13 +11,13 @@ from typing import Any
 
 from vellum.api.platform import Platform, from_live
 from vellum.cluster.api import Api
-from vellum.cluster.install import PLATFORM
 from vellum.components import platform_components, team_components
 from vellum.compose import images, platform
 from vellum.kube import quantity
 from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid, make
 from vellum.model.component import Kind
 from vellum.model.keys import DUMMY_SEED
+from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
 
 OK, WARNING, FAILED = "ok", "warning", "failed"

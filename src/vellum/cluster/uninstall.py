@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from vellum.cluster import leftovers
 from vellum.cluster.api import Api, NotFoundError
-from vellum.cluster.install import PLATFORM, SEED, SEED_PATH, UNINSTALLING, Say
+from vellum.cluster.install import SEED, SEED_PATH, UNINSTALLING, Say
 from vellum.cluster.store import wait_for
 from vellum.components import platform_components
 from vellum.errors import StoreError
@@ -29,6 +29,7 @@ from vellum.kube.objects import (
     labels_of,
 )
 from vellum.model.component import Kind
+from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")

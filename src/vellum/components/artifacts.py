@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.model import objectstore
-from vellum.model.component import Kind, PlatformComponent, PlatformWish, Spec
+from vellum.model.component import Kind, PlatformComponent, PlatformWish, Spec, known
 from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
@@ -25,7 +25,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return the kinds of the store that there is."""
-        return objectstore.backend(platform).kinds
+        return known(objectstore.backend(platform).kinds, platform)
 
     def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
         """Return the namespace, the bucket's objects, and the Secret once the key works."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vellum.kube.objects import DOMAIN, Obj, make
+from vellum.kube.objects import DOMAIN, Key, Obj, make
+from vellum.kube.usage import usage
 from vellum.model.component import Component, Size, Spec, Wish
+from vellum.model.platform import PLATFORM
 from vellum.model.state import Requirement
 
 
@@ -37,7 +39,7 @@ class NamespaceComponent(Component[Spec]):
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the namespace first: nothing else of the team can exist without it."""
         team, room = wish.team, ROOM[wish.size]
-        return {
+        made = {
             "namespace": _namespace(wish),
             "namespace-quota": make(
                 "v1", "ResourceQuota", "team", team.namespace, labels=wish.labels(self.name),
@@ -53,6 +55,9 @@ class NamespaceComponent(Component[Spec]):
                 }]},
             ),
         }  # fmt: skip
+        if wish.platform.crossplane:
+            made["namespace-usage"] = _usage(wish)
+        return made
 
     def guarded(self, wish: Wish[Spec]) -> dict[str, Requirement]:
         """Look for a namespace of that name before composing: Crossplane's apply would adopt and later destroy it."""
@@ -76,6 +81,19 @@ def _namespace(wish: Wish[Spec]) -> Obj:
     if wish.owner:
         annotations[f"{DOMAIN}/owner"] = wish.owner
     return make("v1", "Namespace", team.namespace, labels=labels, annotations=annotations)
+
+
+def _usage(wish: Wish[Spec]) -> Obj:
+    """Return what keeps the platform as long as the team's namespace is there, with all that still goes in it.
+
+    Never with ``replay``: a deletion of the platform that was refused once would follow the last claim unasked.
+    """
+    team = wish.team
+    return usage(
+        f"claim-{team.id}",
+        of=PLATFORM, by=Key("v1", "Namespace", "", team.namespace),
+        reason=f"claim {team.claim_namespace}/{team.claim_name} stands on it", labels=wish.labels("namespace"),
+    )  # fmt: skip
 
 
 def _quota(room: Room) -> dict[str, str]:

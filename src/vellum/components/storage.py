@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 
-from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Obj, make, secret
+from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Obj, make, secret
 from vellum.kube.patch import copied
 from vellum.kube.seaweed import API, STORE
-from vellum.model.component import Kind, PlatformComponent, PlatformWish, Running, Spec
+from vellum.kube.usage import usage
+from vellum.model.component import USAGE, Kind, PlatformComponent, PlatformWish, Running, Spec
 from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
 
 WORKER_DISTANCE = 10_000
 """The worker inside ``weed mini`` dials the admin's port plus this, whatever ``-admin.port.grpc`` says. No switch turns
 it off, and where nobody answers it says so 26 times a minute, for ever (measured on weed 4.48)."""
 ADMIN = "vellum-admin"
+OPERATOR = "seaweedfs-operator"
 ADMIN_SECRET = "vellum-s3-admin"  # noqa: S105  # a name, not a secret
 
 
@@ -30,8 +33,8 @@ class StorageComponent(PlatformComponent[Spec]):
     summary = "The object store that every bucket lives in"
     spec = Spec
     backends = ("seaweedfs",)
-    kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"))
-    after = ("seaweedfs-operator",)
+    kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"), USAGE)
+    after = (OPERATOR,)
     image = "seaweedfs"
     workload = (API, "Seaweed")
     ports = (
@@ -47,7 +50,7 @@ class StorageComponent(PlatformComponent[Spec]):
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         signing = {f"jwt-{use}": wish.seed.token(f"seaweed-jwt-{use}", STORE) for use in ("read", "write")}
         admin = {"s3.json": _identities(wish), **signing}
-        return {
+        made = {
             "storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels={**labels, **restricted}),
             "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
             "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels,
@@ -60,6 +63,13 @@ class StorageComponent(PlatformComponent[Spec]):
             "storage-network": make("networking.k8s.io/v1", "NetworkPolicy", STORE, STORAGE_NAMESPACE, labels=labels,
                                     spec=_walls()),
         }  # fmt: skip
+        if wish.platform.crossplane:
+            made["storage-usage"] = usage(
+                STORE, STORAGE_NAMESPACE, of=Key(RELEASE.api_version, RELEASE.kind, "", OPERATOR),
+                by=Key.of(made["storage-store"]), reason="it makes the store and everything in it", replay=True,
+                labels=labels,
+            )  # fmt: skip
+        return made
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Run ``weed mini``: master, volume, filer and S3 in one process; gRPC needs our certificates."""

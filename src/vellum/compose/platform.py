@@ -132,6 +132,7 @@ def _release_part(
     charts = platform.charts
     objects = component.objects(wish)
     objects[release.resource] = releases.composed(release, wish, memory, charts)
+    objects[f"{component.name}-usage"] = releases.keeping(release, wish.labels(component.name))
     may = _first(
         _has_chart(component, charts),
         gates.kinds_served(wish.observed, component.kinds_on(wish.platform)),

@@ -14,7 +14,8 @@ from typing import Any
 from vellum.compose import gates, repair
 from vellum.compose.release import UNREADABLE, Release, stored_patches
 from vellum.kube.health import health
-from vellum.kube.objects import DOMAIN, Obj, annotations_of, condition, config_map, make
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, config_map, make
+from vellum.kube.usage import usage
 from vellum.model.component import PlatformWish
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, SYSTEM, Charts
 from vellum.model.repair import Memory
@@ -142,6 +143,19 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
     return make(
         RELEASE.api_version, RELEASE.kind, release.name, labels=wish.labels(release.name), annotations=annotations,
         spec=spec,
+    )  # fmt: skip
+
+
+def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
+    """Return what keeps the release's namespace until Helm has uninstalled it.
+
+    With the namespace Helm's record would go, and without that nobody removes what the chart has outside of it:
+    webhooks that nobody answers, roles, CRDs.
+    """
+    by = Key(RELEASE.api_version, RELEASE.kind, "", release.name)
+    return usage(
+        f"vellum-{release.name}", of=Key("v1", "Namespace", "", release.component.namespace), by=by, labels=labels,
+        reason=f"Helm's record of {release.name} is in it", replay=True,
     )  # fmt: skip
 
 

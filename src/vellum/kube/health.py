@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vellum.kube import usage
 from vellum.kube.objects import Key, Obj, condition
 
 Health = tuple[bool, str]
@@ -18,7 +19,8 @@ def health(obj: Obj | None, name: str) -> Health:
     """Judge one observed object; ``name`` is what to call it while it does not exist."""
     if obj is None:
         return False, f"{name} is not created yet"
-    if obj["metadata"].get("deletionTimestamp"):
+    # An old Usage of a claim that is made again stays for up to 30 s, and nothing of the claim waits for the new one.
+    if obj["metadata"].get("deletionTimestamp") and obj["apiVersion"] != usage.API:
         return False, f"{Key.of(obj)} is being deleted"
     judge = _JUDGES.get(obj["kind"])
     if judge is None:

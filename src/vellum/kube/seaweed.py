@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vellum.kube.objects import Obj, make, secret
+from vellum.kube.objects import Key, Obj, labels_of, make, secret
+from vellum.kube.usage import usage
 
 API = "seaweed.seaweedfs.com/v1"
 STORE = "store"
@@ -66,6 +67,15 @@ def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
     for part, (kind, name, spec) in kinds.items():
         objects[f"{prefix}-{part}"] = make(API, kind, name, tenant.namespace, labels=tenant.labels, spec=spec)
     return objects
+
+
+def store_usage(bucket: Obj) -> Obj:
+    """Return what keeps the store as long as the bucket is there: without it every tenant's objects would hang."""
+    by = Key.of(bucket)
+    return usage(
+        by.name, by.namespace, of=Key(API, "Seaweed", by.namespace, STORE), by=by, labels=labels_of(bucket),
+        reason=f"the bucket {by.name} lies in it",
+    )  # fmt: skip
 
 
 def _statements(bucket: str) -> list[Obj]:

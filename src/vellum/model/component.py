@@ -7,12 +7,13 @@ network must let through, which kinds must exist first, and the process that a l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from vellum.kube import usage
 from vellum.kube.objects import COMPONENT, Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
@@ -85,6 +86,15 @@ class Kind:
     kind: str
 
 
+USAGE, CLUSTER_USAGE = Kind(usage.API, usage.USAGE), Kind(usage.API, usage.CLUSTER_USAGE)
+"""By which Crossplane refuses deletions."""
+
+
+def known(kinds: Iterable[Kind], platform: PlatformFacts) -> tuple[Kind, ...]:
+    """Return the kinds without those that only Crossplane has, where it does not compose."""
+    return tuple(kind for kind in kinds if platform.crossplane or kind.api_version != usage.API)
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """What the laptop knows of a workload's process, for the status that a cluster's controller would write."""
@@ -134,8 +144,7 @@ class Component(ABC, Generic[S]):
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return those of its kinds that it makes objects of on this platform."""
-        del platform
-        return self.kinds
+        return known(self.kinds, platform)
 
     @abstractmethod
     def objects(self, wish: Wish[S]) -> dict[str, Obj]:
@@ -211,8 +220,7 @@ class PlatformComponent(ABC, Generic[S]):
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return those of its kinds that it makes objects of on this platform."""
-        del platform
-        return self.kinds
+        return known(self.kinds, platform)
 
     def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
         """Return objects that it wants to see, whatever is observed; answered as ``NAME/KEY``."""

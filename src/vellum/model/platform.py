@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from vellum.kube.objects import DOMAIN, Key
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
 
+PLATFORM = Key(f"{DOMAIN}/v1alpha1", "KubeflowPlatform", "", "kubeflow")
+"""The one that there is."""
+LAPTOP: Final = "local"
+"""The profile that no cluster has."""
 REGION = "us-east-1"
 """Of a store that is made here; S3's own first one, which clients take for granted."""
 
@@ -26,6 +32,11 @@ class PlatformFacts:
     region: str = REGION
     waiting: Mapping[str, str] = field(default_factory=dict)
     """The platform's own parts that are not ready, and why."""
+
+    @property
+    def crossplane(self) -> bool:
+        """Whether Crossplane composes: its own kinds are nowhere else."""
+        return self.profile != LAPTOP
 
     @property
     def s3_endpoint(self) -> str:

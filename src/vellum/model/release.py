@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Generic
 
 from vellum.kube.objects import Obj, make
-from vellum.model.component import Kind, PlatformComponent, PlatformWish, S
+from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, PlatformWish, S
 
 PROVIDER_CONFIG = "vellum"
 """Of our own: ``default`` may be somebody's, for another cluster."""
@@ -55,7 +55,7 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
     custom: tuple[Kind, ...] = ()
     """Kinds of operators of which the chart itself makes objects; the guard looks at those too."""
     profiles: tuple[str, ...] = ("light", "standard")
-    kinds = (RELEASE,)
+    kinds = (RELEASE, CLUSTER_USAGE)
     actor: str = PROVIDER
     wait_timeout: ClassVar[str] = "5m"
     outlives: ClassVar[bool] = False

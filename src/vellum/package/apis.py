@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from vellum.api import claim, platform, schema
 from vellum.kube.objects import DOMAIN, Obj, make
+from vellum.model.platform import LAPTOP
 from vellum.model.state import PARTS_READY
 
 CLAIM_PLURAL, PLATFORM_PLURAL = "mlopsplatforms", "kubeflowplatforms"
@@ -74,7 +75,7 @@ def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
 def _on_clusters(spec: Obj) -> Obj:
     """Return the platform's spec where Crossplane composes: a profile is named, and it is none of a laptop."""
     profile = {name: value for name, value in spec["properties"]["profile"].items() if name != "default"}
-    profile["enum"] = [name for name in profile["enum"] if name != platform.LAPTOP]
+    profile["enum"] = [name for name in profile["enum"] if name != LAPTOP]
     properties = {**spec["properties"], "profile": profile}
     return {**spec, "properties": properties, "required": [*spec.get("required", ()), "profile"]}
 

@@ -23,7 +23,15 @@ from vellum.package.apis import CLAIM_PLURAL, PLATFORM_PLURAL
 AGGREGATED = "rbac.crossplane.io/aggregate-to-crossplane"
 _API = "rbac.authorization.k8s.io/v1"
 _HAS = frozenset(
-    {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps"), ("apps", "deployments")}
+    {
+        ("", "secrets"),
+        ("", "serviceaccounts"),
+        ("", "services"),
+        ("", "configmaps"),
+        ("apps", "deployments"),
+        ("protection.crossplane.io", "clusterusages"),
+        ("protection.crossplane.io", "usages"),
+    }
 )
 """Crossplane holds these by itself."""
 _READ = ["get", "list", "watch"]

@@ -1,0 +1,99 @@
+"""What is in use is not deleted: the API server keeps the data, Crossplane keeps the order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.bench.real import Bench, until
+
+from vellum.model.release import SYSTEM
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
+from vellum.package.protection import ALLOWS
+
+PLATFORM = ("kubeflowplatform", "kubeflow")
+
+
+def refused(bench: Bench, *what: str) -> str:
+    """Try to delete it; return what is said, once nothing was deleted."""
+    said = bench.kubectl("delete", *what, "--wait=false", check=False)
+    found = bench.kubectl("get", *what, "-o", "jsonpath={.metadata.deletionTimestamp}")
+    assert (found, "in-use" in said or "denied" in said) == ("", True), said
+    return said
+
+
+@pytest.fixture
+def allowed(bench: Bench) -> Iterator[None]:
+    """Say that all data may go."""
+    bench.kubectl("annotate", *PLATFORM, f"{ALLOWS}=yes")
+    yield
+    bench.kubectl("annotate", *PLATFORM, f"{ALLOWS}-")
+
+
+def test_the_platform_is_not_deleted_by_accident_since_the_data_of_all_teams_would_go_with_it(
+    bench: Bench,
+) -> None:
+    assert "it would delete the data of every team" in refused(bench, *PLATFORM)
+    assert bench.get("namespace", VECTORS_NAMESPACE) is not None
+
+
+def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name_and_soon_after_it_no_more(
+    bench: Bench, allowed: None
+) -> None:
+    team = bench.claim("stands", pipelines="disabled", inference="disabled")
+    why = {one["metadata"]["name"]: one["spec"]["reason"] for one in bench.list("clusterusages")}
+    assert why[f"claim-{team.id}"] == "claim default/stands stands on it"
+    # Other tests' claims may stand on it too, and only one is named.
+    said = refused(bench, *PLATFORM)
+    assert [
+        name for name in why if f'ClusterUsage "claim-{name[6:]}" by resource Namespace/{name[6:]}.' in said
+    ]
+
+    bench.delete("stands")
+
+    usages = (
+        ("clusterusage", f"claim-{team.id}", ""),
+        ("usages.protection.crossplane.io", team.bucket, STORAGE_NAMESPACE),
+    )
+    until(lambda: not any(bench.get(*one) for one in usages), 40)
+
+
+@pytest.mark.parametrize(
+    ("what", "by"),
+    [
+        (("seaweed", "store", "-n", STORAGE_NAMESPACE), "Bucket/"),
+        (("releases.helm.crossplane.io", "seaweedfs-operator"), "Seaweed/store"),
+        (("namespace", STORAGE_NAMESPACE), "Release/seaweedfs-operator"),
+        (("namespace", "istio-system"), "Release/istio"),
+    ],
+)
+def test_what_other_objects_need_to_go_does_not_go_before_them(
+    bench: Bench, what: tuple[str, ...], by: str
+) -> None:
+    assert f"by resource {by}" in refused(bench, *what)
+
+
+def test_the_helm_provider_may_do_what_charts_need_and_nothing_with_what_is_a_teams(bench: Bench) -> None:
+    """Secrets it may read: Crossplane's own rbac-manager gives every provider those of all namespaces."""
+    account = f"--as=system:serviceaccount:{SYSTEM}:provider-helm"
+
+    def may(verb: str, resource: str) -> bool:
+        said = bench.kubectl("auth", "can-i", verb, *resource.split(), account, "-n", "default", check=False)
+        answer = said.splitlines()[0]
+        assert answer in ("yes", "no"), said
+        return answer == "yes"
+
+    asked = {
+        "create": ("deployments.apps", "clusterroles.rbac.authorization.k8s.io", "pods", "pods --subresource=exec",
+                   "namespaces"),
+        "delete": ("services", "namespaces", "pods", "notebooks.kubeflow.org", "mlopsplatforms.platform.vellum.dev",
+                   "inferenceservices.serving.kserve.io", "buckets.seaweed.seaweedfs.com", "nodes"),
+        "get": ("secrets", "notebooks.kubeflow.org", "pods --subresource=log"),
+        "impersonate": ("users",),
+        "escalate": ("clusterroles.rbac.authorization.k8s.io",),
+    }  # fmt: skip
+    allowed = {(verb, resource) for verb, each in asked.items() for resource in each if may(verb, resource)}
+    assert allowed == {
+        ("create", "deployments.apps"), ("create", "clusterroles.rbac.authorization.k8s.io"), ("delete", "services"),
+        ("get", "secrets"), ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+    }  # fmt: skip

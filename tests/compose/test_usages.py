@@ -1,0 +1,78 @@
+"""What keeps what: every Usage names two objects that are there, and none could wait for itself."""
+
+from __future__ import annotations
+
+import pytest
+from tests.compose.render import worlds
+from tests.compose.world import World
+
+from vellum.kube import names, usage
+from vellum.kube.objects import Key, Obj
+from vellum.model.platform import PLATFORM
+from vellum.package.rights import roles
+
+ON_CLUSTERS = [
+    "claim-full-light",
+    "claim-full-external",
+    "platform-light",
+    "platform-standard",
+    "platform-external-light",
+]
+CLUSTER_SCOPED = {"Namespace", "Release", "KubeflowPlatform"}
+
+
+def usages(world: World) -> list[Obj]:
+    return [obj for obj in world.settle_objects().values() if obj["apiVersion"] == usage.API]
+
+
+def used(one: Obj) -> Key:
+    """Return what Crossplane looks up: in the namespace of the Usage, unless it says another, be it none."""
+    of, own = one["spec"]["of"], one["metadata"].get("namespace", "")
+    reference = of["resourceRef"]
+    return Key(of["apiVersion"], of["kind"], reference.get("namespace", own), reference["name"])
+
+
+def using(one: Obj) -> Key:
+    by = one["spec"]["by"]
+    where = "" if by["kind"] in CLUSTER_SCOPED else one["metadata"].get("namespace", "")
+    return Key(by["apiVersion"], by["kind"], where, by["resourceRef"]["name"])
+
+
+@pytest.mark.parametrize("case", ON_CLUSTERS)
+def test_a_usage_names_two_objects_that_are_composed_and_never_its_own_composite(case: str) -> None:
+    world = worlds()[case]
+    found = usages(world)
+    there = {Key.of(obj) for obj in world.resources.values()}
+    if case.startswith("claim"):
+        there |= {PLATFORM, Key("seaweed.seaweedfs.com/v1", "Seaweed", "vellum-storage", "store")}
+    assert found
+    assert {used(one) for one in found} | {using(one) for one in found} <= there
+    assert Key.of(world.composite) not in {using(one) for one in found}
+    assert {used(one).namespace for one in found if used(one).kind in CLUSTER_SCOPED} <= {""}
+
+
+@pytest.mark.parametrize("case", ON_CLUSTERS)
+def test_a_refused_deletion_of_the_platform_or_its_store_is_never_repeated_unasked(case: str) -> None:
+    repeated = {used(one).kind for one in usages(worlds()[case]) if one["spec"].get("replayDeletion")}
+    assert repeated <= {"Namespace", "Release"}
+
+
+@pytest.mark.parametrize("case", [name for name in worlds() if name.endswith("-local")])
+def test_on_a_laptop_there_is_none(case: str) -> None:
+    assert usages(worlds()[case]) == []
+
+
+@pytest.mark.parametrize("case", ON_CLUSTERS)
+def test_crossplane_may_mark_and_delete_what_is_used_and_look_at_what_uses_it(case: str) -> None:
+    rules = roles()[0]["rules"]
+    may = {
+        (group, resource): set(rule["verbs"])
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if rule["verbs"] == ["*"]
+    }
+    for key in (key for one in usages(worlds()[case]) for key in (used(one), using(one))):
+        # The platform is a kind of Crossplane's own: its rbac-manager gives it that.
+        if key != PLATFORM:
+            assert (key.api_version.rpartition("/")[0], names.plural(key.kind)) in may

@@ -1,0 +1,72 @@
+"""What Crossplane's Helm provider may do: all that the charts need, and nothing that is a team's."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from tests.charts import record
+
+from vellum.bench.chart import If
+from vellum.bench.charts import STAND_INS
+from vellum.kube import names
+from vellum.package.charts import OWN, own
+from vellum.package.provider import provider, role
+
+WRITES = {"create", "delete", "get", "patch"}
+
+
+def rendered() -> set[str]:
+    """Return every kind of which a published chart was found to make objects."""
+    facts = [part.facts for part in record.kept().parts]
+    lines = [
+        line
+        for one in facts
+        for name in ("workloads", "scalers", "custom", "webhooks", "hooks", "others")
+        for line in getattr(one, name)
+    ]
+    found = {line.split()[0] for line in lines}
+    if any(one.services for one in facts):
+        found.add("Service")
+    if any(one.kinds for one in facts):
+        found.add("CustomResourceDefinition")
+    return found
+
+
+def of_our_own_charts() -> set[str]:
+    texts = [text.decode() for name in OWN for path, text in own(name).items() if path.endswith(".yaml")]
+    return {kind for text in texts for kind in re.findall(r"^kind: (\w+)$", text, re.MULTILINE)}
+
+
+def of_stand_ins() -> set[str]:
+    objects = [one.object if isinstance(one, If) else one for chart in STAND_INS for one in chart.objects]
+    return {str(one["kind"]) for one in objects}
+
+
+def verbs() -> dict[str, set[str]]:
+    """Return what the role lets provider-helm do, by resource."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for rule in role()["rules"]:
+        for resource in rule["resources"]:
+            found[resource] |= set(rule["verbs"])
+    return found
+
+
+def test_every_kind_of_every_chart_may_be_made_patched_and_deleted() -> None:
+    kinds = rendered() | of_our_own_charts() | of_stand_ins()
+    assert {"Deployment", "Certificate", "Job", "NetworkPolicy", "PersistentVolumeClaim"} <= kinds
+    may = verbs()
+    assert {kind for kind in kinds if not may[names.plural(kind)] >= WRITES} == set()
+
+
+def test_nothing_stands_for_everything_and_nothing_is_a_teams() -> None:
+    may = verbs()
+    assert "*" not in {*may, *(verb for each in may.values() for verb in each)}
+    assert may["pods"] == {"get", "list", "watch"}
+    of_teams = {"mlopsplatforms", "namespaces", "notebooks", "inferenceservices", "buckets", "seaweeds"}
+    assert not of_teams & may.keys()
+
+
+def test_the_binding_gives_that_role_and_no_other() -> None:
+    (binding,) = (one for one in provider() if one["kind"] == "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == role()["metadata"]["name"] == "vellum:provider-helm"
