@@ -201,4 +201,4 @@ def _namespaces(api: Api, wanted: Platform) -> Finding:
 def _is_taken(live: Obj | None, ours: str | None) -> bool:
     if live is None or KEPT in annotations_of(live):
         return False
-    return controller_uid(live) != ours
+    return ours is None or controller_uid(live) != ours
