@@ -53,7 +53,7 @@ EVERYTHING = {
     "RoleBinding/default-editor", "S3Credentials/TEAM-g1", "S3Identity/TEAM", "S3Policy/TEAM-rw",
     "S3PolicyBinding/TEAM-rw", "Secret/mlpipeline-minio-artifact", "Secret/notebook-token", "Secret/qdrant-TEAM",
     "Secret/s3-TEAM-g1", "Secret/vellum-binding", "Service/qdrant-TEAM", "ServiceAccount/default-editor",
-    "StatefulSet/qdrant-TEAM", "Usage/vellum-TEAM",
+    "StatefulSet/qdrant-TEAM",
 }  # fmt: skip
 
 

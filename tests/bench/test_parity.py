@@ -120,9 +120,7 @@ def test_a_deleted_claim_leaves_nothing_composed_on_both_and_can_be_made_again(
     composed = both.real("twin")
     both.delete_claim("twin")
     both.world.settle()
-    left = {key.kind for key in composed if both.api.get(key)}
-    # What kept the store and the platform for it goes within half a minute; tests/bench/test_protection.py waits for it.
-    assert left <= {"ClusterUsage", "Usage"}
+    assert {key: found for key in composed if (found := both.api.get(key))} == {}
     assert {key for key in composed if both.world.store.get(key)} == set()
     both.claim("twin", notebooks="enabled", deletionPolicy=policy)
     both.same("twin")

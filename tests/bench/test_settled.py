@@ -13,7 +13,7 @@ from vellum.cluster.api import Api
 
 QUIET = 45
 """Seconds; longer than the 30 in which Crossplane tries again what failed."""
-OBJECTS_OF_A_CLAIM = 30
+OBJECTS_OF_A_CLAIM = 29
 
 
 def at_rest(api: Api) -> dict[str, str]:

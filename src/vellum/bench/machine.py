@@ -20,7 +20,7 @@ from vellum.package import provider
 
 SERVICES = "10.96.0.0/16"
 BREAKER_BURST = 1000
-"""Events of one claim that Crossplane takes at once. A full claim makes 30 objects, and over a hundred events while
+"""Events of one claim that Crossplane takes at once. A full claim makes 29 objects, and over a hundred events while
 they become ready; with Crossplane's default of 100 the breaker opens for half a minute on some of them, and with 300
 on a new claim that is edited nine times in ten seconds (both measured)."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vellum.kube.objects import DOMAIN, Obj, make
+from vellum.kube.seaweed import store_usage
 from vellum.model import objectstore
-from vellum.model.component import Kind, PlatformComponent, PlatformWish, Spec, known
+from vellum.model.component import USAGE, Kind, PlatformComponent, PlatformWish, Spec, known
 from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
@@ -20,12 +21,13 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     summary = "The bucket of Kubeflow Pipelines and its key in namespace kubeflow"
     spec = Spec
     needs = ("storage", "external-storage")
-    kinds = SeaweedFS.kinds
+    kinds = (*SeaweedFS.kinds, USAGE)
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return the kinds of the store that there is."""
-        return known(objectstore.backend(platform).kinds, platform)
+        kinds = objectstore.backend(platform).kinds
+        return known((*kinds, USAGE), platform) if kinds else ()
 
     def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
         """Return the namespace, the bucket's objects, and the Secret once the key works."""
@@ -35,10 +37,13 @@ class ArtifactsComponent(PlatformComponent[Spec]):
             f"{DOMAIN}/s3-client": "true",
             "pod-security.kubernetes.io/enforce": "restricted",
         }
-        return {
+        made = {
             "artifacts-kubeflow": make("v1", "Namespace", KUBEFLOW_NAMESPACE, labels=namespace),
             **objectstore.objects(tenant(wish.platform), wish, quota="20Gi", keep=True),
         }
+        if wish.platform.crossplane and "artifacts-bucket" in made:
+            made["artifacts-usage"] = store_usage(made["artifacts-bucket"])
+        return made
 
     def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the Secret is in place."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vellum.kube.objects import Obj
 from vellum.model import objectstore
-from vellum.model.component import Component, Kind, Policy, Spec, Wish, known
+from vellum.model.component import Component, Kind, Policy, Spec, Wish
 from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
@@ -47,7 +47,7 @@ class BucketComponent(Component[ArtifactsSpec]):
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return the kinds of the store that there is."""
-        return known(objectstore.backend(platform).kinds, platform)
+        return objectstore.backend(platform).kinds
 
     def objects(self, wish: Wish[ArtifactsSpec]) -> dict[str, Obj]:
         """Return the tenant's objects, and the Secret for KFP and KServe once its key works."""

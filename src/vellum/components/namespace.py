@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vellum.kube.objects import DOMAIN, Key, Obj, make
+from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.kube.usage import usage
 from vellum.model.component import Component, Size, Spec, Wish
 from vellum.model.platform import PLATFORM
@@ -84,16 +84,13 @@ def _namespace(wish: Wish[Spec]) -> Obj:
 
 
 def _usage(wish: Wish[Spec]) -> Obj:
-    """Return what keeps the platform as long as the team's namespace is there, with all that still goes in it.
+    """Return what keeps the platform as long as the claim is there.
 
     Never with ``replay``: a deletion of the platform that was refused once would follow the last claim unasked.
     """
     team = wish.team
-    return usage(
-        f"claim-{team.id}",
-        of=PLATFORM, by=Key("v1", "Namespace", "", team.namespace),
-        reason=f"claim {team.claim_namespace}/{team.claim_name} stands on it", labels=wish.labels("namespace"),
-    )  # fmt: skip
+    reason = f"claim {team.claim_namespace}/{team.claim_name} stands on it"
+    return usage(f"claim-{team.id}", of=PLATFORM, reason=reason, labels=wish.labels("namespace"))
 
 
 def _quota(room: Room) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vellum.kube import usage
 from vellum.kube.objects import Key, Obj, condition
 
 Health = tuple[bool, str]
@@ -19,8 +18,7 @@ def health(obj: Obj | None, name: str) -> Health:
     """Judge one observed object; ``name`` is what to call it while it does not exist."""
     if obj is None:
         return False, f"{name} is not created yet"
-    # An old Usage of a claim that is made again stays for up to 30 s, and nothing of the claim waits for the new one.
-    if obj["metadata"].get("deletionTimestamp") and obj["apiVersion"] != usage.API:
+    if obj["metadata"].get("deletionTimestamp"):
         return False, f"{Key.of(obj)} is being deleted"
     judge = _JUDGES.get(obj["kind"])
     if judge is None:

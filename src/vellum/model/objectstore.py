@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from vellum.kube import s3, seaweed
 from vellum.kube.objects import Obj
 from vellum.kube.s3 import Access
-from vellum.model.component import USAGE, Kind, PlatformWish, Policy, Wish
+from vellum.model.component import Kind, PlatformWish, Policy, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import STORAGE_NAMESPACE
@@ -71,18 +71,15 @@ class ObjectStoreBackend(Protocol):
 class SeaweedFS:
     """The platform's own store, by the kinds of the seaweedfs-operator; keys are derived from the seed."""
 
-    kinds = (*(Kind(seaweed.API, kind) for kind in seaweed.KINDS), USAGE)
+    kinds = tuple(Kind(seaweed.API, kind) for kind in seaweed.KINDS)
 
     def objects(self, tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
-        """Return bucket, identity, policy and credentials, and what keeps the store as long as the bucket is there."""
-        made = seaweed.tenant_objects(tenant.part, seaweed.Tenant(
+        """Return bucket, identity, policy and credentials."""
+        return seaweed.tenant_objects(tenant.part, seaweed.Tenant(
             id=tenant.id, bucket=tenant.bucket, namespace=STORAGE_NAMESPACE, quota=quota, keep=keep,
             access_key=wish.seed.access_key(tenant.id), secret_key=wish.seed.secret_key(tenant.id),
             labels=wish.labels(tenant.part),
         ))  # fmt: skip
-        if wish.platform.crossplane:
-            made[f"{tenant.part}-usage"] = seaweed.store_usage(made[f"{tenant.part}-bucket"])
-        return made
 
     def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
         """Return the derived key once the store accepts it."""
