@@ -11,6 +11,7 @@
     55-namespaces/    where claims live
     60-teams/         the claims
 
+With ``package.gitops`` also ``argocd/`` or ``flux/``: what tells that tool of the tree, and is no part of the order.
 No secret is among them: the seed is made once, where the installation is.
 """
 
@@ -35,7 +36,8 @@ MARK = ".vellum-rendered"
 """Lists the files that were written here; only those are ever removed."""
 
 
-_OURS = re.compile(r"\d\d-[a-z]+/[a-z0-9][a-z0-9.-]*\.yaml")
+_OURS = re.compile(r"(\d\d-[a-z]+|argocd|flux)/[a-z0-9][a-z0-9.-]*\.yaml")
+_NUMBERED = re.compile(r"\d\d-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,25 @@ def _marked(obj: Obj) -> Obj:
     return {**obj, "metadata": {**obj["metadata"], "labels": labels}}
 
 
+def in_order(folder: Path) -> list[Path]:
+    """Return the files of a written tree that are applied, first to last."""
+    return sorted(path for path in folder.glob("*/*.yaml") if _NUMBERED.match(path.parent.name))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as it is read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def text(objects: Iterable[Obj]) -> str:
     """Return objects as one YAML stream, the same bytes for the same objects."""
-    return yaml.safe_dump_all(objects, sort_keys=True, width=1000, explicit_start=True)
+    return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, width=1000, explicit_start=True)
 
 
 def write(folder: Path, files: Mapping[str, list[Obj]], *, prune: bool = False) -> Written:
