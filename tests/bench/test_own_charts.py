@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.charts import facts, helm, keys, pod_security
+from tests.bench.real import Bench
+from tests.charts import facts, helm, images, keys, pod_security
 from tests.charts import own as chart
 from tests.charts.releases import own_releases
 from tests.charts.rendered import Rendered, but_secrets, chosen, containers, of_kind, ports, templates
 from tests.charts.strangers import EVERYTHING, MESH, OUTSIDE
 
-from vellum.kube.objects import Key, Obj, annotations_of
+from vellum.kube.objects import Key, Obj, annotations_of, make
+from vellum.package import images as package_images
 from vellum.package.charts import OWN, own, packed
 
 DIGEST = f"sha256:{64 * 'a'}"
@@ -84,6 +87,12 @@ def test_images_are_pinned_and_containers_ask_for_something(rendered: Rendered, 
         assert "memory" in one["resources"]["limits"]
 
 
+@every_chart
+def test_the_list_for_mirrors_names_every_image_of_a_chart(rendered: Rendered, name: str) -> None:
+    objects = rendered(name, {})
+    assert sorted(map(images.line, package_images.of_own_chart(name))) == images.of(objects)
+
+
 @every_case
 def test_what_opens_something_comes_from_a_secret_that_must_be_there(rendered: Rendered, case: Case) -> None:
     objects = rendered(case.chart, case.values)
@@ -138,6 +147,22 @@ def test_roles_are_given_to_accounts_of_the_chart(rendered: Rendered, case: Case
 @every_case
 def test_the_guard_looks_at_all_but_what_it_leaves_alone_on_purpose(rendered: Rendered, case: Case) -> None:
     assert facts.unguarded(rendered(case.chart, case.values)) == set()
+
+
+@every_case
+def test_the_api_server_knows_every_field_and_would_take_every_object(
+    bench: Bench, rendered: Rendered, case: Case
+) -> None:
+    """Helm itself sends what a server does not know, which then is dropped without a word."""
+    objects = rendered(case.chart, case.values)
+    bench.apply(make("v1", "Namespace", "ns"))
+    said = bench.kubectl(
+        "apply", "--namespace=ns", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict",
+        "-f", "-", given="\n---\n".join(map(json.dumps, objects)),
+    )  # fmt: skip
+    assert [line.partition(" ")[2] for line in said.splitlines()] == [
+        "serverside-applied (server dry run)"
+    ] * len(objects)
 
 
 @every_chart

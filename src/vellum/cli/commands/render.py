@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vellum.cli import claims, options
+from vellum.errors import UsageError
 
 
 @click.command()
@@ -18,6 +19,7 @@ from vellum.cli import claims, options
     metavar="DIR|json",
     help="Write files for git to DIR, or print JSON; else YAML is printed.",
 )
+@click.option("--images", is_flag=True, help="Print every chart and image that is pulled, and write nothing.")
 @click.option("--prune", is_flag=True, help="Remove files of an earlier time that nothing renders now.")
 @options.function_package
 @click.option(
@@ -31,8 +33,15 @@ from vellum.cli import claims, options
 @click.option("--branch", metavar="NAME", default="", help="With --gitops: the branch.")
 @click.option("--path", metavar="FOLDER", default="", help="With --gitops: DIR from the repository's root.")
 @click.option("--secret", metavar="NAME", default="", help="With --gitops flux: the Secret that opens it.")
-def command(
-    files: tuple[str, ...], *, output: str | None, function: str, gitops: str | None, prune: bool, **git: str
+def command(  # noqa: PLR0913  # one for each option
+    files: tuple[str, ...],
+    *,
+    output: str | None,
+    function: str,
+    gitops: str | None,
+    images: bool,
+    prune: bool,
+    **git: str,
 ) -> None:
     """Render.
 
@@ -44,6 +53,9 @@ def command(
     from vellum.package import gitops as tools
     from vellum.package import tree
 
+    if images:
+        _images(files, function, output)
+        return
     where = tools.source(**git) if gitops else None
     found = tree.tree(claims.on_a_cluster(files), function)
     if gitops and where:
@@ -61,3 +73,36 @@ def command(
             click.echo(f"# {name}\n{tree.text(objects)}", nl=False)
     if not function:
         click.echo("The function itself is left out: name its package by --function.", err=True)
+
+
+def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
+    """Print what is pulled.
+
+    Raises:
+        UsageError: no platform is among the files (VEL731), or a folder is named to write to (VEL732).
+    """
+    from vellum.api import platform
+    from vellum.package.images import pulled
+    from vellum.reports import table
+
+    if output not in (None, "json"):
+        fix = "leave --output out, or write --output json"
+        raise UsageError(
+            "VEL732", "a list is printed, not written as files", where=f"--output {output}", fix=fix
+        )
+    platforms = [one for one in claims.on_a_cluster(files) if one["kind"] == platform.KIND]
+    if not platforms:
+        what = "no platform is among the files, and only it says which charts there are"
+        raise UsageError(
+            "VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too"
+        )
+    found = pulled(platform.from_live(platforms[0]), function)
+    if output == "json":
+        click.echo(json.dumps(found.as_dict()))
+    else:
+        rows = [(one.name, one.version, one.repository or "Vellum's own", one.part) for one in found.charts]
+        click.echo("\n".join(table.lines(("CHART", "VERSION", "REPOSITORY", "PART"), rows)))
+        lines = [(one.image, one.use, one.source, one.part) for one in found.images]
+        click.echo("\n" + "\n".join(table.lines(("IMAGE", "WHY", "NAMED BY", "PART"), lines)))
+    for field in found.unnamed:
+        click.echo(f"not named yet: {field}", err=True)
