@@ -18,16 +18,21 @@ No secret is among them: the seed is made once, where the installation is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from vellum.api.documents import documents
+from vellum.api.text import MOST_BYTES
+from vellum.api.text import text as plain
 from vellum.errors import UsageError
 from vellum.kube.objects import INSTALLED, Obj, labels_of, make
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
+from vellum.package.lock import NAME as LOCK
+from vellum.package.lock import Lock
 from vellum.package.protection import protection
 from vellum.package.provider import provider, provider_config
 from vellum.package.rights import roles
@@ -78,6 +83,42 @@ def _marked(obj: Obj) -> Obj:
     return {**obj, "metadata": {**obj["metadata"], "labels": labels}}
 
 
+def read(folder: Path) -> dict[str, list[Obj]]:
+    """Return the files of a written tree that are applied, first to last; it lies in git, so it is read strictly.
+
+    Raises:
+        UsageError: the folder was not written by ``write`` (VEL733).
+        ClaimError: a file is not what was written (VEL103 to VEL113).
+    """
+    if not (folder / MARK).exists():
+        raise UsageError(
+            "VEL733", "there is no tree of an earlier time", where=str(folder),
+            fix="name the folder that `vellum render FILES --output DIR` wrote",
+        )  # fmt: skip
+    return {f"{path.parent.name}/{path.name}": list(_objects(path)) for path in in_order(folder)}
+
+
+def _objects(path: Path) -> Iterator[Obj]:
+    with path.open("rb") as stream:
+        data = stream.read(MOST_BYTES + 1)
+    for document in documents(plain(data, str(path)), str(path)):
+        for mistake in document.mistakes():
+            raise mistake
+        if not _is_object(document.value):
+            raise UsageError(
+                "VEL733", "a file of the tree holds something else than an object", where=str(path),
+                fix="render that tree again",
+            )  # fmt: skip
+        yield document.value
+
+
+def _is_object(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        return False
+    words = (value.get("apiVersion"), value.get("kind"), value["metadata"].get("name"))
+    return all(isinstance(word, str) for word in words)
+
+
 def in_order(folder: Path) -> list[Path]:
     """Return the files of a written tree that are applied, first to last."""
     return sorted(path for path in folder.glob("*/*.yaml") if _NUMBERED.match(path.parent.name))
@@ -92,6 +133,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+# In git every object is read by itself, and whoever reads strictly reads no aliases.
+_Dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
 
 
 def text(objects: Iterable[Obj]) -> str:
@@ -99,7 +142,9 @@ def text(objects: Iterable[Obj]) -> str:
     return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, width=1000, explicit_start=True)
 
 
-def write(folder: Path, files: Mapping[str, list[Obj]], *, prune: bool = False) -> Written:
+def write(
+    folder: Path, files: Mapping[str, list[Obj]], lock: Lock | None = None, *, prune: bool = False
+) -> Written:
     """Write the files; those of an earlier time that are no more stay, or go with ``prune``.
 
     A file that goes takes its team along where something prunes by git, and the platform's file takes all of them.
@@ -118,6 +163,8 @@ def write(folder: Path, files: Mapping[str, list[Obj]], *, prune: bool = False) 
     # Said before it is written: a kill in between leaves no file that nobody knows.
     _put(mark, "".join(f"{path}\n" for path in sorted(before | files.keys())))
     changed = [path for path, objects in files.items() if _put(folder / path, text(objects))]
+    if lock:
+        _put(folder / LOCK, lock.text())
     old = sorted(path for path in before - files.keys() if (folder / path).exists())
     if not prune:
         return Written(changed, kept=old)
