@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.bench import real
+from tests.bench import judges, real
 from tests.bench.real import ROOT, Bench
 from tests.package.test_gitops import IN_GIT, PACKAGE
 
@@ -76,3 +76,55 @@ def test_the_tree_with_waves_is_taken_as_the_tree_without(bench: Bench, tmp_path
     for path in in_order(rendered("argocd", tmp_path / "git")):
         said = bench.kubectl(*STRICT, str(path), "--force-conflicts").splitlines()
         assert len(said) == len(list(yaml.safe_load_all(path.read_text())))
+
+
+CLAIMS: Obj = {"claimNames": {"kind": "MLOpsPlatform"}}
+
+
+def seen(api_version: str, kind: str, spec: Obj | None = None, **conditions: str) -> Obj:
+    """Return an object as Crossplane leaves it: with these conditions, or new and without a status."""
+    obj: Obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": spec or {}}
+    if conditions:
+        obj["status"] = {
+            "conditions": [
+                {"type": name, "status": status, "message": f"{name} is {status}"}
+                for name, status in conditions.items()
+            ]
+        }
+    return obj
+
+
+OURS, API, PKG = "platform.vellum.dev/v1alpha1", "apiextensions.crossplane.io", "pkg.crossplane.io/v1"
+DEFINITION = "CompositeResourceDefinition"
+HEALTH = [
+    (seen(f"{API}/v1", DEFINITION, CLAIMS), ["Progressing", "waits for Established"], "again"),
+    (seen(f"{API}/v1", DEFINITION, CLAIMS, Established="True"), ["Progressing", "waits for Offered"], False),
+    (seen(f"{API}/v1", DEFINITION, CLAIMS, Established="True", Offered="True"), ["Healthy", ""], True),
+    (seen(f"{API}/v2", DEFINITION, Established="False"), ["Progressing", "Established is False"], False),
+    (seen(f"{API}/v2", DEFINITION, Established="True"), ["Healthy", ""], True),
+    (seen(PKG, "Provider", Installed="True", Healthy="Unknown"), ["Progressing", "Healthy is Unknown"], False),
+    (seen(PKG, "Provider", Installed="True", Healthy="True"), ["Healthy", ""], True),
+    (seen(PKG, "Function", Installed="False"), ["Progressing", "Installed is False"], False),
+    (seen(OURS, "KubeflowPlatform", Synced="True", Ready="False", PartsReady="False"),
+     ["Progressing", "PartsReady is False"], False),
+    (seen(OURS, "KubeflowPlatform", Synced="False", Ready="True"), ["Degraded", "Synced is False"], False),
+    (seen(OURS, "MLOpsPlatform", Synced="True", Ready="True"), ["Healthy", ""], True),
+]  # fmt: skip
+
+
+def test_both_tools_take_for_healthy_what_crossplane_says_is_ready_and_nothing_else(tmp_path: Path) -> None:
+    (settings,) = yaml.safe_load_all(
+        (rendered("argocd", tmp_path / "argo") / "argocd/settings.yaml").read_text()
+    )
+    steps = yaml.safe_load_all((rendered("flux", tmp_path / "flux") / "flux/kustomizations.yaml").read_text())
+    checks = {
+        (check["apiVersion"], check["kind"]): check["current"]
+        for step in steps for check in step["spec"].get("healthCheckExprs", ())
+    }  # fmt: skip
+    cases: list[tuple[str, str, Obj]] = []
+    for obj, _, _ in HEALTH:
+        version, kind = obj["apiVersion"], obj["kind"]
+        key = f"resource.customizations.health.{version.partition('/')[0]}_{kind}"
+        cases += [("lua", settings["data"][key], obj), ("cel", checks[version, kind], obj)]
+    said = judges.health(cases, tmp_path)
+    assert list(zip(said[::2], said[1::2], strict=True)) == [(argo, flux) for _, argo, flux in HEALTH]
