@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -32,17 +33,12 @@ def render(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
 
 
-@pytest.fixture
-def asked(tmp_path: Path) -> list[str]:
-    (tmp_path / "asked").mkdir()
-    (tmp_path / "asked/platform.yaml").write_text(PLATFORMS["light"])
-    (tmp_path / "asked/claim.yaml").write_text(CLAIM + EVERYTHING)
-    return [str(tmp_path / "asked"), "--function", PACKAGE]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "git"
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "platform.yaml").write_text(PLATFORMS["light"])
+    (folder / "claim.yaml").write_text(CLAIM + EVERYTHING)
+    return [str(folder), "--function", PACKAGE]
 
 
 def written(folder: Path) -> Files:
@@ -58,6 +54,31 @@ def in_git(asked: list[str], folder: Path, *more: str) -> Files:
     return written(folder)
 
 
+@pytest.fixture(scope="module")
+def folder(asked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the tree as it is, for Argo CD, and for Flux."""
+    folder = tmp_path_factory.mktemp("git")
+    in_git(asked, folder / "plain")
+    for tool in ("argocd", "flux"):
+        in_git(asked, folder / tool, "--gitops", tool, *IN_GIT)
+    return folder
+
+
+@pytest.fixture
+def tree_alone(folder: Path) -> Files:
+    return written(folder / "plain")
+
+
+@pytest.fixture
+def argo(folder: Path) -> Files:
+    return written(folder / "argocd")
+
+
+@pytest.fixture
+def flux(folder: Path) -> Files:
+    return written(folder / "flux")
+
+
 def plain(obj: Obj) -> Obj:
     """Return an object without what Argo CD reads off it."""
     annotations = {name: text for name, text in annotations_of(obj).items() if "argocd" not in name}
@@ -70,11 +91,10 @@ def numbered(files: Files) -> Files:
 
 
 def test_waves_rise_from_folder_to_folder_and_every_object_of_the_tree_is_in_one(
-    asked: list[str], tmp_path: Path
+    tree_alone: Files, argo: Files, folder: Path
 ) -> None:
-    before = in_git(asked, tmp_path / "plain")
-    found = numbered(in_git(asked, tmp_path / "git", "--gitops", "argocd", *IN_GIT))
-    assert {path: list(map(plain, objects)) for path, objects in found.items()} == before
+    found = numbered(argo)
+    assert {path: list(map(plain, objects)) for path, objects in found.items()} == tree_alone
 
     waves = [
         (path.partition("/")[0], int(annotations_of(obj)["argocd.argoproj.io/sync-wave"]))
@@ -83,17 +103,14 @@ def test_waves_rise_from_folder_to_folder_and_every_object_of_the_tree_is_in_one
     assert list(dict.fromkeys(waves)) == sorted({*waves}, key=lambda one: one[1])
     assert len({folder for folder, _ in waves}) == len({*waves}) == len({wave for _, wave in waves}) == 10
     assert list(found) == [
-        str(path.relative_to(tmp_path / "git")) for path in tree.in_order(tmp_path / "git")
+        str(path.relative_to(folder / "argocd")) for path in tree.in_order(folder / "argocd")
     ]
 
 
-def test_argo_cd_takes_nothing_away_and_tries_nothing_whose_kind_is_still_to_come(
-    asked: list[str], folder: Path
-) -> None:
-    found = numbered(in_git(asked, folder, "--gitops", "argocd", *IN_GIT))
+def test_argo_cd_takes_nothing_away_and_tries_nothing_whose_kind_is_still_to_come(argo: Files) -> None:
     options = {
         obj["kind"]: annotations_of(obj)["argocd.argoproj.io/sync-options"]
-        for objects in found.values() for obj in objects
+        for objects in numbered(argo).values() for obj in objects
     }  # fmt: skip
     kept, early = "Prune=false,Delete=false", "Prune=false,Delete=false,SkipDryRunOnMissingResource=true"
     assert {kind: said for kind, said in options.items() if said != kept} == {
@@ -101,27 +118,25 @@ def test_argo_cd_takes_nothing_away_and_tries_nothing_whose_kind_is_still_to_com
     }  # fmt: skip
 
 
-def test_argo_cds_application_is_the_folder_without_itself(asked: list[str], folder: Path) -> None:
-    (application,) = in_git(asked, folder, "--gitops", "argocd", *IN_GIT)["argocd/application.yaml"]
+def test_argo_cds_application_is_the_folder_without_itself(argo: Files) -> None:
+    (application,) = argo["argocd/application.yaml"]
     assert application["spec"]["source"] == {
         "repoURL": "https://git.example.org/platform.git", "targetRevision": "main", "path": "clusters/a",
-        "directory": {"recurse": True, "exclude": "argocd/*"},
+        "directory": {"recurse": True, "exclude": "{argocd/*,flux/*}"},
     }  # fmt: skip
     assert application["spec"]["syncPolicy"]["automated"] == {"prune": False, "selfHeal": True}
     assert "finalizers" not in application["metadata"]
 
 
-def test_flux_applies_the_tree_as_it_is_folder_after_folder(asked: list[str], tmp_path: Path) -> None:
-    before = in_git(asked, tmp_path / "plain")
-    found = in_git(asked, tmp_path / "git", "--gitops", "flux", *IN_GIT)
-    assert numbered(found) == before
+def test_flux_applies_the_tree_as_it_is_folder_after_folder(tree_alone: Files, flux: Files) -> None:
+    assert numbered(flux) == tree_alone
 
-    steps = {step["metadata"]["name"]: step["spec"] for step in found["flux/kustomizations.yaml"]}
+    steps = {step["metadata"]["name"]: step["spec"] for step in flux["flux/kustomizations.yaml"]}
     order = TopologicalSorter({
         name: [one["name"] for one in spec.get("dependsOn", ())] for name, spec in steps.items()
     }).static_order()  # fmt: skip
     assert [steps[name]["path"] for name in order] == [
-        f"./clusters/a/{folder}" for folder in dict.fromkeys(path.partition("/")[0] for path in before)
+        f"./clusters/a/{folder}" for folder in dict.fromkeys(path.partition("/")[0] for path in tree_alone)
     ]
     assert [len(spec.get("dependsOn", ())) for spec in steps.values()] == [0, *[1] * (len(steps) - 1)]
     assert {(spec["wait"], spec["prune"], spec["deletionPolicy"]) for spec in steps.values()} == {
@@ -130,9 +145,10 @@ def test_flux_applies_the_tree_as_it_is_folder_after_folder(asked: list[str], tm
 
 
 def test_flux_reads_the_repository_that_is_named_with_the_secret_that_is_named(
-    asked: list[str], folder: Path
+    asked: list[str], tmp_path: Path
 ) -> None:
-    (repository,) = in_git(asked, folder, "--gitops", "flux", *IN_GIT, "--secret", "git")["flux/source.yaml"]
+    files = in_git(asked, tmp_path / "git", "--gitops", "flux", *IN_GIT, "--secret", "git")
+    (repository,) = files["flux/source.yaml"]
     assert repository["spec"] == {
         "url": "https://git.example.org/platform.git", "ref": {"branch": "main"}, "interval": "1m",
         "secretRef": {"name": "git"},
@@ -140,12 +156,10 @@ def test_flux_reads_the_repository_that_is_named_with_the_secret_that_is_named(
 
 
 NEVER_SAYS = {"Composition", "DeploymentRuntimeConfig", "ProviderConfig"}
-"""Crossplane's kinds that have no condition when all is well (argo-cd's own check of them, v3.6.1)."""
+"""Crossplane's kinds that have no condition when all is well (as argo-cd v3.6.1 checks them itself)."""
 
 
-def test_both_wait_for_every_kind_that_says_whether_it_is_ready(asked: list[str], tmp_path: Path) -> None:
-    argo = in_git(asked, tmp_path / "argo", "--gitops", "argocd", *IN_GIT)
-    flux = in_git(asked, tmp_path / "flux", "--gitops", "flux", *IN_GIT)
+def test_both_wait_for_every_kind_that_says_whether_it_is_ready(argo: Files, flux: Files) -> None:
     custom = {
         (obj["apiVersion"], obj["kind"]) for objects in numbered(flux).values() for obj in objects
         if "." in obj["apiVersion"] and "k8s.io" not in obj["apiVersion"] and obj["kind"] not in NEVER_SAYS
@@ -178,8 +192,10 @@ def test_where_the_tree_lies_is_said_and_not_guessed(
     assert not (tmp_path / "git").exists()
 
 
-def test_a_tree_that_was_told_to_flux_can_be_told_to_argo_cd(asked: list[str], folder: Path) -> None:
-    in_git(asked, folder, "--gitops", "flux", *IN_GIT)
+def test_a_tree_that_was_told_to_flux_can_be_told_to_argo_cd(
+    asked: list[str], folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folder / "flux", tmp_path / "git")
     in_git(asked, folder, "--gitops", "argocd", *IN_GIT, "--prune")
     assert [path for path in written(folder) if not path[0].isdigit()] == [
         "argocd/application.yaml", "argocd/settings.yaml",

@@ -90,7 +90,7 @@ def argo_cd(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj
                 "repoURL": where.repository,
                 "targetRevision": where.branch,
                 "path": where.path,
-                "directory": {"recurse": True, "exclude": f"{ARGO_CD}/*"},
+                "directory": {"recurse": True, "exclude": f"{{{ARGO_CD}/*,{FLUX}/*}}"},
             },
             "destination": {"server": "https://kubernetes.default.svc"},
             "syncPolicy": {
