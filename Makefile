@@ -31,6 +31,13 @@ FUNCTION := .venv-function/bin
 	.tools/bin/uv pip install --quiet --no-deps --python $(FUNCTION)/python --editable .
 	@touch .venv-function/.ready
 
+# What judges the charts and the health checks for other tools has an environment of its own; only the bench's tests ask.
+JUDGES := .venv-judges/bin
+.venv-judges/.ready: .venv/.ready lock/judges.txt
+	@.tools/bin/uv venv --quiet --clear --python $(BIN)/python .venv-judges
+	.tools/bin/uv pip sync --quiet --require-hashes --python $(JUDGES)/python lock/judges.txt
+	@touch .venv-judges/.ready
+
 demo: .venv/.ready ## the main job: a platform from one claim, PDFs in, cited answers out; left running
 	$(BIN)/vellum up "$(CLAIM)"
 	$(BIN)/vellum ingest $(LIBRARY)
@@ -54,7 +61,7 @@ test: lint ## everything: check, then the real services, real PDFs and faults by
 	$(FUNCTION)/pytest -q tests/function
 	$(BIN)/pytest -q --ignore tests/function --ignore tests/bench
 
-bench: setup ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
+bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
 	$(BIN)/pytest -q tests/bench
 	$(BIN)/python -m benchmarks function_calls control_plane
@@ -73,4 +80,4 @@ package: setup ## build the wheel and the source archive into dist/
 	.tools/bin/uv build --quiet --out-dir dist
 
 clean: ## remove what make made; the installation's data is not touched
-	rm -rf .venv .venv-function .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-function .venv-judges .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.charts import facts, helm, keys, pod_security
+from tests.bench.real import Bench
+from tests.charts import facts, helm, images, keys, pod_security
 from tests.charts import own as chart
 from tests.charts.releases import own_releases
 from tests.charts.rendered import Rendered, but_secrets, chosen, containers, of_kind, ports, templates
 from tests.charts.strangers import EVERYTHING, MESH, OUTSIDE
 
-from vellum.kube.objects import Key, Obj, annotations_of
+from vellum.kube.objects import Key, Obj, annotations_of, make
+from vellum.package import images as package_images
 from vellum.package.charts import OWN, own, packed
 
 DIGEST = f"sha256:{64 * 'a'}"
@@ -84,6 +87,12 @@ def test_images_are_pinned_and_containers_ask_for_something(rendered: Rendered, 
         assert "memory" in one["resources"]["limits"]
 
 
+@every_chart
+def test_the_list_for_mirrors_names_every_image_of_a_chart(rendered: Rendered, name: str) -> None:
+    objects = rendered(name, {})
+    assert sorted(map(images.line, package_images.of_own_chart(name))) == images.of(objects)
+
+
 @every_case
 def test_what_opens_something_comes_from_a_secret_that_must_be_there(rendered: Rendered, case: Case) -> None:
     objects = rendered(case.chart, case.values)
@@ -91,7 +100,11 @@ def test_what_opens_something_comes_from_a_secret_that_must_be_there(rendered: R
         for one in container.get("env") or ():
             reference = (one.get("valueFrom") or {}).get("secretKeyRef")
             assert reference is None or not reference.get("optional"), one
-            assert reference or not chart.SECRET_WORDS.search(one["name"]), one
+            in_a_file = one["name"].endswith("_FILE") and one["value"].startswith("/")
+            assert reference or in_a_file or not chart.SECRET_WORDS.search(one["name"]), one
+    for pod in templates(objects).values():
+        secrets = [volume["secret"] for volume in pod["spec"].get("volumes") or () if "secret" in volume]
+        assert not any(one.get("optional") for one in secrets)
 
 
 @every_case
@@ -138,6 +151,22 @@ def test_roles_are_given_to_accounts_of_the_chart(rendered: Rendered, case: Case
 @every_case
 def test_the_guard_looks_at_all_but_what_it_leaves_alone_on_purpose(rendered: Rendered, case: Case) -> None:
     assert facts.unguarded(rendered(case.chart, case.values)) == set()
+
+
+@every_case
+def test_the_api_server_knows_every_field_and_would_take_every_object(
+    bench: Bench, rendered: Rendered, case: Case
+) -> None:
+    """Helm itself sends what a server does not know, which then is dropped without a word."""
+    objects = rendered(case.chart, case.values)
+    bench.apply(make("v1", "Namespace", "ns"))
+    said = bench.kubectl(
+        "apply", "--namespace=ns", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict",
+        "-f", "-", given="\n---\n".join(map(json.dumps, objects)),
+    )  # fmt: skip
+    assert [line.partition(" ")[2] for line in said.splitlines()] == [
+        "serverside-applied (server dry run)"
+    ] * len(objects)
 
 
 @every_chart

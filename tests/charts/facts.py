@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.charts import pod_security
+from tests.charts import images, pod_security
 from tests.charts.helm import HOOK
 
 from vellum.compose.inventory import COMPARED, WORKLOADS
@@ -41,6 +41,8 @@ class Facts:
     webhooks: list[str] = field(default_factory=list)
     hooks: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    """All that it pulls or lets somebody pull."""
     pod_security: dict[str, list[str]] = field(default_factory=dict)
     """For each workload and Job the fields for which Pod Security ``restricted`` refuses its pods."""
 
@@ -65,6 +67,7 @@ def of(objects: list[Obj], namespace: str) -> Facts:
         webhooks=sorted(line for one in plain if one["kind"] in _WEBHOOKS for line in _webhooks(one)),
         hooks=sorted(f"{_named(one, namespace)}: {annotations_of(one)[HOOK]}" for one in hooks),
         others=sorted(_named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)),
+        images=images.of(objects),
         pod_security={
             _titled(one): list(pod_security.faults(one["spec"]["template"]))
             for one in objects if one["kind"] in _PODS

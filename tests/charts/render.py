@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 import yaml
-from tests.charts import facts, helm, keys, stand_ins
+from tests.charts import facts, helm, images, keys, stand_ins
 from tests.charts.facts import Facts
 from tests.charts.helm import KUBERNETES, Helm
 from tests.charts.keys import Keys
@@ -163,6 +163,9 @@ def _of_component(release: Release, objects: list[Obj]) -> Iterator[str]:
         for kind in {*component.serves} - facts.served(objects)
     )
     yield from (f"the guard does not look at {kind}" for kind in facts.unguarded(objects))
+    said, found = {images.line(one) for one in component.images}, {*images.of(objects)}
+    yield from (f"`images` lacks {line}" for line in sorted(found - said))
+    yield from (f"`images` names {line}, which the chart does not" for line in sorted(said - found))
 
 
 def _of_pods(release: Release, made: Facts) -> Iterator[str]:

@@ -53,6 +53,19 @@ def test_every_value_has_a_comment_a_schema_and_a_row_in_the_readme(name: str) -
 
 
 @pytest.mark.parametrize("name", OWN)
+def test_no_value_is_taken_or_read_that_is_not_explained(name: str) -> None:
+    """But for Kubernetes' own words of what a container may ask for."""
+    said = chart.paths(name)
+    asked = re.compile(r"resources\.\w+\.(requests|limits)\.(cpu|memory|ephemeral-storage)")
+    assert [one for one in {*chart.known(chart.schema(name))} - {*said} if not asked.fullmatch(one)] == []
+
+    templates = "".join(text.decode() for path, text in own(name).items() if path.startswith("templates/"))
+    read = {one.rstrip(".") for one in re.findall(r"\.Values\.([\w.]+)", templates)}
+    assert read
+    assert [one for one in read if not any(f"{path}.".startswith(f"{one}.") for path in said)] == []
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_the_readme_tells_the_defaults_and_says_what_the_comments_say(name: str) -> None:
     assert chart.table(name) == chart.explained(name)
 

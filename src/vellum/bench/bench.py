@@ -37,6 +37,7 @@ from vellum.model.component import Kind
 from vellum.model.release import PROVIDER
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.package.compositions import FUNCTION
+from vellum.package.tree import in_order
 
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
@@ -245,7 +246,7 @@ class Bench:
         """Apply the tree as `vellum install` does."""
         files = {
             str(path.relative_to(self._tree)): list(yaml.safe_load_all(path.read_text()))
-            for path in self._tree.rglob("*.yaml")
+            for path in in_order(self._tree)
         }
         Installation(api, files, self._stop.is_set).run(LOG.info)
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,8 +89,12 @@ def cache() -> Path:
     return Path(base) / "vellum" / "bench"
 
 
-def ensure(say: Say) -> dict[str, Path]:
+def ensure(say: Say, more: Iterable[Files] = ()) -> dict[str, Path]:
     """Return the path of every program and folder of files, built now where it was not.
+
+    Args:
+        say: takes a line for each that is built.
+        more: files that only some need.
 
     Raises:
         BenchError: this is no checkout (VEL901), the disk is too full (VEL902), or Go does not build it (VEL903).
@@ -100,7 +104,7 @@ def ensure(say: Say) -> dict[str, Path]:
             "VEL901", "the bench is part of the repository and not of the installed package", where=str(ROOT),
             fix="clone the repository and run `make bench` there",
         )  # fmt: skip
-    items: list[Program | Files] = [*PROGRAMS, *FILES]
+    items: list[Program | Files] = [*PROGRAMS, *FILES, *more]
     found = {item.name: _place(item) for item in items}
     missing = [item for item in items if not found[item.name].exists()]
     if not missing:

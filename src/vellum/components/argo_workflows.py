@@ -8,7 +8,7 @@ from vellum.kube.objects import RESTRICTED_CONTAINER, Obj, config_map
 from vellum.kube.patch import copied
 from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Kind, PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
 CONFIG = "workflow-controller-configmap"
@@ -31,6 +31,10 @@ class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
     summary = "Runs the steps of pipelines as pods"
     spec = Spec
     chart = Chart("https://argoproj.github.io/argo-helm", "argo-workflows", "1.0.14")
+    images = (
+        Image("quay.io/argoproj/workflow-controller:v4.0.5"),
+        Image("quay.io/argoproj/argoexec:v4.0.5", "started"),
+    )
     namespace = KUBEFLOW_NAMESPACE
     after = ("artifacts", "istiod")
     serves = (Kind("argoproj.io/v1alpha1", "Workflow"),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind, PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 
 
 def _requests(memory: str) -> Obj:
@@ -18,6 +18,13 @@ class CertManagerComponent(ReleaseComponent[Spec]):
     summary = "Certificates for the webhooks of the other operators"
     spec = Spec
     chart = Chart("oci://quay.io/jetstack/charts", "cert-manager", "v1.21.1")
+    images = (
+        Image("quay.io/jetstack/cert-manager-controller:v1.21.1"),
+        Image("quay.io/jetstack/cert-manager-cainjector:v1.21.1"),
+        Image("quay.io/jetstack/cert-manager-webhook:v1.21.1"),
+        Image("quay.io/jetstack/cert-manager-startupapicheck:v1.21.1", "hook"),
+        Image("quay.io/jetstack/cert-manager-acmesolver:v1.21.1", "started"),
+    )
     namespace = "cert-manager"
     makes_namespace = True
     profiles = ("light", "standard")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.model.component import PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 
 
 class IstioCniComponent(ReleaseComponent[Spec]):
@@ -14,6 +14,7 @@ class IstioCniComponent(ReleaseComponent[Spec]):
     summary = "Istio's plugin on every node, so that no pod needs rights on the network"
     spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "cni", "1.30.3")
+    images = (Image("registry.istio.io/release/install-cni:1.30.3"),)
     namespace = "istio-cni"
     makes_namespace = True
     pod_security = "privileged"

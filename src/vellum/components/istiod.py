@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.model.component import PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 
 
 class IstiodComponent(ReleaseComponent[Spec]):
@@ -14,6 +14,10 @@ class IstiodComponent(ReleaseComponent[Spec]):
     summary = "Istio's control plane"
     spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "istiod", "1.30.3")
+    images = (
+        Image("registry.istio.io/release/pilot:1.30.3"),
+        Image("registry.istio.io/release/proxyv2:1.30.3", "injected"),
+    )
     namespace = "istio-system"
     profiles = ("standard",)
     after = ("istio-base",)

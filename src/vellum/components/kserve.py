@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind, PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 
 
 class KserveComponent(ReleaseComponent[Spec]):
@@ -14,6 +14,14 @@ class KserveComponent(ReleaseComponent[Spec]):
     summary = "Serves models for every InferenceService"
     spec = Spec
     chart = Chart("oci://ghcr.io/kserve/charts", "kserve-resources", "v0.20.0")
+    images = (
+        Image("docker.io/kserve/kserve-controller:v0.20.0"),
+        Image("quay.io/brancz/kube-rbac-proxy:v0.18.0"),
+        Image("docker.io/kserve/storage-initializer:v0.20.0", "injected"),
+        Image("docker.io/kserve/agent:v0.20.0", "injected"),
+        Image("docker.io/kserve/router:v0.20.0", "started"),
+        Image("docker.io/kserve/art-explainer:v0.20.0", "started"),
+    )
     namespace = "kserve"
     after = ("kserve-crd", "cert-manager")
     custom = (

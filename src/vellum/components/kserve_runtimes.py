@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind, PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 
 NOT_HERE = (
     "autogluonserver", "paddleserver", "pmmlserver", "predictiveserver", "tensorflow", "torchserve", "tritonserver",
@@ -23,6 +23,14 @@ class KserveRuntimesComponent(ReleaseComponent[Spec]):
     summary = "Servers for models of common kinds"
     spec = Spec
     chart = Chart("oci://ghcr.io/kserve/charts", "kserve-runtime-configs", "v0.20.0")
+    images = (
+        Image("docker.io/kserve/sklearnserver:v0.20.0", "runtime"),
+        Image("docker.io/kserve/xgbserver:v0.20.0", "runtime"),
+        Image("docker.io/kserve/lgbserver:v0.20.0", "runtime"),
+        Image("docker.io/kserve/huggingfaceserver:v0.20.0", "runtime"),
+        Image("docker.io/kserve/huggingfaceserver:v0.20.0-gpu", "runtime"),
+        Image("docker.io/seldonio/mlserver:1.5.0", "runtime"),
+    )
     namespace = "kserve"
     after = ("kserve",)
     custom = (Kind("serving.kserve.io/v1alpha1", "ClusterServingRuntime"),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vellum.kube.objects import Obj
 from vellum.kube.seaweed import API
 from vellum.model.component import Kind, PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import STORAGE_NAMESPACE
 
 
@@ -17,6 +17,7 @@ class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
     spec = Spec
     backends = ("seaweedfs",)
     chart = Chart("https://seaweedfs.github.io/seaweedfs-operator/", "seaweedfs-operator", "0.1.39")
+    images = (Image("docker.io/chrislusf/seaweedfs-operator:1.0.36"),)
     namespace = STORAGE_NAMESPACE
     after = ("cert-manager",)
     serves = (Kind(API, "Seaweed"),)

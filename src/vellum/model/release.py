@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, Literal
 
 from vellum.kube.objects import Obj, make
 from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, PlatformWish, S
@@ -29,6 +29,19 @@ class Chart:
     version: str
 
 
+Use = Literal["container", "hook", "started", "injected", "runtime", "package"]
+"""Why an image is pulled: for a pod of the chart; for a Job that Helm runs once; for a pod that a program of the chart
+starts; into a pod of somebody else; for a pod that serves a model; or by Crossplane, as a package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that somebody pulls, with its registry, and why."""
+
+    reference: str
+    use: Use = "container"
+
+
 @dataclass(frozen=True, slots=True)
 class Charts:
     """Where charts come from, as the platform object says it."""
@@ -45,6 +58,8 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
     """One Helm release; its name is the component's, as names and selectors in the charts derive from it."""
 
     chart: Chart
+    images: tuple[Image, ...] = ()
+    """What this version of the chart pulls with these values; of Vellum's own charts their values say it."""
     namespace: str
     makes_namespace: bool = False
     """Whether this part composes the namespace; exactly one part does."""

@@ -11,22 +11,28 @@
     55-namespaces/    where claims live
     60-teams/         the claims
 
+With ``package.gitops`` also ``argocd/`` or ``flux/``: what tells that tool of the tree, and is no part of the order.
 No secret is among them: the seed is made once, where the installation is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from vellum.api.documents import documents
+from vellum.api.text import MOST_BYTES
+from vellum.api.text import text as plain
 from vellum.errors import UsageError
 from vellum.kube.objects import INSTALLED, Obj, labels_of, make
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
+from vellum.package.lock import NAME as LOCK
+from vellum.package.lock import Lock
 from vellum.package.protection import protection
 from vellum.package.provider import provider, provider_config
 from vellum.package.rights import roles
@@ -35,7 +41,8 @@ MARK = ".vellum-rendered"
 """Lists the files that were written here; only those are ever removed."""
 
 
-_OURS = re.compile(r"\d\d-[a-z]+/[a-z0-9][a-z0-9.-]*\.yaml")
+_OURS = re.compile(r"(\d\d-[a-z]+|argocd|flux)/[a-z0-9][a-z0-9.-]*\.yaml")
+_NUMBERED = re.compile(r"\d\d-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,68 @@ def _marked(obj: Obj) -> Obj:
     return {**obj, "metadata": {**obj["metadata"], "labels": labels}}
 
 
+def read(folder: Path) -> dict[str, list[Obj]]:
+    """Return the files of a written tree that are applied, first to last; it lies in git, so it is read strictly.
+
+    Raises:
+        UsageError: the folder was not written by ``write`` (VEL733).
+        ClaimError: a file is not what was written (VEL103 to VEL113).
+    """
+    if not (folder / MARK).exists():
+        raise UsageError(
+            "VEL733", "there is no tree of an earlier time", where=str(folder),
+            fix="name the folder that `vellum render FILES --output DIR` wrote",
+        )  # fmt: skip
+    return {f"{path.parent.name}/{path.name}": list(_objects(path)) for path in in_order(folder)}
+
+
+def _objects(path: Path) -> Iterator[Obj]:
+    with path.open("rb") as stream:
+        data = stream.read(MOST_BYTES + 1)
+    for document in documents(plain(data, str(path)), str(path)):
+        for mistake in document.mistakes():
+            raise mistake
+        if not _is_object(document.value):
+            raise UsageError(
+                "VEL733", "a file of the tree holds something else than an object", where=str(path),
+                fix="render that tree again",
+            )  # fmt: skip
+        yield document.value
+
+
+def _is_object(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        return False
+    words = (value.get("apiVersion"), value.get("kind"), value["metadata"].get("name"))
+    return all(isinstance(word, str) for word in words)
+
+
+def in_order(folder: Path) -> list[Path]:
+    """Return the files of a written tree that are applied, first to last."""
+    return sorted(path for path in folder.glob("*/*.yaml") if _NUMBERED.match(path.parent.name))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as it is read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+# In git every object is read by itself, and whoever reads strictly reads no aliases.
+_Dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
+
+
 def text(objects: Iterable[Obj]) -> str:
     """Return objects as one YAML stream, the same bytes for the same objects."""
-    return yaml.safe_dump_all(objects, sort_keys=True, width=1000, explicit_start=True)
+    return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, width=1000, explicit_start=True)
 
 
-def write(folder: Path, files: Mapping[str, list[Obj]], *, prune: bool = False) -> Written:
+def write(
+    folder: Path, files: Mapping[str, list[Obj]], lock: Lock | None = None, *, prune: bool = False
+) -> Written:
     """Write the files; those of an earlier time that are no more stay, or go with ``prune``.
 
     A file that goes takes its team along where something prunes by git, and the platform's file takes all of them.
@@ -100,6 +163,8 @@ def write(folder: Path, files: Mapping[str, list[Obj]], *, prune: bool = False) 
     # Said before it is written: a kill in between leaves no file that nobody knows.
     _put(mark, "".join(f"{path}\n" for path in sorted(before | files.keys())))
     changed = [path for path, objects in files.items() if _put(folder / path, text(objects))]
+    if lock:
+        _put(folder / LOCK, lock.text())
     old = sorted(path for path in before - files.keys() if (folder / path).exists())
     if not prune:
         return Written(changed, kept=old)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from vellum.cli import claims, options
+from vellum.errors import UsageError
+from vellum.kube.objects import Obj
+
+CHANGES = 3
+"""Exit code of --against when something changes."""
 
 
 @click.command()
@@ -18,28 +26,127 @@ from vellum.cli import claims, options
     metavar="DIR|json",
     help="Write files for git to DIR, or print JSON; else YAML is printed.",
 )
+@click.option("--images", is_flag=True, help="Print every chart and image that is pulled, and write nothing.")
+@click.option(
+    "--against",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Print what changes since DIR was rendered, and what that means; write nothing.",
+)
 @click.option("--prune", is_flag=True, help="Remove files of an earlier time that nothing renders now.")
 @options.function_package
-def command(files: tuple[str, ...], output: str | None, function: str, *, prune: bool) -> None:
+@click.option(
+    "--gitops",
+    type=click.Choice(["argocd", "flux"]),
+    help="Add what this tool needs to apply the tree in its order.",
+)
+@click.option(
+    "--repository", metavar="URL", default="", help="With --gitops: where the tree will lie in git."
+)
+@click.option("--branch", metavar="NAME", default="", help="With --gitops: the branch.")
+@click.option("--path", metavar="FOLDER", default="", help="With --gitops: DIR from the repository's root.")
+@click.option("--secret", metavar="NAME", default="", help="With --gitops flux: the Secret that opens it.")
+def command(  # noqa: PLR0913  # one for each option
+    files: tuple[str, ...],
+    *,
+    output: str | None,
+    function: str,
+    gitops: str | None,
+    images: bool,
+    against: Path | None,
+    prune: bool,
+    **git: str,
+) -> None:
     """Render.
 
     FILES are the platform and claims. What is written is everything that Crossplane needs, in the order in which it is
     applied, without a secret. Rendering again changes only what changed. --prune removes what it wrote for FILES
     that are not named any more: where git prunes too, such a team goes, and with the platform's file go all of them.
+    With --gitops nothing of a cluster goes because a file does. --against ends with 3 when something changes.
     """
-    from vellum.package import tree
+    from vellum.package import gitops as tools
+    from vellum.package import lock, tree
 
-    found = tree.tree(claims.on_a_cluster(files), function)
+    if images:
+        _images(files, function, output)
+        return
+    if against:
+        _against(against, files, function, output)
+    where = tools.source(**git) if gitops else None
+    manifests = claims.on_a_cluster(files)
+    found = tree.tree(manifests, function)
+    if gitops and where:
+        found = tools.told(gitops, found, where)
     if output == "json":
         click.echo(json.dumps(found))
     elif output:
         with options.writing(Path(output)):
-            written = tree.write(Path(output), found, prune=prune)
+            written = tree.write(Path(output), found, lock.locked(manifests, function), prune=prune)
         click.echo(f"{len(found)} files in {output}, {len(written.changed)} changed", err=True)
-        for path in written.kept:
-            click.echo(f"kept: {path}, which nothing renders now; --prune removes it", err=True)
+        for kept in written.kept:
+            click.echo(f"kept: {kept}, which nothing renders now; --prune removes it", err=True)
     else:
-        for path, objects in found.items():
-            click.echo(f"# {path}\n{tree.text(objects)}", nl=False)
+        for name, objects in found.items():
+            click.echo(f"# {name}\n{tree.text(objects)}", nl=False)
     if not function:
         click.echo("The function itself is left out: name its package by --function.", err=True)
+
+
+def _against(folder: Path, files: tuple[str, ...], function: str, output: str | None) -> NoReturn:
+    """Print what changes, and end: with 3 if something does.
+
+    Raises:
+        UsageError: there is no tree (VEL733), or a folder is named to write to (VEL732).
+    """
+    from vellum.package import changes, lock, tree, upgrade
+
+    _printed(output)
+    manifests = claims.on_a_cluster(files)
+    before = upgrade.Render(_flat(tree.read(folder)), lock.read(folder))
+    after = upgrade.Render(_flat(tree.tree(manifests, function)), lock.locked(manifests, function))
+    found = upgrade.compare(before, after)
+    if output == "json":
+        click.echo(json.dumps({"changes": [change.as_dict() for change in found]}))
+    else:
+        click.echo(changes.markdown(found), nl=False)
+    sys.exit(CHANGES if found else 0)
+
+
+def _flat(files: Mapping[str, list[Obj]]) -> tuple[Obj, ...]:
+    return tuple(obj for objects in files.values() for obj in objects)
+
+
+def _printed(output: str | None) -> None:
+    if output not in (None, "json"):
+        fix = "leave --output out, or write --output json"
+        what = "this is printed, not written as files"
+        raise UsageError("VEL732", what, where=f"--output {output}", fix=fix)
+
+
+def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
+    """Print what is pulled.
+
+    Raises:
+        UsageError: no platform is among the files (VEL731), or a folder is named to write to (VEL732).
+    """
+    from vellum.api import platform
+    from vellum.package.images import pulled
+    from vellum.reports import table
+
+    _printed(output)
+    platforms = [one for one in claims.on_a_cluster(files) if one["kind"] == platform.KIND]
+    if not platforms:
+        what = "no platform is among the files, and only it says which charts there are"
+        raise UsageError(
+            "VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too"
+        )
+    found = pulled(platform.from_live(platforms[0]), function)
+    if output == "json":
+        click.echo(json.dumps(found.as_dict()))
+    else:
+        rows = [(one.name, one.version, one.repository or "Vellum's own", one.part) for one in found.charts]
+        click.echo("\n".join(table.lines(("CHART", "VERSION", "REPOSITORY", "PART"), rows)))
+        lines = [(one.image, one.use, one.source, one.part) for one in found.images]
+        click.echo("\n" + "\n".join(table.lines(("IMAGE", "WHY", "NAMED BY", "PART"), lines)))
+    for field in found.unnamed:
+        click.echo(f"not named yet: {field}", err=True)

@@ -1,0 +1,48 @@
+"""A change between two renders, what it means, and the page that tells all of them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from vellum.kube.objects import Obj
+
+BEGIN, CHARTS, IMAGES = "Before you begin", "Charts", "Images"
+DEFINITIONS, PLATFORM, CLAIMS = "Definitions", "The platform", "Claims"
+COMPOSED, OTHERS = "Composed objects", "Other objects"
+TOPICS = (BEGIN, CHARTS, IMAGES, DEFINITIONS, PLATFORM, CLAIMS, COMPOSED, OTHERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that changes, and what it means."""
+
+    topic: str
+    what: str
+    means: tuple[str, ...]
+    grave: bool = False
+    """Whether it touches data, takes something away, or cannot be undone by rendering as before."""
+
+    def as_dict(self) -> Obj:
+        """Return plain data."""
+        return asdict(self)
+
+
+def markdown(changes: list[Change]) -> str:
+    """Return the page."""
+    if not changes:
+        return "# Upgrade\n\nNothing changes.\n"
+    grave = sum(change.grave for change in changes)
+    lines = ["# Upgrade", "", f"Changes: {len(changes)}; {grave} of them ask for care (**!**)."]
+    for topic in TOPICS:
+        of_topic = [change for change in changes if change.topic == topic]
+        if of_topic:
+            lines += ["", f"## {topic}", ""]
+        for change in of_topic:
+            lines.append(f"- {'**!** ' if change.grave else ''}{_escaped(change.what)}")
+            lines += [f"  - {_escaped(means)}" for means in change.means]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Return text that a page shows as it is: it comes from a file in git."""
+    return "".join(f"\\{one}" if one in "\\`*_[]<>|" else one for one in text if one.isprintable())

@@ -1,0 +1,73 @@
+"""How two pieces of JSON differ, field by field, and how two schemas do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vellum.kube.objects import Obj
+
+_WIDEST = 120
+"""Letters of a value that are shown."""
+NOT_SAID = "not said"
+
+
+def by_field(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the path of each field that differs, and a line that tells both values."""
+    old, new = dict(_leaves(was)), dict(_leaves(now))
+    for path in dict.fromkeys((*old, *new)):
+        same = (path in old, old.get(path)) == (path in new, new.get(path))
+        if not same and not (_opened(path, old, new) or _opened(path, new, old)):
+            yield path, f"{path}: {_shown(old, path)} → {_shown(new, path)}"
+
+
+def _opened(path: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
+    """Tell whether a field is empty here, and there its own fields say what changed."""
+    return here.get(path) in ({}, []) and any(other.startswith((f"{path}.", f"{path}[")) for other in there)
+
+
+def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each field that differs."""
+    yield from (line for _, line in by_field(was, now))
+
+
+def _leaves(value: Any, above: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  # JSON
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{above}.{name}" if above else str(name))
+    elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+        for place, inner in enumerate(value):
+            yield from _leaves(inner, f"{above}[{place}]")
+    else:
+        yield above, value
+
+
+def _shown(found: Mapping[str, Any], path: str) -> str:
+    if path not in found:
+        return NOT_SAID
+    said = " ".join(str(found[path]).split()) or "empty"
+    return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 1]}…"
+
+
+def properties(schema: Obj, above: str = "") -> dict[str, Obj]:
+    """Return every field of a schema by its path, each without those below and without words for people."""
+    found: dict[str, Obj] = {}
+    for name, inner in (schema.get("properties") or {}).items():
+        path = f"{above}.{name}" if above else name
+        found[path] = _rules(inner)
+        found |= properties(inner, path)
+        for below in _BELOW:
+            if isinstance(inner.get(below), Mapping):
+                found |= properties(inner[below], f"{path}[]")
+    return found
+
+
+_BELOW = ("items", "additionalProperties")
+_WORDS = ("properties", "description", "example")
+
+
+def _rules(field: Mapping[str, Any]) -> Obj:
+    return {
+        name: _rules(value) if name in _BELOW and isinstance(value, Mapping) else value
+        for name, value in field.items() if name not in _WORDS
+    }  # fmt: skip

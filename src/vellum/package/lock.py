@@ -1,0 +1,130 @@
+"""What a tree means beyond its files: this version's charts with their values, images, and every object it composes.
+
+The tree names a platform and claims; what they mean is in Vellum, so another version makes other objects of the same
+files. ``.vellum-composed`` lies beside them in git, is applied by nobody, and lets two renders be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from vellum._version import __version__
+from vellum.api import claim, platform
+from vellum.api.claim import Claim
+from vellum.api.platform import Platform
+from vellum.compose import platform as platforms
+from vellum.compose import team as teams
+from vellum.errors import UsageError
+from vellum.kube.objects import Key, Obj
+from vellum.model.keys import DUMMY_SEED
+from vellum.model.release import RELEASE
+from vellum.package.images import pulled
+
+NAME = ".vellum-composed"
+PLATFORM = "the platform"
+_MOST_BYTES = 16 << 20
+"""A claim takes 2 KiB."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LockedChart(_Strict):
+    """One release: its chart and with what it is installed. No value is a secret; keys derive from the visible seed."""
+
+    repository: str
+    name: str
+    version: str
+    namespace: str
+    values: dict[str, Any]
+
+
+class Lock(_Strict):
+    """What one version of Vellum makes of the files."""
+
+    vellum: str
+    charts: dict[str, LockedChart] = {}
+    """By part."""
+    images: dict[str, list[str]] = {}
+    """By part, those of charts and packages; the platform names the others itself."""
+    composed: dict[str, dict[str, str]] = {}
+    """By claim, or for the platform: each object, and a digest of it."""
+
+    def text(self) -> str:
+        """Return it as it lies in git, a line for each fact."""
+        return json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n"
+
+
+def locked(manifests: Iterable[Obj], function_package: str = "") -> Lock:
+    """Return what platform and claims mean; without a platform nothing is known of them."""
+    found = list(manifests)
+    for one in found:
+        if one["kind"] == platform.KIND:
+            return _locked(platform.from_live(one), found, function_package)
+    return Lock(vellum=__version__)
+
+
+def _locked(place: Platform, manifests: list[Obj], function_package: str) -> Lock:
+    made = platforms.everything(place, DUMMY_SEED)
+    names = {chart.part: chart for chart in pulled(place).charts}
+    charts = {
+        part: LockedChart(
+            repository=names[part].repository, name=names[part].name, version=names[part].version,
+            namespace=spec["namespace"], values=spec["values"],
+        )
+        for part, spec in ((one["metadata"]["name"], one["spec"]["forProvider"]) for one in made if _is_release(one))
+    }  # fmt: skip
+    images: dict[str, list[str]] = {}
+    for image in pulled(place, function_package).images:
+        if not image.source.startswith("spec."):
+            images.setdefault(image.part, []).append(image.image)
+    composed = {PLATFORM: dict(_digests(one for one in made if not _is_release(one)))}
+    for one in manifests:
+        if one["kind"] == claim.KIND:
+            found = _claim(one)
+            composed[f"{found.namespace}/{found.name}"] = dict(
+                _digests(teams.everything(found, place, DUMMY_SEED))
+            )
+    return Lock(vellum=__version__, charts=charts, images=images, composed=composed)
+
+
+def _is_release(obj: Obj) -> bool:
+    return bool(obj["kind"] == RELEASE.kind)
+
+
+def _claim(manifest: Obj) -> Claim:
+    meta = manifest["metadata"]
+    spec = claim.claim_spec().model_validate(manifest["spec"])
+    return Claim(meta["namespace"], meta["name"], spec)
+
+
+def _digests(objects: Iterable[Obj]) -> Iterator[tuple[str, str]]:
+    for obj in objects:
+        said = json.dumps(obj, sort_keys=True).encode()
+        yield str(Key.of(obj)), hashlib.sha256(said).hexdigest()[:16]
+
+
+def read(folder: Path) -> Lock | None:
+    """Return what lies beside a tree; None beside one that was written before there was such a file.
+
+    Raises:
+        UsageError: it is not what was written (VEL733).
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        with path.open("rb") as stream:
+            return Lock.model_validate_json(stream.read(_MOST_BYTES))
+    except ValueError as error:
+        raise UsageError(
+            "VEL733", "it is not what was written there", where=str(path),
+            fix="render that tree again, or delete the file",
+        ) from error  # fmt: skip

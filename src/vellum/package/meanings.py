@@ -1,0 +1,52 @@
+"""What a change of a field or of an object means for who runs the platform, in sentences of the upgrade page."""
+
+from __future__ import annotations
+
+_DECIDED = "it is decided when the platform is made: another is refused ({}) and changes nothing"
+PLATFORM = {
+    "profile": "light may become standard, which brings Istio; every other step is refused (ProfileChanged) and "
+    "changes nothing",
+    "objectStore.backend": _DECIDED.format("StoreChanged"),
+    "artifacts.bucket": _DECIDED.format("BucketChanged"),
+    "objectStore": "every client of the store is told the new address; data stays where it is",
+    "charts.patches": "Helm upgrades that release once",
+    "charts": "Helm pulls charts from there at its next upgrade",
+    "repair": "while it is disabled nothing of a chart that is deleted or edited is put back",
+    "images": "pods that run it are made anew",
+}
+"""By field of the platform, the longest that fits."""
+REFUSED = ("profile", "objectStore.backend", "artifacts.bucket")
+CLAIM = {
+    "size": "quota, requests and limits change; pods are made anew",
+    "deletionPolicy": "decides what happens to bucket and vectors when the claim is deleted; nothing happens now",
+    "owner": "an annotation of the team's namespace changes",
+    "costCenter": "a label of the team's namespace changes",
+    "notebooks": "disabled: the notebook's server goes, its home stays while the claim lives; enabled: it is made",
+    "pipelines": "the settings for runs come or go; runs of before stay in Kubeflow",
+    "inference": "the search service comes or goes; bucket and vectors stay",
+    "notebook.storage": "a home keeps the size with which it was made",
+    "vectors.storage": "a volume keeps the size with which it was made",
+}
+OTHER = {
+    "Provider": "Crossplane replaces the provider's pod; releases stay as they are, and meanwhile nothing is repaired",
+    "Function": "Crossplane replaces the function's pods; claims stay as they are, and meanwhile nothing is composed",
+    "DeploymentRuntimeConfig": "Crossplane makes the pods of that package anew",
+    "Composition": "every claim and the platform are composed anew once, to the same if nothing else changes",
+    "ClusterRole": "rights change at once",
+    "ClusterRoleBinding": "rights change at once",
+    "ValidatingAdmissionPolicy": "what the API server refuses changes at once",
+    "Namespace": "claims are written there",
+}
+DATA = {
+    "kubeflow-pipelines": "the database of Pipelines",
+    "storage": "the object store with every bucket",
+    "qdrant": "the vectors of every team",
+}
+"""Parts whose programs open files that outlive them."""
+MIGRATE = ("/mysql", "/kfp-api-server", "/ml_metadata_store_server")
+"""Ends of the paths of images, of a chart's, that change such files as they start."""
+
+
+def opens(part: str) -> str:
+    """Return what is to be said of another version of such a part."""
+    return f"it opens {DATA[part]}: back it up first, as an older version may not read what a newer one wrote"

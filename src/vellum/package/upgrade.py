@@ -1,0 +1,172 @@
+"""What changes between two renders, and what that means for who runs it. Pure.
+
+The sentences hold for charts and objects as Crossplane, provider-helm and Kubernetes treat them; what a chart's new
+version does inside is in its own release notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vellum.components import platform_components
+from vellum.compose.inventory import WORKLOADS
+from vellum.kube.objects import Obj
+from vellum.model.release import ReleaseComponent
+from vellum.package.changes import BEGIN, CHARTS, COMPOSED, IMAGES, TOPICS, Change
+from vellum.package.differences import differences
+from vellum.package.lock import Lock, LockedChart
+from vellum.package.meanings import DATA, MIGRATE, opens
+from vellum.package.upgrade_tree import of_tree
+
+_PODS = {*WORKLOADS, "Notebook", "InferenceService", "Seaweed"}
+"""Kinds of which somebody makes pods, and makes them anew when they change."""
+_PRECIOUS = {*_PODS, "Namespace", "PersistentVolumeClaim", "Bucket"}
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """One rendered tree: the objects in order, and what they mean, where that is known."""
+
+    objects: tuple[Obj, ...]
+    lock: Lock | None
+
+
+def compare(before: Render, after: Render) -> list[Change]:
+    """Return what changes, topic by topic."""
+    found = list(of_tree(before.objects, after.objects))
+    if before.lock and after.lock:
+        for of in (_versions, _charts, _images, _composed):
+            found += of(before.lock, after.lock)
+    else:
+        means = "charts, images and composed objects cannot be compared this time"
+        found.append(Change(BEGIN, "the earlier tree does not say what it was composed to", (means,)))
+    return sorted(found, key=lambda change: TOPICS.index(change.topic))
+
+
+def _versions(before: Lock, after: Lock) -> Iterator[Change]:
+    if before.vellum != after.vellum:
+        means = (
+            "read the changelog from the one to the other",
+            "what follows is true once the function's package is of the new version too",
+        )
+        yield Change(BEGIN, f"Vellum {before.vellum} → {after.vellum}", means)
+
+
+def _charts(before: Lock, after: Lock) -> Iterator[Change]:
+    for part in dict.fromkeys((*before.charts, *after.charts)):
+        old, new = before.charts.get(part), after.charts.get(part)
+        if old and new:
+            yield from _chart(part, old, new)
+        elif new:
+            means = f"Helm installs it in namespace {new.namespace}; nothing that runs is touched"
+            yield Change(CHARTS, f"{part}: {new.name} {new.version} comes", (means,))
+        elif old:
+            yield Change(CHARTS, f"{part}: {old.name} {old.version} goes", (_goes(part),), grave=True)
+
+
+def _chart(part: str, old: LockedChart, new: LockedChart) -> Iterator[Change]:
+    if (old.name, old.version) != (new.name, new.version):
+        yield _version(part, old, new)
+    if old.repository != new.repository:
+        means = "Helm pulls from there at its next upgrade; an equal archive changes nothing"
+        yield Change(
+            CHARTS, f"{part}: from {old.repository or 'Vellum'} → {new.repository or 'Vellum'}", (means,)
+        )
+    if old.namespace != new.namespace:
+        means = f"Helm installs it in {new.namespace}; what it made in {old.namespace} is yours to remove"
+        yield Change(CHARTS, f"{part}: namespace {old.namespace} → {new.namespace}", (means,), grave=True)
+    if values := list(differences(old.values, new.values)):
+        means = "Helm upgrades the release once; each workload whose pods change rolls"
+        yield Change(CHARTS, f"{part}: values {'; '.join(values)}", (means,))
+
+
+def _version(part: str, old: LockedChart, new: LockedChart) -> Change:
+    means = ["Helm upgrades the release once; each workload whose pods change rolls"]
+    if groups := _groups(part):
+        means.append(f"its kinds ({', '.join(groups)}) change with it, and their objects stay")
+    if part in DATA:
+        means.append(opens(part))
+    if back := _ordered(new.version) < _ordered(old.version):
+        means.append("it goes back: objects lose fields that only the newer kinds have")
+    means.append(f"read the release notes of {new.name} between the two")
+    grave = part in DATA or bool(groups) or back
+    return Change(
+        CHARTS, f"{part}: {old.name} {old.version} → {new.name} {new.version}", tuple(means), grave=grave
+    )
+
+
+def _groups(part: str) -> list[str]:
+    """Return the API groups of the kinds that the part's chart brings."""
+    component = platform_components().get(part)
+    kinds = component.serves if isinstance(component, ReleaseComponent) else ()
+    return list(dict.fromkeys(kind.api_version.partition("/")[0] for kind in kinds))
+
+
+def _goes(part: str) -> str:
+    component = platform_components().get(part)
+    if isinstance(component, ReleaseComponent) and component.outlives:
+        return "its Release goes, and Helm leaves what it installed: with its kinds every object of them would go"
+    return "Helm uninstalls it, with everything of it but what its chart keeps"
+
+
+def _ordered(version: str) -> tuple[int, ...]:
+    """Return a version's numbers, which is enough to tell forward from back."""
+    return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def _images(before: Lock, after: Lock) -> Iterator[Change]:
+    for part in dict.fromkeys((*before.images, *after.images)):
+        old, new = before.images.get(part, []), after.images.get(part, [])
+        for was, now in _pairs(
+            [one for one in old if one not in new], [one for one in new if one not in old]
+        ):
+            yield _image(part, was, now)
+
+
+def _image(part: str, was: str, now: str) -> Change:
+    if not was:
+        return Change(IMAGES, f"{part}: {now} comes", ("it is pulled from now on",))
+    if not now:
+        return Change(IMAGES, f"{part}: {was} goes", ("nothing new pulls it",))
+    means = ["pods that run it are made anew"]
+    if migrates := _repository(now).endswith(MIGRATE):
+        means.append(opens(part))
+    return Change(IMAGES, f"{part}: {was} → {now}", tuple(means), grave=migrates)
+
+
+def _pairs(gone: list[str], come: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each image that goes with the one of the same repository that comes for it."""
+    rest = list(come)
+    for was in gone:
+        now = next((one for one in rest if _repository(one) == _repository(was)), "")
+        if now:
+            rest.remove(now)
+        yield was, now
+    yield from (("", now) for now in rest)
+
+
+def _repository(image: str) -> str:
+    path, digest, _ = image.partition("@")
+    return path if digest else path.rpartition(":")[0]
+
+
+def _composed(before: Lock, after: Lock) -> Iterator[Change]:
+    """Yield what one render's files make and the other's do not; of claims that come or go, the tree tells."""
+    for owner in (name for name in after.composed if name in before.composed):
+        old, new = before.composed[owner], after.composed[owner]
+        for name in dict.fromkeys((*old, *new)):
+            if old.get(name) != new.get(name):
+                yield _object(owner, name, old, new)
+
+
+def _object(owner: str, name: str, old: dict[str, str], new: dict[str, str]) -> Change:
+    kind, where = name.partition(" ")[0], f"{name}, of {owner}"
+    if name not in new:
+        means = "it is deleted, unless its part keeps it while its owner lives"
+        return Change(COMPOSED, f"{where}, goes", (means,), grave=kind in _PRECIOUS)
+    if name not in old:
+        return Change(COMPOSED, f"{where}, comes", ("it is made; nothing that runs is touched",))
+    rolls = "its pods are made anew if their template changes; what is in volumes stays"
+    return Change(COMPOSED, f"{where}, changes", (rolls if kind in _PODS else "it is changed in place",))

@@ -1,0 +1,169 @@
+"""What changes between the files of two rendered trees: definitions, platform, claims, and everything else. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from vellum.api import claim, platform
+from vellum.kube.objects import Key, Obj, annotations_of
+from vellum.package.changes import CLAIMS, DEFINITIONS, OTHERS, PLATFORM, Change
+from vellum.package.differences import NOT_SAID, by_field, differences, properties
+from vellum.package.meanings import CLAIM as OF_CLAIM
+from vellum.package.meanings import OTHER, REFUSED, opens
+from vellum.package.meanings import PLATFORM as OF_PLATFORM
+
+_DEFINITION = "CompositeResourceDefinition"
+_SWITCHES = ("notebooks", "pipelines", "inference")
+_STORES = {"images.seaweedfs": "storage", "images.qdrant": "qdrant"}
+_HOLD = (
+    _DEFINITION,
+    "Provider",
+    "Function",
+    "Namespace",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
+"""Kinds without which something stops, or loses its guard."""
+
+
+def of_tree(before: Iterable[Obj], after: Iterable[Obj]) -> Iterator[Change]:
+    """Yield what changes from one tree's objects to the other's."""
+    old, new = ({Key.of(obj): _plain(obj) for obj in objects} for objects in (before, after))
+    for key in dict.fromkeys((*old, *new)):
+        was, now = old.get(key), new.get(key)
+        if was == now:
+            continue
+        if key.kind == platform.KIND:
+            yield from _platform(was, now)
+        elif key.kind == claim.KIND:
+            yield from _claim(key, was, now)
+        elif key.kind == _DEFINITION and was and now:
+            yield from _definition(key, was, now)
+        else:
+            yield _other(key, was, now)
+
+
+def _plain(obj: Obj) -> Obj:
+    """Return an object without what only tells Argo CD of its order."""
+    meta = {name: value for name, value in obj["metadata"].items() if name != "annotations"}
+    if kept := {name: text for name, text in annotations_of(obj).items() if not name.startswith("argocd.")}:
+        meta["annotations"] = kept
+    return {**obj, "metadata": meta}
+
+
+def _definition(key: Key, was: Obj, now: Obj) -> Iterator[Change]:
+    old, new = (properties(_schema(obj)) for obj in (was, now))
+    found = [
+        _field(f"{key.name}: {path}", old.get(path), new.get(path))
+        for path in dict.fromkeys((*old, *new)) if old.get(path) != new.get(path)
+    ]  # fmt: skip
+    yield from found
+    rest = list(differences(_without_schema(was), _without_schema(now)))
+    if rest or not found:
+        means = "Crossplane changes the kind in place; objects stay"
+        yield Change(DEFINITIONS, f"{key.name}: {'; '.join(rest) or 'other words'}", (means,))
+
+
+def _field(what: str, was: Obj | None, now: Obj | None) -> Change:
+    if now is None:
+        means = "who writes it is refused, and stored objects lose it when they are written next"
+        return Change(DEFINITIONS, f"{what} is gone", (means,), grave=True)
+    if was is None:
+        means = "objects that do not say it get its default, if it has one"
+        return Change(DEFINITIONS, f"{what} is new", (means,))
+    told = f"{what}: {'; '.join(differences(was, now))}"
+    if was.get("default") != now.get("default"):
+        means = "the new default is for what is written from now on; what is stored keeps the old one"
+        return Change(DEFINITIONS, told, (means,))
+    means = "objects that do not fit any more live on, and are refused when they are written next"
+    return Change(DEFINITIONS, told, (means,), grave=True)
+
+
+def _schema(obj: Obj) -> Obj:
+    schema: Obj = obj["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def _without_schema(obj: Obj) -> Obj:
+    spec = obj["spec"]
+    versions = [{name: value for name, value in one.items() if name != "schema"} for one in spec["versions"]]
+    return {**obj, "spec": {**spec, "versions": versions}}
+
+
+def _platform(was: Obj | None, now: Obj | None) -> Iterator[Change]:
+    if was is None:
+        yield Change(PLATFORM, "the platform comes", ("Crossplane installs all of its charts",))
+    elif now is None:
+        means = (
+            "the API server refuses to delete it until an annotation says that the data of all teams may go"
+        )
+        yield Change(PLATFORM, "the platform has no file any more", (means,), grave=True)
+    else:
+        yield from (_of_platform(path, line) for path, line in by_field(was["spec"], now["spec"]))
+        yield from _metadata(PLATFORM, "the platform", was, now)
+
+
+def _of_platform(path: str, line: str) -> Change:
+    if path.startswith("images.") and line.startswith(f"{path}: {NOT_SAID}"):
+        return Change(PLATFORM, line, ("what runs it is made from now on",))
+    if path.startswith("images.") and line.endswith(NOT_SAID):
+        return Change(PLATFORM, line, ("what runs it stays as it is, and nothing new is made of it",))
+    fits = [name for name in OF_PLATFORM if path == name or path.startswith(f"{name}.")]
+    means = [OF_PLATFORM[max(fits, key=len)] if fits else "what runs is changed in place"]
+    if path in _STORES:
+        means.append(opens(_STORES[path]))
+    return Change(PLATFORM, line, tuple(means), grave=path in (*REFUSED, *_STORES))
+
+
+def _claim(key: Key, was: Obj | None, now: Obj | None) -> Iterator[Change]:
+    name = f"{key.namespace}/{key.name}"
+    if was is None:
+        means = "its namespace, bucket, keys and parts are made; no other team is touched"
+        yield Change(CLAIMS, f"{name} comes", (means,))
+    elif now is None:
+        yield Change(CLAIMS, f"{name} has no file any more", _without_file(was), grave=True)
+    else:
+        for path, line in by_field(was["spec"], now["spec"]):
+            off = path in _SWITCHES and now["spec"].get(path) == "disabled"
+            grave = off or (path == "deletionPolicy" and now["spec"][path] == "Delete")
+            yield Change(
+                CLAIMS, f"{name}: {line}", (OF_CLAIM.get(path, "what runs is changed in place"),), grave=grave
+            )
+        yield from _metadata(CLAIMS, name, was, now)
+
+
+def _without_file(was: Obj) -> tuple[str, ...]:
+    kept = was["spec"].get("deletionPolicy", "Retain") == "Retain"
+    return (
+        "it lives on until somebody deletes it, or a tool does that prunes by git",
+        "then its namespace goes, with the notebook's home; bucket and vectors "
+        + ("stay (Retain)" if kept else "go with it (Delete)"),
+    )
+
+
+def _metadata(topic: str, name: str, was: Obj, now: Obj) -> Iterator[Change]:
+    for line in differences(was["metadata"], now["metadata"]):
+        yield Change(topic, f"{name}: {line}", ("labels and annotations change in place",))
+
+
+def _other(key: Key, was: Obj | None, now: Obj | None) -> Change:
+    if was is None:
+        return Change(OTHERS, f"{key} comes", (OTHER.get(key.kind, "it is made"),))
+    if now is None:
+        return Change(OTHERS, f"{key} goes", (_gone(key.kind),), grave=key.kind in _HOLD)
+    return Change(
+        OTHERS, f"{key}: {'; '.join(_told(was, now))}", (OTHER.get(key.kind, "it is changed in place"),)
+    )
+
+
+def _gone(kind: str) -> str:
+    if kind == _DEFINITION:
+        return "whoever deletes it deletes every object of its kind, and with them the data of teams"
+    return "nothing renders it now, and it stays until somebody deletes it, or a tool does that prunes by git"
+
+
+def _told(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Return the first few differences: an object like a role may have hundreds."""
+    found = list(differences(was, now))
+    few = 5
+    return [*found[:few], f"and {len(found) - few} more"] if len(found) > few else found

@@ -1,0 +1,54 @@
+"""Vellum's own charts, rendered by the real Helm with every set of values, before Checkov."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from tests.bench import judges
+from tests.bench.test_own_charts import CASES
+from tests.charts.record import ROOT
+from tests.charts.rendered import Rendered, templates
+
+from vellum.kube.objects import Obj
+
+ACCEPTED = ROOT / "tests/charts/checkov.yaml"
+CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "PriorityClass"}
+
+
+def placed(obj: Obj) -> Obj:
+    """Return an object in its namespace, where Helm sends it; in what it renders the namespace is not said."""
+    if obj["kind"] in CLUSTER_WIDE:
+        return obj
+    return {**obj, "metadata": {"namespace": "ns", **obj["metadata"]}}
+
+
+def accepted(workloads: set[str]) -> dict[str, set[str]]:
+    """Return each check that may fail, and for which workloads."""
+    said = yaml.safe_load(ACCEPTED.read_text(encoding="utf-8"))
+    assert all(one["reason"] and one["words"] for one in said)
+    return {one["check"]: workloads if one["workloads"] == "all" else {*one["workloads"]} for one in said}
+
+
+def found(report: Mapping[str, Obj]) -> dict[str, set[str]]:
+    failed: dict[str, set[str]] = {}
+    for one in report["results"]["failed_checks"]:
+        failed.setdefault(one["check_id"], set()).add(one["resource"].rpartition(".")[2])
+    return failed
+
+
+def test_checkov_finds_only_what_is_accepted_with_a_reason(rendered: Rendered, tmp_path: Path) -> None:
+    (tmp_path / "charts").mkdir()
+    workloads: set[str] = set()
+    objects = 0
+    for case in CASES:
+        made = rendered(case.chart, case.values)
+        workloads |= {*templates(made)}
+        objects += len(made)
+        text = yaml.safe_dump_all(map(placed, made))
+        (tmp_path / "charts" / f"{case}.yaml").write_text(text, encoding="utf-8")
+    report = judges.checkov(tmp_path / "charts", tmp_path)
+    assert report["summary"]["parsing_errors"] == 0
+    assert report["summary"]["passed"] > objects
+    assert found(report) == accepted(workloads)

@@ -1,0 +1,143 @@
+"""``vellum render --images``: what a mirror must hold, held against what the real charts and our own objects name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.charts import images as rendered_images
+from tests.charts import record
+from tests.compose.world import PLATFORMS
+
+from vellum.api import loader
+from vellum.api.claim import Claim, claim_spec
+from vellum.api.platform import Platform
+from vellum.components import platform_components, team_components
+from vellum.compose import platform as platforms
+from vellum.compose import team as teams
+from vellum.kube.objects import Obj
+from vellum.model.keys import DUMMY_SEED
+from vellum.model.release import Image, ReleaseComponent
+from vellum.package.images import pulled
+
+NAMED = sorted(PLATFORMS)
+
+
+def render(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "vellum.cli", "render", "--images", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+
+def platform(text: str) -> Platform:
+    (found,) = loader.load(text.encode(), "platform.yaml")
+    assert isinstance(found, Platform)
+    return found
+
+
+@pytest.fixture
+def clusters() -> dict[str, Platform]:
+    """Return the platforms of clusters by the name that other tests give them."""
+    found = {name: platform(text) for name, text in PLATFORMS.items()}
+    return {name: one for name, one in found.items() if one.spec.profile != "local"}
+
+
+def test_every_image_of_every_real_chart_is_named_and_no_other(clusters: dict[str, Platform]) -> None:
+    """Else the real charts must be rendered again: docs/charts.md says how."""
+    rendered = {part.name: part.facts.images for part in record.kept().parts}
+    for one in clusters.values():
+        found = pulled(one)
+        for chart in found.charts:
+            if chart.repository:
+                named = [Image(image.image, image.use) for image in found.images if image.part == chart.part]
+                assert sorted(map(rendered_images.line, named)) == rendered[chart.part]
+
+
+def test_every_chart_that_is_installed_is_named_in_the_order_in_which_it_is(
+    clusters: dict[str, Platform],
+) -> None:
+    for one in clusters.values():
+        releases = [obj for obj in platforms.everything(one, DUMMY_SEED) if obj["kind"] == "Release"]
+        installed = [obj["spec"]["forProvider"]["chart"] for obj in releases]
+        listed = [asdict(chart) for chart in pulled(one).charts]
+        assert [(chart["name"], chart["version"]) for chart in listed] == [
+            (chart["name"], chart["version"]) for chart in installed
+        ]
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def test_every_image_of_a_composed_object_is_named(clusters: dict[str, Platform]) -> None:
+    switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
+    claim = Claim("team-a", "research", claim_spec().model_validate(switches))
+    for one in clusters.values():
+        objects: list[Obj] = [
+            *platforms.everything(one, DUMMY_SEED), *teams.everything(claim, one, DUMMY_SEED)
+        ]  # fmt: skip
+        plain = [obj for obj in objects if obj["kind"] != "Release"]
+        composed = {text for key, text in leaves(plain) if key == "image"}
+        assert composed
+        assert composed <= {image.image for image in pulled(one).images} | {
+            "vellum.invalid/the-image-that-runs-now"
+        }
+
+
+def test_an_external_store_needs_no_image_of_a_store(clusters: dict[str, Platform]) -> None:
+    by_backend = {one.spec.objectStore.backend: pulled(one) for one in clusters.values()}
+    parts = {backend: {image.part for image in found.images} for backend, found in by_backend.items()}
+    assert "seaweedfs-operator" in parts["seaweedfs"]
+    assert "seaweedfs-operator" not in parts["external"]
+    assert "spec.images.seaweedfs" not in by_backend["external"].unnamed
+
+
+def test_all_references_are_whole_and_none_moves() -> None:
+    for part in platform_components().values():
+        if isinstance(part, ReleaseComponent):
+            for image in part.images:
+                assert rendered_images.whole(image.reference) == image.reference
+                assert not image.reference.endswith(":latest")
+
+
+def test_what_is_printed_is_the_same_in_words_and_as_json(tmp_path: Path) -> None:
+    (tmp_path / "platform.yaml").write_text(PLATFORMS["light"])
+    package = f"registry.example.org/function-vellum@sha256:{'0' * 64}"
+    found = json.loads(render(str(tmp_path), "--output", "json", "--function", package).stdout)
+    assert found == pulled(platform(PLATFORMS["light"]), package).as_dict()
+    assert [image["image"] for image in found["images"]][:2] == [
+        "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0", package,
+    ]  # fmt: skip
+
+    words = render(str(tmp_path), "--function", package).stdout
+    charts, images = (part.splitlines()[1:] for part in words.split("\n\n"))
+    assert [line.split()[:2] for line in charts] == [[one["name"], one["version"]] for one in found["charts"]]
+    assert [line.split()[:2] for line in images] == [[one["image"], one["use"]] for one in found["images"]]
+
+
+def test_images_that_nobody_named_yet_are_told_beside_the_list(tmp_path: Path) -> None:
+    text = "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\n"
+    (tmp_path / "platform.yaml").write_text(f"{text}spec: {{profile: light}}\n")
+    done = render(str(tmp_path / "platform.yaml"), "--output", "json")
+    fields = [f"spec.images.{name}" for name in ("notebook", "qdrant", "seaweedfs", "workloads")]
+    assert json.loads(done.stdout)["unnamed"] == fields
+    assert done.stderr.splitlines() == [f"not named yet: {field}" for field in fields]
+
+
+def test_a_list_needs_a_platform_and_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "platform.yaml").write_text(PLATFORMS["light"])
+    without, folder = render(), render(str(tmp_path), "--output", str(tmp_path / "git"))
+    assert (without.returncode, "VEL731" in without.stderr) == (1, True)
+    assert (folder.returncode, "VEL732" in folder.stderr, (tmp_path / "git").exists()) == (1, True, False)
