@@ -17,6 +17,7 @@ from vellum.api import loader
 from vellum.api import platform as platforms
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
+from vellum.api.workloads import Workload
 from vellum.components import platform_components, team_components
 from vellum.compose import live
 from vellum.kube.objects import Key, Obj, make, secret
@@ -67,7 +68,7 @@ def settled_platform(text: str, seed: Seed = DUMMY_SEED) -> Obj:
     return world.composite
 
 
-def stored(document: Claim | Platform) -> Obj:
+def stored(document: Claim | Platform | Workload) -> Obj:
     manifest = document.manifest()
     manifest["metadata"] |= {"uid": UID, "generation": 1}
     return manifest
