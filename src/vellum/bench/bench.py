@@ -165,7 +165,8 @@ class Bench:
         self._started = True
 
     def _charts(self) -> None:
-        served = charts.served(self.machine.programs["kserve-charts"])
+        folders = (self.machine.programs[name] for name in ("kserve-charts", "trainer-chart", "jobset-chart"))
+        served = charts.served(*folders)
         registry.push(
             self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts
         )

@@ -29,7 +29,7 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
     summary = "What TrainJobs and the models that they make run in"
     spec = Spec
     switch = "training"
-    after = ("trainer", "kserve-runtimes")
+    after = ("kubeflow-trainer", "kserve-runtimes")
     kinds = (TRAINING_RUNTIME, SERVING_RUNTIME)
     image = "workloads"
     actor = "Kubeflow Trainer"

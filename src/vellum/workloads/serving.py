@@ -1,4 +1,4 @@
-"""KServe's model server as every model of ours uses it: bound where the platform says, and honest about bad requests."""
+"""KServe's model server as our models use it: bound where the platform says, and honest about bad requests."""
 
 from __future__ import annotations
 
