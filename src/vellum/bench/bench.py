@@ -165,8 +165,7 @@ class Bench:
         self._started = True
 
     def _charts(self) -> None:
-        folders = (self.machine.programs[name] for name in ("kserve-charts", "trainer-chart", "jobset-chart"))
-        served = charts.served(*folders)
+        served = charts.served(self.machine.programs)
         registry.push(
             self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts
         )

@@ -9,6 +9,8 @@ nobody here could answer them, and no hooks.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from vellum.bench.chart import (
@@ -38,20 +40,24 @@ _TESTS = "tests/"
 """What Helm's .helmignore leaves out of an archive, and what would else be in every record of the release."""
 
 
-def served(kserve: Path, trainer: Path, jobset: Path) -> dict[str, bytes]:
-    """Return the archives of all charts by file name.
-
-    Args:
-        kserve: the folder of KServe's charts.
-        trainer: Kubeflow Trainer's chart.
-        jobset: JobSet's chart, which goes into it as its publisher puts it there.
-    """
+def served(folders: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return the archives of all charts by file name; ``folders`` are those of real ones, as ``programs.FILES``."""
     made = {f"{chart.name}-{chart.version}.tgz": packed(chart.name, files(chart)) for chart in STAND_INS}
     made |= archives()
-    made |= {f"{name}-v0.20.0.tgz": packed(name, _files(kserve / name)) for name in KSERVE}
-    below = {f"charts/jobset/{path}": content for path, content in _files(jobset).items()}
-    made[f"{TRAINER}-2.3.0.tgz"] = packed(TRAINER, {**_files(trainer), **below})
-    return made
+    made |= {f"{name}-v0.20.0.tgz": packed(name, _files(folders["kserve-charts"] / name)) for name in KSERVE}
+    return {**made, f"{TRAINER}-2.3.0.tgz": packed(TRAINER, _trainer(folders))}
+
+
+def _trainer(folders: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return the files of Kubeflow Trainer's chart, with the two below it that its publisher puts there."""
+    found = _files(folders["trainer-chart"])
+    for name in ("jobset", "lws"):
+        found |= {
+            f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()
+        }
+    # Its tag says 0.1.0, which its release fills in; with another version than is asked for it is always on.
+    about = "charts/lws/Chart.yaml"
+    return {**found, about: re.sub(rb"(?m)^version: .*$", b"version: 0.8.0", found[about])}
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -82,6 +82,7 @@ FILES = (
     Files("kserve-charts", "kserve", "github.com/kserve/kserve", "charts", "*"),
     Files("trainer-chart", "trainer", "github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer", "*"),
     Files("jobset-chart", "trainer", "sigs.k8s.io/jobset", "charts/jobset", "*"),
+    Files("lws-chart", "trainer", "sigs.k8s.io/lws", "charts/lws", "*"),
 )  # fmt: skip
 
 

@@ -44,6 +44,23 @@ def to_apply(paths: tuple[str, ...]) -> list[Obj]:
     return sorted(_of_a_laptop(manifests(paths)), key=lambda manifest: manifest["kind"] in WORKLOADS)
 
 
+def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
+    """Return the manifests of all files, which are of Kubeflow's kinds.
+
+    Raises:
+        ClaimError: the first thing that is wrong in any of them.
+        UsageError: one is a claim or the platform (VEL722).
+    """
+    found = manifests(paths)
+    for manifest in found:
+        if manifest["kind"] not in WORKLOADS:
+            raise UsageError(
+                "VEL722", f"a {manifest['kind']} is not deleted by its file", where=str(manifest["metadata"]["name"]),
+                fix="vellum delete TEAM, or vellum down --delete-data for everything",
+            )  # fmt: skip
+    return found
+
+
 def _no_workloads(found: list[Obj], fix: str) -> None:
     for manifest in found:
         if manifest["kind"] in WORKLOADS:

@@ -20,6 +20,8 @@ from vellum.model.team import Team
 F = TypeVar("F", bound=Callable[..., Any])
 WORKLOADS = ("TrainJob", "InferenceService")
 """The kinds that a team makes itself."""
+MADE = [["trainer.kubeflow.org/v1alpha1", "TrainJob"], ["serving.kserve.io/v1beta1", "InferenceService"]]
+"""The same, as a question to the supervisor."""
 CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
 """The kinds of a question to the supervisor that is about claims alone."""
 

@@ -86,6 +86,7 @@ class Installation:
         try:
             self.manager.run(stop)
         finally:
+            self.training.close()
             self.supervisor.close()
             self.store.close()
 

@@ -116,6 +116,13 @@ class TrainJobController:
             return RETRY_SECONDS
         return self._attend(store, key, Run(obj, runtime, self._tries(obj), now))
 
+    def close(self) -> None:
+        """Write down that what runs is stopped on purpose: a laptop that goes to sleep is no failure of a job."""
+        for key in self._names:
+            path = self._record(key)
+            tries = Tries(**read_json(path, {}))
+            write_json(path, asdict(replace(tries, goes_on=False)))
+
     # What a job's state asks for
 
     def _attend(self, store: Store, key: Key, run: Run) -> float | None:
@@ -194,7 +201,7 @@ class TrainJobController:
     def _end(self, store: Store, key: Key, obj: Obj) -> None:
         self._names.pop(key, None)
         self._supervisor.remove(self._process_name(obj))
-        shutil.rmtree(self._folder(obj), ignore_errors=True)
+        shutil.rmtree(self._folder(key), ignore_errors=True)
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
 
     def _forget(self, key: Key) -> None:
@@ -226,13 +233,13 @@ class TrainJobController:
         store.patch_status(Key.of(run.obj), run.uid, status)
 
     def _tries(self, obj: Obj) -> Tries:
-        found: Mapping[str, Any] = read_json(self._record(obj), {})
+        found: Mapping[str, Any] = read_json(self._record(Key.of(obj)), {})
         uid = obj["metadata"]["uid"]
         return Tries(**found) if found.get("uid") == uid else Tries(uid)
 
     def _noted(self, run: Run, **changed: Any) -> Run:  # noqa: ANN401  # fields of Tries
         tries = replace(run.tries, **changed)
-        write_json(self._record(run.obj), asdict(tries))
+        write_json(self._record(Key.of(run.obj)), asdict(tries))
         return replace(run, tries=tries)
 
     # What runs
@@ -246,13 +253,13 @@ class TrainJobController:
         mount(self._state, secret)
         own = {
             "VELLUM_BINDING_DIR": str(self._state.secrets(namespace) / BINDING_SECRET),
-            "HOME": str(self._folder(run.obj) / "work"),
+            "HOME": str(self._folder(Key.of(run.obj)) / "work"),
             # `python` is the one that runs us, as in the image it is the one that Vellum is installed for.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         }
         return Process(
             name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
-            directory=self._folder(run.obj) / "work", probe=None, once=True, attempt=run.tries.failed,
+            directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
             env={**resolved(store, namespace, container["env"]), **own}, grace_seconds=GRACE_SECONDS,
         )  # fmt: skip
 
@@ -260,12 +267,11 @@ class TrainJobController:
         meta = obj["metadata"]
         return f"train-{meta['name']}-{meta['namespace']}"
 
-    def _folder(self, obj: Obj) -> Path:
-        meta = obj["metadata"]
-        return self._state.data(meta["namespace"], f"trainjob-{meta['name']}")
+    def _folder(self, key: Key) -> Path:
+        return self._state.data(key.namespace, f"trainjob-{key.name}")
 
-    def _record(self, obj: Obj) -> Path:
-        return self._folder(obj) / "tries.json"
+    def _record(self, key: Key) -> Path:
+        return self._folder(key) / "tries.json"
 
 
 def _job(runtime: Obj) -> Obj:
