@@ -7,6 +7,7 @@ import os
 import signal
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def team(platform: Installation) -> Iterator[Binding]:
     binding = Binding.of(platform.binding("team-a"), "a test")
     yield binding
     delete(binding, "")
-    with binding.qdrant() as vectors:
+    with closing(binding.qdrant()) as vectors:
         vectors.delete_collection("passages")
 
 
@@ -65,7 +66,7 @@ def post(url: str, body: Any) -> Any:
 
 def passage(binding: Binding) -> tuple[str, str]:
     """Return the text of an ingested passage and the document that it is of."""
-    with binding.qdrant() as vectors:
+    with closing(binding.qdrant()) as vectors:
         points, _ = vectors.scroll("passages", limit=1, with_payload=["text", "document"])
     payload = points[0].payload or {}
     return payload["text"], payload["document"]
@@ -89,7 +90,7 @@ def test_what_was_ingested_is_trained_on_stored_served_and_removed(
     first = post(f"{url}v1/models/documents:predict", {"instances": [text]})
     second = post(f"{url}v2/models/documents/infer", {"inputs": [tensor]})
     assert first == {"predictions": [document]}
-    assert [(one["name"], one["data"]) for one in second["outputs"]][0] == ("label", [document])
+    assert [one["data"] for one in second["outputs"] if one["name"] == "label"] == [[document]]
 
     again = platform.run("apply", *FILES, "--team", "team-a").stdout
     assert "TrainJob documents: stored (generation 1)" in again

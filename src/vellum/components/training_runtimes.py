@@ -62,7 +62,6 @@ def _job(image: str) -> Obj:
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {**RESTRICTED_POD, "runAsUser": 1000},
         "containers": [container],
         "volumes": _volumes(),
     }
@@ -98,7 +97,8 @@ def _container(image: str, resources: Obj) -> Obj:
         "image": image,
         "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108  # in the pod
         "resources": resources,
-        "securityContext": RESTRICTED_CONTAINER,
+        # On the container: a ServingRuntime has no place for a pod's.
+        "securityContext": {**RESTRICTED_CONTAINER, **RESTRICTED_POD, "runAsUser": 1000},
         "volumeMounts": [
             {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
             {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  # in the pod

@@ -15,7 +15,7 @@ from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError
-from vellum.kube.objects import Key, Obj, annotations_of, labels_of, make
+from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
 from vellum.laptop import pki, programs, tenants
 from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
@@ -115,6 +115,7 @@ class Installation:
         team, found = self._team(key.namespace)
         if claim.from_live(found).wants(team_components()["training"]):
             with self.store.transaction(f"apply {key}"):
+                _a_persons(key, self.store.get(key))
                 _unchanged(key, self.store.get(key), manifest)
                 return self.store.put(manifest)
         raise LaptopError(
@@ -177,6 +178,19 @@ class Installation:
             seconds = (back - seen).total_seconds()
             message = f"process {process} {wrong} and answers again after {seconds:.1f} s"
             self.store.record(key, Event("Warning", "Restarted", message))
+
+
+def _a_persons(key: Key, live: Obj | None) -> None:
+    """Refuse to write over what a claim composed.
+
+    Raises:
+        LaptopError: it has an owner (VEL416).
+    """
+    if live is not None and controller_uid(live) is not None:
+        raise LaptopError(
+            "VEL416", f"{key.kind} {key.name} belongs to a part of the platform", where=str(key),
+            fix="choose another name",
+        )  # fmt: skip
 
 
 def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
