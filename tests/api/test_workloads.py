@@ -51,19 +51,20 @@ def test_the_examples_are_valid() -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("{}", ("VEL113", "spec.runtimeRef", "write fields below it, such as name; see vellum explain spec.runtimeRef")),
-        ("{runtimeRef: {name: torch}}", ("VEL115", "spec.runtimeRef.name", f"write name: vellum, or {CLUSTER}")),
-        ("{runtimeRef: {name: vellum}, initializer: {}}", ("VEL115", "spec.initializer", f"delete it, or {CLUSTER}")),
-        ("{runtimeRef: {name: vellum}, runtimePatches: []}", ("VEL115", "spec.runtimePatches", f"delete it, or {CLUSTER}")),
-        ("{runtimeRef: {name: vellum}, trainer: {numNodes: 2}}", ("VEL115", "spec.trainer.numNodes", f"write numNodes: 1, or {CLUSTER}")),
+        ("{runtimeRef: {name: vellum}}", ("VEL115", "spec.trainer", "write command: [python, -m, MODULE]")),
+        ("{trainer: {command: [x]}}", ("VEL113", "spec.runtimeRef", "write fields below it, such as name; see vellum explain spec.runtimeRef")),
+        ("{trainer: {command: [x]}, runtimeRef: {name: torch}}", ("VEL115", "spec.runtimeRef.name", f"write name: vellum, or {CLUSTER}")),
+        ("{trainer: {command: [x]}, runtimeRef: {name: vellum}, initializer: {}}", ("VEL115", "spec.initializer", f"delete it, or {CLUSTER}")),
+        ("{trainer: {command: [x]}, runtimeRef: {name: vellum}, runtimePatches: []}", ("VEL115", "spec.runtimePatches", f"delete it, or {CLUSTER}")),
+        ("{runtimeRef: {name: vellum}, trainer: {command: [x], numNodes: 2}}", ("VEL115", "spec.trainer.numNodes", f"write numNodes: 1, or {CLUSTER}")),
         ("{runtimeRef: {name: vellum}, trainer: {numProcPerNode: 2}}", ("VEL115", "spec.trainer.numProcPerNode", "delete numProcPerNode")),
         ("{runtimeRef: {name: vellum}, trainer: {comand: []}}", ("VEL112", "spec.trainer.comand", "write command instead")),
         ("{runtimeRef: {name: vellum}, trainer: {env: [{name: A, valeu: b}]}}", ("VEL112", "spec.trainer.env[0].valeu", "write value instead")),
         ("{runtimeRef: {name: vellum}, trainer: {env: [{name: A}, {name: A}]}}", ("VEL115", "spec.trainer.env", "keep one of the two")),
         ("{runtimeRef: {name: vellum}, trainer: {command: python}}", ("VEL114", "spec.trainer.command", 'write for example command: ["python", "-m", "train"]')),
-        ("{runtimeRef: {name: vellum}, trainer: {args: [$(A)], env: [{name: A, value: b}]}}", ("VEL115", "spec.trainer", "read the variable in the program")),
-        ('{runtimeRef: {name: vellum}, suspend: "yes"}', ("VEL114", "spec.suspend", "write for example suspend: false")),
-        ("{runtimeRef: {name: vellum}, activeDeadlineSeconds: 0}", ("VEL115", "spec.activeDeadlineSeconds", "write for example activeDeadlineSeconds: 3600")),
+        ("{runtimeRef: {name: vellum}, trainer: {command: [x], args: [$(A)], env: [{name: A, value: b}]}}", ("VEL115", "spec.trainer", "read the variable in the program")),
+        ('{runtimeRef: {name: vellum}, trainer: {command: [x]}, suspend: "yes"}', ("VEL114", "spec.suspend", "write for example suspend: false")),
+        ("{trainer: {command: [x]}, runtimeRef: {name: vellum}, activeDeadlineSeconds: 0}", ("VEL115", "spec.activeDeadlineSeconds", "write for example activeDeadlineSeconds: 3600")),
     ],
 )  # fmt: skip
 def test_what_a_laptop_cannot_do_is_refused_with_the_reason(
@@ -80,9 +81,19 @@ def test_what_a_laptop_cannot_do_is_refused_with_the_reason(
     [
         (MODEL % ("sklearn", ""), "VEL115"),
         (MODEL % ("skops", ", storageUri: s3://b/k"), "VEL112"),
-        (HEAD.replace("v1alpha1", "v1") + "spec: {runtimeRef: {name: vellum}}\n", "VEL111"),
-        (HEAD.replace("job}", "1job}") + "spec: {runtimeRef: {name: vellum}}\n", "VEL116"),
-        (HEAD.replace("job}", f"{'j' * 49}}}") + "spec: {runtimeRef: {name: vellum}}\n", "VEL116"),
+        (
+            HEAD.replace("v1alpha1", "v1") + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n",
+            "VEL111",
+        ),
+        (
+            HEAD.replace("job}", "1job}") + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n",
+            "VEL116",
+        ),
+        (
+            HEAD.replace("job}", f"{'j' * 49}}}")
+            + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n",
+            "VEL116",
+        ),
         (HEAD + f"spec: {{runtimeRef: {{name: vellum}}, trainer: {{args: [{'x' * 70000}]}}}}\n", "VEL115"),
         (HEAD + f"spec: {{runtimeRef: {{name: vellum}}, trainer: {{args: [{'x,' * 129}]}}}}\n", "VEL115"),
     ],
@@ -95,5 +106,5 @@ def test_other_mistakes_have_their_codes(text: str, code: str) -> None:
 
 def test_a_file_for_a_laptop_and_a_cluster_may_name_its_namespace() -> None:
     text = HEAD.replace("{name: job}", "{name: job, namespace: default-team-a-c25esaspfur2}")
-    found = manifest(text + "spec: {runtimeRef: {name: vellum}}\n")
+    found = manifest(text + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n")
     assert found["metadata"] == {"name": "job", "namespace": "default-team-a-c25esaspfur2"}

@@ -149,7 +149,7 @@ class TrainJobSpec(Spec):
     """A TrainJob's spec, as far as a laptop can do what it says."""
 
     runtimeRef: RuntimeRef = Field(description="What it runs in")  # noqa: N815  # Kubernetes' spelling
-    trainer: Trainer = Field(default=Trainer(), description="What it runs")
+    trainer: Trainer = Field(default=Trainer(), description="What it runs", validate_default=True)
     suspend: bool = Field(
         default=False, description="Whether it is stopped for now; it begins anew afterwards"
     )
@@ -174,6 +174,11 @@ class TrainJobSpec(Spec):
     @field_validator("trainer")
     @classmethod
     def _shows_no_value(cls, trainer: Trainer) -> Trainer:
+        if not trainer.command:
+            raise Refused(
+                "there is no command, and a laptop has no image that brings one",
+                "write command: [python, -m, MODULE]",
+            )
         # A kubelet puts values in place of $(NAME); here every user of the machine could read them.
         known = "|".join(re.escape(entry.name) for entry in trainer.env)
         for word in (*trainer.command, *trainer.args):

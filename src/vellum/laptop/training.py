@@ -74,10 +74,13 @@ class Run:
         """The runtime's container with the TrainJob's ``trainer`` laid over it, as the Trainer does it."""
         pod = _job(self.runtime)["template"]["spec"]["template"]["spec"]
         made: Obj = next(one for one in pod["containers"] if one["name"] == NODE)
-        said = self.obj["spec"].get("trainer") or {}
-        over = {name: said[name] for name in ("command", "args") if said.get(name)}
-        env = {entry["name"]: entry for entry in (*made.get("env", ()), *said.get("env", ()))}
-        return {**made, **over, "env": list(env.values())}
+        over = {name: self.trainer[name] for name in ("command", "args") if self.trainer.get(name)}
+        return {**made, **over}
+
+    @property
+    def trainer(self) -> Obj:
+        """What the TrainJob itself says of the container."""
+        return self.obj["spec"].get("trainer") or {}
 
 
 class TrainJobController:
@@ -199,8 +202,11 @@ class TrainJobController:
         store.record(key, Event("Normal" if kind == COMPLETE else "Warning", reason, message))
 
     def _end(self, store: Store, key: Key, obj: Obj) -> None:
-        self._names.pop(key, None)
-        self._supervisor.remove(self._process_name(obj))
+        # Known by its name until it is gone: then we are asked again, and nobody waits meanwhile.
+        self._names[key] = self._process_name(obj)
+        if not self._supervisor.end(self._names[key]):
+            return
+        del self._names[key]
         shutil.rmtree(self._folder(key), ignore_errors=True)
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
 
@@ -260,7 +266,7 @@ class TrainJobController:
         return Process(
             name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
             directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
-            env={**resolved(store, namespace, container["env"]), **own}, grace_seconds=GRACE_SECONDS,
+            env={**own, **resolved(store, namespace, run.trainer.get("env", ()))}, grace_seconds=GRACE_SECONDS,
         )  # fmt: skip
 
     def _process_name(self, obj: Obj) -> str:
