@@ -153,7 +153,7 @@ def test_the_trainers_chart_is_the_real_one_with_jobsets_in_it(helm: Helm, built
     archive = charts.served(built)["kubeflow-trainer-2.3.0.tgz"]
     made = helm.rendered(archive)
     assert sorted(one["metadata"]["name"] for one in made if one["kind"] == "Deployment") == [
-        "jobset-controller", "trainer-kubeflow-trainer-controller-manager",
+        "jobset-controller", "x-kubeflow-trainer-controller-manager",
     ]  # fmt: skip
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         names = set(tar.getnames())
