@@ -293,7 +293,7 @@ def test_images_are_named_by_digest() -> None:
     ("text", "expected"),
     [
         (BARE.replace("v1alpha1", "v1"), ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1")),
-        (BARE.replace("MLOps", "mlops"), ("VEL111", "2: kind", "write kind: MLOpsPlatform (allowed: MLOpsPlatform, KubeflowPlatform)")),
+        (BARE.replace("MLOps", "mlops"), ("VEL111", "2: kind", "write kind: MLOpsPlatform (allowed: MLOpsPlatform, KubeflowPlatform, TrainJob, InferenceService)")),
         ("kind: MLOpsPlatform\n", ("VEL111", "1", "write apiVersion: platform.vellum.dev/v1alpha1")),
         ("- a\n", ("VEL111", "1", "write apiVersion, kind, metadata and spec")),
         (HEAD + "sepc: {}\n", ("VEL112", "4: sepc", "write spec instead")),

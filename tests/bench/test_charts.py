@@ -141,16 +141,28 @@ def test_values_have_the_effect_that_they_have_in_the_real_charts(helm: Helm) ->
 
 
 def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str, Path]) -> None:
-    served = charts.served(built["kserve-charts"])
+    served = charts.served(built)
     rendered = {name: helm.rendered(served[f"{name}-v0.20.0.tgz"]) for name in charts.KSERVE}
     assert {name: len(objects) for name, objects in rendered.items()} == {
         "kserve-crd": 6, "kserve-resources": 22, "kserve-runtime-configs": 0,
     }  # fmt: skip
-    assert len(served) == len(charts.STAND_INS) + len(charts.KSERVE) + len(OWN)
+    assert len(served) == len(charts.STAND_INS) + len(charts.REAL) + len(OWN)
+
+
+def test_the_trainers_chart_is_the_real_one_with_jobsets_in_it(helm: Helm, built: dict[str, Path]) -> None:
+    archive = charts.served(built)["kubeflow-trainer-2.3.0.tgz"]
+    made = helm.rendered(archive)
+    assert sorted(one["metadata"]["name"] for one in made if one["kind"] == "Deployment") == [
+        "jobset-controller", "x-kubeflow-trainer-controller-manager",
+    ]  # fmt: skip
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        names = set(tar.getnames())
+    assert "kubeflow-trainer/charts/jobset/crds/jobset.x-k8s.io_jobsets.yaml" in names
+    assert not [name for name in names if "/tests/" in name]
 
 
 def test_the_same_charts_are_the_same_bytes(built: dict[str, Path]) -> None:
-    served = charts.served(built["kserve-charts"])
-    assert charts.served(built["kserve-charts"]) == served
+    served = charts.served(built)
+    assert charts.served(built) == served
     with tarfile.open(fileobj=io.BytesIO(served["base-1.30.3.tgz"])) as tar:
         assert tar.getnames() == ["base/Chart.yaml", "base/templates/objects.yaml", "base/values.yaml"]

@@ -73,7 +73,7 @@ def test_the_provider_is_healthy_before_istio_and_istio_is_there_before_everythi
     assert all(made["istiod"] <= made[name] for name in others)
     assert others == {
         "argo-workflows", "cert-manager", "istio-cni", "istio-ingressgateway", "kserve", "kserve-crd",
-        "kserve-runtimes", "kubeflow-pipelines", "notebook-controller", "seaweedfs-operator",
+        "kserve-runtimes", "kubeflow-pipelines", "kubeflow-trainer", "notebook-controller", "seaweedfs-operator",
     }  # fmt: skip
 
 

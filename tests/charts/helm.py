@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,12 +98,20 @@ def files(archive: Path) -> dict[str, bytes]:
         return {name: stream.read() for name, stream in found.items() if stream}
 
 
+_APART = re.compile(r"(charts/[^/]+/)*crds/")
+"""Where a chart keeps kinds that Helm installs once and does not count as the release's."""
+
+
 def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
     """Return about how many bytes Helm's Secret of this release holds: chart, values and what was rendered.
 
-    As Helm 3 writes it (pkg/storage/driver/util.go), but for the notes, which are a few hundred bytes.
+    As Helm 3 writes it (pkg/storage/driver/util.go), but for the notes, which are a few hundred bytes. Charts below it
+    are not in it (pkg/chart/chart.go: ``dependencies`` is no field of the JSON), nor in the manifest what lies in crds/.
     """
-    inside = files(archive)
+    everything = files(archive)
+    apart = _kinds(content for name, content in everything.items() if _APART.match(name))
+    objects = [one for one in objects if (one["kind"], one["metadata"]["name"]) not in apart]
+    inside = {name: content for name, content in everything.items() if not name.startswith("charts/")}
     special = ("Chart.yaml", "values.yaml", "values.schema.json")
     plain = [name for name in sorted(inside) if name not in special]
     hooks = [one for one in objects if HOOK in annotations_of(one)]
@@ -118,6 +128,11 @@ def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
         "hooks": [{"manifest": yaml.dump(one, Dumper=yaml.CSafeDumper)} for one in hooks],
     }
     return len(base64.b64encode(gzip.compress(json.dumps(record).encode(), 9)))
+
+
+def _kinds(files: Iterable[bytes]) -> set[tuple[str, str]]:
+    found = (one for content in files for one in yaml.load_all(content, yaml.CSafeLoader) if one)
+    return {(one["kind"], one["metadata"]["name"]) for one in found}
 
 
 def _file(name: str, content: bytes) -> Obj:

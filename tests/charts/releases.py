@@ -69,9 +69,10 @@ def own_releases() -> list[Release]:
 
 
 def _platform(profile: str) -> Platform:
+    parts = {part.switch: "enabled" for part in platform_components().values() if part.switch}
     written = {
         "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "KubeflowPlatform", "metadata": {"name": "kubeflow"},
-        "spec": {"profile": profile},
+        "spec": {"profile": profile, **parts},
     }  # fmt: skip
     (platform,) = loader.load(yaml.safe_dump(written).encode(), "platform.yaml")
     assert isinstance(platform, Platform)

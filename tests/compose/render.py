@@ -23,6 +23,7 @@ EVERYTHING = """spec:
   notebook: {storage: 7Gi}
   pipelines: enabled
   inference: enabled
+  training: enabled
   search: {replicas: 2}
   vectors: {storage: 11Gi}
   artifacts: {quota: 12Gi}

@@ -110,12 +110,14 @@ def test_the_names_of_resources_never_change() -> None:
             "bucket-grant", "bucket-identity", "bucket-key", "bucket-policy", "bucket-secret", "namespace",
             "namespace-limits", "namespace-quota", "network-deny", "network-inside", "network-parts", "notebook",
             "notebook-home", "notebook-token", "pipelines-launcher", "pipelines-metadata", "pipelines-repository",
-            "qdrant-keys", "qdrant-network", "qdrant-service", "qdrant-set", "search",
+            "qdrant-keys", "qdrant-network", "qdrant-service", "qdrant-set", "search", "training-binding",
+            "training-role",
         ],
         "platform-local": [
             "artifacts-bucket", "artifacts-credentials", "artifacts-grant", "artifacts-identity", "artifacts-key",
             "artifacts-kubeflow", "artifacts-policy", "artifacts-secret", "gateway", "storage-admin",
-            "storage-namespace", "storage-network", "storage-quotas", "storage-service", "storage-store", "vector-storage-namespace",
+            "storage-namespace", "storage-network", "storage-quotas", "storage-service", "storage-store",
+            "training-runtimes-jobs", "training-runtimes-models", "vector-storage-namespace",
             "vector-storage-network",
         ],
     }  # fmt: skip

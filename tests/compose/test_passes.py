@@ -177,7 +177,10 @@ def test_the_platform_waits_for_the_kinds_of_its_operators_and_makes_the_rest() 
         "kubeflow-pipelines": behind,
     }  # fmt: skip
     groups = {desired.obj["apiVersion"].partition("/")[0] for desired in composed.objects.values()}
-    assert groups == {"v1", "networking.k8s.io", "helm.crossplane.io", "protection.crossplane.io"}
+    assert groups == {
+        "v1", "networking.k8s.io", "helm.crossplane.io", "protection.crossplane.io", "trainer.kubeflow.org",
+        "serving.kserve.io",
+    }  # fmt: skip
     world.not_served = set()
     assert world.settle().ready
     before = set(world.resources)

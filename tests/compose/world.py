@@ -17,6 +17,7 @@ from vellum.api import loader
 from vellum.api import platform as platforms
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
+from vellum.api.workloads import Workload
 from vellum.components import platform_components, team_components
 from vellum.compose import live
 from vellum.kube.objects import Key, Obj, make, secret
@@ -37,9 +38,9 @@ ENDPOINT = "https://s3.example.org"
 HEAD = "apiVersion: platform.vellum.dev/v1alpha1\n"
 PLATFORMS = {
     "local": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: local}\n",
-    "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": IMAGES, "charts": {"repository": CHARTS}}}),
-    "standard": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "standard", "images": IMAGES, "charts": {"repository": CHARTS}}}),
-    "external": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "images": {part: IMAGES[part] for part in IMAGES if part != "seaweedfs"}, "charts": {"repository": CHARTS}, "objectStore": {"backend": "external", "endpoint": ENDPOINT, "region": "eu-central-1"}}}),
+    "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "training": "enabled", "images": IMAGES, "charts": {"repository": CHARTS}}}),
+    "standard": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "standard", "training": "enabled", "images": IMAGES, "charts": {"repository": CHARTS}}}),
+    "external": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "training": "enabled", "images": {part: IMAGES[part] for part in IMAGES if part != "seaweedfs"}, "charts": {"repository": CHARTS}, "objectStore": {"backend": "external", "endpoint": ENDPOINT, "region": "eu-central-1"}}}),
 }  # fmt: skip
 _STORE_KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 _RECONCILED: dict[str, Obj] = {
@@ -67,7 +68,7 @@ def settled_platform(text: str, seed: Seed = DUMMY_SEED) -> Obj:
     return world.composite
 
 
-def stored(document: Claim | Platform) -> Obj:
+def stored(document: Claim | Platform | Workload) -> Obj:
     manifest = document.manifest()
     manifest["metadata"] |= {"uid": UID, "generation": 1}
     return manifest

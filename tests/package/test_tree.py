@@ -174,7 +174,8 @@ def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> Non
     kinds = [kind for part in team_components().values() for kind in part.kinds]
     groups = {"v1.cert-manager.io", "v1.kubeflow.org", "v1.networking.istio.io",
               "v1.seaweed.seaweedfs.com", "v1.security.istio.io", "v1alpha1.argoproj.io",
-              "v1alpha1.serving.kserve.io", "v1beta1.helm.crossplane.io", "v1beta1.protection.crossplane.io",
+              "v1alpha1.serving.kserve.io", "v1alpha1.trainer.kubeflow.org", "v1alpha2.jobset.x-k8s.io",
+              "v1beta1.helm.crossplane.io", "v1beta1.protection.crossplane.io",
               "v1beta1.serving.kserve.io"}  # fmt: skip
     platform = {"provider-helm/provider", *(f"api/{name}" for name in groups)}
     assert known == [{"platform", *gates.questions(kinds)}, platform]

@@ -24,7 +24,7 @@ metadata:
   name: {name}
 spec: {spec}
 """
-FULL = "{notebooks: enabled}"
+FULL = "{notebooks: enabled, training: enabled}"
 
 
 @dataclass(frozen=True)

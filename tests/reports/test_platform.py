@@ -45,24 +45,25 @@ def test_every_part_stands_after_what_it_comes_after() -> None:
 def test_a_laptops_platform_is_a_table_of_who_is_ready_since_when_after_whom() -> None:
     parts = report.nodes(settled_platform(PLATFORMS["local"]))
     assert report.text(parts, NOW + timedelta(minutes=5)).splitlines() == [
-        "PART            STATE  SINCE  AFTER",
-        "storage         ready  5 min",
-        "gateway         ready  5 min",
-        "vector-storage  ready  5 min",
-        "artifacts       ready  5 min  storage",
+        "PART               STATE  SINCE  AFTER",
+        "storage            ready  5 min",
+        "gateway            ready  5 min",
+        "training-runtimes  ready  5 min",
+        "vector-storage     ready  5 min",
+        "artifacts          ready  5 min  storage",
     ]
 
 
 def test_a_part_that_waits_says_below_for_what_and_who_acts_next() -> None:
     lines = report.text(report.nodes(broken()), NOW + timedelta(hours=1, seconds=2)).splitlines()
     assert lines[:3] == [
-        "PART                  STATE  SINCE   AFTER                      CHART                WATCHED",
+        "PART                  STATE  SINCE   AFTER                              CHART                WATCHED",
         "provider-helm         ready  60 min",
         "vector-storage        ready  60 min",
     ]
     place = next(number for number, line in enumerate(lines) if line.startswith("kserve "))
     assert lines[place : place + 2] == [
-        "kserve                waits  2 s     kserve-crd, cert-manager   v0.20.0, revision 1  6",
+        "kserve                waits  2 s     kserve-crd, cert-manager           v0.20.0, revision 1  6",
         "  Deployment kserve/kserve is missing; next: the release guard",
     ]
 

@@ -12,16 +12,18 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from vellum.api import claim, metadata, platform
-from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Claim
+from vellum.api import claim, metadata, platform, workloads
+from vellum.api.claim import CROSSPLANE_FIELDS, Claim
 from vellum.api.documents import Document, documents, shown
 from vellum.api.platform import Platform
-from vellum.api.schema import KINDS, nearest, node_at
+from vellum.api.schema import API_VERSIONS, nearest, node_at
 from vellum.api.text import MOST_BYTES, text
 from vellum.api.words import advice, mistakes, unknown, write
+from vellum.api.workloads import Workload
 from vellum.errors import ClaimError
+from vellum.model.component import Spec
 
-Written: TypeAlias = Claim | Platform
+Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
@@ -132,12 +134,18 @@ def _object(document: Document) -> Written | None:
         return None
     if isinstance(spec, platform.PlatformWideSpec):
         return Platform(spec=spec, labels=labels, annotations=annotations)
-    return Claim(namespace=namespace, name=name, spec=spec, labels=labels, annotations=annotations)
+    if isinstance(spec, claim.ClaimWideSpec):
+        return Claim(namespace=namespace, name=name, spec=spec, labels=labels, annotations=annotations)
+    return Workload(workloads.KINDS[kind], namespace, name, spec, labels, annotations)
 
 
 def _kind(document: Document, value: dict[str, object]) -> str:
     """Return the kind if the document is one of ours; say what is wrong otherwise."""
-    for field, allowed in (("apiVersion", (API_VERSION,)), ("kind", KINDS)):
+    kind = value.get("kind")
+    versions = tuple(dict.fromkeys(API_VERSIONS.values()))
+    if isinstance(kind, str) and kind in API_VERSIONS:
+        versions = (API_VERSIONS[kind],)
+    for field, allowed in (("apiVersion", versions), ("kind", tuple(API_VERSIONS))):
         given = value.get(field)
         if given in allowed or (field,) in document.doubtful:
             continue
@@ -145,13 +153,10 @@ def _kind(document: Document, value: dict[str, object]) -> str:
         what = f"{field} {shown(given)} is not known here" if field in value else f"there is no {field}"
         others = f" (allowed: {', '.join(allowed)})" if len(allowed) > 1 else ""
         document.problem("VEL111", what, (field,) if field in value else (), f"write {field}: {near}{others}")
-    kind = value.get("kind")
-    return kind if isinstance(kind, str) and kind in KINDS else ""
+    return kind if isinstance(kind, str) and kind in API_VERSIONS else ""
 
 
-def _spec(
-    document: Document, kind: str, spec: object
-) -> claim.ClaimWideSpec | platform.PlatformWideSpec | None:
+def _spec(document: Document, kind: str, spec: object) -> Spec | None:
     if not isinstance(spec, dict):
         if ("spec",) not in document.doubtful:
             document.problem(
@@ -159,7 +164,11 @@ def _spec(
             )
         return None
     written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
-    model = claim.claim_spec() if kind == claim.KIND else platform.platform_spec()
+    model: type[Spec] = {
+        claim.KIND: claim.claim_spec(),
+        platform.KIND: platform.platform_spec(),
+        **workloads.SPECS,
+    }[kind]
     try:
         return model.model_validate(written)
     except ValidationError as error:
@@ -169,13 +178,20 @@ def _spec(
     return None
 
 
+def _name(written: Written) -> tuple[str, str, str]:
+    if isinstance(written, Platform):
+        return platform.KIND, "", platform.NAME
+    kind = written.kind.kind if isinstance(written, Workload) else claim.KIND
+    return kind, written.namespace, written.name
+
+
 def _twice(found: list[tuple[str, Written]]) -> list[ClaimError]:
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str, str], str] = {}
     problems = []
     for source, written in found:
-        name = (written.namespace, written.name) if isinstance(written, Claim) else ("", platform.NAME)
+        name = _name(written)
         if name in seen:
-            what = f"{'/'.join(filter(None, name))} is written twice"
+            what = f"{'/'.join(filter(None, name[1:]))} is written twice"
             where = source if seen[name] == source else f"{seen[name]} and {source}"
             problems.append(ClaimError("VEL118", what, where=where, fix="delete one of the two"))
         seen[name] = source

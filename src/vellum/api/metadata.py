@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from vellum.api import platform
+from vellum.api import platform, workloads
 from vellum.api.claim import CROSSPLANE_FIELDS
 from vellum.api.documents import Document, Path, shown
 from vellum.api.schema import node_at
 from vellum.api.words import unknown
 from vellum.kube.names import LABEL_LIMIT, is_dns_label
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE
+from vellum.model.training import LONGEST_JOB
 
 LIVE = frozenset({
     "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
@@ -48,6 +49,8 @@ def check(document: Document, kind: str, metadata: Any) -> tuple[str, str, dict[
     if kind == platform.KIND:
         _platform_name(document, metadata)
         return "", platform.NAME, labels, annotations
+    if kind in workloads.KINDS:
+        return _of_a_team(document, metadata), _job_name(document, metadata), labels, annotations
     return (
         _namespace(document, metadata),
         _name(document, metadata, "name"),
@@ -68,6 +71,22 @@ def _namespace(document: Document, metadata: dict[str, Any]) -> str:
         what = f"the namespace {namespace} belongs to the platform or the cluster, not to teams"
         document.problem("VEL116", what, ("metadata", "namespace"), "write namespace: team-a")
     return namespace
+
+
+def _of_a_team(document: Document, metadata: dict[str, Any]) -> str:
+    """Return the namespace, empty where none is written: a laptop that has one team knows it."""
+    return _name(document, metadata, "namespace") if "namespace" in metadata else ""
+
+
+def _job_name(document: Document, metadata: dict[str, Any]) -> str:
+    name = _name(document, metadata, "name")
+    if name and (not name[0].isalpha() or len(name) > LONGEST_JOB):
+        what = f"{shown(name)} is no name here: a letter first, and at most {LONGEST_JOB} characters, as pods add to it"
+        document.problem(
+            "VEL116", what, ("metadata", "name"), f"write name: {_repaired(f'm-{name}')[:LONGEST_JOB]}"
+        )
+        return ""
+    return name
 
 
 def _name(document: Document, metadata: dict[str, Any], field: str, default: str = "") -> str:

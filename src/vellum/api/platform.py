@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS
+from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
 from vellum.components import platform_components, team_components
 from vellum.kube.names import bucket_name, is_dns_label
 from vellum.kube.objects import Obj
@@ -204,7 +204,11 @@ def _images_spec() -> type[Spec]:
 @cache
 def platform_spec() -> type[PlatformWideSpec]:
     """Return the model of the platform's spec, made from the catalogue."""
+    switches = dict.fromkeys(part.switch for part in platform_components().values() if part.switch)
     fields: dict[str, Any] = {
+        switch: (Switch, Field(default="disabled", description=_switched(switch))) for switch in switches
+    }
+    fields |= {
         part.block: (part.spec, Field(default_factory=part.spec, description=f"Details: {part.summary}"))
         for part in platform_components().values()
         if part.block
@@ -213,6 +217,11 @@ def platform_spec() -> type[PlatformWideSpec]:
     words = "Images by digest; a part whose image is not named is not composed"
     fields["images"] = (images, Field(default_factory=images, description=words))
     return create_model("PlatformSpec", __base__=PlatformWideSpec, **fields)
+
+
+def _switched(switch: str) -> str:
+    parts = [part for part in platform_components().values() if part.switch == switch]
+    return "; ".join(part.summary for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +250,15 @@ class Platform:
     annotations: dict[str, str] = field(default_factory=dict)
 
     @property
+    def left_out(self) -> dict[str, str]:
+        """Parts that the platform could have and nobody asked for, and what to write for them."""
+        return {
+            name: f"it is left out; a platform engineer writes spec.{part.switch}: enabled in KubeflowPlatform {NAME}"
+            for name, part in platform_components().items()
+            if self._could(part) and self._is_off(part)
+        }
+
+    @property
     def repairs(self) -> bool:
         """Whether the release guard may repair."""
         return self.spec.repair == "enabled"
@@ -252,8 +270,16 @@ class Platform:
         return Charts(said.repository, said.own, said.plainHTTP, said.patches)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
-        """Tell whether the profile has the component, beside this object store."""
+        """Tell whether the profile has the component, beside this object store, and nobody left it out."""
+        return self._could(component) and not self._is_off(component)
+
+    def _could(self, component: AnyPlatformComponent) -> bool:
         return self.spec.profile in component.profiles and self.spec.objectStore.backend in component.backends
+
+    def _is_off(self, component: AnyPlatformComponent) -> bool:
+        if not component.switch or self.spec.profile == LAPTOP:
+            return False
+        return bool(getattr(self.spec, component.switch) == "disabled")
 
     def detail(self, component: AnyPlatformComponent) -> Spec:
         """Return what the platform says in the component's block."""
@@ -325,8 +351,9 @@ def _store(status: Obj) -> str:
 def _waiting(platform: Platform) -> dict[str, str]:
     """Return the profile's parts that the status does not call ready; one that it does not name was never composed."""
     said = platform.said
-    wanted = [name for name, part in platform_components().items() if platform.wants(part)]
-    return {
+    parts = platform_components()
+    wanted = [name for name, part in parts.items() if platform.wants(part)]
+    return platform.left_out | {
         name: (said.get(name) or {}).get("reason", "it is not composed yet")
         for name in wanted
         if not (said.get(name) or {}).get("ready")

@@ -9,13 +9,18 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from vellum.api import claim, platform
+from vellum.api import claim, platform, workloads
 from vellum.errors import ClaimError
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
 from vellum.kube.quantity import PATTERN
 
 KINDS = (claim.KIND, platform.KIND)
+API_VERSIONS: Mapping[str, str] = {
+    **dict.fromkeys(KINDS, claim.API_VERSION),
+    **{name: kind.api_version for name, kind in workloads.KINDS.items()},
+}
+"""Every kind that files may hold: our own, and those of Kubeflow that a team writes beside its claim."""
 _DROPPED = frozenset({"title", "additionalProperties", "$defs", "$ref", "examples", "const", "anyOf"})
 """What Kubernetes' structural schemas forbid, or what is written in another way below."""
 LONGEST_NAME = 64
@@ -26,7 +31,7 @@ def schema(kind: str) -> Obj:
     """Return the OpenAPI v3 structural schema of a kind; the caller's own copy.
 
     Raises:
-        KeyError: the kind is not one of ``KINDS``.
+        KeyError: the kind is not one of ``API_VERSIONS``.
     """
     answer: Obj = copied(_schema(kind))
     return answer
@@ -34,8 +39,9 @@ def schema(kind: str) -> Obj:
 
 @cache
 def _schema(kind: str) -> Obj:
-    models = {claim.KIND: claim.claim_spec, platform.KIND: platform.platform_spec}
-    written = models[kind]().model_json_schema()
+    own = {claim.KIND: claim.claim_spec, platform.KIND: platform.platform_spec}
+    model = own[kind]() if kind in own else workloads.SPECS[kind]
+    written = model.model_json_schema()
     spec = _structural(written, written.get("$defs", {}))
     spec["description"] = _SPECS[kind]
     return {
@@ -43,7 +49,7 @@ def _schema(kind: str) -> Obj:
         "description": _KINDS[kind],
         "required": ["apiVersion", "kind", "metadata"],
         "properties": {
-            "apiVersion": {"type": "string", "enum": [claim.API_VERSION], "description": "The version of the API"},
+            "apiVersion": {"type": "string", "enum": [API_VERSIONS[kind]], "description": "The version of the API"},
             "kind": {"type": "string", "enum": [kind], "description": "The kind of the object"},
             "metadata": _metadata(kind),
             "spec": spec,
@@ -54,10 +60,14 @@ def _schema(kind: str) -> Obj:
 _KINDS = {
     claim.KIND: "A team's whole ML platform: namespace, bucket, keys, vectors, notebook, pipelines, inference",
     platform.KIND: "The platform that every team's corner stands on; there is one, named kubeflow",
+    "TrainJob": "A training that runs to its end in the team's namespace, as Kubeflow Trainer defines it",
+    "InferenceService": "A model that answers, as KServe defines it",
 }
 _SPECS = {
     claim.KIND: "What the team asks for; everything has a default",
     platform.KIND: "What is installed, and where",
+    "TrainJob": "What is trained, as far as a laptop can do it",
+    "InferenceService": "What is served, as far as a laptop can do it",
 }
 
 
@@ -85,6 +95,12 @@ def _metadata(kind: str) -> Obj:
             **label, "description": "The namespace in which the team keeps its claim", "default": "default",
             "example": "team-a",
         }  # fmt: skip
+    elif kind in workloads.KINDS:
+        fields["name"] = {**label, "description": "The name of the object", "example": "documents"}
+        fields["namespace"] = {
+            **label, "description": "The team's own namespace, as `vellum status` names it; a laptop knows it",
+            "example": "team-a-research-6gnoutl5ip5t",
+        }  # fmt: skip
     return {
         "type": "object",
         "description": "What names the object",
@@ -100,6 +116,8 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
         node = {**shared[node["$ref"].rpartition("/")[2]], **beside}
     for option in node.get("anyOf", ()):
         # Optional: Kubernetes says so by leaving the field out.
+        if "$ref" in option:
+            option = shared[option["$ref"].rpartition("/")[2]]  # noqa: PLW2901  # resolved
         node = {**node, **option} if option.get("type") != "null" else node
     found: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
     if isinstance(node.get("additionalProperties"), dict):
@@ -109,6 +127,8 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
         found["enum"] = [node["const"]]
     if examples := node.get("examples"):
         found["example"] = examples[0]
+    if isinstance(node.get("items"), dict):
+        found["items"] = _structural(node["items"], shared)
     if "properties" in node:
         # An empty object, so that the defaults inside it are set by the API server too.
         found["default"] = {}
@@ -172,7 +192,7 @@ def explain(path: str = "") -> Field:
         ClaimError: VEL119 there is no such field.
     """
     words = [word for word in path.split(".") if word]
-    kind = next((name for name in KINDS if words and words[0].lower() == name.lower()), "")
+    kind = next((name for name in API_VERSIONS if words and words[0].lower() == name.lower()), "")
     node, found, required = _schema(kind or claim.KIND), kind or claim.KIND, False
     for word in words[bool(kind) :]:
         children = node.get("properties", {})
@@ -202,7 +222,7 @@ def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:
     """Return the schema of the field, empty if there is none."""
     node = _schema(kind)
     for part in path:
-        node = node.get("properties", {}).get(part, {})
+        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
     return node
 
 
@@ -218,16 +238,22 @@ def _field(path: str, node: Mapping[str, Any], *, required: bool = False) -> Fie
     )  # fmt: skip
 
 
+_PLAIN = {"array": "list", "boolean": "true or false", "number": "number"}
+
+
 def in_words(node: Mapping[str, Any]) -> str:
     """Return the type of a field as a person would say it."""
     if "enum" in node:
         return " | ".join(map(str, node["enum"]))
+    if "type" not in node:
+        return "anything"
+    if node["type"] in _PLAIN:
+        return _PLAIN[node["type"]]
     if node["type"] == "integer":
-        return f"whole number from {node['minimum']} to {node['maximum']}"
+        least, most = node.get("minimum"), node.get("maximum")
+        return "whole number" if least is None else f"whole number from {least} to {most}"
     if node.get("pattern") == f"^{PATTERN}$":
         return "size such as 10Gi"
-    if node["type"] == "boolean":
-        return "true or false"
     if node["type"] == "object":
         return "names and texts" if "additionalProperties" in node else "fields"
     return f"text, at most {node['maxLength']} characters" if "maxLength" in node else "text"

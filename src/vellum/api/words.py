@@ -47,6 +47,8 @@ def _mistake(kind: str, detail: Mapping[str, Any], word: Callable[[Path], str]) 
         case "value_error":
             refused = detail["ctx"]["error"]
             return Mistake("VEL115", str(refused), path, getattr(refused, "fix", "") or write(path, node))
+        case "too_long":
+            return Mistake("VEL115", f"more than {detail['ctx']['max_length']} entries", path, "write fewer")
         case wrong if wrong.endswith("_type") or isinstance(given, bool) or not isinstance(given, str | int):
             what = f"{_kind_of(given)} instead of {in_words(node)}"
             quote = node.get("type") == "string" and isinstance(given, int | float)

@@ -166,7 +166,7 @@ class Bench:
         self._started = True
 
     def _charts(self) -> None:
-        served = charts.served(self.machine.programs["kserve-charts"])
+        served = charts.served(self.machine.programs)
         registry.push(
             self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts
         )

@@ -1,6 +1,7 @@
 """The charts that the bench serves, most of them stand-ins: their images cannot be pulled here, nor their charts.
 
-Real: KServe's three, which travel in its Go module, and Vellum's own (``package.charts``). A stand-in has what others
+Real: KServe's three and Kubeflow Trainer's with JobSet's in it, which travel in their Go modules, and Vellum's own
+(``package.charts``). A stand-in has what others
 can see of the real one: CRDs, workloads, Services with their ports, labels, accounts, and the values that Vellum sets,
 with their effect (all read off the real charts, rendered, at these versions). It has no webhook configurations, since
 nobody here could answer them, and no hooks.
@@ -8,6 +9,8 @@ nobody here could answer them, and no hooks.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from vellum.bench.chart import (
@@ -31,19 +34,35 @@ from vellum.kube.seaweed import API as SEAWEED
 from vellum.package.charts import archives, packed
 
 KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
+TRAINER = "kubeflow-trainer"
+REAL = (*KSERVE, TRAINER)
+_TESTS = "tests/"
+"""What Helm's .helmignore leaves out of an archive, and what would else be in every record of the release."""
 
 
-def served(kserve: Path) -> dict[str, bytes]:
-    """Return the archives of all charts by file name; ``kserve`` is the folder of KServe's own."""
+def served(folders: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return the archives of all charts by file name; ``folders`` are those of real ones, as ``programs.FILES``."""
     made = {f"{chart.name}-{chart.version}.tgz": packed(chart.name, files(chart)) for chart in STAND_INS}
     made |= archives()
-    for name in KSERVE:
-        folder = kserve / name
-        inside = {
-            str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    made |= {f"{name}-v0.20.0.tgz": packed(name, _files(folders["kserve-charts"] / name)) for name in KSERVE}
+    return {**made, f"{TRAINER}-2.3.0.tgz": packed(TRAINER, _trainer(folders))}
+
+
+def _trainer(folders: Mapping[str, Path]) -> dict[str, bytes]:
+    """Return the files of Kubeflow Trainer's chart, with the two below it that its publisher puts there."""
+    found = _files(folders["trainer-chart"])
+    for name in ("jobset", "lws"):
+        found |= {
+            f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()
         }
-        made[f"{name}-v0.20.0.tgz"] = packed(name, inside)
-    return made
+    # Its tag says 0.1.0, which its release fills in; with another version than is asked for it is always on.
+    about = "charts/lws/Chart.yaml"
+    return {**found, about: re.sub(rb"(?m)^version: .*$", b"version: 0.8.0", found[about])}
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.startswith(_TESTS)}
 
 
 # cert-manager

@@ -80,6 +80,9 @@ FILES = (
     Files("kwok-stages", "kwok", "sigs.k8s.io/kwok", "kustomize/stage"),
     Files("provider-helm-crds", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package/crds"),
     Files("kserve-charts", "kserve", "github.com/kserve/kserve", "charts", "*"),
+    Files("trainer-chart", "trainer", "github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer", "*"),
+    Files("jobset-chart", "trainer", "sigs.k8s.io/jobset", "charts/jobset", "*"),
+    Files("lws-chart", "trainer", "sigs.k8s.io/lws", "charts/lws", "*"),
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vellum.api.loader import read
 from vellum.api.platform import KIND
+from vellum.api.workloads import KINDS as WORKLOADS
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 from vellum.model.platform import LAPTOP
@@ -26,9 +27,50 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
 
     Raises:
         ClaimError: the first thing that is wrong in any of them.
-        UsageError: a platform is of a cluster (VEL714).
+        UsageError: a platform is of a cluster (VEL714), or something is no platform and no claim (VEL721).
     """
     found = manifests(paths)
+    _no_workloads(found, "start the platform first, then: vellum apply FILE")
+    return _of_a_laptop(found)
+
+
+def to_apply(paths: tuple[str, ...]) -> list[Obj]:
+    """Return the manifests of all files, those of Kubeflow's kinds last, if this machine can be what they ask for.
+
+    Raises:
+        ClaimError: the first thing that is wrong in any of them.
+        UsageError: a platform is of a cluster (VEL714).
+    """
+    return sorted(_of_a_laptop(manifests(paths)), key=lambda manifest: manifest["kind"] in WORKLOADS)
+
+
+def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
+    """Return the manifests of all files, which are of Kubeflow's kinds.
+
+    Raises:
+        ClaimError: the first thing that is wrong in any of them.
+        UsageError: one is a claim or the platform (VEL722).
+    """
+    found = manifests(paths)
+    for manifest in found:
+        if manifest["kind"] not in WORKLOADS:
+            raise UsageError(
+                "VEL722", f"a {manifest['kind']} is not deleted by its file", where=str(manifest["metadata"]["name"]),
+                fix="vellum delete TEAM, or vellum down --delete-data for everything",
+            )  # fmt: skip
+    return found
+
+
+def _no_workloads(found: list[Obj], fix: str) -> None:
+    for manifest in found:
+        if manifest["kind"] in WORKLOADS:
+            what = f"a {manifest['kind']} needs a team that is ready"
+            raise UsageError(
+                "VEL721", what, where=f"{manifest['kind']} {manifest['metadata']['name']}", fix=fix
+            )
+
+
+def _of_a_laptop(found: list[Obj]) -> list[Obj]:
     for where, profile in _profiles(found):
         if profile != LAPTOP:
             what = f"a platform of profile {profile} is installed by Crossplane, on a cluster"
@@ -44,9 +86,10 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
 
     Raises:
         ClaimError: the first thing that is wrong in any of them.
-        UsageError: a platform is of a laptop (VEL716).
+        UsageError: a platform is of a laptop (VEL716), or something is no platform and no claim (VEL721).
     """
     found = manifests(paths)
+    _no_workloads(found, "apply it once the claim is ready: kubectl apply -f FILE")
     for where, profile in _profiles(found):
         if profile == LAPTOP:
             raise UsageError(

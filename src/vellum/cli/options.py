@@ -12,9 +12,16 @@ from typing import Any, TypeVar
 import click
 
 from vellum.errors import UsageError
+from vellum.kube.objects import Obj
+from vellum.laptop.client import Client
 from vellum.laptop.state import State, default_root
+from vellum.model.team import Team
 
 F = TypeVar("F", bound=Callable[..., Any])
+WORKLOADS = ("TrainJob", "InferenceService")
+"""The kinds that a team makes itself."""
+MADE = [["trainer.kubeflow.org/v1alpha1", "TrainJob"], ["serving.kserve.io/v1beta1", "InferenceService"]]
+"""The same, as a question to the supervisor."""
 CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
 """The kinds of a question to the supervisor that is about claims alone."""
 
@@ -67,6 +74,28 @@ def one_team(team: str | None, known: list[str]) -> str:
         where="this installation",
         fix=f"say which, as NAMESPACE/NAME: {', '.join(sorted(found))}",
     )
+
+
+def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> list[Obj]:
+    """Return the manifests, each that a team makes itself with its namespace: the team's, where it names none.
+
+    Raises:
+        UsageError: there is no such team (VEL704), or several are meant (VEL705).
+    """
+    if all(
+        manifest["kind"] not in WORKLOADS or "namespace" in manifest["metadata"] for manifest in manifests
+    ):
+        return manifests
+    found = (obj["metadata"] for obj in client.ask("list", kinds=CLAIMS))
+    namespace, _, name = one_team(team, [f"{meta['namespace']}/{meta['name']}" for meta in found]).rpartition(
+        "/"
+    )
+    place = Team(namespace, name, "").namespace
+    return [
+        {**manifest, "metadata": {"namespace": place, **manifest["metadata"]}}
+        if manifest["kind"] in WORKLOADS else manifest
+        for manifest in manifests
+    ]  # fmt: skip
 
 
 def _complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vellum.kube.objects import Obj, condition
+from vellum.kube.objects import Obj, condition, controller_uid
 from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
@@ -53,6 +53,30 @@ def is_ready(obj: Obj) -> bool:
     # Ours says it once for the whole status, Crossplane in every condition.
     seen = entry.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
     return entry.get("status") == "True" and seen == obj["metadata"]["generation"]
+
+
+def is_a_persons(obj: Obj) -> bool:
+    """Tell whether somebody made it: what is composed has an owner."""
+    return controller_uid(obj) is None
+
+
+def stage(obj: Obj) -> str:
+    """Return in words how far a TrainJob or an InferenceService of a team is."""
+    if obj["kind"] == "TrainJob":
+        return _training(obj)
+    ready = condition(obj, "Ready") or {}
+    if ready.get("status") == "True":
+        return f"ready at {(obj.get('status') or {}).get('url', '')}"
+    return f"waits: {ready.get('message') or 'nothing is known yet'}"
+
+
+def _training(job: Obj) -> str:
+    for kind, word in (("Failed", "failed"), ("Complete", "complete"), ("Suspended", "suspended")):
+        entry = condition(job, kind) or {}
+        if entry.get("status") == "True":
+            return f"{word}: {entry['message']}" if kind == "Failed" else word
+    counts = ((job.get("status") or {}).get("jobsStatus") or [{}])[0]
+    return "runs" if counts.get("active") else "waits: it is not started yet"
 
 
 def stuck(obj: Obj) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from vellum.api import claim, platform
 from vellum.api.words import mistakes
+from vellum.components import platform_components
 from vellum.compose.platform import compose_platform
 from vellum.compose.team import compose_team
 from vellum.kube.objects import Obj, condition
@@ -89,7 +90,7 @@ def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
 
 
 def _other_place(place: platform.Platform | None) -> Composed | None:
-    return _other_profile(place) or _other_store(place) or _other_bucket(place)
+    return _other_profile(place) or _left_out(place) or _other_store(place) or _other_bucket(place)
 
 
 def _other_profile(place: platform.Platform | None) -> Composed | None:
@@ -103,6 +104,16 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
         f"the platform was installed as {began}, and its spec.profile says {now}, which would remove parts that are "
         f"in use; write {began}"
     )
+    return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
+
+
+def _left_out(place: platform.Platform | None) -> Composed | None:
+    """Say that what teams use would go, if a part that the platform has is left out now."""
+    gone = [name for name in place.left_out if name in place.said] if place else []
+    if not gone:
+        return None
+    switch = platform_components()[gone[0]].switch
+    message = f"the platform has {gone[0]}, and its spec.{switch} says disabled, which would remove it; write enabled"
     return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
 
 

@@ -65,7 +65,7 @@ def _readable(seconds: float, *descriptors: int) -> set[int]:
 
 
 class Child:
-    """A started process and its group."""
+    """A started process and its group; ``code`` is its exit code once it has ended, negative for a signal."""
 
     def __init__(self, process: Process, log: Path, record: Callable[[int], None]) -> None:
         """Start it.
@@ -90,7 +90,7 @@ class Child:
                 argv, cwd=process.directory, env=environment(process), stdin=subprocess.PIPE, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
             )  # fmt: skip
-        self.pid, self._descriptor = self._popen.pid, -1
+        self.pid, self._descriptor, self.code = self._popen.pid, -1, 0
         try:
             self._descriptor = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
             record(self.pid)
@@ -129,7 +129,7 @@ class Child:
         # Before it is reaped: until then its number, which is also its group's, cannot become somebody else's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        code = self._popen.wait()
+        self.code = code = self._popen.wait()
         if self._popen.stdin is not None:
             self._popen.stdin.close()
         if self._descriptor >= 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vellum.api import claim, platform
+from vellum.api import claim, platform, workloads
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import VellumError
 from vellum.kube.objects import Key, Obj, controller_uid
@@ -48,7 +48,7 @@ class Commands:
     def apply(self, manifests: list[Obj]) -> list[Obj]:
         """Store claims and platforms; all are checked before the first is stored."""
         for manifest in manifests:
-            (claim.from_live if manifest["kind"] == CLAIM.kind else platform.from_live)(manifest)
+            _READ[manifest["kind"]](manifest)
         return [self._installation.apply(manifest) for manifest in manifests]
 
     def delete(self, namespace: str, name: str, kind: list[str] | None = None) -> bool:
@@ -84,6 +84,13 @@ class Commands:
         self._stop.set()
         self._installation.manager.watch.poke(Key("v1", "Namespace", "", "default"))
         return service.ping()
+
+
+_READ: Mapping[str, Callable[[Obj], object]] = {
+    CLAIM.kind: claim.from_live, PLATFORM.kind: platform.from_live,
+    **dict.fromkeys(workloads.KINDS, workloads.check_live),
+}  # fmt: skip
+"""How a stored object of each kind is read, which is also how it is checked."""
 
 
 def begin(state: State, stop: threading.Event) -> tuple[Installation, Commands]:

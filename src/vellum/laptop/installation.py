@@ -7,23 +7,28 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from vellum.api import claim, platform
+from vellum.api import claim, platform, workloads
 from vellum.components import platform_components, team_components
 from vellum.compose import live
 from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, annotations_of, labels_of, make
+from vellum.errors import LaptopError
+from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
 from vellum.laptop import pki, programs, tenants
+from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
 from vellum.laptop.ports import Ports, is_free, next_free
 from vellum.laptop.state import State
 from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.teams import TeamsController
+from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
-from vellum.model.component import Kind
+from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind
 from vellum.model.state import Event
+from vellum.model.team import Team
+from vellum.model.training import TRAIN_JOB
 
 LOG = logging.getLogger(__name__)
 CLAIM = Kind(claim.API_VERSION, claim.KIND)
@@ -53,11 +58,15 @@ class Installation:
         pki.ensure(state.root / "pki", clock())
         ports = Ports(state.root / "ports.json")
         self.supervisor = Supervisor(state, changed=self._changed, repaired=self._repaired)
-        components: tuple[Realised, ...] = (*platform_components().values(), *team_components().values())
-        for service in api_services([kind for component in components for kind in component.kinds]):
+        parts: list[AnyComponent | AnyPlatformComponent] = [
+            *platform_components().values(), *team_components().values(),
+        ]  # fmt: skip
+        components: tuple[Realised, ...] = (*parts, Models())
+        for service in api_services([TRAIN_JOB, *(kind for part in parts for kind in part.kinds)]):
             self.store.ensure(service)
         self._move_gateway()
         self.workloads = WorkloadController(state, ports, self.supervisor, components, found)
+        self.training = TrainJobController(state, self.supervisor)
         composites = (
             CompositeController(PLATFORM, lambda obj, observed, now: live.kubeflow(obj, observed, seed, now)),
             CompositeController(CLAIM, lambda obj, observed, _: live.team(obj, observed, seed), WAITING),
@@ -65,7 +74,7 @@ class Installation:
         self.manager = Manager(
             self.store, composites,
             (
-                NamespaceController(), MountController(state), VolumeController(state), self.workloads,
+                NamespaceController(), MountController(state), VolumeController(state), self.workloads, self.training,
                 tenants.TenantController(tenants.shell(state, ports, found["weed"]), self._poke),
                 TeamsController(state),
             ),
@@ -77,6 +86,7 @@ class Installation:
         try:
             self.manager.run(stop)
         finally:
+            self.training.close()
             self.supervisor.close()
             self.store.close()
 
@@ -87,6 +97,8 @@ class Installation:
             LaptopError: the gateway's port is taken and none above it is free (VEL403).
             StoreError: see the store's ``put``.
         """
+        if manifest["kind"] in workloads.KINDS:
+            return self._put_workload(manifest)
         namespace = manifest["metadata"].get("namespace")
         with self.store.transaction(f"apply {manifest['kind']} {manifest['metadata']['name']}"):
             if namespace:
@@ -96,6 +108,35 @@ class Installation:
             if self.store.get(PLATFORM_KEY) is None:
                 self._put_platform(platform.Platform(platform.platform_spec()()).manifest())
             return self.store.put(manifest)
+
+    def _put_workload(self, manifest: Obj) -> Obj:
+        """Store what a team wrote beside its claim, where its claim allows it."""
+        key = Key.of(manifest)
+        team, found = self._team(key.namespace)
+        if claim.from_live(found).wants(team_components()["training"]):
+            with self.store.transaction(f"apply {key}"):
+                _a_persons(key, self.store.get(key))
+                _unchanged(key, self.store.get(key), manifest)
+                return self.store.put(manifest)
+        raise LaptopError(
+            "VEL413", f"{key.kind}s are not for {team}: its claim does not say training: enabled", where=str(key),
+            fix="write training: enabled in the claim, and `vellum apply` it",
+        )  # fmt: skip
+
+    def _team(self, namespace: str) -> tuple[str, Obj]:
+        """Return the claim whose team has the namespace."""
+        teams: dict[str, tuple[str, Obj]] = {}
+        for found in self.store.list(CLAIM.api_version, CLAIM.kind):
+            meta = found["metadata"]
+            name = f"{meta['namespace']}/{meta['name']}"
+            teams[Team(meta["namespace"], meta["name"], meta["uid"]).namespace] = (name, found)
+        if namespace in teams:
+            return teams[namespace]
+        known = ", ".join(f"{place} ({name})" for place, (name, _) in sorted(teams.items()))
+        raise LaptopError(
+            "VEL414", f"the namespace {namespace or '(none)'} is no team's", where="metadata.namespace",
+            fix=f"write one of: {known}" if known else "start a team first: vellum up CLAIM",
+        )  # fmt: skip
 
     def _put_platform(self, manifest: Obj, own: int = 0) -> Obj:
         """Store the platform; in place of a gateway's port that another program has comes the next free one."""
@@ -122,7 +163,7 @@ class Installation:
         self.manager.watch.poke(key)
 
     def _changed(self, process: str) -> None:
-        key = self.workloads.key_of(process)
+        key = self.workloads.key_of(process) or self.training.key_of(process)
         if key is None:
             return
         if key.kind == "Gateway" and self.supervisor.said(process).taken:
@@ -137,6 +178,35 @@ class Installation:
             seconds = (back - seen).total_seconds()
             message = f"process {process} {wrong} and answers again after {seconds:.1f} s"
             self.store.record(key, Event("Warning", "Restarted", message))
+
+
+def _a_persons(key: Key, live: Obj | None) -> None:
+    """Refuse to write over what a claim composed.
+
+    Raises:
+        LaptopError: it has an owner (VEL416).
+    """
+    if live is not None and controller_uid(live) is not None:
+        raise LaptopError(
+            "VEL416", f"{key.kind} {key.name} belongs to a part of the platform", where=str(key),
+            fix="choose another name",
+        )  # fmt: skip
+
+
+def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
+    """Refuse what an API server refuses: a TrainJob's fields stay as they are, but for whether it is suspended.
+
+    Raises:
+        LaptopError: another field changed (VEL415).
+    """
+    if live is None or key.kind != TRAIN_JOB.kind or "deletionTimestamp" in live["metadata"]:
+        return
+    before, after = ({**obj["spec"], "suspend": None} for obj in (live, manifest))
+    if changed := [name for name in {**before, **after} if before.get(name) != after.get(name)]:
+        raise LaptopError(
+            "VEL415", f"spec.{changed[0]} of a TrainJob cannot change", where=str(key),
+            fix="give the job another name, or remove it first: vellum delete --file FILE",
+        )  # fmt: skip
 
 
 def _gateway_port(obj: Obj | None) -> int:

@@ -21,6 +21,9 @@ from vellum.model.component import Running
 from vellum.model.process import Process
 
 LOG = logging.getLogger(__name__)
+NOT_STARTED = 126
+"""The exit code of what could not be started, as a shell has it."""
+LONGEST_SLEEP = 3600.0
 FIRST_PAUSE = 0.1
 """Before the second restart; the first comes at once, since most deaths are accidents."""
 LEFTOVER_SECONDS = 1.0
@@ -114,7 +117,7 @@ class _Value:
         self._life, self._process, self._turn, self._host = life, process, turn, life.host
         self._restarts = 0
         self._died: datetime | None = None
-        self._why = ""
+        self._why, self._code = "", 0
 
     @property
     def _current(self) -> bool:
@@ -132,11 +135,21 @@ class _Value:
                 message = f"{self._once()}; starting again; see `vellum logs {self._process.name}`"
             if not self._current:
                 return
+            if self._process.once and not taken:
+                self._rest()
+                return
             self._tell(ready=False, message=message, taken=taken)
             quick = time.monotonic() - began < longest
             again = taken or self._restarts > 1
             pause = min(longest, 2 * pause or FIRST_PAUSE) if quick and again else 0.0
             self._sleep(pause)
+
+    def _rest(self) -> None:
+        """Say how it ended, until something else is wanted."""
+        said = Running(ready=False, message=self._why, restarts=self._restarts, ended=self._code)
+        self._life.tell(self._turn, said)
+        while self._current:
+            self._sleep(LONGEST_SLEEP)
 
     def _taken(self) -> tuple[int, ...]:
         """Return the ports that others have: a stranger's answer there would count as this process's own."""
@@ -164,6 +177,7 @@ class _Value:
         try:
             child = Child(self._process, self._host.log(name), lambda pid: self._host.record(name, pid))
         except OSError as error:
+            self._code = NOT_STARTED
             return f"cannot start: {error}"
         self._life.pid, wrong = child.pid, ""
         try:
@@ -173,7 +187,7 @@ class _Value:
             wrong = f"could not be watched: {error}"
         finally:
             ended = child.end(self._process.grace_seconds)
-            self._life.pid = 0
+            self._life.pid, self._code = 0, child.code
             self._life.call(lambda: self._host.record(name, 0))
         return wrong or ended
 

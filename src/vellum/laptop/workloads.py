@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TypeAlias
 from vellum.controlplane.protocol import Store
 from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway
+from vellum.laptop.models import Models
 from vellum.laptop.mounts import IN_USE, mount
 from vellum.laptop.ports import Ports
 from vellum.laptop.state import State, private_folder
@@ -24,7 +25,7 @@ from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
 from vellum.model.process import Process, Route, Site
 
-Realised: TypeAlias = AnyComponent | AnyPlatformComponent
+Realised: TypeAlias = AnyComponent | AnyPlatformComponent | Models
 FINALIZER = "platform.vellum.dev/process"
 
 
@@ -72,7 +73,7 @@ class WorkloadController:
             site = self._site(store, component, live)
             process = component.process(live, site)
             process = replace(process, ports=(*process.ports, *site.ports.values()))
-        except _NotStartable as reason:
+        except NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
             return 1.0
         self._run(store, key, component, live, process)
@@ -123,8 +124,9 @@ class WorkloadController:
 
     def _component(self, obj: Obj) -> Realised | None:
         for component in self._components:
+            # What people made themselves carries no component's label.
             same_kind = component.workload == (obj["apiVersion"], obj["kind"])
-            if same_kind and labels_of(obj).get(COMPONENT) == component.name:
+            if same_kind and labels_of(obj).get(COMPONENT, Models.name) == component.name:
                 return component
         return None
 
@@ -176,7 +178,7 @@ class WorkloadController:
         return [self._state.data(namespace, name) for name in named]
 
 
-class _NotStartable(Exception):  # noqa: N818  # an answer between two methods, not an error of anybody
+class NotStartable(Exception):  # noqa: N818  # an answer between two methods, not an error of anybody
     """A reference of the pod points to nothing; the kubelet would say CreateContainerConfigError."""
 
 
@@ -216,8 +218,17 @@ def _delete_claims(store: Store, obj: Obj) -> None:
 def container_env(store: Store, namespace: str, obj: Obj) -> dict[str, str]:
     """Resolve the first container's environment as a kubelet does; a missing Secret blocks the start."""
     containers = _pod(obj).get("containers") or ()
+    return resolved(store, namespace, containers[0].get("env") or () if containers else ())
+
+
+def resolved(store: Store, namespace: str, entries: Iterable[Obj]) -> dict[str, str]:
+    """Return variables with their values.
+
+    Raises:
+        NotStartable: a Secret, or a key of it, is missing.
+    """
     found: dict[str, str] = {}
-    for entry in containers[0].get("env") or () if containers else ():
+    for entry in entries:
         reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
         if reference is None:
             found[entry["name"]] = entry.get("value", "")
@@ -227,7 +238,7 @@ def container_env(store: Store, namespace: str, obj: Obj) -> dict[str, str]:
         if value is not None:
             found[entry["name"]] = value
         elif not reference.get("optional"):
-            raise _NotStartable(
+            raise NotStartable(
                 f"CreateContainerConfigError: Secret {reference['name']} has no key {reference['key']}"
             )
     return found

@@ -106,6 +106,8 @@ class Running:
     """Ports of it that another program has, for which it was not started."""
     url: str = ""
     since: str = ""
+    ended: int | None = None
+    """The exit code of a process that ends by itself, once it has; negative for a signal."""
 
 
 class Component(ABC, Generic[S]):
@@ -205,6 +207,8 @@ class PlatformComponent(ABC, Generic[S]):
     summary: str
     spec: type[S]
     block: str = ""
+    switch: str = ""
+    """The platform's field with ``enabled | disabled``, disabled by default; a laptop has the part in any case."""
     profiles: tuple[str, ...] = ("local", "light", "standard")
     backends: tuple[str, ...] = ("seaweedfs", "external")
     """The object stores beside which it is there."""

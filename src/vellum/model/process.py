@@ -42,6 +42,10 @@ class Process:
     ports: tuple[int, ...] = ()
     """What it listens on; it is not started while somebody else has one of them."""
     grace_seconds: float = 3.0
+    once: bool = False
+    """It ends by itself, and then it is not started again: how it ended is for its controller to judge."""
+    attempt: int = 0
+    """Which try of one that ends by itself; another number is another value, and so runs it again."""
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
 

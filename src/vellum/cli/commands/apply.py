@@ -7,22 +7,34 @@ import json
 import click
 
 from vellum.cli import claims, options, watching
+from vellum.kube.objects import Obj
 from vellum.laptop.client import Client
 from vellum.laptop.state import State, default_root
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@options.team_option
 @options.output
-def command(files: tuple[str, ...], output: str) -> None:
+def command(files: tuple[str, ...], team: str | None, output: str) -> None:
     """Store.
+
+    FILES are claims and the platform, or what a team makes itself: TrainJobs, and InferenceServices of its models.
+    Those of the team go where their metadata.namespace says, or --team where it says nothing.
 
     All files are checked before the first is stored. `vellum status` shows how far things are.
     """
-    manifests = claims.on_a_laptop(files)
-    stored = Client(State(default_root())).ask("apply", manifests=manifests)
+    client = Client(State(default_root()))
+    manifests = options.with_namespaces(claims.to_apply(files), team, client)
+    stored = client.ask("apply", manifests=manifests)
     if output == "json":
         click.echo(json.dumps(stored))
         return
     for obj in stored:
-        click.echo(f"{watching.owner(obj)}: stored (generation {obj['metadata']['generation']})")
+        click.echo(f"{_called(obj)}: stored (generation {obj['metadata']['generation']})")
+
+
+def _called(obj: Obj) -> str:
+    if obj["kind"] in ("KubeflowPlatform", "MLOpsPlatform"):
+        return watching.owner(obj)
+    return f"{obj['kind']} {obj['metadata']['name']}"

@@ -3,44 +3,85 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import click
 
-from vellum.cli import options
+from vellum.cli import claims, options
 from vellum.errors import LaptopError
+from vellum.kube.objects import Key
 from vellum.laptop.client import Client
 from vellum.laptop.state import State, default_root
 
 
 @click.command()
-@options.team_argument(required=True)
+@options.team_argument(required=False)
+@click.option(
+    "--file",
+    "-f",
+    "files",
+    multiple=True,
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
+    help="Instead: the TrainJobs and InferenceServices of a file; TEAM is then their team.",
+)
 @click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait.")
-def command(team: str, timeout: float) -> None:
+def command(team: str | None, files: tuple[str, ...], timeout: float) -> None:
     """Delete.
 
     Everything composed for the team goes, then the claim. The bucket and the vectors stay when the claim's
     deletionPolicy is Retain, and come back with a claim of the same name.
+
+    A TrainJob's processes end, and its folder goes; what it stored in the bucket stays.
     """
     client = Client(State(default_root()))
-    claims = _uids(client)
-    claim = options.one_team(team, list(claims))
+    if files:
+        _made(client, files, team, timeout)
+    elif team:
+        _team(client, team, timeout)
+    else:
+        raise click.UsageError("Missing argument 'TEAM', or option '--file'.")
+
+
+def _team(client: Client, team: str, seconds: float) -> None:
+    found = _uids(client, options.CLAIMS)
+    claim = options.one_team(team, list(found))
     namespace, _, name = claim.rpartition("/")
     client.ask("delete", namespace=namespace, name=name)
-    deadline = time.monotonic() + timeout
     # The uid, not the name: another claim of that name may be waiting for this one's end.
-    while _uids(client).get(claim) == claims[claim]:
+    _until(lambda: _uids(client, options.CLAIMS).get(claim) != found[claim], claim, seconds)
+
+
+def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: float) -> None:
+    """Delete what a team made itself; what is not there is gone already."""
+    manifests = claims.only_workloads(files)
+    for manifest in options.with_namespaces(manifests, team, client):
+        key = Key.of(manifest)
+        kind, place = [key.api_version, key.kind], f"{key.namespace}/{key.name}"
+        uid = _uids(client, [kind]).get(place)
+        client.ask("delete", namespace=key.namespace, name=key.name, kind=kind)
+
+        def is_gone(kind: list[str] = kind, place: str = place, uid: str | None = uid) -> bool:
+            return uid is None or _uids(client, [kind]).get(place) != uid
+
+        _until(is_gone, f"{key.kind} {key.name}", seconds)
+
+
+def _until(is_gone: Callable[[], bool], name: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_gone():
         if time.monotonic() > deadline:
             raise LaptopError(
                 "VEL411",
-                f"{claim} is still being deleted",
+                f"{name} is still being deleted",
                 where="this installation",
                 fix="see `vellum status`",
             )
         time.sleep(0.1)
-    click.echo(f"{claim} is gone.", err=True)
+    click.echo(f"{name} is gone.", err=True)
 
 
-def _uids(client: Client) -> dict[str, str]:
-    """Return the uid of every claim, by ``namespace/name``."""
-    found = (obj["metadata"] for obj in client.ask("list", kinds=options.CLAIMS))
+def _uids(client: Client, kinds: list[list[str]]) -> dict[str, str]:
+    """Return the uid of every object of some kinds, by ``namespace/name``."""
+    found = (obj["metadata"] for obj in client.ask("list", kinds=kinds))
     return {f"{meta['namespace']}/{meta['name']}": meta["uid"] for meta in found}

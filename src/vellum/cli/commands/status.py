@@ -19,24 +19,29 @@ from vellum.laptop.state import State, default_root
 def command(*, events: bool, output: str) -> None:
     """Show.
 
-    Ends with 0 when everything is ready, with 3 when something is not.
+    Ends with 0 when everything is ready, with 3 when something is not. What a team made itself, a TrainJob or a model,
+    is shown too, and has no part in that.
     """
     client = Client(State(default_root()))
     found = client.ask("list")
     processes = client.ask("processes")
     said = {"events": client.ask("events")} if events else {}
+    own = client.ask("list", kinds=options.MADE)
     ready = all(watching.is_ready(obj) for obj in found)
     if output == "json":
-        click.echo(json.dumps({"ready": ready, "objects": found, "processes": processes, **said}))
+        made = [obj for obj in own if watching.is_a_persons(obj)]
+        click.echo(
+            json.dumps({"ready": ready, "objects": found, "made": made, "processes": processes, **said})
+        )
     else:
-        _print(found, processes)
+        _print(found, own, processes)
         if events:
             _print_events(said["events"])
             _print_receipts(found)
     sys.exit(0 if ready else 3)
 
 
-def _print(found: list[Obj], processes: list[Obj]) -> None:
+def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
     for obj in found:
         state = (
             click.style("ready", fg="green")
@@ -49,6 +54,9 @@ def _print(found: list[Obj], processes: list[Obj]) -> None:
             click.echo(f"  {row.part:15} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:15} {value}")
+    for obj in filter(watching.is_a_persons, own):
+        meta = obj["metadata"]
+        click.echo(f"{obj['kind']} {meta['namespace']}/{meta['name']}: {watching.stage(obj)}")
     click.echo("processes")
     for process in processes:
         restarts = f", restarted {process['restarts']} times" if process["restarts"] else ""

@@ -1,0 +1,38 @@
+"""Runs every TrainJob: Kubeflow Trainer, and JobSet below it, which its chart brings along."""
+
+from __future__ import annotations
+
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.training import TRAIN_JOB, TRAINING_RUNTIME
+
+
+class KubeflowTrainerComponent(ReleaseComponent[Spec]):
+    """Runs every TrainJob."""
+
+    name = "kubeflow-trainer"
+    summary = "Runs every TrainJob"
+    spec = Spec
+    switch = "training"
+    chart = Chart("oci://ghcr.io/kubeflow/charts", "kubeflow-trainer", "2.3.0")
+    # Its three kinds are templates without a keep policy: Helm would delete every TrainJob with them.
+    outlives = True
+    namespace = "kubeflow-system"
+    makes_namespace = True
+    after = ("provider-helm", "istiod")
+    serves = (TRAIN_JOB, TRAINING_RUNTIME, Kind("jobset.x-k8s.io/v1alpha2", "JobSet"))
+
+    def values(self, wish: PlatformWish[Spec]) -> Obj:
+        """Return the chart's values."""
+        del wish
+        return {
+            # The Job that would install them fetches kubectl from the Internet as root; ours are composed.
+            "runtimes": {"defaultEnabled": False},
+            "manager": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
+            # The default asks for half a core.
+            "jobset": {"controller": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}},
+        }
+
+
+component = KubeflowTrainerComponent()

@@ -1,0 +1,46 @@
+"""Training by the team: the right to start Kubeflow Trainer's jobs in its namespace, and to serve what they made."""
+
+from __future__ import annotations
+
+from vellum.components.access import SERVICE_ACCOUNT
+from vellum.kube.objects import Obj, make
+from vellum.model.component import Component, Spec, Wish
+
+_API = "rbac.authorization.k8s.io/v1"
+_ALL = ["create", "delete", "get", "list", "patch", "update", "watch"]
+_RULES: list[Obj] = [
+    {"apiGroups": ["trainer.kubeflow.org"], "resources": ["trainjobs"], "verbs": _ALL},
+    {"apiGroups": ["trainer.kubeflow.org"], "resources": ["trainjobs/status"], "verbs": ["get"]},
+    # What Kubeflow's SDK asks for to show a job's steps, and why one does not start.
+    {"apiGroups": ["jobset.x-k8s.io"], "resources": ["jobsets"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": _ALL},
+]  # fmt: skip
+
+
+class TrainingComponent(Component[Spec]):
+    """A Role and its binding; what trains is the team's own, and made by the team."""
+
+    name = "training"
+    summary = "Training by Kubeflow Trainer: the team may run TrainJobs and serve the models that they make"
+    spec = Spec
+    switch = "training"
+    # A right that nobody asked for is one too many, and most platforms have no Trainer.
+    default = "disabled"
+    needs = ("namespace", "access", "bucket")
+    stands_on = ("training-runtimes",)
+
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+        """Return the Role of the team's account; its pods reach the bucket, the vectors and each other already."""
+        namespace, labels = wish.team.namespace, wish.labels(self.name)
+        account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": namespace}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "training"}
+        return {
+            "training-role": make(_API, "Role", "training", namespace, labels=labels, rules=_RULES),
+            "training-binding": make(_API, "RoleBinding", "training", namespace, labels=labels, roleRef=role,
+                                     subjects=[account]),
+        }  # fmt: skip
+
+
+component = TrainingComponent()

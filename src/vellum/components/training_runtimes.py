@@ -1,0 +1,116 @@
+"""What a TrainJob and a served model run in: the runtimes that every team shares.
+
+Upstream's own are applied by a Job that fetches kubectl from the Internet as root, and pass no Pod Security; these do.
+"""
+
+from __future__ import annotations
+
+from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
+from vellum.components.notebook import BINDING_PATH
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
+from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.training import (
+    MODEL_FORMAT,
+    MODEL_RUNTIME,
+    NODE,
+    RUNTIME,
+    SERVING_RUNTIME,
+    TRAINING_RUNTIME,
+)
+
+TRIES = 3
+"""How often a job is tried again after its first failure (``backoffLimit``)."""
+
+
+class TrainingRuntimesComponent(PlatformComponent[Spec]):
+    """One ClusterTrainingRuntime and one ClusterServingRuntime, both of the workloads' image."""
+
+    name = "training-runtimes"
+    summary = "What TrainJobs and the models that they make run in"
+    spec = Spec
+    switch = "training"
+    after = ("kubeflow-trainer", "kserve-runtimes")
+    kinds = (TRAINING_RUNTIME, SERVING_RUNTIME)
+    image = "workloads"
+    actor = "Kubeflow Trainer"
+
+    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+        """Return both runtimes."""
+        labels, image = wish.labels(self.name), wish.platform.images[self.image]
+        return {
+            "training-runtimes-jobs": make(
+                TRAINING_RUNTIME.api_version, TRAINING_RUNTIME.kind, RUNTIME, labels=labels,
+                spec={"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [_job(image)]}}},
+            ),
+            "training-runtimes-models": make(
+                SERVING_RUNTIME.api_version, SERVING_RUNTIME.kind, MODEL_RUNTIME, labels=labels,
+                spec=_server(image),
+            ),
+        }  # fmt: skip
+
+
+def _job(image: str) -> Obj:
+    container = {
+        "name": NODE,
+        **_container(
+            image, {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}}
+        ),
+    }
+    pod = {
+        # Never: each try is a pod of its own, whose log stays.
+        "restartPolicy": "Never",
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "containers": [container],
+        "volumes": _volumes(),
+    }
+    return {
+        "name": NODE,
+        "template": {
+            "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
+            "spec": {"backoffLimit": TRIES, "template": {"spec": pod}},
+        },
+    }
+
+
+def _server(image: str) -> Obj:
+    limits = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    container = {
+        "name": "kserve-container",
+        # KServe puts the InferenceService's name in place of the word, and its args behind these.
+        "command": ["python", "-m", "vellum.workloads.models"],
+        "args": ["--http_port=8080", "--model_name={{.Name}}"],
+        "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
+        **_container(image, limits),
+    }
+    return {
+        "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "0", "autoSelect": False}],
+        "protocolVersions": ["v1", "v2"],
+        "containers": [container],
+        "volumes": _volumes(),
+    }
+
+
+def _container(image: str, resources: Obj) -> Obj:
+    return {
+        "image": image,
+        "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108  # in the pod
+        "resources": resources,
+        # On the container: a ServingRuntime has no place for a pod's.
+        "securityContext": {**RESTRICTED_CONTAINER, **RESTRICTED_POD, "runAsUser": 1000},
+        "volumeMounts": [
+            {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
+            {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  # in the pod
+        ],
+    }
+
+
+def _volumes() -> list[Obj]:
+    return [
+        {"name": "binding", "secret": {"secretName": BINDING_SECRET}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+
+
+component = TrainingRuntimesComponent()

@@ -1,0 +1,38 @@
+"""Models that people serve themselves: InferenceServices that no component composed, as KServe runs them."""
+
+from __future__ import annotations
+
+from vellum.components import team_components
+from vellum.components.access import BINDING_SECRET
+from vellum.kube.objects import Obj
+from vellum.model.component import Running
+from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.training import INFERENCE_SERVICE
+
+
+class Models:
+    """What an InferenceService without a component's label is on this machine: a KServe ModelServer."""
+
+    name = "models"
+    workload = (INFERENCE_SERVICE.api_version, INFERENCE_SERVICE.kind)
+    ports = ("http",)
+    twins: tuple[tuple[str, int], ...] = ()
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Run the server that the runtime names; it is ready once the model is in the bucket and loaded."""
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        port = site.ports["http"]
+        own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}
+        argv = (
+            site.python, "-P", "-m", "vellum.workloads.models", f"--http_port={port}", f"--model_name={name}",
+            *obj["spec"]["predictor"]["model"].get("args", ()),
+        )  # fmt: skip
+        return Process(
+            name=f"model-{name}-{namespace}", argv=argv, directory=site.directory, env=own,
+            probe=Probe(port, f"/v2/models/{name}/ready"),
+            routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),),
+        )  # fmt: skip
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status as KServe writes it, which it does for every InferenceService alike."""
+        return team_components()["search"].status(obj, running)

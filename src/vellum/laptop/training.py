@@ -1,0 +1,315 @@
+"""TrainJobs become processes that end: what Kubeflow Trainer, JobSet, the Job controller and a kubelet do on a cluster.
+
+Invariants: at most one process of a job runs; how often it was tried is written down before each try, so that whoever
+kills the supervisor cannot make a job run for ever; what has ended, well or badly, is never started again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from vellum.components.access import BINDING_SECRET
+from vellum.controlplane.protocol import Store
+from vellum.controlplane.store import stamp
+from vellum.kube.objects import DOMAIN, Key, Obj, condition
+from vellum.laptop.mounts import mount
+from vellum.laptop.state import State, read_json, write_json
+from vellum.laptop.supervisor import Supervisor
+from vellum.laptop.workloads import NotStartable, resolved
+from vellum.model.component import Kind
+from vellum.model.process import Process
+from vellum.model.state import Event
+from vellum.model.training import NODE, TRAIN_JOB, TRAINING_RUNTIME
+
+FINALIZER = f"{DOMAIN}/training"
+GRACE_SECONDS = 10.0
+"""Between SIGTERM and SIGKILL; a kubelet gives 30, in which nobody waits for it."""
+COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
+DONE = (COMPLETE, "AllJobsCompleted", "jobset completed successfully")
+OVERTIME = (FAILED, "DeadlineExceeded", "TrainJob exceeded its active deadline")
+"""Type, reason and message of a condition, as JobSet 0.12.0 and Trainer 2.3.0 write them."""
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What is written down of a job: how often it failed, and whether a try goes on."""
+
+    uid: str = ""
+    failed: int = 0
+    goes_on: bool = False
+    began: str = ""
+    """When it began to be active: its creation, or the end of its last suspension."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One look at a job: the object, its runtime, its tries, and when."""
+
+    obj: Obj
+    runtime: Obj
+    tries: Tries
+    now: datetime
+
+    @property
+    def uid(self) -> str:
+        """The job's uid: another job of the same name has another."""
+        return str(self.obj["metadata"]["uid"])
+
+    @property
+    def limit(self) -> int:
+        """How many tries may fail before the job has."""
+        job = _job(self.runtime)
+        return int(job["template"]["spec"].get("backoffLimit", 6))
+
+    @property
+    def container(self) -> Obj:
+        """The runtime's container with the TrainJob's ``trainer`` laid over it, as the Trainer does it."""
+        pod = _job(self.runtime)["template"]["spec"]["template"]["spec"]
+        made: Obj = next(one for one in pod["containers"] if one["name"] == NODE)
+        over = {name: self.trainer[name] for name in ("command", "args") if self.trainer.get(name)}
+        return {**made, **over}
+
+    @property
+    def trainer(self) -> Obj:
+        """What the TrainJob itself says of the container."""
+        return self.obj["spec"].get("trainer") or {}
+
+
+class TrainJobController:
+    """Runs TrainJobs on this machine, one process group each, to their end."""
+
+    name = "training"
+    kinds: Sequence[Kind] = (TRAIN_JOB,)
+
+    def __init__(self, state: State, supervisor: Supervisor) -> None:
+        self._state, self._supervisor = state, supervisor
+        self._names: dict[Key, str] = {}
+
+    def key_of(self, process: str) -> Key | None:
+        """Return the TrainJob that a process runs."""
+        # Called from the threads of processes, while the manager's thread adds and removes names.
+        return next((key for key, name in self._names.copy().items() if name == process), None)
+
+    def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
+        """Start, judge, stop or forget the process of one job; return the seconds until it is over its time."""
+        obj = store.get(key)
+        if obj is None:
+            self._forget(key)
+            return None
+        if "deletionTimestamp" in obj["metadata"]:
+            self._end(store, key, obj)
+            return None
+        if _is_over(obj):
+            self._forget(key)
+            return None
+        store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=True)
+        runtime = store.get(
+            Key(TRAINING_RUNTIME.api_version, TRAINING_RUNTIME.kind, "", obj["spec"]["runtimeRef"]["name"])
+        )
+        if runtime is None:
+            store.record(key, Event("Normal", "Waiting", "its runtime is not there yet"))
+            return RETRY_SECONDS
+        return self._attend(store, key, Run(obj, runtime, self._tries(obj), now))
+
+    def close(self) -> None:
+        """Write down that what runs is stopped on purpose: a laptop that goes to sleep is no failure of a job."""
+        for key in self._names:
+            path = self._record(key)
+            tries = Tries(**read_json(path, {}))
+            write_json(path, asdict(replace(tries, goes_on=False)))
+
+    # What a job's state asks for
+
+    def _attend(self, store: Store, key: Key, run: Run) -> float | None:
+        if run.obj["spec"].get("suspend"):
+            self._suspend(store, key, run)
+            return None
+        if key not in self._names:
+            run = self._interrupted(store, key, run)
+        run = self._judged(store, key, run)
+        left = _seconds_left(run)
+        if run.tries.failed > run.limit:
+            self._finish(store, run, (FAILED, "FailedJobs", self._why(run)))
+        elif left is not None and left <= 0:
+            self._finish(store, run, OVERTIME)
+        elif not _is_over(store.get(key) or run.obj):
+            return self._run(store, key, run, left)
+        return None
+
+    def _interrupted(self, store: Store, key: Key, run: Run) -> Run:
+        """Count a try that went on when the supervisor was killed: its end was seen by nobody, and so it failed."""
+        if not run.tries.goes_on:
+            return run
+        message = f"the supervisor was ended while it ran; {_tries_left(run.tries.failed + 1, run.limit)}"
+        store.record(key, Event("Warning", "Interrupted", message))
+        return self._noted(run, failed=run.tries.failed + 1, goes_on=False)
+
+    def _judged(self, store: Store, key: Key, run: Run) -> Run:
+        """Take note of a try that has ended."""
+        ended = self._supervisor.said(self._names.get(key, "")).ended
+        if ended is None or not run.tries.goes_on:
+            return run
+        if ended == 0:
+            self._noted(run, goes_on=False)
+            self._finish(store, run, DONE)
+            return run
+        why, failed = _ending(ended), run.tries.failed + 1
+        store.record(key, Event("Warning", "BackOff", f"{why}; {_tries_left(failed, run.limit)}"))
+        return self._noted(run, failed=failed, goes_on=False)
+
+    def _run(self, store: Store, key: Key, run: Run, left: float | None) -> float | None:
+        try:
+            process = self._process(store, run)
+        except NotStartable as reason:
+            store.record(key, Event("Warning", "Failed", str(reason)))
+            return RETRY_SECONDS
+        if not run.tries.goes_on:
+            run = self._noted(run, goes_on=True, began=run.tries.began or stamp(run.now))
+        self._names[key] = process.name
+        running = self._supervisor.ensure(process)
+        # The try that ended is judged above, so what is said here is of the one that was just begun.
+        self._say(store, run, [*_resumed(run)], active=1, ready=int(running.ready))
+        return left
+
+    def _suspend(self, store: Store, key: Key, run: Run) -> None:
+        """Stop it; it begins anew afterwards, and nothing of that counts as a failure."""
+        name = self._names.get(key, "")
+        if not self._supervisor.end(name):
+            return
+        self._forget(key)
+        self._noted(run, goes_on=False, began="")
+        said = {
+            "type": SUSPENDED,
+            "status": "True",
+            "reason": "Suspended",
+            "message": "TrainJob is suspended",
+        }
+        self._say(store, run, [said], suspended=1)
+
+    def _finish(self, store: Store, run: Run, end: tuple[str, str, str]) -> None:
+        key, (kind, reason, message) = Key.of(run.obj), end
+        self._forget(key)
+        said = {"type": kind, "status": "True", "reason": reason, "message": message}
+        self._say(store, run, [said], succeeded=int(kind == COMPLETE), failed=int(kind == FAILED))
+        store.record(key, Event("Normal" if kind == COMPLETE else "Warning", reason, message))
+
+    def _end(self, store: Store, key: Key, obj: Obj) -> None:
+        # Known by its name until it is gone: then we are asked again, and nobody waits meanwhile.
+        self._names[key] = self._process_name(obj)
+        if not self._supervisor.end(self._names[key]):
+            return
+        del self._names[key]
+        shutil.rmtree(self._folder(key), ignore_errors=True)
+        store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
+
+    def _forget(self, key: Key) -> None:
+        self._supervisor.end(self._names.pop(key, ""))
+
+    # What is written
+
+    def _why(self, run: Run) -> str:
+        name = run.obj["metadata"]["name"]
+        tries = f"{run.tries.failed} tries failed; see `vellum logs {self._process_name(run.obj)}`"
+        return f"jobset failed due to one or more job failures (first failed job: {name}-{NODE}-0): {tries}"
+
+    def _say(self, store: Store, run: Run, said: list[Obj], **count: int) -> None:
+        """Write the status as the Trainer does: its conditions, and what JobSet says of the one job."""
+        kept = {entry["type"]: entry for entry in (run.obj.get("status") or {}).get("conditions") or ()}
+        for entry in said:
+            before = kept.pop(entry["type"], {})
+            same = before.get("status") == entry["status"]
+            since = before["lastTransitionTime"] if same else stamp(run.now)
+            kept[entry["type"]] = {**entry, "lastTransitionTime": since}
+        job = {
+            "name": NODE,
+            **dict.fromkeys(("ready", "succeeded", "failed", "active", "suspended"), 0),
+            **count,
+        }
+        status: Obj = {"jobsStatus": [job]}
+        if kept:
+            status["conditions"] = list(kept.values())
+        store.patch_status(Key.of(run.obj), run.uid, status)
+
+    def _tries(self, obj: Obj) -> Tries:
+        found: Mapping[str, Any] = read_json(self._record(Key.of(obj)), {})
+        uid = obj["metadata"]["uid"]
+        return Tries(**found) if found.get("uid") == uid else Tries(uid)
+
+    def _noted(self, run: Run, **changed: Any) -> Run:  # noqa: ANN401  # fields of Tries
+        tries = replace(run.tries, **changed)
+        write_json(self._record(Key.of(run.obj)), asdict(tries))
+        return replace(run, tries=tries)
+
+    # What runs
+
+    def _process(self, store: Store, run: Run) -> Process:
+        """Describe the process: the container's command, in a folder of its own, with the team's binding."""
+        namespace, container = run.obj["metadata"]["namespace"], run.container
+        secret = store.get(Key("v1", "Secret", namespace, BINDING_SECRET))
+        if secret is None:
+            raise NotStartable(f"CreateContainerConfigError: there is no Secret {BINDING_SECRET}")
+        mount(self._state, secret)
+        own = {
+            "VELLUM_BINDING_DIR": str(self._state.secrets(namespace) / BINDING_SECRET),
+            "HOME": str(self._folder(Key.of(run.obj)) / "work"),
+            # `python` is the one that runs us, as in the image it is the one that Vellum is installed for.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        }
+        return Process(
+            name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
+            directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
+            env={**own, **resolved(store, namespace, run.trainer.get("env", ()))}, grace_seconds=GRACE_SECONDS,
+        )  # fmt: skip
+
+    def _process_name(self, obj: Obj) -> str:
+        meta = obj["metadata"]
+        return f"train-{meta['name']}-{meta['namespace']}"
+
+    def _folder(self, key: Key) -> Path:
+        return self._state.data(key.namespace, f"trainjob-{key.name}")
+
+    def _record(self, key: Key) -> Path:
+        return self._folder(key) / "tries.json"
+
+
+def _job(runtime: Obj) -> Obj:
+    """Return the replicated job that trains."""
+    jobs = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    found: Obj = next(job for job in jobs if job["name"] == NODE)
+    return found
+
+
+def _is_over(obj: Obj) -> bool:
+    return any((condition(obj, kind) or {}).get("status") == "True" for kind in (COMPLETE, FAILED))
+
+
+def _resumed(run: Run) -> list[Obj]:
+    if (condition(run.obj, SUSPENDED) or {}).get("status") != "True":
+        return []
+    return [{"type": SUSPENDED, "status": "False", "reason": "Resumed", "message": "TrainJob is resumed"}]
+
+
+def _seconds_left(run: Run) -> float | None:
+    """Return how long the job may still be active, None for ever; counted from its start, not from its last try."""
+    seconds = run.obj["spec"].get("activeDeadlineSeconds")
+    if not seconds:
+        return None
+    began = datetime.fromisoformat(run.tries.began) if run.tries.began else run.now
+    return (began + timedelta(seconds=seconds) - run.now).total_seconds()
+
+
+def _ending(code: int) -> str:
+    return f"exited with {code}" if code >= 0 else f"killed by signal {-code}"
+
+
+def _tries_left(failed: int, limit: int) -> str:
+    left = limit + 1 - failed
+    return f"{failed} of {limit + 1} tries failed" + ("" if left > 0 else ", there is no other")

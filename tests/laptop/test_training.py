@@ -1,0 +1,307 @@
+"""A TrainJob runs to its end, once at a time, and says what the Trainer says: real processes, a real supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.compose.world import PLATFORMS, World, written
+from tests.laptop.servers import Supervised, alive, wait_for
+
+from vellum.controlplane.store import SqliteStore
+from vellum.kube.objects import Key, Obj, make, secret
+from vellum.laptop.training import TrainJobController
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+JOB = Key("trainer.kubeflow.org/v1alpha1", "TrainJob", "team", "job")
+PROCESS = "train-job-team"
+TIME = "2026-03-01T00:00:00Z"
+FAMILY = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"], stdout=subprocess.PIPE)
+child.stdout.readline()
+print("child", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@dataclass
+class Laptop:
+    """A store with one TrainJob, its controller, and the supervisor."""
+
+    supervised: Supervised
+    store: SqliteStore
+    controller: TrainJobController
+    now: datetime = NOW
+
+    def job(self, code: str, **spec: Any) -> None:
+        """Store a TrainJob that runs some Python."""
+        trainer = {"command": [sys.executable, "-c"], "args": [code], **spec.pop("trainer", {})}
+        self.store.put(
+            make(JOB.api_version, JOB.kind, JOB.name, JOB.namespace,
+                 spec={"runtimeRef": {"name": "vellum"}, "trainer": trainer, **spec})
+        )  # fmt: skip
+
+    def look(self) -> float | None:
+        return self.controller.reconcile(self.store, JOB, self.now)
+
+    def until(self, kind: str) -> Obj:
+        """Look until a condition of the kind is True; return the status."""
+
+        def found() -> Obj | None:
+            self.look()
+            return status if kind in true_conditions(status := self.status) else None
+
+        status: Obj = wait_for(found)
+        return status
+
+    @property
+    def status(self) -> Obj:
+        status: Obj = (self.store.get(JOB) or {}).get("status") or {}
+        return status
+
+    @property
+    def log(self) -> list[str]:
+        return (
+            self.supervised.log(PROCESS).splitlines() if self.supervised.state.log(PROCESS).exists() else []
+        )
+
+    @property
+    def told(self) -> list[str]:
+        return [f"{event['reason']}: {event['message']}" for event in self.store.events()]
+
+    def another_supervisor(self) -> None:
+        """Be the next supervisor of the same installation."""
+        self.supervised = Supervised(self.supervised.folder)
+        self.controller = TrainJobController(self.supervised.state, self.supervised.supervisor)
+
+
+def true_conditions(status: Obj) -> list[str]:
+    return [entry["type"] for entry in status.get("conditions", ()) if entry["status"] == "True"]
+
+
+def counts(**more: int) -> list[Obj]:
+    zero = dict.fromkeys(("ready", "succeeded", "failed", "active", "suspended"), 0)
+    return [{"name": "node", **zero, **more}]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Laptop]:
+    supervised = Supervised(tmp_path)
+    store = SqliteStore(supervised.state.store, lambda: NOW)
+    store.put(make("v1", "Namespace", "team"))
+    store.put(
+        secret(
+            "vellum-binding",
+            "team",
+            {"VELLUM_BUCKET": "bucket-of-the-team", "AWS_SECRET_ACCESS_KEY": "S3CRET"},
+        )
+    )
+    made = World(written(PLATFORMS["local"])).settle_objects()["training-runtimes-jobs"]
+    store.put({name: made[name] for name in ("apiVersion", "kind", "metadata", "spec")})
+    found = Laptop(supervised, store, TrainJobController(supervised.state, supervised.supervisor))
+    yield found
+    found.supervised.supervisor.close()
+    store.close()
+
+
+def test_a_job_that_ends_well_is_complete_and_never_runs_again(world: Laptop) -> None:
+    world.job("print('trained')")
+    status = world.until("Complete")
+    world.look()
+    assert status == {
+        "jobsStatus": counts(succeeded=1),
+        "conditions": [{
+            "type": "Complete", "status": "True", "reason": "AllJobsCompleted", "message": "jobset completed successfully",
+            "lastTransitionTime": TIME,
+        }],
+    }  # fmt: skip
+    wait_for(lambda: not world.supervised.supervisor.running())
+    assert (world.status, world.log) == (status, ["trained"])
+
+
+def test_a_job_that_fails_is_tried_four_times_in_all(world: Laptop) -> None:
+    world.job("import sys; print('tried'); sys.exit(3)")
+    status = world.until("Failed")
+    assert world.log == ["tried"] * 4
+    assert status == {
+        "jobsStatus": counts(failed=1),
+        "conditions": [{
+            "type": "Failed", "status": "True", "reason": "FailedJobs",
+            "message": "jobset failed due to one or more job failures (first failed job: job-node-0): 4 tries failed; "
+            f"see `vellum logs {PROCESS}`",
+            "lastTransitionTime": TIME,
+        }],
+    }  # fmt: skip
+    assert [line for line in world.told if line.startswith("BackOff")] == [
+        "BackOff: exited with 3; 1 of 4 tries failed", "BackOff: exited with 3; 2 of 4 tries failed",
+        "BackOff: exited with 3; 3 of 4 tries failed", "BackOff: exited with 3; 4 of 4 tries failed, there is no other",
+    ]  # fmt: skip
+
+
+def test_a_program_that_does_not_exist_is_a_failure_too(world: Laptop) -> None:
+    world.job("", trainer={"command": ["there-is-no-such-program"], "args": []})
+    world.until("Failed")
+    assert world.log == ["there-is-no-such-program cannot be started: No such file or directory"] * 4
+
+
+def test_a_job_sees_its_binding_and_its_variables_and_nobody_reads_a_key_in_its_arguments(
+    world: Laptop,
+) -> None:
+    code = """
+import os, json, pathlib, vellum
+binding = vellum.connect()
+print(json.dumps([binding.VELLUM_BUCKET, os.environ["PLAIN"], os.environ["TAKEN"], "AWS_SECRET_ACCESS_KEY" in os.environ]))
+"""
+    reference = {"secretKeyRef": {"name": "vellum-binding", "key": "VELLUM_BUCKET"}}
+    env = [{"name": "PLAIN", "value": "7"}, {"name": "TAKEN", "valueFrom": reference}]
+    world.job(code, trainer={"env": env})
+    world.look()
+    (process, _, _) = world.supervised.supervisor.running()[PROCESS]
+    world.until("Complete")
+    assert [json.loads(line) for line in world.log] == [
+        ["bucket-of-the-team", "7", "bucket-of-the-team", False]
+    ]
+    assert "S3CRET" not in f"{process.argv} {process.env} {process!r}"
+
+
+def test_python_is_the_python_that_vellum_runs_in(world: Laptop) -> None:
+    world.job("import sys; print(sys.executable)", trainer={"command": ["python", "-c"]})
+    world.until("Complete")
+    assert [Path(line).parent for line in world.log] == [Path(sys.executable).parent]
+
+
+def test_a_suspended_job_ends_and_begins_anew_when_it_is_resumed(world: Laptop) -> None:
+    world.job("print('begins', flush=True); import time; time.sleep(600)")
+    wait_for(lambda: (world.look(), world.log == ["begins"])[1])
+    pid = world.supervised.pid(PROCESS)
+    assert world.status == {"jobsStatus": counts(active=1, ready=1)}
+
+    world.job("print('begins', flush=True); import time; time.sleep(600)", suspend=True)
+    suspended = world.until("Suspended")
+    assert not alive(pid)
+    assert suspended == {
+        "jobsStatus": counts(suspended=1),
+        "conditions": [{
+            "type": "Suspended", "status": "True", "reason": "Suspended", "message": "TrainJob is suspended",
+            "lastTransitionTime": TIME,
+        }],
+    }  # fmt: skip
+
+    world.job("print('begins', flush=True); import time; time.sleep(600)", suspend=False)
+    wait_for(lambda: (world.look(), world.log == ["begins", "begins"])[1])
+    world.look()
+    assert world.status == {
+        "jobsStatus": counts(active=1, ready=1),
+        "conditions": [{
+            "type": "Suspended", "status": "False", "reason": "Resumed", "message": "TrainJob is resumed",
+            "lastTransitionTime": TIME,
+        }],
+    }  # fmt: skip
+
+
+def test_a_job_that_begins_suspended_starts_nothing(world: Laptop) -> None:
+    world.job("print('begins')", suspend=True)
+    world.until("Suspended")
+    assert (world.supervised.supervisor.running(), world.log) == ({}, [])
+
+
+def test_a_deleted_job_ends_with_all_that_it_started(world: Laptop) -> None:
+    world.job(FAMILY)
+    wait_for(lambda: (world.look(), world.log)[1])
+    leader, child = world.supervised.pid(PROCESS), int(world.log[0].split()[1])
+    folder = world.supervised.state.data("team", "trainjob-job")
+    assert folder.is_dir()
+
+    world.store.delete(JOB)
+    wait_for(lambda: (world.look(), world.store.get(JOB) is None)[1])
+
+    assert (alive(leader), folder.exists()) == (False, False)
+    # Killed with its group; who reaps it is no child of ours.
+    wait_for(lambda: not alive(child))
+
+
+def test_a_job_over_its_time_is_ended_as_failed(world: Laptop) -> None:
+    world.job("print('begins', flush=True); import time; time.sleep(600)", activeDeadlineSeconds=60)
+    wait_for(lambda: (world.look(), world.log)[1])
+    assert world.look() == 60
+    world.now = NOW + timedelta(seconds=60)
+    status = world.until("Failed")
+    assert (status["conditions"][0]["reason"], status["conditions"][0]["message"]) == (
+        "DeadlineExceeded", "TrainJob exceeded its active deadline",
+    )  # fmt: skip
+    wait_for(lambda: not world.supervised.supervisor.running())
+
+
+def test_a_try_that_nobody_saw_end_counts_as_a_failure_and_there_are_so_many(world: Laptop) -> None:
+    world.job("print('begins', flush=True); import time; time.sleep(600)")
+    pids = []
+    for number in range(1, 5):
+        wait_for(lambda: (world.look(), len(world.log) == number)[1])  # noqa: B023  # called at once
+        pids.append(world.supervised.pid(PROCESS))
+        before = world.supervised.supervisor
+        world.another_supervisor()  # Ends what another one recorded, as after a SIGKILL, before anything is begun.
+        assert not alive(pids[-1])
+        before.close()
+    status = world.until("Failed")
+    assert status["conditions"][0]["reason"] == "FailedJobs"
+    assert len(set(pids)) == len(world.log) == 4
+    assert [line for line in world.told if line.startswith("Interrupted")][-1] == (
+        "Interrupted: the supervisor was ended while it ran; 4 of 4 tries failed, there is no other"
+    )
+
+
+def test_a_try_that_was_stopped_on_purpose_is_no_failure(world: Laptop) -> None:
+    world.job("print('begins', flush=True); import time; time.sleep(600)")
+    wait_for(lambda: (world.look(), world.log)[1])
+    world.controller.close()
+    world.supervised.supervisor.close()
+    world.another_supervisor()
+    wait_for(lambda: (world.look(), world.log == ["begins", "begins"])[1])
+    assert [line for line in world.told if line.startswith(("Interrupted", "BackOff"))] == []
+
+
+def test_a_killed_process_is_tried_again(world: Laptop) -> None:
+    world.job(
+        "import os, sys, time\nprint('begins', flush=True)\nif os.path.exists('seen'): sys.exit(0)\nopen('seen', 'w').close()\ntime.sleep(600)"
+    )
+    wait_for(
+        lambda: (
+            (world.look(), world.log)[1]
+            and (world.supervised.state.data("team", "trainjob-job") / "work/seen").exists()
+        )
+    )
+    os.kill(world.supervised.pid(PROCESS), signal.SIGKILL)
+    world.until("Complete")
+    assert world.log == ["begins", "begins"]
+    assert [line for line in world.told if line.startswith("BackOff")] == [
+        "BackOff: killed by signal 9; 1 of 4 tries failed"
+    ]
+
+
+def test_a_job_of_the_same_name_begins_anew(world: Laptop) -> None:
+    world.job("import sys; sys.exit(1)")
+    world.until("Failed")
+    world.store.delete(JOB)
+    wait_for(lambda: (world.look(), world.store.get(JOB) is None)[1])
+    world.job("print('the second')")
+    world.until("Complete")
+    assert world.log == ["the second"]
+
+
+def test_a_job_waits_for_its_runtime(world: Laptop) -> None:
+    world.store.delete(Key(JOB.api_version, "ClusterTrainingRuntime", "", "vellum"))
+    world.job("print('begins')")
+    assert world.look() == 1.0
+    assert (world.supervised.supervisor.running(), world.told) == (
+        {},
+        ["Waiting: its runtime is not there yet"],
+    )

@@ -1,0 +1,150 @@
+"""From ingested PDFs to a model that answers: the example's own files, on the real services."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.platform.door import ROOT, Installation, wait_for
+
+from vellum.connect import Binding
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
+EXAMPLE = ROOT / "examples/training"
+LIBRARY = ROOT / "examples/library/pdf"
+FILES = [str(EXAMPLE / name) for name in ("trainjob.yaml", "serve.yaml")]
+KEY = "models/documents.skops"
+SLEEPS = """\
+apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainJob
+metadata: {name: sleeps}
+spec:
+  runtimeRef: {name: vellum}
+  suspend: %s
+  trainer: {command: [python, -c, "print('begins', flush=True); import time; time.sleep(600)"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def team(platform: Installation) -> Iterator[Binding]:
+    """Return the binding of a team that has ingested, and leave it without."""
+    platform.run("ingest", str(LIBRARY), "--team", "team-a")
+    binding = Binding.of(platform.binding("team-a"), "a test")
+    yield binding
+    delete(binding, "")
+    with closing(binding.qdrant()) as vectors:
+        vectors.delete_collection("passages")
+
+
+def delete(binding: Binding, prefix: str) -> None:
+    store = binding.s3()
+    for found in store.list_objects_v2(Bucket=binding.VELLUM_BUCKET, Prefix=prefix).get("Contents", ()):
+        store.delete_object(Bucket=binding.VELLUM_BUCKET, Key=found["Key"])
+
+
+def made(platform: Installation, name: str) -> dict[str, Any]:
+    """Return what people made under a name, by kind."""
+    return {obj["kind"]: obj for obj in platform.status()["made"] if obj["metadata"]["name"] == name}
+
+
+def conditions(obj: dict[str, Any]) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in (obj.get("status") or {}).get("conditions", ())}
+
+
+def post(url: str, body: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def passage(binding: Binding) -> tuple[str, str]:
+    """Return the text of an ingested passage and the document that it is of."""
+    with closing(binding.qdrant()) as vectors:
+        points, _ = vectors.scroll("passages", limit=1, with_payload=["text", "document"])
+    payload = points[0].payload or {}
+    return payload["text"], payload["document"]
+
+
+def test_what_was_ingested_is_trained_on_stored_served_and_removed(
+    platform: Installation, team: Binding
+) -> None:
+    platform.run("apply", *FILES, "--team", "team-a")
+    wait_for(lambda: "Complete" in conditions(made(platform, "documents")["TrainJob"]), 90)
+    report = json.loads(platform.run("logs", "train-documents").stdout.splitlines()[-1])
+    assert (report["documents"], report["model"]) == (11, KEY)
+    assert report["heldOutAccuracy"] >= 0.8
+    stored = team.s3().get_object(Bucket=team.VELLUM_BUCKET, Key=f"{KEY}.json")["Body"].read()
+    assert json.loads(stored) == report
+
+    wait_for(lambda: conditions(made(platform, "documents")["InferenceService"]).get("Ready") == "True", 90)
+    url = made(platform, "documents")["InferenceService"]["status"]["url"]
+    text, document = passage(team)
+    tensor = {"name": "input", "shape": [1], "datatype": "BYTES", "data": [text]}
+    first = post(f"{url}v1/models/documents:predict", {"instances": [text]})
+    second = post(f"{url}v2/models/documents/infer", {"inputs": [tensor]})
+    assert first == {"predictions": [document]}
+    assert [one["data"] for one in second["outputs"] if one["name"] == "label"] == [[document]]
+
+    again = platform.run("apply", *FILES, "--team", "team-a").stdout
+    assert "TrainJob documents: stored (generation 1)" in again
+    platform.run("delete", "team-a", *(word for file in FILES for word in ("--file", file)))
+    assert made(platform, "documents") == {}
+    assert not [name for name in platform.processes() if "documents" in name]
+
+
+def test_a_job_outlives_a_killed_supervisor_is_suspended_and_deleted(
+    platform: Installation, tmp_path: Path
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(SLEEPS % "false")
+    platform.run("apply", str(file), "--team", "team-a")
+    before = wait_for(lambda: started(platform))
+    os.kill(platform.supervisor(), signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{before}").exists())
+    platform.run("up")
+    after = wait_for(lambda: started(platform))
+    events = platform.json("status", "--events")["events"]
+    told = [event["message"] for event in events if event["reason"] == "Interrupted"]
+    assert after != before
+    assert told == ["the supervisor was ended while it ran; 1 of 4 tries failed"]
+
+    file.write_text(SLEEPS % "true")
+    platform.run("apply", str(file), "--team", "team-a")
+    wait_for(lambda: conditions(made(platform, "sleeps")["TrainJob"]).get("Suspended") == "True")
+    assert not Path(f"/proc/{after}").exists()
+    assert "begins" in platform.run("logs", "train-sleeps").stdout
+
+    file.write_text(SLEEPS.replace("sleep(600)", "sleep(1)") % "false")
+    refused = platform.run("apply", str(file), "--team", "team-a", check=False)
+    assert "VEL415: spec.trainer of a TrainJob cannot change" in refused.stderr
+    platform.run("delete", "team-a", "--file", str(file))
+    assert made(platform, "sleeps") == {}
+
+
+def started(platform: Installation) -> int:
+    """Return the pid of the job's process once it runs."""
+    found = [one for name, one in platform.processes().items() if name.startswith("train-sleeps")]
+    return int(found[0]["pid"]) if found and found[0]["ready"] else 0
+
+
+@pytest.mark.parametrize(
+    ("team", "words"),
+    [
+        ("team-b", "VEL413: TrainJobs are not for default/team-b: its claim does not say training: enabled"),
+        ("team-c", "VEL704: there is no claim 'team-c'"),
+    ],
+)
+def test_a_team_that_may_not_train_is_refused(
+    platform: Installation, tmp_path: Path, team: str, words: str
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(SLEEPS % "false")
+    refused = platform.run("apply", str(file), "--team", team, check=False)
+    assert (refused.returncode, words in refused.stderr) == (1, True)
