@@ -84,7 +84,8 @@ def _turn(
     platform: Platform, observed: Observed, seed: Seed, memory: KeysMemory, now: datetime
 ) -> rotation.Plan:
     wanted = [part for part in platform_components().values() if platform.wants(part)]
-    parts = [(part, PlatformWish(platform.detail(part), platform.facts, seed, observed)) for part in wanted]
+    facts = platform.facts
+    parts = [(part, PlatformWish(platform.detail(part), facts, seed, observed)) for part in wanted]
     keys = platform.spec.keys
     return rotation.plan(keys.generation, keys.time, memory, rotation.Parts(parts, observed), now)
 

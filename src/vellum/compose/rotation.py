@@ -6,12 +6,12 @@ generation stays until its overlap is over. What anybody still holds stays longe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Key, Obj
 from vellum.model.component import AnyComponent, AnyPlatformComponent, PlatformWish, Wish
 from vellum.model.repair import written
 from vellum.model.rotation import Keys, Memory, Previous, marked
@@ -29,8 +29,8 @@ class World(Protocol):
     def seen(self) -> Collection[int]:
         """Return the generations of which there is a key in the store."""
 
-    def held(self) -> Collection[int]:
-        """Return the generations that somebody holds."""
+    def held(self) -> Mapping[str, int]:
+        """Return who holds keys, in words, and of which generation."""
 
     def opens(self, generation: int) -> Ready:
         """Tell whether keys of the generation open what takes several at a time."""
@@ -52,10 +52,11 @@ class Parts:
         """Return the generations of which there is a key in the store."""
         return {found for part, wish in self.parts for found in part.generations(wish)}  # type: ignore[arg-type]
 
-    def held(self) -> Collection[int]:
-        """Return the generations that somebody holds."""
+    def held(self) -> Mapping[str, int]:
+        """Return who holds keys, in words, and of which generation."""
         names = (*self.holders, *(name for part, _ in self.parts for name in part.holders))
-        return {marked(obj) for name in names if (obj := self.observed.resources.get(name))}
+        live = (self.observed.resources.get(name) for name in names)
+        return {str(Key.of(obj)): marked(obj) for obj in live if obj}
 
     def opens(self, generation: int) -> Ready:
         """Tell whether keys of the generation open what takes several at a time."""
@@ -108,10 +109,11 @@ def plan(wanted: int | None, overlap: timedelta, memory: Memory, world: World, n
     seen = [generation for generation in world.seen() if generation > memory.removed]
     memory = _with_strays(_begun(wanted, memory, seen), seen, now)
     memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
-    memory = _without_the_expired(memory, overlap, world, now)
+    held = world.held() if memory.coming or memory.previous else {}
+    memory = _without_the_expired(memory, overlap, held.values(), now)
     until = {one.generation: one.since + overlap for one in memory.previous}
     valid = {memory.using, *until, *([memory.coming] if memory.coming else [])}
-    said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason)
+    said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason, held)
     keys = Keys(memory.using, tuple(sorted(valid)), memory.single)
     return Plan(keys, said, _again(min(until.values()) - now) if until else None)
 
@@ -145,12 +147,9 @@ def _brought_in(memory: Memory, world: World, now: datetime) -> tuple[Memory, Re
     return replace(memory, using=coming, coming=0, previous=previous), READY
 
 
-def _without_the_expired(memory: Memory, overlap: timedelta, world: World, now: datetime) -> Memory:
+def _without_the_expired(memory: Memory, overlap: timedelta, held: Collection[int], now: datetime) -> Memory:
     # A clock that was put back must not make an overlap longer.
     previous = tuple(replace(one, since=min(one.since, _second(now))) for one in memory.previous)
-    if not any(one.since + overlap <= now for one in previous):
-        return replace(memory, previous=previous)
-    held = world.held()
     gone = [one for one in previous if one.since + overlap <= now and one.generation not in held]
     removed = max([memory.removed, *(one.generation for one in gone)])
     return replace(memory, previous=tuple(one for one in previous if one not in gone), removed=removed)

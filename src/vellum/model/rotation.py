@@ -82,8 +82,15 @@ def remembered(said: Mapping[str, Any]) -> Memory:
     return Memory(using=int(said.get("generation") or 0), previous=previous, **numbers)
 
 
-def written(memory: Memory, until: Mapping[int, str], waits: str) -> Obj:
-    """Return what ``remembered`` reads and people look at; ``until`` says when each previous one ends."""
+def written(memory: Memory, until: Mapping[int, str], waits: str, held: Mapping[str, int]) -> Obj:
+    """Return what ``remembered`` reads, and what people want to know.
+
+    Args:
+        memory: what is known.
+        until: when each previous one ends.
+        waits: what the coming one waits for.
+        held: who holds keys, and of which generation.
+    """
     said: Obj = {"generation": memory.using}
     if memory.coming:
         said |= {"coming": memory.coming, "waits": waits}
@@ -98,6 +105,8 @@ def written(memory: Memory, until: Mapping[int, str], waits: str) -> Obj:
             }
             for one in memory.previous
         ]
+    if held and (memory.coming or memory.previous):
+        said["held"] = [{"by": name, "generation": held[name]} for name in sorted(held)]
     if memory.removed:
         said["removed"] = memory.removed
     return said

@@ -160,6 +160,10 @@ def _keys() -> Obj:
         "since": {**_TEXT, "description": "When a newer one came into use"},
         "until": {**_TEXT, "description": "When it is removed, if nobody holds it then"},
     }
+    held: Obj = {
+        "by": {**_TEXT, "description": "The object"},
+        "generation": {**whole, "description": "Whose keys it has"},
+    }
     properties: Obj = {
         "generation": {**whole, "description": "The generation in use"},
         "coming": {**whole, "description": "The one that is on its way"},
@@ -169,6 +173,11 @@ def _keys() -> Obj:
             "type": "array",
             "description": "Older ones that are still accepted",
             "items": {"type": "object", "properties": previous},
+        },
+        "held": {
+            "type": "array",
+            "description": "Who has which keys, until the older ones are gone",
+            "items": {"type": "object", "properties": held},
         },
         "removed": {**whole, "description": "Up to this one all are gone for good"},
     }

@@ -1,0 +1,121 @@
+"""Keys that are replaced while everything runs: the new one soon works, the old one goes, nobody loses anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.test_services import s3
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
+USABLE_SECONDS, REFUSED_SECONDS = 5.0, 2.0
+POLL_SECONDS = 0.02
+
+
+def opens_bucket(binding: dict[str, str]) -> bool:
+    try:
+        s3(binding).put_object(Bucket=binding["VELLUM_BUCKET"], Key="kept.txt", Body=b"kept")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidAccessKeyId":
+            raise
+        return False
+    return True
+
+
+def opens_vectors(binding: dict[str, str]) -> bool:
+    request = urllib.request.Request(
+        f"{binding['QDRANT_URL']}/collections", headers={"api-key": binding["QDRANT_API_KEY"]}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+    except OSError:
+        pass
+    return False
+
+
+def mounted(installation: Installation) -> dict[str, str]:
+    """Return the binding as a notebook reads it, without the time that a command takes."""
+    (folder,) = (installation.state / "secrets").glob("default-team-a-*/vellum-binding")
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def keys(installation: Installation) -> Any:
+    claim = next(obj for obj in installation.status()["objects"] if obj["metadata"]["name"] == "team-a")
+    return claim["status"]["keys"]
+
+
+def first(done: Any, seconds: float) -> float:
+    """Return the time at which something was seen to be so."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s"
+        time.sleep(POLL_SECONDS)
+    return time.time()
+
+
+def test_a_new_key_works_within_5_seconds_and_the_old_one_is_refused_2_seconds_after_the_overlap(
+    installation: Installation, record_property: Any
+) -> None:
+    installation.up(team_a=FULL)
+    old = installation.binding("team-a")
+    pids = {name: process["pid"] for name, process in installation.processes().items()}
+    assert opens_bucket(old)
+    assert opens_vectors(old)
+
+    began = time.time()
+    said = installation.json("rotate", "team-a", "--overlap", "10s")
+    access = old["AWS_ACCESS_KEY_ID"]
+    usable = first(lambda: mounted(installation).get("AWS_ACCESS_KEY_ID", access) != access, 20) - began
+    new = mounted(installation)
+    assert opens_bucket(new)
+    assert opens_bucket(old)
+    first(lambda: opens_vectors(mounted(installation)), 20)
+    turned = time.time() - began
+    assert not opens_vectors(old)
+    assert (said["generation"], usable < USABLE_SECONDS) == (2, True), usable
+
+    again = installation.run("rotate", "team-a", check=False)
+    assert (again.returncode, "VEL721" in again.stderr) == (1, True)
+    status = keys(installation)
+    until = datetime.fromisoformat(status["previous"][0]["until"]).astimezone(UTC).timestamp()
+    refused = first(lambda: not opens_bucket(old), 30) - until
+    assert 0 <= refused < REFUSED_SECONDS
+    assert opens_bucket(new)
+    wait_for(lambda: keys(installation) == {"generation": 2, "removed": 1})
+    wait_for(lambda: installation.status()["ready"])
+    after = {name: process["pid"] for name, process in installation.processes().items()}
+    moved = {name.partition("-")[0] for name in pids if pids[name] != after[name]}
+    assert moved == {"notebook", "qdrant", "search"}
+    for name, figure in (("usable", usable), ("turned", turned), ("refused", refused)):
+        record_property(name, round(figure, 2))
+
+    installation.run("rotate", "team-a", "--overlap", "10s")
+    os.kill(installation.supervisor(), signal.SIGKILL)
+    before = new
+    installation.up(team_a=FULL)
+    wait_for(lambda: keys(installation)["generation"] == 3)
+    wait_for(lambda: not opens_bucket(before), 40)
+    new = installation.binding("team-a")
+    assert new["AWS_ACCESS_KEY_ID"] not in (old["AWS_ACCESS_KEY_ID"], before["AWS_ACCESS_KEY_ID"])
+    assert opens_bucket(new)
+    assert opens_vectors(new)
+    refusal = installation.run("up", str(lowered(installation)), check=False)
+    assert (refusal.returncode, "VEL309" in refusal.stderr) == (1, True)
+
+
+def lowered(installation: Installation) -> Any:
+    path = installation.root / "lowered.yaml"
+    text = (installation.root / "team_a.yaml").read_text()
+    path.write_text(text.replace(FULL, "{notebooks: enabled, keys: {generation: 2}}"))
+    return path
