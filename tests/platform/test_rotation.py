@@ -86,7 +86,7 @@ def test_a_new_key_works_within_5_seconds_and_the_old_one_is_refused_2_seconds_a
     assert (said["generation"], usable < USABLE_SECONDS) == (2, True), usable
 
     again = installation.run("rotate", "team-a", check=False)
-    assert (again.returncode, "VEL721" in again.stderr) == (1, True)
+    assert (again.returncode, "VEL725" in again.stderr) == (1, True)
     status = keys(installation)
     until = datetime.fromisoformat(status["previous"][0]["until"]).astimezone(UTC).timestamp()
     refused = first(lambda: not opens_bucket(old), 30) - until
@@ -111,7 +111,7 @@ def test_a_new_key_works_within_5_seconds_and_the_old_one_is_refused_2_seconds_a
     assert opens_bucket(new)
     assert opens_vectors(new)
     refusal = installation.run("up", str(lowered(installation)), check=False)
-    assert (refusal.returncode, "VEL309" in refusal.stderr) == (1, True)
+    assert (refusal.returncode, "VEL315" in refusal.stderr) == (1, True)
 
 
 def lowered(installation: Installation) -> Any:

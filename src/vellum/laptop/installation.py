@@ -106,13 +106,13 @@ class Installation:
         """Write another generation of keys into what is stored.
 
         Raises:
-            StoreError: there is no such object (VEL310), or it has a higher generation already (VEL309).
+            StoreError: there is no such object (VEL316), or it has a higher generation already (VEL315).
         """
         with self.store.transaction(f"rotate {key}"):
             live = self.store.get(key)
             if live is None:
                 raise StoreError(
-                    "VEL310",
+                    "VEL316",
                     f"{key} is not there any more",
                     where="this installation",
                     fix="see `vellum status`",
@@ -169,7 +169,7 @@ def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
     """Return the manifest with the stored ``keys`` where it says nothing: no file without a word undoes a rotation.
 
     Raises:
-        StoreError: it asks for keys that were replaced (VEL309).
+        StoreError: it asks for keys that were replaced (VEL315).
     """
     before: Obj = ((live or {}).get("spec") or {}).get("keys") or {}
     said: Obj = {**before, **(manifest["spec"].get("keys") or {})}
@@ -178,7 +178,7 @@ def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
     if said.get("generation", newest) < newest:
         what = f"the keys are of generation {newest}, and the file says {said['generation']}, whose keys were replaced"
         fix = f"write keys: {{generation: {newest}}} into the file, or delete the line"
-        raise StoreError("VEL309", what, where=str(Key.of(manifest)), fix=fix)
+        raise StoreError("VEL315", what, where=str(Key.of(manifest)), fix=fix)
     return {**manifest, "spec": {**manifest["spec"], "keys": said}}
 
 

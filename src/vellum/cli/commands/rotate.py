@@ -74,7 +74,7 @@ def _meant(place: Place, team: str) -> Obj:
         if ((found.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
             what = "the key to the platform's bucket is given, not made here"
             fix = "write the new key into Secret vellum-storage/s3-artifacts; it is handed on by itself"
-            raise UsageError("VEL722", what, where=place.name, fix=fix)
+            raise UsageError("VEL726", what, where=place.name, fix=fix)
         return found
     claims = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in place.claims()}
     return claims[options.one_team(team, list(claims))]
@@ -99,7 +99,7 @@ def _over(obj: Obj, memory: Memory) -> None:
     else:
         return
     raise UsageError(
-        "VEL721", f"an earlier rotation is not over: {what}", where=name, fix="wait, or say --again"
+        "VEL725", f"an earlier rotation is not over: {what}", where=name, fix="wait, or say --again"
     )
 
 

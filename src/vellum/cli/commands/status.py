@@ -49,6 +49,8 @@ def _print(found: list[Obj], processes: list[Obj]) -> None:
             click.echo(f"  {row.part:15} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:15} {value}")
+        if keys := watching.rotation(obj):
+            click.echo(f"  {'keys':15} {keys}")
     click.echo("processes")
     for process in processes:
         restarts = f", restarted {process['restarts']} times" if process["restarts"] else ""
