@@ -66,7 +66,13 @@ def measure() -> Iterator[Figure]:
     """Yield the figures."""
     written = _read(Path("03-data-team/claim.yaml"))
     meta = written["metadata"]
-    claim = Claim(meta["namespace"], meta["name"], claim_spec().model_validate(written["spec"]), uid="0")
+    claim = Claim(
+        meta["namespace"],
+        meta["name"],
+        claim_spec().model_validate(written["spec"]),
+        uid="0",
+        rotation={"generation": 1},
+    )
     spec = platform_spec().model_validate(_read(Path("platform/platform.yaml"))["spec"])
     platform = Platform(spec, uid="0")
     observed, composed = settled(claim, platform)

@@ -106,16 +106,26 @@ def plan(wanted: int | None, overlap: timedelta, memory: Memory, world: World, n
         world: what is seen.
         now: the time in UTC.
     """
-    seen = [generation for generation in world.seen() if generation > memory.removed]
+    seen = {generation for generation in world.seen() if generation > memory.removed}
+    if seen == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
+        # Every pass but those of a rotation ends here.
+        return Plan(_keys(memory), as_status(memory, {}, "", {}))
     memory = _with_strays(_begun(wanted, memory, seen), seen, now)
     memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
     held = world.held() if memory.coming or memory.previous else {}
     memory = _without_the_expired(memory, overlap, held.values(), now)
     until = {one.generation: one.since + overlap for one in memory.previous}
-    valid = {memory.using, *until, *([memory.coming] if memory.coming else [])}
     said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason, held)
-    keys = Keys(memory.using, tuple(sorted(valid)), memory.single)
-    return Plan(keys, said, _again(min(until.values()) - now) if until else None)
+    return Plan(_keys(memory), said, _again(min(until.values()) - now) if until else None)
+
+
+def _is_settled(memory: Memory) -> bool:
+    return not memory.coming and not memory.previous and memory.single == memory.using
+
+
+def _keys(memory: Memory) -> Keys:
+    valid = {memory.using, *(one.generation for one in memory.previous)} | ({memory.coming} - {0})
+    return Keys(memory.using, tuple(sorted(valid)), memory.single)
 
 
 def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:

@@ -78,8 +78,10 @@ def remembered(said: Mapping[str, Any]) -> Memory:
         Previous(int(one["generation"]), datetime.fromisoformat(one["since"]))
         for one in said.get("previous") or ()
     )
-    numbers = {name: int(said.get(name) or 0) for name in ("coming", "single", "removed")}
-    return Memory(using=int(said.get("generation") or 0), previous=previous, **numbers)
+    using = int(said.get("generation") or 0)
+    return Memory(
+        using, int(said.get("coming") or 0), int(said.get("single") or using), previous, int(said.get("removed") or 0)
+    )  # fmt: skip
 
 
 def written(memory: Memory, until: Mapping[int, str], waits: str, held: Mapping[str, int]) -> Obj:
