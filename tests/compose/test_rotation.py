@@ -156,6 +156,20 @@ def test_a_clock_that_was_put_back_does_not_make_an_overlap_longer() -> None:
     assert len(accepted(world)) == 1
 
 
+@pytest.mark.parametrize("since", ["yesterday", "", None, "2026-11-25T12:00:00"])
+def test_a_status_that_somebody_spoiled_gives_the_old_key_another_overlap(since: Any) -> None:
+    world = team()
+    world.settle()
+    ask(world, generation=2, overlap="10m")
+    world.settle()
+    after(world, minutes=9)
+    world.composite["status"]["keys"]["previous"][0]["since"] = since
+    after(world, minutes=9)
+    assert len(accepted(world)) == 2
+    after(world, minutes=1)
+    assert len(accepted(world)) == 1
+
+
 def test_a_key_that_was_removed_does_not_come_back_when_it_is_seen_late() -> None:
     world = team()
     world.settle()

@@ -107,6 +107,7 @@ class Installation:
 
         Raises:
             StoreError: there is no such object (VEL316), or it has a higher generation already (VEL315).
+            pydantic.ValidationError: the overlap is none.
         """
         with self.store.transaction(f"rotate {key}"):
             live = self.store.get(key)
@@ -121,7 +122,9 @@ class Installation:
             metadata = {**head, "namespace": key.namespace} if key.namespace else head
             said = {"generation": generation, **({"overlap": overlap} if overlap else {})}
             spec = {**live["spec"], "keys": {**(live["spec"].get("keys") or {}), **said}}
-            return self.apply({**live, "metadata": metadata, "spec": spec})
+            manifest = {**live, "metadata": metadata, "spec": spec}
+            (claim.from_live if key.kind == CLAIM.kind else platform.from_live)(manifest)
+            return self.apply(manifest)
 
     def _put_platform(self, manifest: Obj, own: int = 0) -> Obj:
         """Store the platform; in place of a gateway's port that another program has comes the next free one."""

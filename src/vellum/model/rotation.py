@@ -73,15 +73,21 @@ class Memory:
 
 
 def remembered(said: Mapping[str, Any]) -> Memory:
-    """Read a status's ``keys``."""
-    previous = tuple(
-        Previous(int(one["generation"]), datetime.fromisoformat(one["since"]))
-        for one in said.get("previous") or ()
-    )
+    """Read a status's ``keys``; an entry that somebody spoiled is forgotten, and its key then seen anew."""
+    found = ((int(one.get("generation") or 0), _time(one.get("since"))) for one in said.get("previous") or ())
+    previous = tuple(Previous(generation, since) for generation, since in found if generation and since)
     using = int(said.get("generation") or 0)
     return Memory(
         using, int(said.get("coming") or 0), int(said.get("single") or using), previous, int(said.get("removed") or 0)
     )  # fmt: skip
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def written(memory: Memory, until: Mapping[int, str], waits: str, held: Mapping[str, int]) -> Obj:

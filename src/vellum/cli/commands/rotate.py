@@ -48,7 +48,7 @@ def command(  # noqa: PLR0913  # its options
         _over(obj, memory)
     generation = max(memory.newest, _written(obj), 1) + 1
     place.rotate(Key.of(obj), generation, overlap)
-    said = _said(obj, max(memory.using, 1), generation, overlap)
+    said = _said(obj, max(memory.using, 1), generation, overlap, given=_is_given(place))
     if output != "json":
         click.echo(_text(said))
     _remind(obj, generation)
@@ -103,12 +103,21 @@ def _over(obj: Obj, memory: Memory) -> None:
     )
 
 
-def _said(obj: Obj, before: int, generation: int, overlap: str) -> Obj:
+def _is_given(place: Place) -> bool:
+    """Tell whether somebody else runs the object store."""
+    platform = next((obj for obj in place.composites() if Key.of(obj) == places.PLATFORM), {})
+    return (platform.get("status") or {}).get("objectStore") == "external"
+
+
+def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) -> Obj:
     from vellum.api.keys import OVERLAP
     from vellum.components import platform_components, team_components
 
     known = platform_components() if obj["kind"] == places.PLATFORM.kind else team_components()
     there = [part["name"] for part in (obj.get("status") or {}).get("components") or ()]
+    if given:
+        # Their S3 key is given, and changed by whoever runs that store.
+        there = [name for name in there if name not in ("bucket", "pipelines")]
     parts = [
         {"name": name, "does": known[name].rotates} for name in there if name in known and known[name].rotates
     ]
