@@ -164,6 +164,7 @@ def test_a_status_that_somebody_spoiled_gives_the_old_key_another_overlap(since:
     world.settle()
     after(world, minutes=9)
     world.composite["status"]["keys"]["previous"][0]["since"] = since
+    world.settle()
     after(world, minutes=9)
     assert len(accepted(world)) == 2
     after(world, minutes=1)
