@@ -15,6 +15,8 @@ from benchmarks.figures import Figure, Installation, installed, until
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from vellum.connect.sources import read_folder
+
 
 def measure() -> Iterator[Figure]:
     """Yield the figures."""
@@ -41,7 +43,7 @@ def measure() -> Iterator[Figure]:
 
 def _mounted(installation: Installation) -> dict[str, str]:
     (folder,) = Path(installation.state / "secrets").glob("default-team-a-*/vellum-binding")
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    return read_folder(folder).as_env()
 
 
 def _keys(installation: Installation) -> Any:  # noqa: ANN401  # any JSON

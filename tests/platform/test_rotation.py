@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 from tests.platform.door import FULL, Installation, wait_for
 from tests.platform.test_services import s3
 
+from vellum.connect.sources import read_folder
+
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
 USABLE_SECONDS, REFUSED_SECONDS = 5.0, 2.0
 POLL_SECONDS = 0.02
@@ -31,6 +33,8 @@ def opens_bucket(binding: dict[str, str]) -> bool:
 
 
 def opens_vectors(binding: dict[str, str]) -> bool:
+    if "QDRANT_API_KEY" not in binding:
+        return False
     request = urllib.request.Request(
         f"{binding['QDRANT_URL']}/collections", headers={"api-key": binding["QDRANT_API_KEY"]}
     )
@@ -47,7 +51,7 @@ def opens_vectors(binding: dict[str, str]) -> bool:
 def mounted(installation: Installation) -> dict[str, str]:
     """Return the binding as a notebook reads it, without the time that a command takes."""
     (folder,) = (installation.state / "secrets").glob("default-team-a-*/vellum-binding")
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    return read_folder(folder).as_env()
 
 
 def keys(installation: Installation) -> Any:
@@ -81,7 +85,6 @@ def test_a_new_key_works_within_5_seconds_and_the_old_one_is_refused_2_seconds_a
     assert opens_bucket(new)
     assert opens_bucket(old)
     first(lambda: opens_vectors(mounted(installation)), 20)
-    turned = time.time() - began
     assert not opens_vectors(old)
     assert (said["generation"], usable < USABLE_SECONDS) == (2, True), usable
 
@@ -97,9 +100,6 @@ def test_a_new_key_works_within_5_seconds_and_the_old_one_is_refused_2_seconds_a
     after = {name: process["pid"] for name, process in installation.processes().items()}
     moved = {name.partition("-")[0] for name in pids if pids[name] != after[name]}
     assert moved == {"notebook", "qdrant", "search"}
-    print(
-        f"usable after {usable:.2f} s, vectors after {turned:.2f} s, refused {refused:.2f} s after the overlap"
-    )
 
     installation.run("rotate", "team-a", "--overlap", "10s")
     os.kill(installation.supervisor(), signal.SIGKILL)
