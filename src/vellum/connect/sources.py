@@ -65,15 +65,22 @@ def read_folder(folder: Path) -> Binding:
 
 def _read(folder: Path) -> tuple[dict[str, str], bool]:
     """Return the keys, and whether nobody was writing them: when they are replaced, a new one goes with no old one."""
-    # A kubelet turns one link to a folder that never changes.
+    # A kubelet turns one link to a folder that never changes, and removes the one before.
     link = folder / "..data"
-    place = link.resolve() if link.is_dir() else folder
-    before = place.stat().st_mtime
+    if link.is_dir():
+        place = link.resolve()
+        try:
+            return _keys_in(place), link.resolve() == place
+        except FileNotFoundError:
+            return {}, False
+    before = folder.stat().st_mtime
+    values = _keys_in(folder)
+    return values, folder.stat().st_mtime == before and time.time() - before > _REST_SECONDS
+
+
+def _keys_in(place: Path) -> dict[str, str]:
     present = set(os.listdir(place))  # noqa: PTH208  # names only
-    values = {name: _content(place / name) for name in KEYS if name in present}
-    if place != folder:
-        return values, link.resolve() == place
-    return values, place.stat().st_mtime == before and time.time() - before > _REST_SECONDS
+    return {name: _content(place / name) for name in KEYS if name in present}
 
 
 def _content(path: Path) -> str:
