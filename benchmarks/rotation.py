@@ -23,7 +23,7 @@ def measure() -> Iterator[Figure]:
     with installed() as installation:
         old = installation.binding()
         began = time.time()
-        installation.vellum("rotate", "team-a", "--overlap", "10s")
+        installation.vellum("rotate", "team-a", "--overlap", "30s")
         until(
             lambda: _mounted(installation).get("AWS_ACCESS_KEY_ID", "") not in ("", old["AWS_ACCESS_KEY_ID"])
         )
@@ -31,11 +31,11 @@ def measure() -> Iterator[Figure]:
         yield Figure("a new S3 key is in use and opens the bucket", time.time() - began, "s", 5)
         until(lambda: _answers(_mounted(installation)))
         yield Figure("vectors answer to their new key", time.time() - began, "s", how="one restart")
+        (previous,) = _keys(installation)["previous"]
         until(lambda: _processes_ready(installation))
         yield Figure(
             "search and notebook run with the new keys", time.time() - began, "s", how="one restart each"
         )
-        (previous,) = _keys(installation)["previous"]
         until(lambda: not _opens(old))
         late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
         yield Figure("the old S3 key is refused after the overlap", late, "s", 2)
