@@ -13,6 +13,7 @@ from vellum.cli import options, places, watching
 from vellum.cli.places import Place
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
+from vellum.model.platform import PLATFORM
 from vellum.model.rotation import Memory, remembered
 
 NOT_IN_USE = 3
@@ -105,7 +106,7 @@ def _over(obj: Obj, memory: Memory) -> None:
 
 def _is_given(place: Place) -> bool:
     """Tell whether somebody else runs the object store."""
-    platform = next((obj for obj in place.composites() if Key.of(obj) == places.PLATFORM), {})
+    platform = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), {})
     return (platform.get("status") or {}).get("objectStore") == "external"
 
 
@@ -113,7 +114,7 @@ def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) 
     from vellum.api.keys import OVERLAP
     from vellum.components import platform_components, team_components
 
-    known = platform_components() if obj["kind"] == places.PLATFORM.kind else team_components()
+    known = platform_components() if obj["kind"] == PLATFORM.kind else team_components()
     there = [part["name"] for part in (obj.get("status") or {}).get("components") or ()]
     if given:
         # Their S3 key is given, and changed by whoever runs that store.
@@ -135,7 +136,7 @@ def _text(said: Obj) -> str:
 
 
 def _remind(obj: Obj, generation: int) -> None:
-    kind = "platform's" if obj["kind"] == places.PLATFORM.kind else "claim's"
+    kind = "platform's" if obj["kind"] == PLATFORM.kind else "claim's"
     click.echo(
         f"Write keys: {{generation: {generation}}} into the spec of the {kind} file too: a lower one there is refused, "
         "and whoever makes all anew from it would begin with the old keys.",
