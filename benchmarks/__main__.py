@@ -8,7 +8,16 @@ import platform
 import sys
 from datetime import UTC, datetime
 
-NAMES = ("help_cpu", "compose_time", "function_calls", "start", "repair", "documents", "retrieval")
+NAMES = (
+    "help_cpu",
+    "compose_time",
+    "function_calls",
+    "start",
+    "repair",
+    "rotation",
+    "documents",
+    "retrieval",
+)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -54,7 +55,7 @@ class Stock(grpcv1.FunctionRunnerServiceServicer):
             found = req.required_resources["platform"].items[0].resource
             observed.required["platform"]["spec"] = plain(View(found)["spec"])  # type: ignore[index]
         seed = Seed(req.credentials["seed"].credential_data.data["seed"])
-        composed = live.team(composite, observed, seed)
+        composed = live.team(composite, observed, seed, datetime.now(UTC))
         for name, desired in composed.objects.items():
             resource.update(answer.desired.resources[name], desired.obj)
             answer.desired.resources[name].ready = fnv1.READY_TRUE if desired.ready else fnv1.READY_FALSE

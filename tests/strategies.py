@@ -44,6 +44,10 @@ SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "vectors": st.fixed_dictionaries({}, optional={"storage": STORAGE}),
         "inference": SWITCH,
         "search": st.fixed_dictionaries({}, optional={"replicas": st.integers(1, 5)}),
+        "keys": st.fixed_dictionaries(
+            {},
+            optional={"generation": st.integers(1, 9999), "overlap": st.sampled_from(["10s", "90m", "7d"])},
+        ),
     },
 )
 CLAIMS = st.builds(

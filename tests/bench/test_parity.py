@@ -33,6 +33,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "no inference": {"inference": "disabled"},
     "nothing that runs": {"pipelines": "disabled", "inference": "disabled"},
     "three replicas": {"search": {"replicas": 3}},
+    "keys of a later generation": {"keys": {"generation": 3}},
     "quotas": {"artifacts": {"quota": "1.5Ti"}, "vectors": {"storage": "500Mi"}},
 }
 

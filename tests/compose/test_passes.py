@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.compose.render import CLAIM, EVERYTHING
-from tests.compose.world import HEAD, PLATFORMS, UID, World, settled_platform, stored, written
+from tests.compose.world import HEAD, NOW, PLATFORMS, UID, World, settled_platform, stored, written
 from tests.compose.world import given as given_key
 from tests.strategies import CLAIMS
 
@@ -260,7 +260,7 @@ def test_what_nobody_controls_is_refused_too() -> None:
 def test_nothing_is_composed_before_everything_was_looked_for() -> None:
     world = settled()
     observed = Observed(world.resources, {"platform": world.platform})
-    composed = live.team(world.composite, observed, DUMMY_SEED)
+    composed = live.team(world.composite, observed, DUMMY_SEED, NOW)
     assert composed.fatal == "looking for objects of the same names"
     assert {"ours/namespace", "ours/qdrant", f"api/{STORE}"} <= set(composed.requirements)
 
@@ -323,7 +323,7 @@ def test_a_composite_speaks_for_the_claim_that_it_refers_to() -> None:
     world.composite["kind"] = "XMLOpsPlatform"
     world.composite["metadata"] = {"name": "research-x7k2p", "uid": UID, "generation": 1}
     world.composite["spec"]["claimRef"] = {"namespace": "team-a", "name": "research"}
-    composed = live.team(world.composite, Observed({}, {"platform": world.platform}), DUMMY_SEED)
+    composed = live.team(world.composite, Observed({}, {"platform": world.platform}), DUMMY_SEED, NOW)
     assert composed.requirements["ours/namespace"].name == settled().composite["status"]["team"]
 
 

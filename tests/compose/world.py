@@ -107,7 +107,7 @@ class World:
         observed = Observed(self.resources, self.answered, self.listed)
         if self.composite["kind"] == platforms.KIND:
             return live.kubeflow(self.composite, observed, self.seed, self.now)
-        return live.team(self.composite, observed, self.seed)
+        return live.team(self.composite, observed, self.seed, self.now)
 
     def step(self) -> Composed:
         """Look once, and do what was said; a fatal answer changes nothing but what is said of the composite."""

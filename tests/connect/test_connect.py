@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 import vellum
 from vellum.connect import sources
 from vellum.errors import BindingError
-from vellum.laptop.state import MARK, default_root
+from vellum.laptop.state import MARK, default_root, write
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +202,44 @@ def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
 
 def test_it_looks_where_a_laptop_keeps_its_state_and_at_the_lock_of_its_supervisor(state: Path) -> None:
     assert (sources.state_root(), sources._MARK) == (default_root(), MARK) == (state, ".vellum")
+
+
+@pytest.mark.parametrize("kubelet", [False, True])
+def test_while_keys_are_replaced_no_new_one_is_read_with_an_old_one(tmp_path: Path, *, kubelet: bool) -> None:
+    folder, done = tmp_path / "mounted", threading.Event()
+    put = as_a_kubelet if kubelet else as_a_laptop
+    put(folder, 0)
+
+    def replace() -> None:
+        for number in range(1, 9):
+            put(folder, number)
+            done.wait(0.2)
+        done.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    pairs = set()
+    while not done.is_set():
+        binding = sources.read_folder(folder)
+        pairs.add((binding.AWS_ACCESS_KEY_ID, binding.AWS_SECRET_ACCESS_KEY))
+    writer.join()
+    assert len(pairs) > 1
+    assert {access == secret for access, secret in pairs} == {True}
+
+
+def as_a_laptop(folder: Path, number: int) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        write(folder / name, str(number))
+        # As if the machine were busy with something else.
+        time.sleep(0.005)
+
+
+def as_a_kubelet(folder: Path, number: int) -> None:
+    fresh = mount(folder / f"..{number}", AWS_ACCESS_KEY_ID=str(number), AWS_SECRET_ACCESS_KEY=str(number))
+    (folder / "..new").symlink_to(fresh.name)
+    (folder / "..new").replace(folder / "..data")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        if number == 0:
+            (folder / name).symlink_to(Path("..data") / name)
+    if number:
+        shutil.rmtree(folder / f"..{number - 1}")

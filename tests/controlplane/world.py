@@ -86,7 +86,7 @@ class World:
             lambda obj, observed, now: live.kubeflow(obj, observed, seed, now),
         )
         self.claims = CompositeController(
-            Kind(API_VERSION, KIND), lambda obj, observed, _: live.team(obj, observed, seed), WAITING
+            Kind(API_VERSION, KIND), lambda obj, observed, now: live.team(obj, observed, seed, now), WAITING
         )
         self.manager = Manager(
             store,

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,7 +20,7 @@ from vellum.api import claim
 from vellum.cli import options
 from vellum.components import platform_components
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, make
+from vellum.kube.objects import Key, Obj, make
 from vellum.laptop import service
 from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
@@ -289,3 +290,90 @@ def test_nothing_is_broken_that_the_guard_would_not_put_back(installation: Insta
     what = "VEL715: the release guard would not put kserve back: it is Off there"
     fix = "write spec.repair: enabled, and wait until `vellum explain platform` says ready"
     assert vellum("verify", "repair", "--yes", "--release", "kserve") == refused(what, "this machine", fix)
+
+
+def rotated(installation: Installation, team: str = "here") -> Obj:
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", team)
+    found = installation.store.get(key)
+    assert found is not None
+    keys: Obj = found["spec"]["keys"]
+    return keys
+
+
+def say_of_keys(installation: Installation, team: str = "here", **keys: Any) -> None:
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", team)
+    found = installation.store.get(key) or {"metadata": {}}
+    installation.store.patch_status(key, found["metadata"]["uid"], {**found.get("status", {}), "keys": keys})
+
+
+def test_rotate_writes_the_next_generation_and_says_what_it_does(installation: Installation) -> None:
+    say_of_keys(installation, generation=3)
+    status, said = vellum("rotate", "here", "--overlap", "90m", "--output", "json")
+    done = json.loads(said.splitlines()[0])
+    assert (status, done["before"], done["generation"], done["overlap"]) == (0, 3, 4, "90m")
+    assert "Write keys: {generation: 4} into the spec of the claim's file too" in said
+    assert rotated(installation) == {"generation": 4, "overlap": "90m"}
+    assert rotated(installation, "both") == {}
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"generation": 1, "coming": 2, "waits": ""}, "generation 2 of the keys is not in use yet"),
+        (
+            {"generation": 2, "previous": [{"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}]},
+            "the keys before are accepted until 2026-11-26T22:00:00Z",
+        ),
+    ],
+)  # fmt: skip
+def test_rotate_waits_for_the_end_of_an_earlier_one_unless_it_is_told_not_to(
+    installation: Installation, keys: dict[str, Any], what: str
+) -> None:
+    say_of_keys(installation, **keys)
+    status, said = vellum("rotate", "here")
+    assert (status, f"VEL725: an earlier rotation is not over: {what}" in said) == (1, True)
+    assert rotated(installation) == {}
+    assert vellum("rotate", "here", "--again")[0] == 0
+    assert rotated(installation) == {"generation": 3}
+
+
+def test_a_file_without_a_word_keeps_the_keys_and_one_with_a_lower_generation_is_refused(
+    installation: Installation, tmp_path: Path
+) -> None:
+    head = "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: here}\n"
+    assert vellum("rotate", "here", "--overlap", "2h")[0] == 0
+    file = tmp_path / "claim.yaml"
+    for spec, expected in (
+        ("{}", {"generation": 2, "overlap": "2h"}),
+        ("{keys: {overlap: 10s}}", {"generation": 2, "overlap": "10s"}),
+        ("{keys: {generation: 2}}", {"generation": 2, "overlap": "10s"}),
+        ("{keys: {generation: 5}}", {"generation": 5, "overlap": "10s"}),
+    ):
+        file.write_text(f"{head}spec: {spec}\n")
+        assert vellum("apply", str(file))[0] == 0
+        assert rotated(installation) == expected
+    file.write_text(f"{head}spec: {{keys: {{generation: 4}}}}\n")
+    what = "VEL315: the keys are of generation 5, and the file says 4, whose keys were replaced"
+    fix = "write keys: {generation: 5} into the file, or delete the line"
+    assert vellum("apply", str(file)) == refused(what, "MLOpsPlatform default/here", fix)
+    assert rotated(installation)["generation"] == 5
+
+
+def test_the_platform_rotates_its_own_key_and_a_wrong_overlap_nothing(installation: Installation) -> None:
+    status, said = vellum("rotate", "platform", "--overlap", "8d")
+    assert (status, said.splitlines()[-1]) == (
+        2, "Error: Invalid value for --overlap: '8d' is not from 10s to 7d"
+    )  # fmt: skip
+    assert vellum("rotate", "platform")[0] == 0
+    assert (installation.store.get(PLATFORM_KEY) or {})["spec"]["keys"] == {"generation": 2}
+
+
+def test_status_says_how_far_keys_are_on_their_way(installation: Installation) -> None:
+    previous = {"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}
+    held = [
+        {"by": "Notebook t/notebook", "generation": 1},
+        {"by": "Secret t/vellum-binding", "generation": 2},
+    ]
+    say_of_keys(installation, generation=2, previous=[previous], held=held)
+    line = "generation 2 is in use; generation 1 is accepted until 2026-11-26T22:00:00Z, and while Notebook t/notebook holds it"
+    assert f"  keys            {line}" in vellum("status")[1]

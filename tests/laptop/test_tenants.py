@@ -18,7 +18,7 @@ from tests.ingest.services import free_port
 
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make
-from vellum.kube.seaweed import API, STORE, Tenant, tenant_objects
+from vellum.kube.seaweed import API, STORE, Pair, Tenant, tenant_objects
 from vellum.laptop.accounts import LISTS, Accounts, User, Wanted, commands, listed
 from vellum.laptop.tenants import FINALIZER, TenantController
 from vellum.model.team import STORAGE_NAMESPACE
@@ -203,8 +203,8 @@ class World:
 
     def put(self, name: str, *, keep: bool = True, generation: int = 1) -> dict[str, Obj]:
         tenant = Tenant(
-            id=name, bucket=f"vellum-{name}", namespace=STORAGE_NAMESPACE, access_key=f"KEY{name}{generation}",
-            secret_key="s" * 40, quota="5Mi", keep=keep, labels={}, generation=generation,
+            id=name, bucket=f"vellum-{name}", namespace=STORAGE_NAMESPACE, quota="5Mi", keep=keep, labels={},
+            keys=(Pair(generation, f"KEY{name}{generation}", "s" * 40),),
         )  # fmt: skip
         return {resource: self.store.put(obj) for resource, obj in tenant_objects("bucket", tenant).items()}
 
@@ -259,7 +259,7 @@ def test_a_retired_key_is_revoked_while_the_new_one_goes_on(world: World) -> Non
     world.delete(old["bucket-credentials"], old["bucket-key"])
     world.settle()
     assert (set(world.model.keys["team"]), "S3Credentials team-g1" in world.left()) == ({"KEYteam2"}, False)
-    assert (world.store.get(Key.of(new["bucket-credentials"])) or {})["status"]["phase"] == "Ready"
+    assert (world.store.get(Key.of(new["bucket-credentials-g2"])) or {})["status"]["phase"] == "Ready"
 
 
 def test_a_secret_that_is_missing_for_a_moment_revokes_nothing(world: World) -> None:

@@ -17,6 +17,7 @@ from vellum.laptop.ports import Ports
 from vellum.laptop.workloads import Realised, WorkloadController
 from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
 from vellum.model.process import Process, Site
+from vellum.model.rotation import ENVIRONMENT, mark
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SET = Key("apps/v1", "StatefulSet", "team", "served")
@@ -82,6 +83,17 @@ def test_a_set_takes_its_teams_volume_along_and_nobody_elses(
     store.delete(SET)
     workloads.reconcile(store, SET, NOW)
     assert (store.get(SET), store.get(VOLUME) is not None) == (None, left)
+
+
+def test_another_generation_of_keys_is_another_process(supervised: Supervised, store: SqliteStore) -> None:
+    workloads = controller(supervised, Served(supervised))
+    environments = []
+    for marked in ({}, mark(2), mark(2), mark(3)):
+        store.put({**stateful_set("a"), "metadata": {**stateful_set("a")["metadata"], "annotations": marked}})
+        workloads.reconcile(store, SET, NOW)
+        (process, _, _) = supervised.supervisor.running()["served"]
+        environments.append(process.env.get(ENVIRONMENT))
+    assert environments == [None, "2", "2", "3"]
 
 
 def test_a_process_is_found_while_others_come_and_go(supervised: Supervised, tmp_path: Path) -> None:

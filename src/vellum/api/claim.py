@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, create_model
 
+from vellum.api.keys import KeysSpec
 from vellum.components import team_components
 from vellum.kube.objects import DOMAIN, Obj
 from vellum.model.component import AnyComponent, Size, Spec
@@ -49,6 +51,7 @@ class ClaimWideSpec(Spec):
         description="What happens to the bucket and the vectors when the claim is deleted; "
         "a bucket in an external store always stays",
     )
+    keys: KeysSpec = Field(default=KeysSpec(), description="The generation of the team's keys")
 
 
 @cache
@@ -79,6 +82,8 @@ class Claim:
     deleting: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
+    rotation: Mapping[str, Any] = field(default_factory=dict)
+    """What the status remembers of its keys."""
 
     @property
     def team(self) -> Team:
@@ -105,7 +110,7 @@ class Claim:
             "apiVersion": API_VERSION,
             "kind": KIND,
             "metadata": metadata,
-            "spec": self.spec.model_dump(mode="json"),
+            "spec": self.spec.model_dump(mode="json", exclude_none=True),
         }
 
 
@@ -126,4 +131,5 @@ def from_live(obj: Obj) -> Claim:
         uid=meta.get("uid", ""),
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
+        rotation=(obj.get("status") or {}).get("keys") or {},
     )

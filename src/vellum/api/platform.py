@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
+from vellum.api.keys import KeysSpec
 from vellum.components import platform_components, team_components
 from vellum.kube.names import bucket_name, is_dns_label
 from vellum.kube.objects import Obj
@@ -171,6 +172,9 @@ class PlatformWideSpec(Spec):
     objectStore: ObjectStoreSpec = Field(  # noqa: N815  # the API's spelling
         default=ObjectStoreSpec(), description="The object store"
     )
+    keys: KeysSpec = Field(
+        default=KeysSpec(), description="The generation of the platform's own key to its bucket"
+    )
 
     @field_validator("objectStore")
     @classmethod
@@ -246,6 +250,8 @@ class Platform:
     """What the status says of each part."""
     receipts: tuple[Obj, ...] = ()
     """What was put back, the newest first, as the status says it."""
+    rotation: Mapping[str, Any] = field(default_factory=dict)
+    """What the status remembers of its keys."""
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
@@ -339,6 +345,7 @@ def from_live(obj: Obj) -> Platform:
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
         said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
+        rotation=status.get("keys") or {},
     )  # fmt: skip
     return replace(found, waiting=_waiting(found))
 

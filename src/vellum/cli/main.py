@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "install": "Install the platform on a cluster on which Crossplane runs.",
     "uninstall": "Take the platform off a cluster; data stays unless its deletion is asked for.",
     "package": "Write what a cluster pulls from your registry, as files to push there.",
+    "rotate": "Replace the keys of a team, or the platform's own, by new ones.",
     "verify": "Break things on purpose, and show how soon they are back.",
     "bench": "Run the real Crossplane on this machine, to look around.",
     "function": "Serve the composition function that Crossplane calls.",

@@ -12,6 +12,7 @@ import click
 
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj, condition
+from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from vellum.model.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., Any])
+CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 
 
 def kubeconfig(function: F) -> F:
@@ -51,6 +53,12 @@ class Place(Protocol):
 
     def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
         """Yield the faults that may be made there."""
+
+    def claims(self) -> list[Obj]:
+        """Return the claims there."""
+
+    def rotate(self, key: Key, generation: int, overlap: str) -> None:
+        """Write a generation of keys into a claim or the platform; without an overlap the one that is said stays."""
 
 
 def at(config: Path | None) -> Place:
@@ -118,6 +126,13 @@ class _Cluster:
 
         return drills.drills(self._api, releases)
 
+    def claims(self) -> list[Obj]:
+        return self._api.list(CLAIM)[0]
+
+    def rotate(self, key: Key, generation: int, overlap: str) -> None:
+        keys = {"generation": generation, **({"overlap": overlap} if overlap else {})}
+        self._api.merge(key, {"spec": {"keys": keys}})
+
 
 class _Laptop:
     name = "this machine"
@@ -139,3 +154,13 @@ class _Laptop:
 
         del releases
         return drills.drills(self._client)
+
+    def claims(self) -> list[Obj]:
+        found: list[Obj] = self._client.ask("list", kinds=[[CLAIM.api_version, CLAIM.kind]])
+        return found
+
+    def rotate(self, key: Key, generation: int, overlap: str) -> None:
+        self._client.ask(
+            "rotate", kind=[key.api_version, key.kind], namespace=key.namespace, name=key.name, generation=generation,
+            overlap=overlap,
+        )  # fmt: skip

@@ -79,6 +79,19 @@ def _training(job: Obj) -> str:
     return "runs" if counts.get("active") else "waits: it is not started yet"
 
 
+def rotation(obj: Obj) -> str:
+    """Return how far the composite's keys are on their way to another generation; empty while none is on its way."""
+    keys: Obj = (obj.get("status") or {}).get("keys") or {}
+    said = []
+    if "coming" in keys:
+        said.append(f"generation {keys['coming']} is not in use yet: {keys['waits']}")
+    for one in keys.get("previous", ()):
+        holders = [held["by"] for held in keys.get("held", ()) if held["generation"] == one["generation"]]
+        still = f", and while {', '.join(holders)} holds it" if holders else ""
+        said.append(f"generation {one['generation']} is accepted until {one['until']}{still}")
+    return "; ".join([f"generation {keys['generation']} is in use", *said]) if said else ""
+
+
 def stuck(obj: Obj) -> str:
     """Return why the composite cannot go on by itself, empty if it can."""
     from vellum.compose.live import ALARMS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.kube.seaweed import store_usage
@@ -22,6 +22,8 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     spec = Spec
     needs = ("storage", "external-storage")
     kinds = (*SeaweedFS.kinds, USAGE)
+    holders = ("artifacts-secret",)
+    rotates = "takes both keys until the overlap is over"
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
@@ -47,7 +49,16 @@ class ArtifactsComponent(PlatformComponent[Spec]):
 
     def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the Secret is in place."""
-        return objectstore.ready(tenant(wish.platform), wish, super().ready(wish, made))
+        own = tenant(wish.platform)
+        return objectstore.ready(own, wish, super().ready(wish, objectstore.in_use(own, wish, made)))
+
+    def generations(self, wish: PlatformWish[Spec]) -> Collection[int]:
+        """Return those that have a key in the store."""
+        return objectstore.backend(wish.platform).generations(tenant(wish.platform), wish.observed)
+
+    def accepts(self, wish: PlatformWish[Spec], generation: int) -> Ready:
+        """Tell whether the store accepts the key."""
+        return objectstore.backend(wish.platform).opens(tenant(wish.platform), wish.observed, generation)
 
     def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
         """See the key, where it is given."""

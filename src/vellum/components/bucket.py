@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -43,6 +43,8 @@ class BucketComponent(Component[ArtifactsSpec]):
     needs = ("namespace",)
     stands_on = ("storage", "external-storage")
     kinds = SeaweedFS.kinds
+    holders = ("bucket-secret",)
+    rotates = "takes both keys until the overlap is over"
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
@@ -55,7 +57,16 @@ class BucketComponent(Component[ArtifactsSpec]):
 
     def ready(self, wish: Wish[ArtifactsSpec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the store accepts the key and the Secret is there."""
-        return objectstore.ready(team_tenant(wish.team), wish, super().ready(wish, made))
+        tenant = team_tenant(wish.team)
+        return objectstore.ready(tenant, wish, super().ready(wish, objectstore.in_use(tenant, wish, made)))
+
+    def generations(self, wish: Wish[ArtifactsSpec]) -> Collection[int]:
+        """Return those that have a key in the store."""
+        return objectstore.backend(wish.platform).generations(team_tenant(wish.team), wish.observed)
+
+    def accepts(self, wish: Wish[ArtifactsSpec], generation: int) -> Ready:
+        """Tell whether the store accepts the key."""
+        return objectstore.backend(wish.platform).opens(team_tenant(wish.team), wish.observed, generation)
 
     def binding(self, wish: Wish[ArtifactsSpec]) -> dict[str, str]:
         """Hand out the S3 endpoint, the bucket and its key."""

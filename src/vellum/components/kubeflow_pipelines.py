@@ -21,6 +21,8 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
     namespace = KUBEFLOW_NAMESPACE
     # In a mesh its pods get sidecars as they are made, which wait for the node's plugin.
     after = ("argo-workflows", "artifacts", "istiod", "istio-cni")
+    holders = ("kubeflow-pipelines-release",)
+    rotates = "its API server and UI are rolled by one Helm upgrade"
     custom = (Kind("security.istio.io/v1", "AuthorizationPolicy"),)
 
     def values(self, wish: PlatformWish[Spec]) -> Obj:

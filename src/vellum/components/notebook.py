@@ -11,6 +11,7 @@ from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.kube.objects import RESTRICTED_POD, Obj, make, secret, secret_env
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.rotation import ENVIRONMENT, mark
 from vellum.model.state import Ready
 from vellum.model.team import KUBEFLOW_NAMESPACE
 from vellum.model.types import Storage
@@ -48,6 +49,8 @@ class NotebookComponent(Component[NotebookSpec]):
     kinds = (Kind("kubeflow.org/v1", "Notebook"),)
     operators = ("notebook-controller",)
     keeps = ("notebook-home",)
+    holders = ("notebook",)
+    rotates = "restarts: kernels end, files stay; its address has another token"
     image = "notebook"
     workload = ("kubeflow.org/v1", "Notebook")
     ports = ("http",)
@@ -57,7 +60,7 @@ class NotebookComponent(Component[NotebookSpec]):
         """Return the Notebook and its belongings."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _storage(wish)}}}
-        token = {"token": wish.seed.token("notebook", wish.team.id)}
+        token = {"token": wish.seed.token("notebook", wish.team.id, wish.keys.using)}
         return {
             "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
             "notebook-home": make("v1", "PersistentVolumeClaim", "notebook-workspace", namespace, labels=labels,
@@ -132,7 +135,7 @@ def _storage(wish: Wish[NotebookSpec]) -> str:
 
 def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:
     creator = {"notebooks.kubeflow.org/creator": wish.owner} if wish.owner else {}
-    return {"notebooks.kubeflow.org/server-type": "jupyter", **creator}
+    return {"notebooks.kubeflow.org/server-type": "jupyter", **creator, **mark(wish.keys.using)}
 
 
 def _pod(wish: Wish[NotebookSpec]) -> Obj:
@@ -177,6 +180,10 @@ def _env(wish: Wish[NotebookSpec]) -> list[Obj]:
         secret_env("JUPYTER_TOKEN", TOKEN_SECRET, "token"),
         {"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH},
     ]
+    if wish.keys.using > 1:
+        # The controller hands changes of the pod's spec on, and never those of its annotations
+        # (CopyStatefulSetFields in notebooks 1.11).
+        env.append({"name": ENVIRONMENT, "value": str(wish.keys.using)})
     if wish.platform.pipelines_endpoint:
         env.append({"name": "KF_PIPELINES_ENDPOINT", "value": wish.platform.pipelines_endpoint})
         env.append(

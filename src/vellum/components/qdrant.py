@@ -11,10 +11,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret, secret_env
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Obj, make, secret, secret_env
 from vellum.model.component import Component, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
-from vellum.model.state import Ready, Requirement
+from vellum.model.rotation import mark, marked
+from vellum.model.state import READY, Ready, Requirement, waits
 from vellum.model.team import VECTORS_NAMESPACE
 from vellum.model.types import Storage
 
@@ -47,6 +48,8 @@ class QdrantComponent(Component[VectorsSpec]):
     image = "qdrant"
     workload = ("apps/v1", "StatefulSet")
     ports = ("http",)
+    one_key = True
+    rotates = "takes one key, so it restarts once and refuses the old key from then on"
     actor = "the kubelet"
 
     def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:
@@ -57,17 +60,18 @@ class QdrantComponent(Component[VectorsSpec]):
             "ports": [{"name": "http", "port": 6333}, {"name": "grpc", "port": 6334}],
         }
         return {
-            "qdrant-keys": secret(name, VECTORS_NAMESPACE, _keys(wish), labels=labels),
+            "qdrant-keys": secret(name, VECTORS_NAMESPACE, _keys(wish, wish.keys.single), labels=labels),
             "qdrant-service": make("v1", "Service", name, VECTORS_NAMESPACE, labels=labels, spec=service),
             "qdrant-set": make("apps/v1", "StatefulSet", name, VECTORS_NAMESPACE, labels=labels,
-                               spec=_set(wish, labels)),
+                               annotations=mark(wish.keys.single), spec=_set(wish, labels)),
             "qdrant-network": make("networking.k8s.io/v1", "NetworkPolicy", name, VECTORS_NAMESPACE, labels=labels,
                                    spec=_only_the_team(wish)),
         }  # fmt: skip
 
     def binding(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
         """Hand out the address and the key that may write."""
-        return {"QDRANT_API_KEY": _keys(wish)["api-key"], "QDRANT_URL": wish.platform.qdrant_url(wish.team)}
+        key = _keys(wish, wish.keys.using)["api-key"]
+        return {"QDRANT_API_KEY": key, "QDRANT_URL": wish.platform.qdrant_url(wish.team)}
 
     def endpoints(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
         """Where the vectors answer."""
@@ -81,6 +85,16 @@ class QdrantComponent(Component[VectorsSpec]):
         return Ready(
             ready=True, reason=f"the volume keeps its {size}: a StatefulSet's volumes cannot be resized"
         )
+
+    def accepts(self, wish: Wish[VectorsSpec], generation: int) -> Ready:
+        """Tell whether the database runs with these keys; one that is not there yet begins with them."""
+        live = wish.observed.resources.get("qdrant-set")
+        if live is None:
+            return READY
+        if marked(live) != generation:
+            return waits(f"{Key.of(live)} is given its new key", actor=self.actor)
+        ready, reason = wish.observed.health("qdrant-set", wish.team.qdrant)
+        return READY if ready else waits(reason, actor=self.actor)
 
     def policy(self, wish: Wish[VectorsSpec]) -> Policy:
         """Reach the team's own Qdrant, nobody else's."""
@@ -121,9 +135,9 @@ def _storage(wish: Wish[VectorsSpec]) -> str:
     return str(made["spec"]["resources"]["requests"]["storage"]) if made else wish.detail.storage
 
 
-def _keys(wish: Wish[VectorsSpec]) -> dict[str, str]:
+def _keys(wish: Wish[VectorsSpec], generation: int) -> dict[str, str]:
     return {
-        purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id)
+        purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id, generation)
         for purpose in ("api-key", "read-only-api-key")
     }
 
@@ -144,9 +158,15 @@ def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
         "serviceName": wish.team.qdrant,
         "selector": {"matchLabels": _selector(wish)},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": when_deleted, "whenScaled": "Retain"},
-        "template": {"metadata": {"labels": {**labels, **_selector(wish)}}, "spec": _pod(wish)},
+        "template": {"metadata": _pod_metadata(wish, labels), "spec": _pod(wish)},
         "volumeClaimTemplates": [claim],
     }
+
+
+def _pod_metadata(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
+    found: Obj = {"labels": {**labels, **_selector(wish)}}
+    # It reads its keys when it starts, so another generation starts it anew.
+    return {**found, "annotations": said} if (said := mark(wish.keys.single)) else found
 
 
 def _pod(wish: Wish[VectorsSpec]) -> Obj:

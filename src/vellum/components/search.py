@@ -11,6 +11,7 @@ from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.rotation import mark
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
 SERVICE = "search"
@@ -46,6 +47,8 @@ class SearchComponent(Component[SearchSpec]):
     image = "workloads"
     workload = ("serving.kserve.io/v1beta1", "InferenceService")
     ports = ("http",)
+    holders = ("search",)
+    rotates = "restarts; on a cluster a new pod answers before the old one goes"
     actor = "KServe"
 
     def objects(self, wish: Wish[SearchSpec]) -> dict[str, Obj]:
@@ -53,6 +56,8 @@ class SearchComponent(Component[SearchSpec]):
         annotations = {
             "serving.kserve.io/deploymentMode": "Standard",
             "serving.kserve.io/autoscalerClass": "none",
+            # KServe gives the pods the service's annotations (0.20, buildObjectMeta), so another one rolls them.
+            **mark(wish.keys.using),
         }
         labels = {**wish.labels(self.name), "networking.kserve.io/visibility": "cluster-local"}
         return {

@@ -18,13 +18,15 @@ from vellum.model.keys import Seed
 from vellum.model.state import PARTS_READY, Composed, Event, Observed, Requirement, not_ready
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
-ALARMS = frozenset({"BucketChanged", "Invalid", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed"})
+ALARMS = frozenset({
+    "BucketChanged", "Invalid", "KeysLowered", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed",
+})  # fmt: skip
 """Reasons that stay until a person does something."""
 
 
-def team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose a claim as it is stored; the platform is one of its requirements, the same in every pass."""
-    return _told(composite, _team(composite, observed, seed))
+    return _told(composite, _team(composite, observed, seed, now))
 
 
 def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
@@ -48,7 +50,7 @@ def _told(composite: Obj, composed: Composed) -> Composed:
     return replace(composed, events=(*composed.events, *news))
 
 
-def _team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
+def _team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     if "platform" not in observed.required:
         return Composed(fatal="looking for the platform", requirements={"platform": PLATFORM})
     found = observed.required["platform"]
@@ -58,7 +60,7 @@ def _team(composite: Obj, observed: Observed, seed: Seed) -> Composed:
         return replace(_not_yet(), requirements={"platform": PLATFORM})
     try:
         place = platform.from_live(found) if found else None
-        composed = _other_place(place) or compose_team(claim.from_live(composite), place, observed, seed)
+        composed = _other_place(place) or compose_team(claim.from_live(composite), place, observed, seed, now)
     except ValidationError as error:
         composed = _invalid(claim.KIND, error)
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})

@@ -9,7 +9,7 @@ from typing import Any
 
 from vellum.api.platform import Platform
 from vellum.components import platform_components
-from vellum.compose import gates, guard, images, releases, repair
+from vellum.compose import gates, guard, images, releases, repair, rotation
 from vellum.compose.order import in_order
 from vellum.compose.release import Release
 from vellum.kube.objects import Obj
@@ -17,6 +17,9 @@ from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
 from vellum.model.keys import Seed
 from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
 from vellum.model.repair import BLANK, Memory, remembered, with_receipts, written
+from vellum.model.rotation import FIRST, Keys
+from vellum.model.rotation import Memory as KeysMemory
+from vellum.model.rotation import remembered as remembered_keys
 from vellum.model.state import (
     READY,
     Composed,
@@ -53,21 +56,38 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
 
     A namespace or Release of one of the platform's names that is not ours composes nothing and changes nothing.
     """
-    parts = _parts(platform, observed, seed, now)
+    memory = remembered_keys(platform.rotation)
+    if refused := rotation.lowered(platform.spec.keys.generation, memory):
+        return refused
+    turn = _turn(platform, observed, seed, memory, now)
+    parts = _parts(platform, observed, seed, now, turn.keys)
     guarded = _guarded(parts)
     requirements = {**guard.questions(guarded), **_questions(platform, parts)}
     if guard.unanswered(guarded, observed.required):
         return Composed(fatal="looking for namespaces of the same names", requirements=requirements)
     if strangers := guard.foreign(guarded, observed.required, platform.uid):
         return replace(guard.refused(strangers), requirements=requirements)
-    return replace(_composed(platform, parts, observed, seed, now), requirements=requirements)
+    composed = _composed(platform, parts, observed, seed, now)
+    ttl = min(composed.ttl_seconds, turn.again or SETTLED_SECONDS)
+    status = {**composed.status, "keys": turn.status}
+    return replace(composed, requirements=requirements, status=status, ttl_seconds=ttl)
 
 
 def everything(platform: Platform, seed: Seed) -> list[Obj]:
     """Return all that the platform's parts make once nothing keeps them from it: what rights must cover."""
     # Where nothing is observed nothing depends on the time.
-    parts = _parts(platform, Observed(), seed, datetime.fromtimestamp(0, UTC))
+    parts = _parts(platform, Observed(), seed, datetime.fromtimestamp(0, UTC), FIRST)
     return [obj for part in parts for obj in part.objects.values()]
+
+
+def _turn(
+    platform: Platform, observed: Observed, seed: Seed, memory: KeysMemory, now: datetime
+) -> rotation.Plan:
+    wanted = [part for part in platform_components().values() if platform.wants(part)]
+    facts = platform.facts
+    parts = [(part, PlatformWish(platform.detail(part), facts, seed, observed)) for part in wanted]
+    keys = platform.spec.keys
+    return rotation.plan(keys.generation, keys.time, memory, rotation.Parts(parts, observed), now)
 
 
 def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:
@@ -87,13 +107,13 @@ def brought(component: AnyPlatformComponent) -> tuple[Kind, ...]:
     return (*component.serves, *component.custom) if isinstance(component, ReleaseComponent) else ()
 
 
-def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime) -> list[Part]:
+def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime, keys: Keys) -> list[Part]:
     found: dict[str, Part] = {}
     wanted = {name: part for name, part in platform_components().items() if platform.wants(part)}
     for name, component in in_order(wanted, lambda part: (*part.needs, *part.after)):
         wish = PlatformWish(
-            detail=platform.detail(component), platform=platform.facts, seed=seed, observed=observed
-        )
+            detail=platform.detail(component), platform=platform.facts, seed=seed, observed=observed, keys=keys
+        )  # fmt: skip
         if isinstance(component, ReleaseComponent):
             found[name] = _release_part(platform, component, wish, found, now)
         else:

@@ -19,6 +19,7 @@ from vellum.kube.usage import usage
 from vellum.model.component import PlatformWish
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, SYSTEM, Charts
 from vellum.model.repair import Memory
+from vellum.model.rotation import mark
 from vellum.model.state import Observed, Ready, Requirement, waits
 
 PATCHES = "vellum-releases"
@@ -138,6 +139,8 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
     if _may_roll_back(release, memory):
         spec["rollbackLimit"] = ROLLBACKS
     annotations = {"crossplane.io/external-name": release.name}
+    if release.resource in component.holders:
+        annotations |= mark(wish.keys.using)
     if seen := _seen(release):
         annotations[SEEN] = seen
     return make(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
-from vellum.compose import gates, guard, images
+from vellum.compose import gates, guard, images, rotation
 from vellum.compose.order import in_order
 from vellum.kube.objects import Key, Obj, secret
 from vellum.model.component import AnyComponent, Kind, Wish
 from vellum.model.keys import Seed
+from vellum.model.rotation import FIRST, Keys, mark, remembered
 from vellum.model.state import (
     READY,
     Composed,
@@ -43,7 +45,9 @@ class Part:
     may: Ready
 
 
-def compose_team(claim: Claim, platform: Platform | None, observed: Observed, seed: Seed) -> Composed:
+def compose_team(
+    claim: Claim, platform: Platform | None, observed: Observed, seed: Seed, now: datetime
+) -> Composed:
     """Return everything that the claim means now.
 
     A claim that is being deleted, or a namespace, bucket or Qdrant of the derived name that is not ours, composes
@@ -55,7 +59,15 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
         return _waiting(
             "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
         )
-    wishes = _wishes(claim, platform, observed, seed)
+    memory = remembered(claim.rotation)
+    if refused := rotation.lowered(claim.spec.keys.generation, memory):
+        return refused
+    wishes = _wishes(claim, platform, observed, seed, FIRST)
+    turn = rotation.plan(
+        claim.spec.keys.generation, claim.spec.keys.time, memory, _keyed(claim, wishes, observed), now
+    )
+    if turn.keys != FIRST:
+        wishes = _wishes(claim, platform, observed, seed, turn.keys)
     parts = _parts(claim, wishes)
     guarded = _guarded(parts)
     requirements = {**guard.questions(guarded), **_questions(parts)}
@@ -67,24 +79,31 @@ def compose_team(claim: Claim, platform: Platform | None, observed: Observed, se
         return replace(guard.refused(strangers), requirements=requirements)
     answers = {part.component.name: _answer(part) for part in parts}
     objects = _objects(parts, answers, _kept(claim, wishes), observed)
-    return replace(_composed(claim, parts, answers, objects), requirements=requirements)
+    return replace(_composed(claim, parts, answers, objects, turn), requirements=requirements)
 
 
 def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
     """Return all that the claim's parts make once nothing keeps them from it: what rights must cover."""
     return [
         obj
-        for part in _parts(claim, _wishes(claim, platform, Observed(), seed))
+        for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
         for obj in part.made.values()
     ]
 
 
-def _wishes(claim: Claim, platform: Platform, observed: Observed, seed: Seed) -> dict[str, Wish[Any]]:
+def _keyed(claim: Claim, wishes: Mapping[str, Wish[Any]], observed: Observed) -> rotation.Parts:
+    parts = [(part, wishes[name]) for name, part in team_components().items() if claim.wants(part)]
+    return rotation.Parts(parts, observed, holders=("binding",))
+
+
+def _wishes(
+    claim: Claim, platform: Platform, observed: Observed, seed: Seed, keys: Keys
+) -> dict[str, Wish[Any]]:
     # Built anew and not by `replace`, which costs four times as much and is called for every part in every pass.
     common: dict[str, Any] = {
         "team": claim.team, "size": claim.spec.size, "owner": claim.spec.owner, "cost_center": claim.spec.costCenter,
         "keep_data": claim.spec.deletionPolicy == "Retain", "platform": platform.facts, "seed": seed,
-        "observed": observed,
+        "observed": observed, "keys": keys,
     }  # fmt: skip
     return {name: Wish(detail=claim.detail(part), **common) for name, part in team_components().items()}
 
@@ -200,12 +219,15 @@ def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
         if (answer := answers[part.component.name]) or answer.serves:
             values |= part.component.binding(part.wish)
     wish = parts[0].wish
-    return secret(BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"))
+    return secret(
+        BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"), annotations=mark(wish.keys.using)
+    )  # fmt: skip
 
 
 def _composed(
-    claim: Claim, parts: list[Part], answers: Mapping[str, Ready], objects: Mapping[str, Desired]
-) -> Composed:
+    claim: Claim, parts: list[Part], answers: Mapping[str, Ready], objects: Mapping[str, Desired],
+    turn: rotation.Plan,
+) -> Composed:  # fmt: skip
     missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
     if not missing and not objects["binding"].ready:
         missing.append(f"binding: Secret {BINDING_SECRET} is not created yet")
@@ -222,10 +244,11 @@ def _composed(
             "endpoints": {
                 name: url for part in parts for name, url in part.component.endpoints(part.wish).items()
             },
+            "keys": turn.status,
             "seedFingerprint": parts[0].wish.seed.fingerprint,
         },
         ready=ready,
-        ttl_seconds=SETTLED_SECONDS if ready else WAITING_SECONDS,
+        ttl_seconds=min(SETTLED_SECONDS if ready else WAITING_SECONDS, turn.again or SETTLED_SECONDS),
     )
 
 

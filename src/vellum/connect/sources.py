@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 from vellum.connect.binding import KEYS, Binding
 from vellum.errors import BindingError
 
+_REST_SECONDS, _TRIES = 0.05, 10
+"""A folder that was changed so lately may be changing still; after so many looks it is taken as it is."""
 _MARK = ".vellum"
 """The file that a running supervisor has locked."""
 _SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its content
@@ -47,16 +50,37 @@ def read_folder(folder: Path) -> Binding:
     """
     values: dict[str, str] = {}
     try:
-        present = set(os.listdir(folder))  # noqa: PTH208  # names only
-        for name in KEYS:
-            if name in present:
-                values[name] = _content(folder / name)
+        for _ in range(_TRIES):
+            values, settled = _read(folder)
+            if settled:
+                break
+            time.sleep(_REST_SECONDS / 2)
     except (OSError, UnicodeDecodeError) as error:
         raise BindingError(
             "VEL603", f"the binding cannot be read: {error}", where=str(folder),
             fix="run `vellum status`; the folder appears once the team's namespace is ready",
         ) from error  # fmt: skip
     return Binding.of(values, str(folder))
+
+
+def _read(folder: Path) -> tuple[dict[str, str], bool]:
+    """Return the keys, and whether nobody was writing them: when they are replaced, a new one goes with no old one."""
+    # A kubelet turns one link to a folder that never changes, and removes the one before.
+    link = folder / "..data"
+    if link.is_dir():
+        place = link.resolve()
+        try:
+            return _keys_in(place), link.resolve() == place
+        except FileNotFoundError:
+            return {}, False
+    before = folder.stat().st_mtime
+    values = _keys_in(folder)
+    return values, folder.stat().st_mtime == before and time.time() - before > _REST_SECONDS
+
+
+def _keys_in(place: Path) -> dict[str, str]:
+    present = set(os.listdir(place))  # noqa: PTH208  # names only
+    return {name: _content(place / name) for name in KEYS if name in present}
 
 
 def _content(path: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from crossplane.function.proto.v1 import run_function_pb2 as fnv1
@@ -84,7 +84,7 @@ def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime) -
     )
     seed = _seed(request)
     if composite["kind"] in (claim.XR_KIND, claim.KIND):
-        return live.team(composite, observed, seed)
+        return live.team(composite, observed, seed, now)
     if composite["kind"] == platform.KIND:
         return live.kubeflow(composite, observed, seed, now)
     raise FunctionError(
@@ -164,7 +164,7 @@ def _answered(
         write(target.resource, desired.obj)
     response.desired.composite.ready = fnv1.READY_TRUE if composed.ready else fnv1.READY_FALSE
     write(response.desired.composite.resource, {"status": composed.status})
-    response.meta.ttl.seconds = composed.ttl_seconds
+    response.meta.ttl.FromTimedelta(timedelta(seconds=composed.ttl_seconds))
     return response
 
 

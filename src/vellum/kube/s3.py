@@ -27,8 +27,9 @@ class Access:
 
 
 def consumer_secret(  # noqa: PLR0913  # one shape for every consumer has this many facts
-    namespace: str, access: Access, derived: str, *, endpoint: str, region: str, labels: Mapping[str, str]
-) -> Obj:
+    namespace: str, access: Access, derived: str, *, endpoint: str, region: str, labels: Mapping[str, str],
+    marks: Mapping[str, str],
+) -> Obj:  # fmt: skip
     """Build the Secret that KFP, Argo, KServe and boto3 all read; compose it only once the key works.
 
     Sources: KFP 2.17 (``accesskey``/``secretkey``), KServe 0.20 ``pkg/credentials/s3`` (annotations, AWS spellings).
@@ -40,6 +41,7 @@ def consumer_secret(  # noqa: PLR0913  # one shape for every consumer has this m
         "serving.kserve.io/s3-region": region,
         "serving.kserve.io/s3-usehttps": secure,
         "serving.kserve.io/s3-verifyssl": secure,
+        **marks,
     }
     values = {
         "AWS_ACCESS_KEY_ID": access.access_key,

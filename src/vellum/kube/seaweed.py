@@ -6,7 +6,7 @@ global in SeaweedFS and become unique through Kubernetes names, and no team can 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vellum.kube.objects import Key, Obj, labels_of, make, secret
@@ -16,30 +16,49 @@ API = "seaweed.seaweedfs.com/v1"
 STORE = "store"
 """The name of the Seaweed object. Load-bearing: without it every tenant object hangs on its finalizer."""
 KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
-PIECES = ("key", "bucket", "identity", "policy", "grant", "credentials")
-"""What a tenant has, as its resources are called; the key works once all of them are ready."""
+PIECES = ("bucket", "identity", "policy", "grant")
+"""What a tenant has once, as its resources are called."""
+KEYED = ("key", "credentials")
+"""What a tenant has of each generation; the key works once these and all ``PIECES`` are ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One generation's key."""
+
+    generation: int
+    access_key: str
+    secret_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One bucket and the one key that opens it."""
+    """One bucket and the keys that open it: one, and two or more while a new one replaces the old."""
 
     id: str
     bucket: str
     namespace: str
-    access_key: str
-    secret_key: str = field(repr=False)
+    keys: tuple[Pair, ...]
     quota: str
     keep: bool
     labels: Mapping[str, str]
-    generation: int = 1
+
+
+def resource(prefix: str, piece: str, generation: int) -> str:
+    """Return the resource name of a piece of one generation; those of the first were named before there were more."""
+    return f"{prefix}-{piece}" if generation == 1 else f"{prefix}-{piece}-g{generation}"
+
+
+def generations(prefix: str, resources: Iterable[str]) -> set[int]:
+    """Return the generations that have credentials among the resources."""
+    first = resource(prefix, "credentials", 1)
+    found = {name.removeprefix(f"{first}-g") for name in resources if name.startswith(f"{first}-g")}
+    return {*({1} if first in resources else ()), *(int(number) for number in found if number.isdecimal())}
 
 
 def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
     """Return the tenant's objects by resource name; they can be applied in any order."""
-    key_name = f"s3-{tenant.id}-g{tenant.generation}"
     store = {"name": STORE}
-    keys = {"accesskey": tenant.access_key, "secretkey": tenant.secret_key}
     kinds = {
         "bucket": ("Bucket", tenant.bucket, {
             "clusterRef": store,
@@ -57,16 +76,38 @@ def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
             "policyRef": {"name": f"{tenant.id}-rw"},
             "subjects": [{"kind": "S3Identity", "name": tenant.id}],
         }),
-        "credentials": ("S3Credentials", f"{tenant.id}-g{tenant.generation}", {
-            "seaweedRef": store,
-            "identityRef": {"name": tenant.id},
-            "secretRef": {"name": key_name, "accessKeyField": "accesskey", "secretKeyField": "secretkey"},
-        }),
     }  # fmt: skip
-    objects = {f"{prefix}-key": secret(key_name, tenant.namespace, keys, labels=tenant.labels)}
-    for part, (kind, name, spec) in kinds.items():
-        objects[f"{prefix}-{part}"] = make(API, kind, name, tenant.namespace, labels=tenant.labels, spec=spec)
-    return objects
+    once = {
+        f"{prefix}-{part}": make(API, kind, name, tenant.namespace, labels=tenant.labels, spec=spec)
+        for part, (kind, name, spec) in kinds.items()
+    }
+    # The operator does not look at a Secret again, and touched by hand it swaps keys without an overlap (measured): a
+    # new key is a new pair of objects beside the old one.
+    keys = {resource(prefix, "key", pair.generation): _key(tenant, pair) for pair in tenant.keys}
+    credentials = {
+        resource(prefix, "credentials", pair.generation): _credentials(tenant, pair) for pair in tenant.keys
+    }
+    return {**keys, **once, **credentials}
+
+
+def _key_name(tenant: Tenant, pair: Pair) -> str:
+    return f"s3-{tenant.id}-g{pair.generation}"
+
+
+def _key(tenant: Tenant, pair: Pair) -> Obj:
+    values = {"accesskey": pair.access_key, "secretkey": pair.secret_key}
+    return secret(_key_name(tenant, pair), tenant.namespace, values, labels=tenant.labels)
+
+
+def _credentials(tenant: Tenant, pair: Pair) -> Obj:
+    name, fields = _key_name(tenant, pair), {"accessKeyField": "accesskey", "secretKeyField": "secretkey"}
+    spec = {
+        "seaweedRef": {"name": STORE},
+        "identityRef": {"name": tenant.id},
+        "secretRef": {"name": name, **fields},
+    }
+    meta = f"{tenant.id}-g{pair.generation}"
+    return make(API, "S3Credentials", meta, tenant.namespace, labels=tenant.labels, spec=spec)
 
 
 def store_usage(bucket: Obj) -> Obj:

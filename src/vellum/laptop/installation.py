@@ -14,7 +14,7 @@ from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
-from vellum.errors import LaptopError
+from vellum.errors import LaptopError, StoreError
 from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
 from vellum.laptop import pki, programs, tenants
 from vellum.laptop.models import Models
@@ -26,6 +26,7 @@ from vellum.laptop.teams import TeamsController
 from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind
+from vellum.model.rotation import remembered
 from vellum.model.state import Event
 from vellum.model.team import Team
 from vellum.model.training import TRAIN_JOB
@@ -69,7 +70,9 @@ class Installation:
         self.training = TrainJobController(state, self.supervisor)
         composites = (
             CompositeController(PLATFORM, lambda obj, observed, now: live.kubeflow(obj, observed, seed, now)),
-            CompositeController(CLAIM, lambda obj, observed, _: live.team(obj, observed, seed), WAITING),
+            CompositeController(
+                CLAIM, lambda obj, observed, now: live.team(obj, observed, seed, now), WAITING
+            ),
         )
         self.manager = Manager(
             self.store, composites,
@@ -103,6 +106,7 @@ class Installation:
         with self.store.transaction(f"apply {manifest['kind']} {manifest['metadata']['name']}"):
             if namespace:
                 self.store.ensure(make("v1", "Namespace", namespace))
+            manifest = _with_keys(manifest, self.store.get(Key.of(manifest)))
             if manifest["kind"] == PLATFORM.kind:
                 return self._put_platform(manifest, own=_gateway_port(self.store.get(PLATFORM_KEY)))
             if self.store.get(PLATFORM_KEY) is None:
@@ -137,6 +141,30 @@ class Installation:
             "VEL414", f"the namespace {namespace or '(none)'} is no team's", where="metadata.namespace",
             fix=f"write one of: {known}" if known else "start a team first: vellum up CLAIM",
         )  # fmt: skip
+
+    def rotate(self, key: Key, generation: int, overlap: str) -> Obj:
+        """Write another generation of keys into what is stored.
+
+        Raises:
+            StoreError: there is no such object (VEL316), or it has a higher generation already (VEL315).
+            pydantic.ValidationError: the overlap is none.
+        """
+        with self.store.transaction(f"rotate {key}"):
+            live = self.store.get(key)
+            if live is None:
+                raise StoreError(
+                    "VEL316",
+                    f"{key} is not there any more",
+                    where="this installation",
+                    fix="see `vellum status`",
+                )
+            head = {"name": key.name, "labels": labels_of(live), "annotations": annotations_of(live)}
+            metadata = {**head, "namespace": key.namespace} if key.namespace else head
+            said = {"generation": generation, **({"overlap": overlap} if overlap else {})}
+            spec = {**live["spec"], "keys": {**(live["spec"].get("keys") or {}), **said}}
+            manifest = {**live, "metadata": metadata, "spec": spec}
+            (claim.from_live if key.kind == CLAIM.kind else platform.from_live)(manifest)
+            return self.apply(manifest)
 
     def _put_platform(self, manifest: Obj, own: int = 0) -> Obj:
         """Store the platform; in place of a gateway's port that another program has comes the next free one."""
@@ -207,6 +235,23 @@ def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
             "VEL415", f"spec.{changed[0]} of a TrainJob cannot change", where=str(key),
             fix="give the job another name, or remove it first: vellum delete --file FILE",
         )  # fmt: skip
+
+
+def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
+    """Return the manifest with the stored ``keys`` where it says nothing: no file without a word undoes a rotation.
+
+    Raises:
+        StoreError: it asks for keys that were replaced (VEL315).
+    """
+    before: Obj = ((live or {}).get("spec") or {}).get("keys") or {}
+    said: Obj = {**before, **(manifest["spec"].get("keys") or {})}
+    newest = remembered(((live or {}).get("status") or {}).get("keys") or {}).newest
+    newest = max(newest, before.get("generation", 1))
+    if said.get("generation", newest) < newest:
+        what = f"the keys are of generation {newest}, and the file says {said['generation']}, whose keys were replaced"
+        fix = f"write keys: {{generation: {newest}}} into the file, or delete the line"
+        raise StoreError("VEL315", what, where=str(Key.of(manifest)), fix=fix)
+    return {**manifest, "spec": {**manifest["spec"], "keys": said}}
 
 
 def _gateway_port(obj: Obj | None) -> int:

@@ -24,6 +24,7 @@ from vellum.laptop.state import State, private_folder
 from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
 from vellum.model.process import Process, Route, Site
+from vellum.model.rotation import ENVIRONMENT, marked
 
 Realised: TypeAlias = AnyComponent | AnyPlatformComponent | Models
 FINALIZER = "platform.vellum.dev/process"
@@ -72,7 +73,11 @@ class WorkloadController:
         try:
             site = self._site(store, component, live)
             process = component.process(live, site)
-            process = replace(process, ports=(*process.ports, *site.ports.values()))
+            process = replace(
+                process,
+                ports=(*process.ports, *site.ports.values()),
+                env={**process.env, **_generation(live)},
+            )
         except NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
             return 1.0
@@ -176,6 +181,12 @@ class WorkloadController:
             if "persistentVolumeClaim" in entry
         ]
         return [self._state.data(namespace, name) for name in named]
+
+
+def _generation(obj: Obj) -> dict[str, str]:
+    """Return whose keys it runs with: another generation is another process, as it is another pod on a cluster."""
+    generation = marked(obj)
+    return {ENVIRONMENT: str(generation)} if generation > 1 else {}
 
 
 class NotStartable(Exception):  # noqa: N818  # an answer between two methods, not an error of anybody

@@ -7,7 +7,7 @@ network must let through, which kinds must exist first, and the process that a l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from vellum.kube.objects import COMPONENT, Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
 from vellum.model.process import Process, Site
+from vellum.model.rotation import FIRST, Keys
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import Team
 
@@ -48,6 +49,7 @@ class Wish(Generic[S]):
     observed: Observed
     policies: tuple[Policy, ...] = ()
     """What the network must let through for every component that the claim wants."""
+    keys: Keys = FIRST
 
     def labels(self, component: str) -> dict[str, str]:
         """Labels of an object of this team and component."""
@@ -62,6 +64,7 @@ class PlatformWish(Generic[S]):
     platform: PlatformFacts
     seed: Seed = field(repr=False)
     observed: Observed
+    keys: Keys = FIRST
 
     def labels(self, component: str) -> dict[str, str]:
         """Labels of an object of the platform."""
@@ -143,6 +146,12 @@ class Component(ABC, Generic[S]):
     """Names of the ports that the process needs."""
     twins: tuple[tuple[str, int], ...] = ()
     """Which of them needs another port at a fixed distance above it."""
+    holders: tuple[str, ...] = ()
+    """Which of its objects hold keys that may overlap, or run what holds them; marked by ``rotation.mark``."""
+    rotates: str = ""
+    """What a new generation of keys does to it, for whoever asks for one."""
+    one_key: bool = False
+    """Whether its server takes one key at a time: it turns to a new one by a restart, when that opens all else."""
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return those of its kinds that it makes objects of on this platform."""
@@ -184,6 +193,16 @@ class Component(ABC, Generic[S]):
         del wish
         return {}
 
+    def generations(self, wish: Wish[S]) -> Collection[int]:
+        """Return the generations of keys that it made, as far as they are observed."""
+        del wish
+        return ()
+
+    def accepts(self, wish: Wish[S], generation: int) -> Ready:
+        """Tell whether what it makes takes the keys of a generation."""
+        del wish, generation
+        return READY
+
     def guarded(self, wish: Wish[S]) -> Mapping[str, Requirement]:
         """Return objects outside the team's namespace that must be ours, or not exist, before anything is applied."""
         del wish
@@ -220,6 +239,9 @@ class PlatformComponent(ABC, Generic[S]):
     workload: tuple[str, str] = ("", "")
     ports: tuple[str, ...] = ()
     twins: tuple[tuple[str, int], ...] = ()
+    holders: tuple[str, ...] = ()
+    rotates: str = ""
+    one_key: bool = False
     actor: str = "the control plane"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
@@ -230,6 +252,16 @@ class PlatformComponent(ABC, Generic[S]):
         """Return objects that it wants to see, whatever is observed; answered as ``NAME/KEY``."""
         del platform
         return {}
+
+    def generations(self, wish: PlatformWish[S]) -> Collection[int]:
+        """Return the generations of keys that it made, as far as they are observed."""
+        del wish
+        return ()
+
+    def accepts(self, wish: PlatformWish[S], generation: int) -> Ready:
+        """Tell whether what it makes takes the keys of a generation."""
+        del wish, generation
+        return READY
 
     @abstractmethod
     def objects(self, wish: PlatformWish[S]) -> dict[str, Obj]:

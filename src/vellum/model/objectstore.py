@@ -7,7 +7,7 @@ provider draws is found in what is observed of them, by ``access``. Components a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from vellum.kube import s3, seaweed
 from vellum.kube.objects import Obj
 from vellum.kube.s3 import Access
+from vellum.model import rotation
 from vellum.model.component import Kind, PlatformWish, Policy, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
@@ -55,6 +56,12 @@ class ObjectStoreBackend(Protocol):
     def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
         """Return what opens the bucket, once something does; it stays when the store hesitates."""
 
+    def generations(self, tenant: Tenant, observed: Observed) -> Collection[int]:
+        """Return the generations of keys that there are."""
+
+    def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
+        """Tell whether the key of a generation opens the bucket."""
+
     def ready(self, tenant: Tenant, observed: Observed) -> Ready:
         """Say what the key waits for beside the objects, or what else is to say."""
 
@@ -77,20 +84,29 @@ class SeaweedFS:
         """Return bucket, identity, policy and credentials."""
         return seaweed.tenant_objects(tenant.part, seaweed.Tenant(
             id=tenant.id, bucket=tenant.bucket, namespace=STORAGE_NAMESPACE, quota=quota, keep=keep,
-            access_key=wish.seed.access_key(tenant.id), secret_key=wish.seed.secret_key(tenant.id),
+            keys=tuple(_pair(tenant, wish, generation) for generation in wish.keys.valid),
             labels=wish.labels(tenant.part),
         ))  # fmt: skip
 
     def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
         """Return the derived key once the store accepts it."""
         # Once handed out it stays: a store that hesitates for a moment must not take the key from running steps.
-        if tenant.secret not in wish.observed.resources and not self._key_works(tenant, wish.observed):
+        using = wish.keys.using
+        if tenant.secret not in wish.observed.resources and not self.opens(tenant, wish.observed, using):
             return None
-        return Access(tenant.bucket, wish.seed.access_key(tenant.id), wish.seed.secret_key(tenant.id))
+        pair = _pair(tenant, wish, using)
+        return Access(tenant.bucket, pair.access_key, pair.secret_key)
 
-    def _key_works(self, tenant: Tenant, observed: Observed) -> bool:
-        names = (f"{tenant.part}-{piece}" for piece in seaweed.PIECES)
-        return all(observed.health(name, name)[0] for name in names)
+    def generations(self, tenant: Tenant, observed: Observed) -> Collection[int]:
+        """Return the generations that have credentials."""
+        return seaweed.generations(tenant.part, observed.resources)
+
+    def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
+        """Tell whether the store says that it accepts the key."""
+        names = [f"{tenant.part}-{piece}" for piece in seaweed.PIECES]
+        names += [seaweed.resource(tenant.part, piece, generation) for piece in seaweed.KEYED]
+        answers = (observed.health(name, name) for name in names)
+        return next((waits(reason, "the object store") for ready, reason in answers if not ready), READY)
 
     def ready(self, tenant: Tenant, observed: Observed) -> Ready:
         """Say nothing: the objects speak for themselves."""
@@ -126,6 +142,16 @@ class External:
         """Return what the Secret gives now; while it gives nothing, what it gave before."""
         given = self._given(tenant, wish.observed)
         return given if isinstance(given, Access) else self._before(tenant, wish.observed)
+
+    def generations(self, tenant: Tenant, observed: Observed) -> Collection[int]:
+        """Return none: keys are given."""
+        del tenant, observed
+        return ()
+
+    def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
+        """Say yes: a given key is nobody's here to change."""
+        del tenant, observed, generation
+        return READY
 
     def ready(self, tenant: Tenant, observed: Observed) -> Ready:
         """Say which Secret is wanted, or what is wrong with it; else what an external store means for the tenant."""
@@ -170,6 +196,11 @@ class External:
         return access if isinstance(access, Access) else None
 
 
+def _pair(tenant: Tenant, wish: AnyWish, generation: int) -> seaweed.Pair:
+    seed, owner = wish.seed, tenant.id
+    return seaweed.Pair(generation, seed.access_key(owner, generation), seed.secret_key(owner, generation))
+
+
 _BACKENDS: Mapping[str, ObjectStoreBackend] = {"seaweedfs": SeaweedFS(), "external": External()}
 
 
@@ -185,7 +216,7 @@ def objects(tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[st
     if opened := access(tenant, wish):
         made[tenant.secret] = s3.consumer_secret(
             tenant.namespace, opened, tenant.bucket, labels=wish.labels(tenant.part),
-            endpoint=platform.s3_endpoint, region=platform.region,
+            endpoint=platform.s3_endpoint, region=platform.region, marks=rotation.mark(wish.keys.using),
         )  # fmt: skip
     return made
 
@@ -198,6 +229,17 @@ def access(tenant: Tenant, wish: AnyWish) -> Access | None:
         memo[key] = backend(wish.platform).access(tenant, wish)
     opened: Access | None = memo[key]
     return opened
+
+
+def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, Obj]:
+    """Return what was made without other generations of the key: whether those are ready changes nothing in use."""
+    others = {
+        seaweed.resource(tenant.part, piece, generation)
+        for generation in wish.keys.valid
+        if generation != wish.keys.using
+        for piece in seaweed.KEYED
+    }
+    return {name: obj for name, obj in made.items() if name not in others}
 
 
 def ready(tenant: Tenant, wish: AnyWish, judged: Ready) -> Ready:

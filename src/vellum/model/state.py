@@ -131,4 +131,4 @@ class Composed:
     status: Obj = field(default_factory=dict)
     ready: bool = False
     fatal: str = ""
-    ttl_seconds: int = 15
+    ttl_seconds: float = 15

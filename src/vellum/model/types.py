@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -35,3 +37,36 @@ Storage = Annotated[
     Field(examples=["10Gi"], json_schema_extra={"pattern": f"^{quantity.PATTERN}$"}),
 ]
 """A Kubernetes quantity of bytes from 1Mi on, kept as written: ``10Gi``."""
+
+
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SPAN_PATTERN = "^[1-9][0-9]{0,5}[smhd]$"
+_SHORTEST, _LONGEST = timedelta(seconds=10), timedelta(days=7)
+
+
+def span(text: str) -> timedelta:
+    """Return the time that ``90s``, ``30m``, ``1h`` or ``7d`` means.
+
+    Raises:
+        ValueError: it is of another form, or not from 10s to 7d.
+    """
+    found = _SPAN.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text[:20]!r} is not a whole number and s, m, h or d, such as 1h")
+    number, unit = found.groups()
+    time = timedelta(**{_UNITS[unit]: int(number)})
+    if not _SHORTEST <= time <= _LONGEST:
+        raise ValueError(f"{text!r} is not from 10s to 7d")
+    return time
+
+
+def _span(text: str) -> str:
+    span(text)
+    return text
+
+
+Span = Annotated[
+    str, AfterValidator(_span), Field(examples=["1h"], json_schema_extra={"pattern": SPAN_PATTERN})
+]
+"""A time from 10s to 7d, kept as written."""

@@ -49,6 +49,9 @@ def xrds() -> list[Obj]:
 
 _NAME = {"rule": f"self.metadata.name.matches('{_LABEL}')",
          "message": "at most 63 of a-z 0-9 -, a letter or digit first and last"}  # fmt: skip
+_UPWARDS = {"rule": "!has(self.generation) || !has(oldSelf.generation) || self.generation >= oldSelf.generation",
+            "message": "generation only goes up: the keys of a lower one were replaced"}  # fmt: skip
+"""A transition rule. Without a word nothing is lowered: compose goes on with the one in use."""
 _ONE = {"rule": f"self.metadata.name == '{platform.NAME}'",
         "message": f"the platform is named {platform.NAME}, as there is one"}  # fmt: skip
 
@@ -58,6 +61,8 @@ def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
     spec = {name: value for name, value in written["properties"]["spec"].items() if name != "default"}
     if kind == platform.KIND:
         spec = _on_clusters(spec)
+    keys = {**spec["properties"]["keys"], "x-kubernetes-validations": [_UPWARDS]}
+    spec = {**spec, "properties": {**spec["properties"], "keys": keys}}
     return {
         "name": claim.API_VERSION.rpartition("/")[2],
         "served": True,
@@ -147,9 +152,48 @@ def _components() -> Obj:
     return {"type": "array", "description": "Every part, ready or what it waits for", "items": item}
 
 
+def _keys() -> Obj:
+    """What is remembered of keys; see model/rotation.py."""
+    whole = {"type": "integer"}
+    previous: Obj = {
+        "generation": {**whole, "description": "Which one"},
+        "since": {**_TEXT, "description": "When a newer one came into use"},
+        "until": {**_TEXT, "description": "When it is removed, if nobody holds it then"},
+    }
+    held: Obj = {
+        "by": {**_TEXT, "description": "The object"},
+        "generation": {**whole, "description": "Whose keys it has"},
+    }
+    properties: Obj = {
+        "generation": {**whole, "description": "The generation in use"},
+        "coming": {**whole, "description": "The one that is on its way"},
+        "waits": {**_TEXT, "description": "What it waits for"},
+        "single": {**whole, "description": "The one of servers that take one key at a time"},
+        "previous": {
+            "type": "array",
+            "description": "Older ones that are still accepted",
+            "items": {"type": "object", "properties": previous},
+        },
+        "held": {
+            "type": "array",
+            "description": "Who has which keys, until the older ones are gone",
+            "items": {"type": "object", "properties": held},
+        },
+        "removed": {**whole, "description": "Up to this one all are gone for good"},
+    }
+    return {
+        "keys": {
+            "type": "object",
+            "description": "Which keys are in use and which are accepted",
+            "properties": properties,
+        }
+    }
+
+
 def _claim_status() -> Obj:
     return {
         "components": _components(),
+        **_keys(),
         "endpoints": {**_TEXTS, "description": "Where the parts answer"},
         "seedFingerprint": {
             **_TEXT,
@@ -163,6 +207,7 @@ def _platform_status() -> Obj:
     return {
         "components": _components(),
         **_guard(),
+        **_keys(),
         "endpoints": {**_TEXTS, "description": "Where the platform answers"},
         "objectStore": {**_TEXT, "description": "The backend that every bucket lies in"},
         "profile": {**_TEXT, "description": "The profile that is composed"},

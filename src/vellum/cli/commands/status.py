@@ -54,6 +54,8 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
             click.echo(f"  {row.part:15} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:15} {value}")
+        if keys := watching.rotation(obj):
+            click.echo(f"  {'keys':15} {keys}")
     for obj in filter(watching.is_a_persons, own):
         meta = obj["metadata"]
         click.echo(f"{obj['kind']} {meta['namespace']}/{meta['name']}: {watching.stage(obj)}")

@@ -1,0 +1,83 @@
+"""How soon a new key works, how long what takes it is away, and how soon the old key is refused."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+from benchmarks.figures import Figure, Installation, installed, until
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from vellum.connect.sources import read_folder
+
+
+def measure() -> Iterator[Figure]:
+    """Yield the figures."""
+    with installed() as installation:
+        old = installation.binding()
+        began = time.time()
+        installation.vellum("rotate", "team-a", "--overlap", "30s")
+        until(
+            lambda: _mounted(installation).get("AWS_ACCESS_KEY_ID", "") not in ("", old["AWS_ACCESS_KEY_ID"])
+        )
+        until(lambda: _opens(_mounted(installation)))
+        yield Figure("a new S3 key is in use and opens the bucket", time.time() - began, "s", 5)
+        until(lambda: _answers(_mounted(installation)))
+        yield Figure("vectors answer to their new key", time.time() - began, "s", how="one restart")
+        (previous,) = _keys(installation)["previous"]
+        until(lambda: _processes_ready(installation))
+        yield Figure(
+            "search and notebook run with the new keys", time.time() - began, "s", how="one restart each"
+        )
+        until(lambda: not _opens(old))
+        late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
+        yield Figure("the old S3 key is refused after the overlap", late, "s", 2)
+
+
+def _mounted(installation: Installation) -> dict[str, str]:
+    (folder,) = Path(installation.state / "secrets").glob("default-team-a-*/vellum-binding")
+    return read_folder(folder).as_env()
+
+
+def _keys(installation: Installation) -> Any:  # noqa: ANN401  # any JSON
+    objects = installation.json("status")["objects"]
+    return next(obj["status"]["keys"] for obj in objects if obj["metadata"]["name"] == "team-a")
+
+
+def _processes_ready(installation: Installation) -> bool:
+    return all(process["ready"] for process in installation.processes().values())
+
+
+def _opens(binding: dict[str, str]) -> bool:
+    if "AWS_SECRET_ACCESS_KEY" not in binding:
+        return False
+    store = boto3.client(
+        "s3", endpoint_url=binding["AWS_ENDPOINT_URL"], region_name=binding["AWS_REGION"],
+        aws_access_key_id=binding["AWS_ACCESS_KEY_ID"], aws_secret_access_key=binding["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"max_attempts": 1}),
+    )  # fmt: skip
+    try:
+        store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"])
+    except ClientError:
+        return False
+    return True
+
+
+def _answers(binding: dict[str, str]) -> bool:
+    if "QDRANT_API_KEY" not in binding:
+        return False
+    request = urllib.request.Request(
+        f"{binding['QDRANT_URL']}/collections", headers={"api-key": binding["QDRANT_API_KEY"]}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,161 @@
+"""``vellum rotate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from vellum.cli import options, places, watching
+from vellum.cli.places import Place
+from vellum.errors import UsageError
+from vellum.kube.objects import Key, Obj
+from vellum.model.platform import PLATFORM
+from vellum.model.rotation import Memory, remembered
+
+NOT_IN_USE = 3
+POLL_SECONDS = 0.1
+
+
+@click.command()
+@options.team_argument(required=True)
+@click.option(
+    "--overlap", default="", metavar="TIME", help="How long the old S3 key stays: 10s to 7d, such as 1h."
+)
+@click.option("--again", is_flag=True, help="Also while an earlier rotation is not over.")
+@click.option("--wait", is_flag=True, help="Wait until the new keys are in use.")
+@click.option(
+    "--timeout", default=120.0, show_default=True, metavar="SECONDS", help="How long to wait for that."
+)
+@places.kubeconfig
+@options.output
+def command(  # noqa: PLR0913  # its options
+    *, team: str, overlap: str, again: bool, wait: bool, timeout: float, kubeconfig: Path | None, output: str
+) -> None:
+    """Rotate.
+
+    TEAM is a claim, or the word platform. The next generation is written into its spec; files in git say it too. The
+    new S3 key works beside the old one until the overlap is over. Qdrant takes one key, so it restarts once, and so do
+    the notebook, whose kernels end, and search.
+    """
+    _valid(overlap)
+    place = places.at(kubeconfig)
+    obj = _meant(place, team)
+    memory = _memory(obj)
+    if not again:
+        _over(obj, memory)
+    generation = max(memory.newest, _written(obj), 1) + 1
+    place.rotate(Key.of(obj), generation, overlap)
+    said = _said(obj, max(memory.using, 1), generation, overlap, given=_is_given(place))
+    if output != "json":
+        click.echo(_text(said))
+    _remind(obj, generation)
+    used = _used(place, obj, generation, timeout, quiet=output == "json") if wait else None
+    if output == "json":
+        click.echo(json.dumps({**said, "inUse": used}))
+    if used is False:
+        sys.exit(NOT_IN_USE)
+
+
+def _valid(overlap: str) -> None:
+    from vellum.model.types import span
+
+    try:
+        span(overlap or "1h")
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--overlap") from None
+
+
+def _meant(place: Place, team: str) -> Obj:
+    if team == "platform":
+        found = places.platform(place)
+        if ((found.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
+            what = "the key to the platform's bucket is given, not made here"
+            fix = "write the new key into Secret vellum-storage/s3-artifacts; it is handed on by itself"
+            raise UsageError("VEL726", what, where=place.name, fix=fix)
+        return found
+    claims = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in place.claims()}
+    return claims[options.one_team(team, list(claims))]
+
+
+def _memory(obj: Obj) -> Memory:
+    return remembered((obj.get("status") or {}).get("keys") or {})
+
+
+def _written(obj: Obj) -> int:
+    return int(((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0)
+
+
+def _over(obj: Obj, memory: Memory) -> None:
+    """Refuse while an earlier rotation is under way or overlaps."""
+    name = watching.owner(obj)
+    if memory.coming or _written(obj) > memory.using > 0:
+        what = f"generation {max(memory.coming, _written(obj))} of the keys is not in use yet"
+    elif memory.previous:
+        until = [one["until"] for one in obj["status"]["keys"]["previous"]]
+        what = f"the keys before are accepted until {max(until)}"
+    else:
+        return
+    raise UsageError(
+        "VEL725", f"an earlier rotation is not over: {what}", where=name, fix="wait, or say --again"
+    )
+
+
+def _is_given(place: Place) -> bool:
+    """Tell whether somebody else runs the object store."""
+    platform = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), {})
+    return (platform.get("status") or {}).get("objectStore") == "external"
+
+
+def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) -> Obj:
+    from vellum.api.keys import OVERLAP
+    from vellum.components import platform_components, team_components
+
+    known = platform_components() if obj["kind"] == PLATFORM.kind else team_components()
+    there = [part["name"] for part in (obj.get("status") or {}).get("components") or ()]
+    if given:
+        # Their S3 key is given, and changed by whoever runs that store.
+        there = [name for name in there if name not in ("bucket", "pipelines")]
+    parts = [
+        {"name": name, "does": known[name].rotates} for name in there if name in known and known[name].rotates
+    ]
+    written = ((obj.get("spec") or {}).get("keys") or {}).get("overlap") or OVERLAP
+    return {
+        "object": watching.owner(obj), "before": before, "generation": generation, "overlap": overlap or written,
+        "parts": parts,
+    }  # fmt: skip
+
+
+def _text(said: Obj) -> str:
+    width = max((len(part["name"]) for part in said["parts"]), default=0)
+    first = f"{said['object']}: keys of generation {said['before']} become {said['generation']}"
+    return "\n".join([first, *(f"  {part['name']:{width}}  {part['does']}" for part in said["parts"])])
+
+
+def _remind(obj: Obj, generation: int) -> None:
+    kind = "platform's" if obj["kind"] == PLATFORM.kind else "claim's"
+    click.echo(
+        f"Write keys: {{generation: {generation}}} into the spec of the {kind} file too: a lower one there is refused, "
+        "and whoever makes all anew from it would begin with the old keys.",
+        err=True,
+    )
+
+
+def _used(place: Place, obj: Obj, generation: int, seconds: float, *, quiet: bool) -> bool:
+    """Tell what is waited for until the generation is in use; False if that takes too long."""
+    key, began, said = Key.of(obj), time.monotonic(), ""
+    while time.monotonic() - began < seconds:
+        found = next((one for one in (*place.composites(), *place.claims()) if Key.of(one) == key), {})
+        keys = (found.get("status") or {}).get("keys") or {}
+        if keys.get("generation", 0) >= generation:
+            click.echo(f"{time.monotonic() - began:5.1f} s  generation {generation} is in use", err=True)
+            return True
+        if (waits := keys.get("waits") or "") != said and not quiet:
+            click.echo(f"{time.monotonic() - began:5.1f} s  {waits}", err=True)
+        said = waits
+        time.sleep(POLL_SECONDS)
+    click.echo("The new keys are not in use in time; it goes on by itself. See `vellum status`.", err=True)
+    return False

@@ -1,0 +1,179 @@
+"""What becomes of a composite's keys: a new generation is made, tried, handed out; the old one goes later. Pure.
+
+Three rules make every order of passes safe, also after a crash, with an old status, or with none. What is seen of a
+generation stays until its overlap is over. What anybody still holds stays longer. What went once never comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from vellum.kube.objects import Key, Obj
+from vellum.model.component import AnyComponent, AnyPlatformComponent, PlatformWish, Wish
+from vellum.model.repair import written
+from vellum.model.rotation import Keys, Memory, Previous, marked
+from vellum.model.rotation import written as as_status
+from vellum.model.state import READY, Composed, Observed, Ready, not_ready
+
+NEAR_SECONDS = 5
+"""Crossplane comes up to a tenth later than it is told to (2.3.4), so it is told to come often at the end."""
+SHORTEST_SECONDS = 0.2
+
+
+class World(Protocol):
+    """What is seen of one composite's keys."""
+
+    def seen(self) -> Collection[int]:
+        """Return the generations of which there is a key in the store."""
+
+    def held(self) -> Mapping[str, int]:
+        """Return who holds keys, in words, and of which generation."""
+
+    def opens(self, generation: int) -> Ready:
+        """Tell whether keys of the generation open what takes several at a time."""
+
+    def turned(self, generation: int) -> Ready:
+        """Tell whether what takes one key at a time takes this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The world of a composite's parts, each with its wish."""
+
+    parts: Sequence[tuple[AnyComponent, Wish[Any]]] | Sequence[tuple[AnyPlatformComponent, PlatformWish[Any]]]
+    observed: Observed
+    holders: tuple[str, ...] = ()
+    """What holds keys beside the parts' own, by resource name."""
+
+    def seen(self) -> Collection[int]:
+        """Return the generations of which there is a key in the store."""
+        return {found for part, wish in self.parts for found in part.generations(wish)}  # type: ignore[arg-type]
+
+    def held(self) -> Mapping[str, int]:
+        """Return who holds keys, in words, and of which generation."""
+        names = (*self.holders, *(name for part, _ in self.parts for name in part.holders))
+        live = (self.observed.resources.get(name) for name in names)
+        return {str(Key.of(obj)): marked(obj) for obj in live if obj}
+
+    def opens(self, generation: int) -> Ready:
+        """Tell whether keys of the generation open what takes several at a time."""
+        return self._takes(generation, one_key=False)
+
+    def turned(self, generation: int) -> Ready:
+        """Tell whether what takes one key at a time takes this one."""
+        return self._takes(generation, one_key=True)
+
+    def _takes(self, generation: int, *, one_key: bool) -> Ready:
+        answers = (
+            part.accepts(wish, generation)  # type: ignore[arg-type]  # each with its own kind of wish
+            for part, wish in self.parts
+            if part.one_key == one_key
+        )
+        return next((answer for answer in answers if not answer), READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision of one pass."""
+
+    keys: Keys
+    status: Obj
+    again: float | None = None
+    """Seconds until something is to be decided."""
+
+
+def lowered(wanted: int | None, memory: Memory) -> Composed | None:
+    """Say that keys would be accepted again that were taken back."""
+    if wanted is None or wanted >= memory.newest:
+        return None
+    message = (
+        f"the keys are of generation {memory.newest}, and spec.keys.generation says {wanted}, whose keys were "
+        f"replaced; write {memory.newest} or more"
+    )
+    return Composed(conditions=(not_ready("KeysLowered", message),), fatal=message)
+
+
+def plan(wanted: int | None, overlap: timedelta, memory: Memory, world: World, now: datetime) -> Plan:
+    """Return which generations are valid and which is used.
+
+    Args:
+        wanted: what the spec says; without a word, what there is.
+        overlap: how long an old generation stays after a new one is in use.
+        memory: what the last status said.
+        world: what is seen.
+        now: the time in UTC.
+    """
+    seen = {generation for generation in world.seen() if generation > memory.removed}
+    if seen == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
+        # Every pass but those of a rotation ends here.
+        return Plan(_keys(memory), as_status(memory, {}, "", {}))
+    memory = _with_strays(_begun(wanted, memory, seen), seen, now)
+    memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
+    held = world.held() if memory.coming or memory.previous else {}
+    memory = _without_the_expired(memory, overlap, held.values(), now)
+    until = {one.generation: one.since + overlap for one in memory.previous}
+    said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason, held)
+    return Plan(_keys(memory), said, _again(min(until.values()) - now) if until else None)
+
+
+def _is_settled(memory: Memory) -> bool:
+    return not memory.coming and not memory.previous and memory.single == memory.using
+
+
+def _keys(memory: Memory) -> Keys:
+    valid = {memory.using, *(one.generation for one in memory.previous)} | ({memory.coming} - {0})
+    return Keys(memory.using, tuple(sorted(valid)), memory.single)
+
+
+def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:
+    """Return the memory with what is wanted; also of a composite that is new, or whose status was lost."""
+    # The oldest that is there: nobody is locked out by it, and a newer one takes over once it works.
+    using = memory.using or min(seen, default=wanted or 1)
+    newest = max([using, memory.coming, wanted or 0, *seen])
+    return replace(memory, using=using, coming=newest if newest > using else 0, single=memory.single or using)
+
+
+def _with_strays(memory: Memory, seen: Collection[int], now: datetime) -> Memory:
+    """Give each generation that is seen, and that nobody remembers, an overlap of its own."""
+    known = {memory.using, memory.coming, *(one.generation for one in memory.previous)}
+    strays = [Previous(one, _second(now)) for one in sorted(seen) if one not in known]
+    return replace(memory, previous=(*memory.previous, *strays))
+
+
+def _brought_in(memory: Memory, world: World, now: datetime) -> tuple[Memory, Ready]:
+    """Go on with the generation that is on its way: it opens the bucket, then single servers turn, then all use it."""
+    coming = memory.coming
+    opens = world.opens(coming)
+    if not opens and memory.single != coming:
+        return memory, opens
+    memory = replace(memory, single=coming)
+    turned = opens and world.turned(coming)
+    if not turned:
+        return memory, turned
+    previous = (*memory.previous, Previous(memory.using, _second(now)))
+    return replace(memory, using=coming, coming=0, previous=previous), READY
+
+
+def _without_the_expired(memory: Memory, overlap: timedelta, held: Collection[int], now: datetime) -> Memory:
+    # A clock that was put back must not make an overlap longer.
+    previous = tuple(replace(one, since=min(one.since, _second(now))) for one in memory.previous)
+    gone = [one for one in previous if one.since + overlap <= now and one.generation not in held]
+    removed = max([memory.removed, *(one.generation for one in gone)])
+    return replace(memory, previous=tuple(one for one in previous if one not in gone), removed=removed)
+
+
+def _second(now: datetime) -> datetime:
+    """Return the next whole second, as a status has no parts of one, and no overlap is to be shorter than promised."""
+    whole = now.replace(microsecond=0)
+    return whole if whole == now else whole + timedelta(seconds=1)
+
+
+def _again(left: timedelta) -> float | None:
+    seconds = left.total_seconds()
+    if seconds <= 0:
+        # Somebody holds it still; that one's change is an event.
+        return None
+    return seconds * 0.9 if seconds > NEAR_SECONDS else max(seconds, SHORTEST_SECONDS)
