@@ -101,7 +101,8 @@ class Reader:
             event = json.loads(line)
             what = event["objectRef"]
             mine = event.get("userAgent", "").startswith("vellum/") and event["stage"] == "ResponseComplete"
-            if mine and "dryRun" not in event["requestURI"] and what["resource"] not in READS:
+            done = event["responseStatus"]["code"] < 300
+            if mine and done and "dryRun" not in event["requestURI"] and what["resource"] not in READS:
                 found.append((event["verb"], what.get("namespace", ""), what.get("name", "")))
         return found
 

@@ -43,7 +43,7 @@ def _policy(
 ) -> list[Obj]:
     """Return a MutatingAdmissionPolicy, which Kubernetes has since 1.36 without being asked, and its binding.
 
-    By JSON patches: the other way asks for the kind's schema, which the API server learns only every five seconds.
+    It refuses a kind that is younger than five seconds (503, as the plugin learns schemas so often): apply again.
     """
     rule = {
         "apiGroups": [group],

@@ -21,7 +21,7 @@ from vellum.kube.objects import Key, Obj
 from vellum.model.component import Kind
 
 FIELD_MANAGER = "vellum"
-_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
+_NOT_FOUND, _CONFLICT, _GONE, _BUSY = 404, 409, 410, 503
 _APPLY, _MERGE, _JSON = (
     "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json",
 )  # fmt: skip
@@ -226,6 +226,13 @@ class NotFoundError(StoreError):
     """No object of this name, or no such kind."""
 
 
+class UnavailableError(StoreError):
+    """The server cannot answer this now; it may in a moment."""
+
+
+_KINDS: Mapping[int, type[StoreError]] = {_NOT_FOUND: NotFoundError, _BUSY: UnavailableError}
+
+
 def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
     try:
         said = json.loads(refused.body)["message"]
@@ -236,7 +243,7 @@ def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  
         return ConflictError(said)
     if refused.status == _GONE:
         return GoneError(said)
-    kind = NotFoundError if refused.status == _NOT_FOUND else StoreError
+    kind = _KINDS.get(refused.status, StoreError)
     return _refused(request.url, f"the API server refuses ({refused.status}): {said}", kind)
 
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vellum.cluster.api import Api
+from vellum.cluster.api import Api, NotFoundError, UnavailableError
 from vellum.cluster.store import wait_for
 from vellum.errors import StoreError
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, secret
@@ -120,7 +120,17 @@ class Installation:
         if change.action == RESUME:
             free = {"crossplane.io/paused": None, UNINSTALLING: None}
             self._api.merge(PLATFORM, {"metadata": {"annotations": free}})
-        self._api.apply(obj)
+        wait_for(
+            lambda: self._stop() or self._applied(obj), DEFINED_SECONDS, f"the API server takes {change.key}"
+        )
+
+    def _applied(self, obj: Obj) -> bool:
+        """Apply; False while the kind is so new that the API server, or what admits objects there, does not know it."""
+        try:
+            self._api.apply(obj)
+        except (NotFoundError, UnavailableError):
+            return False
+        return True
 
     def _settled(self, obj: Obj) -> None:
         """Return when what comes next may stand on the object."""

@@ -17,6 +17,7 @@ from vellum.cluster.install import SEED, SEED_PATH, UNINSTALLING, Say
 from vellum.cluster.store import wait_for
 from vellum.components import platform_components
 from vellum.errors import StoreError
+from vellum.kube import usage
 from vellum.kube.objects import (
     COMPONENT,
     DOMAIN,
@@ -117,7 +118,12 @@ class Removal:
             if key.kind != "Namespace" and (obj := self._api.get(key)):
                 by_part.setdefault(labels_of(obj).get(COMPONENT, ""), []).append(key)
         for name in [*reversed(order), *sorted(by_part.keys() - set(order))]:
-            yield Stage(name or "the rest", tuple(by_part.get(name, ())))
+            keys = by_part.get(name, [])
+            # A Usage that goes before what it is by is looked at only every half a minute (Crossplane 2.3.4).
+            for usages in (False, True):
+                yield Stage(
+                    name or "the rest", tuple(key for key in keys if (key.api_version == usage.API) == usages)
+                )
 
     def _namespaces(self) -> list[Key]:
         platform = self._api.get(PLATFORM)
