@@ -171,9 +171,9 @@ def test_the_platform_is_explained_as_a_table(installation: Installation) -> Non
     status, said = vellum("explain", "platform")
     waits = "  it is not composed yet; next: the control plane"
     assert (status, said.splitlines()) == (0, [
-        "PART            STATE  AFTER",
-        "storage         waits", waits, "gateway         waits", waits, "vector-storage  waits", waits,
-        "artifacts       waits  storage", waits,
+        "PART               STATE  AFTER",
+        "storage            waits", waits, "gateway            waits", waits, "training-runtimes  waits", waits,
+        "vector-storage     waits", waits, "artifacts          waits  storage", waits,
     ])  # fmt: skip
 
 
@@ -181,7 +181,10 @@ def test_the_platform_is_explained_as_data(installation: Installation) -> None:
     status, said = vellum("explain", "platform", "--output", "json")
     parts = {part.pop("name"): part for part in json.loads(said)["parts"]}
     waits = {"ready": False, "reason": "it is not composed yet", "actor": "the control plane"}
-    assert (status, sorted(parts)) == (0, ["artifacts", "gateway", "storage", "vector-storage"])
+    assert (status, sorted(parts)) == (
+        0,
+        ["artifacts", "gateway", "storage", "training-runtimes", "vector-storage"],
+    )
     assert parts["artifacts"] == {
         **waits, "after": ["storage"], "summary": platform_components()["artifacts"].summary,
     }  # fmt: skip
