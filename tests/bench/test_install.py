@@ -162,7 +162,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     reader.follows("Look before you install")
     planned, audited = reader.planned(), len(reader.audited())
 
-    reader.killed("install", *FILES, *FUNCTION, after="35-provider")
+    reader.killed("install", *FILES, *FUNCTION, after="30-function")
     reader.follows("Install")
 
     written = reader.audited()[audited:]

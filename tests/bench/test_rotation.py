@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.bench.real import CLAIM, Bench, claim, until
+from tests.bench.real import CLAIM, Bench, until
 from tests.bench.test_life import secret_of
 
 from vellum.kube.objects import Obj
@@ -120,6 +120,7 @@ def test_a_team_and_the_platform_move_to_new_keys_and_the_old_ones_are_refused(b
     assert pipelines_roll_at(bench) != rolled
     bench.kubectl("wait", "kubeflowplatform/kubeflow", "--for=condition=Ready", "--timeout=120s")
 
-    said = bench.apply(claim("turns", notebooks="enabled", keys={"generation": 1}), check=False)
+    lower = json.dumps({"spec": {"keys": {"generation": 1}}})
+    said = bench.kubectl("patch", CLAIM, "turns", "--type=merge", "-p", lower, check=False)
     assert "generation only goes up" in said
     bench.delete("turns")

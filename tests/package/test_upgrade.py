@@ -146,7 +146,7 @@ def older_claim(objects: list[Obj]) -> None:
 def test_the_page_tells_every_kind_of_change_and_what_it_means(asked: Path, earlier: Path) -> None:
     edit(earlier / lock.NAME, older)
     edit(earlier / "10-apis/mlopsplatform.yaml", older_definition)
-    edit(earlier / "35-provider/provider-helm.yaml", older_provider)
+    edit(earlier / "05-provider/provider-helm.yaml", older_provider)
     edit(earlier / "50-platform/kubeflow.yaml", older_platform)
     edit(earlier / "60-teams/team-a.research.yaml", older_claim)
     done = render(str(asked), "--against", str(earlier))

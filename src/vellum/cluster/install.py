@@ -19,7 +19,7 @@ from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
 
 CREATE, CHANGE, RESUME = "create", "change", "resume"
-SEED_PATH = "38-seed"
+SEED_PATH = "08-seed"
 """Where the seed comes in the tree's order; it is made here and lies in no file."""
 DEFINED_SECONDS, PULLED_SECONDS = 60, 300
 SEED = Key("v1", "Secret", SYSTEM, keys.SEED_SECRET)

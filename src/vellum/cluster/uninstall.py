@@ -37,7 +37,7 @@ CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PAUSED = "crossplane.io/paused"
 AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS = 2.0, 0.2, 60
-PROVIDER_FOLDER = "35-provider"
+PROVIDER_FOLDER = "05-provider"
 
 
 @dataclass(frozen=True, slots=True)

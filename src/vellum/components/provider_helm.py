@@ -36,7 +36,7 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
         del made
         provider = wish.observed.required.get(f"{self.name}/provider")
         if provider is None:
-            return waits(f"Provider {PROVIDER} is not installed; apply 35-provider of the rendered tree",
+            return waits(f"Provider {PROVIDER} is not installed; apply 05-provider of the rendered tree",
                          actor="the platform engineer")  # fmt: skip
         healthy = condition(provider, "Healthy") or {}
         if healthy.get("status") == "True":

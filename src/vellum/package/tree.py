@@ -1,11 +1,11 @@
 """The whole of an installation as files for git, in the order in which they are applied. Pure but for ``written``.
 
+    05-provider/      Crossplane's Helm provider
+    07-providerconfig/  where it installs (its kind comes with the provider)
     10-apis/          the two XRDs
     20-rights/        ClusterRoles
     25-protection/    nobody deletes the platform by accident
     30-function/      the function and how it runs (only with its package's name)
-    35-provider/      Crossplane's Helm provider
-    37-providerconfig/  where it installs (its kind comes with the provider)
     40-compositions/  what a claim and the platform mean
     50-platform/      the KubeflowPlatform
     55-namespaces/    where claims live
@@ -59,13 +59,13 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
     claims = [one for one in manifests if one["kind"] != "KubeflowPlatform"]
     claim_kind, platform_kind = xrds()
     brought = {
+        "05-provider/provider-helm.yaml": provider(),
+        "07-providerconfig/vellum.yaml": provider_config(),
         "10-apis/kubeflowplatform.yaml": [platform_kind],
         "10-apis/mlopsplatform.yaml": [claim_kind],
         "20-rights/roles.yaml": roles(),
         "25-protection/platform.yaml": protection(),
         "30-function/function.yaml": function(function_package) if function_package else [],
-        "35-provider/provider-helm.yaml": provider(),
-        "37-providerconfig/vellum.yaml": provider_config(),
         "40-compositions/compositions.yaml": compositions(),
     }
     files = {path: [_marked(one) for one in objects] for path, objects in brought.items()}
