@@ -64,10 +64,9 @@ def test_files_printed_yaml_and_json_say_the_same(files: list[str], tmp_path: Pa
 
 def test_what_is_applied_first_comes_first(files: list[str]) -> None:
     kinds = [obj["kind"] for obj in yaml.safe_load_all(render(*files, "--function", PACKAGE).stdout)]
-    order = ["CompositeResourceDefinition", "ClusterRole", "ValidatingAdmissionPolicy",
-             "ValidatingAdmissionPolicyBinding", "DeploymentRuntimeConfig", "Function",
-             "ClusterRoleBinding", "Provider", "ProviderConfig", "Composition",
-             "KubeflowPlatform", "Namespace", "MLOpsPlatform"]  # fmt: skip
+    order = ["ClusterRole", "ClusterRoleBinding", "DeploymentRuntimeConfig", "Provider", "ProviderConfig",
+             "CompositeResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+             "Function", "Composition", "KubeflowPlatform", "Namespace", "MLOpsPlatform"]  # fmt: skip
     assert list(dict.fromkeys(kinds)) == order
 
 
