@@ -186,7 +186,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     reader.follows("Take it off again")
 
     assert marked(bench) == {
-        "namespace/kubeflow", "namespace/vellum-vectors", "persistentvolumeclaim/mysql-pv-claim",
+        "namespace/kubeflow", "namespace/vellum-storage", "namespace/vellum-vectors", "persistentvolumeclaim/mysql-pv-claim",
         "secret/mysql-secret", "secret/vellum-seed",
         "persistentvolumeclaim/data-qdrant-default-team-a-c25esaspfur2-0",
     }  # fmt: skip

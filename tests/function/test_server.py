@@ -87,7 +87,7 @@ def function() -> Iterator[Function]:
 
 def test_a_claim_is_answered_over_the_wire_by_both_versions_of_the_protocol(function: Function) -> None:
     response, _ = looked(team_world(), function.ask)
-    assert set(response.desired.resources) == {"namespace"}
+    assert set(response.desired.resources) == {"namespace", "namespace-usage"}
     raw = request(team_world(), {}).SerializeToString()
     assert function.call(raw, METHOD.replace(".v1.", ".v1beta1.")) == function.call(raw)
 

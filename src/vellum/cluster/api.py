@@ -141,17 +141,26 @@ class Api:
             return False
         return True
 
-    def resources(self) -> tuple[str, ...]:
-        """Return the path of every kind that can be listed, each in the first of its versions."""
+    def resources(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the path of every kind that can be listed, in its first version, and the groups that are silent.
+
+        A group that another server serves may be silent for good, where that server is gone.
+        """
         groups = json.loads(self.raw("/apis"))["groups"]
         served = [[f"/apis/{one['groupVersion']}" for one in group["versions"]] for group in groups]
         found: dict[tuple[int, str], str] = {}
+        silent: list[str] = []
         for group, bases in enumerate([["/api/v1"], *served]):
             for base in bases:
-                for one in json.loads(self.raw(base))["resources"]:
+                try:
+                    answer = json.loads(self.raw(base))["resources"]
+                except (UnavailableError, NotFoundError):
+                    silent.append(base.removeprefix("/apis/"))
+                    continue
+                for one in answer:
                     if "list" in one["verbs"] and "/" not in one["name"]:
                         found.setdefault((group, one["name"]), f"{base}/{one['name']}")
-        return tuple(found.values())
+        return tuple(found.values()), tuple(silent)
 
     def listed(self, url: str, limit: int = 0) -> Objs:
         """Return the objects that a path lists, all or so many; none where the kind is not served any more."""

@@ -118,10 +118,13 @@ class Installation:
             self._api.create(secret(SEED.name, SYSTEM, {keys.SEED: secrets.token_hex(keys.SEED_BYTES)}))
             return
         if change.action == RESUME:
-            free = {"crossplane.io/paused": None, UNINSTALLING: None}
+            free = {"crossplane.io/paused": None, UNINSTALLING: None, f"{DOMAIN}/delete-all-data": None}
             self._api.merge(PLATFORM, {"metadata": {"annotations": free}})
         wait_for(
-            lambda: self._stop() or self._applied(obj), DEFINED_SECONDS, f"the API server takes {change.key}"
+            lambda: self._stop() or self._applied(obj),
+            DEFINED_SECONDS,
+            f"the API server takes {change.key}",
+            described(change.key),
         )
 
     def _applied(self, obj: Obj) -> bool:
@@ -137,7 +140,12 @@ class Installation:
         key = Key.of(obj)
         if key.kind == "CompositeResourceDefinition":
             kind = "Offered" if "claimNames" in obj["spec"] else "Established"
-            wait_for(lambda: self._stop() or self._is(key, kind), DEFINED_SECONDS, f"{key} is {kind}")
+            wait_for(
+                lambda: self._stop() or self._is(key, kind),
+                DEFINED_SECONDS,
+                f"{key} is {kind}",
+                described(key),
+            )
         if key.kind in _PACKAGES:
             self._pulled(key)
 
@@ -155,6 +163,13 @@ class Installation:
     def _is(self, key: Key, kind: str) -> bool:
         live = self._api.get(key)
         return live is not None and (condition(live, kind) or {}).get("status") == "True"
+
+
+def described(key: Key) -> str:
+    """Return how to look at an object for which Crossplane does nothing."""
+    where = f" -n {key.namespace}" if key.namespace else ""
+    name = f"kubectl describe {key.kind.lower()} {key.name}{where}"
+    return f"{name}; kubectl logs deployment/crossplane -n {SYSTEM}"
 
 
 def _same(one: Obj, other: Obj) -> bool:

@@ -19,13 +19,15 @@ class Left:
 
     kinds: int
     """How many kinds were listed: all that are served."""
+    silent: tuple[str, ...]
+    """Groups of kinds whose server does not answer."""
     ours: tuple[Key, ...]
     kept: tuple[Key, ...]
     """What stays on purpose: data with its namespaces, the seed, kinds of which somebody has an object."""
 
     def as_dict(self) -> Obj:
         """Return it as JSON."""
-        return {"kinds": self.kinds, "left": [as_dict(key) for key in self.ours],
+        return {"kinds": self.kinds, "silent": list(self.silent), "left": [as_dict(key) for key in self.ours],
                 "kept": [as_dict(key) for key in self.kept]}  # fmt: skip
 
 
@@ -40,18 +42,29 @@ def find(api: Api) -> Left:
     Raises:
         StoreError: the API server does not answer (VEL307).
     """
-    paths = api.resources()
-    found = [obj for path in paths for obj in api.listed(path) if is_ours(obj)]
+    paths, silent = api.resources()
+    found: list[Obj] = []
+    records: set[tuple[str, str]] = set()
+    for path in paths:
+        for obj in api.listed(path):
+            if obj.get("type") == "helm.sh/release.v1":
+                records.add((labels_of(obj).get("name", ""), obj["metadata"]["namespace"]))
+            if is_ours(obj):
+                found.append(obj)
     namespaces = {
         obj["metadata"]["name"] for obj in found if obj["kind"] == "Namespace" and KEPT in annotations_of(obj)
     }
-    kept = {Key.of(obj) for obj in found if _stays(obj, namespaces)}
-    ours = {Key.of(obj) for obj in found} - kept
-    return Left(len(paths), tuple(sorted(ours)), tuple(sorted(kept)))
+    kept = {Key.of(obj) for obj in found if _stays(obj, namespaces, records)}
+    ours = {Key.of(obj) for obj in found if not _is_installed(obj, records)} - kept
+    return Left(len(paths), silent, tuple(sorted(ours)), tuple(sorted(kept)))
 
 
 def is_ours(obj: Obj) -> bool:
-    """Tell whether an object is of our kinds, carries a mark of ours, or was made by Helm for one of our releases."""
+    """Tell whether an object is of our kinds, has a mark of ours, or was made by Helm for a release of our names."""
+    return _is_marked(obj) or is_of_a_chart(obj) or Key.of(obj) == SEED
+
+
+def _is_marked(obj: Obj) -> bool:
     meta = obj["metadata"]
     marks = (*labels_of(obj), *annotations_of(obj), *(meta.get("finalizers") or ()))
     versions = (obj["apiVersion"], *(one["apiVersion"] for one in meta.get("ownerReferences") or ()))
@@ -59,22 +72,25 @@ def is_ours(obj: Obj) -> bool:
         labels_of(obj).get("app.kubernetes.io/managed-by") == "vellum"
         or any(mark.startswith(f"{DOMAIN}/") for mark in marks)
         or any(version.startswith(f"{DOMAIN}/") for version in versions)
-        or is_of_a_chart(obj)
-        or _is_record(obj)
-        or Key.of(obj) == SEED
     )
 
 
 def is_of_a_chart(obj: Obj) -> bool:
-    """Tell whether Helm made the object for one of our releases."""
+    """Tell whether Helm made the object for a release of the name and namespace of one of ours.
+
+    They are what upstream proposes, so it may be somebody else's: then Helm's record of that release is there.
+    """
+    return _is_release(*_release(obj))
+
+
+def _release(obj: Obj) -> tuple[str, str]:
     said = annotations_of(obj)
-    return _is_release(said.get(RELEASE_NAME, ""), said.get(RELEASE_NAMESPACE, ""))
+    return said.get(RELEASE_NAME, ""), said.get(RELEASE_NAMESPACE, "")
 
 
-def _is_record(obj: Obj) -> bool:
-    """Tell whether it is Helm's own record of one of our releases."""
-    named = labels_of(obj).get("name", "")
-    return obj.get("type") == "helm.sh/release.v1" and _is_release(named, obj["metadata"]["namespace"])
+def _is_installed(obj: Obj, records: set[tuple[str, str]]) -> bool:
+    """Tell whether it belongs to a release that is still there: not ours, whose Releases carry our marks."""
+    return not _is_marked(obj) and _release(obj) in records
 
 
 def _is_release(name: str, namespace: str) -> bool:
@@ -82,10 +98,12 @@ def _is_release(name: str, namespace: str) -> bool:
     return isinstance(part, ReleaseComponent) and part.namespace == namespace
 
 
-def _stays(obj: Obj, namespaces: set[str]) -> bool:
+def _stays(obj: Obj, namespaces: set[str], records: set[tuple[str, str]]) -> bool:
     key = Key.of(obj)
     if key.kind == "Namespace":
         return key.name in namespaces
+    if _release(obj) in records:
+        return _release(obj)[1] in namespaces
     return (
         key.namespace in namespaces
         or key == SEED

@@ -29,6 +29,7 @@ WATCH_SECONDS = 300
 REMEMBERED = 10_000
 """Deleted objects; an answer that comes later than so many deletions is no answer."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+BENCH_FIX = "look at `vellum bench status` and the logs that it names"
 UNSERVED_PAUSE = 1.0
 """Seconds between two questions for a kind that is not served; a dozen of them a second cost the server nothing."""
 
@@ -258,7 +259,7 @@ def _version(obj: Obj) -> int:
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 
-def wait_for(done: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_for(done: Callable[[], bool], seconds: float, what: str, fix: str = BENCH_FIX) -> None:
     """Return when ``done`` is true.
 
     Raises:
@@ -269,6 +270,6 @@ def wait_for(done: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise StoreError(
                 "VEL308", f"{what} did not happen in {seconds:.0f} s", where="the API server",
-                fix="look at `vellum bench status` and the logs that it names",
+                fix=fix,
             )  # fmt: skip
         time.sleep(0.05)

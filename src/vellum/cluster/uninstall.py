@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from vellum.cluster import leftovers
 from vellum.cluster.api import Api, NotFoundError
-from vellum.cluster.install import SEED, SEED_PATH, UNINSTALLING, Say
+from vellum.cluster.install import SEED, SEED_PATH, UNINSTALLING, Say, described
 from vellum.cluster.store import wait_for
 from vellum.components import platform_components
-from vellum.errors import StoreError
+from vellum.errors import StoreError, UsageError
 from vellum.kube import usage
 from vellum.kube.objects import (
     COMPONENT,
@@ -32,10 +32,13 @@ from vellum.kube.objects import (
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent
+from vellum.model.team import STORAGE_NAMESPACE
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PAUSED = "crossplane.io/paused"
+ATTEMPT = "usage.crossplane.io/deletion-attempt-with-policy"
+"""What Crossplane 2.3.4 writes on an object whose deletion a Usage refused."""
 AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS = 2.0, 0.2, 60
 PROVIDER_FOLDER = "05-provider"
 
@@ -66,9 +69,17 @@ class Removal:
         """
         self._api, self._files, self._data, self._seconds = api, files, data, seconds
 
-    def claims(self) -> list[str]:
-        """Return the claims that there are, as ``namespace/name``."""
-        return [f"{key.namespace}/{key.name}" for key in self._listed(CLAIM)]
+    def claims(self) -> dict[str, bool]:
+        """Return the claims that there are, as ``namespace/name``, and whether their data goes with them."""
+        try:
+            found = self._api.list(CLAIM)[0]
+        except NotFoundError:
+            return {}
+        return {
+            f"{one['metadata']['namespace']}/{one['metadata']['name']}": one["spec"].get("deletionPolicy")
+            == "Delete"
+            for one in found
+        }
 
     def stages(self) -> Iterator[Stage]:
         """Yield what goes, in order, as far as it is there now; what stays is not among it."""
@@ -82,15 +93,22 @@ class Removal:
         if self._data:
             yield Stage(SEED_PATH, tuple(key for key in (SEED,) if self._api.get(key)))
 
-    def run(self, say: Say) -> leftovers.Left:
+    def run(self, say: Say, agreed: Iterable[str]) -> leftovers.Left:
         """Remove everything, and return what is left.
 
+        Args:
+            say: hears of every stage.
+            agreed: the claims that may go, as ``claims`` returned them.
+
         Raises:
+            UsageError: there is another claim by now (VEL724).
             StoreError: the API server refuses (VEL307), Crossplane does not pause (VEL308), or something does not go
                 (VEL311).
         """
         stages = self.stages()
-        self._gone(next(stages), say)
+        claims = next(stages)
+        _refuse_others({f"{key.namespace}/{key.name}" for key in claims.keys} - set(agreed))
+        self._gone(claims, say)
         self._pause()
         for stage in stages:
             if stage.title == "the platform":
@@ -135,15 +153,25 @@ class Removal:
         return sorted({*there, *kept})
 
     def _is_kept(self, namespace: Key) -> bool:
-        """A namespace stays with the volumes in it."""
+        """A namespace stays with volumes in it, with keys that people gave, and with a chart whose kinds are used."""
+        secrets = self._api.list(Kind("v1", "Secret"), namespace=namespace.name)[0]
+        if any(one.get("type") == "helm.sh/release.v1" for one in secrets):
+            return True
         if self._data:
             return False
-        return bool(self._api.list(Kind("v1", "PersistentVolumeClaim"), namespace=namespace.name)[0])
+        volumes = self._api.list(Kind("v1", "PersistentVolumeClaim"), namespace=namespace.name)[0]
+        return bool(volumes) or namespace.name == STORAGE_NAMESPACE
 
     def _kinds(self) -> list[Key]:
-        """Return the CRDs that our charts left, and of which nobody has an object."""
-        crds = self._api.list(CRD)[0]
-        return [Key.of(crd) for crd in crds if leftovers.is_of_a_chart(crd) and not self._in_use(crd)]
+        """Return the CRDs that the platform's own releases left, and of which nobody has an object."""
+        platform = self._api.get(PLATFORM)
+        composed = _composed(platform) if platform else []
+        releases = {key.name for key in composed if key.kind == RELEASE.kind and self._api.get(key) is None}
+        return [
+            Key.of(crd)
+            for crd in self._api.list(CRD)[0]
+            if leftovers.is_of_a_chart(crd) and _release_of(crd) in releases and not self._in_use(crd)
+        ]
 
     def _in_use(self, crd: Obj) -> bool:
         spec = crd["spec"]
@@ -171,26 +199,24 @@ class Removal:
         if platform is None or "deletionTimestamp" in platform["metadata"]:
             return
         self._annotate([PLATFORM], {PAUSED: "true", UNINSTALLING: "true"})
-        wait_for(self._is_paused, PAUSE_SECONDS, f"Crossplane pauses {PLATFORM}")
+        wait_for(self._is_paused, PAUSE_SECONDS, f"Crossplane pauses {PLATFORM}", described(PLATFORM))
+        # A deletion that Crossplane refused once is repeated by it when the last release in the namespace is gone.
+        annotations = {KEPT: "true", ATTEMPT: None}
         for key in self._namespaces():
-            if self._is_kept(key):
-                self._api.merge(key, {"metadata": {"ownerReferences": None, "annotations": {KEPT: "true"}}})
-        self._take_along_unused_kinds()
+            self._api.merge(key, {"metadata": {"ownerReferences": None, "annotations": annotations}})
 
     def _is_paused(self) -> bool:
         said = condition(self._api.get(PLATFORM) or {}, "Synced") or {}
         return said.get("reason") == "ReconcilePaused"
 
-    def _take_along_unused_kinds(self) -> None:
-        """Let a release that outlives a platform go where nobody has an object of its kinds."""
-        crds = self._api.list(CRD)[0]
-        for name, part in platform_components().items():
-            key = Key(RELEASE.api_version, RELEASE.kind, "", name)
-            if not isinstance(part, ReleaseComponent) or not part.outlives or self._api.get(key) is None:
-                continue
-            brought = [crd for crd in crds if annotations_of(crd).get(leftovers.RELEASE_NAME) == name]
+    def _delete(self, key: Key) -> None:
+        """Delete; a release that outlives a platform is uninstalled too where nobody has an object of its kinds."""
+        part = platform_components().get(key.name) if key.kind == RELEASE.kind else None
+        if isinstance(part, ReleaseComponent) and part.outlives:
+            brought = [crd for crd in self._api.list(CRD)[0] if _release_of(crd) == key.name]
             if not any(self._in_use(crd) for crd in brought):
                 self._api.merge(key, {"spec": {"deletionPolicy": "Delete"}})
+        self._api.delete(key)
 
     def _annotate(self, keys: Iterable[Key], annotations: Mapping[str, str | None]) -> None:
         for key in keys:
@@ -215,7 +241,7 @@ class Removal:
         if "deletionTimestamp" not in live["metadata"]:
             if time.monotonic() - asked.get(key, -AGAIN_SECONDS) >= AGAIN_SECONDS:
                 asked[key] = time.monotonic()
-                self._api.delete(key)
+                self._delete(key)
         elif key == PLATFORM and PAUSED in annotations_of(live):
             # It composes nothing any more, and only an unpaused one gives its finalizer back.
             self._annotate([PLATFORM], {PAUSED: None})
@@ -225,6 +251,16 @@ class Removal:
 def _composed(platform: Obj) -> list[Key]:
     references = (platform["spec"].get("crossplane") or {}).get("resourceRefs") or ()
     return [Key(one["apiVersion"], one["kind"], one.get("namespace", ""), one["name"]) for one in references]
+
+
+def _release_of(crd: Obj) -> str:
+    return str(annotations_of(crd).get(leftovers.RELEASE_NAME, ""))
+
+
+def _refuse_others(claims: set[str]) -> None:
+    if claims:
+        what = f"claims came meanwhile: {', '.join(sorted(claims))}"
+        raise UsageError("VEL724", what, where="the cluster", fix="uninstall again, and look at them first")
 
 
 def _still_there(keys: Iterable[Key]) -> StoreError:

@@ -58,41 +58,46 @@ def command(  # noqa: PLR0913  # one argument an option
     if dry_run:
         _print_plan([stage.as_dict() for stage in removal.stages() if stage.keys], output)
         return
-    _agreed(removal, kubeconfig, with_claims=with_claims, delete_data=delete_data, yes=yes)
+    claims = _agreed(removal, kubeconfig, with_claims=with_claims, delete_data=delete_data, yes=yes)
     began = time.monotonic()
 
     def say(words: str) -> None:
         if output != "json":
             click.echo(f"{time.monotonic() - began:5.1f} s  {words}", err=True)
 
-    found = removal.run(say).as_dict()
+    found = removal.run(say, claims).as_dict()
     _print_left(found, output)
     if found["left"]:
         sys.exit(LEFT)
 
 
-def _agreed(removal: Removal, config: Path, *, with_claims: bool, delete_data: bool, yes: bool) -> None:
-    """Ask, and refuse where teams work on the platform.
+def _agreed(
+    removal: Removal, config: Path, *, with_claims: bool, delete_data: bool, yes: bool
+) -> dict[str, bool]:
+    """Ask, refuse where teams work on the platform, and return the claims that may go.
 
     Raises:
         UsageError: there are claims (VEL724), or nobody is there to be asked (VEL712).
     """
     claims = removal.claims()
     if claims and not with_claims:
-        names = ", ".join(claims[:SHOWN]) + (" and more" if claims[SHOWN:] else "")
+        names = ", ".join(list(claims)[:SHOWN]) + (" and more" if len(claims) > SHOWN else "")
         what = f"{len(claims)} {'claim uses' if len(claims) == 1 else 'claims use'} the platform: {names}"
         raise UsageError("VEL724", what, where=str(config), fix="delete them first, or say --with-claims")
     if yes:
-        return
+        return claims
     if not sys.stdin.isatty():
         what = "the platform would be deleted, and nobody is there to be asked"
         raise UsageError("VEL712", what, where=str(config), fix="say --yes")
     click.confirm(f"{_sentence(claims, delete_data=delete_data)} Go on?", abort=True, err=True)
+    return claims
 
 
-def _sentence(claims: list[str], *, delete_data: bool) -> str:
+def _sentence(claims: dict[str, bool], *, delete_data: bool) -> str:
     data = "and ALL DATA of all teams" if delete_data else "and keeps buckets, vectors and databases"
-    return f"This deletes the platform with {len(claims)} claims on the cluster {data}."
+    lost = [claim for claim, goes in claims.items() if goes]
+    but = f", but not those of {', '.join(lost)} (deletionPolicy: Delete)" if lost and not delete_data else ""
+    return f"This deletes the platform with {len(claims)} claims on the cluster {data}{but}."
 
 
 def _name(one: Obj) -> str:
@@ -120,3 +125,5 @@ def _print_left(found: Obj, output: str) -> None:
             click.echo(f"{what}  {_name(one)}")
     click.echo(f"{len(found['left'])} objects of ours are left, {len(found['kept'])} are kept; "
                f"{found['kinds']} kinds were looked at.", err=True)  # fmt: skip
+    for group in found["silent"]:
+        click.echo(f"not looked at, as its server does not answer: {group}", err=True)
