@@ -139,6 +139,30 @@ def log_argument(function: F) -> F:
     return click.argument("name", required=False, shell_complete=_complete_log)(function)
 
 
+class _Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return so many seconds: a number that a clock can wait for."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = -1
+        if not 0 <= seconds <= LONGEST:
+            self.fail(f"{value!r} is no number of seconds from 0 to {LONGEST}", param, ctx)
+        return seconds
+
+
+LONGEST = 7 * 24 * 3600
+
+
+def timeout(default: float, text: str = "How long to wait.") -> Callable[[F], F]:
+    """Add ``--timeout``."""
+    return click.option(
+        "--timeout", type=_Seconds(), default=default, show_default=True, metavar="SECONDS", help=text
+    )
+
+
 _PACKAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?")
 
 

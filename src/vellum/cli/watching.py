@@ -66,7 +66,7 @@ def stage(obj: Obj) -> str:
         return _training(obj)
     ready = condition(obj, "Ready") or {}
     if ready.get("status") == "True":
-        return f"ready at {(obj.get('status') or {}).get('url', '')}"
+        return f"ready at {(obj.get('status') or {}).get('url', '').rstrip('/')}"
     return f"waits: {ready.get('message') or 'nothing is known yet'}"
 
 

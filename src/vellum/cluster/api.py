@@ -219,7 +219,8 @@ def _answering(request: _Request) -> Iterator[None]:
     try:
         yield
     except (HTTPError, OSError) as silent:
-        what = f"the API server does not answer: {type(silent).__name__}"
+        why = getattr(silent, "reason", None) or silent
+        what = f"the API server does not answer: {str(why).rpartition(': ')[2] or type(silent).__name__}"
         raise _refused(request.url, what) from silent
 
 

@@ -51,7 +51,7 @@ def build() -> None:
 @command.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
 @click.option("--bare", is_flag=True, help="Apply nothing: what `vellum install` begins with.")
-@click.option("--timeout", default=300.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.timeout(300)
 @options.output
 def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> None:
     """Build what is missing, start everything and apply what `vellum render` makes of FILES.

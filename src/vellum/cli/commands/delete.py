@@ -25,7 +25,7 @@ from vellum.laptop.state import State, default_root
     metavar="FILE",
     help="Instead: the TrainJobs and InferenceServices of a file; TEAM is then their team.",
 )
-@click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.timeout(60)
 def command(team: str | None, files: tuple[str, ...], timeout: float) -> None:
     """Delete.
 

@@ -27,7 +27,7 @@ NOT_READY = 3
 @places.cluster
 @options.function_package
 @click.option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
-@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.timeout(600)
 @options.output
 def command(  # noqa: PLR0913  # one argument an option
     *, files: tuple[str, ...], kubeconfig: Path, function: str, dry_run: bool, timeout: float, output: str

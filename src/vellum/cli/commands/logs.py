@@ -16,7 +16,14 @@ from vellum.laptop.state import State, default_root
 @click.command()
 @options.log_argument
 @click.option("--follow", "-f", is_flag=True, help="Go on as more is said.")
-@click.option("--lines", "-n", default=100, show_default=True, help="How many of the last lines.")
+@click.option(
+    "--lines",
+    "-n",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="How many of the last lines.",
+)
 def command(name: str | None, lines: int, *, follow: bool) -> None:
     """Show.
 

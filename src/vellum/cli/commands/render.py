@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -67,6 +67,7 @@ def command(  # noqa: PLR0913  # one for each option
     from vellum.package import gitops as tools
     from vellum.package import lock, tree
 
+    _fitting(images=images, against=against, prune=prune, output=output, gitops=gitops, git=git)
     if images:
         _images(files, function, output)
         return
@@ -90,6 +91,27 @@ def command(  # noqa: PLR0913  # one for each option
             click.echo(f"# {name}\n{tree.text(objects)}", nl=False)
     if not function:
         click.echo("The function itself is left out: name its package by --function.", err=True)
+
+
+def _fitting(**said: Any) -> None:  # noqa: ANN401  # options as they came
+    """Refuse options that would do nothing beside each other.
+
+    Raises:
+        UsageError: so they are (VEL734).
+    """
+    folder = said["output"] not in (None, "json")
+    wrong = {
+        "--images and --against": said["images"] and said["against"],
+        "--prune without --output DIR": said["prune"] and not folder,
+        "--repository, --branch, --path or --secret without --gitops": any(said["git"].values())
+        and not said["gitops"],
+        "--gitops beside --images or --against": said["gitops"] and (said["images"] or said["against"]),
+    }
+    for what, is_so in wrong.items():
+        if is_so:
+            raise UsageError(
+                "VEL734", f"{what} does nothing", where="the command line", fix="vellum render --help"
+            )
 
 
 def _against(folder: Path, files: tuple[str, ...], function: str, output: str | None) -> NoReturn:

@@ -27,9 +27,7 @@ POLL_SECONDS = 0.1
 )
 @click.option("--again", is_flag=True, help="Also while an earlier rotation is not over.")
 @click.option("--wait", is_flag=True, help="Wait until the new keys are in use.")
-@click.option(
-    "--timeout", default=120.0, show_default=True, metavar="SECONDS", help="How long to wait for that."
-)
+@options.timeout(120, "How long to wait for that.")
 @places.kubeconfig
 @options.output
 def command(  # noqa: PLR0913  # its options
@@ -47,7 +45,7 @@ def command(  # noqa: PLR0913  # its options
     memory = _memory(obj)
     if not again:
         _over(obj, memory)
-    generation = max(memory.newest, _written(obj), 1) + 1
+    generation = _next(obj, memory)
     place.rotate(Key.of(obj), generation, overlap)
     said = _said(obj, max(memory.using, 1), generation, overlap, given=_is_given(place))
     if output != "json":
@@ -108,6 +106,22 @@ def _is_given(place: Place) -> bool:
     """Tell whether somebody else runs the object store."""
     platform = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), {})
     return (platform.get("status") or {}).get("objectStore") == "external"
+
+
+def _next(obj: Obj, memory: Memory) -> int:
+    """Return the generation after all that there were.
+
+    Raises:
+        UsageError: there is none (VEL727).
+    """
+    from vellum.api.keys import HIGHEST
+
+    found = max(memory.newest, _written(obj), 1) + 1
+    if found > HIGHEST:
+        what = f"the keys are of generation {HIGHEST}, the last one"
+        fix = "delete the claim and make it again with another name; generations count one by one"
+        raise UsageError("VEL727", what, where=watching.owner(obj), fix=fix)
+    return found
 
 
 def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) -> Obj:

@@ -31,9 +31,7 @@ SHOWN = 10
 )
 @click.option("--dry-run", is_flag=True, help="Print what would go, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything is deleted.")
-@click.option(
-    "--timeout", default=300.0, show_default=True, metavar="SECONDS", help="How long one stage may take."
-)
+@options.timeout(300, "How long one stage may take.")
 @options.output
 def command(  # noqa: PLR0913  # one argument an option
     *,

@@ -21,7 +21,7 @@ GOING = "VEL304"
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
-@click.option("--timeout", default=180.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@options.timeout(180)
 @options.output
 def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     """Start.

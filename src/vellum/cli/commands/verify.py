@@ -36,9 +36,7 @@ def command() -> None:
 @click.option(
     "--release", "releases", multiple=True, metavar="NAME", help="A Helm release to break; again for more."
 )
-@click.option(
-    "--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long one repair may take."
-)
+@options.timeout(60, "How long one repair may take.")
 @click.option("--yes", is_flag=True, help="Do not ask before something is broken.")
 @options.output
 def repair(
