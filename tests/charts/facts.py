@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.charts import images, pod_security
@@ -35,6 +35,8 @@ class Facts:
     """Ports, and the ports of the containers that they lead to."""
     kinds: list[str] = field(default_factory=list)
     """CRDs: kind, group, served versions, scope, and whether they outlive the release."""
+    apart: list[str] = field(default_factory=list)
+    """Kinds that Helm installs once and never deletes, since the chart has them in crds/."""
     scalers: list[str] = field(default_factory=list)
     custom: list[str] = field(default_factory=list)
     """Objects of operators."""
@@ -47,8 +49,14 @@ class Facts:
     """For each workload and Job the fields for which Pod Security ``restricted`` refuses its pods."""
 
 
-def of(objects: list[Obj], namespace: str) -> Facts:
-    """Return the facts of what was rendered for a release in this namespace."""
+def of(objects: list[Obj], namespace: str, apart: Collection[tuple[str, str]] = ()) -> Facts:
+    """Return the facts of what was rendered for a release in this namespace.
+
+    Args:
+        objects: all of them, hooks too.
+        namespace: the release's.
+        apart: kind and name of those that the chart has in crds/.
+    """
     hooks = [one for one in objects if HOOK in annotations_of(one)]
     plain = [one for one in objects if one not in hooks]
     workloads = [one for one in plain if one["kind"] in WORKLOADS]
@@ -62,6 +70,7 @@ def of(objects: list[Obj], namespace: str) -> Facts:
         ),
         services=sorted(_service(one, workloads) for one in plain if one["kind"] == "Service"),
         kinds=sorted(_kind(one) for one in plain if one["kind"] == _CRD),
+        apart=sorted(one["spec"]["names"]["kind"] for one in plain if (one["kind"], one["metadata"]["name"]) in apart),
         scalers=sorted(_named(one, namespace) for one in plain if one["kind"] == _SCALER),
         custom=sorted(_named(one, namespace) for one in plain if _custom(one)),
         webhooks=sorted(line for one in plain if one["kind"] in _WEBHOOKS for line in _webhooks(one)),

@@ -102,6 +102,11 @@ _APART = re.compile(r"(charts/[^/]+/)*crds/")
 """Where a chart keeps kinds that Helm installs once and does not count as the release's."""
 
 
+def apart(archive: Path) -> set[tuple[str, str]]:
+    """Return kind and name of what lies in crds/ of the chart or of one below it: Helm never deletes that."""
+    return _kinds(content for name, content in files(archive).items() if _APART.match(name))
+
+
 def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
     """Return about how many bytes Helm's Secret of this release holds: chart, values and what was rendered.
 
@@ -109,8 +114,8 @@ def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
     are not in it (pkg/chart/chart.go: ``dependencies`` is no field of the JSON), nor in the manifest what lies in crds/.
     """
     everything = files(archive)
-    apart = _kinds(content for name, content in everything.items() if _APART.match(name))
-    objects = [one for one in objects if (one["kind"], one["metadata"]["name"]) not in apart]
+    installed_once = apart(archive)
+    objects = [one for one in objects if (one["kind"], one["metadata"]["name"]) not in installed_once]
     inside = {name: content for name, content in everything.items() if not name.startswith("charts/")}
     special = ("Chart.yaml", "values.yaml", "values.schema.json")
     plain = [name for name in sorted(inside) if name not in special]

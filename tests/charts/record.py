@@ -177,7 +177,11 @@ def _kinds(facts: Facts) -> Iterator[str]:
         groups.setdefault(rest.partition("/")[0], []).append(kind)
     yield from (f"{group}: {', '.join(kinds)}" for group, kinds in sorted(groups.items()))
     if facts.kinds and not any(line.endswith("kept") for line in facts.kinds):
-        yield "all go with the release"
+        yield (
+            f"all but {', '.join(facts.apart)} go with the release"
+            if facts.apart
+            else "all go with the release"
+        )
 
 
 def _webhooks(facts: Facts) -> Iterator[str]:

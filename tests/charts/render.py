@@ -132,12 +132,13 @@ def _rendered(release: Release, program: Helm, archive: Path) -> tuple[list[Obj]
         )
 
     everywhere = [render(kubernetes=version) for version in KUBERNETES]
-    made = [facts.of(objects, release.namespace) for objects in everywhere]
+    apart = helm.apart(archive)
+    made = [facts.of(objects, release.namespace, apart) for objects in everywhere]
     faults = [
         f"is other on Kubernetes {version} than on {KUBERNETES[-1]}"
         for version, one in zip(KUBERNETES, made, strict=True) if one != made[-1]
     ]  # fmt: skip
-    upgraded = facts.of(render("--is-upgrade", kubernetes=KUBERNETES[-1]), release.namespace)
+    upgraded = facts.of(render("--is-upgrade", kubernetes=KUBERNETES[-1]), release.namespace, apart)
     # Istio leaves the policies of its webhooks to istiod after the first time.
     if replace(upgraded, webhooks=[]) != replace(made[-1], webhooks=[]):
         faults.append("an upgrade makes other objects than an installation")

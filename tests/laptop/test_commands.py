@@ -217,6 +217,33 @@ def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_noth
     assert installation.store.get(Key.of(edited)) is None
 
 
+def test_a_file_deletes_what_a_team_made_and_nothing_that_its_claim_composed(
+    installation: Installation, tmp_path: Path
+) -> None:
+    owner, kind = installation.store.list(CLAIM.api_version, CLAIM.kind)[0], "InferenceService"
+    search, own = (
+        make("serving.kserve.io/v1beta1", kind, name, "team", labels={"networking.kserve.io/visibility": "cluster-local"}, spec={"predictor": {"model": {
+            "modelFormat": {"name": "skops"}, "runtime": "vellum-skops", "args": ["--model=m"],
+        }}})
+        for name in ("search", "own")
+    )  # fmt: skip
+    installation.store.put(make("v1", "Namespace", "team"))
+    installation.store.apply(search, owner=owner, resource="search")
+    installation.store.put(own)
+    files = [tmp_path / f"{one['metadata']['name']}.json" for one in (search, own)]
+    for file, one in zip(files, (search, own), strict=True):
+        file.write_text(json.dumps(one))
+
+    done = [vellum("delete", "--file", str(file)) for file in files]
+
+    assert (
+        done[0][0],
+        "VEL416: InferenceService search belongs to a part of the platform" in done[0][1],
+    ) == (1, True)
+    assert done[1] == (0, "InferenceService own is gone.\n")
+    assert [installation.store.get(Key.of(one)) is None for one in (search, own)] == [False, True]
+
+
 @pytest.mark.parametrize("verb", ["up", "apply"])
 def test_a_platform_of_a_cluster_is_refused_in_one_sentence_and_nothing_is_stored(
     installation: Installation, tmp_path: Path, verb: str

@@ -241,6 +241,19 @@ def test_a_job_over_its_time_is_ended_as_failed(world: Laptop) -> None:
     wait_for(lambda: not world.supervised.supervisor.running())
 
 
+def test_a_job_that_ended_well_is_complete_though_nobody_looked_before_its_time_was_over(
+    world: Laptop,
+) -> None:
+    world.job("print('trained')", activeDeadlineSeconds=60)
+    world.look()
+    wait_for(lambda: world.supervised.supervisor.said(PROCESS).ended is not None)
+    world.now = NOW + timedelta(seconds=61)
+    world.look()
+    world.look()
+    assert true_conditions(world.status) == ["Complete"]
+    assert world.status["jobsStatus"] == counts(succeeded=1)
+
+
 def test_a_try_that_nobody_saw_end_counts_as_a_failure_and_there_are_so_many(world: Laptop) -> None:
     world.job("print('begins', flush=True); import time; time.sleep(600)")
     pids = []
@@ -267,6 +280,17 @@ def test_a_try_that_was_stopped_on_purpose_is_no_failure(world: Laptop) -> None:
     world.another_supervisor()
     wait_for(lambda: (world.look(), world.log == ["begins", "begins"])[1])
     assert [line for line in world.told if line.startswith(("Interrupted", "BackOff"))] == []
+
+
+def test_the_time_in_which_nothing_may_run_is_not_a_jobs(world: Laptop) -> None:
+    world.job("print('begins', flush=True); import time; time.sleep(600)", activeDeadlineSeconds=60)
+    wait_for(lambda: (world.look(), world.log)[1])
+    world.controller.close()
+    world.supervised.supervisor.close()
+    world.another_supervisor()
+    world.now = NOW + timedelta(hours=8)
+    wait_for(lambda: (world.look(), world.log == ["begins", "begins"])[1])
+    assert (world.look(), true_conditions(world.status)) == (60, [])
 
 
 def test_a_killed_process_is_tried_again(world: Laptop) -> None:

@@ -16,9 +16,11 @@ import yaml
 from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import PLATFORMS
 
+from vellum.api import schema
 from vellum.errors import VellumError
 from vellum.kube.objects import Obj
-from vellum.package import lock, tree
+from vellum.package import lock, meanings, tree
+from vellum.package.differences import properties
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/upgrade.md"
@@ -182,6 +184,68 @@ def test_a_step_that_compose_refuses_is_told_before_it_is_tried(asked: Path, ear
     assert found["seaweedfs-operator: seaweedfs-operator 0.1.39 goes"]["grave"]
 
 
+def with_training(objects: list[Obj]) -> None:
+    objects[0]["spec"] |= {"training": "enabled", "keys": {"generation": 2}}
+
+
+def of_another_role(objects: list[Obj]) -> None:
+    next(one for one in objects if one["kind"] == "ClusterRoleBinding")["roleRef"]["name"] = "cluster-admin"
+
+
+def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, earlier: Path) -> None:
+    edit(earlier / "50-platform/kubeflow.yaml", with_training)
+    edit(earlier / "05-provider/provider-helm.yaml", of_another_role)
+    without = PLATFORMS["light"].replace("training: enabled", "training: disabled")
+    (asked / "platform.yaml").write_text(f"{without}  keys: {{generation: 3}}\n")
+    said = EVERYTHING.replace("training: enabled", "training: disabled")
+    (asked / "claim.yaml").write_text(f"{CLAIM}{said}  keys: {{generation: 2, overlap: 2h}}\n")
+
+    found = changes(asked, earlier)
+
+    assert [one for one in told(found) if one[0] in ("The platform", "Claims", "Other objects")] == [
+        ("The platform", "keys.generation: 2 → 3", True),
+        ("The platform", "training: enabled → disabled", True),
+        ("Claims", "team-a/research: training: enabled → disabled", True),
+        ("Claims", "team-a/research: keys.generation: not said → 2", True),
+        ("Claims", "team-a/research: keys.overlap: not said → 2h", False),
+        ("Other objects", "ClusterRoleBinding vellum:provider-helm: roleRef.name: cluster-admin → vellum:provider-helm", True),
+    ]  # fmt: skip
+    means = [
+        one["means"][0] for one in found if one["what"].startswith(("keys.generation", "training", "ClusterRole"))
+    ]  # fmt: skip
+    assert means == [meanings.PLATFORM["keys.generation"], meanings.PLATFORM["training"], meanings.BOUND]
+
+
+def test_a_generation_that_is_not_said_any_more_changes_nothing_now(asked: Path, earlier: Path) -> None:
+    edit(
+        earlier / "50-platform/kubeflow.yaml",
+        lambda objects: objects[0]["spec"].update(keys={"generation": 2}),
+    )
+    edit(
+        earlier / "60-teams/team-a.research.yaml",
+        lambda objects: objects[0]["spec"].update(keys={"generation": 2}),
+    )
+    assert [(one["what"], one["means"], one["grave"]) for one in changes(asked, earlier)] == [
+        ("keys.generation: 2 → not said", [meanings.KEYS_UNSAID], False),
+        ("team-a/research: keys.generation: 2 → not said", [meanings.KEYS_UNSAID], False),
+    ]
+
+
+def leaves(kind: str) -> list[str]:
+    """Return the fields of a spec that have no fields of their own."""
+    found = properties(schema.schema(kind)["properties"]["spec"])
+    return [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
+
+
+def test_every_field_has_a_sentence() -> None:
+    claim, platform = leaves("MLOpsPlatform"), leaves("KubeflowPlatform")
+    assert sorted(meanings.CLAIM) == sorted(claim)
+    assert [
+        path for path in platform
+        if not any(path == name or path.startswith(f"{name}.") for name in meanings.PLATFORM)
+    ] == []  # fmt: skip
+
+
 def test_istio_comes_with_the_profile_and_takes_nothing(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").write_text(PLATFORMS["standard"])
     charts = [change for change in told(changes(asked, earlier)) if change[0] == "Charts"]
@@ -226,6 +290,13 @@ def test_what_lies_in_git_is_read_strictly(earlier: Path, path: str, text: str |
     with pytest.raises(VellumError) as caught:
         _ = tree.read(earlier), lock.read(earlier)
     assert caught.value.code == code
+
+
+def test_who_has_a_tree_with_aliases_is_told_how_to_be_rid_of_them(asked: Path, earlier: Path) -> None:
+    (earlier / "60-teams/team-a.research.yaml").write_text("a: &x {b: c}\nd: *x\n")
+    done = render(str(asked), "--against", str(earlier))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "yq --inplace 'explode(.)' */*.yaml" in done.stderr
 
 
 def test_a_tree_that_cannot_be_read_prints_no_page(asked: Path) -> None:

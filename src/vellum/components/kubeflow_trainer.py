@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind, PlatformWish, Spec
-from vellum.model.release import Chart, ReleaseComponent
+from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.training import TRAIN_JOB, TRAINING_RUNTIME
 
 
@@ -16,6 +16,10 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
     spec = Spec
     switch = "training"
     chart = Chart("oci://ghcr.io/kubeflow/charts", "kubeflow-trainer", "2.3.0")
+    images = (
+        Image("ghcr.io/kubeflow/trainer/trainer-controller-manager:v2.3.0"),
+        Image("registry.k8s.io/jobset/jobset:v0.12.0"),
+    )
     # Its three kinds are templates without a keep policy: Helm would delete every TrainJob with them.
     outlives = True
     namespace = "kubeflow-system"

@@ -32,7 +32,7 @@ class Commands:
         operations: dict[str, Callable[..., Any]] = {
             "ping": service.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
             "edit": self.edit, "events": self._store.events, "processes": self.processes, "record": self.record,
-            "rotate": self.rotate, "stop": self.stop,
+            "remove": self.remove, "rotate": self.rotate, "stop": self.stop,
         }  # fmt: skip
         arguments = {name: value for name, value in request.items() if name != "op"}
         operation = operations.get(str(request.get("op")))
@@ -55,6 +55,11 @@ class Commands:
         """Delete an object, by default a claim: what it composed goes first. What is composed comes back."""
         api_version, word = kind or (CLAIM.api_version, CLAIM.kind)
         return self._store.delete(Key(api_version, word, namespace, name))
+
+    def remove(self, kind: list[str], namespace: str, name: str) -> bool:
+        """Delete what a team made itself, and nothing that is composed: that would come back."""
+        api_version, word = kind
+        return self._installation.remove(Key(api_version, word, namespace, name))
 
     def rotate(self, kind: list[str], namespace: str, name: str, generation: int, overlap: str) -> Obj:
         """Write another generation of keys into a claim or the platform."""

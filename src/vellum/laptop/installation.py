@@ -113,6 +113,16 @@ class Installation:
                 self._put_platform(platform.Platform(platform.platform_spec()()).manifest())
             return self.store.put(manifest)
 
+    def remove(self, key: Key) -> bool:
+        """Delete what a team made itself; False if it is not there.
+
+        Raises:
+            LaptopError: a part of the platform made it (VEL416).
+        """
+        with self.store.transaction(f"delete {key}"):
+            _a_persons(key, self.store.get(key))
+            return self.store.delete(key)
+
     def _put_workload(self, manifest: Obj) -> Obj:
         """Store what a team wrote beside its claim, where its claim allows it."""
         key = Key.of(manifest)
@@ -209,7 +219,7 @@ class Installation:
 
 
 def _a_persons(key: Key, live: Obj | None) -> None:
-    """Refuse to write over what a claim composed.
+    """Refuse to write over or to delete what a claim composed.
 
     Raises:
         LaptopError: it has an owner (VEL416).
@@ -217,7 +227,7 @@ def _a_persons(key: Key, live: Obj | None) -> None:
     if live is not None and controller_uid(live) is not None:
         raise LaptopError(
             "VEL416", f"{key.kind} {key.name} belongs to a part of the platform", where=str(key),
-            fix="choose another name",
+            fix="choose another name; what a part makes goes with its claim",
         )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Tries:
     failed: int = 0
     goes_on: bool = False
     began: str = ""
-    """When it began to be active: its creation, or the end of its last suspension."""
+    """When it began to be active: its first try, or that after its last suspension or after `vellum down`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,14 @@ class TrainJobController:
         return self._attend(store, key, Run(obj, runtime, self._tries(obj), now))
 
     def close(self) -> None:
-        """Write down that what runs is stopped on purpose: a laptop that goes to sleep is no failure of a job."""
+        """Write down that what runs is stopped on purpose: a laptop that goes to sleep is no failure of a job.
+
+        Nor does the time without it count as active: nobody could have run the job.
+        """
         for key in self._names:
             path = self._record(key)
             tries = Tries(**read_json(path, {}))
-            write_json(path, asdict(replace(tries, goes_on=False)))
+            write_json(path, asdict(replace(tries, goes_on=False, began="")))
 
     # What a job's state asks for
 
@@ -134,13 +137,19 @@ class TrainJobController:
             return None
         if key not in self._names:
             run = self._interrupted(store, key, run)
-        run = self._judged(store, key, run)
+        ended = self._supervisor.said(self._names.get(key, "")).ended if run.tries.goes_on else None
+        if ended == 0:
+            # However late this is seen: what ended well is not over its time.
+            self._finish(store, self._noted(run, goes_on=False), DONE)
+            return None
+        if ended is not None:
+            run = self._failed(store, key, run, _ending(ended))
         left = _seconds_left(run)
         if run.tries.failed > run.limit:
             self._finish(store, run, (FAILED, "FailedJobs", self._why(run)))
         elif left is not None and left <= 0:
             self._finish(store, run, OVERTIME)
-        elif not _is_over(store.get(key) or run.obj):
+        else:
             return self._run(store, key, run, left)
         return None
 
@@ -152,16 +161,9 @@ class TrainJobController:
         store.record(key, Event("Warning", "Interrupted", message))
         return self._noted(run, failed=run.tries.failed + 1, goes_on=False)
 
-    def _judged(self, store: Store, key: Key, run: Run) -> Run:
-        """Take note of a try that has ended."""
-        ended = self._supervisor.said(self._names.get(key, "")).ended
-        if ended is None or not run.tries.goes_on:
-            return run
-        if ended == 0:
-            self._noted(run, goes_on=False)
-            self._finish(store, run, DONE)
-            return run
-        why, failed = _ending(ended), run.tries.failed + 1
+    def _failed(self, store: Store, key: Key, run: Run, why: str) -> Run:
+        """Take note of a try that has failed."""
+        failed = run.tries.failed + 1
         store.record(key, Event("Warning", "BackOff", f"{why}; {_tries_left(failed, run.limit)}"))
         return self._noted(run, failed=failed, goes_on=False)
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 _DECIDED = "it is decided when the platform is made: another is refused ({}) and changes nothing"
+_ONLY_UP = "it only goes up, so rendering as before does not undo it; a lower one is refused"
+_OVERLAP = "how long older keys are accepted; nothing restarts"
+KEYS_UNSAID = (
+    "nothing changes now; whoever makes it anew from these files begins with the keys of generation 1"
+)
 PLATFORM = {
     "profile": "light may become standard, which brings Istio; every other step is refused (ProfileChanged) and "
     "changes nothing",
@@ -11,19 +16,34 @@ PLATFORM = {
     "objectStore": "every client of the store is told the new address; data stays where it is",
     "charts.patches": "Helm upgrades that release once",
     "charts": "Helm pulls charts from there at its next upgrade",
+    "keys.generation": "unless it has these keys already, Kubeflow Pipelines' API server and UI are rolled by one Helm "
+    f"upgrade, and the old key ends with the overlap; {_ONLY_UP}",
+    "keys.overlap": _OVERLAP,
+    "training": "enabled: Kubeflow Trainer is installed; disabled: refused where it is installed (ProfileChanged), and "
+    "then nothing changes",
+    "gateway.port": "only a laptop has that port: nothing changes on a cluster",
     "repair": "while it is disabled nothing of a chart that is deleted or edited is put back",
     "images": "pods that run it are made anew",
 }
 """By field of the platform, the longest that fits."""
 REFUSED = ("profile", "objectStore.backend", "artifacts.bucket")
+SWITCHES = ("notebooks", "pipelines", "inference", "training")
+"""Fields of a claim that take something away when they say disabled."""
 CLAIM = {
     "size": "quota, requests and limits change; pods are made anew",
     "deletionPolicy": "decides what happens to bucket and vectors when the claim is deleted; nothing happens now",
     "owner": "an annotation of the team's namespace changes",
     "costCenter": "a label of the team's namespace changes",
+    "keys.generation": "unless it has these keys already, Qdrant and the notebook restart and kernels end, the search "
+    f"restarts, and the old keys end, the bucket's with the overlap; {_ONLY_UP}",
+    "keys.overlap": _OVERLAP,
+    "artifacts.quota": "the store takes no more than that from now on; what is in the bucket stays",
     "notebooks": "disabled: the notebook's server goes, its home stays while the claim lives; enabled: it is made",
     "pipelines": "the settings for runs come or go; runs of before stay in Kubeflow",
     "inference": "the search service comes or goes; bucket and vectors stay",
+    "training": "disabled: the team's account may make, see or end no TrainJobs any more, nor serve models of its own, "
+    "and what runs with these rights is refused; jobs and services that are there stay; enabled: it may",
+    "search.replicas": "pods of the search service come or go",
     "notebook.storage": "a home keeps the size with which it was made",
     "vectors.storage": "a volume keeps the size with which it was made",
 }
@@ -37,6 +57,7 @@ OTHER = {
     "ValidatingAdmissionPolicy": "what the API server refuses changes at once",
     "Namespace": "claims are written there",
 }
+BOUND = "the API server refuses another roleRef: delete the binding first, then apply; until then nobody has its rights"
 DATA = {
     "kubeflow-pipelines": "the database of Pipelines",
     "storage": "the object store with every bucket",

@@ -27,7 +27,7 @@ import yaml
 from vellum.api.documents import documents
 from vellum.api.text import MOST_BYTES
 from vellum.api.text import text as plain
-from vellum.errors import UsageError
+from vellum.errors import ClaimError, UsageError
 from vellum.kube.objects import INSTALLED, Obj, labels_of, make
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
@@ -103,13 +103,21 @@ def _objects(path: Path) -> Iterator[Obj]:
         data = stream.read(MOST_BYTES + 1)
     for document in documents(plain(data, str(path)), str(path)):
         for mistake in document.mistakes():
-            raise mistake
+            raise _as_of_a_tree(mistake)
         if not _is_object(document.value):
             raise UsageError(
                 "VEL733", "a file of the tree holds something else than an object", where=str(path),
                 fix="render that tree again",
             )  # fmt: skip
         yield document.value
+
+
+def _as_of_a_tree(mistake: ClaimError) -> ClaimError:
+    """Say of aliases, which an earlier Vellum wrote by itself, how they are written out without a change by hand."""
+    if mistake.code != "VEL106":
+        return mistake
+    fix = "in a copy of that tree write them out: yq --inplace 'explode(.)' */*.yaml"
+    return ClaimError(mistake.code, mistake.what, where=mistake.where, fix=fix)
 
 
 def _is_object(value: object) -> bool:

@@ -8,12 +8,12 @@ from vellum.api import claim, platform
 from vellum.kube.objects import Key, Obj, annotations_of
 from vellum.package.changes import CLAIMS, DEFINITIONS, OTHERS, PLATFORM, Change
 from vellum.package.differences import NOT_SAID, by_field, differences, properties
+from vellum.package.meanings import BOUND, KEYS_UNSAID, OTHER, REFUSED, SWITCHES, opens
 from vellum.package.meanings import CLAIM as OF_CLAIM
-from vellum.package.meanings import OTHER, REFUSED, opens
 from vellum.package.meanings import PLATFORM as OF_PLATFORM
 
 _DEFINITION = "CompositeResourceDefinition"
-_SWITCHES = ("notebooks", "pipelines", "inference")
+_GENERATION = "keys.generation"
 _STORES = {"images.seaweedfs": "storage", "images.qdrant": "qdrant"}
 _HOLD = (
     _DEFINITION,
@@ -104,6 +104,8 @@ def _platform(was: Obj | None, now: Obj | None) -> Iterator[Change]:
 
 
 def _of_platform(path: str, line: str) -> Change:
+    if path == _GENERATION and line.endswith(NOT_SAID):
+        return Change(PLATFORM, line, (KEYS_UNSAID,))
     if path.startswith("images.") and line.startswith(f"{path}: {NOT_SAID}"):
         return Change(PLATFORM, line, ("what runs it is made from now on",))
     if path.startswith("images.") and line.endswith(NOT_SAID):
@@ -112,7 +114,8 @@ def _of_platform(path: str, line: str) -> Change:
     means = [OF_PLATFORM[max(fits, key=len)] if fits else "what runs is changed in place"]
     if path in _STORES:
         means.append(opens(_STORES[path]))
-    return Change(PLATFORM, line, tuple(means), grave=path in (*REFUSED, *_STORES))
+    grave = path in (*REFUSED, *_STORES, _GENERATION) or line.startswith("training: enabled")
+    return Change(PLATFORM, line, tuple(means), grave=grave)
 
 
 def _claim(key: Key, was: Obj | None, now: Obj | None) -> Iterator[Change]:
@@ -124,12 +127,17 @@ def _claim(key: Key, was: Obj | None, now: Obj | None) -> Iterator[Change]:
         yield Change(CLAIMS, f"{name} has no file any more", _without_file(was), grave=True)
     else:
         for path, line in by_field(was["spec"], now["spec"]):
-            off = path in _SWITCHES and now["spec"].get(path) == "disabled"
-            grave = off or (path == "deletionPolicy" and now["spec"][path] == "Delete")
-            yield Change(
-                CLAIMS, f"{name}: {line}", (OF_CLAIM.get(path, "what runs is changed in place"),), grave=grave
-            )
+            yield _of_claim(path, name, line)
         yield from _metadata(CLAIMS, name, was, now)
+
+
+def _of_claim(path: str, name: str, line: str) -> Change:
+    what = f"{name}: {line}"
+    if path == _GENERATION and line.endswith(NOT_SAID):
+        return Change(CLAIMS, what, (KEYS_UNSAID,))
+    off = path in SWITCHES and line.startswith(f"{path}: enabled")
+    grave = off or path == _GENERATION or (path == "deletionPolicy" and line.endswith("→ Delete"))
+    return Change(CLAIMS, what, (OF_CLAIM.get(path, "what runs is changed in place"),), grave=grave)
 
 
 def _without_file(was: Obj) -> tuple[str, ...]:
@@ -151,6 +159,8 @@ def _other(key: Key, was: Obj | None, now: Obj | None) -> Change:
         return Change(OTHERS, f"{key} comes", (OTHER.get(key.kind, "it is made"),))
     if now is None:
         return Change(OTHERS, f"{key} goes", (_gone(key.kind),), grave=key.kind in _HOLD)
+    if was.get("roleRef") != now.get("roleRef"):
+        return Change(OTHERS, f"{key}: {'; '.join(_told(was, now))}", (BOUND,), grave=True)
     return Change(
         OTHERS, f"{key}: {'; '.join(_told(was, now))}", (OTHER.get(key.kind, "it is changed in place"),)
     )

@@ -59,7 +59,7 @@ def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: flo
         key = Key.of(manifest)
         kind, place = [key.api_version, key.kind], f"{key.namespace}/{key.name}"
         uid = _uids(client, [kind]).get(place)
-        client.ask("delete", namespace=key.namespace, name=key.name, kind=kind)
+        client.ask("remove", namespace=key.namespace, name=key.name, kind=kind)
 
         def is_gone(kind: list[str] = kind, place: str = place, uid: str | None = uid) -> bool:
             return uid is None or _uids(client, [kind]).get(place) != uid
