@@ -140,7 +140,7 @@ def pair(bench: Bench, folder: Path) -> Pair:
     secret = bench.get("secret", SEED_SECRET, SYSTEM) or {}
     platform = bench.get("kubeflowplatform", NAME) or {}
     store = SqliteStore(folder / "store.db", lambda: NOW)
-    spec = {name: platform["spec"][name] for name in ("profile", "images", "charts")}
+    spec = {name: platform["spec"][name] for name in ("profile", "images", "charts", "training")}
     store.put(
         {"apiVersion": PLATFORM.api_version, "kind": PLATFORM.kind, "metadata": {"name": NAME}, "spec": spec}
     )
