@@ -182,9 +182,14 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
 
     reader.s3().put_object(**OBJECT, Body=b"of before")
     assert "VEL724" in reader.refused("uninstall", "--yes")
+    plan = json.loads(reader.vellum("uninstall", "--dry-run", "--output", "json").stdout)["stages"]
+    going = {f"{one['kind'].lower()}/{one['name']}" for stage in plan for one in stage["objects"]}
+    assert marked(bench) >= going
     reader.killed("uninstall", "--with-claims", "--yes", after="artifacts")
     reader.follows("Take it off again")
 
+    assert {"namespace/kserve", "customresourcedefinition/workflows.argoproj.io", "release/istiod"} < going
+    assert marked(bench).isdisjoint(going)
     assert marked(bench) == {
         "namespace/kubeflow", "namespace/vellum-storage", "namespace/vellum-vectors", "persistentvolumeclaim/mysql-pv-claim",
         "secret/mysql-secret", "secret/vellum-seed",
@@ -242,4 +247,8 @@ def plain(obj: Obj) -> str:
         obj["metadata"].get(name)
         for name in ("name", "labels", "annotations", "finalizers", "ownerReferences")
     ]
-    return "" if obj["metadata"]["name"].startswith("bench") else json.dumps([*said, obj.get("type")])
+    return (
+        ""
+        if obj["metadata"]["name"].startswith("bench")
+        else json.dumps([*said, obj["apiVersion"], obj.get("type")])
+    )

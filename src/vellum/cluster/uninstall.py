@@ -68,6 +68,7 @@ class Removal:
             seconds: how long one stage may take.
         """
         self._api, self._files, self._data, self._seconds = api, files, data, seconds
+        self._planned = False
 
     def claims(self) -> dict[str, bool]:
         """Return the claims that there are, as ``namespace/name``, and whether their data goes with them."""
@@ -81,8 +82,13 @@ class Removal:
             for one in found
         }
 
-    def stages(self) -> Iterator[Stage]:
-        """Yield what goes, in order, as far as it is there now; what stays is not among it."""
+    def plan(self) -> list[Stage]:
+        """Return what would go, in order; nothing is changed. Kinds that are used now are not among it."""
+        self._planned = True
+        return [stage for stage in self._stages() if stage.keys]
+
+    def _stages(self) -> Iterator[Stage]:
+        """Yield what goes, in order, as far as it is there when its turn comes; what stays is not among it."""
         yield Stage("claims", tuple(self._listed(CLAIM)))
         yield from self._parts()
         yield Stage("kinds of the charts", tuple(self._kinds()))
@@ -105,7 +111,8 @@ class Removal:
             StoreError: the API server refuses (VEL307), Crossplane does not pause (VEL308), or something does not go
                 (VEL311).
         """
-        stages = self.stages()
+        self._planned = False
+        stages = self._stages()
         claims = next(stages)
         _refuse_others({f"{key.namespace}/{key.name}" for key in claims.keys} - set(agreed))
         self._gone(claims, say)
@@ -154,8 +161,7 @@ class Removal:
 
     def _is_kept(self, namespace: Key) -> bool:
         """A namespace stays with volumes in it, with keys that people gave, and with a chart whose kinds are used."""
-        secrets = self._api.list(Kind("v1", "Secret"), namespace=namespace.name)[0]
-        if any(one.get("type") == "helm.sh/release.v1" for one in secrets):
+        if self._records(namespace.name) - self._uninstalled():
             return True
         if self._data:
             return False
@@ -164,14 +170,24 @@ class Removal:
 
     def _kinds(self) -> list[Key]:
         """Return the CRDs that the platform's own releases left, and of which nobody has an object."""
-        platform = self._api.get(PLATFORM)
-        composed = _composed(platform) if platform else []
-        releases = {key.name for key in composed if key.kind == RELEASE.kind and self._api.get(key) is None}
+        gone = self._uninstalled()
         return [
             Key.of(crd)
             for crd in self._api.list(CRD)[0]
-            if leftovers.is_of_a_chart(crd) and _release_of(crd) in releases and not self._in_use(crd)
+            if leftovers.is_of_a_chart(crd) and _release_of(crd) in gone and not self._in_use(crd)
         ]
+
+    def _uninstalled(self) -> set[str]:
+        """Return the platform's own releases of which Helm has no record any more; in a plan, all of them."""
+        platform = self._api.get(PLATFORM)
+        composed = _composed(platform) if platform else []
+        names = {key.name for key in composed if key.kind == RELEASE.kind}
+        return names if self._planned else names - self._records()
+
+    def _records(self, namespace: str = "") -> set[str]:
+        """Return the releases that Helm has a record of: in one namespace, or anywhere."""
+        kept = self._api.list(Kind("v1", "Secret"), namespace=namespace, labels={"owner": "helm"})[0]
+        return {labels_of(one).get("name", "") for one in kept}
 
     def _in_use(self, crd: Obj) -> bool:
         spec = crd["spec"]

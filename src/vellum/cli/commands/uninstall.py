@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913  # one argument an option
 
     removal = Removal(places.api(kubeconfig), tree.tree([], "any"), data=delete_data, seconds=timeout)
     if dry_run:
-        _print_plan([stage.as_dict() for stage in removal.stages() if stage.keys], output)
+        _print_plan([stage.as_dict() for stage in removal.plan()], output)
         return
     claims = _agreed(removal, kubeconfig, with_claims=with_claims, delete_data=delete_data, yes=yes)
     began = time.monotonic()
