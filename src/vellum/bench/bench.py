@@ -13,8 +13,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
 from vellum.bench import certificates, charts, furniture, places, registry
 from vellum.bench.machine import STAGES, Machine
 from vellum.bench.programs import ROOT
@@ -37,7 +35,7 @@ from vellum.model.component import Kind
 from vellum.model.release import PROVIDER
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.package.compositions import FUNCTION
-from vellum.package.tree import in_order
+from vellum.package.tree import read
 
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
@@ -233,22 +231,15 @@ class Bench:
             self._thread(one.name, manager.run, self._stop)
 
     def _installed(self, api: Api) -> None:
-        if not any(self._tree.rglob("*.yaml")):
-            self.ready = not self._asked.is_set()
-            return
-        self._install(api)
-        self._said("everything that was rendered is applied")
-        wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness")
-        self._said("the platform is ready")
+        """Apply the tree as `vellum install` does, and wait for the platform; a bare bench has none."""
+        if files := read(self._tree):
+            Installation(api, files, self._stop.is_set).run(LOG.info)
+            self._said("everything that was rendered is applied")
+            wait_for(
+                lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness"
+            )
+            self._said("the platform is ready")
         self.ready = not self._asked.is_set()
-
-    def _install(self, api: Api) -> None:
-        """Apply the tree as `vellum install` does."""
-        files = {
-            str(path.relative_to(self._tree)): list(yaml.safe_load_all(path.read_text()))
-            for path in in_order(self._tree)
-        }
-        Installation(api, files, self._stop.is_set).run(LOG.info)
 
     def _platform_ready(self, api: Api) -> bool:
         found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))

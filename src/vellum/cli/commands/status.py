@@ -12,6 +12,9 @@ from vellum.kube.objects import Obj
 from vellum.laptop.client import Client
 from vellum.laptop.state import State, default_root
 
+WIDTH = 17
+"""Of the first column: the longest name of a part."""
+
 
 @click.command()
 @click.option("--events", is_flag=True, help="Show what happened: events and repairs.")
@@ -51,11 +54,11 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
         click.echo(f"{watching.owner(obj)}: {state}")
         for row in watching.rows([obj]):
             mark = "ready" if row.ready else f"waits: {row.reason}"
-            click.echo(f"  {row.part:15} {mark}")
+            click.echo(f"  {row.part:{WIDTH}} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
-            click.echo(f"  {name:15} {value}")
+            click.echo(f"  {name:{WIDTH}} {value}")
         if keys := watching.rotation(obj):
-            click.echo(f"  {'keys':15} {keys}")
+            click.echo(f"  {'keys':{WIDTH}} {keys}")
     for obj in filter(watching.is_a_persons, own):
         meta = obj["metadata"]
         click.echo(f"{obj['kind']} {meta['namespace']}/{meta['name']}: {watching.stage(obj)}")
