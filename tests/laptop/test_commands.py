@@ -242,6 +242,7 @@ def test_a_file_deletes_what_a_team_made_and_nothing_that_its_claim_composed(
     ) == (1, True)
     assert done[1] == (0, "InferenceService own is gone.\n")
     assert [installation.store.get(Key.of(one)) is None for one in (search, own)] == [False, True]
+    assert vellum("delete", "--file", str(files[1])) == (0, "InferenceService team/own was not there.\n")
 
 
 @pytest.mark.parametrize("verb", ["up", "apply"])
@@ -407,3 +408,14 @@ def test_status_says_how_far_keys_are_on_their_way(installation: Installation) -
     say_of_keys(installation, generation=2, previous=[previous], held=held)
     line = "generation 2 is in use; generation 1 is accepted until 2026-11-26T22:00:00Z, and while Notebook t/notebook holds it"
     assert ["keys", line] in [said.split(maxsplit=1) for said in vellum("status")[1].splitlines()]
+
+
+def test_a_full_disk_is_said_in_three_lines() -> None:
+    with Path("/dev/full").open("wb") as full:
+        argv = [sys.executable, "-m", "vellum.cli", "explain", "MLOpsPlatform"]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (1, [
+        "error VEL735: the system refuses: No space left on device",
+        "  where: the output",
+        "  next:  make room or give the right to it, then run the command again: it goes on where it was",
+    ])  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -91,6 +92,9 @@ def test_what_was_ingested_is_trained_on_stored_served_and_removed(
     second = post(f"{url}v2/models/documents/infer", {"inputs": [tensor]})
     assert first == {"predictions": [document]}
     assert [one["data"] for one in second["outputs"] if one["name"] == "label"] == [[document]]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(f"{url}v2/models/documents/infer", {"inputs": [tensor | {"shape": [2]}]})
+    assert (refused.value.code, "cannot reshape" in refused.value.read().decode()) == (400, True)
 
     again = platform.run("apply", *FILES, "--team", "team-a").stdout
     assert "TrainJob documents: stored (generation 1)" in again

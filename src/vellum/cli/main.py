@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from vellum import __version__
-from vellum.errors import VellumError
+from vellum.errors import UsageError, VellumError
 
 COMMANDS: Mapping[str, str] = MappingProxyType({
     "up": "Start the platform and the teams of some claims, and wait until they are ready.",
@@ -106,6 +106,18 @@ def main() -> NoReturn:
         # The reader of our output left, as `head` does; Python would complain once more at exit.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        report(_refused(error))
+        sys.stdout = None  # what it holds still cannot be written at the end either
+        sys.exit(1)
+
+
+def _refused(error: OSError) -> VellumError:
+    """Say what the system refuses where no command foresaw it: a full disk, a folder that became read-only."""
+    return UsageError(
+        "VEL735", f"the system refuses: {error.strerror or error}", where=str(error.filename or "the output"),
+        fix="make room or give the right to it, then run the command again: it goes on where it was",
+    )  # fmt: skip
 
 
 def report(error: VellumError) -> None:

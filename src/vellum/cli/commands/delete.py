@@ -59,10 +59,13 @@ def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: flo
         key = Key.of(manifest)
         kind, place = [key.api_version, key.kind], f"{key.namespace}/{key.name}"
         uid = _uids(client, [kind]).get(place)
+        if uid is None:
+            click.echo(f"{key.kind} {place} was not there.", err=True)
+            continue
         client.ask("remove", namespace=key.namespace, name=key.name, kind=kind)
 
-        def is_gone(kind: list[str] = kind, place: str = place, uid: str | None = uid) -> bool:
-            return uid is None or _uids(client, [kind]).get(place) != uid
+        def is_gone(kind: list[str] = kind, place: str = place, uid: str = uid) -> bool:
+            return _uids(client, [kind]).get(place) != uid
 
         _until(is_gone, f"{key.kind} {key.name}", seconds)
 

@@ -80,9 +80,13 @@ def _tensor(payload: InferRequest) -> Any:  # noqa: ANN401  # texts or an array
     if len(payload.inputs) != 1:
         raise InvalidInput(f"send one tensor, not {len(payload.inputs)}")
     tensor = payload.inputs[0]
+    try:
+        values = tensor.as_numpy()
+    except (ValueError, TypeError) as error:  # more or fewer values than the shape says, or of another type
+        raise InvalidInput(f"the tensor cannot be read: {error}") from error
     if tensor.datatype != "BYTES":
-        return tensor.as_numpy()
-    rows = np.ravel(tensor.as_numpy()).tolist()
+        return values
+    rows = np.ravel(values).tolist()
     try:
         return [row.decode() if isinstance(row, bytes) else str(row) for row in rows]
     except UnicodeDecodeError as error:
