@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +16,12 @@ from benchmarks.figures import Figure, Installation, installed, until
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from vellum.api.claim import API_VERSION, KIND
+from vellum.cluster.api import Api
 from vellum.connect.sources import read_folder
+from vellum.kube.objects import Key
+from vellum.model.component import Kind
+from vellum.model.team import STORAGE_NAMESPACE, Team
 
 
 def measure() -> Iterator[Figure]:
@@ -39,6 +45,50 @@ def measure() -> Iterator[Figure]:
         until(lambda: not _opens(old))
         late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
         yield Figure("the old S3 key is refused after the overlap", late, "s", 2)
+
+
+def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
+    """Yield the figures of a claim that is Ready on the real Crossplane; S3 answers at ``s3``."""
+    team, key = Team("default", claim, ""), Key(API_VERSION, KIND, "default", claim)
+
+    def opens(keys: dict[str, str]) -> bool:
+        return _opens({
+            "AWS_ENDPOINT_URL": s3, "AWS_REGION": "us-east-1", "VELLUM_BUCKET": team.bucket,
+            "AWS_ACCESS_KEY_ID": keys["accesskey"], "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
+        })  # fmt: skip
+
+    def in_use() -> dict[str, str]:
+        return _data(api.get(Key("v1", "Secret", team.namespace, "mlpipeline-minio-artifact")) or {})
+
+    old, before = in_use(), set(_made(api))
+    assert opens(old)
+    began = time.time()
+    api.merge(key, {"spec": {"keys": {"generation": 2, "overlap": "30s"}}})
+    until(lambda: any(map(opens, (keys for name, keys in _made(api).items() if name not in before))))
+    yield Figure("bench: a new S3 key opens the bucket", time.time() - began, "s", 5)
+    until(lambda: in_use() != old)
+    how = "after Qdrant took its own, by one restart"
+    yield Figure("bench: all who read keys are given the new ones", time.time() - began, "s", how=how)
+    until(lambda: "previous" in _said(api, key))
+    (previous,) = _said(api, key)["previous"]
+    until(lambda: not opens(old))
+    late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
+    yield Figure("bench: the old S3 key is refused after the overlap", late, "s", 2)
+
+
+def _made(api: Api) -> dict[str, dict[str, str]]:
+    """Return every pair of keys that the object store's own Secrets hold, by name."""
+    found, _ = api.list(Kind("v1", "Secret"), namespace=STORAGE_NAMESPACE)
+    pairs = ((obj["metadata"]["name"], _data(obj)) for obj in found)
+    return {name: keys for name, keys in pairs if {"accesskey", "secretkey"} <= keys.keys()}
+
+
+def _data(secret: dict[str, Any]) -> dict[str, str]:
+    return {name: base64.b64decode(value).decode() for name, value in secret.get("data", {}).items()}
+
+
+def _said(api: Api, key: Key) -> Any:  # noqa: ANN401  # any JSON
+    return (api.get(key) or {})["status"].get("keys", {})
 
 
 def _mounted(installation: Installation) -> dict[str, str]:

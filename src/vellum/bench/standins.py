@@ -7,6 +7,8 @@ KServe's controller is real too, and what is here only starts it where a kubelet
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,15 +22,16 @@ from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import Kind, Running
 from vellum.model.process import Process
 
+SPEC = "bench.vellum.dev/spec"
 SOON = 0.2
 """Seconds until a process that starts is looked at again."""
 
 
 @dataclass(slots=True)
 class WorkloadStandIn:
-    """Makes what runs an object of a kind, once, and says whether it runs; what is deleted is made again.
+    """Makes what runs an object of a kind, and says whether it runs; what is deleted is made again.
 
-    What a controller does beyond that it does not: a change of the object does not reach pods that are there.
+    A change of the object reaches its pods, if by a new workload and not by a new template as the real ones do it.
     """
 
     name: str
@@ -49,7 +52,11 @@ class WorkloadStandIn:
         obj = store.get(Key(served.api_version, served.kind, key.namespace, name))
         if obj is None or "deletionTimestamp" in obj["metadata"]:
             return None
-        workload, *_ = [store.ensure(made) for made in self.makes(obj, f"{name}{self.suffix}")]
+        wanted = [_said(made) for made in self.makes(obj, f"{name}{self.suffix}")]
+        workload, *_ = [store.ensure(made) for made in wanted]
+        if _mark(workload) != _mark(wanted[0]) and "deletionTimestamp" not in workload["metadata"]:
+            store.delete(Key.of(workload), uid=workload["metadata"]["uid"])
+            return None
         status = team_components()[self.component].status(obj, _running(workload))
         store.patch_status(Key.of(obj), obj["metadata"]["uid"], status)
         return None
@@ -139,6 +146,16 @@ def _running(workload: Obj) -> Running:
     ready = (workload.get("status") or {}).get("readyReplicas", 0)
     wanted = workload["spec"].get("replicas", 1)
     return Running(ready=ready >= wanted, message=f"{ready} of {wanted} pods are ready")
+
+
+def _said(obj: Obj) -> Obj:
+    """Return the object with a mark of its spec: what the API server adds to a spec makes it no other one."""
+    mark = hashlib.sha256(json.dumps(obj["spec"], sort_keys=True).encode()).hexdigest()[:16]
+    return {**obj, "metadata": {**obj["metadata"], "annotations": {SPEC: mark}}}
+
+
+def _mark(obj: Obj) -> str | None:
+    return (obj["metadata"].get("annotations") or {}).get(SPEC)
 
 
 def _wanted(deployment: Obj | None) -> bool:
