@@ -8,7 +8,7 @@ CLAIM ?= examples/01-team/claim.yaml
 LIBRARY := examples/library/pdf
 
 # What shares an installation or a bench runs in one process, the rest beside it: the former waits half of its time.
-TWO := --numprocesses 2 --dist loadgroup
+TWO := --numprocesses 2 --dist loadscope
 
 .PHONY: help setup demo down check lint test bench figures golden docs package clean
 

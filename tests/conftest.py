@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,19 +23,10 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TOGETHER = {"laptop", "platform", "examples"}
-"""Folders whose tests share an installation, or take ports that another test of theirs expects to be free."""
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tell xdist which tests belong together; the function's environment has no xdist."""
+    from tests.scheduling import Scheduling
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run what shares an installation or a bench and mostly waits, while another runs the rest."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    folder, *_ = item.path.relative_to(Path(__file__).parent).parts
-    if "bench" in getattr(item, "fixturenames", ()):
-        return "bench"
-    return "laptop" if folder in TOGETHER else str(item.path)
+    return Scheduling(config, log)
