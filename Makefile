@@ -7,9 +7,6 @@ BIN := .venv/bin
 CLAIM ?= examples/01-team/claim.yaml
 LIBRARY := examples/library/pdf
 
-# What shares an installation or a bench runs in one process, the rest beside it: the former waits half of its time.
-TWO := --numprocesses 2 --dist loadscope
-
 .PHONY: help setup demo down check lint test bench figures golden docs package clean
 
 help: ## print these verbs
@@ -58,15 +55,16 @@ lint: setup
 
 check: lint ## lint, types and the fast tests; under a minute, no network
 	$(FUNCTION)/pytest -q -m "not slow" tests/function
-	$(BIN)/pytest -q $(TWO) -m "not laptop and not slow" --ignore tests/function --ignore tests/bench
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m "not laptop and not slow" --ignore tests/function --ignore tests/bench
 
-test: lint ## everything: check, then the real services, real PDFs and faults by SIGKILL
-	$(FUNCTION)/pytest -q tests/function
-	$(BIN)/pytest -q $(TWO) --ignore tests/function --ignore tests/bench
+# One process: two platforms at once take each other's time, and tests say how soon things are back.
+test: check ## everything: check, then the real services, real PDFs and faults by SIGKILL
+	$(FUNCTION)/pytest -q -m slow tests/function
+	$(BIN)/pytest -q -m "laptop or slow" --ignore tests/function --ignore tests/bench
 
 bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
-	$(BIN)/pytest -q $(TWO) tests/bench
+	$(BIN)/pytest -q tests/bench
 	$(BIN)/python -m benchmarks function_calls control_plane
 
 figures: setup ## the laptop's figures of the README, measured on this machine

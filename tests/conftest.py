@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples in every run: a test that fails only sometimes tells nothing about a change.
@@ -22,11 +20,3 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tell xdist which tests belong together; the function's environment has no xdist."""
-    from tests.scheduling import Scheduling
-
-    return Scheduling(config, log)
