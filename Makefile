@@ -53,7 +53,7 @@ lint: setup
 	$(BIN)/ruff format --quiet --check src tests benchmarks examples
 	$(BIN)/mypy --no-error-summary
 
-check: lint ## lint, types and the fast tests; under a minute, no network
+check: lint ## lint, types and the fast tests; a minute to three, no network
 	$(FUNCTION)/pytest -q -m "not slow" tests/function
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m "not laptop and not slow" --ignore tests/function --ignore tests/bench
 
