@@ -188,9 +188,11 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
 
     reader.s3().put_object(**OBJECT, Body=b"of before")
     assert "VEL724" in reader.refused("uninstall", "--yes")
+    there = marked(bench)
     plan = json.loads(reader.vellum("uninstall", "--dry-run", "--output", "json").stdout)["stages"]
     going = {f"{one['kind'].lower()}/{one['name']}" for stage in plan for one in stage["objects"]}
-    assert marked(bench) >= going
+    # Before and after, as the old keys may go in between: their overlap ends about now.
+    assert there | marked(bench) >= going
     reader.killed("uninstall", "--with-claims", "--yes", after="artifacts")
     reader.follows("Take it off again")
 
