@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +18,7 @@ from botocore.exceptions import ClientError
 from vellum.api.claim import API_VERSION, KIND
 from vellum.cluster.api import Api
 from vellum.connect.sources import read_folder
-from vellum.kube.objects import Key
+from vellum.kube.objects import Key, secret_values
 from vellum.model.component import Kind
 from vellum.model.team import STORAGE_NAMESPACE, Team
 
@@ -58,7 +57,7 @@ def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
         })  # fmt: skip
 
     def in_use() -> dict[str, str]:
-        return _data(api.get(Key("v1", "Secret", team.namespace, "mlpipeline-minio-artifact")) or {})
+        return secret_values(api.get(Key("v1", "Secret", team.namespace, "mlpipeline-minio-artifact")) or {})
 
     old, before = in_use(), set(_made(api))
     assert opens(old)
@@ -79,12 +78,8 @@ def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
 def _made(api: Api) -> dict[str, dict[str, str]]:
     """Return every pair of keys that the object store's own Secrets hold, by name."""
     found, _ = api.list(Kind("v1", "Secret"), namespace=STORAGE_NAMESPACE)
-    pairs = ((obj["metadata"]["name"], _data(obj)) for obj in found)
+    pairs = ((obj["metadata"]["name"], secret_values(obj)) for obj in found)
     return {name: keys for name, keys in pairs if {"accesskey", "secretkey"} <= keys.keys()}
-
-
-def _data(secret: dict[str, Any]) -> dict[str, str]:
-    return {name: base64.b64decode(value).decode() for name, value in secret.get("data", {}).items()}
 
 
 def _said(api: Api, key: Key) -> Any:  # noqa: ANN401  # any JSON

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -12,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.bench.real import ROOT, Bench, claim, condition, until
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, secret_values
 from vellum.model.team import Team
 
 VECTORS, STORAGE = "vellum-vectors", "vellum-storage"
@@ -35,7 +34,7 @@ def s3(bench: Bench, team: Team, secret: str = "mlpipeline-minio-artifact") -> A
 def secret_of(bench: Bench, name: str, namespace: str) -> dict[str, str]:
     found = bench.get("secret", name, namespace)
     assert found is not None
-    return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+    return secret_values(found)
 
 
 def composed(bench: Bench, team: Team) -> set[str]:

@@ -23,6 +23,7 @@ from vellum.model.component import Kind, Running
 from vellum.model.process import Process
 
 SPEC = "bench.vellum.dev/spec"
+"""The annotation by which a workload tells what it was made from."""
 SOON = 0.2
 """Seconds until a process that starts is looked at again."""
 
@@ -52,9 +53,10 @@ class WorkloadStandIn:
         obj = store.get(Key(served.api_version, served.kind, key.namespace, name))
         if obj is None or "deletionTimestamp" in obj["metadata"]:
             return None
-        wanted = [_said(made) for made in self.makes(obj, f"{name}{self.suffix}")]
-        workload, *_ = [store.ensure(made) for made in wanted]
-        if _mark(workload) != _mark(wanted[0]) and "deletionTimestamp" not in workload["metadata"]:
+        wanted, *more = self.makes(obj, f"{name}{self.suffix}")
+        wanted = _marked(wanted)
+        workload, *_ = [store.ensure(made) for made in (wanted, *more)]
+        if _mark(workload) != _mark(wanted) and "deletionTimestamp" not in workload["metadata"]:
             store.delete(Key.of(workload), uid=workload["metadata"]["uid"])
             return None
         status = team_components()[self.component].status(obj, _running(workload))
@@ -148,7 +150,7 @@ def _running(workload: Obj) -> Running:
     return Running(ready=ready >= wanted, message=f"{ready} of {wanted} pods are ready")
 
 
-def _said(obj: Obj) -> Obj:
+def _marked(obj: Obj) -> Obj:
     """Return the object with a mark of its spec: what the API server adds to a spec makes it no other one."""
     mark = hashlib.sha256(json.dumps(obj["spec"], sort_keys=True).encode()).hexdigest()[:16]
     return {**obj, "metadata": {**obj["metadata"], "annotations": {SPEC: mark}}}

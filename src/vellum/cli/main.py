@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 an error with a VEL code; 2 the command line itself is wro
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -43,6 +44,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 """Name and summary of every command: help must not import thirteen modules."""
 INTERRUPTED = 130
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""What a person can mend; any other error of the system that no command foresaw is a fault of ours, with its trace."""
 
 
 class Commands(click.Group):
@@ -107,6 +110,8 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
+        if error.errno not in REFUSED:
+            raise
         report(_refused(error))
         sys.stdout = None  # what it holds still cannot be written at the end either
         sys.exit(1)
