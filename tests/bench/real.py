@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from vellum.cli.watching import is_ready
 from vellum.kube.objects import Obj
 from vellum.model.team import Team
 
@@ -82,13 +83,19 @@ class Bench:
         return Team(namespace, name, composite["metadata"]["uid"])
 
     def ready(self, name: str, seconds: float = 60) -> Obj:
-        """Return the claim once it is Ready as it is written now."""
+        """Return the claim once it is Ready as it is written now, and so is its composite."""
 
         def found() -> Obj | None:
             claim = self.get(CLAIM, name, "default")
-            entry = condition(claim, "Ready")
-            current = claim is not None and entry.get("observedGeneration") == claim["metadata"]["generation"]
-            return claim if current and entry.get("status") == "True" else None
+            if claim is None or not is_ready(claim):
+                return None
+            # Crossplane calls an edited claim Ready when it has copied it; its composite still says what it was
+            # before (2.3.4, claim/reconciler.go: it asks for no generation of the composite's condition).
+            composite = self.get("xmlopsplatform", claim["spec"]["resourceRef"]["name"])
+            if composite is None or not is_ready(composite):
+                return None
+            same = claim["status"].get("components") == composite["status"].get("components")
+            return claim if same else None
 
         claim: Obj = until(found, seconds, lambda: self.kubectl("describe", CLAIM, name))
         return claim

@@ -198,7 +198,7 @@ def test_notebooks_turned_off_take_the_notebook_away_and_leave_its_home_for_the_
 
     bench.claim("flips", notebooks="enabled")
 
-    assert composed(bench, team) == before
+    until(lambda: composed(bench, team) == before, 30, lambda: str(before ^ composed(bench, team)))
     assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home[
         "metadata"
     ]["uid"]

@@ -46,10 +46,14 @@ def test_kubectl_describe_tells_what_is_wrong_in_conditions_and_events(bench: Be
 
 def test_the_events_of_a_claim_tell_how_it_became_ready(bench: Bench) -> None:
     bench.claim("told", notebooks="enabled")
-    said = bench.kubectl("events", "--for", "mlopsplatform/told", "--no-headers")
-    told = [line for line in said.splitlines() if " Creating " in line or " Available " in line]
-    assert "namespace: Namespace" in told[0]
-    assert told[-1].endswith("every part is ready")
+
+    def told() -> list[str]:
+        said = bench.kubectl("events", "--for", "mlopsplatform/told", "--no-headers")
+        return [line for line in said.splitlines() if " Creating " in line or " Available " in line]
+
+    # Events are written beside the conditions, so the last one may come later.
+    until(lambda: told()[-1:] and told()[-1].endswith("every part is ready"), 20, lambda: "\n".join(told()))
+    assert "namespace: Namespace" in told()[0]
     bench.delete("told")
 
 
