@@ -12,7 +12,7 @@ LIBRARY := examples/library/pdf
 help: ## print these verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.ready .venv-function/.ready ## make .venv with everything, from hashed lists (about 20 s)
+setup: .venv/.ready .venv-function/.ready ## make .venv with everything, from hashed lists (20 s to 2 min)
 
 # uv installs 200 packages in seconds; it comes from its own hashed list unless it is there already.
 .venv/.ready: pyproject.toml lock/laptop.txt lock/uv.txt

@@ -217,7 +217,10 @@ def _said(live: Obj | None) -> Any:
     status = (live or {}).get("status") or {}
     conditions = {one["type"]: (one["status"], one.get("reason")) for one in status.get("conditions", ())}
     messages = {one["type"]: one.get("message", "") for one in status.get("conditions", ())}
-    rest = {name: status.get(name) for name in ("team", "components", "endpoints", "seedFingerprint")}
+    rest = {
+        name: status.get(name)
+        for name in ("team", "components", "deletionPolicy", "endpoints", "seedFingerprint")
+    }
     return {**rest, **{name: conditions.get(name) for name in SAID}, "message": messages.get("PartsReady")}
 
 

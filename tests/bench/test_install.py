@@ -197,7 +197,9 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     reader.follows("Take it off again")
 
     assert {"namespace/kserve", "customresourcedefinition/workflows.argoproj.io", "release/istiod"} < going
-    assert marked(bench).isdisjoint(going)
+    # What Crossplane made of ours goes by the garbage collector, a little later.
+    until(lambda: marked(bench).isdisjoint(going), 60, lambda: str(marked(bench) & going))
+    until(lambda: len(marked(bench)) <= 7, 60, lambda: str(marked(bench)))
     assert marked(bench) == {
         "namespace/kubeflow", "namespace/vellum-storage", "namespace/vellum-vectors", "persistentvolumeclaim/mysql-pv-claim",
         "secret/mysql-secret", "secret/vellum-seed",

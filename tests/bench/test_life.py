@@ -345,6 +345,7 @@ def test_an_unknown_field_is_refused_by_the_api_server(bench: Bench) -> None:
 
 
 def test_conditions_of_the_claim_say_the_same_as_those_of_its_composite(bench: Bench, ada: Team) -> None:
+    bench.ready("ada")
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == ada.claim_uid)
     found = bench.get("mlopsplatform", "ada", "default")
     for kind in ("Ready", "Synced", "PartsReady"):

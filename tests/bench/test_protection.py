@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.bench.real import Bench, until
 
+from vellum.kube.objects import Obj
 from vellum.model.release import SYSTEM
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 from vellum.package.protection import ALLOWS
@@ -48,6 +49,33 @@ def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: B
     bench.delete("stands")
 
     until(lambda: bench.get("clusterusage", f"claim-{team.id}") is None, 5)
+
+
+def test_a_claim_that_says_retain_is_refused_while_its_data_still_carries_delete(bench: Bench) -> None:
+    team = bench.claim("worried", deletionPolicy="Delete", pipelines="disabled", inference="disabled")
+    # Nobody composes it meanwhile, as while anything is in its way.
+    composite = (
+        "xmlopsplatform",
+        (bench.get("mlopsplatform", "worried", "default") or {})["spec"]["resourceRef"]["name"],
+    )
+    bench.kubectl("annotate", *composite, "crossplane.io/paused=true")
+    bench.claim("worried", wait=0, deletionPolicy="Retain", pipelines="disabled", inference="disabled")
+    assert "they still carry Delete" in refused(bench, "mlopsplatform", "worried")
+
+    bench.kubectl("annotate", *composite, "crossplane.io/paused-")
+    until(
+        lambda: status(bench, "worried").get("deletionPolicy") == "Retain",
+        60,
+        lambda: str(status(bench, "worried")),
+    )
+    bench.delete("worried")
+    assert bench.get("bucket", team.bucket, STORAGE_NAMESPACE) is None
+    bench.claim("worried", deletionPolicy="Delete", pipelines="disabled", inference="disabled")
+    bench.delete("worried")
+
+
+def status(bench: Bench, claim: str) -> Obj:
+    return dict((bench.get("mlopsplatform", claim, "default") or {}).get("status") or {})
 
 
 @pytest.mark.parametrize(

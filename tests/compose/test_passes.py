@@ -83,6 +83,15 @@ def test_a_store_that_hesitates_does_not_take_the_secret_back() -> None:
     assert not composed.ready
 
 
+def test_a_bucket_whose_quota_changes_keeps_its_keys_in_the_binding() -> None:
+    world = settled()
+    before = binding(world)
+    world.resources["bucket-bucket"]["metadata"]["generation"] = 2
+    composed = world.step()
+    assert not composed.ready
+    assert binding(world) == before
+
+
 def test_a_platform_store_that_hesitates_does_not_take_the_secret_from_pipelines() -> None:
     world = World(written(PLATFORMS["local"]))
     assert world.settle().ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +13,36 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import NOW, PLATFORMS, World, given, settled_platform, written
 
+from vellum.compose.rotation import plan
 from vellum.kube.objects import Obj, secret_values
 from vellum.kube.patch import copied
-from vellum.model.rotation import GENERATION, marked
+from vellum.model.rotation import GENERATION, Memory, Previous, marked, remembered
+from vellum.model.state import READY, Ready, waits
 from vellum.model.types import span
 
 HOLDERS = ("binding", "bucket-secret", "notebook", "search")
+
+
+@dataclass
+class Seen:
+    """What is seen of keys, as a test says it."""
+
+    generations: set[int]
+    open: set[int]
+    turned_to: set[int] = field(default_factory=set)
+    holders: dict[str, int] = field(default_factory=dict)
+
+    def seen(self) -> set[int]:
+        return self.generations
+
+    def held(self) -> dict[str, int]:
+        return self.holders
+
+    def opens(self, generation: int) -> Ready:
+        return READY if generation in self.open else waits("closed", "the store")
+
+    def turned(self, generation: int) -> Ready:
+        return READY if generation in self.turned_to else waits("not turned", "the server")
 
 
 def team(place: str = "local", **keys: Any) -> World:
@@ -99,6 +124,27 @@ def test_the_database_turns_once_and_only_after_the_new_key_opens_the_bucket() -
     world.settle()
     template = world.resources["qdrant-set"]["spec"]["template"]["metadata"]
     assert template["annotations"] == {GENERATION: "2"}
+
+
+def test_a_newer_generation_waits_until_the_one_that_the_database_took_is_in_use() -> None:
+    seen = Seen(generations={1, 2}, open=set(), turned_to={2})
+    memory = Memory(using=1, coming=2, single=2)
+    first = plan(3, timedelta(hours=1), memory, seen, NOW)
+    assert (first.keys.using, first.keys.valid, first.keys.single) == (1, (1, 2), 2)
+
+    seen.open = {2, 3}
+    second = plan(3, timedelta(hours=1), remembered(first.status), seen, NOW)
+    assert (second.keys.using, second.keys.single) == (2, 2)
+    seen.turned_to = {3}
+    third = plan(3, timedelta(hours=1), remembered(second.status), seen, NOW)
+    assert (third.keys.using, third.keys.valid, third.keys.single) == (3, (1, 2, 3), 3)
+
+
+def test_an_end_of_an_overlap_is_looked_at_also_while_an_older_key_is_held() -> None:
+    ends = (Previous(1, NOW - timedelta(hours=2)), Previous(2, NOW - timedelta(minutes=50)))
+    memory = Memory(using=3, single=3, previous=ends)
+    seen = Seen(generations={1, 2, 3}, open={3}, turned_to={3}, holders={"Notebook x": 1})
+    assert plan(3, timedelta(hours=1), memory, seen, NOW).again == pytest.approx(540)
 
 
 def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:

@@ -71,6 +71,19 @@ def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, te
     assert stored(installation) == [name for name in CLAIMS if name != gone]
 
 
+def test_a_claim_that_says_retain_is_not_deleted_while_its_data_still_carries_delete(
+    installation: Installation,
+) -> None:
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
+    live = installation.store.get(key) or {}
+    installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Delete"})
+    status, said = vellum("delete", "here")
+    assert (status, "VEL417" in said, stored(installation)) == (1, True, CLAIMS)
+
+    installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Retain"})
+    assert vellum("delete", "here") == (0, "default/here is gone.\n")
+
+
 @pytest.mark.parametrize(
     ("team", "code", "fix"),
     [

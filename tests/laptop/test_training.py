@@ -183,7 +183,7 @@ def test_a_suspended_job_ends_and_begins_anew_when_it_is_resumed(world: Laptop) 
     world.job("print('begins', flush=True); import time; time.sleep(600)")
     wait_for(lambda: (world.look(), world.log == ["begins"])[1])
     pid = world.supervised.pid(PROCESS)
-    assert world.status == {"jobsStatus": counts(active=1, ready=1)}
+    wait_for(lambda: (world.look(), world.status == {"jobsStatus": counts(active=1, ready=1)})[1])
 
     world.job("print('begins', flush=True); import time; time.sleep(600)", suspend=True)
     suspended = world.until("Suspended")
@@ -275,17 +275,46 @@ def test_a_try_that_nobody_saw_end_counts_as_a_failure_and_there_are_so_many(wor
 def test_a_try_that_was_stopped_on_purpose_is_no_failure(world: Laptop) -> None:
     world.job("print('begins', flush=True); import time; time.sleep(600)")
     wait_for(lambda: (world.look(), world.log)[1])
-    world.controller.close()
+    world.controller.close(world.store, world.now)
     world.supervised.supervisor.close()
     world.another_supervisor()
     wait_for(lambda: (world.look(), world.log == ["begins", "begins"])[1])
     assert [line for line in world.told if line.startswith(("Interrupted", "BackOff"))] == []
 
 
+def test_a_job_that_ended_well_is_over_also_when_nobody_looked_before_everything_stopped(
+    world: Laptop,
+) -> None:
+    world.job("print('trained', flush=True)")
+    world.look()
+    wait_for(lambda: world.supervised.supervisor.said(PROCESS).ended == 0)
+    world.controller.close(world.store, world.now)
+    world.supervised.supervisor.close()
+    world.another_supervisor()
+    assert true_conditions(world.until("Complete")) == ["Complete"]
+    assert world.log == ["trained"]
+
+
+def test_a_job_that_runs_keeps_its_environment_whatever_becomes_of_a_secret(world: Laptop) -> None:
+    key = secret("token", "team", {"value": "first"})
+    world.store.put(key)
+    variable = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}
+    code = "import os, time; print(os.environ['TOKEN'], flush=True); time.sleep(600)"
+    world.job(code, trainer={"env": [variable]})
+    wait_for(lambda: (world.look(), world.log == ["first"])[1])
+    pid = world.supervised.pid(PROCESS)
+
+    world.store.put(secret("token", "team", {"value": "second"}))
+    world.look()
+
+    assert world.supervised.pid(PROCESS) == pid
+    assert (alive(pid), world.log) == (True, ["first"])
+
+
 def test_the_time_in_which_nothing_may_run_is_not_a_jobs(world: Laptop) -> None:
     world.job("print('begins', flush=True); import time; time.sleep(600)", activeDeadlineSeconds=60)
     wait_for(lambda: (world.look(), world.log)[1])
-    world.controller.close()
+    world.controller.close(world.store, world.now)
     world.supervised.supervisor.close()
     world.another_supervisor()
     world.now = NOW + timedelta(hours=8)

@@ -72,9 +72,9 @@ def test_a_new_key_works_beside_the_old_one_which_is_refused_once_the_overlap_is
     new = mounted(installation)
     assert opens_bucket(new)
     assert opens_bucket(old)
+    (previous,) = keys(installation)["previous"]
     wait_for(lambda: opens_vectors(mounted(installation)))
     assert not opens_vectors(old)
-    (previous,) = keys(installation)["previous"]
     wait_for(lambda: not opens_bucket(old), 60)
     assert time.time() >= datetime.fromisoformat(previous["until"]).timestamp()
     assert opens_bucket(new)

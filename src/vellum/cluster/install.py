@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from vellum.cluster.api import Api, NotFoundError, UnavailableError
+from vellum.cluster.api import Api, ConflictError, NotFoundError, UnavailableError
 from vellum.cluster.store import wait_for
 from vellum.errors import StoreError
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, secret
+from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, condition, secret
 from vellum.model import keys
 from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 
 CREATE, CHANGE, RESUME = "create", "change", "resume"
 SEED_PATH = "08-seed"
 """Where the seed comes in the tree's order; it is made here and lies in no file."""
 DEFINED_SECONDS, PULLED_SECONDS = 60, 300
 SEED = Key("v1", "Secret", SYSTEM, keys.SEED_SECRET)
+HOLD_DATA = tuple(Key("v1", "Namespace", "", name) for name in (STORAGE_NAMESPACE, VECTORS_NAMESPACE))
 UNINSTALLING = f"{DOMAIN}/uninstalling"
 """Annotation of a platform that an uninstallation paused, and that an installation sets free again."""
 _PACKAGES = ("Function", "Provider")
@@ -107,15 +110,23 @@ class Installation:
 
     def _may_have_a_new_seed(self) -> None:
         platform = self._api.get(PLATFORM)
+        kept = [key for key in HOLD_DATA if KEPT in annotations_of(self._api.get(key) or {})]
         if ((platform or {}).get("status") or {}).get("seedFingerprint"):
-            raise StoreError(
-                "VEL310", "the seed is gone, and all keys of the platform that runs derive from it", where=str(SEED),
-                fix="restore that Secret from its copy; without one, uninstall with --delete-data",
-            )  # fmt: skip
+            of = "the platform that runs"
+        elif kept:
+            of = f"what an uninstallation kept in {kept[0].name}"
+        else:
+            return
+        raise StoreError(
+            "VEL310", f"the seed is gone, and all keys of {of} derive from it", where=str(SEED),
+            fix="restore that Secret from its copy; without one, uninstall with --delete-data",
+        )  # fmt: skip
 
     def _write(self, change: Change, obj: Obj) -> None:
         if change.key == SEED:
-            self._api.create(secret(SEED.name, SYSTEM, {keys.SEED: secrets.token_hex(keys.SEED_BYTES)}))
+            # Whoever else installs at the same time may have drawn it: the first one stays.
+            with suppress(ConflictError):
+                self._api.create(secret(SEED.name, SYSTEM, {keys.SEED: secrets.token_hex(keys.SEED_BYTES)}))
             return
         if change.action == RESUME:
             free = {"crossplane.io/paused": None, UNINSTALLING: None, f"{DOMAIN}/delete-all-data": None}
@@ -128,10 +139,10 @@ class Installation:
         )
 
     def _applied(self, obj: Obj) -> bool:
-        """Apply; False while the kind is so new that the API server, or what admits objects there, does not know it."""
+        """Apply; False while so new a kind is not known to the API server or its webhooks, or somebody else writes."""
         try:
             self._api.apply(obj)
-        except (NotFoundError, UnavailableError):
+        except (NotFoundError, UnavailableError, ConflictError):
             return False
         return True
 

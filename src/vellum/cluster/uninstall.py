@@ -39,7 +39,7 @@ CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PAUSED = "crossplane.io/paused"
 ATTEMPT = "usage.crossplane.io/deletion-attempt-with-policy"
 """What Crossplane 2.3.4 writes on an object whose deletion a Usage refused."""
-AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS = 2.0, 0.2, 60
+AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS, COLLECTED_SECONDS = 2.0, 0.2, 60, 30
 PROVIDER_FOLDER = "05-provider"
 
 
@@ -76,11 +76,7 @@ class Removal:
             found = self._api.list(CLAIM)[0]
         except NotFoundError:
             return {}
-        return {
-            f"{one['metadata']['namespace']}/{one['metadata']['name']}": one["spec"].get("deletionPolicy")
-            == "Delete"
-            for one in found
-        }
+        return {f"{one['metadata']['namespace']}/{one['metadata']['name']}": _is_lost(one) for one in found}
 
     def plan(self) -> list[Stage]:
         """Return what would go, in order; nothing is changed. Kinds that are used now are not among it."""
@@ -118,11 +114,20 @@ class Removal:
         self._gone(claims, say)
         self._pause()
         for stage in stages:
+            # One that comes in the middle would stand on a platform of which a half is gone.
+            _refuse_others({f"{key.namespace}/{key.name}" for key in self._listed(CLAIM)})
             if stage.title == "the platform":
                 # The API server refuses otherwise; what holds data is out of it by now.
                 self._annotate(stage.keys, {f"{DOMAIN}/delete-all-data": "yes"})
             self._gone(stage, say)
-        return leftovers.find(self._api)
+        return self._left()
+
+    def _left(self) -> leftovers.Left:
+        """Return what is left once the garbage collector has taken what was owned by something."""
+        deadline = time.monotonic() + COLLECTED_SECONDS
+        while (found := leftovers.find(self._api)).ours and time.monotonic() < deadline:
+            time.sleep(AGAIN_SECONDS)
+        return found
 
     # What there is
 
@@ -262,6 +267,12 @@ class Removal:
             # It composes nothing any more, and only an unpaused one gives its finalizer back.
             self._annotate([PLATFORM], {PAUSED: None})
         return True
+
+
+def _is_lost(claim: Obj) -> bool:
+    """Tell whether the claim's data goes with it: what it says now, or what its objects still carry."""
+    says = (claim["spec"].get("deletionPolicy"), (claim.get("status") or {}).get("deletionPolicy"))
+    return "Delete" in says
 
 
 def _composed(platform: Obj) -> list[Key]:

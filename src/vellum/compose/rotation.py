@@ -116,7 +116,9 @@ def plan(wanted: int | None, overlap: timedelta, memory: Memory, world: World, n
     memory = _without_the_expired(memory, overlap, held.values(), now)
     until = {one.generation: one.since + overlap for one in memory.previous}
     said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason, held)
-    return Plan(_keys(memory), said, _again(min(until.values()) - now) if until else None)
+    # Where an end is over somebody holds the keys still; that one's change is an event.
+    ahead = [end - now for end in until.values() if end > now]
+    return Plan(_keys(memory), said, _again(min(ahead)) if ahead else None)
 
 
 def _is_settled(memory: Memory) -> bool:
@@ -133,13 +135,16 @@ def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:
     # The oldest that is there: nobody is locked out by it, and a newer one takes over once it works.
     using = memory.using or min(seen, default=wanted or 1)
     newest = max([using, memory.coming, wanted or 0, *seen])
+    if using < memory.single < newest and memory.single in seen:
+        # Single servers take only this one by now, so it comes into use before a newer one is begun.
+        newest = memory.single
     return replace(memory, using=using, coming=newest if newest > using else 0, single=memory.single or using)
 
 
 def _with_strays(memory: Memory, seen: Collection[int], now: datetime) -> Memory:
     """Give each generation that is seen, and that nobody remembers, an overlap of its own."""
     known = {memory.using, memory.coming, *(one.generation for one in memory.previous)}
-    strays = [Previous(one, _second(now)) for one in sorted(seen) if one not in known]
+    strays = [Previous(one, _second(now)) for one in sorted(seen) if one not in known and one < max(known)]
     return replace(memory, previous=(*memory.previous, *strays))
 
 
@@ -171,9 +176,6 @@ def _second(now: datetime) -> datetime:
     return whole if whole == now else whole + timedelta(seconds=1)
 
 
-def _again(left: timedelta) -> float | None:
+def _again(left: timedelta) -> float:
     seconds = left.total_seconds()
-    if seconds <= 0:
-        # Somebody holds it still; that one's change is an event.
-        return None
     return seconds * 0.9 if seconds > NEAR_SECONDS else max(seconds, SHORTEST_SECONDS)

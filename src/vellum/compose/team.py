@@ -240,6 +240,8 @@ def _composed(
         conditions=(parts_ready() if ready else not_ready("Creating", message),),
         status={
             "team": claim.team.namespace,
+            # What bucket and volume carry from now on; an answer that is not applied leaves what was said.
+            "deletionPolicy": claim.spec.deletionPolicy,
             "components": _components(answers),
             "endpoints": {
                 name: url for part in parts for name, url in part.component.endpoints(part.wish).items()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from vellum.api import claim, platform, workloads
 from vellum.controlplane.store import SqliteStore
-from vellum.errors import VellumError
+from vellum.errors import LaptopError, VellumError
 from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.laptop import service
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
@@ -54,7 +54,10 @@ class Commands:
     def delete(self, namespace: str, name: str, kind: list[str] | None = None) -> bool:
         """Delete an object, by default a claim: what it composed goes first. What is composed comes back."""
         api_version, word = kind or (CLAIM.api_version, CLAIM.kind)
-        return self._store.delete(Key(api_version, word, namespace, name))
+        key = Key(api_version, word, namespace, name)
+        with self._store.transaction(f"delete {key}"):
+            _keeps_what_it_says(key, self._store.get(key) or {})
+            return self._store.delete(key)
 
     def remove(self, kind: list[str], namespace: str, name: str) -> bool:
         """Delete what a team made itself, and nothing that is composed: that would come back."""
@@ -94,6 +97,16 @@ class Commands:
         self._stop.set()
         self._installation.manager.watch.poke(Key("v1", "Namespace", "", "default"))
         return service.ping()
+
+
+def _keeps_what_it_says(key: Key, obj: Obj) -> None:
+    """Refuse what the API server of a cluster refuses too, see ``package/protection.py``."""
+    now, carried = ((obj.get(part) or {}).get("deletionPolicy", "Retain") for part in ("spec", "status"))
+    if key.kind == CLAIM.kind and (now, carried) == ("Retain", "Delete"):
+        raise LaptopError(
+            "VEL417", "spec.deletionPolicy says Retain, and its bucket and vectors still carry Delete", where=str(key),
+            fix="try again in a moment; where `vellum status` names what is in the way, mend that first",
+        )  # fmt: skip
 
 
 _READ: Mapping[str, Callable[[Obj], object]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -89,9 +90,11 @@ class Installation:
         try:
             self.manager.run(stop)
         finally:
-            self.training.close()
-            self.supervisor.close()
-            self.store.close()
+            # Each also after an error of the one before, such as a full disk: services end in order, or by a reaper.
+            with ExitStack() as closing:
+                closing.callback(self.store.close)
+                closing.callback(self.supervisor.close)
+                closing.callback(lambda: self.training.close(self.store, clock()))
 
     def apply(self, manifest: Obj) -> Obj:
         """Store what a user wrote; a claim's namespace comes with it, and the platform where there is none.

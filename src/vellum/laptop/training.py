@@ -119,12 +119,15 @@ class TrainJobController:
             return RETRY_SECONDS
         return self._attend(store, key, Run(obj, runtime, self._tries(obj), now))
 
-    def close(self) -> None:
+    def close(self, store: Store, now: datetime) -> None:
         """Write down that what runs is stopped on purpose: a laptop that goes to sleep is no failure of a job.
 
-        Nor does the time without it count as active: nobody could have run the job.
+        Nor does the time without it count as active: nobody could have run the job. What ended well is over.
         """
-        for key in self._names:
+        for key, name in self._names.copy().items():
+            if self._supervisor.said(name).ended == 0:
+                self.reconcile(store, key, now)
+                continue
             path = self._record(key)
             tries = Tries(**read_json(path, {}))
             write_json(path, asdict(replace(tries, goes_on=False, began="")))
@@ -140,7 +143,9 @@ class TrainJobController:
         ended = self._supervisor.said(self._names.get(key, "")).ended if run.tries.goes_on else None
         if ended == 0:
             # However late this is seen: what ended well is not over its time.
-            self._finish(store, self._noted(run, goes_on=False), DONE)
+            # The end is stored first: between the two a kill leaves a job that is over, not one to be run again.
+            self._finish(store, run, DONE)
+            self._noted(run, goes_on=False)
             return None
         if ended is not None:
             run = self._failed(store, key, run, _ending(ended))
@@ -168,6 +173,16 @@ class TrainJobController:
         return self._noted(run, failed=failed, goes_on=False)
 
     def _run(self, store: Store, key: Key, run: Run, left: float | None) -> float | None:
+        if run.tries.goes_on and key in self._names:
+            # As a pod's, its environment is that of its start, whatever became of a Secret meanwhile.
+            self._say(
+                store,
+                run,
+                [*_resumed(run)],
+                active=1,
+                ready=int(self._supervisor.said(self._names[key]).ready),
+            )
+            return left
         try:
             process = self._process(store, run)
         except NotStartable as reason:

@@ -8,7 +8,7 @@ provider draws is found in what is observed of them, by ``access``. Components a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -245,9 +245,12 @@ def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, 
 def ready(tenant: Tenant, wish: AnyWish, judged: Ready) -> Ready:
     """Tell whether the tenant has its key; ``judged`` is what its objects say."""
     said = backend(wish.platform).ready(tenant, wish.observed)
-    if not said or not judged:
-        return said and judged
-    if tenant.secret in wish.observed.resources:
-        return said
+    answer = said if judged else said and judged
+    handed_out = tenant.secret in wish.observed.resources
+    if not answer:
+        # A bucket whose quota changes waits for the store, and its key works meanwhile.
+        return replace(answer, serves=handed_out)
+    if handed_out:
+        return answer
     name = f"Secret {tenant.namespace}/{s3.STORE_SECRET}"
     return waits(f"{name} is not created yet", actor="the control plane")

@@ -194,6 +194,10 @@ def _claim_status() -> Obj:
     return {
         "components": _components(),
         **_keys(),
+        "deletionPolicy": {
+            **_TEXT,
+            "description": "What the bucket and the vectors carry: what a deletion of the claim does to them now",
+        },
         "endpoints": {**_TEXTS, "description": "Where the parts answer"},
         "seedFingerprint": {
             **_TEXT,

@@ -138,7 +138,7 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
             f"{entry['verdict']:11} {document}: {entry['pages']} pages, {entry['passages']} passages{errors}"
         )
     speed = f" ({done['pages_per_s']:.0f} pages/s)" if done["pages_per_s"] else ""
-    less = [f"{done[word]} {word}" for word in ("unchanged", "skipped") if done[word]]
+    less = [f"{done[word]} {word}" for word in ("unchanged", "skipped", "removed") if done[word]]
     click.echo(
         f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}"
     )

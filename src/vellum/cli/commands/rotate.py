@@ -165,7 +165,10 @@ def _used(place: Place, obj: Obj, generation: int, seconds: float, *, quiet: boo
         found = next((one for one in (*place.composites(), *place.claims()) if Key.of(one) == key), {})
         keys = (found.get("status") or {}).get("keys") or {}
         if keys.get("generation", 0) >= generation:
-            click.echo(f"{time.monotonic() - began:5.1f} s  generation {generation} is in use", err=True)
+            click.echo(
+                f"{time.monotonic() - began:5.1f} s  generation {generation} is in use; its readers may still restart",
+                err=True,
+            )
             return True
         if (waits := keys.get("waits") or "") != said and not quiet:
             click.echo(f"{time.monotonic() - began:5.1f} s  {waits}", err=True)

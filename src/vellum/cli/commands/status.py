@@ -53,7 +53,8 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
         )
         click.echo(f"{watching.owner(obj)}: {state}")
         for row in watching.rows([obj]):
-            mark = "ready" if row.ready else f"waits: {row.reason}"
+            said = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
+            mark = f"{'ready' if row.ready else 'waits'}{said}"
             click.echo(f"  {row.part:{WIDTH}} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:{WIDTH}} {value}")

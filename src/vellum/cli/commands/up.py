@@ -72,7 +72,7 @@ def _finish(found: list[Obj], output: str) -> None:
                 "VEL410",
                 reason,
                 where=watching.owner(obj),
-                fix="change the claim or remove what is in its way",
+                fix="mend what it says; it goes on by itself then",
             )
     if output == "json":
         click.echo(json.dumps({"ready": all(map(watching.is_ready, found)), "objects": found}))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import importlib
 import os
@@ -75,9 +76,11 @@ def _said(out: IO[bytes], work: Callable[[], None]) -> None:
         sys.exit(1)
     except OSError as error:
         # The installation was deleted meanwhile, or the disk is full.
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        way_out = "make room on the disk" if full else "see `vellum status`"
         failed = WorkloadError(
             "VEL503", f"the run's files cannot be used: {error}", where=str(error.filename or "the pipeline"),
-            fix="see `vellum status`; what was indexed before is kept with the team",
+            fix=f"{way_out}; what was indexed before is kept with the team",
         )  # fmt: skip
         _line(out, {"event": "error", **failed.as_dict()})
         sys.exit(1)
