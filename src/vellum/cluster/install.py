@@ -110,7 +110,8 @@ class Installation:
 
     def _may_have_a_new_seed(self) -> None:
         platform = self._api.get(PLATFORM)
-        kept = [key for key in HOLD_DATA if KEPT in annotations_of(self._api.get(key) or {})]
+        there = filter(None, map(self._api.get, HOLD_DATA))
+        kept = [Key.of(obj) for obj in there if KEPT in annotations_of(obj)]
         if ((platform or {}).get("status") or {}).get("seedFingerprint"):
             of = "the platform that runs"
         elif kept:
