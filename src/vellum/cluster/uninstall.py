@@ -115,7 +115,7 @@ class Removal:
         self._pause()
         for stage in stages:
             # One that comes in the middle would stand on a platform of which a half is gone.
-            _refuse_others({f"{key.namespace}/{key.name}" for key in self._listed(CLAIM)})
+            _refuse_others(set(self.claims()))
             if stage.title == "the platform":
                 # The API server refuses otherwise; what holds data is out of it by now.
                 self._annotate(stage.keys, {f"{DOMAIN}/delete-all-data": "yes"})

@@ -175,13 +175,8 @@ class TrainJobController:
     def _run(self, store: Store, key: Key, run: Run, left: float | None) -> float | None:
         if run.tries.goes_on and key in self._names:
             # As a pod's, its environment is that of its start, whatever became of a Secret meanwhile.
-            self._say(
-                store,
-                run,
-                [*_resumed(run)],
-                active=1,
-                ready=int(self._supervisor.said(self._names[key]).ready),
-            )
+            running = self._supervisor.said(self._names[key])
+            self._say(store, run, [*_resumed(run)], active=1, ready=int(running.ready))
             return left
         try:
             process = self._process(store, run)

@@ -245,12 +245,11 @@ def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, 
 def ready(tenant: Tenant, wish: AnyWish, judged: Ready) -> Ready:
     """Tell whether the tenant has its key; ``judged`` is what its objects say."""
     said = backend(wish.platform).ready(tenant, wish.observed)
-    answer = said if judged else said and judged
     handed_out = tenant.secret in wish.observed.resources
-    if not answer:
+    if not said or not judged:
         # A bucket whose quota changes waits for the store, and its key works meanwhile.
-        return replace(answer, serves=handed_out)
+        return replace(said and judged, serves=handed_out)
     if handed_out:
-        return answer
+        return said
     name = f"Secret {tenant.namespace}/{s3.STORE_SECRET}"
     return waits(f"{name} is not created yet", actor="the control plane")
