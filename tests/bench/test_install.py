@@ -19,7 +19,7 @@ import pytest
 from botocore.config import Config
 from tests.bench.real import ROOT, Bench, condition, until
 
-from vellum.kube.objects import Obj, secret_values
+from vellum.kube.objects import KEPT, Obj, secret_values
 
 GUIDE = (ROOT / "docs/guides/first-cluster.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)*)", GUIDE, re.MULTILINE))
@@ -153,6 +153,22 @@ def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(rea
     assert "helm upgrade --install crossplane crossplane --repo" in said
     assert "somebody else made: kserve;" in said
     assert reader.audited() == before
+
+
+def test_no_seed_is_drawn_beside_what_an_uninstallation_kept(reader: Reader) -> None:
+    bench = reader.bench
+    bench.apply(crossplane())
+    until(lambda: bench.get("deployment", "crossplane", "crossplane-system"), 30)
+    bench.kubectl("create", "namespace", "vellum-storage")
+    bench.kubectl("annotate", "namespace", "vellum-storage", f"{KEPT}=true")
+
+    said = reader.refused("install", *FILES, *FUNCTION, "--dry-run")
+
+    bench.kubectl("delete", "namespace", "vellum-storage")
+    assert (
+        "VEL310: the seed is gone, and all keys of what an uninstallation kept in vellum-storage derive"
+        in said
+    )
 
 
 def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
