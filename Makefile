@@ -7,7 +7,7 @@ BIN := .venv/bin
 CLAIM ?= examples/01-team/claim.yaml
 LIBRARY := examples/library/pdf
 
-.PHONY: help setup demo down check lint test bench figures golden docs package clean
+.PHONY: help setup demo down check lint test bench attack nightly figures golden docs package clean
 
 help: ## print these verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,18 +54,26 @@ lint: setup
 	$(BIN)/mypy --no-error-summary
 
 check: lint ## lint, types and the fast tests; a minute to three, no network
-	$(FUNCTION)/pytest -q -m "not slow" tests/function
-	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m "not laptop and not slow" --ignore tests/function --ignore tests/bench
+	$(FUNCTION)/pytest -q -m "not slow and not nightly" tests/function
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m "not laptop and not slow and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
 # One process: two platforms at once take each other's time, and tests say how soon things are back.
 test: check ## everything: check, then the real services, real PDFs and faults by SIGKILL
-	$(FUNCTION)/pytest -q -m slow tests/function
-	$(BIN)/pytest -q -m "laptop or slow" --ignore tests/function --ignore tests/bench
+	$(FUNCTION)/pytest -q -m "slow and not nightly" tests/function
+	$(BIN)/pytest -q -m "(laptop or slow) and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
 bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
-	$(BIN)/pytest -q tests/bench
+	$(BIN)/pytest -q -m "not nightly" tests/bench
 	$(BIN)/python -m benchmarks function_calls control_plane
+
+attack: setup ## attacks and faults against a platform of their own; under five minutes
+	$(BIN)/pytest -q -m attack --ignore tests/function --ignore tests/bench
+
+nightly: setup .venv-judges/.ready ## the long sweeps: every killed effect, fuzzing, other projects' suites; hours
+	$(FUNCTION)/pytest -q -m nightly tests/function
+	VELLUM_FAULTS=all $(BIN)/pytest -q -m "nightly or slow" --ignore tests/function --ignore tests/bench
+	$(BIN)/pytest -q -m nightly tests/bench
 
 figures: setup ## the laptop's figures of the README, measured on this machine
 	$(BIN)/python -m benchmarks
