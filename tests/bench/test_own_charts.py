@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ MORE: dict[str, dict[str, Obj]] = {
     "kubeflow-pipelines": {"outside": OUTSIDE, "mesh": MESH}, "notebook-controller": {"everything": EVERYTHING},
 }  # fmt: skip
 """Per chart, values of strangers."""
+SCIENTIFIC = re.compile(r"\b[0-9]+(\.[0-9]+)?e\+[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,38 @@ def test_each_value_that_vellum_sets_does_something_and_the_component_knows_the_
     assert {*release.component.serves} <= facts.served(objects)
     everywhere = [rendered(one.chart.name, one.values) for one in own_releases() if one.name == release.name]
     assert {*release.component.custom} == {kind for one in everywhere for kind in facts.custom(one)}
+
+
+NUMBERS = [(name, path, most) for name in OWN for path, most in chart.largest_numbers(name)]
+ALONE = [one for one in NUMBERS if one[1][0] != "resources"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "most"), ALONE, ids=lambda one: ".".join(one) if isinstance(one, tuple) else ""
+)
+def test_the_largest_number_is_written_as_an_integer(
+    rendered: Rendered, name: str, path: tuple[str, ...], most: object
+) -> None:
+    """A template's number is a double, which Helm writes as 1e+06 from a million on."""
+    # What is off by default does not read its numbers; and with a database elsewhere there is no volume.
+    used = {"kubeflow-pipelines": OUTSIDE, "notebook-controller": EVERYTHING}[name]
+    base: Obj = {} if path[:2] == ("database", "storage") else used
+    said = json.dumps(rendered(name, chart.with_value(base, path, most)))
+    (digits,) = most if isinstance(most, list) else [most]
+    assert re.search(rf"(?<![0-9.]){digits}(?![0-9.])", said)
+    assert SCIENTIFIC.search(said) is None
+
+
+@every_chart
+def test_the_largest_amount_of_each_resource_is_written_as_an_integer(rendered: Rendered, name: str) -> None:
+    values: Obj = {}
+    asked = [(path, most) for of, path, most in NUMBERS if of == name and path[0] == "resources"]
+    for path, most in asked:
+        values = chart.with_value(values, path, most)
+    found = containers(rendered(name, values))
+    amounts = [amount for one in found for part in one["resources"].values() for amount in part.values()]
+    assert {*amounts} == {most for _, most in asked}
+    assert len(amounts) == len(asked)
 
 
 @every_chart

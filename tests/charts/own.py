@@ -98,6 +98,33 @@ def _resolved(of: Mapping[str, Any], root: Obj) -> Obj:
     return dict(of)
 
 
+def largest_numbers(name: str) -> Iterator[tuple[Path, Any]]:
+    """Yield the path of every value that may be a number, and the largest that the schema takes; None without one."""
+    yield from _largest(schema(name), schema(name), ())
+
+
+def _largest(of: Obj, root: Obj, above: Path) -> Iterator[tuple[Path, Any]]:
+    for step, said in of.get("properties", {}).items():
+        inner = _resolved(said, root)
+        one = _resolved(inner.get("items", inner), root)
+        if {"integer", "number"} & {
+            *([one["type"]] if isinstance(one.get("type"), str) else one.get("type", ()))
+        }:
+            most = one.get("maximum")
+            yield (*above, step), [most] if "items" in inner else most
+        yield from _largest(inner, root, (*above, step))
+
+
+def with_value(values: Obj, path: Path, value: Any) -> Obj:
+    """Return the values with one more."""
+    first, *rest = path
+    inner = values.get(first)
+    return {
+        **values,
+        first: with_value(inner if isinstance(inner, dict) else {}, tuple(rest), value) if rest else value,
+    }
+
+
 def open_objects(of: Any, at: str = "#") -> Iterator[str]:
     """Yield the places of a schema where an object may have any other key, or may be any object."""
     if isinstance(of, dict):

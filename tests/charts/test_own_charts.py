@@ -95,6 +95,14 @@ def test_a_wrong_key_is_an_error_everywhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN)
+def test_every_number_of_a_schema_has_an_end_that_a_double_holds(name: str) -> None:
+    """Helm reads numbers as doubles; the bench renders each chart with these."""
+    found = {path: most[0] if isinstance(most, list) else most for path, most in chart.largest_numbers(name)}
+    assert found
+    assert {path: most for path, most in found.items() if most is None or most >= 2**53} == {}
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_no_value_holds_a_secret(name: str) -> None:
     """What opens something is in a Secret, which values only name."""
     said = [path for path in chart.paths(name) if chart.SECRET_WORDS.search(path.rpartition(".")[2])]

@@ -91,7 +91,7 @@ securityContext:
 {{- $external := .Values.database.external -}}
 {{- if $external.host -}}
 {{- $secret := $external.secret -}}
-{{- dict "host" $external.host "port" (toString $external.port) "secret" $secret.name "user" $secret.user "password" $secret.password | toJson -}}
+{{- dict "host" $external.host "port" ($external.port | int64 | toString) "secret" $secret.name "user" $secret.user "password" $secret.password | toJson -}}
 {{- else -}}
 {{- dict "host" "mysql" "port" "3306" "secret" "mysql-secret" "user" "username" "password" "password" | toJson -}}
 {{- end -}}

@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "function": "Serve the composition function that Crossplane calls.",
     "completion": "Print the completion script of a shell.",
 })  # fmt: skip
-"""Name and summary of every command: help must not import thirteen modules."""
+"""Name and summary of every command: help must not import all their modules."""
 INTERRUPTED = 130
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 """What a person can mend; any other error of the system that no command foresaw is a fault of ours, with its trace."""
