@@ -52,6 +52,21 @@ def test_a_collection_is_made_shown_listed_and_deleted(client: Any) -> None:
     assert client.get_collections().collections == []
 
 
+@pytest.mark.parametrize("sparse", [None, {"words": m.SparseVectorParams()}], ids=["alone", "with words"])
+def test_the_empty_name_is_the_default_vector(client: Any, sparse: Any) -> None:
+    """``{"": params}`` and ``params`` name the same vector, as in Qdrant; it is shown as it was given."""
+    given = {"": m.VectorParams(size=2, distance=m.Distance.COSINE)}
+    client.create_collection("e", vectors_config=given, sparse_vectors_config=sparse)
+    assert client.get_collection("e").config.params.vectors == given
+    points = [m.PointStruct(id=1, vector={"": [1.0, 0.0]}), m.PointStruct(id=2, vector=[0.0, 1.0])]
+    client.upsert("e", points)
+    asked = {"query": [0.0, 1.0], "limit": 1, "with_vectors": True}
+    for using in ("", None):
+        hit = client.query_points("e", using=using, **asked).points[0]
+        assert (hit.id, hit.score, hit.vector) == (2, 1.0, [0.0, 1.0])
+    assert client.retrieve("e", [1], with_vectors=[""])[0].vector == [1.0, 0.0]
+
+
 def test_a_collection_that_exists_is_refused_and_stays(people: Any) -> None:
     with pytest.raises(UnexpectedResponse, match="Collection `people` already exists"):
         people.create_collection("people", vectors_config=m.VectorParams(size=9, distance=m.Distance.COSINE))

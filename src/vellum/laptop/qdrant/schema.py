@@ -10,7 +10,7 @@ from vellum.laptop.qdrant.fields import Fields, Json
 from vellum.laptop.qdrant.refused import refused
 
 UNNAMED = ""
-"""The name under which qdrant-edge keeps a collection's only, unnamed vector."""
+"""The name of the default vector: Qdrant takes ``{"": params}`` and ``params`` for the same vector."""
 DISTANCES = {
     "Cosine": edge.Distance.Cosine,
     "Dot": edge.Distance.Dot,
@@ -69,6 +69,8 @@ class Schema:
     sparse: dict[str, Sparse]
     hnsw: dict[str, int]
     on_disk_payload: bool
+    by_name: bool = True
+    """Whether ``vectors`` was given as an object of names: Qdrant shows it as it was given."""
 
     @classmethod
     def read(cls, body: object) -> Schema:
@@ -88,7 +90,9 @@ class Schema:
         if not dense and not sparse:
             raise refused("body: one of `vectors` and `sparse_vectors` must name a vector")
         on_disk = fields.flag("on_disk_payload")
-        return cls(dense, sparse, _hnsw(fields.raw("hnsw_config")), on_disk_payload=on_disk is not False)
+        by_name = not _is_one_vector(fields.raw("vectors"))
+        hnsw = _hnsw(fields.raw("hnsw_config"))
+        return cls(dense, sparse, hnsw, on_disk_payload=on_disk is not False, by_name=by_name)
 
     def edge(self) -> edge.EdgeConfig:
         """Return it as qdrant-edge takes it."""
@@ -107,7 +111,8 @@ class Schema:
     def public(self) -> Json:
         """Return it as Qdrant shows it under ``config.params``; ``read`` understands it again."""
         dense = {name: one.public() for name, one in self.dense.items()}
-        shown: Json = {"vectors": dense.get(UNNAMED, dense), "on_disk_payload": self.on_disk_payload}
+        vectors = dense if self.by_name else dense[UNNAMED]
+        shown: Json = {"vectors": vectors, "on_disk_payload": self.on_disk_payload}
         if self.sparse:
             shown["sparse_vectors"] = {name: one.public() for name, one in self.sparse.items()}
         return {**shown, **dict.fromkeys(_ONLY_ONE, 1)}
@@ -124,9 +129,14 @@ def _dense(fields: Fields) -> dict[str, Dense]:
         return {}
     if not isinstance(value, dict):
         raise refused("body.vectors must be an object")
-    if not isinstance(value.get("size", {}), dict):
+    if _is_one_vector(value):
         return {UNNAMED: _one_dense(value, "body.vectors")}
-    return {_named(name): _one_dense(one, f"body.vectors.{name}") for name, one in value.items()}
+    return {name: _one_dense(one, f"body.vectors.{name}") for name, one in value.items()}
+
+
+def _is_one_vector(value: object) -> bool:
+    """Tell the parameters of the default vector from an object of names, one of which may be ``size``."""
+    return isinstance(value, dict) and not isinstance(value.get("size", {}), dict)
 
 
 def _one_dense(value: object, where: str) -> Dense:
@@ -164,5 +174,5 @@ def _or(value: int | None, default: int) -> int:
 
 def _named(name: str) -> str:
     if not name:
-        raise refused("body: a named vector needs a name")
+        raise refused("body.sparse_vectors: a sparse vector without a name is not supported; give it one")
     return name
