@@ -16,6 +16,8 @@ from vellum.workloads.search.question import BadQuestionError, Question, from_v1
 
 NAME = "search"
 _THREADS = 8
+_MOST_BYTES = 1024 * 1024
+"""Of a request; a question has at most a few hundred words."""
 
 
 class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
@@ -74,4 +76,4 @@ def _tensor(predictions: list[dict[str, Any]]) -> InferOutput:
 
 def serve(http_port: int) -> None:
     """Serve until SIGTERM."""
-    serving.serve(SearchModel(), http_port)
+    serving.serve(SearchModel(), http_port, _MOST_BYTES)
