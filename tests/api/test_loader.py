@@ -413,7 +413,18 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         assert what in caught.value.what
 
 
-def test_a_device_without_end_is_left_after_a_mebibyte() -> None:
+def test_a_named_pipe_is_refused_and_one_that_the_shell_opened_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "claim.yaml")
+    with pytest.raises(ClaimError, match="VEL101: is not a file but a pipe"):
+        loader.read(tmp_path / "claim.yaml")
+    reading, writing = os.pipe()
+    os.write(writing, BARE.encode())
+    os.close(writing)
+    assert loader.read(f"/dev/fd/{reading}") == load(BARE)
+    os.close(reading)
+
+
+def test_a_device_is_refused() -> None:
     assert os.path.exists("/dev/zero")  # noqa: PTH110  # a device, not a file of ours
-    with pytest.raises(ClaimError, match="VEL103"):
+    with pytest.raises(ClaimError, match="VEL101: is not a file"):
         loader.read("/dev/zero")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vellum.kube.health import health
 
@@ -27,7 +29,7 @@ def _ready(**more: Any) -> dict[str, Any]:
         ("Namespace", {"phase": "Terminating"}, (False, "Namespace y/x: phase Terminating")),
         ("Namespace", {}, (False, "Namespace y/x: not active yet")),
         ("StatefulSet", {"readyReplicas": 1, "observedGeneration": 2}, (True, "")),
-        ("StatefulSet", {"readyReplicas": 1, "observedGeneration": 1}, (False, "StatefulSet y/x: 1 of 1 replicas are ready")),
+        ("StatefulSet", {"readyReplicas": 1, "observedGeneration": 1}, (False, "StatefulSet y/x: its controller has not looked at generation 2 yet: its status is of 1")),
         ("StatefulSet", {"message": "exit 1"}, (False, "StatefulSet y/x: exit 1")),
         ("Notebook", {"readyReplicas": 1}, (True, "")),
         ("Notebook", {}, (False, "Notebook y/x: no ready replica")),
@@ -36,7 +38,7 @@ def _ready(**more: Any) -> dict[str, Any]:
         ("InferenceService", {}, (False, "InferenceService y/x: no status yet")),
         ("Gateway", {"conditions": [{"type": "Programmed", "status": "True"}]}, (True, "")),
         ("Bucket", {"phase": "Ready", "observedGeneration": 2}, (True, "")),
-        ("Bucket", {"phase": "Ready", "observedGeneration": 1}, (False, "Bucket y/x: phase Ready")),
+        ("Bucket", {"phase": "Ready", "observedGeneration": 1}, (False, "Bucket y/x: its controller has not looked at generation 2 yet: its status is of 1")),
         ("Bucket", {"phase": "Failed", "message": "no store"}, (False, "Bucket y/x: no store")),
         ("Bucket", {}, (False, "Bucket y/x: no status yet")),
     ],
@@ -56,3 +58,33 @@ def test_what_is_being_deleted_is_not_ready() -> None:
 
 def test_a_culled_notebook_is_what_its_user_asked_for() -> None:
     assert health(_obj("Notebook", {}, annotations={"kubeflow-resource-stopped": "now"}), "x") == (True, "")
+
+
+SMALL = st.integers(0, 3)
+KINDS = st.sampled_from(["StatefulSet", "Deployment", "Notebook", "Bucket", "S3Credentials", "InferenceService", "Release", "Namespace"])  # fmt: skip
+CONDITION = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["Ready", "Programmed"]),
+        "status": st.sampled_from(["True", "False", "Unknown"]),
+    },
+    optional={"reason": st.sampled_from(["", "Available"])},
+)
+STATUSES = st.fixed_dictionaries({}, optional={
+    "readyReplicas": st.none() | SMALL, "observedGeneration": SMALL, "phase": st.sampled_from(["", "Ready", "Active", "Pending"]),
+    "conditions": st.lists(CONDITION, max_size=2),
+})  # fmt: skip
+
+
+@given(KINDS, STATUSES, SMALL)
+def test_a_reason_to_wait_says_nothing_that_is_satisfied(
+    kind: str, status: dict[str, Any], replicas: int
+) -> None:
+    obj = {**_obj(kind, status), "spec": {"replicas": replicas}}
+    ready, reason = health(obj, "x")
+    said = reason.rpartition("y/x: ")[2]
+    assert ready == (said == "")
+    assert said not in {"phase Ready" if kind != "Namespace" else "phase Active", "Available", "True"} | {
+        f"{count} of {wanted} replicas are ready" for wanted in range(4) for count in range(wanted, 4)
+    }
+    if "not looked at" in said:
+        assert status.get("observedGeneration", 0) != META["generation"]

@@ -21,7 +21,7 @@ from vellum.cli import options
 from vellum.components import platform_components
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj, make
-from vellum.laptop import service
+from vellum.laptop import control
 from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
@@ -40,10 +40,9 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     for name in CLAIMS:
         namespace, _, last = name.partition("/")
         found.apply(claim.Claim(namespace, last, claim.claim_spec()()).manifest())
-    server = service.serve(found.state, Commands(found, threading.Event()))
+    server = control.serve(found.state.socket, Commands(found, threading.Event()).answer)
     yield found
-    server.shutdown()
-    server.server_close()
+    server.close()
     found.supervisor.close()
     found.store.close()
     shutil.rmtree(folder)
@@ -121,7 +120,7 @@ def test_the_only_claim_needs_no_name() -> None:
 
 def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VELLUM_STATE", str(tmp_path))
-    (tmp_path / "teams.json").write_text(json.dumps(dict.fromkeys(CLAIMS)))
+    (tmp_path / "teams.json").write_text(json.dumps({name: {"namespace": "team"} for name in CLAIMS}))
     monkeypatch.setenv("_VELLUM_COMPLETE", "bash_complete")
     offered = {}
     for word in ("", "th", "other/"):

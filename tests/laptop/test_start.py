@@ -22,6 +22,7 @@ from vellum.laptop import start
 from vellum.laptop.child import LOG_LIMIT
 from vellum.laptop.client import Client
 from vellum.laptop.state import MARK, State, write_json
+from vellum.laptop.words import last_words
 
 
 @pytest.fixture
@@ -85,36 +86,53 @@ def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(
     code, said = vellum(folder, "status")
     assert (code, f"VEL406: the supervisor (process {pid}) does not answer" in said) == (1, True)
     code, said = vellum(folder, "down", "--delete-data", "--yes")
-    assert (code, said) == (0, f"Stopped; {state.root} is deleted.\n")
+    assert (code, said.splitlines()) == (0, [
+        f"The supervisor (process {pid}) does not answer; it is asked by a signal.", f"Stopped; {state.root} is deleted.",
+    ])  # fmt: skip
     assert (alive(pid), state.root.exists()) == (False, False)
 
 
-@pytest.mark.slow
-def test_down_waits_for_a_supervisor_that_hangs(running: tuple[State, int], folder: Path) -> None:
+def test_down_wakes_a_stopped_supervisor_and_says_so(running: tuple[State, int], folder: Path) -> None:
     _, pid = running
     os.kill(pid, signal.SIGSTOP)
-    argv = [sys.executable, "-m", "vellum.cli", "down"]
-    environment = {**os.environ, "VELLUM_STATE": str(folder / "state")}
-    down = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
-    time.sleep(6)  # longer than it waits for an answer
-    assert down.poll() is None
-    os.kill(pid, signal.SIGCONT)
-    _, said = down.communicate(timeout=10)
-    assert (down.returncode, said.startswith("Stopped; data stays")) == (0, True)
-    assert not alive(pid)
+    began = time.monotonic()
+    code, said = vellum(folder, "down")
+    assert (code, f"(process {pid}) was stopped by a signal; it goes on" in said) == (0, True)
+    assert (alive(pid), time.monotonic() - began < 8) == (False, True)
 
 
-def test_a_supervisor_that_does_not_end_is_named(
-    running: tuple[State, int], monkeypatch: pytest.MonkeyPatch
+def hanging(folder: Path) -> subprocess.Popen[bytes]:
+    """Start what holds an installation, ignores SIGTERM and answers nobody; return it once it holds."""
+    words = f"""
+import fcntl, signal, time
+from pathlib import Path
+from vellum.laptop.state import MARK, State
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+state = State.open(Path({str(folder / "state")!r}))
+mark = (state.root / MARK).open()
+fcntl.flock(mark, fcntl.LOCK_EX)
+state.hold()
+print(flush=True)
+time.sleep(600)
+"""
+    found = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE)
+    assert found.stdout
+    found.stdout.readline()
+    found.stdout.close()
+    return found
+
+
+def test_a_supervisor_that_hangs_is_killed_and_that_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state, pid = running
-    monkeypatch.setattr(start, "PING_SECONDS", 0.1)
-    monkeypatch.setattr(start, "STOP_SECONDS", 0.2)
-    os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(LaptopError, match=rf"VEL409: the supervisor \(process {pid}\)") as error:
-        start.stop(state)
-    assert error.value.fix.startswith(f"run `kill -9 {pid}`;")
-    assert alive(pid)
+    monkeypatch.setattr(start, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(start, "STOP_SECONDS", 0.3)
+    holder, said = hanging(folder), list[str]()
+    assert start.stop(State(folder / "state"), said.append)
+    assert holder.wait() == -signal.SIGKILL
+    assert [line.partition("; ")[2] for line in said] == [
+        "it is asked by a signal.", "it is killed, and what it runs ends with it.",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("said", [None, {"pid": 1, "started": "another 4711", "runtime": "/"}])
@@ -125,6 +143,7 @@ def test_a_holder_that_has_not_said_who_it_is_gets_no_signal_and_no_number(
     if said:
         write_json(state.root / "supervisor.json", said)
     monkeypatch.setattr(start, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(start, "KILL_SECONDS", 0.1)
     with (state.root / MARK).open() as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         with pytest.raises(LaptopError, match="VEL409") as error:
@@ -142,6 +161,7 @@ def test_the_children_of_a_living_supervisor_are_left_to_it(
     child = subprocess.Popen([sys.executable, "-ISc", "import time; time.sleep(60)"], start_new_session=True)
     write_json(state.processes, {"served": {"pid": child.pid, "started": reaper.started(child.pid), "by": 1}})
     monkeypatch.setattr(start, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(start, "KILL_SECONDS", 0.1)
     with (state.root / MARK).open() as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         with pytest.raises(LaptopError, match="VEL409"):
@@ -212,3 +232,35 @@ def test_a_folder_that_waits_below_tmp_under_our_name_gets_no_word(folder: Path)
     state.runtime.rmdir()
     with pytest.raises(LaptopError, match="VEL406: the platform is not running"):
         Client(state).ask("ping")
+
+
+TRACE = """\
+Traceback (most recent call last):
+  File "x.py", line 1, in <module>
+    open("y").write("z")
+    ^^^^^^^^^^^^^^^^^^^^
+OSError: [Errno 28] No space left on device: 'y'
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (TRACE, "OSError: [Errno 28] No space left on device: 'y'"),
+        (TRACE + "Exception ignored in: <x>\n\n    ^^^^^^^^\n", "OSError: [Errno 28] No space left on device: 'y'"),
+        ("2026 ERROR it has no room\n" + TRACE[:120], "2026 ERROR it has no room"),
+        (TRACE[:115], 'open("y").write("z")'),
+        ("begins\nbye\n-----\n", "bye"),
+        ("\x1b[31mfatal: gone\x1b[0m\n^^^^\n", "fatal: gone"),
+        ("    ^^^^\n", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_last_words_are_a_line_that_means_something(tmp_path: Path, log: str, words: str) -> None:
+    (tmp_path / "log").write_text(log)
+    assert last_words(tmp_path / "log") == words
+
+
+def test_last_words_are_of_this_start(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(TRACE + "begins again\n")
+    assert last_words(tmp_path / "log", len(TRACE)) == "begins again"

@@ -153,8 +153,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_derived_json_that_is_damaged_counts_as_missing(tmp_path: Path) -> None:
     path = tmp_path / "ports.json"
-    seen = [read_json(path, "none")]
+    seen = [read_json(path, {})]
     write_json(path, {"a": 1})
-    seen.append(read_json(path, "none"))
+    seen.append(read_json(path, {}))
     os.truncate(path, 3)
-    assert [*seen, read_json(path, "none")] == ["none", {"a": 1}, "none"]
+    assert [*seen, read_json(path, {}), read_json(path, None)] == [{}, {"a": 1}, {}, None]

@@ -5,6 +5,8 @@ Whatever the bytes are, the answer is values or a ``ClaimError``, in time linear
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path as File
@@ -25,6 +27,7 @@ from vellum.model.component import Spec
 
 Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
+_OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
@@ -72,7 +75,7 @@ def _files(path: str) -> list[tuple[str, bytes]]:
         return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
     if not File(path).is_dir():
         return [(path, _bytes(File(path)))]
-    # A pipe that lies in a folder would never end; one that is named on purpose, as by <(...), does.
+    # A pipe that lies in a folder was not named by anybody.
     names = sorted(
         file for file in File(path).iterdir()
         if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
@@ -86,7 +89,16 @@ def _files(path: str) -> list[tuple[str, bytes]]:
 
 def _bytes(file: File) -> bytes:
     try:
-        with file.open("rb") as stream:
+        # What the shell opened for us, as <(...) does, is as good as standard input. Any other pipe may have no writer.
+        if str(file).startswith(_OPENED):
+            with file.open("rb") as opened:
+                return opened.read(MOST_BYTES + 1)
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123  # as said
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise MistakesError([ClaimError(
+                    "VEL101", "is not a file but a pipe, a socket or a device", where=str(file)[:300],
+                    fix="name a file, or send it to standard input: vellum ... - < FILE",
+                )])  # fmt: skip
             return stream.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"

@@ -11,7 +11,7 @@ from typing import Any
 from vellum.bench import programs
 from vellum.bench.bench import Bench
 from vellum.laptop import service
-from vellum.laptop.service import Answer
+from vellum.laptop.control import Answer, refused
 from vellum.laptop.state import State
 
 
@@ -28,7 +28,7 @@ class Commands:
         }  # fmt: skip
         operation = operations.get(str(request.get("op")))
         if operation is None:
-            return service.refused(f"there is no operation {request.get('op')!r}")
+            return refused(f"there is no operation {request.get('op')!r}")
         return {"ok": operation()}
 
     def status(self) -> Answer:

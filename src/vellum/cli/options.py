@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ import click
 
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
+from vellum.laptop import records
 from vellum.laptop.client import Client
-from vellum.laptop.state import State, default_root
+from vellum.laptop.state import State, default_root, read_json
 from vellum.model.team import Team
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,11 +47,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def teams() -> list[str]:
     """Return the claims of this installation as ``namespace/name``."""
-    try:
-        found: dict[str, Any] = json.loads((default_root() / "teams.json").read_text())
-    except (OSError, ValueError):
-        return []
-    return sorted(found)
+    return sorted(records.teams(read_json(default_root() / "teams.json", {})))
 
 
 def one_team(team: str | None, known: list[str]) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from vellum.connect.binding import KEYS, Binding
 from vellum.errors import BindingError
@@ -15,6 +15,7 @@ from vellum.errors import BindingError
 _REST_SECONDS, _TRIES = 0.05, 10
 """A folder that was changed so lately may be changing still; after so many looks it is taken as it is."""
 _MARK = ".vellum"
+_MOST_BYTES = 4 * 2**20
 """The file that a running supervisor has locked."""
 _SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its content
 
@@ -99,15 +100,21 @@ def state_root() -> Path:
     return Path(base) / "vellum"
 
 
+def _opened(path: Path) -> IO[bytes]:
+    """Open a file of the state directory; a pipe in its place does not make us wait."""
+    return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123  # a descriptor
+
+
 def _teams() -> dict[str, str]:
     """Return "claim namespace/claim name" to team namespace; empty where nothing was ever started."""
     path = state_root() / "teams.json"
     try:
-        read: Any = json.loads(path.read_text(encoding="utf-8"))
+        with _opened(path) as file:
+            read: Any = json.loads(file.read(_MOST_BYTES))
         return {str(claim): str(entry["namespace"]) for claim, entry in read.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BindingError(
             "VEL603", f"the list of teams cannot be read: {error}", where=str(path),
             fix="run `vellum up CLAIM`, which writes it anew",
@@ -137,7 +144,7 @@ def _of_team(team: str) -> Binding:
 def _runs(root: Path) -> bool:
     """Tell whether a supervisor holds its lock; nobody is given a key for a port that may be anybody's by now."""
     try:
-        with (root / _MARK).open("rb") as mark:
+        with _opened(root / _MARK) as mark:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -33,17 +33,28 @@ def _namespace(status: Mapping[str, Any], _: Obj) -> Health:
 
 
 def _replicas(status: Mapping[str, Any], obj: Obj) -> Health:
-    wanted = obj["spec"].get("replicas", 1)
-    ready = status.get("readyReplicas", 0)
-    current = status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
-    return ready >= wanted and current, status.get("message") or f"{ready} of {wanted} replicas are ready"
+    wanted, ready = obj["spec"].get("replicas", 1), status.get("readyReplicas") or 0
+    current = (status.get("observedGeneration") or 0) >= (obj["metadata"].get("generation") or 0)
+    if ready >= wanted:
+        return current, _not_seen(status, obj)
+    return False, str(status.get("message") or f"{ready} of {wanted} replicas are ready")
+
+
+def _not_seen(status: Mapping[str, Any], obj: Obj) -> str:
+    """Return in words that the status is of an earlier generation.
+
+    What it says of that one may be satisfied, so it is no reason to wait.
+    """
+    seen, newest = status.get("observedGeneration"), obj["metadata"].get("generation")
+    known = f"its status is of {seen}" if seen else "its status names none"
+    return f"its controller has not looked at generation {newest} yet: {known}"
 
 
 def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
     # A culled notebook has no conditions; that is what its user asked for, not a fault.
     if "kubeflow-resource-stopped" in (obj["metadata"].get("annotations") or {}):
         return True, ""
-    if status.get("readyReplicas", 0) >= 1:
+    if (status.get("readyReplicas") or 0) >= 1:
         return True, ""
     return _said(obj, "Ready", "no ready replica")
 
@@ -60,17 +71,20 @@ def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
 
 def _said(obj: Obj, kind: str, otherwise: str) -> Health:
     entry = condition(obj, kind)
-    return False, str((entry or {}).get("message") or (entry or {}).get("reason") or otherwise)
+    if entry is None or entry.get("status") == "True":
+        return False, otherwise
+    return False, str(entry.get("message") or entry.get("reason") or f"{kind} is {entry.get('status')}")
 
 
 def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
     # Ready alone lies when the cluster reference disappears: phase and observedGeneration do not.
-    current = status.get("observedGeneration") == obj["metadata"].get("generation")
-    if status.get("phase") == "Ready" and current:
-        return True, ""
-    return False, str(
-        status.get("message") or (f"phase {status['phase']}" if "phase" in status else "no status yet")
+    phase, current = (
+        status.get("phase"),
+        status.get("observedGeneration") == obj["metadata"].get("generation"),
     )
+    if phase == "Ready":
+        return current, _not_seen(status, obj)
+    return False, str(status.get("message") or (f"phase {phase}" if phase else "no status yet"))
 
 
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
+import time
 from typing import Any
 
 from vellum import errors
 from vellum.errors import LaptopError, VellumError
+from vellum.laptop import reaper
 from vellum.laptop.state import State
 
 PING_SECONDS = 5.0
 """A supervisor that works answers within milliseconds; one that is stopped or hangs never does."""
+LOOK_SECONDS = 0.5
+"""So often a command that waits for its answer looks whether the supervisor can answer at all."""
+RETRY_SECONDS = 0.05
+BUSY = "VEL420"
 _BY_HUNDRED = {
     "1": errors.ClaimError, "2": errors.ComposeError, "3": errors.StoreError, "4": errors.LaptopError,
     "5": errors.WorkloadError, "6": errors.BindingError, "7": errors.UsageError, "8": errors.FunctionError,
@@ -47,22 +54,72 @@ class Client:
         """Return the answer to one operation.
 
         Raises:
-            LaptopError: nobody answers (VEL406), or the folder of the socket is not ours (VEL401).
+            LaptopError: nobody answers (VEL406), the supervisor is busy (VEL420) or stopped (VEL421), or the folder
+                of the socket is not ours (VEL401).
             VellumError: what the supervisor answers with.
         """
-        try:
-            self._state.check_runtime()
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(seconds)
-                connection.connect(str(self._state.socket))
-                connection.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
-                line = connection.makefile("rb").readline()
-            answer = json.loads(line)
-        except (OSError, ValueError) as cause:
-            raise self._silence() from cause
+        deadline = time.monotonic() + seconds
+        request = json.dumps({"op": op, **arguments}).encode() + b"\n"
+        while True:
+            try:
+                self._state.check_runtime()
+                answer = json.loads(self._exchange(request, deadline))
+            except BlockingIOError as cause:
+                # More connections wait than the kernel keeps for the supervisor, which only shows that it is alive.
+                if time.monotonic() > deadline - RETRY_SECONDS:
+                    raise self._busy() from cause
+            except (OSError, ValueError) as cause:
+                raise self._silence() from cause
+            else:
+                if (answer.get("error") or {}).get(
+                    "code"
+                ) != BUSY or time.monotonic() > deadline - RETRY_SECONDS:
+                    break
+            time.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads retries, guards nothing
         if "error" in answer:
             raise known(answer["error"])
         return answer["ok"]
+
+    def _exchange(self, request: bytes, deadline: float) -> bytes:
+        """Send the request and return the line that comes back; a supervisor that cannot answer is not waited for.
+
+        Raises:
+            LaptopError: the supervisor is stopped by a signal (VEL421).
+            OSError: nobody listens, or no answer came in time.
+        """
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(LOOK_SECONDS)
+            connection.connect(str(self._state.socket))
+            connection.settimeout(max(LOOK_SECONDS, deadline - time.monotonic()))
+            connection.sendall(request)
+            connection.settimeout(LOOK_SECONDS)
+            said = bytearray()
+            while not said.endswith(b"\n"):
+                try:
+                    piece = connection.recv(65536)
+                except TimeoutError:
+                    self._not_stopped()
+                    if time.monotonic() > deadline:
+                        raise
+                    continue
+                if not piece:
+                    break
+                said += piece
+            return bytes(said)
+
+    def _not_stopped(self) -> None:
+        holder = self._state.holder()
+        if holder and reaper.is_stopped(holder.pid):
+            raise LaptopError(
+                "VEL421", f"the supervisor (process {holder.pid}) is stopped by a signal (SIGSTOP)",
+                where=str(self._state.root), fix=f"let it go on with `kill -CONT {holder.pid}`, or end it: vellum down",
+            )  # fmt: skip
+
+    def _busy(self) -> LaptopError:
+        return LaptopError(
+            BUSY, "the supervisor is busy: too many commands wait for it", where=str(self._state.socket),
+            fix="try again in a moment",
+        )  # fmt: skip
 
     def _silence(self) -> LaptopError:
         holder = self._state.holder()

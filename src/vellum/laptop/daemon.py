@@ -7,15 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from vellum.api import claim, platform, workloads
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, VellumError
 from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.laptop import service
+from vellum.laptop.control import Answer, refused
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
-from vellum.laptop.service import Answer, refused
 from vellum.laptop.state import State
 from vellum.model.state import Event
 
@@ -42,8 +40,9 @@ class Commands:
             return {"ok": operation(**arguments)}
         except VellumError as error:
             return {"error": error.as_dict()}
-        except (TypeError, KeyError, ValidationError) as error:
-            return refused(str(error))
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            # What is asked for has not the shape that the operation needs; a ValidationError is a ValueError.
+            return refused(str(error) or type(error).__name__)
 
     def apply(self, manifests: list[Obj]) -> list[Obj]:
         """Store claims and platforms; all are checked before the first is stored."""

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from vellum.errors import LaptopError
+from vellum.laptop import records
 from vellum.laptop.state import read_json, write_json
 
 FIRST, LAST, HIGHEST = 18000, 27999, 32767
@@ -62,7 +63,7 @@ class Ports:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, int] = read_json(path, {})
+        self._known: dict[str, int] = records.ports(read_json(path, {}))
         self._checked: set[str] = set()
         self._mutex = threading.Lock()
 

@@ -10,11 +10,17 @@ of their own, so what they left behind is found by its number even when they are
 import contextlib
 import json
 import os
+import re
 import signal
+import stat
 import sys
 import time
 
 GRACE_SECONDS = 3.0
+MOST_BYTES = 4 * 2**20
+"""No record of ours is longer."""
+_STARTED = re.compile(r"[0-9a-f-]{0,8} [0-9]{1,20}", re.ASCII)
+_HIGHEST_PID = 2**31 - 1
 
 
 def _boot() -> str:
@@ -43,6 +49,11 @@ def started(pid: int) -> str:
     return f"{_boot()} {found[19]}" if found else ""
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether a signal stopped the process, so that it does nothing until SIGCONT."""
+    return _stat(pid)[:1] == ["T"]
+
+
 def _survivors(pid: int, since: str) -> bool:
     """Tell whether anybody of a dead leader's session is left who started after it."""
     boot, _, ticks = since.partition(" ")
@@ -58,14 +69,49 @@ def _lives(pid: int, since: str) -> bool:
     return bool(since) and (now == since if now else _survivors(pid, since))
 
 
+def contents(path: str) -> "str | None":
+    """Return the text of a file; None if there is none, or if it cannot be a record of ours.
+
+    A pipe in its place would make the reader wait for ever, a device or a huge file would fill the memory.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  # as above
+            data = file.read(MOST_BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        return None if data is None or len(data) > MOST_BYTES else data.decode()
+    except (OSError, ValueError):
+        return None
+
+
+def parsed(path: str) -> object:
+    """Return the JSON value in a file; None if there is none that can be read."""
+    try:
+        return json.loads(contents(path) or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_process(entry: object) -> bool:
+    """Tell whether this is what a supervisor writes of a process: its pid and when it started."""
+    if not isinstance(entry, dict):
+        return False
+    pid, since = entry.get("pid"), entry.get("started")
+    known = type(pid) is int and 1 < pid <= _HIGHEST_PID
+    return known and isinstance(since, str) and bool(_STARTED.fullmatch(since))
+
+
+def children(record: object) -> "dict[str, dict[str, object]]":
+    """Return the entries of a record of children that a supervisor can have written."""
+    if not isinstance(record, dict):
+        return {}
+    return {
+        name: entry for name, entry in record.items() if is_process(entry) and type(entry.get("by")) is int
+    }
+
+
 def _record(path: str, by: int) -> dict[int, str]:
     """Return (pid, start) of the children that the supervisor ``by`` recorded; 0 means any supervisor."""
-    try:
-        with open(path) as file:  # noqa: PTH123  # pathlib costs 10 ms here
-            entries = json.load(file).values()
-    except (OSError, ValueError):
-        return {}
-    return {entry["pid"]: entry["started"] for entry in entries if by in (0, entry.get("by"))}
+    found = children(parsed(path)).values()
+    return {int(str(entry["pid"])): str(entry["started"]) for entry in found if by in (0, entry["by"])}
 
 
 def recorded(path: str) -> list[int]:

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import signal
-import socketserver
 import sys
 import threading
 import time
@@ -19,9 +18,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from vellum import __version__
-from vellum.errors import StoreError, UsageError, VellumError
+from vellum.errors import LaptopError, StoreError, VellumError
 from vellum.kube.objects import Obj
+from vellum.laptop import records
 from vellum.laptop.child import rotate
+from vellum.laptop.control import serve
+from vellum.laptop.room import advice
 from vellum.laptop.state import MARK, State, default_root
 from vellum.laptop.supervisor import Supervisor
 
@@ -29,7 +31,6 @@ LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 """Whoever looks whether a supervisor runs holds the lock for an instant, which is no other supervisor."""
 LOG_SECONDS = 5.0
-LONGEST_REQUEST = 4 * 2**20
 Answer: TypeAlias = Mapping[str, Any]
 
 
@@ -66,66 +67,48 @@ def processes(supervisor: Supervisor, state: State) -> list[Obj]:
     ]  # fmt: skip
 
 
-def refused(what: str) -> Answer:
-    """Return the answer to a request that makes no sense."""
-    error = UsageError("VEL701", what, where="the control socket", fix="use the `vellum` of the same version")
-    return {"error": error.as_dict()}
-
-
 def run(begin: Begin) -> int:
     """Run until stopped; say on the descriptor VELLUM_READY_FD whether the start went well."""
     os.umask(0o077)  # whatever we and our children write is private
     ready, stop = int(os.environ.pop("VELLUM_READY_FD", "-1")), threading.Event()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     try:
         state = State.open(default_root())
         _only_one(state)
+        notes = [f"{name} was damaged and is written anew" for name in records.damaged(state.root)]
         state.hold()
-        logging.basicConfig(
-            stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
         work, commands = begin(state, stop)
     except VellumError as error:
         _tell(ready, error.as_dict())
         LOG.error("%s", error)  # noqa: TRY400  # a user's error needs no traceback
         return 1
+    except Exception as error:
+        LOG.exception("the supervisor cannot start")
+        _tell(ready, _cannot_start(error).as_dict())
+        return 1
+    for note in notes:
+        LOG.warning("%s", note)
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
     threading.Thread(target=_keep_log, args=(state, stop), name="log", daemon=True).start()
-    server = serve(state, commands)
-    _tell(ready, {})
+    server = serve(state.socket, commands.answer)
+    _tell(ready, {"notes": notes})
     LOG.info("vellum %s runs in %s", __version__, state.root)
     work.run(stop)
-    server.shutdown()
-    state.socket.unlink(missing_ok=True)
+    server.close()
     return 0
 
 
-class _Handler(socketserver.StreamRequestHandler):
-    """One connection: requests until the other side closes."""
-
-    def handle(self) -> None:
-        """Answer line by line."""
-        commands: Answers = self.server.commands  # type: ignore[attr-defined]  # set by serve
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            while line := self.rfile.readline(LONGEST_REQUEST):
-                try:
-                    answer = commands.answer(json.loads(line))
-                except ValueError as error:
-                    answer = refused(str(error))
-                self.wfile.write(json.dumps(answer).encode() + b"\n")
-
-
-class _Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
-
-def serve(state: State, commands: Answers) -> _Server:
-    """Open the socket (in a 0700 folder) and answer in the background."""
-    state.socket.unlink(missing_ok=True)
-    server = _Server(str(state.socket), _Handler)
-    server.commands = commands  # type: ignore[attr-defined]  # read by the handler
-    threading.Thread(target=server.serve_forever, name="commands", daemon=True).start()
-    return server
+def _cannot_start(error: Exception) -> LaptopError:
+    """Say what no part foresaw; the log has the trace."""
+    place = getattr(error, "filename", None) or default_root()
+    reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+    return LaptopError(
+        "VEL408", f"the supervisor cannot start: {reason}", where=str(place),
+        fix=advice(error, "see `vellum logs vellum`; if it is not clear what to do, report it with that log"),
+    )  # fmt: skip
 
 
 def _only_one(state: State) -> None:

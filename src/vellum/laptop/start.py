@@ -10,25 +10,38 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
+from typing import TypeAlias
 
 from vellum import __version__
 from vellum.errors import LaptopError
 from vellum.laptop import reaper
-from vellum.laptop.client import PING_SECONDS, Client, known
+from vellum.laptop.client import Client, known
+from vellum.laptop.room import advice
 from vellum.laptop.state import MARK, State
+from vellum.laptop.words import last_words
 
 START_SECONDS = 10.0
-STOP_SECONDS = 30.0
+ASK_SECONDS = 2.0
+"""A supervisor that works takes a command within milliseconds; after this it gets a signal too."""
+STOP_SECONDS = 20.0
+"""The services end within 3 s, each by itself; a supervisor that takes so much longer hangs."""
+KILL_SECONDS = 5.0
+Talk: TypeAlias = Callable[[str], None]
 
 
-def start(state: State, *daemon: str, stop: str = "vellum down") -> bool:
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
+def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = silent) -> bool:
     """Make sure that a supervisor of this version runs; True if it was started now.
 
     Args:
         state: its state directory.
         daemon: module and arguments of the supervisor; the laptop's, where nothing is said.
         stop: the command that ends it, for the error.
+        talk: told what a person should know, such as a damaged record.
 
     Raises:
         VellumError: it could not start; or one of another version runs (VEL407).
@@ -42,13 +55,20 @@ def start(state: State, *daemon: str, stop: str = "vellum down") -> bool:
                 fix=f"run `{stop}`, then start it again",
             )  # fmt: skip
         return False
-    _spawn(state, daemon or ("vellum.laptop.daemon",))
+    try:
+        _spawn(state, daemon or ("vellum.laptop.daemon",), talk)
+    except OSError as cause:
+        raise LaptopError(
+            "VEL408", f"the supervisor cannot start: {cause.strerror}", where=str(cause.filename or state.root),
+            fix=advice(cause, "see whether this user may write there"),
+        ) from cause  # fmt: skip
     return True
 
 
-def _spawn(state: State, daemon: tuple[str, ...]) -> None:
+def _spawn(state: State, daemon: tuple[str, ...], talk: Talk) -> None:
     log = state.log("vellum")
     log.parent.mkdir(mode=0o700, exist_ok=True)
+    begins = log.stat().st_size if log.exists() else 0
     reading, writing = os.pipe()
     environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
     with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
@@ -63,8 +83,10 @@ def _spawn(state: State, daemon: tuple[str, ...]) -> None:
         child.wait()
         raise LaptopError(
             "VEL408", f"the supervisor ended with {child.returncode} before it was ready", where=str(log),
-            fix=f"its last words: {_last_line(log)}",
+            fix=f"its last words: {last_words(log, begins) or 'none'}",
         )  # fmt: skip
+    for note in answer.get("notes", ()):
+        talk(note)
     if "code" in answer:
         child.wait()
     if answer.get("code") == "VEL301" and _answers_soon(state):
@@ -85,16 +107,13 @@ def _answers_soon(state: State) -> bool:
     return False
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "none"
-
-
-def stop(state: State) -> bool:
+def stop(state: State, talk: Talk = silent) -> bool:
     """Stop the supervisor and everything it runs; False if none was running.
 
     The lock decides whether one runs. A socket that nobody answers says nothing: its folder may be gone with a login,
-    or the supervisor hangs, and ending the children of one that lives would only make it start them again.
+    or the supervisor hangs, and ending the children of one that lives would only make it start them again. One that
+    was stopped by a signal goes on first, so that it can end its services in order; one that hangs is killed, and
+    then its reaper ends what it ran.
 
     Raises:
         LaptopError: it does not end (VEL409).
@@ -103,22 +122,45 @@ def stop(state: State) -> bool:
         # After a SIGKILL its children may still be on their way out.
         reaper.end(str(state.processes))
         return False
-    asked, deadline = _agrees(state), time.monotonic() + STOP_SECONDS
+    asked = _agrees(state, talk)
+    if _ends_within(state, STOP_SECONDS, asked=asked, talk=talk):
+        return True
+    if holder := state.holder():
+        talk(f"The supervisor (process {holder.pid}) hangs; it is killed, and what it runs ends with it.")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(holder.pid, signal.SIGKILL)
+        if _ends_within(state, KILL_SECONDS, asked=True, talk=talk):
+            reaper.end(str(state.processes))
+            return True
+    raise _does_not_end(state)
+
+
+def _ends_within(state: State, seconds: float, *, asked: bool, talk: Talk) -> bool:
+    """Wait until nobody holds the installation; one that was not asked gets a signal as soon as it says who it is."""
+    deadline = time.monotonic() + seconds
     while _held(state):
         if not asked and (holder := state.holder()):
             asked = True
+            talk(f"The supervisor (process {holder.pid}) does not answer; it is asked by a signal.")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder.pid, signal.SIGTERM)
         if time.monotonic() > deadline:
-            raise _does_not_end(state)
+            return False
         time.sleep(0.02)
     return True
 
 
-def _agrees(state: State) -> bool:
+def _agrees(state: State, talk: Talk) -> bool:
     """Ask the supervisor to stop; False if nobody answers."""
+    holder = state.holder()
+    if holder and reaper.is_stopped(holder.pid):
+        talk(
+            f"The supervisor (process {holder.pid}) was stopped by a signal; it goes on, to end its services."
+        )
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(holder.pid, signal.SIGCONT)
     try:
-        Client(state).ask("stop", seconds=PING_SECONDS)
+        Client(state).ask("stop", seconds=ASK_SECONDS)
     except LaptopError:
         return False
     return True

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import stat
 import tempfile
@@ -28,10 +29,16 @@ from pathlib import Path
 from typing import Any
 
 from vellum.errors import LaptopError
-from vellum.laptop import reaper
+from vellum.laptop import reaper, records
 from vellum.model.keys import SEED_BYTES, Seed
 
 MARK = ".vellum"
+FILES = (
+    MARK, "seed", "store.db", "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
+    "processes.json", "supervisor.json",
+)  # fmt: skip
+FOLDERS = ("secrets", "data", "logs", "pki")
+"""Whatever else has one of these names is refused before anybody opens it: to open a pipe waits for ever."""
 
 
 def default_root() -> Path:
@@ -107,12 +114,9 @@ class State:
 
     def holder(self) -> Holder | None:
         """Return the supervisor that holds the installation; None if there is none, or it has not said so yet."""
-        said = read_json(self._holder, {})
-        try:
-            lives = said["started"] and reaper.started(said["pid"]) == said["started"]
-            return Holder(said["pid"], Path(said["runtime"])) if lives else None
-        except (KeyError, TypeError):
-            return None
+        said = records.supervisor(read_json(self._holder, {}))
+        lives = said and reaper.started(said["pid"]) == said["started"]
+        return Holder(said["pid"], Path(said["runtime"])) if lives else None
 
     def ingest(self, claim: str) -> Path:
         """Return the folder of what the last ingests of a claim, ``namespace/name``, left: logs, listings, records."""
@@ -175,7 +179,8 @@ class State:
         if not path.exists() and not self.store.exists():
             write(path, secrets.token_bytes(SEED_BYTES), durable=True)
         try:
-            return Seed(path.read_bytes())
+            with path.open("rb") as file:
+                return Seed(file.read(SEED_BYTES + 1))
         except (FileNotFoundError, ValueError) as cause:
             raise LaptopError(
                 "VEL402", "the seed is missing or cut, and every key was derived from it", where=str(path),
@@ -199,7 +204,7 @@ class State:
     def _last_runtime(self) -> Path:
         """Return the runtime folder of the supervisor that was the last; a path that cannot be ours is not believed."""
         new = self._new_runtime()
-        said = Path(str(read_json(self._holder, {}).get("runtime", new)))
+        said = Path(records.supervisor(read_json(self._holder, {})).get("runtime", new))
         return said if said.name == new.name else new
 
 
@@ -209,6 +214,13 @@ def _check(path: Path) -> None:
     # A first start that was killed leaves an unfinished mark, which is ours as well.
     if not (path / MARK).exists() and any(_strange(entry) for entry in path.iterdir()):
         raise _not_ours(path, "holds other things")
+    for names, is_one, word in ((FILES, Path.is_file, "file"), (FOLDERS, Path.is_dir, "folder")):
+        for entry in (path / name for name in names):
+            if os.path.lexists(entry) and not is_one(entry):
+                raise LaptopError(
+                    "VEL418", f"what stands in the place of a {word} of ours is not a {word}", where=str(entry),
+                    fix=f"move it away: mv {shlex.quote(str(entry))} {shlex.quote(f'{path}.{entry.name}')}",
+                )  # fmt: skip
 
 
 def _wrong(path: Path) -> str:
@@ -285,8 +297,8 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON
 
 
 def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Read derived JSON of ours; a file that is missing or damaged gives ``otherwise``, and is written anew."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return otherwise
+    """Read derived JSON of ours; what is missing, damaged or of another type than ``otherwise`` gives ``otherwise``."""
+    found = reaper.parsed(str(path))
+    if otherwise is None:
+        return found
+    return found if isinstance(found, type(otherwise)) else otherwise

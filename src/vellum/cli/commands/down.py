@@ -29,7 +29,7 @@ def command(*, delete_data: bool, yes: bool) -> None:
         raise UsageError("VEL712", what, where=str(root), fix="say --yes")
     if delete_data and not yes:
         click.confirm(f"Delete every bucket, vector, notebook and key in {root}?", abort=True, err=True)
-    stopped = start.stop(state)
+    stopped = start.stop(state, lambda said: click.echo(said, err=True))
     if delete_data:
         state.delete()
         click.echo(f"Stopped; {root} is deleted.", err=True)

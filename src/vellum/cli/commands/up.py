@@ -41,7 +41,7 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     if packages := bytecode.missing():
         click.echo(f"Compiling Python once for quick starts: {', '.join(packages)} ...", err=True)
         bytecode.make(packages)
-    start.start(state)
+    start.start(state, talk=lambda note: click.echo(f"note: {note}", err=True))
     client = Client(state)
     _apply(client, manifests, timeout)
     found = watching.until_ready(lambda: client.ask("list"), timeout, quiet=output == "json")

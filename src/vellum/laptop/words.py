@@ -1,0 +1,49 @@
+"""What a program said last before it ended, in one line that a person can use."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+TAIL_BYTES = 64 * 2**10
+WIDEST = 300
+_EMPTY = re.compile(r"[\s^~|_=*.-]*")
+"""Lines of marks alone, such as those below a traceback's code."""
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ERROR = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::|$)|\b(?:error|fatal|panic)\b",
+    re.IGNORECASE,
+)
+_TRACEBACK = (
+    "Traceback (most recent call last)",
+    "  File ",
+    "    ",
+    "During handling of",
+    "The above exception",
+)
+
+
+def last_words(log: Path, begins: int = 0) -> str:
+    """Return the last line of a log that means something, from a place in bytes on; empty if there is none.
+
+    Of a traceback it is the line that names the error, also where the program was cut off while it wrote the trace.
+    """
+    lines = _tail(log, begins)
+    said = [line for line in lines if not _EMPTY.fullmatch(line)]
+    plain = [line for line in said if not line.startswith(_TRACEBACK)]
+    errors = [line for line in plain if _ERROR.search(line)]
+    found = errors[-1] if errors else plain[-1] if plain else said[-1] if said else ""
+    return found.strip()[:WIDEST]
+
+
+def _tail(log: Path, begins: int) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            # A log that was cut meanwhile is shorter than where this began.
+            file.seek(max(begins if begins <= end else 0, end - TAIL_BYTES))
+            text = file.read(TAIL_BYTES).decode(errors="replace")
+    except OSError:
+        return []
+    return [_ESCAPE.sub("", line).rstrip() for line in text.splitlines()]
