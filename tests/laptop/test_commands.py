@@ -19,6 +19,7 @@ import pytest
 from vellum.api import claim
 from vellum.cli import options
 from vellum.components import platform_components
+from vellum.components.notebook import HOME
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj, make
 from vellum.laptop import control
@@ -26,6 +27,7 @@ from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
 from vellum.laptop.state import State
+from vellum.model.team import Team
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
 
@@ -66,7 +68,8 @@ def stored(installation: Installation) -> list[str]:
     [("here", "default/here"), ("there", "other/there"), ("default/both", "default/both"), ("other/both", "other/both")],
 )  # fmt: skip
 def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, team: str, gone: str) -> None:
-    assert vellum("delete", team) == (0, f"{gone} is gone.\n")
+    status, said = vellum("delete", team, "--yes")
+    assert (status, said.splitlines()[-1]) == (0, f"{gone} is gone.")
     assert stored(installation) == [name for name in CLAIMS if name != gone]
 
 
@@ -76,11 +79,127 @@ def test_a_claim_that_says_retain_is_not_deleted_while_its_data_still_carries_de
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
     live = installation.store.get(key) or {}
     installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Delete"})
-    status, said = vellum("delete", "here")
+    status, said = vellum("delete", "here", "--yes")
     assert (status, "VEL417" in said, stored(installation)) == (1, True, CLAIMS)
 
     installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Retain"})
-    assert vellum("delete", "here") == (0, "default/here is gone.\n")
+    assert vellum("delete", "here", "--yes")[0] == 0
+
+
+def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
+    """Run a command on a terminal and answer its question."""
+    ours, its = os.openpty()
+    argv = [sys.executable, "-m", "vellum.cli", *arguments]
+    with subprocess.Popen(
+        argv, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        os.close(its)
+        os.write(ours, answer.encode())
+        said = running.communicate(timeout=30)[0]
+    os.close(ours)
+    return running.returncode, said
+
+
+@pytest.mark.parametrize("words", [("here",), ("--team", "here"), ("default/here", "-t", "default/here")])
+def test_delete_asks_and_a_no_changes_nothing(installation: Installation, words: tuple[str, ...]) -> None:
+    """Whatever way the team is named, nothing goes before a person or ``--yes`` agrees."""
+    what = "VEL712: the team default/here would be deleted, and nobody is there to be asked"
+    before = installation.store.version
+    status, said = vellum("delete", *words)
+    assert (status, said.endswith(refused(what, "this installation", "say --yes")[1])) == (1, True)
+    for answer in ("\n", "n\n", "no\n"):
+        status, said = on_a_terminal(answer, "delete", *words)
+        assert (status, "Delete the team default/here? [y/N]" in said) == (130, True)
+    assert (installation.store.version, stored(installation)) == (before, CLAIMS)
+
+    assert on_a_terminal("y\n", "delete", *words)[0] == 0
+    assert stored(installation) == [name for name in CLAIMS if name != "default/here"]
+
+
+@pytest.mark.parametrize(("policy", "word"), [("Retain", "stays"), ("Delete", "goes ")])
+def test_delete_says_what_goes_and_what_stays(installation: Installation, policy: str, word: str) -> None:
+    """The notebook's home, the vectors and the bucket share one fate, and each is named with its size."""
+    spec = claim.claim_spec().model_validate({"deletionPolicy": policy})
+    installation.apply(claim.Claim("default", "here", spec).manifest())
+    team = Team("default", "here", "")
+    for folder in (
+        installation.state.data(team.namespace, HOME),
+        installation.state.data("vellum-vectors", f"data-{team.qdrant}-0"),
+    ):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"x" * 4096)
+    said = [line.split() for line in vellum("delete", "here")[1].splitlines()]
+    named = {" ".join(words[1:-4] if words[-1] == "KiB" else words[1:3]): words for words in said}
+    assert named[f"notebook's home {HOME}"][:1] + named[f"notebook's home {HOME}"][-4:] == [
+        word.strip(), "1", "file,", "4.0", "KiB"]  # fmt: skip
+    assert named[f"vectors {team.qdrant}"][:1] + named[f"vectors {team.qdrant}"][-4:] == [
+        word.strip(), "1", "file,", "4.0", "KiB"]  # fmt: skip
+    assert named[f"bucket {team.bucket}"][0] == word.strip()
+    assert named[f"namespace {team.namespace}"][0] == "goes"
+
+
+def test_a_team_is_named_in_one_way_at_a_time(installation: Installation) -> None:
+    status, said = vellum("delete", "here", "--team", "there", "--yes")
+    assert (status, "TEAM says 'here', and --team says 'there'." in said) == (2, True)
+    assert stored(installation) == CLAIMS
+
+
+@pytest.mark.parametrize("words", [("here",), ("default/here",), ("--team", "here")])
+def test_status_of_a_team_is_of_that_team_alone(installation: Installation, words: tuple[str, ...]) -> None:
+    """The exit code is that of the one team, whatever the others wait for."""
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
+    live = installation.store.get(key)
+    assert live is not None
+    status, said = vellum("status", *words)
+    assert (status, said.splitlines()) == (3, ["here: not ready", "processes"])
+    ready = {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "observedGeneration": live["metadata"]["generation"],
+    }
+    installation.store.patch_status(key, live["metadata"]["uid"], ready)
+    status, said = vellum("status", *words, "--output", "json")
+    found = json.loads(said)
+    assert (status, found["ready"], [obj["metadata"]["name"] for obj in found["objects"]]) == (
+        0,
+        True,
+        ["here"],
+    )
+    assert vellum("status")[0] == 3
+
+
+def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation: Installation) -> None:
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
+    live = installation.store.get(key)
+    assert live is not None
+    parts = [{"name": "qdrant", "ready": False, "reason": "the pod starts", "actor": "the kubelet"}]
+    status = {"components": parts, "endpoints": {"s3": "http://127.0.0.1:1"}}
+    installation.store.patch_status(key, live["metadata"]["uid"], status)
+    team = Team("default", "here", "")
+    done, said = vellum("explain", "here")
+    assert (done, said.splitlines()) == (0, [
+        "PART    STATE  WHAT IT IS",
+        "qdrant  waits  The team's vector database with its own keys",
+        "  the pod starts; next: the kubelet",
+        "", "ADDRESS", "s3       http://127.0.0.1:1",
+        "", "WHEN THE CLAIM IS DELETED (deletionPolicy: Retain)",
+        f"  goes   namespace        {team.namespace}         with its keys, jobs, models and settings",
+        f"  stays  notebook's home  {HOME}",
+        f"  stays  bucket           {team.bucket}",
+        f"  stays  vectors          {team.qdrant}",
+    ])  # fmt: skip
+    done, said = vellum("explain", "default/here", "--output", "json")
+    assert (done, json.loads(said)["deletion"][1]) == (
+        0, {"what": "notebook's home", "name": HOME, "stays": True},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["status", "explain"])
+def test_an_unknown_team_is_answered_with_the_teams(installation: Installation, command: str) -> None:
+    what = "VEL704: there is no claim 'nobody'"
+    assert vellum(command, "nobody") == refused(what, "this installation", f"known: {', '.join(CLAIMS)}")
+    what = "VEL705: 'both' names 2 claims"
+    fix = "say which, as NAMESPACE/NAME: default/both, other/both"
+    assert vellum(command, "both") == refused(what, "this installation", fix)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +267,11 @@ def test_a_documents_name_can_not_write_to_the_terminal_as_it_likes() -> None:
 
 def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation) -> None:
     what = "VEL712: everything would be deleted, and nobody is there to be asked"
-    assert vellum("down", "--delete-data") == refused(what, installation.state.root, "say --yes")
+    installation.state.data("gone-team", HOME).mkdir(parents=True)
+    (installation.state.data("gone-team", HOME) / "file").write_bytes(b"x" * 4096)
+    status, said = vellum("down", "--delete-data")
+    assert (status, said.endswith(refused(what, installation.state.root, "say --yes")[1])) == (1, True)
+    assert "1 file, 4.0 KiB" in said
 
 
 def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:
@@ -246,13 +369,16 @@ def test_a_file_deletes_what_a_team_made_and_nothing_that_its_claim_composed(
     for file, one in zip(files, (search, own), strict=True):
         file.write_text(json.dumps(one))
 
-    done = [vellum("delete", "--file", str(file)) for file in files]
+    asked = vellum("delete", "--file", str(files[1]))
+    assert (asked[0], "VEL712: InferenceService own would be deleted" in asked[1]) == (1, True)
+    assert installation.store.get(Key.of(own))
+    done = [vellum("delete", "--file", str(file), "--yes") for file in files]
 
     assert (
         done[0][0],
         "VEL416: InferenceService search belongs to a part of the platform" in done[0][1],
     ) == (1, True)
-    assert done[1] == (0, "InferenceService own is gone.\n")
+    assert (done[1][0], done[1][1].splitlines()[-1]) == (0, "InferenceService own is gone.")
     assert [installation.store.get(Key.of(one)) is None for one in (search, own)] == [False, True]
     assert vellum("delete", "--file", str(files[1])) == (0, "InferenceService team/own was not there.\n")
 

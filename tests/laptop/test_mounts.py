@@ -11,7 +11,7 @@ from tests.laptop.conftest import NOW
 
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, make, secret
+from vellum.kube.objects import KEEP_FOLDER, Key, make, secret
 from vellum.laptop.mounts import IN_USE, MountController, VolumeController
 from vellum.laptop.state import State
 
@@ -87,6 +87,20 @@ def test_a_volume_is_bound_and_its_data_goes_with_its_claim_once_nobody_uses_it(
     (folder / IN_USE).unlink()
     controller.reconcile(store, VOLUME, NOW)
     assert (store.get(VOLUME), folder.exists()) == (None, False)
+
+
+def test_a_volume_that_says_so_keeps_its_folder_for_a_claim_of_the_same_name(
+    state: State, store: SqliteStore
+) -> None:
+    controller = VolumeController(state)
+    claim = make("v1", "PersistentVolumeClaim", "home", "team", annotations={KEEP_FOLDER: "yes"})
+    for _ in range(2):
+        store.put(claim)
+        work(store, controller)
+        (state.data("team", "home") / "notes").write_text("data")
+        store.delete(VOLUME)
+        controller.reconcile(store, VOLUME, NOW)
+        assert (store.get(VOLUME), seen(state.data("team", "home"))) == (None, {"notes": b"data"})
 
 
 def test_a_claim_stays_until_its_data_is_really_gone(

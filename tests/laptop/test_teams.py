@@ -11,10 +11,12 @@ from tests.laptop.conftest import NOW
 from tests.laptop.test_mounts import seen, work
 
 from vellum.api import claim
+from vellum.components.notebook import HOME
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key
 from vellum.laptop.state import State
 from vellum.laptop.teams import TeamsController
+from vellum.model.team import Team
 
 KEY = Key(claim.API_VERSION, claim.KIND, "default", "team-a")
 LOGS = {"lock": b"", "runs/1/pipeline.log": b"log", "runs/1/listing.json": b"names"}
@@ -42,11 +44,14 @@ def test_a_claim_that_goes_takes_along_what_its_ingests_left(
     put(store, "team-a", policy)
     put(store, "team-b", policy)
     folder, other = ingested(state, "team-a"), ingested(state, "team-b")
+    # Its notebook was turned off, or went with an earlier claim of this name that said Retain.
+    home = state.data(Team("default", "team-a", "").namespace, HOME)
+    (home / "work").mkdir(parents=True)
     work(store, TeamsController(state))
     store.delete(KEY)
     work(store, TeamsController(state))
     assert store.get(KEY) is None
-    assert (seen(folder), folder.exists()) == (left, bool(left))
+    assert (seen(folder), folder.exists(), home.exists()) == (left, bool(left), bool(left))
     assert seen(other) == {**LOGS, **TEXT}
     assert list(json.loads((state.root / "teams.json").read_text())) == ["default/team-b"]
 

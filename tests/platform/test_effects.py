@@ -48,7 +48,7 @@ def an_ordinary_life_goes_on(installation: Installation) -> None:
     store.put_object(Bucket=binding["VELLUM_BUCKET"], Key="after.txt", Body=b"after")
     assert store.get_object(Bucket=binding["VELLUM_BUCKET"], Key="after.txt")["Body"].read() == b"after"
 
-    installation.run("delete", "team-a")
+    installation.run("delete", "team-a", "--yes")
 
     assert [obj["kind"] for obj in installation.status()["objects"]] == ["KubeflowPlatform"]
     assert sorted(installation.processes()) == ["envoy", "seaweed"]

@@ -108,17 +108,21 @@ def test_a_switch_that_is_turned_off_takes_its_part_away_and_not_the_files_in_it
 
 
 def test_a_deleted_claim_with_retain_comes_back_with_its_data(installation: Installation) -> None:
-    installation.up(team_a="{}", other="{}")
+    installation.up(team_a="{notebooks: enabled}", other="{}")
     store(installation, "team-a", "kept.txt", b"kept")
+    (home,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace/work")
+    (home / "kept.ipynb").write_text("kept")
     key = installation.binding("team-a")["AWS_ACCESS_KEY_ID"]
 
-    installation.run("delete", "team-a")
+    installation.run("delete", "team-a", "--yes")
     names = [obj["metadata"]["name"] for obj in installation.status()["objects"]]
     assert names == ["kubeflow", "other"]
     assert not any("team-a" in name for name in installation.processes())
-    installation.up(team_a="{}")
+    installation.up(team_a="{notebooks: enabled}")
 
     assert stored(installation, "team-a", "kept.txt") == b"kept"
+    assert (home / "kept.ipynb").read_text() == "kept"
+    assert installation.process("notebook")["ready"]
     assert installation.binding("team-a")["AWS_ACCESS_KEY_ID"] == key
 
 
@@ -126,7 +130,7 @@ def test_a_deleted_claim_with_delete_takes_its_bucket_and_vectors_along(installa
     installation.up(team_a="{deletionPolicy: Delete}")
     store(installation, "team-a", "gone.txt", b"gone")
 
-    installation.run("delete", "team-a")
+    installation.run("delete", "team-a", "--yes")
     installation.up(team_a="{}")
 
     binding = installation.binding("team-a")
@@ -138,7 +142,9 @@ def test_up_waits_for_the_end_of_a_claim_of_the_same_name(installation: Installa
     store(installation, "team-a", "kept.txt", b"kept")
     uid = claim_uid(installation)
     environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
-    going = subprocess.Popen([sys.executable, "-m", "vellum.cli", "delete", "team-a"], env=environment)
+    going = subprocess.Popen(
+        [sys.executable, "-m", "vellum.cli", "delete", "team-a", "--yes"], env=environment
+    )
     wait_for(lambda: "deletionTimestamp" in claim(installation)["metadata"])
 
     installation.up(team_a="{}")

@@ -98,7 +98,7 @@ def test_what_was_ingested_is_trained_on_stored_served_and_removed(
 
     again = platform.run("apply", *FILES, "--team", "team-a").stdout
     assert "TrainJob documents: stored (generation 1)" in again
-    platform.run("delete", "team-a", *(word for file in FILES for word in ("--file", file)))
+    platform.run("delete", "team-a", "--yes", *(word for file in FILES for word in ("--file", file)))
     assert made(platform, "documents") == {}
     assert not [name for name in platform.processes() if "documents" in name]
 
@@ -128,7 +128,7 @@ def test_a_job_outlives_a_killed_supervisor_is_suspended_and_deleted(
     file.write_text(SLEEPS.replace("sleep(600)", "sleep(1)") % "false")
     refused = platform.run("apply", str(file), "--team", "team-a", check=False)
     assert "VEL415: spec.trainer of a TrainJob cannot change" in refused.stderr
-    platform.run("delete", "team-a", "--file", str(file))
+    platform.run("delete", "team-a", "--yes", "--file", str(file))
     assert made(platform, "sleeps") == {}
 
 

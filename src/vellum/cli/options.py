@@ -94,7 +94,8 @@ def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> l
     ]  # fmt: skip
 
 
-def _complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the teams that begin so; a name that two teams share comes with its namespace."""
     del ctx, param
     known = teams()
     short = [claim.rpartition("/")[2] for claim in known]
@@ -122,12 +123,12 @@ def output(function: F) -> F:
 def team_option(function: F) -> F:
     """Add ``--team``."""
     text = "NAME or NAMESPACE/NAME of the claim; not needed where there is one."
-    return click.option("--team", "-t", metavar="TEAM", shell_complete=_complete_team, help=text)(function)
+    return click.option("--team", "-t", metavar="TEAM", shell_complete=complete_team, help=text)(function)
 
 
 def team_argument(*, required: bool) -> Callable[[F], F]:
     """Add the argument TEAM."""
-    return click.argument("team", required=required, shell_complete=_complete_team)
+    return click.argument("team", required=required, shell_complete=complete_team)
 
 
 def log_argument(function: F) -> F:

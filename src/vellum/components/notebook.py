@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
-from vellum.kube.objects import RESTRICTED_POD, Obj, make, secret, secret_env
+from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, mark
@@ -19,6 +19,8 @@ from vellum.model.types import Storage
 NOTEBOOK = "notebook"
 """The controller fills the status only if the first container has the Notebook's own name."""
 TOKEN_SECRET = "notebook-token"  # noqa: S105  # a name, not a secret
+HOME = "notebook-workspace"
+"""Teams lose their notebooks' homes when this changes: a laptop finds the folder by the volume claim's name."""
 BINDING_PATH = "/var/run/secrets/vellum/binding"
 _RESOURCES: dict[Size, Obj] = {
     "small": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
@@ -39,7 +41,7 @@ class NotebookComponent(Component[NotebookSpec]):
     """Notebook, its home volume and the token that opens it."""
 
     name = "notebook"
-    summary = "A JupyterLab of the team's own; its home stays until the claim goes"
+    summary = "A JupyterLab of the team's own, with a home for its files and packages"
     spec = NotebookSpec
     block = "notebook"
     switch = "notebooks"
@@ -63,8 +65,8 @@ class NotebookComponent(Component[NotebookSpec]):
         token = {"token": wish.seed.token("notebook", wish.team.id, wish.keys.using)}
         return {
             "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
-            "notebook-home": make("v1", "PersistentVolumeClaim", "notebook-workspace", namespace, labels=labels,
-                                  spec=volume),
+            "notebook-home": make("v1", "PersistentVolumeClaim", HOME, namespace, labels=labels,
+                                  annotations=_kept(wish), spec=volume),
             "notebook": make("kubeflow.org/v1", "Notebook", NOTEBOOK, namespace,
                              labels={**labels, "app": NOTEBOOK}, annotations=_annotations(wish),
                              spec={"template": {"spec": _pod(wish)}}),
@@ -133,6 +135,11 @@ def _storage(wish: Wish[NotebookSpec]) -> str:
     return str(size)
 
 
+def _kept(wish: Wish[NotebookSpec]) -> dict[str, str]:
+    """Return what makes a laptop keep the folder. A cluster cannot keep a volume claim without its namespace."""
+    return {KEEP_FOLDER: "yes"} if wish.keep_data and not wish.platform.crossplane else {}
+
+
 def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:
     creator = {"notebooks.kubeflow.org/creator": wish.owner} if wish.owner else {}
     return {"notebooks.kubeflow.org/server-type": "jupyter", **creator, **mark(wish.keys.using)}
@@ -166,7 +173,7 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
             ],
         }],
         "volumes": [
-            {"name": "workspace", "persistentVolumeClaim": {"claimName": "notebook-workspace"}},
+            {"name": "workspace", "persistentVolumeClaim": {"claimName": HOME}},
             {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
             # Optional: the notebook starts before the first key works, and the kubelet adds keys as they come.
             {"name": "binding", "secret": {"secretName": BINDING_SECRET, "optional": True}},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from vellum.controlplane.protocol import Store
-from vellum.kube.objects import Key, Obj, secret_values
+from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, secret_values
 from vellum.laptop.state import State, private_folder, write
 from vellum.model.component import Kind
 
@@ -62,7 +62,10 @@ class MountController:
 
 
 class VolumeController:
-    """Stands in for a storage provisioner: a PersistentVolumeClaim is a folder; deleting it deletes the data."""
+    """Stands in for a storage provisioner: a PersistentVolumeClaim is a folder; deleting it deletes the data.
+
+    Where the claim says so (``KEEP_FOLDER``) the folder stays, and a claim of the same name finds it again.
+    """
 
     name = "volumes"
     kinds: Sequence[Kind] = (Kind("v1", "PersistentVolumeClaim"),)
@@ -86,7 +89,7 @@ class VolumeController:
         if (folder / IN_USE).exists():
             return 0.1
         # What cannot be deleted is said and tried again: the next team of this name must not find it.
-        if folder.exists():
+        if folder.exists() and KEEP_FOLDER not in annotations_of(claim):
             shutil.rmtree(folder)
         store.set_finalizer(key, uid, self.finalizer, present=False)
         return None

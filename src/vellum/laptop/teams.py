@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from vellum.api import claim
+from vellum.components.notebook import HOME
 from vellum.controlplane.protocol import Store
 from vellum.kube.objects import DOMAIN, Key, Obj
 from vellum.laptop.state import State, read_json, write_json
@@ -62,6 +63,12 @@ class TeamsController:
                 key, Event("Normal", "Waiting", "an ingest of this claim runs; it goes when that has ended")
             )
             return WAIT_SECONDS
+        if everything:
+            # Also a home whose volume claim went before, with a claim that said Retain.
+            team = Team(key.namespace, key.name, meta["uid"])
+            home = self._state.data(team.namespace, HOME)
+            if home.exists():
+                shutil.rmtree(home)
         store.set_finalizer(key, meta["uid"], FINALIZER, present=False)
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from vellum.cli import claims, options
+from vellum.cli import asking, claims, options, teams
 from vellum.errors import LaptopError
 from vellum.kube.objects import Key
 from vellum.laptop.client import Client
@@ -15,7 +15,7 @@ from vellum.laptop.state import State, default_root
 
 
 @click.command()
-@options.team_argument(required=False)
+@teams.either
 @click.option(
     "--file",
     "-f",
@@ -26,42 +26,55 @@ from vellum.laptop.state import State, default_root
     help="Instead: the TrainJobs and InferenceServices of a file; TEAM is then their team.",
 )
 @options.timeout(60)
-def command(team: str | None, files: tuple[str, ...], timeout: float) -> None:
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def command(team: str | None, files: tuple[str, ...], timeout: float, *, yes: bool) -> None:
     """Delete.
 
-    Everything composed for the team goes, then the claim. The bucket and the vectors stay when the claim's
-    deletionPolicy is Retain, and come back with a claim of the same name.
+    The command prints what goes and what stays, and asks. Without a terminal it needs --yes.
+
+    Everything composed for the team goes, then the claim. The bucket, the vectors and the notebook's home stay when
+    the claim's deletionPolicy is Retain, and come back with a claim of the same name.
 
     A TrainJob's processes end, and its folder goes; what it stored in the bucket stays.
     """
     client = Client(State(default_root()))
     if files:
-        _made(client, files, team, timeout)
+        _made(client, files, team, timeout, yes=yes)
     elif team:
-        _team(client, team, timeout)
+        _team(client, team, timeout, yes=yes)
     else:
         raise click.UsageError("Missing argument 'TEAM', or option '--file'.")
 
 
-def _team(client: Client, team: str, seconds: float) -> None:
-    found = _uids(client, options.CLAIMS)
+def _team(client: Client, team: str, seconds: float, *, yes: bool) -> None:
+    found = {asking.place(obj): obj for obj in client.ask("list", kinds=options.CLAIMS)}
     claim = options.one_team(team, list(found))
+    asking.tell(asking.of_a_team(found[claim], client.ask("list", kinds=options.MADE)))
+    asking.agree(f"Delete the team {claim}?", f"the team {claim} would be deleted", yes=yes)
     namespace, _, name = claim.rpartition("/")
     client.ask("delete", namespace=namespace, name=name)
+    uid = found[claim]["metadata"]["uid"]
     # The uid, not the name: another claim of that name may be waiting for this one's end.
-    _until(lambda: _uids(client, options.CLAIMS).get(claim) != found[claim], claim, seconds)
+    _until(lambda: _uids(client, options.CLAIMS).get(claim) != uid, claim, seconds)
 
 
-def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: float) -> None:
+def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: float, *, yes: bool) -> None:
     """Delete what a team made itself; what is not there is gone already."""
     manifests = claims.only_workloads(files)
-    for manifest in options.with_namespaces(manifests, team, client):
-        key = Key.of(manifest)
-        kind, place = [key.api_version, key.kind], f"{key.namespace}/{key.name}"
-        uid = _uids(client, [kind]).get(place)
+    there = {}
+    for key in map(Key.of, options.with_namespaces(manifests, team, client)):
+        uid = _uids(client, [[key.api_version, key.kind]]).get(f"{key.namespace}/{key.name}")
         if uid is None:
-            click.echo(f"{key.kind} {place} was not there.", err=True)
-            continue
+            click.echo(f"{key.kind} {key.namespace}/{key.name} was not there.", err=True)
+        else:
+            there[key] = uid
+    if not there:
+        return
+    asking.tell([line for key in there for line in asking.of_a_workload(key)])
+    names = ", ".join(f"{key.kind} {key.name}" for key in there)
+    asking.agree(f"Delete {names}?", f"{names} would be deleted", yes=yes)
+    for key, uid in there.items():
+        kind, place = [key.api_version, key.kind], f"{key.namespace}/{key.name}"
         client.ask("remove", namespace=key.namespace, name=key.name, kind=kind)
 
         def is_gone(kind: list[str] = kind, place: str = place, uid: str = uid) -> bool:

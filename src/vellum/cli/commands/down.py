@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from vellum.errors import UsageError
+from vellum.cli import asking
 from vellum.laptop import start
 from vellum.laptop.state import MARK, State, default_root
 
@@ -24,11 +22,10 @@ def command(*, delete_data: bool, yes: bool) -> None:
         click.echo(f"Nothing to stop: there is no installation in {root}.", err=True)
         return
     state = State.open(root)
-    if delete_data and not yes and not sys.stdin.isatty():
-        what = "everything would be deleted, and nobody is there to be asked"
-        raise UsageError("VEL712", what, where=str(root), fix="say --yes")
-    if delete_data and not yes:
-        click.confirm(f"Delete every bucket, vector, notebook and key in {root}?", abort=True, err=True)
+    if delete_data:
+        asking.tell(asking.of_everything(state))
+        question = f"Delete every bucket, vector, notebook and key in {root}?"
+        asking.agree(question, "everything would be deleted", yes=yes, where=str(root))
     stopped = start.stop(state, lambda said: click.echo(said, err=True))
     if delete_data:
         state.delete()

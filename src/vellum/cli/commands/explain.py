@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from vellum.api import schema
-from vellum.cli import places
+from vellum.cli import options, places, teams
 from vellum.errors import UsageError
+from vellum.kube.objects import Obj
 
+_TEAM = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
+"""How a team is named. A path has a dot, or is one word of ``_ROOTS``."""
+_ROOTS = ("spec", "metadata", "mlopsplatform", "kubeflowplatform", "trainjob", "inferenceservice")
 GRAPH = "platform"
 """The word that asks for the platform as it is, and not for a field."""
 
 
 @click.command()
-@click.argument("path", default="MLOpsPlatform.spec")
+@click.argument(
+    "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM", shell_complete=options.complete_team
+)
 @places.kubeconfig
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json", "svg"]), default="text", help="How data is printed."
@@ -27,15 +34,34 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
 
     PATH is a field such as spec.notebooks, MLOpsPlatform.spec.size or KubeflowPlatform.spec.gateway; or the word
     platform: its parts, what each waits for, since when, and who acts next, also as a picture.
+
+    TEAM is NAME or NAMESPACE/NAME of a claim: its parts, its addresses, and what goes when it is deleted.
     """
     if path == GRAPH:
         click.echo(_platform(kubeconfig, output))
+        return
+    if _TEAM.fullmatch(path) and path not in _ROOTS and output != "svg":
+        click.echo(_team(path, kubeconfig, output))
         return
     if output == "svg" or kubeconfig:
         what = "a field is explained in words, and is the same everywhere"
         raise UsageError("VEL711", what, where=path, fix=f"vellum explain {GRAPH} --output svg")
     field = schema.explain(path)
     click.echo(json.dumps(field.as_dict()) if output == "json" else field.text())
+
+
+def _team(name: str, config: Path | None, output: str) -> str:
+    from vellum.reports import team as report
+
+    place = places.at(config)
+    claim = teams.claim_of(name, place.claims())
+    spec: Obj = next((one.get("spec") or {} for one in place.composites()), {})
+    external = (spec.get("objectStore") or {}).get("backend") == "external"
+    found = report.fates(claim, laptop=config is None, external=external)
+    if output == "json":
+        fates = [one.as_dict() for one in found]
+        return json.dumps({"claim": claim, "parts": report.parts(claim), "deletion": fates})
+    return report.text(claim, found)
 
 
 def _platform(config: Path | None, output: str) -> str:

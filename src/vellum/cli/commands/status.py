@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from vellum.cli import options, watching
+from vellum.cli import options, teams, watching
 from vellum.kube.objects import Obj
 from vellum.laptop.client import Client
 from vellum.laptop.state import State, default_root
@@ -17,10 +17,13 @@ WIDTH = 17
 
 
 @click.command()
+@teams.either
 @click.option("--events", is_flag=True, help="Show what happened: events and repairs.")
 @options.output
-def command(*, events: bool, output: str) -> None:
+def command(*, team: str | None, events: bool, output: str) -> None:
     """Show.
+
+    With TEAM only what is of that team: its parts, its jobs and models, its processes, its events.
 
     Ends with 0 when everything is ready, with 3 when something is not. What a team made itself, a TrainJob or a model,
     is shown too, and has no part in that.
@@ -30,6 +33,9 @@ def command(*, events: bool, output: str) -> None:
     processes = client.ask("processes")
     said = {"events": client.ask("events")} if events else {}
     own = client.ask("list", kinds=options.MADE)
+    if team:
+        claim = teams.claim_of(team, found)
+        found, own, processes, said = _only(claim, own, processes, said)
     ready = all(watching.is_ready(obj) for obj in found)
     if output == "json":
         made = [obj for obj in own if watching.is_a_persons(obj)]
@@ -42,6 +48,26 @@ def command(*, events: bool, output: str) -> None:
             _print_events(said["events"])
             _print_receipts(found)
     sys.exit(0 if ready else 3)
+
+
+def _only(
+    claim: Obj, own: list[Obj], processes: list[Obj], said: dict[str, list[Obj]]
+) -> tuple[list[Obj], list[Obj], list[Obj], dict[str, list[Obj]]]:
+    """Return what is of one team alone."""
+    meta, namespace = claim["metadata"], teams.namespace_of(claim)
+    places = {(meta["namespace"], meta["name"])}
+    return (
+        [claim],
+        [obj for obj in own if obj["metadata"]["namespace"] == namespace],
+        # Every process of a team has the name of its namespace in its own.
+        [process for process in processes if namespace in process["name"]],
+        {
+            word: [one for one in events
+                   if one["namespace"] == namespace or (one["namespace"], one["name"]) in places
+                   or namespace in one["name"]]
+            for word, events in said.items()
+        },
+    )  # fmt: skip
 
 
 def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:

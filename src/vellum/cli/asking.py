@@ -1,0 +1,140 @@
+"""What is said before data is destroyed, and the question that follows. Talk, so it goes to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from stat import S_ISDIR
+
+import click
+
+from vellum.cli import options, watching
+from vellum.components.notebook import HOME
+from vellum.errors import UsageError, VellumError
+from vellum.kube.objects import Key, Obj
+from vellum.laptop.state import State, default_root
+from vellum.model.team import VECTORS_NAMESPACE, Team
+from vellum.reports import team as report
+
+COUNTED_SECONDS = 3.0
+"""How long objects of a bucket or files of a folder are counted; what was seen by then is said as the least."""
+
+
+def agree(question: str, what: str, *, yes: bool, where: str = "this installation") -> None:
+    """Ask, unless that was answered before.
+
+    Raises:
+        UsageError: there is no terminal (VEL712).
+        click.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("VEL712", f"{what}, and nobody is there to be asked", where=where, fix="say --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print what goes and what stays."""
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def place(obj: Obj) -> str:
+    """Return ``namespace/name``."""
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
+    """Return what a deletion of the claim takes on this machine, and what stays, with sizes."""
+    state, meta = State(default_root()), claim["metadata"]
+    team = Team(meta["namespace"], meta["name"], "")
+    own = (
+        one for one in made if one["metadata"]["namespace"] == team.namespace and watching.is_a_persons(one)
+    )
+    sizes = {
+        report.NOTEBOOK_HOME: _folder(state.data(team.namespace, HOME)),
+        report.VECTORS: _folder(state.data(VECTORS_NAMESPACE, f"data-{team.qdrant}-0")),
+        report.BUCKET: _bucket(place(claim)),
+        "namespace": ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in own),
+    }
+    return report.fate_lines(report.fates(claim, laptop=True), sizes)
+
+
+def of_a_workload(key: Key) -> list[str]:
+    """Return what goes with a TrainJob or an InferenceService."""
+    folder = State(default_root()).data(key.namespace, f"{key.kind.lower()}-{key.name}")
+    return [f"  goes   {key.kind} {key.name}  its processes and its folder: {_folder(folder)}",
+            "  stays  what it stored in the bucket"]  # fmt: skip
+
+
+def of_everything(state: State) -> list[str]:
+    """Return what is lost with the installation."""
+    known = ", ".join(options.teams()) or "none"
+    return [f"  goes   everything of the teams: {known}",
+            f"  goes   data of teams that are deleted already; all data together: {_folder(state.root / 'data')}",
+            "  goes   the seed, from which every key is derived"]  # fmt: skip
+
+
+def size(count: float) -> str:
+    """Return bytes as a person reads them."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:  # noqa: PLR2004  # the step between two units
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def _folder(path: Path) -> str:
+    deadline, files, used = time.monotonic() + COUNTED_SECONDS, 0, 0
+    for blocks in _blocks(path):
+        files, used = files + 1, used + blocks * 512
+        if time.monotonic() > deadline:
+            return f"more than {files} files, {size(used)}"
+    return f"{files} {'file' if files == 1 else 'files'}, {size(used)}" if files else "nothing in it"
+
+
+def _blocks(path: Path) -> Iterator[int]:
+    """Yield the blocks on disk of every file below a folder; what goes meanwhile is left out."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path):
+            with contextlib.suppress(OSError):
+                info = entry.stat(follow_symlinks=False)
+                if S_ISDIR(info.st_mode):
+                    yield from _blocks(Path(entry.path))
+                else:
+                    yield info.st_blocks
+
+
+def _bucket(team: str) -> str:
+    """Count the objects of the team's bucket; where the store does not answer, say so."""
+    from vellum.connect.sources import connect
+
+    try:
+        binding = connect(team).require("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "VELLUM_BUCKET")
+    except VellumError as error:
+        return f"its size is not known: {error.what}"
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    deadline, count, total = time.monotonic() + COUNTED_SECONDS, 0, 0
+    try:
+        client = boto3.client(
+            "s3", endpoint_url=binding.AWS_ENDPOINT_URL, region_name=binding.AWS_REGION,
+            aws_access_key_id=binding.AWS_ACCESS_KEY_ID, aws_secret_access_key=binding.AWS_SECRET_ACCESS_KEY,
+            config=Config(connect_timeout=2, read_timeout=COUNTED_SECONDS, retries={"total_max_attempts": 1},
+                          s3={"addressing_style": "path"}),
+        )  # fmt: skip
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=binding.VELLUM_BUCKET):
+            for one in page.get("Contents", ()):
+                count, total = count + 1, total + one["Size"]
+            if time.monotonic() > deadline:
+                return f"more than {count} objects, {size(total)}"
+    except (BotoCoreError, ClientError) as error:
+        return f"its size is not known: {type(error).__name__}"
+    return f"{count} {'object' if count == 1 else 'objects'}, {size(total)}"

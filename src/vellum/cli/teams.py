@@ -1,0 +1,49 @@
+"""The team that a command is about: as the argument TEAM, or by ``--team``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from vellum.cli import options
+from vellum.kube.objects import Obj
+from vellum.model.team import Team
+
+
+def either(function: Callable[..., None]) -> Callable[..., None]:
+    """Add TEAM and ``--team``, which mean the same: some commands take files as arguments, and so only the option."""
+
+    @functools.wraps(function)
+    def merged(*args: Any, team: str | None, named: str | None, **more: Any) -> None:  # noqa: ANN401  # click's
+        if team and named and team != named:
+            raise click.UsageError(f"TEAM says {team!r}, and --team says {named!r}.")
+        function(*args, team=team or named, **more)
+
+    text = "The same as TEAM."
+    option = click.option(
+        "--team", "-t", "named", metavar="TEAM", shell_complete=options.complete_team, help=text
+    )
+    return options.team_argument(required=False)(option(merged))
+
+
+def claim_of(team: str, found: list[Obj]) -> Obj:
+    """Return the claim that a person means.
+
+    Raises:
+        UsageError: there is none (VEL704), or several are meant (VEL705).
+    """
+    claims = {
+        f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj
+        for obj in found
+        if obj["kind"] == "MLOpsPlatform"
+    }
+    return claims[options.one_team(team, list(claims))]
+
+
+def namespace_of(claim: Obj) -> str:
+    """Return the team's own namespace."""
+    meta = claim["metadata"]
+    return Team(meta["namespace"], meta["name"], "").namespace

@@ -1,0 +1,92 @@
+"""A team as its claim's status has it: its parts, what each waits for, and what a deletion takes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vellum.components import team_components
+from vellum.components.notebook import HOME
+from vellum.kube.objects import Obj
+from vellum.model.team import Team
+from vellum.reports import table
+
+NOTEBOOK_HOME, BUCKET, VECTORS = "notebook's home", "bucket", "vectors"
+_OTHER_STORE = "its store is not Vellum's, so nothing in it is deleted"
+_CLUSTER_HOME = (
+    "its volume is in the team's namespace; only a StorageClass with reclaimPolicy Retain keeps the disk"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one thing that a team has when its claim is deleted."""
+
+    what: str
+    name: str
+    stays: bool
+    why: str = ""
+
+    def as_dict(self) -> Obj:
+        """Return plain data; what is not known is left out."""
+        said: Obj = {"what": self.what, "name": self.name, "stays": self.stays}
+        return {**said, "why": self.why} if self.why else said
+
+
+def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
+    """Return what a deletion of the claim takes, and what it leaves.
+
+    Args:
+        claim: as it is stored.
+        laptop: whether it is of this machine: a cluster cannot keep a volume without its namespace.
+        external: whether the bucket is in a store that Vellum does not run.
+    """
+    meta, status = claim["metadata"], claim.get("status") or {}
+    team = Team(meta["namespace"], meta["name"], "")
+    keep = (claim.get("spec") or {}).get("deletionPolicy", "Retain") == "Retain"
+    bucket = str((status.get("endpoints") or {}).get("bucket") or team.bucket)
+    return [
+        Fate("namespace", team.namespace, stays=False, why="with its keys, jobs, models and settings"),
+        Fate(NOTEBOOK_HOME, HOME, keep and laptop, "" if laptop else _CLUSTER_HOME),
+        Fate(BUCKET, bucket, keep or external, _OTHER_STORE if external else ""),
+        Fate(VECTORS, team.qdrant, keep),
+    ]  # fmt: skip
+
+
+def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
+    """Return a line for each: whether it stays, what it is, how much it is."""
+    rows = [
+        ("stays" if one.stays else "goes", one.what, one.name, "; ".join(filter(None, (sizes.get(one.what), one.why))))
+        for one in found
+    ]  # fmt: skip
+    return [table.GAP + line for line in table.lines(("", "", "", ""), rows)[1:]]
+
+
+def parts(claim: Obj) -> list[Obj]:
+    """Return the team's parts as its status lists them, each with what it is for."""
+    known = team_components()
+    said = (claim.get("status") or {}).get("components") or ()
+    return [
+        {**one, "summary": known[one["name"]].summary} if one["name"] in known else dict(one) for one in said
+    ]
+
+
+def text(claim: Obj, found: list[Fate]) -> str:
+    """Return the parts as a table, what each waits for below it, then addresses, then what a deletion does."""
+    lines = ["it is not composed yet; next: the control plane"]
+    if said := parts(claim):
+        rows = [(one["name"], "ready" if one["ready"] else "waits", one.get("summary", "")) for one in said]
+        head, *rest = table.lines(("PART", "STATE", "WHAT IT IS"), rows)
+        lines = [head]
+        for one, row in zip(said, rest, strict=True):
+            lines.append(row)
+            if one.get("reason"):
+                after = "" if one["ready"] else f"; next: {one.get('actor', 'the control plane')}"
+                lines.append(f"{table.GAP}{one['reason']}{after}")
+    places = (claim.get("status") or {}).get("endpoints") or {}
+    if places:
+        lines += ["", *table.lines(("ADDRESS", ""), list(places.items()))]
+    policy = (claim.get("spec") or {}).get("deletionPolicy", "Retain")
+    return "\n".join(
+        [*lines, "", f"WHEN THE CLAIM IS DELETED (deletionPolicy: {policy})", *fate_lines(found, {})]
+    )
