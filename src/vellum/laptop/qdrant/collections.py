@@ -38,6 +38,8 @@ class Collection:
         self.name = name
         self.schema = schema
         self.writes = 0
+        self.settled: set[object] = set()
+        """Conditions that were found to have one meaning for all that is stored (``releases``)."""
         self._shard_name = shard
         self._shard: edge.EdgeShard | None = None
 
@@ -67,6 +69,7 @@ class Collection:
     def update(self, operation: edge.UpdateOperation) -> int:
         """Apply one write; it is in the write-ahead log when this returns. Return its number since the start."""
         self.writes += 1
+        self.settled.clear()
         self.shard.update(operation)
         return self.writes
 

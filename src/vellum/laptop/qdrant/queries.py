@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 import qdrant_edge as edge
 
 from vellum.laptop.qdrant.fields import Fields, as_list, as_number, as_texts, is_whole
-from vellum.laptop.qdrant.filters import MAX_NESTING, read_filter
+from vellum.laptop.qdrant.filters import MAX_NESTING
 from vellum.laptop.qdrant.points import Vector, read_id, read_vector
 from vellum.laptop.qdrant.refused import refused
 from vellum.laptop.qdrant.schema import UNNAMED, Schema
@@ -39,10 +39,14 @@ class _Stage(TypedDict):
 
 @dataclass
 class Reader:
-    """Reads queries against one collection; ``lookup`` returns a stored vector by point id and vector name."""
+    """Reads queries against one collection.
+
+    ``lookup`` returns a stored vector by point id and vector name; ``filter`` reads the filter in a field.
+    """
 
     schema: Schema
     lookup: Lookup
+    filter: Callable[[Fields, str], edge.Filter | None]
     mentioned: set[PointId] = field(default_factory=set)
 
     def request(self, body: object, where: str = "body") -> edge.QueryRequest:
@@ -53,16 +57,18 @@ class Reader:
         """
         fields = Fields(body, where, (*_SHARED, "offset", "with_vector", "with_payload"))
         stage = self._stage(fields, 0)
+        offset = fields.whole("offset") or 0
         return edge.QueryRequest(
             **stage,
-            offset=fields.whole("offset") or 0,
+            # Qdrant takes no notice of an offset into a random order; the core would.
+            offset=0 if stage["query"] == edge.Sample.Random else offset,
             with_vector=read_with_vector(fields, self.schema),
             with_payload=read_with_payload(fields, default=False),
         )
 
     def _stage(self, fields: Fields, depth: int) -> _Stage:
         """Read what a request and a prefetch have in common; points asked by id are left out of its answer."""
-        inner = Reader(self.schema, self.lookup)
+        inner = Reader(self.schema, self.lookup, self.filter)
         prefetches = inner._prefetches(fields, depth)
         query = inner._query(fields)
         if prefetches and query is None:
@@ -73,7 +79,7 @@ class Reader:
             "limit": DEFAULT_LIMIT if limit is None else limit,
             "query": query,
             "prefetches": prefetches,
-            "filter": _without(inner.mentioned, read_filter(fields.raw("filter"), fields.path("filter"))),
+            "filter": _without(inner.mentioned, self.filter(fields, "filter")),
             "score_threshold": _threshold(fields, query),
             "params": _params(fields),
         }

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.collections import Collection
 from vellum.laptop.qdrant.fields import Json
-from vellum.laptop.qdrant.filters import read_filter
 from vellum.laptop.qdrant.indexes import index_json
 from vellum.laptop.qdrant.points import Vector, read_id, read_ids, record_json, scored_json
 from vellum.laptop.qdrant.queries import (
@@ -29,6 +27,10 @@ _OPTIMIZER = {
     "flush_interval_sec": 5, "max_optimization_threads": 1,
 }  # fmt: skip
 """Shown because clients insist on these fields; they are the core's own."""
+
+
+_ALL = 2**31
+"""More different values than a facet can have."""
 
 
 def list_collections(request: Request) -> Json:
@@ -84,7 +86,7 @@ def retrieve_one(request: Request) -> Json:
 
 def query(request: Request) -> Json:
     """``POST /collections/{name}/points/query``."""
-    asked = _reader(request.collection).request(request.body)
+    asked = _reader(request).request(request.body)
     return {"points": [scored_json(one) for one in request.collection.shard.query(asked)]}
 
 
@@ -92,7 +94,7 @@ def query_batch(request: Request) -> list[Json]:
     """``POST /collections/{name}/points/query/batch``."""
     collection, fields = request.collection, request.fields("searches")
     searches = fields.need_items("searches")
-    asked = [_reader(collection).request(one, f"searches[{at}]") for at, one in enumerate(searches)]
+    asked = [_reader(request).request(one, f"searches[{at}]") for at, one in enumerate(searches)]
     answers = collection.shard.query_batch(edge.QueryBatchRequest(asked)) if asked else []
     return [{"points": [scored_json(one) for one in answer]} for answer in answers]
 
@@ -107,7 +109,7 @@ def scroll(request: Request) -> Json:
     asked = edge.ScrollRequest(
         offset=offset,
         limit=fields.whole("limit", 1) or DEFAULT_LIMIT,
-        filter=read_filter(fields.raw("filter"), fields.path("filter")),
+        filter=request.filter(fields),
         with_payload=read_with_payload(fields, default=True),
         with_vector=read_with_vector(fields, collection.schema),
         order_by=read_order(fields.raw("order_by"), fields.path("order_by")),
@@ -119,25 +121,27 @@ def scroll(request: Request) -> Json:
 def count(request: Request) -> Json:
     """``POST /collections/{name}/points/count``."""
     fields = request.fields("filter", "exact")
-    wanted = read_filter(fields.raw("filter"), fields.path("filter"))
-    asked = edge.CountRequest(exact=fields.flag("exact") is not False, filter=wanted)
+    fields.flag("exact")
+    asked = edge.CountRequest(exact=True, filter=request.filter(fields))
     return {"count": request.collection.shard.count(asked)}
 
 
 def facet(request: Request) -> Json:
     """``POST /collections/{name}/facet``."""
     fields = request.fields("key", "limit", "filter", "exact")
+    fields.flag("exact")
+    limit = fields.whole("limit", 1) or DEFAULT_LIMIT
+    # The core cuts at its limit before it sorts, so that equal counts come in any order: it is asked for all.
     asked = edge.FacetRequest(
-        key=fields.need_text("key"),
-        limit=fields.whole("limit", 1) or DEFAULT_LIMIT,
-        exact=bool(fields.flag("exact")),
-        filter=read_filter(fields.raw("filter"), fields.path("filter")),
+        key=fields.need_text("key"), limit=_ALL, exact=True, filter=request.filter(fields)
     )
-    answer = request.collection.shard.facet(asked)
-    return {"hits": [{"value": one.value, "count": one.count} for one in answer.hits]}
+    hits = sorted(request.collection.shard.facet(asked).hits, key=lambda one: (-one.count, one.value))
+    return {"hits": [{"value": one.value, "count": one.count} for one in hits[:limit]]}
 
 
-def _reader(collection: Collection) -> Reader:
+def _reader(request: Request) -> Reader:
+    collection = request.collection
+
     def lookup(point: PointId, using: str) -> Vector:
         records = collection.shard.retrieve([point], with_payload=False, with_vector=[using])
         if not records:
@@ -148,4 +152,4 @@ def _reader(collection: Collection) -> Reader:
             raise absent(f"Point {point} has no vector `{using}`")
         return cast("Vector", found)
 
-    return Reader(collection.schema, lookup)
+    return Reader(collection.schema, lookup, request.filter)

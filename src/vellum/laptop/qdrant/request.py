@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vellum.laptop.qdrant.collections import Collection, Collections
 from vellum.laptop.qdrant.fields import Fields
+from vellum.laptop.qdrant.filters import read_filter
+from vellum.laptop.qdrant.releases import check_releases
+
+if TYPE_CHECKING:
+    import qdrant_edge as edge
 
 
 @dataclass(frozen=True)
@@ -26,3 +32,14 @@ class Request:
     def fields(self, *known: str) -> Fields:
         """Return the body, with only these fields allowed."""
         return Fields(self.body, "body", known)
+
+    def filter(self, fields: Fields, name: str = "filter") -> edge.Filter | None:
+        """Return a filter that every release of Qdrant answers alike on what is stored, or None.
+
+        Raises:
+            RefusedError: it is wrong, or releases differ (400).
+        """
+        wanted = read_filter(fields.raw(name), fields.path(name))
+        if wanted is not None:
+            check_releases(self.collection, fields.raw(name), fields.path(name))
+        return wanted

@@ -31,7 +31,13 @@ Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 _OPEN = {
-    "/": orjson.dumps({"title": "qdrant-edge behind Vellum's stand-in server", "version": VERSION}),
+    "/": orjson.dumps(
+        {
+            "title": "qdrant - vector search engine",
+            "version": VERSION,
+            "commit": "Vellum's stand-in on qdrant-edge",
+        }
+    ),
     "/healthz": b"healthz check passed",
     "/livez": b"livez check passed",
     "/readyz": b"all shards are ready",

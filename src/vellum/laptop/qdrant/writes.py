@@ -9,7 +9,6 @@ import qdrant_edge as edge
 
 from vellum.laptop.qdrant.collections import Collection
 from vellum.laptop.qdrant.fields import Fields, Json, as_payload, as_texts
-from vellum.laptop.qdrant.filters import read_filter
 from vellum.laptop.qdrant.indexes import read_index
 from vellum.laptop.qdrant.points import read_ids, read_points
 from vellum.laptop.qdrant.refused import absent, refused
@@ -55,7 +54,7 @@ def upsert(request: Request) -> Json:
     """``PUT /collections/{name}/points``."""
     fields = request.fields("points", "batch", "update_filter", "update_mode")
     points = read_points(fields, request.collection.schema)
-    only_if = read_filter(fields.raw("update_filter"), fields.path("update_filter"))
+    only_if = request.filter(fields, "update_filter")
     mode = _MODES[fields.choice("update_mode", _MODES) or "upsert"]
     return _apply(request, _Update.upsert_points(points, only_if, mode))
 
@@ -63,7 +62,7 @@ def upsert(request: Request) -> Json:
 def delete_points(request: Request) -> Json:
     """``POST /collections/{name}/points/delete``; absent points are no error."""
     fields = request.fields(*_SELECTOR)
-    chosen = _chosen(fields)
+    chosen = _chosen(request, fields)
     if isinstance(chosen, list):
         return _apply(request, _Update.delete_points(chosen))
     return _apply(request, _Update.delete_points_by_filter(chosen))
@@ -85,7 +84,7 @@ def delete_payload(request: Request) -> Json:
     """``POST /collections/{name}/points/payload/delete``."""
     fields = request.fields("keys", *_SELECTOR)
     keys = as_texts(fields.need("keys"), fields.path("keys"))
-    chosen = _present(request.collection, _chosen(fields))
+    chosen = _present(request.collection, _chosen(request, fields))
     if isinstance(chosen, list):
         return _apply(request, _Update.delete_payload(chosen, keys))
     return _apply(request, _Update.delete_payload_by_filter(chosen, keys))
@@ -96,17 +95,17 @@ def _payload(request: Request, by_ids: Callable[..., _Update], by_filter: Callab
     key = fields.text("key")
     depth = 0 if key is None else key.count(".") + key.count("[") + 1
     payload = as_payload(fields.need("payload"), fields.path("payload"), depth)
-    chosen = _present(request.collection, _chosen(fields))
+    chosen = _present(request.collection, _chosen(request, fields))
     return _apply(request, (by_ids if isinstance(chosen, list) else by_filter)(chosen, payload, key))
 
 
-def _chosen(fields: Fields) -> list[PointId] | edge.Filter:
+def _chosen(request: Request, fields: Fields) -> list[PointId] | edge.Filter:
     """Return the points that a write is about: ids, or a filter (an empty one means all)."""
     if ("points" in fields) == ("filter" in fields):
         raise refused(f"{fields.where}: exactly one of `points` and `filter` is needed")
     if "points" in fields:
         return read_ids(fields.raw("points"), fields.path("points"))
-    return read_filter(fields.raw("filter"), fields.path("filter")) or edge.Filter()
+    return request.filter(fields) or edge.Filter()
 
 
 def _present(collection: Collection, chosen: list[PointId] | edge.Filter) -> list[PointId] | edge.Filter:

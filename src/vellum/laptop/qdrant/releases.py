@@ -1,0 +1,195 @@
+"""Filters that Qdrant's releases answer differently are refused where the stored payloads show the difference.
+
+A cluster may run any Qdrant from 1.16 on. Three conditions changed their meaning in that time, each as a repair:
+
+- ``text``, ``text_any`` and ``phrase`` without a text index: inside words, case-sensitive, up to 1.19.0; then whole
+  words without regard to case (qdrant pull requests 10341 and 10527).
+- ``is_null`` by itself without an index: not true of a list with a null up to 1.19.0; then true (10101).
+- ``values_count`` of a field that a point does not have: never true up to 1.18; then it counts as 0 (9607).
+
+The core answers as the newest release does. A condition is asked of the core only if no stored value makes the two
+meanings differ: then every release gives the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import qdrant_edge as edge
+
+from vellum.laptop.qdrant.collections import Collection
+from vellum.laptop.qdrant.fields import is_whole
+from vellum.laptop.qdrant.paths import steps, values
+from vellum.laptop.qdrant.refused import refused
+
+if TYPE_CHECKING:
+    from qdrant_edge import PointId
+
+_TEXTS = ("text", "text_any", "phrase")
+_CLAUSES = ("must", "should", "must_not")
+_WORD = re.compile(r"[^\W_]+")
+_PAGE = 5000
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One condition whose meaning changed: its kind, its argument, and the path to what it looks at.
+
+    ``outer`` are the lists of objects around the key, from ``nested`` conditions.
+    """
+
+    kind: str
+    argument: str | tuple[tuple[str, int], ...]
+    key: str
+    outer: tuple[str, ...]
+
+    @property
+    def field(self) -> str:
+        """The key as a payload index would name it."""
+        return ".".join((*(f"{one}[]" for one in self.outer), self.key))
+
+    def differs(self, payload: object) -> bool:
+        """Tell whether two releases see this payload differently."""
+        objects = [payload]
+        for name in self.outer:
+            elements = (one for value in objects for one in values(value, (*steps(name), None)))
+            objects = [one for one in elements if isinstance(one, dict)]
+        return any(self._differs_in(values(one, steps(self.key))) for one in objects)
+
+    def _differs_in(self, found: list[object]) -> bool:
+        if self.kind == "values_count":
+            return not found
+        if self.kind == "is_null":
+            return None not in found and any(isinstance(one, list) and None in one for one in found)
+        flat = (part for one in found for part in (one if isinstance(one, list) else [one]))
+        texts = (one for one in flat if isinstance(one, str))
+        return any(_is_read_differently(self.kind, str(self.argument), one) for one in texts)
+
+    def refusal(self, where: str, point: PointId) -> str:
+        """Say which releases differ, on which point, and what to write instead."""
+        if self.kind == "values_count":
+            said = f"before 1.19 a point without `{self.key}` never matched, now it counts as 0"
+            way = f"for few or none write `should`: `is_empty` of `{self.key}`, and `values_count` with `gte: 1`"
+        elif self.kind == "is_null":
+            said = "up to 1.19.0 a list with a null in it did not match, now it does"
+            way = f'write {{"key": "{self.key}", "is_null": true}}, which always counted it'
+        else:
+            said = "without a text index releases up to 1.19.0 look inside words and at case, later ones at whole words"
+            way = f"create a text index on `{self.field}`"
+        return f"{where}: Qdrant's releases answer differently (point {point} shows it): {said}; {way}"
+
+
+def check_releases(collection: Collection, wanted: object, where: str) -> None:
+    """Refuse a filter, already read, of which the stored payloads show that releases differ.
+
+    Raises:
+        RefusedError: 400, naming the condition, a point and what to write instead.
+    """
+    doubts = dict(_doubts(wanted, where, ()))
+    if not doubts or (not any(one not in collection.settled for one in doubts)):
+        return
+    indexed = collection.shard.info().payload_schema
+    for doubt, place in doubts.items():
+        if doubt not in collection.settled and not _is_settled_by_index(doubt, indexed):
+            point = _witness(collection, doubt)
+            if point is not None:
+                raise refused(doubt.refusal(place, point))
+        collection.settled.add(doubt)
+
+
+def _is_settled_by_index(doubt: Doubt, indexed: dict[str, edge.PayloadIndexInfo]) -> bool:
+    """Tell whether an index gives the condition one meaning in every release."""
+    index = indexed.get(doubt.field)
+    if index is None or doubt.kind == "values_count":
+        return False
+    return doubt.kind == "is_null" or index.data_type == edge.PayloadSchemaType.Text
+
+
+def _witness(collection: Collection, doubt: Doubt) -> PointId | None:
+    """Return a point that releases see differently."""
+    first = steps(doubt.outer[0] if doubt.outer else doubt.key)[:1]
+    if not first:
+        return None
+    offset: PointId | None = None
+    while True:
+        asked = edge.ScrollRequest(
+            offset=offset, limit=_PAGE, with_payload=[f'"{first[0]}"'], with_vector=False
+        )
+        records, offset = collection.shard.scroll(asked)
+        for one in records:
+            if doubt.differs(one.payload or {}):
+                return one.id
+        if offset is None:
+            return None
+
+
+def _doubts(wanted: object, where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
+    """Find every condition whose meaning changed, with its place."""
+    if not isinstance(wanted, dict):
+        return
+    inner = wanted.get("min_should")
+    given = [(name, wanted.get(name)) for name in _CLAUSES]
+    given.append(("min_should.conditions", inner.get("conditions") if isinstance(inner, dict) else None))
+    for name, value in given:
+        several = value if isinstance(value, list) else [value]
+        for at, one in enumerate(several):
+            place = f"{where}.{name}" if several is not value else f"{where}.{name}[{at}]"
+            yield from _in_condition(one, place, outer)
+
+
+def _in_condition(one: object, where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
+    if not isinstance(one, dict):
+        return
+    nested, null = one.get("nested"), one.get("is_null")
+    if isinstance(one.get("key"), str):
+        yield from _in_field(one, where, outer)
+    elif isinstance(nested, dict):
+        name = str(nested.get("key")).removesuffix("[]")
+        yield from _doubts(nested.get("filter"), f"{where}.nested.filter", (*outer, name))
+    elif isinstance(null, dict):
+        yield Doubt("is_null", "", str(null.get("key")), outer), f"{where}.is_null"
+    else:
+        yield from _doubts(one, where, outer)
+
+
+def _in_field(one: dict[str, object], where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
+    key, match, count = str(one["key"]), one.get("match"), one.get("values_count")
+    for kind in _TEXTS:
+        if isinstance(match, dict) and isinstance(match.get(kind), str):
+            yield Doubt(kind, match[kind], key, outer), f"{where}.match.{kind}"
+    if isinstance(count, dict):
+        bounds = tuple(sorted((name, bound) for name, bound in count.items() if is_whole(bound)))
+        if _admits_none(dict(bounds)):
+            yield Doubt("values_count", bounds, key, outer), f"{where}.values_count"
+
+
+def _admits_none(bounds: dict[str, int]) -> bool:
+    """Tell whether no values at all satisfy a count's bounds."""
+    low = bounds.get("gte", 0) <= 0 and "gt" not in bounds
+    return low and bounds.get("lt", 1) > 0
+
+
+def _is_read_differently(kind: str, asked: str, stored: str) -> bool:
+    """Tell whether a text matches inside words but not by words, or the other way round."""
+    if not (_is_plain(asked) and _is_plain(stored)):
+        return True
+    wanted, found = _WORD.findall(asked.lower()), _WORD.findall(stored.lower())
+    if kind == "text_any":
+        inside = any(one in stored for one in asked.split())
+        by_words = any(one in found for one in wanted)
+    else:
+        inside = asked in stored
+        by_words = bool(wanted) and all(one in found for one in wanted)
+        if kind == "phrase":
+            size = len(wanted)
+            by_words = by_words and any(found[at : at + size] == wanted for at in range(len(found)))
+    return inside != by_words
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether Python's words are the core's: both take letters and digits, and part ways at combining marks."""
+    return text.isascii() or not any(unicodedata.category(one).startswith("M") for one in text)
