@@ -33,6 +33,10 @@ class VellumError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.what} ({self.where})"
 
+    def every(self) -> tuple[VellumError, ...]:
+        """Return all errors that this one stands for, itself where it is alone."""
+        return (self,)
+
     def as_dict(self) -> dict[str, str]:
         """Return the error as plain data, for ``--output json`` and HTTP answers."""
         return {"code": self.code, "what": self.what, "where": self.where, "fix": self.fix}

@@ -12,6 +12,7 @@ from vellum.kube.objects import Obj
 
 ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nmetadata: {name: job}\n"
+ARGS = ", args: [--model=models/a.skops]"
 MODEL = """\
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
@@ -51,18 +52,18 @@ def test_the_examples_are_valid() -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("{runtimeRef: {name: vellum}}", ("VEL115", "spec.trainer", "write command: [python, -m, MODULE]")),
-        ("{trainer: {command: [x]}}", ("VEL113", "spec.runtimeRef", "write fields below it, such as name; see vellum explain spec.runtimeRef")),
+        ("{runtimeRef: {name: vellum}}", ("VEL115", "spec.trainer", "write trainer: {command: [python, -m, MODULE]}")),
+        ("{trainer: {command: [x]}}", ("VEL113", "spec.runtimeRef", "write runtimeRef: {name: vellum}; see vellum explain TrainJob.spec.runtimeRef")),
         ("{trainer: {command: [x]}, runtimeRef: {name: torch}}", ("VEL115", "spec.runtimeRef.name", f"write name: vellum, or {CLUSTER}")),
         ("{trainer: {command: [x]}, runtimeRef: {name: vellum}, initializer: {}}", ("VEL115", "spec.initializer", f"delete it, or {CLUSTER}")),
         ("{trainer: {command: [x]}, runtimeRef: {name: vellum}, runtimePatches: []}", ("VEL115", "spec.runtimePatches", f"delete it, or {CLUSTER}")),
         ("{runtimeRef: {name: vellum}, trainer: {command: [x], numNodes: 2}}", ("VEL115", "spec.trainer.numNodes", f"write numNodes: 1, or {CLUSTER}")),
-        ("{runtimeRef: {name: vellum}, trainer: {numProcPerNode: 2}}", ("VEL115", "spec.trainer.numProcPerNode", "delete numProcPerNode")),
+        ("{runtimeRef: {name: vellum}, trainer: {command: [x], numProcPerNode: 2}}", ("VEL115", "spec.trainer.numProcPerNode", "delete numProcPerNode")),
         ("{runtimeRef: {name: vellum}, trainer: {comand: []}}", ("VEL112", "spec.trainer.comand", "write command instead")),
-        ("{runtimeRef: {name: vellum}, trainer: {env: [{name: A, valeu: b}]}}", ("VEL112", "spec.trainer.env[0].valeu", "write value instead")),
-        ("{runtimeRef: {name: vellum}, trainer: {env: [{name: A}, {name: A}]}}", ("VEL115", "spec.trainer.env", "keep one of the two")),
+        ("{runtimeRef: {name: vellum}, trainer: {command: [x], env: [{name: A, valeu: b}]}}", ("VEL112", "spec.trainer.env[0].valeu", "write value instead")),
+        ("{runtimeRef: {name: vellum}, trainer: {command: [x], env: [{name: A}, {name: A}]}}", ("VEL115", "spec.trainer.env[1]", "keep one of the two")),
         ("{runtimeRef: {name: vellum}, trainer: {command: python}}", ("VEL114", "spec.trainer.command", 'write for example command: ["python", "-m", "train"]')),
-        ("{runtimeRef: {name: vellum}, trainer: {command: [x], args: [$(A)], env: [{name: A, value: b}]}}", ("VEL115", "spec.trainer", "read the variable in the program")),
+        ("{runtimeRef: {name: vellum}, trainer: {command: [x], args: [$(A)], env: [{name: A, value: b}]}}", ("VEL115", "spec.trainer.args[0]", "read the variable in the program")),
         ('{runtimeRef: {name: vellum}, trainer: {command: [x]}, suspend: "yes"}', ("VEL114", "spec.suspend", "write for example suspend: false")),
         ("{trainer: {command: [x]}, runtimeRef: {name: vellum}, activeDeadlineSeconds: 0}", ("VEL115", "spec.activeDeadlineSeconds", "write for example activeDeadlineSeconds: 3600")),
     ],
@@ -79,8 +80,8 @@ def test_what_a_laptop_cannot_do_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        (MODEL % ("sklearn", ""), "VEL115"),
-        (MODEL % ("skops", ", storageUri: s3://b/k"), "VEL112"),
+        (MODEL % ("sklearn", ARGS), "VEL115"),
+        (MODEL % ("skops", ", storageUri: s3://b/k" + ARGS), "VEL120"),
         (
             HEAD.replace("v1alpha1", "v1") + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n",
             "VEL111",

@@ -62,8 +62,9 @@ class Document:
         return next((self.places[place].line for place in known), 1)
 
     def where(self, path: Path) -> str:
-        """Return ``file:line: field`` of the path."""
-        return f"{self.source}:{self.line(path)}" + (f": {dotted(path)}" if path else "")
+        """Return ``file:line: field`` of the path; what came out of no file has no lines."""
+        head = f"{self.source}:{self.line(path)}" if self.places else self.source
+        return head + (f": {dotted(path)}" if path else "")
 
     def problem(self, code: str, what: str, path: Path, fix: str) -> None:
         """Note one mistake at the path."""

@@ -14,20 +14,23 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from vellum.api import claim, metadata, platform, workloads
+from vellum.api import admission, claim, elsewhere, metadata, platform, workloads
 from vellum.api.claim import CROSSPLANE_FIELDS, Claim
 from vellum.api.documents import Document, documents, shown
 from vellum.api.platform import Platform
 from vellum.api.schema import API_VERSIONS, nearest, node_at
 from vellum.api.text import MOST_BYTES, text
-from vellum.api.words import advice, mistakes, unknown, write
+from vellum.api.words import advice, example_of, flow, mistakes, unknown, write
 from vellum.api.workloads import Workload
-from vellum.errors import ClaimError
+from vellum.errors import ClaimError, VellumError
+from vellum.kube.objects import Obj
 from vellum.model.component import Spec
 
 Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+_RENAME = "write {} instead"
+"""How a misspelt field's fix reads: what is missing under the right name is not told twice."""
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
@@ -39,31 +42,61 @@ class MistakesError(ClaimError):
         first = self.problems[0]
         super().__init__(first.code, first.what, where=first.where, fix=first.fix)
 
+    def every(self) -> tuple[VellumError, ...]:
+        """Return all that is wrong."""
+        return self.problems
 
-def load(data: bytes, source: str) -> list[Written]:
-    """Return the objects of one file in their order; ``source`` is what messages call the file.
+
+def load(data: bytes, source: str, namespace: str = "") -> list[Written]:
+    """Return the objects of one file in their order.
+
+    Args:
+        data: the file's content.
+        source: what messages call the file.
+        namespace: the team's namespace for workloads that name none, empty where it is not known.
 
     Raises:
-        MistakesError: a ClaimError of code VEL102 to VEL118 whose ``problems`` are all that was found.
+        MistakesError: a ClaimError of code VEL102 to VEL120 whose ``problems`` are all that was found.
     """
-    found, problems = _checked(data, source)
+    found, problems = _checked(data, source, namespace)
     if problems:
         raise MistakesError(problems)
     return found
 
 
-def read(*paths: str | File) -> list[Written]:
+def admit(obj: Obj) -> Written:
+    """Return an object that did not come out of a file, checked as one that did.
+
+    Raises:
+        MistakesError: as ``load``.
+    """
+    document = Document(source="the object", value=obj)
+    written = _object(document, "")
+    if written is None:
+        raise MistakesError(document.mistakes())
+    return written
+
+
+def read(*paths: str | File, namespace: str = "") -> list[Written]:
     """Return the objects of files, of folders' ``*.yaml`` and ``*.yml`` in name order, or of standard input (``-``).
+
+    ``namespace`` is that of ``load``.
 
     Raises:
         MistakesError: as ``load``, for all files together; VEL101 a file cannot be read.
     """
     found: list[tuple[str, Written]] = []
     problems: list[ClaimError] = []
-    for source, data in [file for path in paths for file in _files(str(path))]:
-        objects, wrong = _checked(data, source)
-        found += [(source, one) for one in objects]
-        problems += wrong
+    for path in paths:
+        try:
+            files = _files(str(path))
+        except MistakesError as error:
+            problems += error.problems
+            continue
+        for source, data in files:
+            objects, wrong = _checked(data, source, namespace)
+            found += [(source, one) for one in objects]
+            problems += wrong
     problems += _twice(found)
     if problems:
         raise MistakesError(problems)
@@ -107,7 +140,7 @@ def _bytes(file: File) -> bytes:
         )]) from None  # fmt: skip
 
 
-def _checked(data: bytes, source: str) -> tuple[list[Written], list[ClaimError]]:
+def _checked(data: bytes, source: str, namespace: str) -> tuple[list[Written], list[ClaimError]]:
     try:
         parsed = documents(text(data, source), source)
     except ClaimError as error:
@@ -116,11 +149,12 @@ def _checked(data: bytes, source: str) -> tuple[list[Written], list[ClaimError]]
         return [], [ClaimError(
             "VEL102", "there is no object in it", where=source, fix="see examples/02-minimal/claim.yaml",
         )]  # fmt: skip
-    found = [written for document in parsed if (written := _object(document)) is not None]
+    found = [written for document in parsed if (written := _object(document, namespace)) is not None]
     return found, [problem for document in parsed for problem in document.mistakes()]
 
 
-def _object(document: Document) -> Written | None:
+def _object(document: Document, namespace: str) -> Written | None:
+    """Return the object of a document, None where something is wrong; ``namespace`` is that of ``load``."""
     document.forgive(metadata.IGNORED)
     value = document.value
     if not isinstance(value, dict):
@@ -137,11 +171,14 @@ def _object(document: Document) -> Written | None:
         if field not in _TOP:
             mistake = unknown((field,), _TOP)
             document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
-    namespace, name, labels, annotations = metadata.check(document, kind, value.get("metadata"))
-    if "spec" not in value and not document.problems:
+    namespace, name, labels, annotations = metadata.check(document, kind, value.get("metadata"), namespace)
+    if "spec" not in value and all(field in _TOP for field in value):
         # An API server wants it too: Crossplane's definitions require it.
-        document.problem("VEL114", "the object has no spec", (), "write spec: {}")
+        example = flow(example_of(node_at(kind, ("spec",)))) if kind in workloads.KINDS else "{}"
+        document.problem("VEL114", "the object has no spec", (), f"write spec: {example}")
+        return None
     spec = _spec(document, kind, value.get("spec", {}))
+    _between(document, kind, value)
     if spec is None or document.problems:
         return None
     if isinstance(spec, platform.PlatformWideSpec):
@@ -153,10 +190,13 @@ def _object(document: Document) -> Written | None:
 
 def _kind(document: Document, value: dict[str, object]) -> str:
     """Return the kind if the document is one of ours; say what is wrong otherwise."""
-    kind = value.get("kind")
+    kind, version = value.get("kind"), value.get("apiVersion")
     versions = tuple(dict.fromkeys(API_VERSIONS.values()))
     if isinstance(kind, str) and kind in API_VERSIONS:
         versions = (API_VERSIONS[kind],)
+    elif not _misspelt(kind, version) and (found := elsewhere.kind(version, kind)):
+        document.problem("VEL120", found[0], ("kind",), found[1])
+        return ""
     for field, allowed in (("apiVersion", versions), ("kind", tuple(API_VERSIONS))):
         given = value.get(field)
         if given in allowed or (field,) in document.doubtful:
@@ -168,11 +208,33 @@ def _kind(document: Document, value: dict[str, object]) -> str:
     return kind if isinstance(kind, str) and kind in API_VERSIONS else ""
 
 
+def _misspelt(kind: object, version: object) -> bool:
+    """Tell whether a kind that nobody knows is most likely one of those that its group has here."""
+    known = [name for name, its in API_VERSIONS.items() if its == version and not elsewhere.known(kind)]
+    return isinstance(kind, str) and bool(nearest(kind, dict.fromkeys(known)))
+
+
+def _between(document: Document, kind: str, value: dict[str, object]) -> None:
+    """Note what is wrong between the fields of a workload, but where its own model said something already."""
+    if kind not in workloads.KINDS:
+        return
+    meta = value.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    renamed = {problem.error.fix for problem in document.problems}
+    for mistake in admission.between(kind, value.get("spec"), meta.get("annotations"), meta.get("labels")):
+        misspelt = mistake.what == admission.NO_COMMAND and _RENAME.format("command") in renamed
+        if mistake.path not in document.doubtful and not misspelt:
+            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
+
+
 def _spec(document: Document, kind: str, spec: object) -> Spec | None:
     if not isinstance(spec, dict):
         if ("spec",) not in document.doubtful:
             document.problem(
-                "VEL114", "spec is not a mapping", ("spec",), write(("spec",), node_at(kind, ("spec",)))
+                "VEL114",
+                "spec is not a mapping",
+                ("spec",),
+                write(("spec",), node_at(kind, ("spec",)), kind=kind),
             )
         return None
     written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
@@ -184,8 +246,13 @@ def _spec(document: Document, kind: str, spec: object) -> Spec | None:
     try:
         return model.model_validate(written)
     except ValidationError as error:
-        for mistake in mistakes(kind, error, document.word):
-            if mistake.path not in document.doubtful:
+        found = mistakes(kind, error, document.word)
+        renamed = {(*one.path[:-1], one.fix) for one in found if one.code == "VEL112"}
+        for mistake in found:
+            missing = (
+                mistake.code == "VEL113" and (*mistake.path[:-1], _RENAME.format(mistake.path[-1])) in renamed
+            )
+            if mistake.path not in document.doubtful and not missing:
                 document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from vellum.api import platform, workloads
+from vellum.api import admission, platform, workloads
 from vellum.api.claim import CROSSPLANE_FIELDS
 from vellum.api.documents import Document, Path, shown
 from vellum.api.schema import node_at
@@ -33,8 +33,13 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _LONGEST_SUBDOMAIN = 253
 
 
-def check(document: Document, kind: str, metadata: Any) -> tuple[str, str, dict[str, str], dict[str, str]]:  # noqa: ANN401
-    """Return (namespace, name, labels, annotations); what is wrong is noted in the document."""
+def check(
+    document: Document, kind: str, metadata: Any, team: str = "",  # noqa: ANN401  # whatever was written
+) -> tuple[str, str, dict[str, str], dict[str, str]]:  # fmt: skip
+    """Return (namespace, name, labels, annotations); what is wrong is noted in the document.
+
+    ``team`` is the namespace for a workload that names none, empty where it is not known.
+    """
     here: Path = ("metadata",)
     if not isinstance(metadata, dict):
         document.problem("VEL113", "the object has no name", here, "write metadata: {name: research}")
@@ -50,7 +55,8 @@ def check(document: Document, kind: str, metadata: Any) -> tuple[str, str, dict[
         _platform_name(document, metadata)
         return "", platform.NAME, labels, annotations
     if kind in workloads.KINDS:
-        return _of_a_team(document, metadata), _job_name(document, metadata), labels, annotations
+        namespace = _of_a_team(document, metadata)
+        return namespace, _workload_name(document, metadata, kind, namespace or team), labels, annotations
     return (
         _namespace(document, metadata),
         _name(document, metadata, "name"),
@@ -78,13 +84,20 @@ def _of_a_team(document: Document, metadata: dict[str, Any]) -> str:
     return _name(document, metadata, "namespace") if "namespace" in metadata else ""
 
 
-def _job_name(document: Document, metadata: dict[str, Any]) -> str:
-    name = _name(document, metadata, "name")
-    if name and (not name[0].isalpha() or len(name) > LONGEST_JOB):
-        what = f"{shown(name)} is no name here: a letter first, and at most {LONGEST_JOB} characters, as pods add to it"
-        document.problem(
-            "VEL116", what, ("metadata", "name"), f"write name: {_repaired(f'm-{name}')[:LONGEST_JOB]}"
-        )
+def _workload_name(document: Document, metadata: dict[str, Any], kind: str, namespace: str) -> str:
+    name, most = _name(document, metadata, "name"), admission.longest(kind, namespace)
+    if name and (not name[0].isalpha() or len(name) > most):
+        why = "as pods add to it"
+        if most < LONGEST_JOB:
+            where = (
+                f"the namespace {namespace}"
+                if namespace
+                else "the namespace of a team such as default/team-a"
+            )
+            why = f"as KServe puts {where} behind it, in 63 characters"
+        what = f"{shown(name)} is no name here: a letter first, and at most {most} characters, {why}"
+        repaired = name if name[0].isalpha() else _repaired(f"m-{name}")
+        document.problem("VEL116", what, ("metadata", "name"), f"write name: {repaired[:most].rstrip('-')}")
         return ""
     return name
 

@@ -6,12 +6,19 @@ cluster. What only a cluster can do is refused here with the reason, never ignor
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
+from vellum.api.elsewhere import FRAMEWORKS
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind, Spec
 from vellum.model.training import (
@@ -27,10 +34,26 @@ MOST_WORDS, LONGEST_WORD = 128, 65536
 """Of a command; the CRD allows 128 words of 1 MiB, and a file here has at most 1 MiB in all."""
 Word = Annotated[str, StringConstraints(max_length=LONGEST_WORD, pattern=r"^[^\x00]*$")]
 Words = Annotated[list[Word], Field(max_length=MOST_WORDS)]
-Name = Annotated[str, StringConstraints(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-Variable = Annotated[str, StringConstraints(max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Name = Annotated[
+    str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+]  # fmt: skip
+"""Of an object: a DNS subdomain."""
+SecretKeyName = Annotated[
+    str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+]
+Variable = Annotated[
+    str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+]
+"""As Kubernetes has them: not ``.``, not ``..``, and no ``=``."""
+Image = Annotated[str, StringConstraints(max_length=500, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$")]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Amount = Annotated[str, StringConstraints(max_length=32)] | int | float
+Amounts = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "additionalProperties": {
+        "type": "string", "description": "A quantity of Kubernetes: cores, bytes, devices", "example": "1Gi",
+    }}),
+]  # fmt: skip
+"""Checked by ``api/resources.py``, which knows what each name counts and what the runtime itself says."""
 CLUSTER = "apply it to a cluster: kubectl apply -f FILE"
 
 
@@ -38,7 +61,7 @@ class SecretKey(Spec):
     """A key of a Secret of the team's namespace."""
 
     name: Name = Field(description="The Secret", examples=["vellum-binding"])
-    key: Name = Field(description="Its key", examples=["VELLUM_BUCKET"])
+    key: SecretKeyName = Field(description="Its key", examples=["VELLUM_BUCKET"])
     optional: bool = Field(default=False, description="Whether it may be missing")
 
 
@@ -59,10 +82,8 @@ class EnvVar(Spec):
 class Resources(Spec):
     """Requests and limits, which only a cluster enforces."""
 
-    requests: dict[Name, Amount] = Field(default={}, description="What is reserved", examples=[{"cpu": "1"}])
-    limits: dict[Name, Amount] = Field(
-        default={}, description="What is the most", examples=[{"memory": "2Gi"}]
-    )
+    requests: Amounts = Field(default={}, description="What is reserved", examples=[{"cpu": "1"}])
+    limits: Amounts = Field(default={}, description="What is the most", examples=[{"memory": "2Gi"}])
 
 
 class RuntimeRef(Spec):
@@ -80,28 +101,45 @@ class RuntimeRef(Spec):
     @classmethod
     def _is_here(cls, name: str) -> str:
         if name != RUNTIME:
-            raise Refused(f"a laptop has no runtime {name!r}", f"write name: {RUNTIME}, or {CLUSTER}")
+            raise Refused(f"a laptop has no runtime {name[:60]!r}", f"write name: {RUNTIME}, or {CLUSTER}")
         return name
+
+
+_ONE = {"type": "integer", "minimum": 1, "maximum": 1}
+
+
+def _one_machine(nodes: object) -> object:
+    if nodes is None or (nodes == 1 and isinstance(nodes, int) and not isinstance(nodes, bool)):
+        return nodes
+    what = f"{str(nodes)[:40]} nodes: a laptop is one machine, and trains in one group of processes"
+    raise Refused(what, f"write numNodes: 1, or {CLUSTER}")
+
+
+def _starts_one(count: object) -> object:
+    if count is not None:
+        what = f"the runtime {RUNTIME} starts one program a node, which starts others itself"
+        raise Refused(what, "delete numProcPerNode")
+    return count
 
 
 class Trainer(Spec):
     """What a TrainJob runs."""
 
-    image: Annotated[str, StringConstraints(max_length=500)] | None = Field(
+    image: Image | None = Field(
         default=None,
         description="The image on a cluster, in place of the runtime's; a laptop runs everything in its own "
         "environment",
-        examples=["registry.example.org/train@sha256:..."],
+        examples=["registry.example.org/train:1"],
     )
     command: Words = Field(default=[], description="The program", examples=[["python", "-m", "train"]])
     args: Words = Field(default=[], description="Its arguments", examples=[["--epochs=3"]])
     env: Annotated[list[EnvVar], Field(max_length=MOST_WORDS)] = Field(
         default=[], description="Variables beside the binding", examples=[[{"name": "SEED", "value": "7"}]]
     )
-    numNodes: int | None = Field(  # noqa: N815  # Kubernetes' spelling
+    numNodes: Annotated[Any, BeforeValidator(_one_machine), WithJsonSchema(_ONE)] = Field(  # noqa: N815  # Kubernetes' spelling
         default=None, description="How many machines; a laptop is one", examples=[1]
     )
-    numProcPerNode: int | None = Field(  # noqa: N815  # Kubernetes' spelling
+    numProcPerNode: Annotated[Any, BeforeValidator(_starts_one), WithJsonSchema(_ONE)] = Field(  # noqa: N815  # Kubernetes' spelling
         default=None,
         description="Processes a machine, which the runtime of a laptop does not know",
         examples=[1],
@@ -109,40 +147,6 @@ class Trainer(Spec):
     resourcesPerNode: Resources | None = Field(  # noqa: N815  # Kubernetes' spelling
         default=None, description="Requests and limits; a laptop enforces none"
     )
-
-    @field_validator("numNodes")
-    @classmethod
-    def _one_machine(cls, nodes: int | None) -> int | None:
-        if nodes not in (None, 1):
-            what = f"{nodes} nodes: a laptop is one machine, and trains in one group of processes"
-            raise Refused(what, f"write numNodes: 1, or {CLUSTER}")
-        return nodes
-
-    @field_validator("numProcPerNode")
-    @classmethod
-    def _starts_one(cls, count: int | None) -> int | None:
-        if count is not None:
-            raise Refused(
-                f"the runtime {RUNTIME} starts one program a node, which starts others itself",
-                "delete numProcPerNode",
-            )
-        return count
-
-    @field_validator("env")
-    @classmethod
-    def _once_each(cls, env: list[EnvVar]) -> list[EnvVar]:
-        names = [entry.name for entry in env]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise Refused(f"{twice[0]} is written twice", "keep one of the two")
-        return env
-
-    @field_validator("env")
-    @classmethod
-    def _one_source(cls, env: list[EnvVar]) -> list[EnvVar]:
-        for entry in env:
-            if entry.value and entry.valueFrom:
-                raise Refused(f"{entry.name} has a value and a place to take it from", "keep one of the two")
-        return env
 
 
 class TrainJobSpec(Spec):
@@ -171,45 +175,49 @@ class TrainJobSpec(Spec):
             raise Refused(f"a laptop has no {info.field_name}", f"delete it, or {CLUSTER}")
         return given
 
-    @field_validator("trainer")
-    @classmethod
-    def _shows_no_value(cls, trainer: Trainer) -> Trainer:
-        if not trainer.command:
-            raise Refused(
-                "there is no command, and a laptop has no image that brings one",
-                "write command: [python, -m, MODULE]",
-            )
-        # A kubelet puts values in place of $(NAME); here every user of the machine could read them.
-        known = "|".join(re.escape(entry.name) for entry in trainer.env)
-        for word in (*trainer.command, *trainer.args):
-            if known and (found := re.search(rf"\$\(({known})\)", word)):
-                raise Refused(
-                    f"{found[0]} would show the value of a variable to everybody who lists processes",
-                    "read the variable in the program",
-                )
-        return trainer
-
 
 class ModelFormat(Spec):
     """How the model is stored."""
 
-    name: Literal["skops"] = Field(
-        description="A model of scikit-learn, written by skops", examples=[MODEL_FORMAT]
-    )
+    name: str = Field(
+        description="A model of scikit-learn, written by skops", examples=[MODEL_FORMAT],
+        json_schema_extra={"enum": [MODEL_FORMAT]},
+    )  # fmt: skip
+
+    @field_validator("name")
+    @classmethod
+    def _is_served(cls, name: str) -> str:
+        if name != MODEL_FORMAT:
+            known = f"{name[:40]!r} is no format that is known here"
+            if name in FRAMEWORKS:
+                known = f"KServe serves models of the format {name}"
+            fix = f"write name: {MODEL_FORMAT}, and store the model with skops.io.dump, or {CLUSTER}"
+            raise Refused(f"{known}; a laptop serves {MODEL_FORMAT} alone", fix)
+        return name
 
 
 class Model(Spec):
     """A model that is served."""
 
     modelFormat: ModelFormat = Field(description="How it is stored")  # noqa: N815  # Kubernetes' spelling
-    runtime: Literal["vellum-skops"] = Field(description="What serves it", examples=[MODEL_RUNTIME])
+    runtime: str = Field(
+        description="What serves it", examples=[MODEL_RUNTIME], json_schema_extra={"enum": [MODEL_RUNTIME]}
+    )
     args: Words = Field(
-        default=[], description="Its arguments: --model=KEY of the team's bucket",
-        examples=[["--model=models/documents.skops"]],
+        description="Its arguments: --model=KEY of the team's bucket", examples=[["--model=models/documents.skops"]],
     )  # fmt: skip
     resources: Resources | None = Field(
         default=None, description="Requests and limits; a laptop enforces none"
     )
+
+    @field_validator("runtime")
+    @classmethod
+    def _is_here(cls, name: str) -> str:
+        if name != MODEL_RUNTIME:
+            raise Refused(
+                f"a laptop has no runtime {name[:60]!r}", f"write runtime: {MODEL_RUNTIME}, or {CLUSTER}"
+            )
+        return name
 
 
 class Predictor(Spec):
@@ -264,12 +272,3 @@ class Workload:
             "metadata": metadata,
             "spec": spec,
         }
-
-
-def check_live(obj: Obj) -> None:
-    """Check the spec of an object that did not come through the loader.
-
-    Raises:
-        pydantic.ValidationError: it is not as a laptop takes it.
-    """
-    SPECS[obj["kind"]].model_validate(obj.get("spec") or {})

@@ -12,13 +12,15 @@ from vellum.kube.objects import Obj
 from vellum.model.platform import LAPTOP
 
 
-def manifests(paths: tuple[str, ...]) -> list[Obj]:
+def manifests(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
     """Return the manifests of all files; platforms come first, so that claims find their platform.
 
+    ``namespace`` is the team's for workloads that name none, empty where it is not known.
+
     Raises:
-        ClaimError: the first thing that is wrong in any of them.
+        ClaimError: all that is wrong in any of them.
     """
-    found = [document.manifest() for document in read(*paths)]
+    found = [document.manifest() for document in read(*paths, namespace=namespace)]
     return sorted(found, key=lambda manifest: manifest["kind"] != KIND)
 
 
@@ -26,7 +28,7 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
     """Return the manifests of all files, if this machine can be what they ask for.
 
     Raises:
-        ClaimError: the first thing that is wrong in any of them.
+        ClaimError: all that is wrong in any of them.
         UsageError: a platform is of a cluster (VEL714), or something is no platform and no claim (VEL721).
     """
     found = manifests(paths)
@@ -34,21 +36,25 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
     return _of_a_laptop(found)
 
 
-def to_apply(paths: tuple[str, ...]) -> list[Obj]:
+def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
     """Return the manifests of all files, those of Kubeflow's kinds last, if this machine can be what they ask for.
 
+    ``namespace`` is that of ``manifests``.
+
     Raises:
-        ClaimError: the first thing that is wrong in any of them.
+        ClaimError: all that is wrong in any of them.
         UsageError: a platform is of a cluster (VEL714).
     """
-    return sorted(_of_a_laptop(manifests(paths)), key=lambda manifest: manifest["kind"] in WORKLOADS)
+    return sorted(
+        _of_a_laptop(manifests(paths, namespace)), key=lambda manifest: manifest["kind"] in WORKLOADS
+    )
 
 
 def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
     """Return the manifests of all files, which are of Kubeflow's kinds.
 
     Raises:
-        ClaimError: the first thing that is wrong in any of them.
+        ClaimError: all that is wrong in any of them.
         UsageError: one is a claim or the platform (VEL722).
     """
     found = manifests(paths)
@@ -85,7 +91,7 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
     """Return the manifests of all files, if Crossplane can make what they ask for.
 
     Raises:
-        ClaimError: the first thing that is wrong in any of them.
+        ClaimError: all that is wrong in any of them.
         UsageError: a platform is of a laptop (VEL716), or something is no platform and no claim (VEL721).
     """
     found = manifests(paths)

@@ -128,11 +128,14 @@ def _refused(error: OSError) -> VellumError:
 def report(error: VellumError) -> None:
     """Write an error for a person, or as JSON where JSON was asked for."""
     if _wants_json(sys.argv):
-        click.echo(json.dumps({"error": error.as_dict()}), err=True)
+        said = [one.as_dict() for one in error.every()]
+        more = {"errors": said} if len(said) > 1 else {}
+        click.echo(json.dumps({"error": error.as_dict(), **more}), err=True)
         return
-    click.echo(f"{click.style('error', fg='red', bold=True)} {error.code}: {error.what}", err=True)
-    click.echo(f"  where: {error.where}", err=True)
-    click.echo(f"  next:  {error.fix}", err=True)
+    for one in error.every():
+        click.echo(f"{click.style('error', fg='red', bold=True)} {one.code}: {one.what}", err=True)
+        click.echo(f"  where: {one.where}", err=True)
+        click.echo(f"  next:  {one.fix}", err=True)
 
 
 def _wants_json(argv: list[str]) -> bool:

@@ -50,6 +50,14 @@ def teams() -> list[str]:
     return sorted(records.teams(read_json(default_root() / "teams.json", {})))
 
 
+def known_namespace(team: str | None = None) -> str:
+    """Return the namespace of the team that is meant, empty where that is not known without asking anybody."""
+    try:
+        return Team(*one_team(team, teams()).rpartition("/")[::2], "").namespace
+    except UsageError:
+        return ""
+
+
 def one_team(team: str | None, known: list[str]) -> str:
     """Return the claim, as ``namespace/name``, that a person means: by both, by its name, or as the only one.
 

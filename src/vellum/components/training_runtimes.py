@@ -5,6 +5,8 @@ Upstream's own are applied by a Job that fetches kubectl from the Internet as ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
@@ -20,6 +22,15 @@ from vellum.model.training import (
 
 TRIES = 3
 """How often a job is tried again after its first failure (``backoffLimit``)."""
+
+JOB_RESOURCES: Mapping[str, Mapping[str, str]] = {
+    "requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"},
+}  # fmt: skip
+"""What a TrainJob gets that says nothing; Trainer lays its ``resourcesPerNode`` over these."""
+MODEL_RESOURCES: Mapping[str, Mapping[str, str]] = {
+    "requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"},
+}  # fmt: skip
+"""What a served model gets that says nothing."""
 
 
 class TrainingRuntimesComponent(PlatformComponent[Spec]):
@@ -50,12 +61,7 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
 
 
 def _job(image: str) -> Obj:
-    container = {
-        "name": NODE,
-        **_container(
-            image, {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}}
-        ),
-    }
+    container = {"name": NODE, **_container(image, JOB_RESOURCES)}
     pod = {
         # Never: each try is a pod of its own, whose log stays.
         "restartPolicy": "Never",
@@ -75,14 +81,13 @@ def _job(image: str) -> Obj:
 
 
 def _server(image: str) -> Obj:
-    limits = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
     container = {
         "name": "kserve-container",
         # KServe puts the InferenceService's name in place of the word, and its args behind these.
         "command": ["python", "-m", "vellum.workloads.models"],
         "args": ["--http_port=8080", "--model_name={{.Name}}"],
         "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
-        **_container(image, limits),
+        **_container(image, MODEL_RESOURCES),
     }
     return {
         "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "0", "autoSelect": False}],
@@ -92,11 +97,11 @@ def _server(image: str) -> Obj:
     }
 
 
-def _container(image: str, resources: Obj) -> Obj:
+def _container(image: str, resources: Mapping[str, Mapping[str, str]]) -> Obj:
     return {
         "image": image,
         "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108  # in the pod
-        "resources": resources,
+        "resources": {name: dict(amounts) for name, amounts in resources.items()},
         # On the container: a ServingRuntime has no place for a pod's.
         "securityContext": {**RESTRICTED_CONTAINER, **RESTRICTED_POD, "runAsUser": 1000},
         "volumeMounts": [

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vellum.api import claim, platform, workloads
+from vellum.api import loader
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, VellumError
 from vellum.kube.objects import Key, Obj, controller_uid
@@ -47,7 +47,7 @@ class Commands:
     def apply(self, manifests: list[Obj]) -> list[Obj]:
         """Store claims and platforms; all are checked before the first is stored."""
         for manifest in manifests:
-            _READ[manifest["kind"]](manifest)
+            loader.admit(manifest)
         return [self._installation.apply(manifest) for manifest in manifests]
 
     def delete(self, namespace: str, name: str, kind: list[str] | None = None) -> bool:
@@ -106,13 +106,6 @@ def _keeps_what_it_says(key: Key, obj: Obj) -> None:
             "VEL417", "spec.deletionPolicy says Retain, and its bucket and vectors still carry Delete", where=str(key),
             fix="try again in a moment; where `vellum status` names what is in the way, mend that first",
         )  # fmt: skip
-
-
-_READ: Mapping[str, Callable[[Obj], object]] = {
-    CLAIM.kind: claim.from_live, PLATFORM.kind: platform.from_live,
-    **dict.fromkeys(workloads.KINDS, workloads.check_live),
-}  # fmt: skip
-"""How a stored object of each kind is read, which is also how it is checked."""
 
 
 def begin(state: State, stop: threading.Event) -> tuple[Installation, Commands]:

@@ -25,7 +25,7 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
     All files are checked before the first is stored. `vellum status` shows how far things are.
     """
     client = Client(State(default_root()))
-    manifests = options.with_namespaces(claims.to_apply(files), team, client)
+    manifests = options.with_namespaces(claims.to_apply(files, options.known_namespace(team)), team, client)
     stored = client.ask("apply", manifests=manifests)
     if output == "json":
         click.echo(json.dumps(stored))

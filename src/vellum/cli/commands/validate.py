@@ -18,9 +18,11 @@ from vellum.errors import ClaimError
 def command(files: tuple[str, ...], output: str) -> None:
     """Check.
 
-    Every file is checked as `vellum up` would, and nothing is changed. Ends with 1 if any is wrong.
+    Every file is checked as `vellum up` would, and nothing is changed. All mistakes are shown, in the order of the
+    lines. Ends with 1 if any file is wrong.
     """
-    answers = [_checked(path) for path in files]
+    namespace = options.known_namespace()
+    answers = [_checked(path, namespace) for path in files]
     wrong = any("error" in answer for answer in answers)
     if output == "json":
         click.echo(json.dumps(answers))
@@ -30,20 +32,22 @@ def command(files: tuple[str, ...], output: str) -> None:
     sys.exit(1 if wrong else 0)
 
 
-def _checked(path: str) -> dict[str, object]:
+def _checked(path: str, namespace: str) -> dict[str, object]:
     try:
-        documents = loader.read(path)
+        documents = loader.read(path, namespace=namespace)
     except ClaimError as error:
-        return {"file": path, "error": error.as_dict()}
+        wrong = [one.as_dict() for one in error.every()]
+        return {"file": path, "error": wrong[0], "errors": wrong}
     found = [document.manifest() for document in documents]
     return {"file": path, "objects": [f"{obj['kind']} {obj['metadata']['name']}" for obj in found]}
 
 
 def _print(answer: dict[str, object]) -> None:
-    error = answer.get("error")
-    if isinstance(error, dict):
-        click.echo(f"{answer['file']}: {error['code']}: {error['what']}")
-        click.echo(f"  where: {error['where']}\n  next:  {error['fix']}")
+    errors = answer.get("errors")
+    if isinstance(errors, list):
+        for error in errors:
+            click.echo(f"{answer['file']}: {error['code']}: {error['what']}")
+            click.echo(f"  where: {error['where']}\n  next:  {error['fix']}")
     else:
         objects = answer["objects"]
         click.echo(f"{answer['file']}: valid: {', '.join(objects) if isinstance(objects, list) else ''}")

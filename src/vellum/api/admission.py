@@ -1,0 +1,173 @@
+"""What holds between the fields of a workload, and what a cluster's admission refuses besides: found all at once.
+
+The models of ``workloads.py`` judge each field by itself and say nothing more where one is wrong. This reads what was
+written, whatever it is, so that a mistake in one place hides none in another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from vellum.api import resources
+from vellum.api.documents import Path, shown
+from vellum.api.words import Mistake, flow
+from vellum.components.training_runtimes import JOB_RESOURCES, MODEL_RESOURCES
+from vellum.kube.names import LABEL_LIMIT
+from vellum.kube.objects import DOMAIN
+from vellum.model.training import INFERENCE_SERVICE, LONGEST_JOB, TRAIN_JOB
+
+USUAL_NAMESPACE = 27
+"""Characters of the namespace of the team default/team-a, which a file without a namespace is held to."""
+_BETWEEN = len("-predictor-")
+_LONGEST_KEY = 1024
+_FLAG = "--model"
+_KEY = re.compile(r"[\w!\-.*'()/ +=@,:&;]+")
+_ALLOWED_CLASSES = ("none", "hpa", "keda", "external")
+_MODES = ("Standard", "RawDeployment")
+_AUTOSCALER, _MODE = "serving.kserve.io/autoscalerClass", "serving.kserve.io/deploymentMode"
+OWN = f"{DOMAIN}/"
+NO_COMMAND = "there is no command, and a laptop has no image that brings one"
+
+
+def longest(kind: str, namespace: str) -> int:
+    """Return how many characters a name of the kind may have in a team's namespace, empty for the usual one.
+
+    KServe makes one host label NAME-predictor-NAMESPACE of them, at most 63 characters (0.20, Standard mode).
+    """
+    if kind != INFERENCE_SERVICE.kind:
+        return LONGEST_JOB
+    return max(1, min(LONGEST_JOB, LABEL_LIMIT - _BETWEEN - (len(namespace) or USUAL_NAMESPACE)))
+
+
+def between(kind: str, spec: Any, annotations: Any, labels: Any) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
+    """Yield what is wrong between fields, and what a cluster refuses of one that its schema allows."""
+    spec = _fields(spec)
+    yield from _marks(labels, "labels")
+    yield from _marks(annotations, "annotations")
+    if kind == TRAIN_JOB.kind:
+        yield from _trainer(_fields(spec.get("trainer")), ("spec", "trainer"), written="trainer" in spec)
+    elif kind == INFERENCE_SERVICE.kind:
+        yield from _annotated(_fields(annotations))
+        yield from _predictor(_fields(spec.get("predictor")), ("spec", "predictor"))
+
+
+def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever was written
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:  # noqa: ANN401  # whatever was written
+    return value if isinstance(value, list) else []
+
+
+def _marks(texts: Any, field: str) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
+    """Refuse the platform's own marks: by one, an object of a person's would count as a part of the platform."""
+    for name in _fields(texts):
+        if name.startswith(OWN):
+            what = f"{shown(name)} is a mark of the platform itself"
+            yield Mistake("VEL117", what, ("metadata", field, name), f"delete {shown(name)}")
+
+
+def _annotated(annotations: dict[str, Any]) -> Iterator[Mistake]:
+    for name, allowed in ((_AUTOSCALER, _ALLOWED_CLASSES), (_MODE, _MODES)):
+        value = annotations.get(name, allowed[0])
+        if isinstance(value, str) and value not in allowed:
+            what = f"{shown(value)} is refused by KServe as this platform runs it (allowed: {', '.join(allowed)})"
+            yield Mistake("VEL117", what, ("metadata", "annotations", name), f"write {name}: {allowed[0]}")
+
+
+def _trainer(trainer: dict[str, Any], path: Path, *, written: bool) -> Iterator[Mistake]:
+    command = trainer.get("command", [])
+    if command == [] or (isinstance(command, list) and command[0] == ""):
+        here = (*path, "command") if written else path
+        fix = "write command: [python, -m, MODULE]"
+        yield Mistake(
+            "VEL115", NO_COMMAND, here, fix if written else f"write trainer: {{{fix.removeprefix('write ')}}}"
+        )
+    yield from _environment(_list(trainer.get("env")), (*path, "env"))
+    yield from _shown_values(trainer, path)
+    yield from resources.check(trainer.get("resourcesPerNode"), (*path, "resourcesPerNode"), JOB_RESOURCES)
+
+
+def _environment(env: list[Any], path: Path) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for number, entry in enumerate(map(_fields, env)):
+        name = entry.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield Mistake("VEL115", f"{shown(name)} is written twice", (*path, number), "keep one of the two")
+        elif entry.get("value") and entry.get("valueFrom"):
+            what = f"{shown(name)} has a value and a place to take it from"
+            yield Mistake("VEL115", what, (*path, number), "keep one of the two: delete value")
+        seen.add(name)
+
+
+def _shown_values(trainer: dict[str, Any], path: Path) -> Iterator[Mistake]:
+    """A kubelet puts values in place of $(NAME); here every user of the machine could read them."""
+    names = [entry.get("name") for entry in map(_fields, _list(trainer.get("env")))]
+    known = "|".join(re.escape(name) for name in names if isinstance(name, str) and name)
+    for field in ("command", "args") if known else ():
+        for number, word in enumerate(_list(trainer.get(field))):
+            if isinstance(word, str) and (found := re.search(rf"\$\(({known})\)", word)):
+                what = f"{found[0]} would show the value of a variable to everybody who lists processes"
+                yield Mistake("VEL115", what, (*path, field, number), "read the variable in the program")
+
+
+def _predictor(predictor: dict[str, Any], path: Path) -> Iterator[Mistake]:
+    least, most = predictor.get("minReplicas"), predictor.get("maxReplicas")
+    if type(least) is int and type(most) is int and least > most:
+        what = f"minReplicas {least} is more than maxReplicas {most}"
+        yield Mistake("VEL115", what, (*path, "minReplicas"), f"write minReplicas: {most}")
+    model, here = predictor.get("model"), (*path, "model")
+    if isinstance(model, dict):
+        if isinstance(model.get("args"), list):
+            yield from _arguments(model["args"], (*here, "args"))
+        yield from resources.check(model.get("resources"), (*here, "resources"), MODEL_RESOURCES)
+
+
+def _arguments(args: list[Any], path: Path) -> Iterator[Mistake]:
+    """Yield what is wrong with the arguments, which name one model and nothing else."""
+    words = [word for word in args if isinstance(word, str)]
+    if len(words) != len(args):
+        return
+    keys = [word.partition("=")[2] for word in words if word.startswith(f"{_FLAG}=")]
+    if len(words) == 2 and words[0] == _FLAG:  # noqa: PLR2004  # the flag and its value
+        keys = words[1:]
+    elif others := [word for word in words if not word.startswith(f"{_FLAG}=")]:
+        what = f"the server of models has no argument {shown(others[0])}"
+        yield Mistake("VEL115", what, path, f"write args: {_args(next(iter(keys), ''))}")
+        return
+    if len(keys) != 1:
+        what = "two models are named" if keys else "no model is named"
+        yield Mistake("VEL115", what, path, f"write args: {_args(next(iter(keys), ''))}")
+    elif why := _wrong_key(keys[0]):
+        yield Mistake("VEL115", why, path, f"write args: {_args(keys[0])}")
+
+
+def _wrong_key(key: str) -> str:
+    """Return what is wrong with the key of a model, empty for nothing."""
+    if not key:
+        return "the model has no key"
+    if "://" in key:
+        return f"{shown(key)} is an address, and a laptop reads the team's own bucket"
+    if key.startswith("/"):
+        return f"{shown(key)} is a path of a machine, not a key of the team's bucket"
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        return f"{shown(key)} has an empty part, or . or .., and names no object of the bucket"
+    if len(key.encode()) > _LONGEST_KEY:
+        return f"the key has more than {_LONGEST_KEY} bytes"
+    if not _KEY.fullmatch(key) or key != key.strip():
+        return f"{shown(key)} has characters that a key of a model cannot have"
+    return ""
+
+
+def _args(key: str) -> str:
+    """Return arguments with the key that was most likely meant."""
+    address = re.fullmatch(r"[a-z0-9]+://[^/]*/*(.*)", key)
+    plain = address[1] if address else key
+    parts = [re.sub(r"[^\w!\-.*'()+=@,:]+", "-", part)[:200] for part in plain.split("/")]
+    made = "/".join(part for part in parts if part.strip("-") not in ("", ".", ".."))
+    usable = made if made and not _wrong_key(made) else "models/documents.skops"
+    return flow([f"{_FLAG}={usable}"])

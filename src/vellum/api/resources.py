@@ -1,0 +1,203 @@
+"""Requests and limits of a container, held to what the API server of a cluster holds a pod to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from vellum.api.documents import Path, shown
+from vellum.api.words import Mistake
+from vellum.kube import quantity
+
+PATTERN = r"^\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
+"""A quantity as the API server reads it, without a minus: nobody can reserve less than nothing."""
+_QUANTITY = re.compile(PATTERN)
+_SMALL = {"n": Decimal("1e-9"), "u": Decimal("1e-6")}
+_MOST = Decimal(2**63)
+_PLAIN = ("cpu", "memory", "ephemeral-storage")
+_BYTES = ("memory", "ephemeral-storage")
+_LEAST_BYTES = Decimal(2**20)
+_FIELDS = ("requests", "limits")
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_EXTENDED = re.compile(rf"({_LABEL}\.)+{_LABEL}/[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+_HUGE = re.compile(r"hugepages-[1-9][0-9]*[KMG]i")
+_MISSPELT = re.compile(r"[-+]?\s*([0-9]+(?:[.,][0-9]+)?|[.,][0-9]+)\s*([a-zA-Z]*)")
+_WORDS = {
+    "kilo": "k",
+    "mega": "M",
+    "giga": "G",
+    "tera": "T",
+    "kibi": "Ki",
+    "mebi": "Mi",
+    "gibi": "Gi",
+    "tebi": "Ti",
+}
+_UNITS = {
+    **dict.fromkeys(("k", "kb"), "k"), **{f"{unit}{end}": unit.upper() for unit in "mgtpe" for end in ("", "b")},
+    **{f"{unit}i{end}": f"{unit.upper()}i" for unit in "kmgtpe" for end in ("", "b")},
+    **{f"{word}byte{end}": unit for word, unit in _WORDS.items() for end in ("", "s")},
+}  # fmt: skip
+"""What people write for a unit, in small letters, and the unit that Kubernetes has for it."""
+
+
+def parse(value: object) -> Decimal | None:
+    """Return the number of base units (cores, bytes) of a quantity as text or number, None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = value if isinstance(value, str) else _plain(value)
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return None
+    number, suffix = Decimal(found[1]), found[3] or ""
+    if suffix[:1] in ("e", "E") and suffix[1:] not in ("", "i"):
+        number *= Decimal(10) ** int(suffix[1:])
+    elif suffix in _SMALL:
+        number *= _SMALL[suffix]
+    else:
+        number *= quantity.parse(f"1{suffix}")
+    return number if number < _MOST else None
+
+
+def _plain(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{Decimal(str(number)):f}"
+
+
+def check(resources: object, path: Path, defaults: Mapping[str, Mapping[str, str]]) -> Iterator[Mistake]:
+    """Yield what an API server refuses of ``requests`` and ``limits``.
+
+    Args:
+        resources: what was written, whatever it is.
+        path: where it stands.
+        defaults: the runtime's own ``requests`` and ``limits``, which hold where nothing is written.
+    """
+    if not isinstance(resources, dict):
+        return
+    amounts: dict[str, dict[str, Decimal]] = {}
+    for field in _FIELDS:
+        amounts[field] = {}
+        written = resources.get(field)
+        for name, value in written.items() if isinstance(written, dict) else ():
+            here = (*path, field, name)
+            if mistake := _wrong_name(here, name) or _wrong_amount(here, name, value):
+                yield mistake
+            elif (amount := parse(value)) is not None:
+                amounts[field][name] = amount
+    yield from _between(resources, amounts, path, defaults)
+
+
+def _wrong_name(path: Path, name: str) -> Mistake | None:
+    if name in _PLAIN or _HUGE.fullmatch(name):
+        return None
+    if _EXTENDED.fullmatch(name) and not name.startswith("requests.") and "kubernetes.io/" not in name:
+        return None
+    near = next((known for known in _PLAIN if known.startswith(name.lower()[:3])), "")
+    if "gpu" in name.lower():
+        near = "nvidia.com/gpu"
+    what = f"{shown(name)} is not a resource of a container"
+    fix = (
+        f"write {near} instead" if near else f"write {', '.join(_PLAIN)}, or a device such as nvidia.com/gpu"
+    )
+    return Mistake("VEL115", what, path, fix)
+
+
+def _wrong_amount(path: Path, name: str, value: object) -> Mistake | None:
+    amount = parse(value)
+    if amount is None:
+        what = (
+            f"{shown(value)} is not a quantity of Kubernetes" if value is not None else "there is no quantity"
+        )
+        return Mistake("VEL115", what, path, f"write {name}: {_suggested(name, value)}")
+    if name in _BYTES or _HUGE.fullmatch(name):
+        if amount and (amount < _LEAST_BYTES or amount != int(amount)):
+            what = f"{shown(value)} is less than 1Mi: the unit is missing or wrong"
+            if amount >= _LEAST_BYTES:
+                what = f"{shown(value)} is not a whole number of bytes"
+            return Mistake("VEL115", what, path, f"write {name}: {_suggested(name, value)}")
+    elif name not in _PLAIN and amount != int(amount):
+        what = f"{shown(value)} of a device is not a whole number"
+        return Mistake("VEL115", what, path, f"write {name}: {max(1, int(amount))}")
+    return None
+
+
+def _suggested(name: str, value: object) -> str:
+    """Return the quantity that was most likely meant."""
+    example = "1Gi" if name in _BYTES else '"1"'
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    found = _MISSPELT.fullmatch(text.strip()[:40])
+    if isinstance(value, bool) or found is None:
+        return example
+    number = found[1].replace(",", ".")
+    unit = _UNITS.get(found[2].lower(), "")
+    if name in _BYTES and (not unit or found[2] == "m"):
+        unit = "Mi"
+    elif name == "cpu" and found[2].lower() in ("m", "mcpu", "millicores", "millicpu"):
+        unit = "m"
+    elif name not in _BYTES and unit:
+        unit = ""
+    made = f"{number}{unit}"
+    if parse(made) is None or _is_odd(name, parse(made) or Decimal()):
+        return example
+    return made if unit else f'"{made}"'
+
+
+def _is_odd(name: str, amount: Decimal) -> bool:
+    """Tell whether an amount is one that nobody means: a part of a byte or of a device, fewer bytes than 1Mi."""
+    if name == "cpu":
+        return False
+    return amount != int(amount) or (name in _BYTES and 0 < amount < _LEAST_BYTES)
+
+
+def _between(
+    resources: Mapping[str, Any], amounts: Mapping[str, Mapping[str, Decimal]], path: Path,
+    defaults: Mapping[str, Mapping[str, str]],
+) -> Iterator[Mistake]:  # fmt: skip
+    """Yield every request above its limit; where one of the two is not written, the runtime's own counts."""
+    requests, limits = amounts["requests"], amounts["limits"]
+    for name in dict.fromkeys((*requests, *limits)):
+        said, default = _said(resources, "requests", name), defaults["requests"].get(name)
+        limit, default_limit = _said(resources, "limits", name), defaults["limits"].get(name)
+        if name in requests and name in limits:
+            yield from _pair((*path, "requests", name), (requests[name], said), (limits[name], limit))
+        elif (
+            name in requests
+            and limit is None
+            and default_limit
+            and requests[name] > (parse(default_limit) or 0)
+        ):
+            what = f"the request {shown(said)} is above the runtime's limit {default_limit}, and no limit is written"
+            yield Mistake(
+                "VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too"
+            )
+        elif name in limits and said is None and default and limits[name] < (parse(default) or 0):
+            what = f"the limit {shown(limit)} is below the runtime's request {default}, and no request is written"
+            yield Mistake(
+                "VEL115", what, (*path, "limits", name), f"write {name}: {_quoted(limit)} under requests too"
+            )
+        elif name in requests and limit is None and name not in _PLAIN:
+            what = f"{name} has a request and no limit, and the two of a device are equal"
+            yield Mistake(
+                "VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too"
+            )
+
+
+def _pair(path: Path, request: tuple[Decimal, object], limit: tuple[Decimal, object]) -> Iterator[Mistake]:
+    """Yield what is wrong with a request and its limit, each as a number and as it was written."""
+    name, said, most = path[-1], request[1], limit[1]
+    if name not in _PLAIN and request[0] != limit[0]:
+        what = f"the request {shown(said)} is not the limit {shown(most)}, and the two of a device are equal"
+        yield Mistake("VEL115", what, path, f"write {name}: {_quoted(most)}")
+    elif request[0] > limit[0]:
+        what = f"the request {shown(said)} is above the limit {shown(most)}"
+        yield Mistake("VEL115", what, path, f"write {name}: {_quoted(most)}, or a higher limit")
+
+
+def _said(resources: Mapping[str, Any], field: str, name: str) -> object:
+    written = resources.get(field)
+    return written.get(name) if isinstance(written, dict) else None
+
+
+def _quoted(value: object) -> str:
+    """Return a quantity as it is written into YAML."""
+    return f'"{value}"' if isinstance(value, str) and re.fullmatch(r"[-+0-9.eE]+", value) else str(value)
