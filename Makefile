@@ -6,6 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLAIM ?= examples/01-team/claim.yaml
 LIBRARY := examples/library/pdf
+# A network that is away for a moment ends no setup: both try a download again, with a growing pause.
+export UV_HTTP_RETRIES ?= 8
+export PIP_RETRIES ?= 8
 
 .PHONY: help setup demo down check lint test bench attack nightly figures golden docs package clean
 

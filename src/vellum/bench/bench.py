@@ -23,7 +23,7 @@ from vellum.cluster.store import KubeStore, wait_for
 from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.errors import BenchError, VellumError
-from vellum.kube.objects import Key, Obj, condition, make
+from vellum.kube.objects import Key, Obj, current, make
 from vellum.kube.seaweed import STORE
 from vellum.laptop import pki, tenants
 from vellum.laptop import programs as laptop_programs
@@ -243,11 +243,11 @@ class Bench:
 
     def _platform_ready(self, api: Api) -> bool:
         found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))
-        return bool(found) and all((condition(one, "Ready") or {}).get("status") == "True" for one in found)
+        return bool(found) and all((current(one, "Ready") or {}).get("status") == "True" for one in found)
 
     def _until(self, api: Api, key: Key, kind: str) -> None:
         def is_true() -> bool:
-            return (condition(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
+            return (current(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
 
         wait_for(lambda: self._stop.is_set() or is_true(), STAGE_SECONDS, f"{key} is {kind}")
 

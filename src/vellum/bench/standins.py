@@ -17,7 +17,7 @@ from vellum.bench.furniture import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.controlplane.store import stamp
-from vellum.kube.objects import Key, Obj, condition, make
+from vellum.kube.objects import Key, Obj, current, make
 from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import Kind, Running
 from vellum.model.process import Process
@@ -108,7 +108,7 @@ class PackageManager:
             return None
         if not self._supervisor.ensure(process).ready:
             return SOON
-        if (condition(obj, "Healthy") or {}).get("status") != "True":
+        if (current(obj, "Healthy") or {}).get("status") != "True":
             store.patch_status(key, obj["metadata"]["uid"], _healthy(stamp(now)))
         return None
 

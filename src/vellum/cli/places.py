@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, Obj, condition
+from vellum.kube.objects import Key, Obj, current
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
@@ -83,7 +83,9 @@ def stopped(composite: Obj) -> str:
     """Return why the composite is not composed any more, so that its status is of before; empty while it is."""
     from vellum.compose.live import ALARMS
 
-    synced, parts = (condition(composite, name) or {} for name in ("Synced", PARTS_READY))
+    synced, parts = (current(composite, name) for name in ("Synced", PARTS_READY))
+    if synced is None or parts is None:
+        return f"generation {composite['metadata'].get('generation')} is not composed yet"
     if synced.get("status") == "False":
         return str(parts.get("message") if parts.get("reason") in ALARMS else synced.get("message", ""))
     return ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vellum.kube.objects import Obj, condition, controller_uid
+from vellum.kube.objects import Obj, condition, controller_uid, current
 from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 WIDEST_REASON = 80
+_STALE = "the last change is not looked at yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,11 @@ class Row:
 
 
 def rows(composites: list[Obj]) -> list[Row]:
-    """Return the parts of all composites as their status lists them."""
+    """Return the parts of all composites as their status lists them; a status of an older spec makes no part ready."""
     return [
-        Row(owner(obj), part["name"], part["ready"], part.get("reason", ""))
+        Row(owner(obj), part["name"], part["ready"] and fresh, part.get("reason", "") if fresh else _STALE)
         for obj in composites
+        for fresh in (current(obj, PARTS_READY) is not None,)
         for part in (obj.get("status") or {}).get("components") or ()
     ]
 
@@ -49,10 +51,7 @@ def owner(obj: Obj) -> str:
 
 def is_ready(obj: Obj) -> bool:
     """Tell whether the composite is Ready in its newest generation."""
-    entry = condition(obj, "Ready") or {}
-    # Ours says it once for the whole status, Crossplane in every condition.
-    seen = entry.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
-    return entry.get("status") == "True" and seen == obj["metadata"]["generation"]
+    return (current(obj, "Ready") or {}).get("status") == "True"
 
 
 def is_a_persons(obj: Obj) -> bool:
@@ -64,7 +63,7 @@ def stage(obj: Obj) -> str:
     """Return in words how far a TrainJob or an InferenceService of a team is."""
     if obj["kind"] == "TrainJob":
         return _training(obj)
-    ready = condition(obj, "Ready") or {}
+    ready = current(obj, "Ready") or {}
     if ready.get("status") == "True":
         return f"ready at {(obj.get('status') or {}).get('url', '').rstrip('/')}"
     return f"waits: {ready.get('message') or 'nothing is known yet'}"
@@ -96,7 +95,7 @@ def stuck(obj: Obj) -> str:
     """Return why the composite cannot go on by itself, empty if it can."""
     from vellum.compose.live import ALARMS
 
-    entry = condition(obj, PARTS_READY) or {}
+    entry = current(obj, PARTS_READY) or {}
     return str(entry.get("message", "")) if entry.get("reason") in ALARMS else ""
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vellum.cluster.api import Api, ConflictError, NotFoundError, UnavailableError
 from vellum.cluster.store import wait_for
 from vellum.errors import StoreError
-from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, condition, secret
+from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, current, secret
 from vellum.model import keys
 from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
@@ -174,7 +174,7 @@ class Installation:
 
     def _is(self, key: Key, kind: str) -> bool:
         live = self._api.get(key)
-        return live is not None and (condition(live, kind) or {}).get("status") == "True"
+        return live is not None and (current(live, kind) or {}).get("status") == "True"
 
 
 def described(key: Key) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vellum.kube.objects import Obj, condition
+from vellum.kube.objects import Obj, current
 from vellum.model.component import PlatformComponent, PlatformWish, Spec
 from vellum.model.platform import PlatformFacts
 from vellum.model.release import PROVIDER, RELEASE
@@ -38,7 +38,7 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
         if provider is None:
             return waits(f"Provider {PROVIDER} is not installed; apply 05-provider of the rendered tree",
                          actor="the platform engineer")  # fmt: skip
-        healthy = condition(provider, "Healthy") or {}
+        healthy = current(provider, "Healthy") or {}
         if healthy.get("status") == "True":
             return READY
         return waits(

@@ -14,7 +14,7 @@ from typing import Any
 from vellum.compose import gates, repair
 from vellum.compose.release import UNREADABLE, Release, stored_patches
 from vellum.kube.health import health
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, config_map, make
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, config_map, current, make
 from vellum.kube.usage import usage
 from vellum.model.component import PlatformWish
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, SYSTEM, Charts
@@ -35,7 +35,7 @@ def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
     live = release.live
     if live is None:
         return waits(f"Release {release.name} is not created yet", actor="the control plane")
-    said = condition(live, "Synced") or {}
+    said = current(live, "Synced") or {}
     if said.get("status") == "False" and release.state != repair.FAILED:
         # Nothing that Helm could not even begin is the fault of whoever it would have repaired.
         return waits(f"Release {release.name}: {said.get('message')}", actor="the platform engineer")
@@ -52,7 +52,7 @@ def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
 def _failure(release: Release, memory: Memory) -> str:
     live = release.live or {"metadata": {}}
     said = ((live.get("status") or {}).get("atProvider") or {}).get("releaseDescription")
-    why = (condition(live, "Synced") or {}).get("message") or said or "Helm does not say why"
+    why = (current(live, "Synced") or {}).get("message") or said or "Helm does not say why"
     return f"revision {release.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
 
 

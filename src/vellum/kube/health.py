@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vellum.kube.objects import Key, Obj, condition
+from vellum.kube.objects import Key, Obj, current
 
 Health = tuple[bool, str]
 """(ready, reason in words); the reason of a ready object is empty."""
@@ -61,7 +61,7 @@ def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
 
 def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
     def judge(_: Mapping[str, Any], obj: Obj) -> Health:
-        entry = condition(obj, kind)
+        entry = current(obj, kind)
         if entry is not None and entry.get("status") == "True":
             return True, ""
         return _said(obj, kind, "no status yet")
@@ -70,7 +70,7 @@ def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
 
 
 def _said(obj: Obj, kind: str, otherwise: str) -> Health:
-    entry = condition(obj, kind)
+    entry = current(obj, kind)
     if entry is None or entry.get("status") == "True":
         return False, otherwise
     return False, str(entry.get("message") or entry.get("reason") or f"{kind} is {entry.get('status')}")

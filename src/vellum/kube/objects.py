@@ -119,3 +119,18 @@ def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Return the condition of the given type, or None."""
     conditions: Iterable[Mapping[str, Any]] = (obj.get("status") or {}).get("conditions") or ()
     return next((entry for entry in conditions if entry.get("type") == kind), None)
+
+
+def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    """Return the condition of the given type if it is about the object as it is written now, else None.
+
+    Crossplane names the generation in each condition, other controllers once for the whole status. A kind of somebody
+    else that names none is believed; ours always name it.
+    """
+    found = condition(obj, kind)
+    if found is None:
+        return None
+    said = found.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
+    if said is None:
+        return None if obj["apiVersion"].startswith(DOMAIN) else found
+    return found if said == obj["metadata"].get("generation", said) else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from vellum.kube.health import health
-from vellum.kube.objects import Key, Obj, condition, controller_uid, make
+from vellum.kube.objects import Key, Obj, controller_uid, current, make
 from vellum.laptop.client import Client
 from vellum.model.component import Kind
 from vellum.model.drill import Drill, is_back
@@ -100,5 +100,5 @@ def _drill(client: Client, kind: Kind, before: Obj, what: str, harm: Callable[[]
 def _at_rest(client: Client) -> bool:
     composites: list[Obj] = client.ask("list")
     processes: list[Obj] = client.ask("processes")
-    ready = [(condition(obj, "Ready") or {}).get("status") == "True" for obj in composites]
+    ready = [(current(obj, "Ready") or {}).get("status") == "True" for obj in composites]
     return all(ready) and all(process["ready"] for process in processes)

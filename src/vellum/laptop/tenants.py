@@ -20,7 +20,7 @@ from pathlib import Path
 from vellum.controlplane.protocol import Store
 from vellum.errors import LaptopError
 from vellum.kube import quantity
-from vellum.kube.objects import Key, Obj, condition, secret_values
+from vellum.kube.objects import Key, Obj, current, secret_values
 from vellum.kube.seaweed import API, STORE
 from vellum.laptop.accounts import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
 from vellum.laptop.ports import Ports
@@ -235,7 +235,7 @@ def _version(obj: Obj) -> tuple[str, int]:
 
 def _answers(store: Store) -> bool:
     seaweed = store.get(Key(API, "Seaweed", STORAGE_NAMESPACE, STORE))
-    return seaweed is not None and (condition(seaweed, "Ready") or {}).get("status") == "True"
+    return seaweed is not None and (current(seaweed, "Ready") or {}).get("status") == "True"
 
 
 def _plan(store: Store) -> _Plan:

@@ -1,0 +1,66 @@
+"""What is said of an older generation is not believed, wherever it is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from vellum.cli import places, watching
+from vellum.compose.live import ALARMS
+from vellum.kube.health import health
+from vellum.kube.objects import Obj, current
+
+REFUSED = "the platform has kubeflow-trainer, and its spec.training says disabled; write enabled"
+
+
+def platform(generation: int, said: int | None, *, ready: str = "True", reason: str = "Available") -> Obj:
+    """Return a platform as Crossplane stores it; each condition names a generation, or none does."""
+    seen = {} if said is None else {"observedGeneration": said}
+    words = {"message": REFUSED} if reason in ALARMS else {}
+    conditions = [
+        {"type": "Ready", "status": ready, **seen},
+        {"type": "Synced", "status": ready, **seen},
+        {"type": "PartsReady", "status": ready, "reason": reason, **words, **seen},
+    ]
+    return {
+        "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "KubeflowPlatform",
+        "metadata": {"name": "kubeflow", "generation": generation},
+        "status": {"conditions": conditions, "components": [{"name": "kserve", "ready": True}]},
+    }  # fmt: skip
+
+
+def test_a_refusal_of_the_spec_before_does_not_end_an_installation() -> None:
+    """The object is at generation 20; Crossplane last looked at generation 19 and refused it."""
+    old, now = (platform(20, seen, ready="False", reason="ProfileChanged") for seen in (19, 20))
+    assert watching.stuck(old) == ""
+    assert watching.stuck(now) == REFUSED
+    assert next(iter(watching._looks(lambda: [now], 0)))[1] == [now]
+
+
+@pytest.mark.parametrize("seen", [19, None])
+def test_a_readiness_of_the_spec_before_is_not_believed(seen: int | None) -> None:
+    old = platform(20, seen)
+    assert not watching.is_ready(old)
+    assert [row.ready for row in watching.rows([old])] == [False]
+    assert places.stopped(old) == "generation 20 is not composed yet"
+
+
+def test_what_is_said_of_the_spec_as_it_is_counts() -> None:
+    new = platform(20, 20)
+    assert watching.is_ready(new)
+    assert [row.ready for row in watching.rows([new])] == [True]
+    assert places.stopped(new) == ""
+
+
+@pytest.mark.parametrize("where", ["condition", "status", "nowhere"])
+def test_a_controller_may_name_the_generation_once_or_not_at_all(where: str) -> None:
+    """KServe names it for the whole status, the Gateway API in each condition, others nowhere."""
+    ready: Obj = {"type": "Ready", "status": "True"}
+    status: Obj = {"conditions": [ready]}
+    if where != "nowhere":
+        (ready if where == "condition" else status)["observedGeneration"] = 1
+    service: Obj = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService",
+                    "metadata": {"name": "search", "generation": 1}, "status": status}  # fmt: skip
+    assert current(service, "Ready") == ready
+    assert health(service, "search") == (True, "")
+    service["metadata"]["generation"] = 2
+    assert health(service, "search")[0] is (where == "nowhere")
