@@ -428,3 +428,28 @@ def test_a_device_is_refused() -> None:
     assert os.path.exists("/dev/zero")  # noqa: PTH110  # a device, not a file of ours
     with pytest.raises(ClaimError, match="VEL101: is not a file"):
         loader.read("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("compositionUpdatePolicy", "Manual"),
+        ("compositionRevisionRef", {"name": "mlopsplatform-1a"}),
+        ("compositionRevisionSelector", {"matchLabels": {"a": "b"}}),
+        ("compositionRef", {"name": "mine"}),
+        ("compositionSelector", {"matchLabels": {"a": "b"}}),
+        ("compositeDeletePolicy", "Background"),
+        ("writeConnectionSecretToRef", {"name": "keys"}),
+        ("publishConnectionDetailsTo", {"name": "keys"}),
+        ("resourceRef", {"name": "another"}),
+        ("claimRef", {"name": "another"}),
+    ],
+)
+def test_a_claim_that_sets_crossplanes_own_field_is_refused(field: str, value: object) -> None:
+    """What Crossplane prints has a uid, and the values that it fills in steer nothing."""
+    with pytest.raises(ClaimError) as refused:
+        load(HEAD + yaml.safe_dump({"spec": {field: value}}))
+    assert refused.value.code == "VEL125"
+    assert f"spec.{field} is Crossplane's own" in refused.value.what
+    filled = {"compositionUpdatePolicy": "Automatic", "compositeDeletePolicy": "Foreground"}
+    assert load(HEAD + yaml.safe_dump({"spec": filled})) == load(HEAD + "spec: {}\n")

@@ -28,6 +28,8 @@ CROSSPLANE_FIELDS = frozenset({
     "publishConnectionDetailsTo", "resourceRef", "resourceRefs", "writeConnectionSecretToRef",
 })  # fmt: skip
 """Crossplane writes these into the spec of every claim and composite; they are read by name and mean nothing here."""
+CROSSPLANE_DEFAULTS = {"compositeDeletePolicy": "Foreground", "compositionUpdatePolicy": "Automatic"}
+"""What the API server or Crossplane fills in where a claim does not say it."""
 
 
 class ClaimWideSpec(Spec):

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from vellum.api import admission, claim, elsewhere, metadata, platform, workloads
-from vellum.api.claim import CROSSPLANE_FIELDS, Claim
+from vellum.api.claim import CROSSPLANE_DEFAULTS, CROSSPLANE_FIELDS, Claim
 from vellum.api.documents import Document, documents, shown
 from vellum.api.platform import Platform
 from vellum.api.schema import API_VERSIONS, nearest, node_at
@@ -56,7 +56,7 @@ def load(data: bytes, source: str, namespace: str = "") -> list[Written]:
         namespace: the team's namespace for workloads that name none, empty where it is not known.
 
     Raises:
-        MistakesError: a ClaimError of code VEL102 to VEL120 whose ``problems`` are all that was found.
+        MistakesError: a ClaimError of code VEL102 to VEL125 whose ``problems`` are all that was found.
     """
     found, problems = _checked(data, source, namespace)
     if problems:
@@ -167,11 +167,10 @@ def _object(document: Document, namespace: str) -> Written | None:
     if not kind:
         return None
     document.advise(lambda path, word: advice(kind, path, word))
-    for field in value:
-        if field not in _TOP:
-            mistake = unknown((field,), _TOP)
-            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
+    _known_at_the_top(document, value)
     namespace, name, labels, annotations = metadata.check(document, kind, value.get("metadata"), namespace)
+    if kind == claim.KIND:
+        _not_crossplanes(document, value)
     if "spec" not in value and all(field in _TOP for field in value):
         # An API server wants it too: Crossplane's definitions require it.
         example = flow(example_of(node_at(kind, ("spec",)))) if kind in workloads.KINDS else "{}"
@@ -255,6 +254,24 @@ def _spec(document: Document, kind: str, spec: object) -> Spec | None:
             if mistake.path not in document.doubtful and not missing:
                 document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
     return None
+
+
+def _known_at_the_top(document: Document, value: dict[str, object]) -> None:
+    for field in value:
+        if field not in _TOP:
+            mistake = unknown((field,), _TOP)
+            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
+
+
+def _not_crossplanes(document: Document, value: dict[str, object]) -> None:
+    """Refuse Crossplane's own fields in a claim that a person wrote; one that a control plane printed has a uid."""
+    spec, meta = value.get("spec"), value.get("metadata")
+    if not isinstance(spec, dict) or (isinstance(meta, dict) and "uid" in meta):
+        return
+    for field in sorted(CROSSPLANE_FIELDS & spec.keys()):
+        if spec[field] != CROSSPLANE_DEFAULTS.get(field, spec):
+            what = f"spec.{field} is Crossplane's own, and no tenant sets it"
+            document.problem("VEL125", what, ("spec", field), f"delete spec.{field}")
 
 
 def _name(written: Written) -> tuple[str, str, str]:

@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from vellum.api import patches
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
 from vellum.api.keys import KeysSpec
 from vellum.components import platform_components, team_components
@@ -66,7 +67,12 @@ Endpoint = Annotated[
     AfterValidator(_reachable),
 ]
 Region = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9][-a-z0-9_]*$")]
-PatchText = Annotated[str, StringConstraints(min_length=1, max_length=32768)]
+PatchText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=32768),
+    AfterValidator(patches.checked),
+    Field(json_schema_extra={"pattern": patches.START}),
+]
 LOCAL_IMAGE = "laptop.invalid/none"
 """On a laptop processes come from wheels; the objects still need a name, and this one can never be pulled."""
 
@@ -142,7 +148,7 @@ class ChartsSpec(Spec):
     patches: dict[str, PatchText] = Field(
         default={},
         description="Kustomize patches of what a part's chart renders, by part",
-        examples=[{"kserve": "- target: {kind: ConfigMap}\n  patch: ..."}],
+        examples=[{"kserve": "- target: {kind: ConfigMap}\n  patch: '[{op: remove, path: /data/a}]'"}],
     )
 
     @field_validator("patches")

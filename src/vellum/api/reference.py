@@ -43,7 +43,8 @@ spec:
 _TAIL = f"""
 ## What is read and ignored
 
-So that what a control plane prints can be given back to it, these are accepted and mean nothing:
+So that what a control plane prints can be given back to it, these are accepted and mean nothing. A claim without
+`metadata.uid`, as a person writes it, has none of Crossplane's own fields (VEL125):
 
 - `status`, and in `metadata`: {", ".join(f"`{name}`" for name in sorted(LIVE))}.
 - in `spec`, Crossplane's own fields: {", ".join(f"`{name}`" for name in sorted(claim.CROSSPLANE_FIELDS))}.

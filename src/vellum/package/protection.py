@@ -1,16 +1,23 @@
-"""What the API server itself refuses: deletions by which data would go that somebody means to keep.
+"""What the API server itself refuses: deletions by which data would go, and Crossplane's own fields in a claim.
 
 The namespaces of the object store and of the vectors are the platform's own, so they go with it, whatever the claims'
 ``deletionPolicy`` says. And a claim's policy lies in what was composed: Crossplane 2.3.4 looks at a claim that is being
 deleted before it copies it, so one that said Retain a moment ago would go as it was composed, under Delete.
 ValidatingAdmissionPolicy is part of Kubernetes since 1.30 and needs no webhook.
+
+By its own fields in a claim Crossplane is told to compose it by an old revision for ever (``compositionUpdatePolicy``),
+to write a Secret under any name (``writeConnectionSecretToRef``), or to take another composite (``resourceRef``).
 """
 
 from __future__ import annotations
 
+from vellum.api.claim import CROSSPLANE_DEFAULTS, CROSSPLANE_FIELDS
 from vellum.kube.objects import DOMAIN, Obj, make
+from vellum.model.release import SYSTEM
 from vellum.package.apis import CLAIM_PLURAL, PLATFORM_PLURAL
 
+CROSSPLANE = f"system:serviceaccount:{SYSTEM}:crossplane"
+"""The account of Crossplane's core."""
 _API = "admissionregistration.k8s.io/v1"
 ALLOWS = f"{DOMAIN}/delete-all-data"
 """Annotation of a KubeflowPlatform that may be deleted; its value is ``yes``."""
@@ -41,13 +48,79 @@ def of_claims() -> list[Obj]:
     return _policy("vellum-claim-deletion", CLAIM_PLURAL, expression, message)
 
 
-def _policy(name: str, plural: str, expression: str, message: str) -> list[Obj]:
-    rule = {"apiGroups": [DOMAIN], "apiVersions": ["*"], "resources": [plural], "operations": ["DELETE"]}
+def of_composites() -> list[Obj]:
+    """Return the policy, and its binding, that leaves the deletion of a claim's composite to Crossplane."""
+    annotations = "oldObject.metadata.?annotations.orValue({})"
+    expression = (
+        f"request.userInfo.username == '{CROSSPLANE}' || !has(oldObject.spec.claimRef) || "
+        f"{annotations}[?'{ALLOWS}'].orValue('') == 'yes'"
+    )
+    message = (
+        "it is the composite of a claim, and everything of the team would go with it; delete the claim instead, or set "
+        f"the annotation {ALLOWS} to yes first"
+    )
+    return _policy("vellum-composite-deletion", f"x{CLAIM_PLURAL}", expression, message)
+
+
+def of_fields() -> list[Obj]:
+    """Return the policy, and its binding, that keeps Crossplane's own fields out of a tenant's claim.
+
+    Who may write the platform may write them too: a platform engineer, and what restores a backup.
+    """
+    name = "vellum-claim-fields"
+    engineers = f"authorizer.group('{DOMAIN}').resource('{PLATFORM_PLURAL}').check('update').allowed()"
     policy = {
         "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [rule]},
+        "matchConstraints": {"resourceRules": [_rule(CLAIM_PLURAL, "CREATE", "UPDATE")]},
+        "matchConditions": [
+            {
+                "name": "a-tenant",
+                "expression": f"request.userInfo.username != '{CROSSPLANE}' && !{engineers}",
+            }
+        ],
+        "validations": [
+            {
+                "expression": _unchanged(field),
+                "message": f"spec.{field} is Crossplane's own, and no tenant sets it; leave it out",
+            }
+            for field in sorted(CROSSPLANE_FIELDS)
+        ],
+    }
+    return _with_binding(name, policy)
+
+
+def _unchanged(field: str) -> str:
+    """Return the rule that a field stays as Crossplane wrote it, or as the API server fills it in."""
+    before = f"oldObject != null && has(oldObject.spec) && has(oldObject.spec.{field})"
+    same = f"{before} && object.spec.{field} == oldObject.spec.{field}"
+    if field == "resourceRef":
+        # Without it Crossplane makes a second composite.
+        return f"has(object.spec.{field}) ? ({same}) : !({before})"
+    filled = (
+        f" || object.spec.{field} == '{CROSSPLANE_DEFAULTS[field]}'" if field in CROSSPLANE_DEFAULTS else ""
+    )
+    return f"!has(object.spec.{field}) || ({same}){filled}"
+
+
+def _policy(name: str, plural: str, expression: str, message: str) -> list[Obj]:
+    policy = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [_rule(plural, "DELETE")]},
         "validations": [{"expression": expression, "message": message}],
     }
+    return _with_binding(name, policy)
+
+
+def _rule(plural: str, *operations: str) -> Obj:
+    return {
+        "apiGroups": [DOMAIN],
+        "apiVersions": ["*"],
+        "resources": [plural],
+        "operations": list(operations),
+    }
+
+
+def _with_binding(name: str, policy: Obj) -> list[Obj]:
     binding = {"policyName": name, "validationActions": ["Deny"]}
     return [
         make(_API, "ValidatingAdmissionPolicy", name, spec=policy),

@@ -34,6 +34,10 @@ _HAS = frozenset(
     }
 )
 """Crossplane holds these by itself."""
+TEAM_OWNER = "vellum:claims-edit"
+"""Who may make claims. It joins neither ``edit`` nor ``admin``: a claim takes as much of the cluster as its size says.
+
+A platform engineer binds it by name. It once joined both under this name, and leaves them where it is applied again."""
 _READ = ["get", "list", "watch"]
 _PROFILES = ("light", "standard")
 
@@ -42,21 +46,14 @@ def roles() -> list[Obj]:
     """Return the ClusterRoles."""
     return [
         make(_API, "ClusterRole", "vellum:compose", labels={AGGREGATED: "true"}, rules=_compose()),
-        _for_people(
-            "vellum:claims-edit",
-            "edit",
-            CLAIM_PLURAL,
-            [*_READ, "create", "delete", "patch", "update"],
-        ),
-        _for_people("vellum:claims-view", "view", CLAIM_PLURAL, _READ),
-        _for_people("vellum:platform-view", "view", PLATFORM_PLURAL, _READ),
+        _for_people(TEAM_OWNER, CLAIM_PLURAL, [*_READ, "create", "delete", "patch", "update"]),
+        _for_people("vellum:claims-view", CLAIM_PLURAL, _READ, joins="view"),
+        _for_people("vellum:platform-view", PLATFORM_PLURAL, _READ, joins="view"),
     ]
 
 
-def _for_people(name: str, role: str, plural: str, verbs: list[str]) -> Obj:
-    labels = {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true"}
-    if role == "edit":
-        labels["rbac.authorization.k8s.io/aggregate-to-admin"] = "true"
+def _for_people(name: str, plural: str, verbs: list[str], *, joins: str = "") -> Obj:
+    labels = {f"rbac.authorization.k8s.io/aggregate-to-{joins}": "true"} if joins else None
     rules = [{"apiGroups": [DOMAIN], "resources": [plural], "verbs": verbs}]
     return make(_API, "ClusterRole", name, labels=labels, rules=rules)
 

@@ -33,7 +33,7 @@ from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
 from vellum.package.lock import NAME as LOCK
 from vellum.package.lock import Lock
-from vellum.package.protection import of_claims, of_the_platform
+from vellum.package.protection import of_claims, of_composites, of_fields, of_the_platform
 from vellum.package.provider import provider, provider_config
 from vellum.package.rights import roles
 
@@ -64,7 +64,8 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
         "10-apis/kubeflowplatform.yaml": [platform_kind],
         "10-apis/mlopsplatform.yaml": [claim_kind],
         "20-rights/roles.yaml": roles(),
-        "25-protection/claims.yaml": of_claims(),
+        "25-protection/claims.yaml": [*of_claims(), *of_fields()],
+        "25-protection/composites.yaml": of_composites(),
         "25-protection/platform.yaml": of_the_platform(),
         "30-function/function.yaml": function(function_package) if function_package else [],
         "40-compositions/compositions.yaml": compositions(),

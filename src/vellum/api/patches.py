@@ -1,0 +1,130 @@
+"""Kustomize patches as text: what provider-helm would hand to kustomize, checked before anything of it is stored.
+
+Their form is that of ``patches`` in a kustomization (kustomize api v0.20, types.Patch): a list, each with the ``patch``
+as text, and a ``target`` unless the patch names its object itself. A patch in a file is refused: there are no files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from vellum.api.documents import documents
+from vellum.model.types import Refused
+
+START = r"^([ \t]*(#[^\n]*)?\n)*[ \t]*-[ \t\n]"
+"""How such a text begins: after comments, with the first patch of a list. The API server checks this much."""
+_NO_LIST = "it is no list of kustomize patches"
+_FIX = "write patches as in examples/bench/platform.yaml: `- target: ...` and `patch: |`"
+_FIELDS = frozenset({"options", "patch", "target"})
+_TARGET = frozenset({"annotationSelector", "group", "kind", "labelSelector", "name", "namespace", "version"})
+_OPERATIONS = {
+    "add": "value",
+    "copy": "from",
+    "move": "from",
+    "remove": "",
+    "replace": "value",
+    "test": "value",
+}
+_ODD = ("VEL108", "VEL109")
+"""Words that YAML readers disagree on, and ``null``: of use in a patch."""
+
+
+class _WrongError(ValueError):
+    """One mistake, in words."""
+
+
+def checked(text: str) -> str:
+    """Return the text.
+
+    Raises:
+        Refused: it is no list of kustomize patches; in words.
+    """
+    try:
+        _check_all(text)
+    except _WrongError as wrong:
+        raise Refused(
+            str(wrong), "write patches as in examples/bench/platform.yaml: `- target: ...` and `patch: |`"
+        ) from None
+    return text
+
+
+def _check_all(text: str) -> None:
+    found = _parsed(f"patches:\n{text}") if re.match(START, text) else []
+    written = found[0] if len(found) == 1 else None
+    if (
+        not isinstance(written, dict)
+        or written.keys() != {"patches"}
+        or not isinstance(written["patches"], list)
+    ):
+        raise _WrongError(_NO_LIST)
+    for number, one in enumerate(written["patches"], 1):
+        try:
+            _check(one)
+        except _WrongError as wrong:
+            raise _WrongError(f"patch {number}: {wrong}") from None
+
+
+def _parsed(text: str) -> list[Any]:
+    found = documents(text, "patch")
+    wrong = [error for document in found for error in document.mistakes() if error.code not in _ODD]
+    if wrong:
+        raise _WrongError(wrong[0].what)
+    return [document.value for document in found]
+
+
+def _check(one: object) -> None:
+    if not isinstance(one, dict):
+        raise _WrongError("it is no mapping with `target` and `patch`")
+    _only(one, _FIELDS, "kustomize patches that are written here have")
+    if not isinstance(one.get("patch"), str) or not one["patch"].strip():
+        raise _WrongError("its `patch` is no text: write `patch: |` and the patch below it")
+    target = one.get("target")
+    if target is not None:
+        _check_target(target)
+    for patch in _parsed(one["patch"]):
+        _check_patch(patch, has_target=target is not None)
+
+
+def _check_target(target: object) -> None:
+    if not isinstance(target, dict) or not target:
+        raise _WrongError("its `target` is no mapping such as {kind: Deployment, name: kserve}")
+    _only(target, _TARGET, "a target has")
+    for name, value in target.items():
+        if not isinstance(value, str):
+            raise _WrongError(f"its target's {name} is no text")
+
+
+def _check_patch(patch: object, *, has_target: bool) -> None:
+    if isinstance(patch, dict):
+        meta = patch.get("metadata")
+        named = "kind" in patch and "apiVersion" in patch and isinstance(meta, dict) and "name" in meta
+        if not has_target and not named:
+            raise _WrongError(
+                "it has no `target`, and its patch does not say apiVersion, kind and metadata.name"
+            )
+    elif isinstance(patch, list):
+        if not has_target:
+            raise _WrongError("it has no `target`, and operations do not say to what they are done")
+        for operation in patch:
+            _check_operation(operation)
+    else:
+        raise _WrongError("its patch is neither an object nor a list of operations")
+
+
+def _check_operation(operation: object) -> None:
+    if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
+        raise _WrongError(f"an operation has an `op`: {', '.join(_OPERATIONS)}")
+    path = operation.get("path")
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise _WrongError(f"the path of `{operation['op']}` is no text that begins with /")
+    needs = _OPERATIONS[operation["op"]]
+    if needs and needs not in operation:
+        raise _WrongError(f"`{operation['op']}` needs a `{needs}`")
+
+
+def _only(found: dict[str, Any], known: Iterable[str], words: str) -> None:
+    for name in found:
+        if name not in known:
+            raise _WrongError(f"there is no {name[:64]!r}; {words}: {', '.join(sorted(known))}")

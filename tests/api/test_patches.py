@@ -1,0 +1,67 @@
+"""Kustomize patches in the platform's file: what kustomize would refuse is refused before anything is stored."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vellum.api import loader, patches
+from vellum.errors import ClaimError
+
+HEAD = "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec:\n"
+GOOD = [
+    "- target: {kind: Deployment}\n  patch: |\n    - {op: remove, path: /spec/replicas}\n",
+    "- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: a}\n    data: {a: null, b: on}\n",
+    "# why\n\n- target: {kind: Deployment, labelSelector: a=b}\n  options: {allowKindChange: true}\n  patch: |\n    spec: {}\n",
+]
+WRONG = {
+    "this is no patch": "it is no list of kustomize patches",
+    "[{target: {kind: A}, patch: 'spec: {}'}]": "it is no list of kustomize patches",
+    "{}": "it is no list of kustomize patches",
+    "- a\nresources: [x]": "it is no list of kustomize patches",
+    "- a": "patch 1: it is no mapping with `target` and `patch`",
+    "- {path: file.yaml}": "patch 1: there is no 'path'; kustomize patches that are written here have",
+    "- target: {kind: A}": "patch 1: its `patch` is no text",
+    "- {target: {kind: A}, patch: {spec: {}}}": "patch 1: its `patch` is no text",
+    "- {target: {knd: A}, patch: 'spec: {}'}": "patch 1: there is no 'knd'; a target has",
+    "- {target: {kind: 3}, patch: 'spec: {}'}": "patch 1: its target's kind is no text",
+    "- {target: [a], patch: 'spec: {}'}": "patch 1: its `target` is no mapping",
+    "- patch: 'spec: {}'": "patch 1: it has no `target`, and its patch does not say apiVersion",
+    "- patch: '[{op: remove, path: /a}]'": "patch 1: it has no `target`, and operations do not say",
+    "- {target: {kind: A}, patch: word}": "patch 1: its patch is neither an object nor a list of operations",
+    "- {target: {kind: A}, patch: '[{op: set, path: /a}]'}": "patch 1: an operation has an `op`",
+    "- {target: {kind: A}, patch: '[{op: remove, path: a}]'}": "patch 1: the path of `remove` is no text that begins",
+    "- {target: {kind: A}, patch: '[{op: add, path: /a}]'}": "patch 1: `add` needs a `value`",
+    "- {target: {kind: A}, patch: '[{op: move, path: /a}]'}": "patch 1: `move` needs a `from`",
+    "- {target: {kind: A}, patch: 'spec: {'}": "patch 1: not YAML",
+    "- {target: {kind: A}, patch: &a 'spec: {}'}": "anchors (&) and aliases (*) are not read",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_a_patch_that_kustomize_takes_is_taken(text: str) -> None:
+    assert patches.checked(text) == text
+    assert re.search(patches.START, text)
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_patch_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(WRONG[text])):
+        patches.checked(text)
+
+
+def test_the_file_is_refused_with_its_line_and_a_way_out() -> None:
+    text = f"{HEAD}  profile: light\n  charts:\n    patches: {{argo-workflows: this is no patch}}\n"
+    with pytest.raises(ClaimError) as refused:
+        loader.load(text.encode(), "p.yaml")
+    error = refused.value
+    assert (error.code, error.where) == ("VEL115", "p.yaml:7: spec.charts.patches.argo-workflows")
+    assert error.what == "it is no list of kustomize patches"
+    assert error.fix.startswith("write patches as in examples/bench/platform.yaml")
+
+
+def test_the_patches_of_the_bench_are_taken() -> None:
+    (platform,) = loader.read(Path(__file__).parents[2] / "examples/bench/platform.yaml")
+    assert platform.manifest()["spec"]["charts"]["patches"]
