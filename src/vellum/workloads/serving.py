@@ -7,11 +7,13 @@ import os
 from typing import Any
 
 import kserve.model_server
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from kserve import Model, ModelServer
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.errors import InvalidInput
+from kserve.protocol.infer_type import RequestedOutput
 
 from vellum.errors import VellumError
 from vellum.workloads.guard import MOST_BYTES, Guard
@@ -29,10 +31,11 @@ class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve pu
         self.config.host = os.environ.get("VELLUM_BIND", self.config.host)
         decode = self.dataplane.decode
 
-        def decode_or_refuse(*arguments: Any, **names: Any) -> Any:  # noqa: ANN401  # passed on
-            # Decoding reads nothing but the request, so whatever fails there is the request's fault: 400, not 500.
+        def decode_or_refuse(body: Any, headers: Any = None, **names: Any) -> Any:  # noqa: ANN401  # passed on
+            # Decoding reads nothing but the request, so every failure is a fault of the request: 400, not 500.
             try:
-                return decode(*arguments, **names)
+                _check_binary(body, headers)
+                return decode(body, headers, **names)
             except InvalidInput:
                 raise
             except Exception as error:
@@ -50,6 +53,48 @@ class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve pu
         app.add_exception_handler(VellumError, _unavailable)
         app.add_exception_handler(RequestValidationError, _malformed)
         app.add_exception_handler(InvalidInput, _invalid)
+
+
+def respond(request: InferRequest, name: str, outputs: list[InferOutput]) -> InferResponse:
+    """Return a v2 response with the outputs that a request asks for, in JSON or binary as it asks.
+
+    Raises:
+        InvalidInput: the request asks for an output that the model does not have.
+    """
+    known = [output.name for output in outputs]
+    asked = [
+        RequestedOutput(
+            one.name,
+            {"binary_data": one.binary_data if one.binary_data is not None else request.use_binary_outputs},
+        )
+        for one in request.request_outputs or ()
+    ]
+    if unknown := [one.name for one in asked if one.name not in known]:
+        raise InvalidInput(
+            f"the model has no output {', '.join(unknown)}; its outputs are {', '.join(known)}"
+        )
+    return InferResponse(
+        request.id or "",
+        name,
+        outputs,
+        use_binary_outputs=bool(request.use_binary_outputs),
+        requested_outputs=asked or None,
+    )
+
+
+def _check_binary(body: Any, headers: Any) -> None:  # noqa: ANN401  # whatever was sent
+    """Refuse a v2 body whose JSON and binary parts do not add up to the whole."""
+    if not isinstance(body, bytes) or "inference-header-content-length" not in (headers or {}):
+        return
+    length = headers["inference-header-content-length"]
+    if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
+        raise InvalidInput(
+            f"inference-header-content-length must be a number up to {len(body)}, not {length[:20]!r}"
+        )
+    parts = orjson.loads(body[: int(length)])["inputs"]
+    sizes = [(one.get("parameters") or {}).get("binary_data_size", 0) for one in parts if "data" not in one]
+    if any(not isinstance(size, int) or size < 0 for size in sizes) or int(length) + sum(sizes) != len(body):
+        raise InvalidInput("the sizes in binary_data_size do not add up to the binary part of the request")
 
 
 def _is_loopback(host: str) -> bool:

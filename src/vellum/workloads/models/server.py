@@ -1,99 +1,124 @@
-"""A model of scikit-learn as KServe's protocols know it: rows or texts in, what it predicts out."""
+"""A model of scikit-learn behind KServe's protocols: rows or texts in, predictions out."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferOutput, InferRequest, Model
 from kserve.errors import InvalidInput
 
-MOST_ROWS = 4096
+from vellum.workloads.models import rows
+from vellum.workloads.models.rows import Signature
+from vellum.workloads.serving import respond
+
 _TYPES = {
     "f": ("FP64", np.float64),
     "i": ("INT64", np.int64),
     "u": ("UINT64", np.uint64),
     "b": ("BOOL", np.bool_),
 }
+_FAULTS_OF_ROWS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
-    """One fitted estimator; it was loaded before the server began."""
+    """One fitted estimator, loaded before the server began."""
 
     def __init__(self, name: str, estimator: Any) -> None:  # noqa: ANN401  # scikit-learn publishes no types
         super().__init__(name)
         self._estimator = estimator
+        self._signature = Signature.of(estimator)
+        self._outputs = self._probe()
         self.ready = True
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """Describe the v2 input."""
-        return [{"name": "input", "datatype": "BYTES", "shape": [-1]}]
+        """Return the v2 metadata of the inputs."""
+        return self._signature.inputs()
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """Describe the v2 outputs; the second is there if the model knows how sure it is."""
-        return [
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "probability", "datatype": "FP64", "shape": [-1]},
-        ]
+        """Return the v2 metadata of the outputs: ``label``, and ``probability`` where the model has one."""
+        return self._outputs
 
     def validate(self, payload: Any) -> Any:  # noqa: ANN401  # whatever was sent
         """Leave the checks to ``predict``: KServe's own fail on a body that is a JSON string."""
         return payload
 
-    def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401, ARG002
-        """Answer a v1 or v2 request.
+    async def predict(self, payload: Any, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401, ARG002
+        """Answer a v1 or v2 request in a thread, so that health is answered meanwhile.
 
         Raises:
-            InvalidInput: the request is not as it must be; KServe answers 400.
+            InvalidInput: the model does not take such a request; KServe answers 400.
         """
-        second = isinstance(payload, InferRequest)
-        rows = _tensor(payload) if second else _instances(payload)
-        if not 1 <= len(rows) <= MOST_ROWS:
-            raise InvalidInput(f"send 1 to {MOST_ROWS} rows, not {len(rows)}")
-        try:
-            labels = np.asarray(self._estimator.predict(rows))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InvalidInput(f"the model does not take such rows: {error}") from error
-        if not second:
-            return {"predictions": labels.tolist()}
-        outputs = [_output("label", labels)]
+        return await asyncio.to_thread(self._answer, payload)
+
+    def _answer(self, payload: Any) -> Any:  # noqa: ANN401
+        if not isinstance(payload, InferRequest):
+            return {"predictions": self._labels(rows.from_v1(payload, self._signature)).tolist()}
+        asked = rows.from_v2(payload, self._signature)
+        outputs = [_output("label", self._labels(asked))]
         if hasattr(self._estimator, "predict_proba"):
-            outputs.append(_output("probability", self._estimator.predict_proba(rows).max(axis=1)))
-        return InferResponse(payload.id or "", self.name, outputs)
+            outputs.append(_output("probability", self._probabilities(asked)))
+        return respond(payload, self.name, outputs)
+
+    def _labels(self, asked: Any) -> Any:  # noqa: ANN401  # an array
+        try:
+            return np.asarray(self._estimator.predict(asked))
+        except _FAULTS_OF_ROWS as error:
+            raise InvalidInput(f"the model does not take such rows: {error}") from error
+
+    def _probabilities(self, asked: Any) -> Any:  # noqa: ANN401
+        """Return the probability of each label, in the shape of the labels."""
+        found = self._estimator.predict_proba(asked)
+        if isinstance(found, list):  # a model of several targets: one array of classes for each
+            return np.stack([np.asarray(target).max(axis=1) for target in found], axis=1)
+        found = np.asarray(found)
+        # A chain or a model of several yes-or-no targets has one column for each, not for each class.
+        several = np.ndim(self._labels(asked)) > 1
+        return np.where(found >= 0.5, found, 1 - found) if several else found.max(axis=1)  # noqa: PLR2004  # the more likely side
+
+    def _probe(self) -> list[dict[str, Any]]:
+        """Return the metadata of the outputs, as the model gives them for one row of zeros or empty texts."""
+        signature = self._signature
+        blank: Any = (
+            [""] if signature.texts else [[_blank(signature, place) for place in range(signature.width or 1)]]
+        )
+        try:
+            asked = rows.from_v1({"instances": blank}, signature)
+            outputs = [_output("label", self._labels(asked))]
+            if hasattr(self._estimator, "predict_proba"):
+                outputs.append(_output("probability", self._probabilities(asked)))
+        except (InvalidInput, *_FAULTS_OF_ROWS):
+            # Some models take no zeros, an encoder of known categories for example: say what the classes say.
+            return _declared(self._estimator)
+        return [
+            {"name": one.name, "datatype": one.datatype, "shape": [-1, *one.shape[1:]]} for one in outputs
+        ]
 
 
-def _instances(payload: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Return the rows of a v1 request: texts as they are, numbers as an array."""
-    rows = payload.get("instances") if isinstance(payload, dict) else None
-    if not isinstance(rows, list):
-        raise InvalidInput('send a JSON object: {"instances": ["a text", "another"]}')
-    if all(isinstance(row, str) for row in rows):
-        return rows
-    try:
-        return np.asarray(rows, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise InvalidInput("the rows are neither texts nor lists of numbers of one length") from error
+def _blank(signature: Signature, place: int) -> Any:  # noqa: ANN401  # a text or a number
+    return "" if signature.columns and signature.columns[place].datatype == "BYTES" else 0.0
 
 
-def _tensor(payload: InferRequest) -> Any:  # noqa: ANN401  # texts or an array
-    """Return the rows of a v2 request: its one tensor."""
-    if len(payload.inputs) != 1:
-        raise InvalidInput(f"send one tensor, not {len(payload.inputs)}")
-    tensor = payload.inputs[0]
-    try:
-        values = tensor.as_numpy()
-    except (ValueError, TypeError) as error:  # more or fewer values than the shape says, or of another type
-        raise InvalidInput(f"the tensor cannot be read: {error}") from error
-    if tensor.datatype != "BYTES":
-        return values
-    rows = np.ravel(values).tolist()
-    try:
-        return [row.decode() if isinstance(row, bytes) else str(row) for row in rows]
-    except UnicodeDecodeError as error:
-        raise InvalidInput("a text is not UTF-8") from error
+def _declared(estimator: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    classes: Any = getattr(estimator, "classes_", None)
+    several = isinstance(classes, list)
+    kinds = {
+        _TYPES.get(np.asarray(one).dtype.kind, ("BYTES",))[0] for one in (classes if several else [classes])
+    }
+    datatype = "FP64" if classes is None else kinds.pop() if len(kinds) == 1 else "BYTES"
+    shape = [-1, len(classes)] if several else [-1]
+    found = [{"name": "label", "datatype": datatype, "shape": shape}]
+    if hasattr(estimator, "predict_proba"):
+        found.append({"name": "probability", "datatype": "FP64", "shape": shape})
+    return found
 
 
 def _output(name: str, values: Any) -> InferOutput:  # noqa: ANN401  # an array
-    kind, dtype = _TYPES.get(values.dtype.kind, ("BYTES", None))
-    data = values.astype(dtype).tolist() if dtype else [str(value) for value in values.tolist()]
-    return InferOutput(name, list(values.shape), kind, data=data)
+    datatype, dtype = _TYPES.get(values.dtype.kind, ("BYTES", None))
+    if dtype:
+        data = values.astype(dtype)
+    else:
+        data = np.empty(values.shape, dtype=object)
+        data.ravel()[:] = [str(value) for value in values.ravel().tolist()]
+    return InferOutput(name, list(values.shape), datatype, data=data)

@@ -1,7 +1,7 @@
-"""Models in the team's bucket, written by skops: to read one runs none of it, unlike a pickle.
+"""Models in the team's bucket, written by skops: reading one runs none of its code, unlike a pickle.
 
-skops builds objects of a list of types that it trusts, scikit-learn's and numpy's among them, and refuses all others
-(skops 0.16, ``skops.io``). So a model whose steps are functions of one's own cannot be stored here.
+skops builds only objects of types that it is told to trust. ``trust`` lists these types, and ``soundness`` checks what
+was built. A model whose steps are functions of your own cannot be stored here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import time
 from typing import Any
 
 import skops.io
-from skops.io.exceptions import UntrustedTypesFoundException
+from skops.io.exceptions import UnsupportedTypeException
 
 from vellum.connect import Binding, connect
 from vellum.errors import BindingError, WorkloadError
+from vellum.workloads.models import soundness, trust
 
 MOST_BYTES = 256 * 2**20
 """A model is read into memory as a whole, and a predictor of the runtime may have 1 GiB."""
@@ -22,16 +23,31 @@ _NOT_THERE = frozenset({"404", "NoSuchKey"})
 
 
 def save(model: Any, key: str, binding: Binding) -> int:  # noqa: ANN401  # scikit-learn publishes no types
-    """Store a model under a key of the team's bucket; return its size in bytes.
+    """Store a fitted model under a key of the team's bucket; return its size in bytes.
 
     Raises:
-        WorkloadError: it holds something that nobody could read back (VEL552).
+        WorkloadError: the model is too large (VEL551), or nobody could serve it (VEL552).
         BindingError: the bucket is not ready (VEL605).
     """
-    content = skops.io.dumps(model)
-    _read(content, key)
+    content = written(model, key)
     binding.s3().put_object(Bucket=binding.VELLUM_BUCKET, Key=key, Body=content)
     return len(content)
+
+
+def written(model: Any, key: str) -> bytes:  # noqa: ANN401  # scikit-learn publishes no types
+    """Return the file of a fitted model, which ``read`` was seen to read.
+
+    Raises:
+        WorkloadError: the model is too large (VEL551), or nobody could serve it (VEL552).
+    """
+    try:
+        content: bytes = skops.io.dumps(model)
+    except UnsupportedTypeException as error:
+        raise _no_model(key, f"skops cannot store it: {error}") from error
+    if len(content) > MOST_BYTES:
+        raise _too_large(key)
+    read(content, key)
+    return content
 
 
 def load(key: str, binding: Binding) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
@@ -51,11 +67,8 @@ def load(key: str, binding: Binding) -> Any:  # noqa: ANN401  # scikit-learn pub
         raise
     with answer["Body"] as body:
         if answer["ContentLength"] > MOST_BYTES:
-            raise WorkloadError(
-                "VEL551", f"the model has more than {MOST_BYTES // 2**20} MiB", where=key,
-                fix="train a smaller one, with fewer features for example",
-            )  # fmt: skip
-        return _read(body.read(), key)
+            raise _too_large(key)
+        return read(body.read(), key)
 
 
 def awaited(key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
@@ -74,18 +87,57 @@ def awaited(key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
         time.sleep(WAIT_SECONDS)
 
 
-def _read(content: bytes, key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
+def read(content: bytes, key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
+    """Return the model in the bytes of a file.
+
+    Raises:
+        WorkloadError: nobody could serve it (VEL552).
+    """
+    model, why = _trusted(content)
+    if why := why or _not_servable(model):
+        raise _no_model(key, why)
+    return model
+
+
+def _trusted(content: bytes) -> tuple[Any, str]:
+    """Return the model in a file and an empty text, or None and why it is not to be trusted."""
     try:
-        return skops.io.loads(content, trusted=[])
-    except UntrustedTypesFoundException as error:
-        raise _no_model(key, f"it is made of more than scikit-learn: {error}") from error
-    except Exception as error:
-        # Whatever was stored there: not a zip, a cut one, a schema that does not fit.
-        raise _no_model(key, f"it cannot be read: {error}") from error
+        held = skops.io.get_untrusted_types(data=content)
+        if strange := sorted(set(held) - trust.reviewed()):
+            return None, trust.why_not(strange)
+        model = skops.io.loads(content, trusted=held)
+        soundness.check(model)
+    except soundness.UnsoundModelError as error:
+        return None, f"it is damaged or forged: {error}"
+    except Exception as error:  # noqa: BLE001  # whatever was stored there: not a zip, a cut one, another schema
+        return None, f"it cannot be read: {error}"
+    return model, ""
+
+
+def _not_servable(model: Any) -> str:  # noqa: ANN401
+    """Return why a model cannot answer requests, empty if it can."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not hasattr(model, "predict"):
+        return f"{type(model).__name__} has no method predict"
+    try:
+        check_is_fitted(model)
+    except (NotFittedError, TypeError) as error:
+        return f"it is not fitted: {error}"
+    return ""
+
+
+def _too_large(key: str) -> WorkloadError:
+    return WorkloadError(
+        "VEL551", f"the model has more than {MOST_BYTES // 2**20} MiB", where=key,
+        fix="train a smaller one, with fewer features for example",
+    )  # fmt: skip
 
 
 def _no_model(key: str, why: str) -> WorkloadError:
     return WorkloadError(
-        "VEL552", f"there is no model to trust: {' '.join(why.split())[:300]}", where=key,
-        fix="store it with vellum.workloads.models.store.save, or skops.io.dump, from scikit-learn's own parts",
+        "VEL552", f"the model cannot be served: {' '.join(why.split())[:300]}", where=key,
+        fix="store a fitted estimator of scikit-learn with vellum.workloads.models.store.save; "
+        "docs/guides/train-a-model.md lists what cannot be stored",
     )  # fmt: skip

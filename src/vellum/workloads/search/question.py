@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vellum.workloads import tensors
+
 MAX_QUESTION = 2000
 """Characters."""
 MAX_LIMIT = 50
@@ -38,13 +40,15 @@ def from_v1(body: object) -> list[Question]:
     return [_instance(instance, f"instances[{number}]") for number, instance in enumerate(instances)]
 
 
-def from_v2(tensors: Sequence[Any]) -> list[Question]:
+def from_v2(sent: Sequence[Any]) -> list[Question]:
     """Read the BYTES tensor "question" and the optional INT32 tensor "limit", one element a question.
 
     Raises:
         BadQuestionError: a tensor is missing, of another type or of another length.
     """
-    by_name = {tensor.name: tensor for tensor in tensors}
+    by_name = {tensor.name: tensor for tensor in sent}
+    if len(by_name) != len(sent):
+        raise BadQuestionError("two tensors have the same name")
     unknown = sorted(set(by_name) - {"question", "limit"})
     if "question" not in by_name or unknown:
         raise BadQuestionError('send a BYTES tensor "question" and, if you like, an INT32 tensor "limit"')
@@ -69,9 +73,9 @@ def from_v2(tensors: Sequence[Any]) -> list[Question]:
 def _flat(tensor: Any) -> list[Any]:  # noqa: ANN401  # kserve publishes no types
     """Return a tensor's elements; decoding it is where a wrong shape or wrong bytes show."""
     try:
-        return list(tensor.as_numpy().flatten())
-    except Exception as error:
-        raise BadQuestionError(f'the tensor "{tensor.name}" cannot be read: {error}') from error
+        return list(tensors.read(tensor).flatten())
+    except tensors.BadTensorError as error:
+        raise BadQuestionError(str(error)) from error
 
 
 def _text(value: object) -> object:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferOutput, InferRequest, Model
 from kserve.errors import InvalidInput
 
 from vellum.workloads import serving
@@ -59,7 +59,7 @@ class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
         predictions = await self._answer(questions)
         if not second:
             return {"predictions": predictions}
-        return InferResponse(payload.id or "", NAME, [_tensor(predictions)])
+        return serving.respond(payload, NAME, [_tensor(predictions)])
 
     async def _answer(self, questions: list[Question]) -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
