@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -69,10 +70,14 @@ class Laptop:
         return status
 
     @property
+    def whole_log(self) -> list[str]:
+        path = self.supervised.state.log(PROCESS)
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
     def log(self) -> list[str]:
-        return (
-            self.supervised.log(PROCESS).splitlines() if self.supervised.state.log(PROCESS).exists() else []
-        )
+        """What the job said, without the lines between its tries."""
+        return [line for line in self.whole_log if not line.startswith("--- try ")]
 
     @property
     def told(self) -> list[str]:
@@ -126,6 +131,17 @@ def test_a_job_that_ends_well_is_complete_and_never_runs_again(world: Laptop) ->
     }  # fmt: skip
     wait_for(lambda: not world.supervised.supervisor.running())
     assert (world.status, world.log) == (status, ["trained"])
+
+
+def test_the_tries_of_a_job_are_told_apart_in_its_log(world: Laptop) -> None:
+    """A line before each try says its number, one behind it how it ended, also where the last line was cut."""
+    world.job("import sys; sys.stdout.write('cut'); sys.exit(3)")
+    world.until("Failed")
+    times = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d+\.\d s")
+    assert [times.sub("T", line) for line in world.whole_log] == [
+        line for number in range(1, 5)
+        for line in (f"--- try {number} of 4: begins, T ---", "cut", f"--- try {number} of 4: exited with 3 after T, T ---")
+    ]  # fmt: skip
 
 
 def test_a_job_that_fails_is_tried_four_times_in_all(world: Laptop) -> None:

@@ -11,11 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from vellum.laptop.reaper import FAMILY, end_family
 from vellum.laptop.state import private_folder, write
 from vellum.model.process import Probe, Process
 
+KEEPER_SECONDS = 1.0
+"""What the launcher of a job needs beside the grace to kill what is left of it."""
 LOG_LIMIT = 10 * 2**20
 PASSED = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
@@ -67,12 +71,13 @@ def _readable(seconds: float, *descriptors: int) -> set[int]:
 class Child:
     """A started process and its group; ``code`` is its exit code once it has ended, negative for a signal."""
 
-    def __init__(self, process: Process, log: Path, record: Callable[[int], None]) -> None:
+    def __init__(self, process: Process, log: Path, family: str, record: Callable[[int], None]) -> None:
         """Start it.
 
         Args:
             process: what to run.
             log: where its output goes.
+            family: marks everything that it starts, in its environment.
             record: writes down the pid; the program begins when this has returned.
 
         Raises:
@@ -84,11 +89,15 @@ class Child:
         private_folder(log.parent)
         rotate(log)
         launcher = str(Path(__file__).with_name("launch.py"))
-        argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *process.argv]
+        # One that ends by itself leaves nothing behind, as a pod does not; what serves is killed with its group.
+        keep = [f"--keep={process.grace_seconds}"] if process.once else []
+        argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *keep, *process.argv]
+        self._process, self._log, self._family, self._began = process, log, family, time.monotonic()
+        self._note("begins")
         with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
             self._popen = subprocess.Popen(
-                argv, cwd=process.directory, env=environment(process), stdin=subprocess.PIPE, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
+                argv, cwd=process.directory, env={**environment(process), FAMILY: family}, stdin=subprocess.PIPE,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
             )  # fmt: skip
         self.pid, self._descriptor, self.code = self._popen.pid, -1, 0
         try:
@@ -123,19 +132,38 @@ class Child:
         """Ask it to stop, then make its whole group; return how it ended, in words."""
         if not self._gone():
             os.kill(self.pid, signal.SIGTERM)
-            deadline = time.monotonic() + grace_seconds
+            deadline = time.monotonic() + grace_seconds + (KEEPER_SECONDS if self._process.once else 0)
             while (left := deadline - time.monotonic()) > 0 and not self._gone(left):
                 pass
         # Before it is reaped: until then its number, which is also its group's, cannot become somebody else's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self.code = code = self._popen.wait()
+        end_family(self._family)
         if self._popen.stdin is not None:
             self._popen.stdin.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        return f"exited with {code}" if code >= 0 else f"killed by signal {-code}"
+        ended = f"exited with {code}" if code >= 0 else f"killed by signal {-code}"
+        self._note(f"{ended} after {time.monotonic() - self._began:.1f} s")
+        return ended
+
+    def _note(self, what: str) -> None:
+        """Write a line between the tries of a job into its log, so that they can be told apart."""
+        if not self._process.title:
+            return
+        # A full disk must not keep a job from its end.
+        with (
+            contextlib.suppress(OSError),
+            os.fdopen(
+                os.open(self._log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600), "r+b", buffering=0
+            ) as log,
+        ):
+            size = log.seek(0, os.SEEK_END)
+            cut = size > 0 and os.pread(log.fileno(), 1, size - 1) != b"\n"
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            log.write(f"{chr(10) if cut else ''}--- {self._process.title}: {what}, {now} ---\n".encode())
 
 
 def environment(process: Process) -> dict[str, str]:

@@ -4,35 +4,157 @@
 Python stays. A service waits for one byte on standard input first: the supervisor sends it once the pid is recorded,
 so that no moment exists in which its SIGKILL leaves a service that nobody knows. A program that ends by itself gets a
 limit instead, and its standard input: the alarm outlives exec and ends what hangs, also where no parent is left.
+
+``--keep=SECONDS`` stays and runs the program as its child, SECONDS being the time between SIGTERM and SIGKILL. What the
+program leaves behind, also by two forks and setsid, becomes a child of this process (Linux) and is killed before it
+ends as the program did.
 """
 
+import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
+import time
 
-PR_SET_PDEATHSIG = 1
-LIMIT = "--at-most="
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+LIMIT, KEEP = "--at-most=", "--keep="
+ORPHANED_SECONDS = 2.0
+"""Between SIGTERM and SIGKILL once the supervisor is gone: its reaper kills this process after 3 s."""
+KILL_SECONDS = 5.0
 
 
 def main(argv: list[str]) -> None:
     """Replace this process by the program; a parent that is gone already ends it before it begins."""
-    parent, program, limit = int(argv[0]), argv[1:], 0
+    parent, program, limit, grace = int(argv[0]), argv[1:], 0, -1.0
     if program[0].startswith(LIMIT):
         limit, program = int(program[0].removeprefix(LIMIT)), program[1:]
-    if sys.platform == "linux" and os.environ.pop("VELLUM_NO_DEATH_SIGNAL", "") != "1":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if program[0].startswith(KEEP):
+        grace, program = float(program[0].removeprefix(KEEP)), program[1:]
+    watched = os.environ.pop("VELLUM_NO_DEATH_SIGNAL", "") != "1"
+    if watched:
+        _control(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent or not (limit or os.read(0, 1)):
         sys.exit(1)
     signal.alarm(limit)
     if not limit:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if grace >= 0:
+        _keep(program, grace, parent)
+    _become(program)
+
+
+def _control(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def _become(program: list[str]) -> None:
     # Python ignores it, a program expects it, and exec would pass Python's choice on.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.execvp(program[0], program)  # noqa: S606  # no shell is wanted
     except OSError as error:
         sys.exit(f"{program[0]} cannot be started: {error.strerror}")
+
+
+def _keep(program: list[str], grace: float, parent: int) -> None:
+    """Run the program, pass SIGTERM on, and end as it did once nothing of it is left."""
+    _control(PR_SET_CHILD_SUBREAPER, 1)
+    waked, wakes = os.pipe()
+    os.set_blocking(waked, False)
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    asked: list[float] = []
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(time.monotonic()))
+    keeper, pid = os.getpid(), os.fork()
+    if not pid:
+        for sign in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(sign, signal.SIG_DFL)
+        _control(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == keeper:
+            _become(program)
+        os._exit(1)
+    told, status = False, None
+    while (status := _reaped(pid)) is None:
+        if asked and not told:
+            told = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        patience = grace if os.getppid() == parent else min(grace, ORPHANED_SECONDS)
+        left = asked[0] + patience - time.monotonic() if asked else None
+        if left is not None and left <= 0:
+            break
+        # Also looked at now and then: a parent that goes is no signal where the kernel sends none.
+        select.select([waked], [], [], 1.0 if left is None else min(left, 1.0))
+        with contextlib.suppress(BlockingIOError):
+            os.read(waked, 4096)
+        if os.getppid() != parent and not asked:
+            asked.append(time.monotonic())
+    status = _killed_all(pid, status)
+    _end_as(status)
+
+
+def _reaped(pid: int, status: "int | None" = None) -> "int | None":
+    """Wait for everybody who has ended; return the status of ``pid`` if it is among them, else the given one."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            found, code = os.waitpid(-1, os.WNOHANG)
+            if not found:
+                break
+            status = code if found == pid else status
+    return status
+
+
+def _killed_all(pid: int, status: "int | None") -> "int | None":
+    """Kill all descendants, those too that fork meanwhile; return the status of ``pid``."""
+    deadline = time.monotonic() + KILL_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        if status is None:
+            os.kill(pid, signal.SIGKILL)
+    while time.monotonic() < deadline:
+        family = descendants(os.getpid())
+        for one in family:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
+        status = _reaped(pid, status)
+        if not family and status is not None:
+            break
+        time.sleep(0.005)
+    return status
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the pids of all who descend from a process and have not ended; none where there is no /proc."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():  # noqa: PTH112, PTH208  # pathlib costs 10 ms
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{name}/stat") as file:  # noqa: PTH123  # as above
+                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+                if state not in "ZX":
+                    children.setdefault(int(parent), []).append(int(name))
+    found, ahead = [], [ancestor]
+    while ahead:
+        ahead = [child for one in ahead for child in children.get(one, ())]
+        found += ahead
+    return found
+
+
+def _end_as(status: "int | None") -> None:
+    """End with the program's exit code, or by the signal that ended it."""
+    if status is not None and os.WIFSIGNALED(status):
+        import resource
+
+        # The core, if any, was the program's.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        sign = os.WTERMSIG(status)
+        with contextlib.suppress(OSError):
+            signal.signal(sign, signal.SIG_DFL)
+        os.kill(os.getpid(), sign)
+    os._exit(1 if status is None else os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 if __name__ == "__main__":

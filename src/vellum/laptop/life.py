@@ -49,6 +49,9 @@ class Host(Protocol):
     def log(self, name: str) -> Path:
         """Return where the process writes."""
 
+    def family(self, name: str) -> str:
+        """Return what marks everything that the process starts."""
+
     def record(self, name: str, pid: int) -> None:
         """Write down a child, 0 for none, before it becomes the program."""
 
@@ -175,7 +178,10 @@ class _Value:
     def _run(self) -> str:
         name = self._process.name
         try:
-            child = Child(self._process, self._host.log(name), lambda pid: self._host.record(name, pid))
+            family = self._host.family(name)
+            child = Child(
+                self._process, self._host.log(name), family, lambda pid: self._host.record(name, pid)
+            )
         except OSError as error:
             self._code = NOT_STARTED
             return f"cannot start: {error}"

@@ -4,7 +4,8 @@
 ended. A line ``stay`` before means that it stopped everything itself. Standard library only; run by path.
 
 The record says of every child its pid, when it started, and which supervisor started it. All children lead a session
-of their own, so what they left behind is found by its number even when they are gone themselves.
+of their own, so what they left behind is found by its number even when they are gone themselves. What left the session
+too is found by a variable of its environment, which every child of a program inherits.
 """
 
 import contextlib
@@ -17,6 +18,9 @@ import sys
 import time
 
 GRACE_SECONDS = 3.0
+FAMILY = "VELLUM_FAMILY"
+"""The variable that tells whose child a process is; each supervisor has another value for each that it runs."""
+FAMILY_SECONDS = 2.0
 MOST_BYTES = 4 * 2**20
 """No record of ours is longer."""
 _STARTED = re.compile(r"[0-9a-f-]{0,8} [0-9]{1,20}", re.ASCII)
@@ -114,6 +118,36 @@ def _record(path: str, by: int) -> dict[int, str]:
     return {int(str(entry["pid"])): str(entry["started"]) for entry in found if by in (0, entry["by"])}
 
 
+def _marks(path: str, by: int) -> list[str]:
+    """Return what tells the families of the recorded children."""
+    found = children(parsed(path)).values()
+    marks = [entry.get("family") for entry in found if by in (0, entry["by"])]
+    return [mark for mark in marks if isinstance(mark, str) and mark]
+
+
+def family(mark: str) -> list[int]:
+    """Return who inherited the mark and has not ended; nobody where there is no /proc (macOS)."""
+    wanted, found = f"\0{FAMILY}={mark}\0".encode(), []
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():  # noqa: PTH112, PTH208  # as above
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123  # as above
+                    marked = wanted in b"\0" + file.read() + b"\0"
+                if marked and _stat(int(name)):
+                    found.append(int(name))
+    return found
+
+
+def end_family(mark: str, seconds: float = FAMILY_SECONDS) -> None:
+    """Kill everybody who inherited the mark, those too that fork meanwhile."""
+    deadline = time.monotonic() + seconds
+    while (left := family(mark)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def recorded(path: str) -> list[int]:
     """Return the pids in the record that are still the processes that were recorded, or have left some behind."""
     return [pid for pid, since in _record(path, 0).items() if _lives(pid, since)]
@@ -122,7 +156,7 @@ def recorded(path: str) -> list[int]:
 def end(path: str, by: int = 0) -> None:
     """Ask the recorded process groups to stop, then make them."""
     # Read once: while this waits, the next supervisor writes the same file, and its children are not ours.
-    left = _record(path, by)
+    left, marks = _record(path, by), _marks(path, by)
     for sign in (signal.SIGTERM, signal.SIGKILL):
         left = {pid: since for pid, since in left.items() if _lives(pid, since)}
         for pid in left:
@@ -131,6 +165,8 @@ def end(path: str, by: int = 0) -> None:
         deadline = time.monotonic() + GRACE_SECONDS
         while any(_lives(pid, since) for pid, since in left.items()) and time.monotonic() < deadline:
             time.sleep(0.05)
+    for mark in marks:
+        end_family(mark)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -48,6 +49,7 @@ class Supervisor:
         """
         self._state, self.changed, self.repaired = state, changed, repaired
         self.patience = patience or Patience()
+        self._token = secrets.token_hex(8)
         self._lives: dict[str, Life] = {}
         self._mutex = threading.RLock()
         reaper.end(str(state.processes))
@@ -116,12 +118,19 @@ class Supervisor:
         """Return where a process writes."""
         return self._state.log(name)
 
+    def family(self, name: str) -> str:
+        """Return what marks everything that a process starts."""
+        return f"{self._token}.{name}"
+
     def record(self, name: str, pid: int) -> None:
         """Write down a child, 0 for none."""
         with self._mutex:
             self._record.pop(name, None)
             if pid:
-                self._record[name] = {"pid": pid, "started": reaper.started(pid), "by": os.getpid()}
+                since = reaper.started(pid)
+                self._record[name] = {
+                    "pid": pid, "started": since, "by": os.getpid(), "family": self.family(name),
+                }  # fmt: skip
             write_json(self._state.processes, self._record)
 
     def let_go(self, life: Life) -> bool:

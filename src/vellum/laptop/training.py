@@ -278,6 +278,7 @@ class TrainJobController:
         return Process(
             name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
             directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
+            title=f"try {run.tries.failed + 1} of {run.limit + 1}",
             env={**own, **resolved(store, namespace, run.trainer.get("env", ()))}, grace_seconds=GRACE_SECONDS,
         )  # fmt: skip
 

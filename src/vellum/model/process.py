@@ -46,6 +46,8 @@ class Process:
     """It ends by itself, and then it is not started again: how it ended is for its controller to judge."""
     attempt: int = 0
     """Which try of one that ends by itself; another number is another value, and so runs it again."""
+    title: str = ""
+    """What its log calls this run, in a line before and one after it; empty for none."""
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
 
