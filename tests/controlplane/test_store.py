@@ -247,6 +247,44 @@ def test_a_transaction_that_fails_leaves_no_trace_in_memory_or_file(
     assert (again.everything(), again.version) == (before, version)
 
 
+def test_a_status_that_cannot_be_stored_is_what_everybody_reads(store: SqliteStore, opened: Opens) -> None:
+    live = store.put(settings(a="1"))
+    uid, watch = live["metadata"]["uid"], store.watch()
+    store.patch_status(KEY, uid, {"ready": True, "receipts": ["one"]})
+    watch.changes()
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count={pages}")
+    large = "x" * 2**17
+    assert store.patch_status(KEY, uid, {"ready": False, "why": large}, keeps=("receipts",)) is True
+    assert got(store)["status"] == {"ready": False, "why": large, "receipts": ["one"]}
+    assert watch.changes() == [KEY]
+    assert store.patch_status(KEY, uid, {"ready": False, "why": large}, keeps=("receipts",)) is False
+    trouble = store.trouble()
+    assert trouble is not None
+    assert trouble.code == "VEL303"
+
+    store._db.execute("PRAGMA max_page_count=100000")
+    assert store.trouble() is None
+    after = store.everything()
+    store.close()
+    assert opened().everything() == after
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["null", "[]", "5", "{}", '{"metadata": []}', '{"apiVersion": 1, "kind": "x", "metadata": {"name": "x"}}', "[" * 100_000,
+     '{"apiVersion": "v1", "kind": "x", "metadata": {"name": "x", "uid": "u", "generation": 1}, "spec": []}'],
+    ids=range(8),
+)  # fmt: skip
+def test_a_store_that_holds_what_is_no_object_is_refused(
+    store: SqliteStore, opened: Opens, body: str
+) -> None:
+    store._db.execute("UPDATE objects SET body=? WHERE kind='Namespace' AND name='home'", (body,))
+    store.close()
+    with pytest.raises(StoreError, match="VEL302"):
+        opened()
+
+
 def test_a_full_disk_changes_nothing_even_if_somebody_goes_on(store: SqliteStore, opened: Opens) -> None:
     store.put(settings(a="1"))
     before, version = store.everything(), store.version

@@ -404,7 +404,7 @@ def test_while_the_platform_is_not_composed_its_status_is_said_to_be_of_before_a
     live = installation.store.get(PLATFORM_KEY)
     assert live is not None
     message = "the platform was installed as light, and its spec.profile says local"
-    status = {"conditions": [
+    status = {"observedGeneration": 1, "conditions": [
         {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "pipeline step failed"},
         {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
     ]}  # fmt: skip
@@ -557,3 +557,34 @@ def test_a_full_disk_is_said_in_three_lines() -> None:
         "  where: the output",
         "  next:  make room or give the right to it, then run the command again: it goes on where it was",
     ])  # fmt: skip
+
+
+def test_a_wrong_seed_is_said_by_text_data_and_exit_code_alike(installation: Installation) -> None:
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
+    live = installation.store.get(key)
+    assert live is not None
+    conditions = [
+        {"type": "Ready", "status": "True", "observedGeneration": 1},
+        {"type": "PartsReady", "status": "False", "reason": "WrongSeed", "message": "restore the seed"},
+    ]
+    status = {
+        "conditions": conditions,
+        "observedGeneration": 1,
+        "components": [{"name": "bucket", "ready": True}],
+    }
+    installation.store.patch_status(key, live["metadata"]["uid"], status)
+    code, said = vellum("status")
+    assert code == 3
+    assert "\nhere: not ready: WrongSeed: restore the seed\n  bucket            was ready\n" in said
+    code, said = vellum("status", "--output", "json")
+    found = {obj["metadata"]["name"]: obj for obj in json.loads(said)["objects"]}
+    assert (code, json.loads(said)["ready"]) == (3, False)
+    assert found["here"]["status"]["conditions"][1]["reason"] == "WrongSeed"
+
+
+def test_what_the_supervisor_meets_again_and_again_is_said(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation.manager, "failing", lambda: {PLATFORM_KEY: "OSError: read-only"})
+    code, said = vellum("status")
+    assert (code, "installation: not ready: VEL422: KubeflowPlatform kubeflow cannot be" in said) == (3, True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1
 WIDEST_REASON = 80
 _STALE = "the last change is not looked at yet"
+HALT_SECONDS = 8.0
+"""Services need a few seconds to say that they cannot start, and which of them it is is worth the wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ def owner(obj: Obj) -> str:
 
 
 def is_ready(obj: Obj) -> bool:
-    """Tell whether the composite is Ready in its newest generation."""
-    return (current(obj, "Ready") or {}).get("status") == "True"
+    """Tell whether the composite is Ready in its newest generation, and still composed: a stuck one was ready once."""
+    return not stuck(obj) and (current(obj, "Ready") or {}).get("status") == "True"
 
 
 def is_a_persons(obj: Obj) -> bool:
@@ -99,11 +101,19 @@ def stuck(obj: Obj) -> str:
     return str(entry.get("message", "")) if entry.get("reason") in ALARMS else ""
 
 
-def until_ready(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> list[Obj]:
-    """Show the parts until all composites are Ready, one is stuck, or the time is over; return the last look."""
+def until_ready(
+    look: Callable[[], list[Obj]], seconds: float, *, quiet: bool, halted: Callable[[], bool] = lambda: False
+) -> list[Obj]:
+    """Show the parts until all composites are Ready, one is stuck, or the time is over; return the last look.
+
+    What is ``halted`` can only go on after somebody acted, so nobody waits for it longer than ``HALT_SECONDS``.
+    """
     found: list[Obj] = []
+    began = time.monotonic()
     for found in _shown(look, seconds, quiet=quiet):
         if (found and all(is_ready(obj) for obj in found)) or any(stuck(obj) for obj in found):
+            break
+        if time.monotonic() - began > HALT_SECONDS and halted():
             break
     return found
 

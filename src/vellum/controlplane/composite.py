@@ -132,11 +132,8 @@ class CompositeController:
             silent = kept.keys() - {condition.type for condition in said}
             conditions += [kept[name] for name in kept if name in silent]
         status = {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
-        with store.transaction(f"status {key}"):
-            # A process may have come back, and its receipt been written, since this pass began.
-            live = (store.get(key) or {}).get("status") or {}
-            receipts = {"receipts": live["receipts"]} if "receipts" in live else {}
-            store.patch_status(key, meta["uid"], {**status, **receipts})
+        # A process may have come back, and its receipt been written, since this pass began.
+        store.patch_status(key, meta["uid"], status, keeps=("receipts",))
         if trouble and kept.get("Synced", {}).get("message") != trouble:
             store.record(key, Event("Warning", "ComposeResources", trouble))
         for event in composed.events:

@@ -22,6 +22,8 @@ from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
 FIRST_RETRY, LAST_RETRY = 0.05, 30.0
+SAID_AFTER = 3
+"""Tries after which an error counts as one that stays: the first ones often meet a world that is still changing."""
 Item = tuple[int, Key]
 
 
@@ -77,6 +79,7 @@ class Manager(Generic[S]):
         self._jitter = jitter or random.Random(0)  # noqa: S311  # spreads retries, guards nothing
         self._due: dict[Item, float] = {}
         self._failures: dict[Item, int] = {}
+        self._errors: dict[Item, str] = {}
         self._owner: dict[Key, str] = {}
         self._by_uid: dict[str, tuple[int, Key]] = {}
         for obj in store.everything():
@@ -87,6 +90,15 @@ class Manager(Generic[S]):
     def works_on(self, kind: Kind) -> bool:
         """Tell whether any of its composites and controllers has to do with the kind."""
         return any(kind in controller.kinds for controller in self._controllers)
+
+    def failing(self) -> dict[Key, str]:
+        """Return what fails again and again just now, and with which error; asked from any thread."""
+        failures = self._failures.copy()
+        return {
+            item[1]: error
+            for item, error in self._errors.copy().items()
+            if failures.get(item, 0) >= SAID_AFTER
+        }
 
     def run(self, stop: threading.Event) -> None:
         """Work until the event is set."""
@@ -161,6 +173,7 @@ class Manager(Generic[S]):
             self._retry_later(item, error)
             return
         self._failures.pop(item, None)
+        self._errors.pop(item, None)
         if again is not None:
             self._due.setdefault(item, self._monotonic() + again)
 
@@ -168,6 +181,7 @@ class Manager(Generic[S]):
         tries = self._failures[item] = self._failures.get(item, 0) + 1
         delay = min(LAST_RETRY, FIRST_RETRY * 2.0 ** min(tries, 16)) * self._jitter.uniform(0.8, 1.2)
         self._due[item] = self._monotonic() + delay
+        self._errors[item] = f"{type(error).__name__}: {error}"
         controller = self._controllers[item[0]]
         try:
             self.store.record(item[1], Event("Warning", "ReconcileError", f"{controller.name}: {error}"))

@@ -2,7 +2,8 @@
 
 Invariants: a write that changes nothing is not a write (no resourceVersion moves); ``generation`` moves when anything
 but metadata and status changes; an object controlled by somebody else is never applied to, adopted or deleted. All
-objects are also held in memory, which the single writer makes safe; the file is the truth after a restart.
+objects are also held in memory, which the single writer makes safe; the file is the truth after a restart. A status
+is the one exception: it says what is, so one that the disk has no room for is in memory alone until there is room.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ CREATE INDEX IF NOT EXISTS newest_events ON events (last);
 """
 MISSING = "missing"
 """What is wrong with an object that is not there: the word of the release guard's receipts too."""
+NOT_STORED = "VEL303"
 KEPT_EVENTS = 2000
 """The oldest beyond this go; a crash loop must not fill the disk."""
 
@@ -106,6 +108,8 @@ class SqliteStore:
         self._depth = 0
         self._undo: list[tuple[Key, Obj | None, Obj | None]] = []
         self._broken: sqlite3.Error | None = None
+        self._trouble = False
+        self._unstored: set[Key] = set()
         self._objects: dict[Key, Obj] = {}
         self._applied: dict[Key, Obj] = {}
         with ExitStack() as undo:
@@ -118,7 +122,15 @@ class SqliteStore:
                 self._prepare()
                 self._version = self._before = self._load()
             # Whatever a damaged file makes SQLite or the JSON in it say, a person needs the same words.
-            except (sqlite3.Error, OSError, ValueError, LookupError, TypeError) as cause:
+            except (
+                sqlite3.Error,
+                OSError,
+                ValueError,
+                LookupError,
+                TypeError,
+                AttributeError,
+                RecursionError,
+            ) as cause:
                 raise _unreadable(path, cause) from cause
             undo.pop_all()
 
@@ -137,9 +149,11 @@ class SqliteStore:
 
     def _load(self) -> int:
         for body, applied in self._db.execute("SELECT body, applied FROM objects"):
-            obj = json.loads(body)
+            obj, memory = json.loads(body), json.loads(applied)
+            if not _is_stored(obj) or not isinstance(memory, dict):
+                raise ValueError(f"it holds something that is no object: {str(body)[:80]}")  # see __init__
             self._objects[Key.of(obj)] = obj
-            self._applied[Key.of(obj)] = json.loads(applied)
+            self._applied[Key.of(obj)] = memory
         return int(self._db.execute("SELECT value FROM meta WHERE name='version'").fetchone()[0])
 
     def close(self) -> None:
@@ -255,6 +269,8 @@ class SqliteStore:
         except sqlite3.Error as cause:
             self._roll_back()
             raise self._not_stored(what, cause) from cause
+        self._trouble = False
+        self._unstored.difference_update(key for key, _, _ in self._undo)
         self._fault(f"{what}: after")
         for key, _, _ in self._undo:
             for watch in self._watches:
@@ -272,8 +288,9 @@ class SqliteStore:
                     memory[key] = value
 
     def _not_stored(self, what: str, cause: sqlite3.Error) -> StoreError:
+        self._trouble = True
         return StoreError(
-            "VEL303", f"the write {what!r} was not stored: {cause}", where=str(self.path),
+            NOT_STORED, f"the write {what!r} was not stored: {cause}", where=str(self.path),
             fix="make room on the disk; nothing was changed",
         )  # fmt: skip
 
@@ -409,14 +426,58 @@ class SqliteStore:
                 return self._write(self._born(obj), {})
             return copied(live)  # type: ignore[no-any-return]  # JSON in, JSON out
 
-    def patch_status(self, key: Key, uid: str, status: Obj) -> bool:
-        """Replace the status of the object with this uid; no write when it says the same."""
-        with self.transaction(f"status {key}"):
-            live = self._objects.get(key)
-            if live is None or live["metadata"]["uid"] != uid or live.get("status") == status:
+    def patch_status(self, key: Key, uid: str, status: Obj, *, keeps: Sequence[str] = ()) -> bool:
+        """Replace the status of the object with this uid; no write when it says the same.
+
+        ``keeps`` names fields of the live status that stay. A status that cannot be stored is kept in memory, and
+        ``trouble`` says so.
+        """
+        try:
+            with self.transaction(f"status {key}"):
+                live = self._with_status(key, uid, status, keeps)
+                if live is not None:
+                    self._write(live)
+                return live is not None
+        except StoreError as error:
+            if self._depth or error.code != NOT_STORED:
+                raise
+        with self._mutex:
+            live = self._with_status(key, uid, status, keeps)
+            if live is None or live["status"] == self._objects[key].get("status"):
                 return False
-            self._write({**copied(live), "status": copied(status)})
+            self._version += 1
+            live["metadata"]["resourceVersion"] = str(self._version)
+            self._objects[key] = live
+            self._unstored.add(key)
+            for watch in self._watches:
+                watch.poke(key)
             return True
+
+    def _with_status(self, key: Key, uid: str, status: Obj, keeps: Sequence[str]) -> Obj | None:
+        """Return a copy of the object with that status, None if there is nothing to write."""
+        live = self._objects.get(key)
+        if live is None or live["metadata"]["uid"] != uid:
+            return None
+        before = live.get("status") or {}
+        said = {**status, **{name: before[name] for name in keeps if name in before}}
+        if live.get("status") == said and key not in self._unstored:
+            return None
+        return {**copied(live), "status": copied(said)}
+
+    def trouble(self) -> StoreError | None:
+        """Return why the store cannot write now, None if it can; what is in memory alone is stored by the way."""
+        with self._mutex:
+            if not self._trouble:
+                return None
+            try:
+                with self.transaction("catch up"):
+                    for key in [key for key in self._unstored if key in self._objects]:
+                        self._write(copied(self._objects[key]))
+                    self._sql("UPDATE meta SET value=? WHERE name='version'", (str(self._version),))
+            except StoreError as error:
+                return error
+            self._unstored.clear()
+            return None
 
     def set_finalizer(self, key: Key, uid: str, finalizer: str, *, present: bool) -> bool:
         """Add or remove a finalizer; the last one gone ends an object that is being deleted."""
@@ -513,6 +574,33 @@ def _unreadable(path: Path, cause: Exception) -> StoreError:
         "VEL302", f"the store cannot be opened: {cause}", where=str(path),
         fix="restore it from a copy, or move it away and run `vellum up` again; buckets and vectors are elsewhere",
     )  # fmt: skip
+
+
+def _is_stored(obj: object) -> bool:
+    """Tell whether this can be an object that a store wrote."""
+    if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
+        return False
+    meta = obj["metadata"]
+    texts = (
+        obj.get("apiVersion"),
+        obj.get("kind"),
+        meta.get("name"),
+        meta.get("uid"),
+        meta.get("namespace", ""),
+    )
+    maps = (
+        obj.get("spec", {}),
+        obj.get("status", {}),
+        meta.get("labels") or {},
+        meta.get("annotations") or {},
+    )
+    lists = (meta.get("finalizers") or [], meta.get("ownerReferences") or [])
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(found, dict) for found in maps)
+        and all(isinstance(found, list) for found in lists)
+        and isinstance(meta.get("generation"), int)
+    )
 
 
 def _schema_of(db: sqlite3.Connection) -> int:

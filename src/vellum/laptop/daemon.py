@@ -11,7 +11,7 @@ from vellum.api import loader
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, VellumError
 from vellum.kube.objects import Key, Obj, controller_uid
-from vellum.laptop import service
+from vellum.laptop import service, troubles
 from vellum.laptop.control import Answer, refused
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
 from vellum.laptop.state import State
@@ -30,7 +30,7 @@ class Commands:
         operations: dict[str, Callable[..., Any]] = {
             "ping": service.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
             "edit": self.edit, "events": self._store.events, "processes": self.processes, "record": self.record,
-            "remove": self.remove, "rotate": self.rotate, "stop": self.stop,
+            "remove": self.remove, "rotate": self.rotate, "stop": self.stop, "troubles": self.troubles,
         }  # fmt: skip
         arguments = {name: value for name, value in request.items() if name != "op"}
         operation = operations.get(str(request.get("op")))
@@ -83,6 +83,11 @@ class Commands:
     def processes(self) -> list[Obj]:
         """Return what runs."""
         return service.processes(self._installation.supervisor, self._installation.state)
+
+    def troubles(self) -> list[Obj]:
+        """Return what is wrong now, as errors."""
+        inside = self._installation
+        return troubles.troubles(inside.state, inside.store, inside.manager.failing())
 
     def record(self, namespace: str, name: str, reason: str, message: str) -> bool:
         """Write an event about a claim, as an ingest does when it ends."""

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from vellum.laptop.child import Bell, Child, answers, rotate
 from vellum.laptop.ports import is_free
+from vellum.laptop.words import last_words
 from vellum.model.component import Running
 from vellum.model.process import Process
 
@@ -121,6 +122,7 @@ class _Value:
         self._restarts = 0
         self._died: datetime | None = None
         self._why, self._code = "", 0
+        self._begins = 0
 
     @property
     def _current(self) -> bool:
@@ -135,7 +137,7 @@ class _Value:
             if taken := self._taken():
                 message = f"port {taken[0]} is taken by another program; it is tried again"
             else:
-                message = f"{self._once()}; starting again; see `vellum logs {self._process.name}`"
+                message = f"{self._once()}{self._last_words()}; starting again; see `vellum logs {self._process.name}`"
             if not self._current:
                 return
             if self._process.once and not taken:
@@ -146,6 +148,11 @@ class _Value:
             again = taken or self._restarts > 1
             pause = min(longest, 2 * pause or FIRST_PAUSE) if quick and again else 0.0
             self._sleep(pause)
+
+    def _last_words(self) -> str:
+        """Return what it said of its end, where that was an error."""
+        said = last_words(self._host.log(self._process.name), self._begins, errors=True)
+        return f": {said}" if said else ""
 
     def _rest(self) -> None:
         """Say how it ended, until something else is wanted."""
@@ -177,6 +184,8 @@ class _Value:
 
     def _run(self) -> str:
         name = self._process.name
+        log = self._host.log(name)
+        self._begins = log.stat().st_size if log.exists() else 0
         try:
             family = self._host.family(name)
             child = Child(

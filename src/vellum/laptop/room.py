@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from vellum.errors import LaptopError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 MEBIBYTE = 2**20
 NEEDED = 64 * MEBIBYTE
 """SeaweedFS writes into volumes of 64 MiB, and a bucket without a volume needs a new one."""
+NEEDED_SHARE = 100
+"""One part in so many: with less free, SeaweedFS takes no more writes (its -minFreeSpace, measured on weed 4.48)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,43 @@ def room(path: Path) -> Room:
     """Return the room on the disk of a path."""
     found = os.statvfs(path)
     return Room(path, found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+
+def needed(found: Room) -> int:
+    """Return how much must be free, so that every part can write."""
+    return max(NEEDED, found.total // NEEDED_SHARE)
+
+
+def lacking(path: Path) -> LaptopError | None:
+    """Return the error of a disk that has not enough room for what runs there, None if it has."""
+    found = room(path)
+    least = needed(found)
+    if found.free >= least:
+        return None
+    word = "full" if found.free < MEBIBYTE else "almost full"
+    return LaptopError(
+        "VEL419", f"the disk is {word}: {size(found.free)} free of {size(found.total)}, and {size(least)} are needed",
+        where=str(path),
+        fix="make room on that disk: what waits goes on by itself. Until then buckets and vectors refuse writes",
+    )  # fmt: skip
+
+
+def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
+    """Return the error of a store that can make no volume for one of its buckets, None if it can.
+
+    SeaweedFS keeps room for every volume to grow to its full size, so a disk that is far from full may have none for
+    the first object of a bucket: it answers 500 then (measured on weed 4.48).
+    """
+    volumes = [path for path in folder.glob("*.dat") if path.stem.rpartition("_")[2].isdigit()]
+    kept = sum(max(0, NEEDED - path.stat().st_size) for path in volumes)
+    without = sorted(set(buckets) - {path.stem.rpartition("_")[0] for path in volumes})
+    if not without or not folder.is_dir() or room(folder).free - kept >= NEEDED:
+        return None
+    return LaptopError(
+        "VEL419", f"the object store has no room for a volume of bucket {without[0]}: {size(NEEDED)} are needed beside "
+        f"the {size(kept)} that it keeps for its {len(volumes)} volumes", where=str(room(folder)),
+        fix="make room on that disk: the bucket takes writes by itself then",
+    )  # fmt: skip
 
 
 def size(count: int) -> str:

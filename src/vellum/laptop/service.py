@@ -23,7 +23,7 @@ from vellum.kube.objects import Obj
 from vellum.laptop import records
 from vellum.laptop.child import rotate
 from vellum.laptop.control import serve
-from vellum.laptop.room import advice
+from vellum.laptop.room import FULL, advice, lacking
 from vellum.laptop.state import MARK, State, default_root
 from vellum.laptop.supervisor import Supervisor
 
@@ -104,6 +104,8 @@ def run(begin: Begin) -> int:
 def _cannot_start(error: Exception) -> LaptopError:
     """Say what no part foresaw; the log has the trace."""
     place = getattr(error, "filename", None) or default_root()
+    if getattr(error, "errno", None) in FULL and (lacks := lacking(default_root())):
+        return lacks
     reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
     return LaptopError(
         "VEL408", f"the supervisor cannot start: {reason}", where=str(place),

@@ -17,7 +17,7 @@ from vellum import __version__
 from vellum.errors import LaptopError
 from vellum.laptop import reaper
 from vellum.laptop.client import Client, known
-from vellum.laptop.room import advice
+from vellum.laptop.room import FULL, advice, lacking
 from vellum.laptop.state import MARK, State
 from vellum.laptop.words import last_words
 
@@ -58,6 +58,8 @@ def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = si
     try:
         _spawn(state, daemon or ("vellum.laptop.daemon",), talk)
     except OSError as cause:
+        if cause.errno in FULL and (lacks := lacking(state.root)):
+            raise lacks from cause
         raise LaptopError(
             "VEL408", f"the supervisor cannot start: {cause.strerror}", where=str(cause.filename or state.root),
             fix=advice(cause, "see whether this user may write there"),

@@ -24,16 +24,18 @@ _TRACEBACK = (
 )
 
 
-def last_words(log: Path, begins: int = 0) -> str:
+def last_words(log: Path, begins: int = 0, *, errors: bool = False) -> str:
     """Return the last line of a log that means something, from a place in bytes on; empty if there is none.
+
+    With ``errors`` only a line that names an error will do.
 
     Of a traceback it is the line that names the error, also where the program was cut off while it wrote the trace.
     """
     lines = _tail(log, begins)
     said = [line for line in lines if not _EMPTY.fullmatch(line)]
     plain = [line for line in said if not line.startswith(_TRACEBACK)]
-    errors = [line for line in plain if _ERROR.search(line)]
-    found = errors[-1] if errors else plain[-1] if plain else said[-1] if said else ""
+    named = [line for line in plain if _ERROR.search(line)]
+    found = (named or ([""] if errors else plain or said or [""]))[-1]
     return found.strip()[:WIDEST]
 
 

@@ -28,6 +28,7 @@ from vellum.model.rotation import ENVIRONMENT, marked
 
 Realised: TypeAlias = AnyComponent | AnyPlatformComponent | Models
 FINALIZER = "platform.vellum.dev/process"
+OS_RETRY_SECONDS = 1.0
 
 
 class WorkloadController:
@@ -68,6 +69,16 @@ class WorkloadController:
             return None
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=True)
         live = store.get(key) or obj
+        try:
+            return self._realise(store, key, component, live)
+        except OSError as error:
+            # What it says must be what is: a process that runs is as ready as its probe says, a full disk or not.
+            running = self._supervisor.said(self._names.get(key, ""))
+            missing = Running(ready=False, message=f"cannot be started: {error}")
+            self._report(store, component, live, running if running.ready or running.message else missing)
+            return OS_RETRY_SECONDS
+
+    def _realise(self, store: Store, key: Key, component: Realised, live: Obj) -> float | None:
         if self._supervisor.said(self._names.get(key, "")).taken:
             self._recheck_ports(component, live)
         try:

@@ -8,9 +8,10 @@ import sys
 import click
 
 from vellum.cli import options, teams, watching
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, condition
 from vellum.laptop.client import Client
 from vellum.laptop.state import State, default_root
+from vellum.model.state import PARTS_READY
 
 WIDTH = 17
 """Of the first column: the longest name of a part."""
@@ -36,13 +37,24 @@ def command(*, team: str | None, events: bool, output: str) -> None:
     if team:
         claim = teams.claim_of(team, found)
         found, own, processes, said = _only(claim, own, processes, said)
-    ready = all(watching.is_ready(obj) for obj in found)
+    troubles = client.ask("troubles")
+    ready = not troubles and all(watching.is_ready(obj) for obj in found)
     if output == "json":
         made = [obj for obj in own if watching.is_a_persons(obj)]
         click.echo(
-            json.dumps({"ready": ready, "objects": found, "made": made, "processes": processes, **said})
+            json.dumps(
+                {
+                    "ready": ready,
+                    "troubles": troubles,
+                    "objects": found,
+                    "made": made,
+                    "processes": processes,
+                    **said,
+                }
+            )
         )
     else:
+        _print_troubles(troubles)
         _print(found, own, processes)
         if events:
             _print_events(said["events"])
@@ -70,6 +82,13 @@ def _only(
     )  # fmt: skip
 
 
+def _print_troubles(troubles: list[Obj]) -> None:
+    for trouble in troubles:
+        word = click.style("not ready", fg="yellow")
+        click.echo(f"installation: {word}: {trouble['code']}: {trouble['what']} ({trouble['where']})")
+        click.echo(f"  next: {trouble['fix']}")
+
+
 def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
     for obj in found:
         state = (
@@ -77,10 +96,13 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
             if watching.is_ready(obj)
             else click.style("not ready", fg="yellow")
         )
-        click.echo(f"{watching.owner(obj)}: {state}")
+        stuck = watching.stuck(obj)
+        reason = f": {(condition(obj, PARTS_READY) or {}).get('reason')}: {stuck}" if stuck else ""
+        click.echo(f"{watching.owner(obj)}: {state}{reason}")
         for row in watching.rows([obj]):
             said = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
-            mark = f"{'ready' if row.ready else 'waits'}{said}"
+            # Nothing is composed while it is stuck, so its parts were so when it was composed last.
+            mark = f"{'was ' if stuck else ''}{'ready' if row.ready else 'waits'}{said}"
             click.echo(f"  {row.part:{WIDTH}} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:{WIDTH}} {value}")

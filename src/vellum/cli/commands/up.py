@@ -12,9 +12,10 @@ from vellum.cli import claims, options, watching
 from vellum.errors import LaptopError, StoreError, UsageError
 from vellum.kube.objects import Obj
 from vellum.laptop import bytecode, start
-from vellum.laptop.client import Client
+from vellum.laptop.client import Client, known
 
 NOT_READY = 3
+NOT_STORED = "VEL303"
 GOING = "VEL304"
 """An object of that name is still being deleted; it goes by itself."""
 
@@ -43,9 +44,35 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
         bytecode.make(packages)
     start.start(state, talk=lambda note: click.echo(f"note: {note}", err=True))
     client = Client(state)
-    _apply(client, manifests, timeout)
-    found = watching.until_ready(lambda: client.ask("list"), timeout, quiet=output == "json")
+    try:
+        _apply(client, manifests, timeout)
+    except StoreError as error:
+        if error.code == NOT_STORED:
+            _halt(client.ask("troubles"), [])
+        raise
+    found = watching.until_ready(
+        lambda: client.ask("list"),
+        timeout,
+        quiet=output == "json",
+        halted=lambda: bool(client.ask("troubles")),
+    )
+    _halt(client.ask("troubles"), found)
     _finish(found, output)
+
+
+def _halt(troubles: list[Obj], found: list[Obj]) -> None:
+    """Say what is wrong with the whole installation, and which parts wait because of it.
+
+    Raises:
+        VellumError: something is.
+    """
+    for trouble in troubles:
+        waiting = [
+            f"{row.owner}: {row.part} waits: {row.reason}" for row in watching.rows(found) if not row.ready
+        ]
+        for line in waiting:
+            click.echo(line, err=True)
+        raise known(trouble)
 
 
 def _apply(client: Client, manifests: list[Obj], seconds: float) -> None:

@@ -1,0 +1,34 @@
+"""What is wrong with an installation now, beside what its objects say of themselves. Looked at when somebody asks."""
+
+from __future__ import annotations
+
+from vellum.controlplane.store import SqliteStore
+from vellum.errors import LaptopError, VellumError
+from vellum.kube.objects import Key, Obj, controller_uid
+from vellum.kube.seaweed import API, STORE
+from vellum.laptop.room import lacking, without_volume
+from vellum.laptop.state import State
+from vellum.model.team import STORAGE_NAMESPACE
+
+
+def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[Obj]:
+    """Return errors as data, the cause before what follows from it; while there is one the platform is not ready."""
+    buckets = [obj["metadata"]["name"] for obj in store.list(API, "Bucket")]
+    volumes = state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}") / "data"
+    found: list[VellumError | None] = [
+        lacking(state.root) or without_volume(volumes, buckets), store.trouble(),
+    ]  # fmt: skip
+    found += [_failing(key, error) for key, error in sorted(failing.items()) if _is_ours(store.get(key))]
+    return [error.as_dict() for error in found if error]
+
+
+def _is_ours(obj: Obj | None) -> bool:
+    """Tell whether the platform answers for it: it is a composite, or composed. What a team makes itself is not."""
+    return obj is not None and ("platform.vellum.dev" in obj["apiVersion"] or controller_uid(obj) is not None)
+
+
+def _failing(key: Key, error: str) -> LaptopError:
+    return LaptopError(
+        "VEL422", f"{key} cannot be brought up to date: {error}", where=str(key),
+        fix="mend what the error says; it is tried again by itself. `vellum logs vellum` has the whole error",
+    )  # fmt: skip
