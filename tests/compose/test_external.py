@@ -47,7 +47,14 @@ def said(composed: Composed, name: str = "bucket") -> dict[str, Any]:
 
 def handed_out(world: World) -> tuple[dict[str, str], dict[str, str]]:
     """Return the keys of the consumer Secret, and those of the bucket in the binding."""
-    bucket = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION", "VELLUM_BUCKET")
+    bucket = (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "VELLUM_BUCKET",
+    )
     found = binding(world)
     return secret_values(world.resources["bucket-secret"]), {
         name: found[name] for name in bucket if name in found
@@ -83,7 +90,7 @@ def test_the_given_key_is_copied_and_nothing_but_a_secret_is_made_of_it() -> Non
     }  # fmt: skip
     assert found == {
         "AWS_ACCESS_KEY_ID": keys["accesskey"], "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
-        "AWS_ENDPOINT_URL": ENDPOINT, "AWS_REGION": "eu-central-1", "VELLUM_BUCKET": TEAM.bucket,
+        "AWS_ENDPOINT_URL": ENDPOINT, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1", "VELLUM_BUCKET": TEAM.bucket,
     }  # fmt: skip
     assert [name for name in world.resources if name.startswith("bucket")] == ["bucket-secret"]
     assert not [obj for obj in world.resources.values() if "seaweed" in obj["apiVersion"]]

@@ -103,7 +103,7 @@ def test_the_binding_has_keys_only_of_parts_that_are_ready() -> None:
     world = settled()
     everything = set(binding(world))
     assert everything == {
-        "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY", "QDRANT_URL",
+        "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY", "QDRANT_URL",
         "VELLUM_BUCKET", "VELLUM_SEARCH_URL",
     }  # fmt: skip
     world.resources["qdrant-set"]["status"] = {"readyReplicas": 0}

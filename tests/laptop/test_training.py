@@ -17,8 +17,10 @@ import pytest
 from tests.compose.world import PLATFORMS, World, written
 from tests.laptop.servers import Supervised, alive, wait_for
 
+import vellum
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make, secret
+from vellum.laptop import connectable
 from vellum.laptop.training import TrainJobController
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -173,20 +175,40 @@ def test_a_job_sees_its_binding_and_its_variables_and_nobody_reads_a_key_in_its_
     world: Laptop,
 ) -> None:
     code = """
-import os, json, pathlib, vellum
-binding = vellum.connect()
-print(json.dumps([binding.VELLUM_BUCKET, os.environ["PLAIN"], os.environ["TAKEN"], "AWS_SECRET_ACCESS_KEY" in os.environ]))
+import os, json, vellum
+names = ("VELLUM_BUCKET", "AWS_SECRET_ACCESS_KEY", "QDRANT_URL", "PLAIN", "TAKEN")
+print(json.dumps([vellum.connect().VELLUM_BUCKET, *(os.environ.get(name) for name in names)]))
 """
     reference = {"secretKeyRef": {"name": "vellum-binding", "key": "VELLUM_BUCKET"}}
-    env = [{"name": "PLAIN", "value": "7"}, {"name": "TAKEN", "valueFrom": reference}]
-    world.job(code, trainer={"env": env})
+    # As on a cluster a variable of the job's own goes before that of the binding.
+    own = {"PLAIN": "7", "QDRANT_URL": "mine"}
+    env = [{"name": name, "value": value} for name, value in own.items()]
+    world.job(code, trainer={"env": [*env, {"name": "TAKEN", "valueFrom": reference}]})
     world.look()
     (process, _, _) = world.supervised.supervisor.running()[PROCESS]
     world.until("Complete")
     assert [json.loads(line) for line in world.log] == [
-        ["bucket-of-the-team", "7", "bucket-of-the-team", False]
+        ["bucket-of-the-team", "bucket-of-the-team", "S3CRET", "mine", "7", "bucket-of-the-team"]
     ]
     assert "S3CRET" not in f"{process.argv} {process.env} {process!r}"
+
+
+def test_a_python_without_vellum_connects_by_one_line(world: Laptop) -> None:
+    """``VELLUM_PYTHONPATH`` brings ``vellum.connect`` to an environment of somebody's own, and no other package."""
+    connectable.provide(world.supervised.state.connect)
+    code = """
+import os, sys
+try:
+    import vellum
+    print("vellum was there")
+except ImportError:
+    sys.path.append(os.environ["VELLUM_PYTHONPATH"])
+import vellum, importlib.util
+print(vellum.connect().VELLUM_BUCKET, vellum.__version__, importlib.util.find_spec("pydantic"))
+"""
+    world.job(code, trainer={"command": [getattr(sys, "_base_executable", sys.executable), "-I", "-S", "-c"]})
+    world.until("Complete")
+    assert world.log == [f"bucket-of-the-team {vellum.__version__} None"]
 
 
 def test_python_is_the_python_that_vellum_runs_in(world: Laptop) -> None:

@@ -75,6 +75,7 @@ class BucketComponent(Component[ArtifactsSpec]):
             return {}
         return {
             "AWS_ACCESS_KEY_ID": access.access_key,
+            "AWS_DEFAULT_REGION": wish.platform.region,
             "AWS_ENDPOINT_URL": wish.platform.s3_endpoint,
             "AWS_REGION": wish.platform.region,
             "AWS_SECRET_ACCESS_KEY": access.secret_key,

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
-from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env
+from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env, secret_env_all
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, mark
@@ -98,8 +98,9 @@ class NotebookComponent(Component[NotebookSpec]):
         port, prefix = site.ports["http"], f"/notebook/{namespace}/{name}/"
         work, private = site.directory / "work", site.directory / "jupyter"
         argv = (
-            site.python, "-P", "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-            "--ServerApp.port_retries=0", f"--ServerApp.base_url={prefix}", f"--ServerApp.root_dir={work}",
+            site.python, "-P", "-m", "vellum.laptop.notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+            f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={prefix}",
+            f"--ServerApp.root_dir={work}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
         )  # fmt: skip
@@ -111,6 +112,8 @@ class NotebookComponent(Component[NotebookSpec]):
             "JUPYTER_DATA_DIR": str(private / "data"),
             "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
             "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET),
+            "VELLUM_ENVIRONMENT": str(site.directory / "environment"),
+            "VELLUM_PYTHONPATH": str(site.connect),
         }
         return Process(
             name=f"notebook-{namespace}", argv=argv, directory=work, env=env, priority=0,
@@ -162,6 +165,8 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
             "name": NOTEBOOK,
             "image": wish.platform.images["notebook"],
             "env": _env(wish),
+            # Optional as the volume is; what comes later is in the volume, and in the variables of the next pod.
+            "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
             "resources": _RESOURCES[wish.size],
             # The Jupyter image writes below / at start, so its root file system cannot be read-only.
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},

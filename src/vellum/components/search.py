@@ -8,7 +8,7 @@ from pydantic import Field
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
-from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import mark
@@ -115,6 +115,7 @@ def _predictor(wish: Wish[SearchSpec]) -> Obj:
             "command": ["python", "-m", "vellum.workloads.search"],
             "args": ["--http_port=8080"],
             "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}],
+            "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
             "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
             "readinessProbe": {"httpGet": {"path": f"/v2/models/{SERVICE}/ready", "port": 8080}, "periodSeconds": 5},
             "resources": _RESOURCES[wish.size],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
-from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
 from vellum.model.component import PlatformComponent, PlatformWish, Spec
 from vellum.model.training import (
     MODEL_FORMAT,
@@ -101,6 +101,7 @@ def _container(image: str, resources: Mapping[str, Mapping[str, str]]) -> Obj:
     return {
         "image": image,
         "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108  # in the pod
+        "envFrom": [secret_env_all(BINDING_SECRET)],
         "resources": {name: dict(amounts) for name, amounts in resources.items()},
         # On the container: a ServingRuntime has no place for a pod's.
         "securityContext": {**RESTRICTED_CONTAINER, **RESTRICTED_POD, "runAsUser": 1000},

@@ -23,6 +23,7 @@ class Binding:
     AWS_SECRET_ACCESS_KEY: str | None = None
     AWS_ENDPOINT_URL: str | None = None
     AWS_REGION: str | None = None
+    AWS_DEFAULT_REGION: str | None = None
     VELLUM_BUCKET: str | None = None
     QDRANT_URL: str | None = None
     QDRANT_API_KEY: str | None = None

@@ -86,6 +86,11 @@ def secret_env(name: str, secret_name: str, key: str, *, optional: bool = False)
     return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
+def secret_env_all(secret_name: str, *, optional: bool = False) -> Obj:
+    """Build the entry of ``envFrom`` that makes every key of a Secret a variable, as it is when the pod starts."""
+    return {"secretRef": {"name": secret_name, "optional": True} if optional else {"name": secret_name}}
+
+
 RESTRICTED_POD: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 """Pod-level securityContext that passes Pod Security ``restricted``."""
 

@@ -91,7 +91,8 @@ class Child:
         launcher = str(Path(__file__).with_name("launch.py"))
         # One that ends by itself leaves nothing behind, as a pod does not; what serves is killed with its group.
         keep = [f"--keep={process.grace_seconds}"] if process.once else []
-        argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *keep, *process.argv]
+        given = [f"--env-from={folder}" for folder in process.env_from]
+        argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *keep, *given, *process.argv]
         self._process, self._log, self._family, self._began = process, log, family, time.monotonic()
         self._note("begins")
         with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:

@@ -17,7 +17,7 @@ from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, StoreError
 from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
-from vellum.laptop import pki, programs, tenants
+from vellum.laptop import connectable, pki, programs, tenants
 from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
 from vellum.laptop.ports import Ports, is_free, next_free
@@ -57,6 +57,7 @@ class Installation:
         state.open_runtime()
         seed = state.seed()
         self.store = SqliteStore(state.store, clock)
+        connectable.provide(state.connect)
         pki.ensure(state.root / "pki", clock())
         ports = Ports(state.root / "ports.json")
         self.supervisor = Supervisor(state, changed=self._changed, repaired=self._repaired)

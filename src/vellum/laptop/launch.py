@@ -1,13 +1,16 @@
 """Become a service: ask Linux to end us with the supervisor, then turn into the program. Run by path, isolated.
 
-``python -I -S launch.py PARENT_PID [--at-most=SECONDS] PROGRAM [ARGUMENT ...]``; exec keeps the pid, so nothing of
-Python stays. A service waits for one byte on standard input first: the supervisor sends it once the pid is recorded,
-so that no moment exists in which its SIGKILL leaves a service that nobody knows. A program that ends by itself gets a
-limit instead, and its standard input: the alarm outlives exec and ends what hangs, also where no parent is left.
+``python -I -S launch.py PARENT_PID [--at-most=SECONDS] [--keep=SECONDS] [--env-from=FOLDER ...] PROGRAM [ARGUMENT
+...]``; exec keeps the pid, so nothing of Python stays. A service waits for one byte on standard input first: the
+supervisor sends it once the pid is recorded, so that no moment exists in which its SIGKILL leaves a service that nobody
+knows. A program that ends by itself gets a limit instead, and its standard input: the alarm outlives exec and ends what
+hangs, also where no parent is left.
 
 ``--keep=SECONDS`` stays and runs the program as its child, SECONDS being the time between SIGTERM and SIGKILL. What the
 program leaves behind, also by two forks and setsid, becomes a child of this process (Linux) and is killed before it
 ends as the program did.
+
+What ``--env-from`` names, a mounted Secret, becomes the program's variables, unless it has them already.
 """
 
 import contextlib
@@ -19,10 +22,12 @@ import sys
 import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-LIMIT, KEEP = "--at-most=", "--keep="
+LIMIT, KEEP, SECRET = "--at-most=", "--keep=", "--env-from="
 ORPHANED_SECONDS = 2.0
 """Between SIGTERM and SIGKILL once the supervisor is gone: its reaper kills this process after 3 s."""
 KILL_SECONDS = 5.0
+REST_SECONDS, TRIES = 0.05, 10
+"""A folder that was changed so lately may be changing still: a new key would come with an old one."""
 
 
 def main(argv: list[str]) -> None:
@@ -32,6 +37,10 @@ def main(argv: list[str]) -> None:
         limit, program = int(program[0].removeprefix(LIMIT)), program[1:]
     if program[0].startswith(KEEP):
         grace, program = float(program[0].removeprefix(KEEP)), program[1:]
+    folders = []
+    while program[0].startswith(SECRET):
+        folders.append(program[0].removeprefix(SECRET))
+        program = program[1:]
     watched = os.environ.pop("VELLUM_NO_DEATH_SIGNAL", "") != "1"
     if watched:
         _control(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -40,6 +49,9 @@ def main(argv: list[str]) -> None:
     signal.alarm(limit)
     if not limit:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for folder in folders:
+        for name, value in variables(folder).items():
+            os.environ.setdefault(name, value)
     if grace >= 0:
         _keep(program, grace, parent)
     _become(program)
@@ -155,6 +167,23 @@ def _end_as(status: "int | None") -> None:
             signal.signal(sign, signal.SIG_DFL)
         os.kill(os.getpid(), sign)
     os._exit(1 if status is None else os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def variables(secret: str) -> dict[str, str]:
+    """Return the values of a mounted Secret, as they stand when nobody writes them; empty where there is none."""
+    from pathlib import Path  # most programs ask for no Secret, and start 8 ms earlier
+
+    folder, values = Path(secret), dict[str, str]()
+    for _ in range(TRIES):
+        try:
+            before = folder.stat().st_mtime
+            values = {path.name: path.read_text() for path in folder.iterdir() if path.name.isidentifier()}
+            if folder.stat().st_mtime == before and time.time() - before > REST_SECONDS:
+                break
+        except OSError:
+            values = {}
+        time.sleep(REST_SECONDS / 2)
+    return values
 
 
 if __name__ == "__main__":

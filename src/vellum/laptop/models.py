@@ -29,6 +29,7 @@ class Models:
         )  # fmt: skip
         return Process(
             name=f"model-{name}-{namespace}", argv=argv, directory=site.directory, env=own,
+            env_from=(site.secrets / BINDING_SECRET,),
             probe=Probe(port, f"/v2/models/{name}/ready"),
             routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),),
         )  # fmt: skip

@@ -5,6 +5,7 @@ seed                 32 random bytes (0600): every key derives from it
 store.db             the objects (SQLite)
 secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
 teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
+connect/             what makes ``import vellum`` work in every Python: ``vellum.connect`` alone
 data/NS/NAME         volumes and services
 data/ingest/NS.NAME  logs and records of the last ingests of a claim
 logs/NAME.log        what the processes say
@@ -98,6 +99,11 @@ class State:
     def secrets(self, namespace: str) -> Path:
         """Return the folder of a namespace's mounted Secrets."""
         return self.root / "secrets" / namespace
+
+    @property
+    def connect(self) -> Path:
+        """Return the folder with ``vellum.connect`` for the Pythons of people; the installation writes it."""
+        return self.root / "connect"
 
     def data(self, namespace: str, name: str) -> Path:
         """Return the folder of a volume or service."""

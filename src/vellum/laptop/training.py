@@ -271,6 +271,7 @@ class TrainJobController:
         mount(self._state, secret)
         own = {
             "VELLUM_BINDING_DIR": str(self._state.secrets(namespace) / BINDING_SECRET),
+            "VELLUM_PYTHONPATH": str(self._state.connect),
             "HOME": str(self._folder(Key.of(run.obj)) / "work"),
             # `python` is the one that runs us, as in the image it is the one that Vellum is installed for.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
@@ -279,7 +280,8 @@ class TrainJobController:
             name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
             directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
             title=f"try {run.tries.failed + 1} of {run.limit + 1}",
-            env={**own, **resolved(store, namespace, run.trainer.get("env", ()))}, grace_seconds=GRACE_SECONDS,
+            env={**own, **resolved(store, namespace, run.trainer.get("env", ()))},
+            env_from=(self._state.secrets(namespace) / BINDING_SECRET,), grace_seconds=GRACE_SECONDS,
         )  # fmt: skip
 
     def _process_name(self, obj: Obj) -> str:

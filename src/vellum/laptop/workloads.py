@@ -88,6 +88,7 @@ class WorkloadController:
                 process,
                 ports=(*process.ports, *site.ports.values()),
                 env={**process.env, **_generation(live)},
+                env_from=(*process.env_from, *self._env_from(store, live)),
             )
         except NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
@@ -163,10 +164,28 @@ class WorkloadController:
             mounted={secret["metadata"]["name"]: secret_values(secret) for secret in secrets},
             env=container_env(store, namespace, obj),
             python=sys.executable,
+            connect=self._state.connect,
             programs=self._programs,
             tls=self._state.root / "pki",
             runtime=self._state.runtime,
         )
+
+    def _env_from(self, store: Store, obj: Obj) -> tuple[Path, ...]:
+        """Return the folders of the Secrets that the first container takes all its variables from.
+
+        Raises:
+            NotStartable: a Secret is missing that is not optional.
+        """
+        container: Obj = next(iter(_pod(obj).get("containers") or ()), {})
+        found, namespace = [], obj["metadata"].get("namespace", "")
+        for entry in container.get("envFrom") or ():
+            reference = entry.get("secretRef") or {"name": "", "optional": True}
+            if store.get(Key("v1", "Secret", namespace, reference["name"])) is None and not reference.get(
+                "optional"
+            ):
+                raise NotStartable(f"CreateContainerConfigError: there is no Secret {reference['name']}")
+            found.append(self._state.secrets(namespace) / reference["name"])
+        return tuple(found)
 
     def _recheck_ports(self, component: Realised, obj: Obj) -> None:
         namespace = obj["metadata"].get("namespace", "")

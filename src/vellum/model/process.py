@@ -37,6 +37,8 @@ class Process:
     probe: Probe | None
     """None for a program that listens nowhere: it counts as ready while it runs."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env_from: tuple[Path, ...] = ()
+    """Folders of mounted Secrets: each file is a variable, read when it starts, behind those of ``env``."""
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
     routes: tuple[Route, ...] = ()
     ports: tuple[int, ...] = ()
@@ -67,6 +69,8 @@ class Site:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment of the first container, Secret and ConfigMap references resolved."""
     python: str = "python3"
+    connect: Path = Path("/nonexistent")
+    """A folder that makes ``import vellum`` work in every Python, with ``connect`` and nothing else of it."""
     programs: Mapping[str, str] = field(default_factory=dict)
     """Absolute paths of the programs from wheels: ``weed``, ``envoy``."""
     tls: Path = Path("/nonexistent")

@@ -1,0 +1,27 @@
+"""A folder that makes ``import vellum`` work in every Python 3.11 or newer: ``vellum.connect`` and nothing else of it.
+
+A copy: to put Vellum's own folder on somebody's path would bring all of its packages, in its versions, and let another
+Python write its bytecode there.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from vellum.laptop.state import private_folder, write
+
+_PARTS = ("", "connect")
+_OF_THE_ROOT = ("__init__.py", "_version.py", "errors.py", "py.typed")
+
+
+def provide(folder: Path) -> None:
+    """Write the folder, or bring it up to the installed version; files that are right already stay untouched."""
+    for part in _PARTS:
+        source, target = files("vellum").joinpath(part), folder / "vellum" / part
+        private_folder(target)
+        for entry in source.iterdir():
+            if entry.is_file() and (part or entry.name in _OF_THE_ROOT):
+                path, text = target / entry.name, entry.read_bytes()
+                if not path.is_file() or path.read_bytes() != text:
+                    write(path, text)

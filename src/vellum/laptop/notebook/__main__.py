@@ -1,0 +1,47 @@
+"""Prepare the notebook's environment, then be JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+from vellum.errors import LaptopError
+from vellum.laptop.notebook import environment
+
+PIP_FILES = (".config/pip/pip.conf", ".pip/pip.conf")
+"""Where a person keeps pip's settings, such as the index of a company."""
+
+
+def main() -> None:
+    """Run JupyterLab with the arguments of this process, and with kernels of the team's own environment."""
+    folder, home = Path(os.environ.pop("VELLUM_ENVIRONMENT")), Path(os.environ["HOME"])
+    try:
+        environment.prepare(folder, home)
+    except LaptopError as error:
+        sys.exit(f"{error}; next: {error.fix}")
+    data = folder.with_name("jupyter") / "share"
+    environment.kernel(folder, data)
+    os.environ |= {**environment.variables(folder), **_pip_settings(home), "JUPYTER_PATH": str(data)}
+    shell = [sys.executable, "-P", "-m", "vellum.laptop.notebook.shell"]
+    sys.argv += [
+        "--AsyncMappingKernelManager.kernel_manager_class=vellum.laptop.notebook.kernels.Kernel",
+        f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
+    ]
+    from jupyterlab.labapp import main as lab
+
+    lab()
+
+
+def _pip_settings(home: Path) -> dict[str, str]:
+    """Return what makes pip read the person's own settings, as HOME is the notebook's; its own settings go first."""
+    if any((home / name).is_file() for name in PIP_FILES):
+        return {}
+    person = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    found = next((person / name for name in PIP_FILES if (person / name).is_file()), None)
+    return {"PIP_CONFIG_FILE": str(found)} if found else {}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The notebook's own Python environment: made once, kept over restarts and upgrades, never Vellum's.
+
+It is a venv with a pip of its own. A ``.pth`` file puts Vellum's packages behind those of the venv, so that pandas or
+boto3 are there without a download, and what a person installs comes first. pip installs into the venv only: packages
+outside it count as installed, and pip does not remove them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import json
+import logging
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+from vellum.errors import LaptopError
+from vellum.laptop.state import write
+
+LOG = logging.getLogger(__name__)
+MADE = ".vellum-made"
+"""Written last: without it the environment is completed, with all that is in it."""
+ELSEWHERE = (sysconfig.get_config_var("WHEEL_PKG_DIR"), "/usr/share/python-wheels")
+"""Where Fedora and Debian keep pip's wheel."""
+BEHIND = "vellum-behind.pth"
+KERNEL = "python3"
+"""The name of the kernel that JupyterLab starts by itself."""
+
+
+def prepare(folder: Path, home: Path) -> None:
+    """Make the environment, or bring it to the Python and the packages of now.
+
+    Args:
+        folder: where it lies; its ``bin/python`` is what notebooks run.
+        home: where a person finds the list of packages that another Python's environment had.
+
+    Raises:
+        LaptopError: this Python comes without pip's wheel (VEL430).
+    """
+    if (found := _python_of(folder)) and found != _minor():
+        _replace(folder, home, found)
+    if not _is_whole(folder):
+        _make(folder)
+    # At every start: an upgrade of Vellum moves its packages.
+    write(_packages(folder) / BEHIND, "\n".join([*_ours(), ""]))
+
+
+def kernel(folder: Path, data: Path) -> None:
+    """Write the kernel that runs in the environment, below a folder of Jupyter's data."""
+    argv = [str(folder / "bin" / "python"), "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    said = {
+        "argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python", "metadata": {"debugger": True},
+    }  # fmt: skip
+    place = data / "kernels" / KERNEL
+    place.mkdir(parents=True, exist_ok=True)
+    write(place / "kernel.json", json.dumps(said))
+
+
+def _minor() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _packages(folder: Path, python: str = "") -> Path:
+    return folder / "lib" / f"python{python or _minor()}" / "site-packages"
+
+
+def _python_of(folder: Path) -> str:
+    """Return the Python, as ``3.11``, that the environment is of; empty where there is none."""
+    found = [path.name.removeprefix("python") for path in (folder / "lib").glob("python3.*")]
+    return _minor() if _minor() in found else next(iter(sorted(found)), "")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether it was made completely, with the Python that is here now, and has pip."""
+    python = folder / "bin" / "python"
+    return (
+        (folder / MADE).is_file()
+        and python.exists()
+        and python.resolve() == Path(_base()).resolve()
+        and (_packages(folder) / "pip").is_dir()
+    )
+
+
+def _base() -> str:
+    """Return the Python that environments are made from: inside one it is another than the one that runs."""
+    return str(getattr(sys, "_base_executable", sys.executable))
+
+
+def _make(folder: Path) -> None:
+    # A link of an older Python is not replaced by venv, and may point nowhere.
+    for path in (folder / "bin").glob("python*"):
+        if path.is_symlink():
+            path.unlink()
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+    if not (_packages(folder) / "pip").is_dir():
+        with zipfile.ZipFile(_wheel()) as wheel:
+            wheel.extractall(_packages(folder))
+    for name in ("pip", "pip3"):
+        script = folder / "bin" / name
+        if not script.exists():
+            python = shlex.quote(str(folder / "bin" / "python"))
+            write(script, f'#!/bin/sh\nexec {python} -m pip "$@"\n')
+            script.chmod(0o700)
+    write(folder / MADE, f"{sys.version}\n")
+
+
+def _wheel() -> Path:
+    """Return pip's wheel, which comes with Python; distributions keep it elsewhere."""
+    places = list(ELSEWHERE)
+    with contextlib.suppress(ModuleNotFoundError):
+        places.insert(0, str(importlib.resources.files("ensurepip") / "_bundled"))
+    for place in filter(None, places):
+        if found := sorted(Path(place).glob("pip-*.whl")):
+            return found[-1]
+    raise LaptopError(
+        "VEL430", "this Python comes without pip, which the notebook's environment needs", where=sys.base_prefix,
+        fix="install what completes it, such as the package python3-venv, or `vellum up` with another Python",
+    )  # fmt: skip
+
+
+def _ours() -> list[str]:
+    """Return where Vellum and its packages are found, without the standard library."""
+    own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    return [
+        path for path in sys.path
+        if path and path not in own and not path.endswith(".zip") and Path(path).name != "lib-dynload"
+    ]  # fmt: skip
+
+
+def _replace(folder: Path, home: Path, python: str) -> None:
+    """Remove the environment of another Python, after the list of what a person had installed in it is written."""
+    installed = _installed(_packages(folder, python))
+    if installed:
+        listed = home / f"packages-of-python-{python}.txt"
+        head = f"# Vellum now runs Python {_minor()}, so the notebook's environment of Python {python} was made anew.\n"
+        again = f"# In a notebook, this installs the same packages again: %pip install -r ~/{listed.name}\n"
+        write(listed, head + again + "".join(f"{line}\n" for line in installed))
+        LOG.warning("Python %s came for %s: what was installed is listed in %s", _minor(), python, listed)
+    shutil.rmtree(folder)
+
+
+def _installed(packages: Path) -> list[str]:
+    """Return the packages of a folder as pip takes them."""
+    found = []
+    for one in metadata.distributions(path=[str(packages)]):
+        # A damaged one has no name.
+        if (name := one.metadata["Name"]) and name.lower() != "pip":
+            direct = json.loads(one.read_text("direct_url.json") or "{}")
+            found.append(f"{name} @ {direct['url']}" if direct.get("url") else f"{name}=={one.version}")
+    return sorted(found, key=str.lower)
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Return what makes ``python`` and ``pip`` in a shell those of the environment."""
+    path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", os.defpath)])
+    return {"PATH": path, "VIRTUAL_ENV": str(folder)}
