@@ -362,12 +362,12 @@ def _store(status: Obj) -> str:
 
 
 def _waiting(platform: Platform) -> dict[str, str]:
-    """Return the profile's parts that the status does not call ready; one that it does not name was never composed."""
+    """Return the profile's parts that do not work, as the status says; one that it does not name was never composed."""
     said = platform.said
     parts = platform_components()
     wanted = [name for name, part in parts.items() if platform.wants(part)]
     return platform.left_out | {
         name: (said.get(name) or {}).get("reason", "it is not composed yet")
         for name in wanted
-        if not (said.get(name) or {}).get("ready")
+        if not any((said.get(name) or {}).get(word) for word in ("ready", "serves"))
     }

@@ -49,6 +49,8 @@ class Part:
     release: Release | None = None
     memory: Memory = BLANK
     plan: repair.Plan | None = None
+    held: bool = False
+    """Whether its Release keeps the chart and values that it has, or is still on its way to those composed now."""
 
 
 def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: datetime) -> Composed:
@@ -151,19 +153,37 @@ def _release_part(
     memory = plan.memory if plan else release.memory if platform.repairs else off
     charts = platform.charts
     objects = component.objects(wish)
-    objects[release.resource] = releases.composed(release, wish, memory, charts)
+    after = _after(component, before)
+    wanted = releases.composed(release, wish, memory, charts)
+    # Values may count on what comes before. So a Release that is there changes only when all of that is at rest.
+    keeps = not after or any(before[name].held for name in component.after if name in before)
+    moving = releases.moving(release, wanted)
+    objects[release.resource] = releases.held(release, wanted) if keeps and moving else wanted
     objects[f"{component.name}-usage"] = releases.keeping(release, wish.labels(component.name))
     may = _first(
         _has_chart(component, charts),
         gates.kinds_served(wish.observed, component.kinds_on(wish.platform)),
-        _after(component, before),
+        after,
         _has_namespace(component, {**objects, **_made(before)}, wish.observed),
         READY
         if releases.stored(wish.observed, component.name, charts)
         else waits("its patches are not stored yet", actor="the control plane"),
     )
-    ready = releases.ready(release, memory, repaired=platform.repairs) if may or release.live else may
-    return Part(component, wish, objects, may, ready, release, memory, plan)
+    # Somebody else's fields are told apart from our own only where nothing of ours is on its way.
+    judged = release.live if moving and release.live else wanted
+    ready = releases.ready(release, memory, judged, repaired=platform.repairs) if may or release.live else may
+    if ready and moving:
+        ready = replace(_changing(component, after, before), serves=True)
+    return Part(component, wish, objects, may, ready, release, memory, plan, held=moving)
+
+
+def _changing(component: ReleaseComponent[Any], after: Ready, before: Mapping[str, Part]) -> Ready:
+    """Say why a Release that runs is not yet what is composed."""
+    if not after:
+        return after
+    first = next((name for name in component.after if name in before and before[name].held), "")
+    said = f"{_WAITS}{first}: " if first else ""
+    return waits(f"{said}Release {first or component.name} is being changed", PROVIDER)
 
 
 def _first(*answers: Ready) -> Ready:
@@ -177,7 +197,7 @@ def _made(parts: Mapping[str, Part]) -> dict[str, Obj]:
 def _after(component: AnyPlatformComponent, before: Mapping[str, Part]) -> Ready:
     """Tell whether everything that the part comes after is ready; if not, what the first of them all waits for."""
     for name in component.after:
-        if name in before and not before[name].ready:
+        if name in before and not (before[name].ready or before[name].ready.serves):
             other = before[name].ready
             return (
                 other
@@ -301,6 +321,8 @@ def _said(part: Part, before: Mapping[str, Any], now: datetime) -> Obj:
     said: Obj = {"name": part.component.name, "ready": bool(part.ready), "since": since}
     if not part.ready:
         said |= {"reason": part.ready.reason, "actor": part.ready.actor}
+    if part.ready.serves:
+        said["serves"] = True
     if part.release:
         said |= {"version": part.release.component.chart.version, "revision": part.release.revision}
         if watched := len(part.release.rendered) if part.plan else 0:

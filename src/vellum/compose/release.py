@@ -257,13 +257,14 @@ def _written(difference: Difference) -> Obj:
         return {"op": "add", "path": path, "value": 1}
     if difference.live is None:
         return {"op": "remove", "path": path}
-    return {"op": "replace", "path": path, "value": _plain(difference.live)}
+    return {"op": "replace", "path": path, "value": plain(difference.live)}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
+def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Return what was observed as plain data, which alone can be composed."""
     if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list) else value
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
 
 
 _known: dict[tuple[str, ...], tuple[Difference, ...]] = {}

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vellum.compose import gates, repair
-from vellum.compose.release import UNREADABLE, Release, stored_patches
+from vellum.compose import gates, repair, spec
+from vellum.compose.release import UNREADABLE, Release, plain, stored_patches
 from vellum.kube.health import health
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, config_map, current, make
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, config_map, current, make
 from vellum.kube.usage import usage
 from vellum.model.component import PlatformWish
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, SYSTEM, Charts
 from vellum.model.repair import Memory
 from vellum.model.rotation import mark
-from vellum.model.state import Observed, Ready, Requirement, waits
+from vellum.model.state import READY, Observed, Ready, Requirement, waits
 
 PATCHES = "vellum-releases"
 """The ConfigMap of kustomize patches: two that match nothing, what the platform engineer wrote, what is written
@@ -30,8 +30,15 @@ ROLLBACKS, HISTORY = 3, 5
 _FLIPS = ("a", "b")
 
 
-def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
-    """Judge the release by proof: Helm deployed it, everything in it is live and runs, its kinds are served."""
+def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> Ready:
+    """Judge the release by proof: Helm deployed it, everything in it is live and runs, its kinds are served.
+
+    Args:
+        release: what is seen of it.
+        memory: what the guard remembers from now on.
+        wanted: the Release as it is composed; what the live one has beside that is somebody else's.
+        repaired: whether the guard repairs.
+    """
     live = release.live
     if live is None:
         return waits(f"Release {release.name} is not created yet", actor="the control plane")
@@ -46,7 +53,25 @@ def ready(release: Release, memory: Memory, *, repaired: bool) -> Ready:
         return waits(reason, actor=PROVIDER)
     if repaired and (waiting := release.starting()):
         return waits(waiting, actor="Kubernetes")
-    return gates.kinds_served(release.observed, release.component.serves)
+    served = gates.kinds_served(release.observed, release.component.serves)
+    return _as_composed(release.name, live, wanted) if served else served
+
+
+def _as_composed(name: str, live: Obj, wanted: Obj) -> Ready:
+    """Tell whether the Release has nothing but what is composed; what runs with more still serves."""
+    if not (added := spec.foreign(live, wanted)):
+        return READY
+    said = f"Release {name} has what is not composed: {spec.words(added)}; {spec.removal(name, added)}"
+    return Ready(ready=False, reason=said, actor="the platform engineer", serves=True)
+
+
+def moving(release: Release, wanted: Obj) -> bool:
+    """Tell whether the Release is on its way to the chart and the values that are composed now."""
+    live = release.live
+    if live is None:
+        return False
+    looked = condition(live, "Synced") is None or current(live, "Synced") is not None
+    return not looked or not spec.settled(live, wanted)
 
 
 def _failure(release: Release, memory: Memory) -> str:
@@ -112,6 +137,14 @@ def questions(releases: Iterable[Release], *, repaired: bool) -> dict[str, Requi
         if repaired:
             found |= release.live_questions()
     return found
+
+
+def held(release: Release, wanted: Obj) -> Obj:
+    """Return the composed Release with the chart and the values that it has now."""
+    live: Mapping[str, Any] = (release.live or wanted)["spec"]["forProvider"]
+    kept = {name: plain(live[name]) for name in ("chart", "values") if name in live}
+    provider = {**wanted["spec"]["forProvider"], **kept}
+    return {**wanted, "spec": {**wanted["spec"], "forProvider": provider}}
 
 
 def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: Charts) -> Obj:

@@ -137,6 +137,7 @@ def _components() -> Obj:
     }
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
+    properties["serves"] = {"type": "boolean", "description": "Whether it works although it is not ready"}
     properties |= {
         "since": {**_TEXT, "description": "Since when it is ready, or waits"},
         "version": {**_TEXT, "description": "The version of its chart"},

@@ -13,6 +13,7 @@ import click
 from vellum.cli import claims, options, places, watching
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
+from vellum.model.platform import PLATFORM
 
 if TYPE_CHECKING:
     from vellum.cluster.api import Api
@@ -47,7 +48,8 @@ def command(  # noqa: PLR0913  # one argument an option
     looked = _looked(api, found, kubeconfig, quiet=output == "json")
     installation = Installation(api, found)
     if dry_run:
-        _print({"preflight": looked, "changes": [one.as_dict() for one in installation.changes()]}, output)
+        changes = [one.as_dict() for one in installation.changes()]
+        _print({"preflight": looked, "changes": changes, "waits": _waits(api)}, output)
         return
     changed = _run(installation, quiet=output == "json")
     ready = _until_ready(api, manifests, timeout, quiet=output == "json")
@@ -112,6 +114,12 @@ def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool)
     return len(found) == len(keys) and all(watching.is_ready(obj) for obj in found)
 
 
+def _waits(api: Api) -> list[Obj]:
+    """Return the live platform's parts that are not ready: what Crossplane composes is not in the tree."""
+    said = ((api.get(PLATFORM) or {}).get("status") or {}).get("components") or ()
+    return [{"part": one["name"], "reason": one.get("reason", "")} for one in said if not one["ready"]]
+
+
 def _print(answer: Obj, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(answer))
@@ -121,3 +129,5 @@ def _print(answer: Obj, output: str) -> None:
         click.echo(f"{one['action']:<7} {one['kind']} {name}  ({one['path']})")
     if not answer["changes"]:
         click.echo("Nothing is to be changed: everything is there as it is rendered.", err=True)
+    for one in answer.get("waits", ()):
+        click.echo(f"{one['part']} is not ready: {one['reason']}", err=True)

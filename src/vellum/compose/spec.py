@@ -1,0 +1,89 @@
+"""The spec of a Release as the API server has it beside the one that is composed: what differs, and whose it is. Pure.
+
+Crossplane applies what we compose, so a field of ours that somebody changed is written back. A field that somebody
+added is not ours, and server-side apply leaves it where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vellum.kube.objects import Obj
+
+Path = tuple[str, ...]
+DEFAULTS: Obj = {
+    "deletionPolicy": "Delete", "managementPolicies": ["*"],
+    "providerConfigRef": {"kind": "ProviderConfig", "policy": {"resolution": "Required", "resolve": "Always"}},
+}  # fmt: skip
+"""What the API server or Crossplane's runtime writes into a Release by itself (provider-helm 1.3.0)."""
+COMPOSER = "apiextensions.crossplane.io/composed"
+"""How the name begins under which Crossplane applies what a function composes."""
+
+
+def settled(live: Obj, wanted: Obj) -> bool:
+    """Tell whether the live chart and values are the composed ones; what others added does not count."""
+    return not any(_changed(_part(wanted), _part(live)))
+
+
+def foreign(live: Obj, wanted: Obj) -> list[Path]:
+    """Return the paths of fields in the live spec that are not composed and that Crossplane did not apply."""
+    ours = _applied(live)
+    return [
+        path for path in _added(live["spec"], wanted["spec"], DEFAULTS) if not _has(ours, ("spec", *path))
+    ]
+
+
+def words(paths: list[Path]) -> str:
+    """Return the paths as people write them."""
+    return ", ".join("." + ".".join(("spec", *path)) for path in paths)
+
+
+def removal(name: str, paths: list[Path]) -> str:
+    """Return the command that takes the fields away."""
+    steps = ", ".join(f'{{"op": "remove", "path": "{_pointer(("spec", *path))}"}}' for path in paths)
+    return f"kubectl patch releases.helm.crossplane.io {name} --type=json -p '[{steps}]'"
+
+
+def _part(release: Obj) -> Obj:
+    provider = release["spec"]["forProvider"]
+    return {"chart": provider.get("chart") or {}, "values": provider.get("values") or {}}
+
+
+def _changed(wanted: Any, live: Any) -> Iterator[bool]:  # noqa: ANN401  # any JSON
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        for name, value in wanted.items():
+            yield from _changed(value, live.get(name))
+    elif wanted != live:
+        yield True
+
+
+def _added(live: Any, wanted: Any, known: Any, path: Path = ()) -> Iterator[Path]:  # noqa: ANN401  # any JSON
+    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        for name, value in live.items():
+            default = known.get(name) if isinstance(known, Mapping) else None
+            if name in wanted:
+                yield from _added(value, wanted[name], default, (*path, name))
+            elif value not in (default, None):
+                yield (*path, name)
+
+
+def _applied(live: Obj) -> Obj:
+    """Return the tree of fields that Crossplane applied, in the form of ``managedFields``."""
+    for entry in live["metadata"].get("managedFields") or ():
+        if str(entry.get("manager", "")).startswith(COMPOSER):
+            found: Obj = entry.get("fieldsV1") or {}
+            return found
+    return {}
+
+
+def _has(fields: Mapping[str, Any], path: Path) -> bool:
+    for step in path:
+        if f"f:{step}" not in fields:
+            return False
+        fields = fields[f"f:{step}"]
+    return True
+
+
+def _pointer(path: Path) -> str:
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in path)

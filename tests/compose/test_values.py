@@ -1,0 +1,155 @@
+"""What a Release is told: nothing before what it stands on is there, and nothing that somebody else put into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.compose.test_releases import part, settled
+from tests.compose.world import World
+
+from vellum.components import platform_components
+from vellum.kube.objects import Obj
+from vellum.kube.patch import copied
+from vellum.model.release import ReleaseComponent
+
+
+def values(world: World, name: str) -> Obj:
+    found: Obj = world.resources[f"{name}-release"]["spec"]["forProvider"]["values"]
+    return found
+
+
+def lives(world: World, name: str) -> bool:
+    return f"{name}-release" in world.resources
+
+
+def test_parts_keep_their_values_until_what_they_come_after_is_ready() -> None:
+    """From light to standard: Istio's values come to no chart before the parts of Istio that it comes after."""
+    world = settled("light")
+    world.composite["spec"]["profile"] = "standard"
+    meshed = [name for name in ("notebook-controller", "kubeflow-pipelines") if lives(world, name)]
+    assert meshed
+    for _ in range(40):
+        old = copied(world.resources)
+        world.step()
+        ready = {one["name"] for one in world.composite["status"]["components"] if one["ready"]}
+        for name in meshed:
+            mesh = {one for one in platform_components()[name].after if one.startswith("istio")}
+            if values(world, name)["istio"]["enabled"]:
+                assert mesh <= ready
+            else:
+                said = part(world, name)
+                assert not said["ready"]
+                assert said["serves"]
+        if world.resources == old:
+            break
+    assert all(values(world, name)["istio"]["enabled"] for name in meshed)
+    assert world.look().ready
+
+
+def test_every_part_keeps_its_values_while_one_before_it_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By mechanism: another value of any chart waits for every part that the chart comes after."""
+    for name, component in platform_components().items():
+        if not isinstance(component, ReleaseComponent):
+            continue
+        for before in component.after:
+            other = platform_components().get(before)
+            if not isinstance(other, ReleaseComponent):
+                continue
+            world = settled("standard")
+            old = values(world, name)
+            made = component.values
+            monkeypatch.setattr(component, "values", lambda wish, made=made: {**made(wish), "new": True})
+            key = next(key for key in world.helm.live if (key.kind, key.name) == ("Deployment", before))
+            world.helm.edit(key, "status", "readyReplicas", value=0)
+            for _ in range(3):
+                world.step()
+            assert values(world, name) == old, (name, before)
+            world.helm.edit(key, "status", "readyReplicas", value=1)
+            world.settle()
+            assert values(world, name) == {**old, "new": True}, (name, before)
+            monkeypatch.undo()
+
+
+def test_a_chart_that_changes_goes_before_those_that_come_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When two change at once, the second is written only when the first is as it is composed."""
+    world = settled()
+    for name in ("kserve", "kserve-runtimes"):
+        component: Any = platform_components()[name]
+        made = component.values
+        monkeypatch.setattr(component, "values", lambda wish, made=made: {**made(wish), "new": True})
+    world.step()
+    assert values(world, "kserve")["new"]
+    assert "new" not in values(world, "kserve-runtimes")
+    world.settle()
+    assert values(world, "kserve-runtimes")["new"]
+
+
+STRANGERS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "a value": (("values", "controller", "replicas"), 3),
+    "a value in a map of its own": (("values", "theirs"), {"a": {"b": 1}}),
+    "a source of values": (("valuesFrom",), [{"configMapKeyRef": {"name": "a", "namespace": "b"}}]),
+    "a set": (("set",), [{"name": "controller.replicas", "value": "3"}]),
+    "an option": (("skipCRDs",), True),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_a_stranger_adds_to_a_release_is_said(name: str) -> None:
+    """Server-side apply leaves it there, so the part says what it is and how to take it away."""
+    path, value = STRANGERS[name]
+    world = settled()
+    provider = world.resources["argo-workflows-release"]["spec"]["forProvider"]
+    target = provider
+    for step in path[:-1]:
+        target = target.setdefault(step, {})
+    target[path[-1]] = value
+    composed = world.look()
+    said = next(one for one in composed.status["components"] if one["name"] == "argo-workflows")
+    pointer = "/".join(("", "spec", "forProvider", *path))
+    assert not said["ready"]
+    assert said["serves"], "what runs still works, so nobody waits for it"
+    assert ".".join(("", "spec", "forProvider", *path)) in said["reason"]
+    assert f'{{"op": "remove", "path": "{pointer}"}}' in said["reason"]
+    assert [one["name"] for one in composed.status["components"] if not one["ready"]] == ["argo-workflows"]
+    desired = composed.objects["argo-workflows-release"].obj["spec"]["forProvider"]
+    assert value not in (desired.get(path[0]), (desired["values"].get("controller") or {}).get("replicas"))
+
+
+def test_a_value_of_ours_that_a_stranger_changed_is_written_back() -> None:
+    world = settled()
+    provider = world.resources["kserve-release"]["spec"]["forProvider"]
+    ours = copied(provider["values"])
+    provider["values"] = {**ours, "kserve": {**ours["kserve"], "controller": {"deploymentMode": "Knative"}}}
+    composed = world.look()
+    assert composed.objects["kserve-release"].obj["spec"]["forProvider"]["values"] == ours
+    said = next(one for one in composed.status["components"] if one["name"] == "kserve")
+    assert (said["ready"], said["reason"]) == (False, "Release kserve is being changed")
+
+
+def test_what_the_api_server_and_crossplane_write_into_a_release_is_no_strangers() -> None:
+    world = settled()
+    release = world.resources["kserve-release"]
+    release["spec"] |= {"deletionPolicy": "Delete", "managementPolicies": ["*"]}
+    release["spec"]["providerConfigRef"] |= {"kind": "ProviderConfig"}
+    # A field that we drop in this pass is still there, and Crossplane's.
+    release["spec"]["forProvider"]["values"]["old"] = True
+    fields: Obj = {"f:spec": {"f:forProvider": {"f:values": {"f:old": {}}}}}
+    release["metadata"]["managedFields"] = [
+        {"manager": "apiextensions.crossplane.io/composed/0a1b", "operation": "Apply", "fieldsV1": fields}
+    ]
+    assert world.look().ready
+
+
+def test_a_part_waits_until_provider_helm_has_looked_at_its_last_change() -> None:
+    """Its conditions name the generation that they are of: those of an older one prove nothing."""
+    world = settled()
+    release = world.resources["kserve-release"]
+    for one in release["status"]["conditions"]:
+        if one["type"] == "Synced":
+            one["observedGeneration"] = 1
+    assert world.look().ready
+    release["metadata"]["generation"] = 2
+    assert not world.look().ready
