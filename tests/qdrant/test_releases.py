@@ -11,7 +11,7 @@ pytestmark = pytest.mark.laptop
 POINTS = "/collections/zoo/points"
 PAYLOADS: dict[int, dict[str, Any]] = {
     1: {"text": "an elephant", "tags": ["a", None], "rows": [{"text": "an elephant", "n": None}]},
-    2: {"text": "the ant", "tags": [], "n": 1, "rows": [{"text": "one ant", "n": [1]}]},
+    2: {"text": "the ant", "tags": [], "n": 1, "rows": [{"text": "one ant", "n": [1]}, {"n": None}]},
     3: {"text": "The Ant, too", "tags": None, "n": 2, "rows": []},
 }
 
@@ -35,6 +35,8 @@ DIFFERENT = [
     (key("n", values_count={"lt": 1}), "point 1 shows it"),
     (key("n", values_count={}), "`values_count` with `gte: 1`"),
     (nested(key("other", values_count={"lte": 3})), "before 1.19"),
+    (key("rows[].n", is_null=False), '`must_not` {"key": "rows[].n", "is_null": true}'),
+    (key("rows[].n", is_empty=True), 'write {"is_empty": {"key": "rows[].n"}}'),
     ({"is_null": {"key": "tags"}}, '{"key": "tags", "is_null": true}'),
 ]
 ALIKE = [
@@ -46,7 +48,9 @@ ALIKE = [
     (key("tags", is_null=True), {1, 3}),
     (key("rows", values_count={"gt": 0}), {1, 2}),
     ({"is_null": {"key": "n"}}, set()),
-    ({"is_null": {"key": "rows[].n"}}, {1}),
+    ({"is_null": {"key": "rows[].n"}}, {1, 2}),
+    (key("n", is_null=False), {1, 2, 3}),
+    (key("tags", is_empty=True), {2, 3}),
     ({"should": [{"is_empty": {"key": "n"}}, key("n", values_count={"gte": 1, "lt": 2})]}, {1, 2, 3}),
 ]  # fmt: skip
 
@@ -100,6 +104,19 @@ def test_the_way_out_of_a_text_match_is_an_index(zoo: Any) -> None:
         status, result = asked(zoo, key(field, match={"text": "ant"}))
         expected = {2, 3} if field == "text" else {2}
         assert (status, {one["id"] for one in result["points"]}) == (200, expected)
+
+
+def test_alternatives_of_a_query_and_its_prefetch_stay_apart(zoo: Any) -> None:
+    """Qdrant would make one list of both; inside ``must`` they are two."""
+
+    def body(given: Any) -> Any:
+        both = {"query": [1.0], "filter": given({"should": [{"has_id": [1]}]})}
+        return {**both, "prefetch": [{"query": [1.0], "filter": given({"should": [{"has_id": [2]}]})}]}
+
+    status, answer = zoo.send("POST", f"{POINTS}/query", body(lambda one: one))
+    assert (status, 'write {"must": [{"should": …}]}' in answer["status"]["error"]) == (400, True)
+    apart = zoo.send("POST", f"{POINTS}/query", body(lambda one: {"must": [one]}))
+    assert apart[1]["result"]["points"] == []
 
 
 def test_a_write_that_makes_releases_differ_is_seen(zoo: Any) -> None:

@@ -56,7 +56,7 @@ class Reader:
             RefusedError: a field is unknown or wrong (400), or a point that is asked by id is absent (404).
         """
         fields = Fields(body, where, (*_SHARED, "offset", "with_vector", "with_payload"))
-        stage = self._stage(fields, 0)
+        stage = self._stage(fields, 0, frozenset())
         offset = fields.whole("offset") or 0
         return edge.QueryRequest(
             **stage,
@@ -66,10 +66,13 @@ class Reader:
             with_payload=read_with_payload(fields, default=False),
         )
 
-    def _stage(self, fields: Fields, depth: int) -> _Stage:
-        """Read what a request and a prefetch have in common; points asked by id are left out of its answer."""
+    def _stage(self, fields: Fields, depth: int, above: frozenset[str]) -> _Stage:
+        """Read what a request and a prefetch have in common; points asked by id are left out of its answer.
+
+        ``above`` are the alternatives (``should``, ``min_should``) in the filters around this one.
+        """
         inner = Reader(self.schema, self.lookup, self.filter)
-        prefetches = inner._prefetches(fields, depth)
+        prefetches = inner._prefetches(fields, depth, above | _alternatives(fields, above))
         query = inner._query(fields)
         if prefetches and query is None:
             raise refused(f"{fields.where}: A query is needed to merge the prefetches")
@@ -84,7 +87,7 @@ class Reader:
             "params": _params(fields),
         }
 
-    def _prefetches(self, fields: Fields, depth: int) -> list[edge.Prefetch]:
+    def _prefetches(self, fields: Fields, depth: int, above: frozenset[str]) -> list[edge.Prefetch]:
         value, where = fields.raw("prefetch"), fields.path("prefetch")
         if depth > MAX_NESTING:
             raise refused(f"{where} is nested deeper than {MAX_NESTING}")
@@ -92,7 +95,7 @@ class Reader:
             return []
         several = [value] if isinstance(value, dict) else as_list(value, where)
         read = [Fields(one, f"{where}[{at}]", _SHARED) for at, one in enumerate(several)]
-        return [edge.Prefetch(**self._stage(one, depth + 1)) for one in read]
+        return [edge.Prefetch(**self._stage(one, depth + 1, above)) for one in read]
 
     def _query(self, fields: Fields) -> ScoringQueryType | None:
         value, where = fields.raw("query"), fields.path("query")
@@ -116,6 +119,22 @@ class Reader:
             self.mentioned.add(point)
             return edge.Query.Nearest(self.lookup(point, using), using or None)
         return edge.Query.Nearest(read_vector(value, self.schema, using, where), using or None)
+
+
+def _alternatives(fields: Fields, above: frozenset[str]) -> frozenset[str]:
+    """Return the alternatives in a filter; two of a kind, one above the other, are refused.
+
+    Qdrant puts a query's filter into its prefetches and makes one list of both lists of alternatives, so that a point
+    passes which satisfies only one of the two filters.
+    """
+    given = fields.raw("filter")
+    found = frozenset(("should", "min_should")) & set(given) if isinstance(given, dict) else frozenset()
+    for name in sorted(found & above):
+        raise refused(
+            f"{fields.path('filter')}.{name}: the query around it has one too, and Qdrant would take the two for one; "
+            f'write {{"must": [{{"{name}": …}}]}}'
+        )
+    return found
 
 
 def read_order(value: object, where: str) -> edge.OrderBy | None:

@@ -7,6 +7,9 @@ A cluster may run any Qdrant from 1.16 on. Three conditions changed their meanin
 - ``is_null`` by itself without an index: not true of a list with a null up to 1.19.0; then true (10101).
 - ``values_count`` of a field that a point does not have: never true up to 1.18; then it counts as 0 (9607).
 
+And two depend on whether the field has an index, where a path leads to several values: ``is_empty: true`` and
+``is_null: false`` of a field are true of any value without one (``condition_checker.rs``), and of all with one.
+
 The core answers as the newest release does. A condition is asked of the core only if no stored value makes the two
 meanings differ: then every release gives the same answer.
 """
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,14 @@ if TYPE_CHECKING:
 
 _TEXTS = ("text", "text_any", "phrase")
 _CLAUSES = ("must", "should", "must_not")
+_OF_EACH: dict[str, Callable[[object], bool]] = {
+    "is_empty of field": lambda one: one is None or one == [],
+    "is_null of field": lambda one: one is None or (isinstance(one, list) and None in one),
+}
+_OTHERWISE = {
+    "is_empty of field": '{{"is_empty": {{"key": "{}"}}}}, true of all values',
+    "is_null of field": '`must_not` {{"key": "{}", "is_null": true}}, false of any value',
+}
 _WORD = re.compile(r"[^\W_]+")
 _PAGE = 5000
 
@@ -63,6 +74,8 @@ class Doubt:
     def _differs_in(self, found: list[object]) -> bool:
         if self.kind == "values_count":
             return not found
+        if self.kind in _OF_EACH:
+            return len({_OF_EACH[self.kind](one) for one in found}) > 1
         if self.kind == "is_null":
             return None not in found and any(isinstance(one, list) and None in one for one in found)
         flat = (part for one in found for part in (one if isinstance(one, list) else [one]))
@@ -77,6 +90,9 @@ class Doubt:
         elif self.kind == "is_null":
             said = "up to 1.19.0 a list with a null in it did not match, now it does"
             way = f'write {{"key": "{self.key}", "is_null": true}}, which always counted it'
+        elif self.kind in _OF_EACH:
+            said = "without an index one of several values is enough, with an index all must be so"
+            way = f"write {_OTHERWISE[self.kind].format(self.key)}"
         else:
             said = "without a text index releases up to 1.19.0 look inside words and at case, later ones at whole words"
             way = f"create a text index on `{self.field}`"
@@ -104,7 +120,7 @@ def check_releases(collection: Collection, wanted: object, where: str) -> None:
 def _is_settled_by_index(doubt: Doubt, indexed: dict[str, edge.PayloadIndexInfo]) -> bool:
     """Tell whether an index gives the condition one meaning in every release."""
     index = indexed.get(doubt.field)
-    if index is None or doubt.kind == "values_count":
+    if index is None or doubt.kind == "values_count" or doubt.kind in _OF_EACH:
         return False
     return doubt.kind == "is_null" or index.data_type == edge.PayloadSchemaType.Text
 
@@ -161,6 +177,10 @@ def _in_field(one: dict[str, object], where: str, outer: tuple[str, ...]) -> Ite
     for kind in _TEXTS:
         if isinstance(match, dict) and isinstance(match.get(kind), str):
             yield Doubt(kind, match[kind], key, outer), f"{where}.match.{kind}"
+    if one.get("is_empty") is True:
+        yield Doubt("is_empty of field", "", key, outer), f"{where}.is_empty"
+    if one.get("is_null") is False:
+        yield Doubt("is_null of field", "", key, outer), f"{where}.is_null"
     if isinstance(count, dict):
         bounds = tuple(sorted((name, bound) for name, bound in count.items() if is_whole(bound)))
         if _admits_none(dict(bounds)):

@@ -1,0 +1,150 @@
+"""Random collections, payloads, filters and queries, as an unmodified qdrant-client sends them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from hypothesis import strategies as st
+from qdrant_client import models as m
+
+WORDS = ("ant", "bee", "Elk", "fox", "too")
+DAYS = ("2024-01-01", "2024-01-01T12:00:00Z", "2024-06-15 08:30:00", "2025-12-31T23:59:59+02:00", "no day")
+PLACES = ((13.4, 52.5), (2.35, 48.86), (-77.0, -12.0), (179.0, 0.5), (-179.5, -0.5))
+whole = st.integers(-3, 3)
+numbers = whole | st.sampled_from([-1.5, 0.5, 2.25])
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
+scalars = st.one_of(st.none(), st.booleans(), numbers, st.sampled_from(WORDS))
+places = st.sampled_from(PLACES).map(lambda one: {"lon": one[0], "lat": one[1]})
+rows = st.fixed_dictionaries({}, optional={
+    "n": scalars | st.lists(scalars, max_size=3), "w": texts, "tags": st.lists(scalars, max_size=3),
+    "rows": st.lists(st.fixed_dictionaries({}, optional={"n": scalars, "w": texts}), max_size=2),
+})  # fmt: skip
+payloads = st.fixed_dictionaries({}, optional={
+    "n": scalars, "w": texts | st.lists(texts, max_size=2), "tags": scalars | st.lists(scalars, max_size=4),
+    "rows": scalars | rows | st.lists(rows | scalars, max_size=3), "deep": st.fixed_dictionaries({"x": st.lists(st.lists(scalars, max_size=3), max_size=3)}),
+    "place": places | st.lists(places, max_size=2), "day": st.sampled_from(DAYS) | st.lists(st.sampled_from(DAYS), max_size=2),
+    "int": whole, "float": numbers, "kind": st.sampled_from(WORDS) | st.lists(st.sampled_from(WORDS), max_size=3),
+})  # fmt: skip
+KEYS = (
+    "n", "w", "tags", "rows", "rows[]", "rows[].n", "rows[].w", "rows[].tags", "rows[].tags[]", "rows[0].n", "rows[].rows[].n",
+    "rows.n", "deep.x", "deep.x[]", "deep.x[][]", "deep.x[0][]", "deep.x[1]", "place", "place[]", "day", "int", "float", "kind", "kind[]", "absent", "absent[].n",
+    '"n"', "deep",
+)  # fmt: skip
+keys = st.sampled_from(KEYS)
+UUIDS = tuple(str(uuid.UUID(int=at)) for at in range(3))
+ids = st.integers(0, 20) | st.sampled_from(UUIDS)
+numeric = [-3.0, -1.5, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0]
+
+
+def _bounds(values: Any) -> Any:
+    return st.dictionaries(st.sampled_from(["lt", "lte", "gt", "gte"]), values, max_size=2)
+
+
+def _field(key: Any, **test: Any) -> Any:
+    return st.builds(lambda one, **given: m.FieldCondition(key=one, **given), key, **test)
+
+
+matches = st.one_of(
+    st.builds(lambda one: m.MatchValue(value=one), st.booleans() | whole | st.sampled_from(WORDS)),
+    st.builds(lambda some: m.MatchAny(any=some), st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3)),
+    st.builds(lambda some: m.MatchExcept(**{"except": some}), st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3)),
+    st.builds(lambda one: m.MatchText(text=one), texts),
+    st.builds(lambda one: m.MatchTextAny(text_any=one), texts),
+    st.builds(lambda one: m.MatchPhrase(phrase=one), texts),
+)  # fmt: skip
+geo = st.builds(lambda one: m.GeoPoint(**one), places)
+leaves = st.one_of(
+    _field(keys, match=matches),
+    _field(keys, range=_bounds(st.sampled_from(numeric)).map(lambda one: m.Range(**one))),
+    _field(keys, range=_bounds(st.sampled_from(["2024-01-01T12:00:00Z", "2024-06-15T08:30:00Z", "2025-12-31T21:59:59Z"])).map(lambda one: m.DatetimeRange(**one))),
+    _field(keys, values_count=_bounds(st.integers(0, 3)).map(lambda one: m.ValuesCount(**one))),
+    _field(keys, is_empty=st.booleans()), _field(keys, is_null=st.booleans()),
+    _field(keys, geo_radius=st.builds(lambda at, far: m.GeoRadius(center=at, radius=far), geo, st.sampled_from([1.0, 900_000.0, 9e6]))),
+    _field(keys, geo_bounding_box=st.builds(
+        lambda left, top, right, bottom: m.GeoBoundingBox(top_left=m.GeoPoint(lon=left, lat=top), bottom_right=m.GeoPoint(lon=right, lat=bottom)),
+        st.sampled_from([-178.0, 0.0, 170.0]), st.sampled_from([60.0, 10.0]), st.sampled_from([20.0, -170.0, 179.9]), st.sampled_from([0.0, -20.0]),
+    )),
+    st.builds(lambda key: m.IsEmptyCondition(is_empty=m.PayloadField(key=key)), keys),
+    st.builds(lambda key: m.IsNullCondition(is_null=m.PayloadField(key=key)), keys),
+    st.builds(lambda some: m.HasIdCondition(has_id=some), st.lists(ids, max_size=4)),
+    st.builds(lambda name: m.HasVectorCondition(has_vector=name), st.sampled_from(["", "a", "b", "s", "other"])),
+)  # fmt: skip
+
+
+def _filters(inner: Any) -> Any:
+    several = st.lists(inner, max_size=2) | inner
+    return st.builds(
+        m.Filter, must=st.none() | several, should=st.none() | several, must_not=st.none() | several,
+        min_should=st.none() | st.builds(lambda some, least: m.MinShould(conditions=some, min_count=least), st.lists(inner, min_size=1, max_size=3), st.integers(1, 2)),
+    )  # fmt: skip
+
+
+def _inner(inner: Any) -> Any:
+    nested = st.sampled_from(["rows", "rows[]", "rows[].rows", "tags", "deep.x[]", "absent"])
+    return _filters(inner) | st.builds(
+        lambda key, wanted: m.NestedCondition(nested=m.Nested(key=key, filter=wanted)),
+        nested,
+        _filters(inner),
+    )
+
+
+filters = _filters(st.recursive(leaves, _inner, max_leaves=6))
+DISTANCES = list(m.Distance)
+SIZE = 3
+small = st.integers(-4000, 4000).map(lambda one: one / 1024)
+vectors = st.lists(small, min_size=SIZE, max_size=SIZE).filter(any)
+sparse = st.dictionaries(st.integers(0, 6), small.filter(bool), min_size=1, max_size=4).map(
+    lambda given: m.SparseVector(indices=list(given), values=list(given.values()))
+)
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "plain": {"vectors_config": {"": SIZE}}, "named": {"vectors_config": {"a": SIZE, "b": SIZE}, "sparse": {"s": None}},
+    "mixed": {"vectors_config": {"": SIZE}, "sparse": {"s": m.Modifier.IDF}}, "sparse": {"vectors_config": {}, "sparse": {"s": None}},
+}  # fmt: skip
+
+
+@st.composite
+def collections(draw: Any) -> tuple[dict[str, Any], list[m.PointStruct]]:
+    """Return the arguments that create a collection, and its points, some of which skip vectors."""
+    layout = LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))]
+    dense = {
+        one: m.VectorParams(size=SIZE, distance=draw(st.sampled_from(DISTANCES)))
+        for one in layout["vectors_config"]
+    }
+    words = {one: m.SparseVectorParams(modifier=idf) for one, idf in layout.get("sparse", {}).items()}
+    each = {**dict.fromkeys(dense, vectors), **dict.fromkeys(words, sparse)}
+    given = st.fixed_dictionaries(each) if list(each) == [""] else st.fixed_dictionaries({}, optional=each)
+    points = draw(st.dictionaries(ids, st.tuples(given, payloads), min_size=1, max_size=12))
+    kept = [m.PointStruct(id=at, vector=vector, payload=load) for at, (vector, load) in points.items()]
+    return {"vectors_config": dense, "sparse_vectors_config": words or None}, kept
+
+
+def nearest(draw: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """Return a vector or a sparse one for a vector that the collection has, with its name."""
+    names = [*config["vectors_config"], *(config["sparse_vectors_config"] or {})]
+    using = draw(st.sampled_from(names))
+    return {"query": draw(vectors if using in config["vectors_config"] else sparse), "using": using}
+
+
+@st.composite
+def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> dict[str, Any]:
+    """Return the arguments of one query: nearest by vector or id, or fusion of two."""
+    wanted: dict[str, Any] = {"limit": draw(st.integers(1, 8)), "query_filter": draw(st.none() | filters)}
+    wanted["with_payload"] = draw(
+        st.booleans() | st.lists(st.sampled_from(["n", "rows", "rows[].n", "deep.x"]), max_size=2)
+    )
+    wanted["with_vectors"] = draw(st.booleans())
+    kind = draw(st.sampled_from(["vector", "vector", "id", "rrf", "dbsf", "rescore"]))
+    first = nearest(draw, config)
+    if kind in ("vector", "id"):
+        wanted |= first
+        wanted["offset"] = draw(st.none() | st.integers(0, 3))
+        wanted["score_threshold"] = draw(st.none() | small)
+        having = [one.id for one in points if first["using"] in one.vector]
+        if kind == "id" and having:
+            wanted["query"] = draw(st.sampled_from(having))
+        return wanted
+    both = [m.Prefetch(**nearest(draw, config), filter=draw(st.none() | filters), limit=20) for _ in range(2)]
+    if kind == "rescore":
+        return {**wanted, **first, "prefetch": both}
+    return {**wanted, "prefetch": both, "query": m.FusionQuery(fusion=m.Fusion(kind))}
