@@ -26,6 +26,7 @@ from vellum.laptop import control
 from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
+from vellum.laptop.ports import release
 from vellum.laptop.state import State
 from vellum.model.team import Team
 
@@ -47,6 +48,7 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     server.close()
     found.supervisor.close()
     found.store.close()
+    release(found.state.root)
     shutil.rmtree(folder)
 
 

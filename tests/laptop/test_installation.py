@@ -11,6 +11,7 @@ import pytest
 from vellum.api import claim, platform
 from vellum.kube.objects import Obj
 from vellum.laptop.installation import PLATFORM_KEY, Installation
+from vellum.laptop.ports import release
 from vellum.laptop.state import State
 
 
@@ -21,6 +22,7 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
     yield found
     found.supervisor.close()
     found.store.close()
+    release(found.state.root)
 
 
 def written(port: int) -> Obj:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vellum.errors import LaptopError
-from vellum.laptop.ports import FIRST, HIGHEST, LAST, Ports, is_free, next_free
+from vellum.laptop.ports import FIRST, HIGHEST, LAST, Ports, is_free, next_free, release
 from vellum.laptop.state import read_json, write_json
 
 
@@ -82,3 +84,41 @@ def test_no_free_port_is_said() -> None:
             next_free(port, last=port)
         assert error.value.fix
         assert (is_free(port), next_free(port, last=65535) > port) == (False, True)
+
+
+TWO = """
+import sys
+from pathlib import Path
+from vellum.laptop.ports import Ports
+ports = Ports(Path(sys.argv[1]) / "ports.json")
+print(*(ports.get(f"part-{number}", twin=10_000 * (number == 0)) for number in range(40)), flush=True)
+input()
+"""
+
+
+def test_two_installations_at_once_never_get_the_same_port(tmp_path: Path) -> None:
+    """Nobody listens on any of them yet: only a reservation can keep the two apart."""
+    both = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        argv = [sys.executable, "-c", TWO, str(tmp_path / name)]
+        both.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    found = [set(map(int, process.stdout.readline().split())) for process in both if process.stdout]
+    assert [len(ports) for ports in found] == [40, 40]
+    assert not found[0] & found[1]
+    both[0].kill()
+    both[0].communicate()
+    again = Ports(tmp_path / "one" / "ports.json")
+    assert {again.get(f"part-{number}") for number in range(1, 40)} <= found[0]
+    both[1].communicate("")
+    release(tmp_path / "one")
+
+
+def test_a_port_that_another_installation_reserved_is_not_the_gateways(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = next_free(31_000, owner=one)
+    assert next_free(first, owner=two) > first
+    assert next_free(first, owner=one) == first
+    release(one)
+    assert next_free(first, owner=two) == first
+    release(two)

@@ -7,12 +7,13 @@ import os
 import signal
 import socket
 import stat
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.laptop.servers import Supervised, alive, wait_for
+from tests.laptop.servers import QUICK, Supervised, alive, wait_for
 
 from vellum.laptop.child import LOG_LIMIT
 from vellum.laptop.state import read_json
@@ -121,6 +122,51 @@ def test_a_process_that_hangs_is_restarted(supervised: Supervised) -> None:
     assert [(name, wrong.split(" for ")[0]) for name, wrong in supervised.repaired] == [
         ("served", "did not answer")
     ]
+
+
+def test_a_stopped_process_is_not_ready_and_is_started_again(supervised: Supervised) -> None:
+    process = supervised.started("served")
+    before = supervised.pid("served")
+    os.kill(before, signal.SIGSTOP)
+    wait_for(lambda: supervised.supervisor.said("served").message == "is stopped by a signal (SIGSTOP)")
+    wait_for(lambda: supervised.repaired)
+    assert supervised.repaired[0][1].startswith("was stopped by a signal for")
+    supervised.wait_ready(process)
+    assert not alive(before)
+
+
+def test_a_stop_while_it_starts_is_said_and_undone(supervised: Supervised) -> None:
+    process = supervised.server("served", "slow")
+    supervised.supervisor.ensure(process)
+    pid = wait_for(lambda: supervised.pid("served"))
+    wait_for(lambda: "begins" in supervised.log("served"))
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: supervised.supervisor.said("served").restarts)
+    assert not alive(pid)
+
+
+def test_a_busy_process_is_not_ready_and_is_left_alone(supervised: Supervised) -> None:
+    process = supervised.started("served")
+    before = supervised.pid("served")
+    (process.directory / "busy").touch()
+    wait_for(lambda: supervised.supervisor.said("served").message == "does not answer, and is at work")
+    time.sleep(3 * QUICK.hang)
+    (process.directory / "busy").unlink()
+    supervised.wait_ready(process)
+    assert (supervised.pid("served"), supervised.repaired) == (before, [])
+
+
+def test_a_process_that_refuses_is_not_ready_and_says_its_status(supervised: Supervised) -> None:
+    process = supervised.started("served")
+    (process.directory / "refuse").touch()
+    wait_for(lambda: supervised.supervisor.said("served").message == "answers with the HTTP status 503")
+    (process.directory / "refuse").unlink()
+    supervised.wait_ready(process)
+
+
+def test_a_slow_start_says_so(supervised: Supervised) -> None:
+    supervised.supervisor.ensure(supervised.server("served", "slow"))
+    wait_for(lambda: "has not answered in the 1 s" in supervised.supervisor.said("served").message)
 
 
 def test_another_value_replaces_the_process_without_making_anybody_wait(supervised: Supervised) -> None:

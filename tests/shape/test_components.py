@@ -20,7 +20,7 @@ from vellum.compose.order import in_order
 from vellum.errors import ComposeError
 from vellum.kube.names import is_dns_label
 from vellum.kube.objects import Obj, secret_values
-from vellum.laptop.child import answers
+from vellum.laptop.child import answer
 from vellum.model.component import Component, PlatformComponent, Running, Spec
 from vellum.model.process import Process, Site
 
@@ -144,7 +144,7 @@ def test_a_probe_tells_no_secret_to_whoever_has_the_port(part: Any, tmp_path: Pa
     assert process.probe is not None
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         probe = replace(process.probe, port=stranger.getsockname()[1])
-        asking = threading.Thread(target=answers, args=(probe, 1.0))
+        asking = threading.Thread(target=answer, args=(probe, 1.0))
         asking.start()
         connection, _ = stranger.accept()
         with connection:

@@ -133,6 +133,8 @@ class Child:
         """Ask it to stop, then make its whole group; return how it ended, in words."""
         if not self._gone():
             os.kill(self.pid, signal.SIGTERM)
+            # What a signal stopped cannot end in order before it goes on.
+            os.kill(self.pid, signal.SIGCONT)
             deadline = time.monotonic() + grace_seconds + (KEEPER_SECONDS if self._process.once else 0)
             while (left := deadline - time.monotonic()) > 0 and not self._gone(left):
                 pass
@@ -187,14 +189,17 @@ def rotate(log: Path) -> None:
         os.truncate(log, 0)
 
 
-def answers(probe: Probe, seconds: float) -> bool:
-    """Ask once; anything but an expected HTTP status, also an answer that is not HTTP, means no."""
+SILENCE = 0
+
+
+def answer(probe: Probe, seconds: float) -> int:
+    """Ask once and return the HTTP status; SILENCE where nothing comes in time, or something that is not HTTP."""
     connection = _connection(probe, seconds)
     try:
         connection.request("GET", probe.path)
-        return connection.getresponse().status in probe.ok
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return SILENCE
     finally:
         connection.close()
 

@@ -20,7 +20,7 @@ from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels
 from vellum.laptop import connectable, pki, programs, tenants
 from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
-from vellum.laptop.ports import Ports, is_free, next_free
+from vellum.laptop.ports import Ports, is_free, next_free, release, reserve
 from vellum.laptop.state import State
 from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.teams import TeamsController
@@ -93,6 +93,7 @@ class Installation:
         finally:
             # Each also after an error of the one before, such as a full disk: services end in order, or by a reaper.
             with ExitStack() as closing:
+                closing.callback(release, self.state.root)
                 closing.callback(self.store.close)
                 closing.callback(self.supervisor.close)
                 closing.callback(lambda: self.training.close(self.store, clock()))
@@ -183,7 +184,7 @@ class Installation:
     def _put_platform(self, manifest: Obj, own: int = 0) -> Obj:
         """Store the platform; in place of a gateway's port that another program has comes the next free one."""
         wanted = _gateway_port(manifest)
-        port = next_free(wanted, own=own) if wanted else 0
+        port = next_free(wanted, own=own, owner=self.state.root) if wanted else 0
         if port == wanted:
             return self.store.put(manifest)
         spec = {**manifest["spec"], "gateway": {**manifest["spec"]["gateway"], "port": port}}
@@ -196,7 +197,8 @@ class Installation:
         """Take the next free port when somebody else listens on the gateway's, which does not run now."""
         with self.store.transaction("move the gateway"):
             found = self.store.get(PLATFORM_KEY)
-            if found and not is_free(_gateway_port(found)):
+            port = _gateway_port(found)
+            if found and port and not (is_free(port) and reserve(port, self.state.root)):
                 labels, annotations = dict(labels_of(found)), dict(annotations_of(found))
                 said = replace(platform.from_live(found), labels=labels, annotations=annotations)
                 self._put_platform(said.manifest())

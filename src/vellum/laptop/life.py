@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from vellum.laptop.child import Bell, Child, answers, rotate
+from vellum.laptop.child import SILENCE, Bell, Child, answer, rotate
+from vellum.laptop.load import is_stopped, used, works
 from vellum.laptop.ports import is_free
 from vellum.laptop.words import last_words
 from vellum.model.component import Running
-from vellum.model.process import Process
+from vellum.model.process import Probe, Process
 
 LOG = logging.getLogger(__name__)
 NOT_STARTED = 126
@@ -33,12 +34,27 @@ LEFTOVER_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: between probes before and after the first answer, for one answer, until hung, between restarts."""
+    """Seconds that things may take.
+
+    A service that does not answer is not ready after ``silence``, or three times that while it is at work, and is
+    started again after ``hang``, or ``busy`` while it is at work: see ``load``.
+    """
 
     start_probe: float = 0.02
     live_probe: float = 1.0
+    """Between two probes, before and after the first answer."""
     answer: float = 5.0
-    hang: float = 15.0
+    """For one answer while it starts."""
+    silence: float = 2.0
+    """For one answer once it was ready."""
+    stopped: float = 3.0
+    """Until what SIGSTOP stopped is started again; it is not ready at once."""
+    hang: float = 8.0
+    refuses: float = 15.0
+    """Until what answers with another status than it should is started again."""
+    busy: float = 60.0
+    slow_start: float = 20.0
+    """Until a start is called slow."""
     longest_pause: float = 10.0
 
 
@@ -112,6 +128,69 @@ class Life:
                 _Value(self, process, turn).keep()
         self.bell.close()
         self.call(lambda: self.host.changed(self.process.name))
+
+
+class _Watch:
+    """What probes and the kernel say of one child, and what follows from it."""
+
+    def __init__(self, pid: int, patience: Patience) -> None:
+        self._pid, self._patience = pid, patience
+        self.ready, self._stopped, self._works, self._status = False, False, True, SILENCE
+        self._began = self._heard = time.monotonic()
+        self._used = 0.0
+
+    def look(self, probe: Probe | None) -> bool:
+        """Ask once; True if it answers as it should, or listens nowhere."""
+        patience = self._patience
+        self._stopped = is_stopped(self._pid)
+        if self._stopped:
+            return False
+        asked = time.monotonic()
+        self._status = (
+            answer(probe, patience.silence if self.ready else patience.answer) if probe else SILENCE
+        )
+        if probe is None or self._status in probe.ok:
+            self.ready, self._heard, self._used = True, asked, used(self._pid)
+            return True
+        self._works = works(self._pid, self._used, self._silent())
+        return False
+
+    def _silent(self) -> float:
+        return time.monotonic() - self._heard
+
+    def why(self) -> str:
+        """Return in words why it is not ready; empty while a late answer is still in time, and while it starts."""
+        patience, silent = self._patience, self._silent()
+        if self._stopped:
+            return "is stopped by a signal (SIGSTOP)"
+        if not self.ready:
+            slow = silent > patience.slow_start
+            return f"has not answered in the {patience.slow_start:.0f} s since it was started" if slow else ""
+        if silent < patience.silence * (3 if self._works and self._status == SILENCE else 1):
+            return ""
+        if self._status != SILENCE:
+            return f"answers with the HTTP status {self._status}"
+        return "does not answer, and is at work" if self._works else "does not answer any more"
+
+    def is_over(self) -> bool:
+        """Tell whether it must be started again."""
+        patience, silent = self._patience, self._silent()
+        if self._stopped:
+            return silent > patience.stopped
+        if not self.ready:
+            return False
+        if self._status != SILENCE:
+            return silent > patience.refuses
+        return silent > (patience.busy if self._works else patience.hang)
+
+    def wrong(self) -> str:
+        """Return in words why it was started again."""
+        silent = self._silent()
+        if self._stopped:
+            return f"was stopped by a signal for {silent:.0f} s"
+        if self._status != SILENCE:
+            return f"answered with the HTTP status {self._status} for {silent:.0f} s"
+        return f"did not answer for {silent:.0f} s"
 
 
 class _Value:
@@ -209,23 +288,25 @@ class _Value:
     def _attend(self, child: Child) -> str:
         """Probe until the child is gone or no longer wanted; return what else was wrong with it."""
         patience, began = self._host.patience, time.monotonic()
-        ready, heard = False, 0.0
+        watch = _Watch(child.pid, patience)
         while self._current:
             # A slow start is asked less and less often: each answer that comes late by 5 % costs nobody anything.
-            pause = (
-                patience.live_probe if ready else max(patience.start_probe, (time.monotonic() - began) / 20)
-            )
-            if child.exits_within(min(pause, patience.live_probe), self._life.bell):
+            pause = max(patience.start_probe, (time.monotonic() - began) / 20)
+            pause = patience.live_probe if watch.ready else min(pause, patience.live_probe)
+            if child.exits_within(pause, self._life.bell):
                 return ""
-            asked = time.monotonic()
-            if self._process.probe is None or answers(self._process.probe, patience.answer):
-                ready, heard = True, asked
+            if watch.look(self._process.probe):
                 self._answered()
-            elif ready and asked - heard > patience.hang:
-                self._tell(ready=False, message="does not answer any more; it is restarted")
-                return f"did not answer for {asked - heard:.0f} s"
+            elif said := watch.why():
+                self._tell_once(f"{said}; it is started again" if watch.is_over() else said)
+            if watch.is_over():
+                return watch.wrong()
             rotate(self._host.log(self._process.name))
         return ""
+
+    def _tell_once(self, message: str) -> None:
+        if (self._life.said.ready, self._life.said.message) != (False, message):
+            self._tell(ready=False, message=message)
 
     def _answered(self) -> None:
         if self._life.said.ready:

@@ -1,11 +1,20 @@
-"""Named ports on loopback: the same ones every day, the next free one when somebody took them, then remembered."""
+"""Named ports on loopback: the same ones every day, the next free one when somebody took them, then remembered.
+
+Seconds pass between the look whether a port is free and the program that binds it. So each port is reserved, for as
+long as the installation runs, against every other installation of this machine, whoever runs it.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import sys
+import tempfile
 import threading
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 from vellum.errors import LaptopError
 from vellum.laptop import records
@@ -30,25 +39,74 @@ def is_free(port: int) -> bool:
     return True
 
 
-def next_free(port: int, *, own: int = 0, last: int = HIGHEST) -> int:
-    """Return the port, or the next free one; ``own`` is one that the asker has already.
+_HELD: dict[int, tuple[Path, IO[bytes] | socket.socket]] = {}
+"""What this process reserved: the owner, and what the kernel lets go of when the process ends, however it ends."""
+_HOLDING = threading.Lock()
+
+
+def reserve(port: int, owner: Path) -> bool:
+    """Reserve a port for an installation; False while another one has it."""
+    with _HOLDING:
+        if port not in _HELD and (mark := _mark(port)) is not None:
+            _HELD[port] = (owner, mark)
+        return port in _HELD and _HELD[port][0] == owner
+
+
+def release(owner: Path, *ports: int) -> None:
+    """Let go of some ports of an installation, by default of all."""
+    with _HOLDING:
+        for port in [port for port, (of, _) in _HELD.items() if of == owner and port in (ports or (port,))]:
+            _HELD.pop(port)[1].close()
+
+
+def _mark(port: int) -> IO[bytes] | socket.socket | None:
+    """Return what nobody else on this machine can have at the same time; None if somebody has it."""
+    if sys.platform == "linux":
+        # A name without a file, of the same network namespace as the port.
+        found = socket.socket(socket.AF_UNIX)
+        try:
+            found.bind(f"\0vellum-port-{port}")
+        except OSError:
+            found.close()
+            return None
+        return found
+    folder = Path(tempfile.gettempdir()) / f"vellum-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = (folder / str(port)).open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _can_have(port: int, owner: Path | None) -> bool:
+    return is_free(port) and (owner is None or reserve(port, owner))
+
+
+def next_free(port: int, *, own: int = 0, last: int = HIGHEST, owner: Path | None = None) -> int:
+    """Return the port, or the next free one, reserved for ``owner``; ``own`` is one that the asker has already.
 
     Raises:
         LaptopError: no port up to ``last`` is free (VEL403).
     """
     for candidate in range(port, last + 1):
-        if candidate == own or is_free(candidate):
+        if candidate == own or _can_have(candidate, owner):
             return candidate
     raise _none_free(port, last)
 
 
-def _first_free(wanted: int, taken: set[int], twin: int) -> int:
+def _first_free(wanted: int, taken: set[int], twin: int, owner: Path) -> int:
     """Return the wanted port, or the next one of ours that is free and nobody's; after the last comes the first."""
     last = min(LAST, HIGHEST - twin)
     start = wanted if FIRST <= wanted <= last else FIRST
     for port in chain(range(start, last + 1), range(FIRST, start)):
-        if port not in taken and is_free(port) and (not twin or is_free(port + twin)):
+        if port in taken or not _can_have(port, owner):
+            continue
+        if not twin or _can_have(port + twin, owner):
             return port
+        release(owner, port)
     raise _none_free(FIRST, last)
 
 
@@ -79,8 +137,10 @@ class Ports:
     def _get(self, name: str, twin: int) -> int:
         if name not in self._checked:
             taken = {port for other, port in self._known.items() if other != name}
-            port = _first_free(self._known.get(name, FIRST_OF_TWINS if twin else FIRST), taken, twin)
+            before = self._known.get(name, FIRST_OF_TWINS if twin else FIRST)
+            port = _first_free(before, taken, twin, self._path.parent)
             if self._known.get(name) != port:
+                release(self._path.parent, *({before, before + twin} - {port, *taken}))
                 self._known[name] = port
                 write_json(self._path, self._known)
             self._checked.add(name)

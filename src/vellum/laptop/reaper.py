@@ -36,12 +36,18 @@ def _boot() -> str:
         return ""
 
 
-def _stat(pid: int) -> list[str]:
-    """Return the kernel's words on a process from its state on (proc(5), fields 3 to 52), none if it is gone."""
+def stat_of(path: str) -> list[str]:
+    """Return the kernel's words on a process or thread from its state on (proc(5)), none if it is gone."""
     try:
-        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123  # pathlib costs 10 ms here
-            found = file.read().rsplit(")", 1)[1].split()
-    except OSError:
+        with open(path) as file:  # noqa: PTH123  # pathlib costs 10 ms here
+            return file.read().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return []
+
+
+def _stat(pid: int) -> list[str]:
+    found = stat_of(f"/proc/{pid}/stat")
+    if not found:
         return []
     # In a container whose first process reaps nobody, the dead stay on the list for ever.
     return [] if found[0] in "ZX" else found
@@ -162,6 +168,8 @@ def end(path: str, by: int = 0) -> None:
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, sign)
+                # What a signal stopped cannot end in order before it goes on.
+                os.killpg(pid, signal.SIGCONT)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(_lives(pid, since) for pid, since in left.items()) and time.monotonic() < deadline:
             time.sleep(0.05)
