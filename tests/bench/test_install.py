@@ -16,10 +16,11 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from botocore.config import Config
 from tests.bench.real import ROOT, Bench, condition, until
 
-from vellum.kube.objects import KEPT, Obj, secret_values
+from vellum.kube.objects import KEPT, Obj, make, secret_values
 
 GUIDE = (ROOT / "docs/guides/first-cluster.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n)*)", GUIDE, re.MULTILINE))
@@ -136,20 +137,61 @@ def reader() -> Iterator[Reader]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(reader: Reader) -> None:
+def strangers() -> list[Obj]:
+    """Return what others have made at the scope of the cluster: two of our charts meet, one nobody does."""
+    helm = {"app.kubernetes.io/managed-by": "Helm", "stranger": "yes"}
+    marks = {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "mesh-system"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    names = {"kind": "VirtualService", "plural": "virtualservices"}
+    kind = {
+        "group": "networking.istio.io", "names": names, "scope": "Namespaced",
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+    }  # fmt: skip
+    return [
+        make("apiextensions.k8s.io/v1", "CustomResourceDefinition", "virtualservices.networking.istio.io",
+             labels=helm, annotations=marks, spec=kind),
+        make("rbac.authorization.k8s.io/v1", "ClusterRole", "kserve-manager-role", labels={"stranger": "yes"}, rules=[]),
+        make("scheduling.k8s.io/v1", "PriorityClass", "theirs", labels=helm, annotations=marks, value=1),
+    ]  # fmt: skip
+
+
+def external_platform(folder: Path) -> Path:
+    """Write the bench's platform with a store that somebody else runs, and without the store's image."""
+    platform = yaml.safe_load((ROOT / FILES[0]).read_text())
+    platform["spec"]["objectStore"] = {"backend": "external", "endpoint": "https://s3.example.org"}
+    del platform["spec"]["images"]["seaweedfs"]
+    (folder / "platform.yaml").write_text(yaml.safe_dump(platform))
+    return folder / "platform.yaml"
+
+
+def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(
+    reader: Reader, tmp_path: Path
+) -> None:
     bench = reader.bench
     default = "storageclass.kubernetes.io/is-default-class"
     bench.kubectl("create", "namespace", "kserve")
     bench.kubectl("annotate", "storageclass", "bench", f"{default}-")
     bench.kubectl("delete", "deployment", "crossplane", "-n", "crossplane-system")
+    bench.apply(*strangers())
     before = reader.audited()
 
     said = reader.refused("install", *FILES)
+    external = reader.refused("install", str(external_platform(tmp_path)), FILES[1])
 
     bench.kubectl("annotate", "storageclass", "bench", f"{default}=true")
     bench.kubectl("delete", "namespace", "kserve")
+    bench.kubectl("delete", "crd,clusterrole,priorityclass", "-l", "stranger=yes")
     assert "VEL723" in said
-    assert "cannot take the platform yet: crossplane, storage, function, namespaces" in said
+    assert "cannot take the platform yet: crossplane, storage, function, namespaces, strangers" in said
+    held = "Helm release mesh in namespace mesh-system holds what istio-base would make"
+    assert f"{held}: CustomResourceDefinition virtualservices.networking.istio.io" in said
+    assert "helm uninstall mesh --namespace mesh-system" in said
+    assert "somebody else made what kserve would make: ClusterRole kserve-manager-role" in said
+    assert "PriorityClass" not in said
+    assert "spec.charts.own names no registry" in said
+    assert "Secret vellum-storage/s3-artifacts does not exist" in external
+    assert "Secret vellum-storage/s3-default-team-a-c25esaspfur2 does not exist" in external
+    assert "seaweedfs" not in external
     assert "helm upgrade --install crossplane crossplane --repo" in said
     assert "somebody else made: kserve;" in said
     assert reader.audited() == before

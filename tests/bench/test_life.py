@@ -178,6 +178,8 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Be
         "qdrant": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized",
     }
     until(lambda: said() == expected, 20, lambda: str(said()))
+    kept = condition(bench.get("mlopsplatform", "volumes", "default"), "SizesAsWritten")
+    assert (kept["status"], kept["reason"]) == ("False", "SizeKept")
     bench.delete("volumes")
 
 

@@ -77,6 +77,8 @@ class Helm:
     rolled_back: dict[str, int] = field(default_factory=dict)
     refuses: bool = False
     """Whether an upgrade takes no patch."""
+    foreign: str = ""
+    """The release that meets a stranger's object: its installation never begins."""
     unreachable: str = ""
     """Why no upgrade can begin."""
 
@@ -85,6 +87,9 @@ class Helm:
         name, spec = release["metadata"]["name"], release["spec"]["forProvider"]
         synced: Obj = {"type": "Synced", "status": "True"}
         texts = [stored[one["configMapKeyRef"]["key"]] for one in spec.get("patchesFrom", ())]
+        if name == self.foreign:
+            why = "cannot be imported into the current release: invalid ownership metadata"
+            return {"conditions": [{"type": "Synced", "status": "False", "message": why}]}
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
         elif self.unreachable and self.patches[name] != texts:

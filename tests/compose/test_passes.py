@@ -427,6 +427,33 @@ def test_a_notebooks_home_keeps_the_size_that_it_was_made_with_and_the_claim_say
                     "reason": "the home keeps its 5Gi: its size is decided when it is made"}  # fmt: skip
 
 
+def test_sizes_that_are_kept_are_a_condition_until_they_are_written_as_they_are() -> None:
+    written = "spec: {notebooks: enabled, notebook: {storage: 5Gi}, vectors: {storage: 10Gi}}"
+    world = settled(written)
+    assert sizes(world.settle()) == []
+    world.composite["spec"] |= {"notebook": {"storage": "1Gi"}, "vectors": {"storage": "20Gi"}}
+    composed = world.settle()
+    assert composed.ready
+    ((status, reason, message),) = sizes(composed)
+    assert (status, reason) == ("False", "SizeKept")
+    for said in (
+        "qdrant: the volume keeps its 10Gi",
+        "write vectors.storage: 10Gi",
+        "write notebook.storage: 5Gi",
+    ):
+        assert said in message
+
+    world.composite["spec"] |= {"notebook": {"storage": "5Gi"}, "vectors": {"storage": "10Gi"}}
+    # Crossplane keeps a condition that nobody takes back.
+    assert sizes(world.step()) == [("True", "AsWritten", "")]
+
+
+def sizes(composed: Composed) -> list[tuple[str, str, str]]:
+    return [
+        (one.status, one.reason, one.message) for one in composed.conditions if one.type == "SizesAsWritten"
+    ]
+
+
 def test_the_home_of_a_notebook_that_is_turned_off_stays_and_is_found_again() -> None:
     world = settled("spec: {notebooks: enabled}")
     home = copied(world.resources["notebook-home"])

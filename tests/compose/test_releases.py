@@ -488,6 +488,22 @@ def test_a_profile_that_would_uninstall_what_is_in_use_changes_nothing(began: st
     assert (composed.conditions[0].reason, world.resources) == ("ProfileChanged", before)
 
 
+def test_a_profile_of_which_nothing_was_installed_can_be_taken_back() -> None:
+    """A stranger's CRD kept istio-base from beginning."""
+    world = settled("light")
+    world.helm.foreign = "istio-base"
+    world.composite["spec"]["profile"] = "standard"
+    waiting = world.settle()
+    assert "cannot be imported" in waiting.conditions[0].message
+    assert waiting.status["profile"] == "standard"
+
+    world.composite["spec"]["profile"] = "light"
+    composed = world.settle()
+
+    assert (composed.ready, composed.status["profile"]) == (True, "light")
+    assert not any("istio" in name for name in world.resources)
+
+
 def test_another_bucket_for_artifacts_changes_nothing_as_they_would_be_lost_from_sight() -> None:
     world = settled()
     before = copied(world.resources)

@@ -71,6 +71,18 @@ def test_a_trainer_that_is_there_is_not_taken_away_from_those_who_use_it() -> No
     assert set(world.resources) == before
 
 
+def test_a_trainer_that_never_began_can_be_left_out_again() -> None:
+    world = World(written(PLATFORMS["light"]))
+    world.composite["spec"]["training"] = "disabled"
+    world.settle()
+    world.helm.foreign = "kubeflow-trainer"
+    world.composite["spec"]["training"] = "enabled"
+    assert not world.settle().ready
+    world.composite["spec"]["training"] = "disabled"
+    composed = world.settle()
+    assert (composed.fatal, composed.ready) == ("", True)
+
+
 def test_a_laptop_can_always_train() -> None:
     composed = World(written(CLAIM), settled_platform(PLATFORMS["local"])).settle()
     assert (composed.ready, parts(composed.status)["training"]["ready"]) == (True, True)

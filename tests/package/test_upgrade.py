@@ -315,3 +315,30 @@ def test_what_a_tree_was_composed_to_holds_no_key(asked: Path, earlier: Path) ->
     digests = [digest for made in said["composed"].values() for digest in made.values()]
     assert all(len(digest) == 16 and set(digest) <= set("0123456789abcdef") for digest in digests)
     assert not any(word in json.dumps(said["charts"]) for word in ('secretkey": "', "AKIA"))
+
+
+def test_a_notebook_that_is_turned_off_leaves_its_home_on_every_line(asked: Path, tmp_path: Path) -> None:
+    """And another size of the home is followed on none."""
+    folder = tmp_path / "git"
+    assert render(str(asked), "--output", str(folder)).returncode == 0
+    claim = asked / "claim.yaml"
+    text = claim.read_text()
+
+    claim.write_text(text.replace("notebooks: enabled", "notebooks: disabled"))
+    page = render(str(asked), "--against", str(folder)).stdout
+    home = page.partition("notebook-workspace")[2].splitlines()
+    assert "its home stays while the claim lives" in page
+    assert home[0].endswith("is not composed any more")
+    assert home[1].strip().startswith("- it stays while its claim lives")
+    assert not any(
+        "PersistentVolumeClaim" in line for line in page.splitlines() if line.startswith("- **!**")
+    )
+
+    written = yaml.safe_load(text)
+    written["spec"]["notebook"] = {"storage": "77Gi"}
+    claim.write_text(yaml.safe_dump(written))
+    page = render(str(asked), "--against", str(folder)).stdout
+    assert "a home keeps the size with which it was made" in page
+    assert (
+        "it keeps the size with which it was made" in page.partition("notebook-workspace")[2].splitlines()[1]
+    )

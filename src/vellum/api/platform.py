@@ -270,6 +270,12 @@ class Platform:
             if self._could(part) and self._is_off(part)
         }
 
+    def has_begun(self, name: str) -> bool:
+        """Tell whether anything of a part was installed: Helm made a revision, or the status calls it ready."""
+        said = self.said.get(name) or {}
+        remembered = self.guarded.get(name) or {}
+        return bool(said.get("ready") or said.get("revision") or remembered.get("installed"))
+
     @property
     def repairs(self) -> bool:
         """Whether the release guard may repair."""

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
 
+from vellum.api.claim import KIND as CLAIM
 from vellum.api.platform import Platform, from_live
+from vellum.cluster import registry, strangers
 from vellum.cluster.api import Api
+from vellum.cluster.finding import FAILED, OK, WARNING, Finding
 from vellum.components import platform_components, team_components
+from vellum.components.artifacts import tenant
+from vellum.components.bucket import team_tenant
 from vellum.compose import images, platform
 from vellum.kube import quantity
 from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid, make
+from vellum.model import objectstore
 from vellum.model.component import Kind
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
+from vellum.model.state import Observed
+from vellum.model.team import Team
 
-OK, WARNING, FAILED = "ok", "warning", "failed"
 KUBERNETES, CROSSPLANE = (1, 32), (2, 2)
 """The oldest that are supported."""
 BURST = 1000
@@ -31,21 +36,11 @@ HELM_LINE = (
 )
 ROOM = {"light": ("1", "3Gi"), "standard": ("1500m", "3584Mi")}
 """What the pods of a profile request, in cores and bytes, without any team; rounded up from docs/charts.md."""
+_GIVE = (
+    "once the platform has made namespace {namespace}: kubectl create secret generic {name} --namespace {namespace} "
+    "--from-literal=accesskey=KEY --from-literal=secretkey=KEY"
+)
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    state: str
-    says: str
-    fix: str = ""
-
-    def as_dict(self) -> Obj:
-        """Return it as JSON."""
-        return asdict(self)
 
 
 def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
@@ -59,9 +54,12 @@ def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
         StoreError: the API server does not answer (VEL307).
     """
     found = [_kubernetes(api), _rights(api), _crossplane(api), _storage(api), _function(api, files)]
-    for manifest in (one for objects in files.values() for one in objects if one["kind"] == PLATFORM.kind):
+    objects = [one for objects in files.values() for one in objects]
+    claims = [one for one in objects if one["kind"] == CLAIM]
+    for manifest in (one for one in objects if one["kind"] == PLATFORM.kind):
         wanted = from_live(manifest)
         found += [_room(api, wanted), _images(wanted), _namespaces(api, wanted)]
+        found += [*strangers.findings(api, wanted), *registry.findings(wanted), *_given(api, wanted, claims)]
     return found
 
 
@@ -186,14 +184,35 @@ def _amount(amounts: Mapping[str, str], resource: str) -> Decimal:
 
 
 def _images(wanted: Platform) -> Finding:
-    parts: dict[str, Any] = {**team_components(), **platform_components()}
-    missing = sorted({part.image for part in parts.values() if not images.named(part.image, wanted.facts)})
+    needed = {one.image for one in platform_components().values() if wanted.wants(one)}
+    needed |= {one.image for one in team_components().values()}
+    missing = sorted(image for image in needed if not images.named(image, wanted.facts))
     if missing:
         says = (
             f"spec.images does not name: {', '.join(missing)}; what needs them is not composed until it does"
         )
         return Finding("images", WARNING, says, "name them by digest in the platform's file")
     return Finding("images", OK, "all are named")
+
+
+def _given(api: Api, wanted: Platform, claims: Iterable[Obj]) -> list[Finding]:
+    """Find the Secrets that an external store needs and that give no key; nothing of them is told but what is wrong."""
+    facts = wanted.facts
+    if facts.backend != "external":
+        return []
+    teams = (Team(one["metadata"]["namespace"], one["metadata"]["name"], "") for one in claims)
+    store, wrong = objectstore.backend(facts), []
+    tenants = [tenant(facts), *map(team_tenant, teams)]
+    for one in tenants:
+        (asked,) = store.requires(one).values()
+        key = Key(asked.api_version, asked.kind, asked.namespace, asked.name)
+        live = api.get(key)
+        said = store.ready(one, Observed(required={f"{one.part}/given": live} if live else {}))
+        if not said:
+            wrong.append(
+                Finding("keys", WARNING, said.reason, _GIVE.format(namespace=key.namespace, name=key.name))
+            )
+    return wrong or [Finding("keys", OK, f"{len(tenants)} given to the external store")]
 
 
 def _namespaces(api: Api, wanted: Platform) -> Finding:

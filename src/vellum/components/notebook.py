@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -47,6 +48,7 @@ class NotebookComponent(Component[NotebookSpec]):
     switch = "notebooks"
     # A notebook costs memory all day, so a team asks for it; everything else of the request comes by itself.
     default = "disabled"
+    keeps_size = "the home keeps its {}: its size is decided when it is made"
     needs = ("namespace", "access")
     kinds = (Kind("kubeflow.org/v1", "Notebook"),)
     operators = ("notebook-controller",)
@@ -74,10 +76,14 @@ class NotebookComponent(Component[NotebookSpec]):
 
     def ready(self, wish: Wish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the Notebook is; a size that came too late is said."""
-        answer, size = super().ready(wish, made), _storage(wish)
-        if not answer or size == wish.detail.storage:
-            return answer
-        return Ready(ready=True, reason=f"the home keeps its {size}: its size is decided when it is made")
+        answer = super().ready(wish, made)
+        size = self.kept_size(wish) if answer else ""
+        return replace(answer, reason=self.keeps_size.format(size)) if size else answer
+
+    def kept_size(self, wish: Wish[NotebookSpec]) -> str:
+        """Return the size with which it was made, if another is written."""
+        size = _storage(wish)
+        return "" if size == wish.detail.storage else size
 
     def endpoints(self, wish: Wish[NotebookSpec]) -> dict[str, str]:
         """Where a person opens it."""

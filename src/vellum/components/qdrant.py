@@ -7,6 +7,7 @@ comes later. Here the kubelet blocks the pod until the Secret exists.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -43,6 +44,7 @@ class QdrantComponent(Component[VectorsSpec]):
     summary = "The team's vector database with its own keys"
     spec = VectorsSpec
     block = "vectors"
+    keeps_size = "the volume keeps its {}: a StatefulSet's volumes cannot be resized"
     needs = ("namespace",)
     stands_on = ("vector-storage",)
     image = "qdrant"
@@ -79,12 +81,14 @@ class QdrantComponent(Component[VectorsSpec]):
 
     def ready(self, wish: Wish[VectorsSpec], made: Mapping[str, Obj]) -> Ready:
         """Ready when the set is; a size that came too late is said."""
-        answer, size = super().ready(wish, made), _storage(wish)
-        if not answer or size == wish.detail.storage:
-            return answer
-        return Ready(
-            ready=True, reason=f"the volume keeps its {size}: a StatefulSet's volumes cannot be resized"
-        )
+        answer = super().ready(wish, made)
+        size = self.kept_size(wish) if answer else ""
+        return replace(answer, reason=self.keeps_size.format(size)) if size else answer
+
+    def kept_size(self, wish: Wish[VectorsSpec]) -> str:
+        """Return the size with which it was made, if another is written."""
+        size = _storage(wish)
+        return "" if size == wish.detail.storage else size
 
     def accepts(self, wish: Wish[VectorsSpec], generation: int) -> Ready:
         """Tell whether the database runs with these keys; one that is not there yet begins with them."""

@@ -15,7 +15,16 @@ from vellum.compose.platform import compose_platform
 from vellum.compose.team import compose_team
 from vellum.kube.objects import Obj, condition
 from vellum.model.keys import Seed
-from vellum.model.state import PARTS_READY, Composed, Event, Observed, Requirement, not_ready
+from vellum.model.state import (
+    PARTS_READY,
+    SIZES,
+    Composed,
+    Condition,
+    Event,
+    Observed,
+    Requirement,
+    not_ready,
+)
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
 ALARMS = frozenset({
@@ -26,7 +35,19 @@ ALARMS = frozenset({
 
 def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose a claim as it is stored; the platform is one of its requirements, the same in every pass."""
-    return _told(composite, _team(composite, observed, seed, now))
+    return _told(composite, _followed(composite, _team(composite, observed, seed, now)))
+
+
+def _followed(composite: Obj, composed: Composed) -> Composed:
+    """Say that sizes are as written again: Crossplane keeps a condition until another of its type is said."""
+    if (
+        composed.fatal
+        or any(said.type == SIZES for said in composed.conditions)
+        or not condition(composite, SIZES)
+    ):
+        return composed
+    followed = Condition(SIZES, "True", "AsWritten", "")
+    return replace(composed, conditions=(*composed.conditions, followed))
 
 
 def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
@@ -102,6 +123,12 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
     began, now = place.profile, place.spec.profile
     if (began, now) == ("light", "standard"):
         return None
+    lost = [
+        part for part in platform_components().values() if began in part.profiles and now not in part.profiles
+    ]
+    if (began, now) == ("standard", "light") and not any(place.has_begun(part.name) for part in lost):
+        # What was refused before anything of it was installed is taken back by the word that asked for it.
+        return None
     message = (
         f"the platform was installed as {began}, and its spec.profile says {now}, which would remove parts that are "
         f"in use; write {began}"
@@ -111,7 +138,7 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
 
 def _left_out(place: platform.Platform | None) -> Composed | None:
     """Say that what teams use would go, if a part that the platform has is left out now."""
-    gone = [name for name in place.left_out if name in place.said] if place else []
+    gone = [name for name in place.left_out if place.has_begun(name)] if place else []
     if not gone:
         return None
     switch = platform_components()[gone[0]].switch

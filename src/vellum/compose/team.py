@@ -19,7 +19,10 @@ from vellum.model.keys import Seed
 from vellum.model.rotation import FIRST, Keys, mark, remembered
 from vellum.model.state import (
     READY,
+    SIZE_KEPT,
+    SIZES,
     Composed,
+    Condition,
     Desired,
     Observed,
     Ready,
@@ -88,6 +91,16 @@ def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
         obj
         for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
         for obj in part.made.values()
+    ]
+
+
+def kept_by_parts(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
+    """Return what parts keep when they are turned off."""
+    return [
+        obj
+        for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
+        for name, obj in part.made.items()
+        if name in part.component.keeps
     ]
 
 
@@ -237,7 +250,7 @@ def _composed(
     message = "; ".join(missing)
     return Composed(
         objects=objects,
-        conditions=(parts_ready() if ready else not_ready("Creating", message),),
+        conditions=(parts_ready() if ready else not_ready("Creating", message), *_sizes(parts)),
         status={
             "team": claim.team.namespace,
             # What bucket and volume carry from now on; an answer that is not applied leaves what was said.
@@ -252,6 +265,16 @@ def _composed(
         ready=ready,
         ttl_seconds=min(SETTLED_SECONDS if ready else WAITING_SECONDS, turn.again or SETTLED_SECONDS),
     )
+
+
+def _sizes(parts: list[Part]) -> tuple[Condition, ...]:
+    """Return the condition that tells which sizes were written and are not followed."""
+    kept = [
+        f"{part.component.name}: {part.component.keeps_size.format(size)}; write {part.component.block}.storage: {size}"
+        for part in parts
+        if (size := part.component.kept_size(part.wish))
+    ]
+    return (Condition(SIZES, "False", SIZE_KEPT, "; ".join(kept)),) if kept else ()
 
 
 def _components(answers: Mapping[str, Ready]) -> list[Obj]:

@@ -173,6 +173,14 @@ class Component(ABC, Generic[S]):
     actor: str = "the control plane"
     """Who acts next while this component is not ready."""
 
+    keeps_size: str = ""
+    """What is said where a size that is written is not followed; {} is the one that stays."""
+
+    def kept_size(self, wish: Wish[S]) -> str:
+        """Return the size that stays although another is written; empty where it is as written."""
+        del wish
+        return ""
+
     def binding(self, wish: Wish[S]) -> dict[str, str]:
         """Return the keys that the binding hands out once this component is ready."""
         del wish

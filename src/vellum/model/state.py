@@ -47,6 +47,11 @@ PARTS_READY = "PartsReady"
 Crossplane drops them from a function's answer."""
 
 
+SIZES, SIZE_KEPT = "SizesAsWritten", "SizeKept"
+"""Our condition of a claim whose volume keeps another size than the one that is written, and its reason; the condition
+comes with the first such size, and turns True when all are as written."""
+
+
 def parts_ready() -> Condition:
     """Return the condition of a composite whose parts are all ready."""
     return Condition(PARTS_READY, "True", "Available")

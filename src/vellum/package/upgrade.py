@@ -9,14 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
-from vellum.components import platform_components
+from vellum.api.claim import Claim, claim_spec
+from vellum.api.platform import Platform, platform_spec
+from vellum.components import platform_components, team_components
 from vellum.compose.inventory import WORKLOADS
+from vellum.compose.team import kept_by_parts
 from vellum.kube.objects import Obj
+from vellum.model.keys import DUMMY_SEED
 from vellum.model.release import ReleaseComponent
 from vellum.package.changes import BEGIN, CHARTS, COMPOSED, IMAGES, TOPICS, Change
 from vellum.package.differences import differences
-from vellum.package.lock import Lock, LockedChart
+from vellum.package.lock import PLATFORM, Lock, LockedChart
 from vellum.package.meanings import DATA, MIGRATE, opens
 from vellum.package.upgrade_tree import of_tree
 
@@ -164,9 +169,28 @@ def _composed(before: Lock, after: Lock) -> Iterator[Change]:
 def _object(owner: str, name: str, old: dict[str, str], new: dict[str, str]) -> Change:
     kind, where = name.partition(" ")[0], f"{name}, of {owner}"
     if name not in new:
-        means = "it is deleted, unless its part keeps it while its owner lives"
-        return Change(COMPOSED, f"{where}, goes", (means,), grave=kind in _PRECIOUS)
+        if owner != PLATFORM and (kind, name.rpartition("/")[2]) in _kept():
+            means = "it stays while its claim lives, and its part takes it up again when it is turned on"
+            return Change(COMPOSED, f"{where}, is not composed any more", (means,))
+        return Change(COMPOSED, f"{where}, goes", ("it is deleted",), grave=kind in _PRECIOUS)
     if name not in old:
         return Change(COMPOSED, f"{where}, comes", ("it is made; nothing that runs is touched",))
-    rolls = "its pods are made anew if their template changes; what is in volumes stays"
-    return Change(COMPOSED, f"{where}, changes", (rolls if kind in _PODS else "it is changed in place",))
+    return Change(COMPOSED, f"{where}, changes", (_changes(kind),))
+
+
+def _changes(kind: str) -> str:
+    if kind == "PersistentVolumeClaim":
+        return "it keeps the size with which it was made, and what is in it; labels and annotations change in place"
+    rolls = "its pods are made anew if their template changes; what is in volumes stays, and volumes keep their size"
+    return rolls if kind in _PODS else "it is changed in place"
+
+
+@cache
+def _kept() -> frozenset[tuple[str, str]]:
+    """Return kind and name of what a claim's parts keep when they are turned off."""
+    switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
+    claim = Claim("any", "any", claim_spec().model_validate(switches))
+    place = Platform(platform_spec().model_validate({"profile": "light"}))
+    return frozenset(
+        (obj["kind"], obj["metadata"]["name"]) for obj in kept_by_parts(claim, place, DUMMY_SEED)
+    )

@@ -17,8 +17,8 @@ from vellum.model.platform import PLATFORM
 
 if TYPE_CHECKING:
     from vellum.cluster.api import Api
+    from vellum.cluster.finding import Finding
     from vellum.cluster.install import Change, Installation
-    from vellum.cluster.preflight import Finding
 
 NOT_READY = 3
 
@@ -65,14 +65,15 @@ def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool)
         UsageError: so it is (VEL723).
     """
     from vellum.cluster import preflight
+    from vellum.cluster.finding import FAILED
 
     findings = preflight.findings(api, found)
     for one in findings:
-        if not quiet or one.state == preflight.FAILED:
+        if not quiet or one.state == FAILED:
             click.echo(f"{_mark(one)} {one.name}: {one.says}", err=True)
             if one.fix:
                 click.echo(f"          {one.fix}", err=True)
-    failed = [one for one in findings if one.state == preflight.FAILED]
+    failed = [one for one in findings if one.state == FAILED]
     if failed:
         names = ", ".join(one.name for one in failed)
         raise UsageError(

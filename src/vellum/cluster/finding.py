@@ -1,0 +1,23 @@
+"""One thing that was looked at before an installation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from vellum.kube.objects import Obj
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and the way out where it is not well."""
+
+    name: str
+    state: str
+    says: str
+    fix: str = ""
+
+    def as_dict(self) -> Obj:
+        """Return it as JSON."""
+        return asdict(self)

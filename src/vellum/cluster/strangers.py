@@ -1,0 +1,113 @@
+"""Objects outside of namespaces that a chart of ours would make, and that somebody else holds.
+
+Helm refuses to take over what is not marked as its own release's ("cannot be imported into the current release"), so a
+part that meets one is never installed. It is said before anything is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import yaml
+
+from vellum.api.platform import Platform
+from vellum.cluster.api import Api, NotFoundError
+from vellum.cluster.finding import FAILED, OK, Finding
+from vellum.components import platform_components
+from vellum.compose.inventory import RELEASE_NAME, RELEASE_NAMESPACE
+from vellum.kube.objects import Obj, annotations_of, labels_of
+from vellum.model.component import Kind
+from vellum.model.release import ReleaseComponent
+
+LIST = Path(__file__).with_name("charts.yaml")
+_KINDS = {
+    "CustomResourceDefinition": Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    "MutatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    "ValidatingWebhookConfiguration": Kind(
+        "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"
+    ),
+    "APIService": Kind("apiregistration.k8s.io/v1", "APIService"),
+    "PriorityClass": Kind("scheduling.k8s.io/v1", "PriorityClass"),
+    "ClusterServingRuntime": Kind("serving.kserve.io/v1alpha1", "ClusterServingRuntime"),
+    "ClusterStorageContainer": Kind("serving.kserve.io/v1alpha1", "ClusterStorageContainer"),
+}
+_SHOWN = 3
+Owner: TypeAlias = tuple[str, str]
+"""Name and namespace of a Helm release; empty where nobody's marks are on it."""
+
+
+@cache
+def made() -> Mapping[str, list[str]]:
+    """Return what each part's chart makes outside of namespaces, as Kind/name."""
+    found: dict[str, list[str]] = yaml.load(LIST.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return found
+
+
+def findings(api: Api, wanted: Platform) -> list[Finding]:
+    """Return one finding for each owner and part of ours that cannot both be; else one that says that all is free.
+
+    Raises:
+        StoreError: the API server does not answer (VEL307).
+    """
+    live = {
+        kind: _named(api, kind)
+        for kind in {one.partition("/")[0] for each in made().values() for one in each}
+    }
+    found = []
+    for part in platform_components().values():
+        if isinstance(part, ReleaseComponent) and wanted.wants(part):
+            taken = _taken(live, made().get(part.name, ()), (part.name, part.namespace))
+            found += [_said(part, owner, names) for owner, names in sorted(taken.items())]
+    return found or [Finding("strangers", OK, "no chart meets an object of somebody else")]
+
+
+def _named(api: Api, kind: str) -> dict[str, Obj]:
+    try:
+        return {obj["metadata"]["name"]: obj for obj in api.list(_KINDS[kind])[0]}
+    except NotFoundError:
+        return {}
+
+
+def _taken(
+    live: Mapping[str, Mapping[str, Obj]], names: Iterable[str], ours: Owner
+) -> dict[Owner, list[str]]:
+    found: dict[Owner, list[str]] = {}
+    for one in names:
+        kind, _, name = one.partition("/")
+        obj = live[kind].get(name)
+        if obj is not None and (owner := _owner(obj)) != ours:
+            found.setdefault(owner, []).append(one)
+    return found
+
+
+def _owner(obj: Obj) -> Owner:
+    said = annotations_of(obj)
+    if labels_of(obj).get("app.kubernetes.io/managed-by") != "Helm":
+        return "", ""
+    return said.get(RELEASE_NAME, ""), said.get(RELEASE_NAMESPACE, "")
+
+
+def _said(part: ReleaseComponent, owner: Owner, taken: list[str]) -> Finding:  # type: ignore[type-arg]  # of any spec
+    more = f" and {len(taken) - _SHOWN} more" if taken[_SHOWN:] else ""
+    what = f"{', '.join(one.replace('/', ' ') for one in taken[:_SHOWN])}{more}"
+    release, namespace = owner
+    marks = f"{RELEASE_NAME}={part.name} {RELEASE_NAMESPACE}={part.namespace}"
+    one = taken[0].replace("/", " ")
+    hand_over = (
+        f"kubectl annotate --overwrite {one} {marks}; kubectl label --overwrite {one} "
+        "app.kubernetes.io/managed-by=Helm"
+    )
+    if release:
+        says = f"Helm release {release} in namespace {namespace} holds what {part.name} would make: {what}"
+        fix = (
+            f"helm uninstall {release} --namespace {namespace}; or let Vellum's chart have each: {hand_over}"
+        )
+    else:
+        says = f"somebody else made what {part.name} would make: {what}"
+        fix = f"kubectl delete {one}, if nobody needs it; or let Vellum's chart have each: {hand_over}"
+    return Finding("strangers", FAILED, says, fix)
