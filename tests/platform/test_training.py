@@ -132,6 +132,37 @@ def test_a_job_outlives_a_killed_supervisor_is_suspended_and_deleted(
     assert made(platform, "sleeps") == {}
 
 
+WAITS = """\
+apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainJob
+metadata: {name: waits}
+spec:
+  runtimeRef: {name: vellum}
+  trainer: {command: [python], env: [{name: A, valueFrom: {secretKeyRef: {name: absent, key: password}}}]}
+---
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: waits}
+spec: {predictor: {model: {modelFormat: {name: skops}, runtime: vellum-skops, args: [--model=models/absent.skops]}}}
+"""
+
+
+def test_what_waits_says_for_what(platform: Installation, tmp_path: Path) -> None:
+    """A Secret that is not there, a model that nobody stored: the status names both, and no event is written in between."""
+    file = tmp_path / "waits.yaml"
+    file.write_text(WAITS)
+    platform.run("apply", str(file), "--team", "team-a")
+    wait_for(lambda: "there is no models/absent.skops in the bucket yet" in status(platform), 60)
+    assert "there is no Secret absent with a key password in the namespace default-team-a" in status(platform)
+    events = [one for one in platform.json("status", "--events")["events"] if one["name"] == "waits"]
+    assert sum(one["count"] for one in events if one["kind"] == "TrainJob") <= 4
+    platform.run("delete", "team-a", "--yes", "--file", str(file))
+
+
+def status(platform: Installation) -> str:
+    return platform.run("status", check=False).stdout
+
+
 def started(platform: Installation) -> int:
     """Return the pid of the job's process once it runs."""
     found = [one for name, one in platform.processes().items() if name.startswith("train-sleeps")]

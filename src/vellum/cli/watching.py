@@ -76,6 +76,8 @@ def _training(job: Obj) -> str:
         entry = condition(job, kind) or {}
         if entry.get("status") == "True":
             return f"{word}: {entry['message']}" if kind == "Failed" else word
+    if waits := (condition(job, "Started") or {}).get("message"):
+        return f"waits: {waits}"
     counts = ((job.get("status") or {}).get("jobsStatus") or [{}])[0]
     return "runs" if counts.get("active") else "waits: it is not started yet"
 

@@ -94,7 +94,8 @@ class Child:
         given = [f"--env-from={folder}" for folder in process.env_from]
         argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *keep, *given, *process.argv]
         self._process, self._log, self._family, self._began = process, log, family, time.monotonic()
-        self._note("begins")
+        if process.attempt:
+            self._note("begins")
         with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
             self._popen = subprocess.Popen(
                 argv, cwd=process.directory, env={**environment(process), FAMILY: family}, stdin=subprocess.PIPE,
@@ -149,7 +150,8 @@ class Child:
             os.close(self._descriptor)
             self._descriptor = -1
         ended = f"exited with {code}" if code >= 0 else f"killed by signal {-code}"
-        self._note(f"{ended} after {time.monotonic() - self._began:.1f} s")
+        if code:
+            self._note(f"{ended} after {time.monotonic() - self._began:.1f} s")
         return ended
 
     def _note(self, what: str) -> None:

@@ -126,16 +126,27 @@ def _killed_all(pid: int, status: "int | None") -> "int | None":
     with contextlib.suppress(ProcessLookupError):
         if status is None:
             os.kill(pid, signal.SIGKILL)
+    # Who loses a parent becomes a child of this process: without children nobody is left. Looked at without a pause, as
+    # who forks and ends every millisecond is gone before a slower look.
     while time.monotonic() < deadline:
-        family = descendants(os.getpid())
+        family = _children()
         for one in family:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(one, signal.SIGKILL)
         status = _reaped(pid, status)
         if not family and status is not None:
             break
-        time.sleep(0.005)
     return status
+
+
+def _children() -> list[int]:
+    """Return the pids of this process's own children, by the quickest way that the kernel has."""
+    own = os.getpid()
+    try:
+        with open(f"/proc/{own}/task/{own}/children") as file:  # noqa: PTH123  # pathlib costs 10 ms
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return descendants(own)
 
 
 def descendants(ancestor: int) -> list[int]:

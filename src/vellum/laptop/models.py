@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
 from vellum.kube.objects import Obj
+from vellum.laptop.words import last_words
 from vellum.model.component import Running
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.training import INFERENCE_SERVICE
+
+WAITS = "waits: "
+"""How the server of models begins a line that says why it does not serve yet (``workloads/models/store.py``)."""
+_REFUSED = re.compile(r"\bVEL5[0-9]{2}: ")
+
+
+def waits_for(log: Path) -> str:
+    """Return why a server of models is not ready, from its log; empty where the log does not say it."""
+    said = last_words(log)
+    if said.startswith(WAITS):
+        return said.removeprefix(WAITS)
+    refused = _REFUSED.search(said)
+    return said[refused.start() :] if refused else ""
 
 
 class Models:

@@ -21,6 +21,7 @@ GRACE_SECONDS = 3.0
 FAMILY = "VELLUM_FAMILY"
 """The variable that tells whose child a process is; each supervisor has another value for each that it runs."""
 FAMILY_SECONDS = 2.0
+LOOKS = 2
 MOST_BYTES = 4 * 2**20
 """No record of ours is longer."""
 _STARTED = re.compile(r"[0-9a-f-]{0,8} [0-9]{1,20}", re.ASCII)
@@ -146,8 +147,11 @@ def family(mark: str) -> list[int]:
 
 def end_family(mark: str, seconds: float = FAMILY_SECONDS) -> None:
     """Kill everybody who inherited the mark, those too that fork meanwhile."""
-    deadline = time.monotonic() + seconds
-    while (left := family(mark)) and time.monotonic() < deadline:
+    deadline, looks = time.monotonic() + seconds, 0
+    # Twice: a process has no environment for an instant while it becomes another program.
+    while looks < LOOKS and time.monotonic() < deadline:
+        left = family(mark)
+        looks = 0 if left else looks + 1
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

@@ -35,7 +35,12 @@ COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
 DONE = (COMPLETE, "AllJobsCompleted", "jobset completed successfully")
 OVERTIME = (FAILED, "DeadlineExceeded", "TrainJob exceeded its active deadline")
 """Type, reason and message of a condition, as JobSet 0.12.0 and Trainer 2.3.0 write them."""
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+FIRST_EVENT_SECONDS, LAST_EVENT_SECONDS = 10.0, 300.0
+STARTED = "Started"
+"""A condition of the laptop alone: False while a try cannot begin, with the cause; gone once one has begun."""
+NOT_STARTED = "CreateContainerConfigError"
+"""The reason that a kubelet gives for a container whose references point to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class TrainJobController:
     def __init__(self, state: State, supervisor: Supervisor) -> None:
         self._state, self._supervisor = state, supervisor
         self._names: dict[Key, str] = {}
+        self._waits: dict[Key, tuple[str, datetime, float]] = {}
 
     def key_of(self, process: str) -> Key | None:
         """Return the TrainJob that a process runs."""
@@ -115,8 +121,8 @@ class TrainJobController:
             Key(TRAINING_RUNTIME.api_version, TRAINING_RUNTIME.kind, "", obj["spec"]["runtimeRef"]["name"])
         )
         if runtime is None:
-            store.record(key, Event("Normal", "Waiting", "its runtime is not there yet"))
-            return RETRY_SECONDS
+            why = f"there is no runtime {obj['spec']['runtimeRef']['name']} yet; next: the platform, which makes it"
+            return self._wait(store, key, Run(obj, {}, self._tries(obj), now), why)
         return self._attend(store, key, Run(obj, runtime, self._tries(obj), now))
 
     def close(self, store: Store, now: datetime) -> None:
@@ -181,8 +187,8 @@ class TrainJobController:
         try:
             process = self._process(store, run)
         except NotStartable as reason:
-            store.record(key, Event("Warning", "Failed", str(reason)))
-            return RETRY_SECONDS
+            return self._wait(store, key, run, str(reason))
+        self._waits.pop(key, None)
         if not run.tries.goes_on:
             run = self._noted(run, goes_on=True, began=run.tries.began or stamp(run.now))
         self._names[key] = process.name
@@ -190,6 +196,19 @@ class TrainJobController:
         # The try that ended is judged above, so what is said here is of the one that was just begun.
         self._say(store, run, [*_resumed(run)], active=1, ready=int(running.ready))
         return left
+
+    def _wait(self, store: Store, key: Key, run: Run, why: str) -> float:
+        """Say why the job does not start; return the seconds until the next look, which is cheap and so comes soon.
+
+        Events are rarer: one when the cause is another, then after 10 s, 20 s and so on to 5 min.
+        """
+        before = self._waits.get(key, ("", run.now, FIRST_EVENT_SECONDS))
+        if before[0] != why or run.now >= before[1]:
+            pause = FIRST_EVENT_SECONDS if before[0] != why else min(2 * before[2], LAST_EVENT_SECONDS)
+            self._waits[key] = (why, run.now + timedelta(seconds=pause), pause)
+            store.record(key, Event("Warning", NOT_STARTED, why))
+        self._say(store, run, [{"type": STARTED, "status": "False", "reason": NOT_STARTED, "message": why}])
+        return RETRY_SECONDS
 
     def _suspend(self, store: Store, key: Key, run: Run) -> None:
         """Stop it; it begins anew afterwards, and nothing of that counts as a failure."""
@@ -223,6 +242,7 @@ class TrainJobController:
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
 
     def _forget(self, key: Key) -> None:
+        self._waits.pop(key, None)
         self._supervisor.end(self._names.pop(key, ""))
 
     # What is written
@@ -235,6 +255,8 @@ class TrainJobController:
     def _say(self, store: Store, run: Run, said: list[Obj], **count: int) -> None:
         """Write the status as the Trainer does: its conditions, and what JobSet says of the one job."""
         kept = {entry["type"]: entry for entry in (run.obj.get("status") or {}).get("conditions") or ()}
+        if all(entry["type"] != STARTED for entry in said):
+            kept.pop(STARTED, None)
         for entry in said:
             before = kept.pop(entry["type"], {})
             same = before.get("status") == entry["status"]
@@ -267,7 +289,8 @@ class TrainJobController:
         namespace, container = run.obj["metadata"]["namespace"], run.container
         secret = store.get(Key("v1", "Secret", namespace, BINDING_SECRET))
         if secret is None:
-            raise NotStartable(f"CreateContainerConfigError: there is no Secret {BINDING_SECRET}")
+            why = f"there is no Secret {BINDING_SECRET} in the namespace {namespace} yet"
+            raise NotStartable(f"{why}; next: the platform, which makes it with the team")
         mount(self._state, secret)
         own = {
             "VELLUM_BINDING_DIR": str(self._state.secrets(namespace) / BINDING_SECRET),
@@ -276,11 +299,17 @@ class TrainJobController:
             # `python` is the one that runs us, as in the image it is the one that Vellum is installed for.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         }
+        try:
+            asked = resolved(store, namespace, run.trainer.get("env", ()))
+        except NotStartable as missing:
+            raise NotStartable(
+                f"{missing}; it starts once that is there, or name another in a new job; next: you"
+            ) from None
         return Process(
             name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
             directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
             title=f"try {run.tries.failed + 1} of {run.limit + 1}",
-            env={**own, **resolved(store, namespace, run.trainer.get("env", ()))},
+            env={**own, **asked},
             env_from=(self._state.secrets(namespace) / BINDING_SECRET,), grace_seconds=GRACE_SECONDS,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from vellum.controlplane.protocol import Store
 from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway
-from vellum.laptop.models import Models
+from vellum.laptop.models import Models, waits_for
 from vellum.laptop.mounts import IN_USE, mount
 from vellum.laptop.ports import Ports
 from vellum.laptop.state import State, private_folder
@@ -29,6 +29,10 @@ from vellum.model.rotation import ENVIRONMENT, marked
 Realised: TypeAlias = AnyComponent | AnyPlatformComponent | Models
 FINALIZER = "platform.vellum.dev/process"
 OS_RETRY_SECONDS = 1.0
+_MOST_KEYS = 20
+"""Of a Secret, that a message names."""
+CAUSE_SECONDS = 2.0
+"""Between two looks at why a served model is not ready: its server says so in its log, which is no event."""
 
 
 class WorkloadController:
@@ -93,10 +97,10 @@ class WorkloadController:
         except NotStartable as reason:
             self._report(store, component, live, Running(ready=False, message=str(reason)))
             return 1.0
-        self._run(store, key, component, live, process)
-        return None
+        return self._run(store, key, component, live, process)
 
-    def _run(self, store: Store, key: Key, component: Realised, obj: Obj, process: Process) -> None:
+    def _run(self, store: Store, key: Key, component: Realised, obj: Obj, process: Process) -> float | None:
+        """Run the process and say how it is; return the seconds until that may have another cause."""
         if self._names.get(key, process.name) != process.name:
             self._stop(key)
         self._names[key], self._routes[key] = process.name, process.routes
@@ -107,7 +111,11 @@ class WorkloadController:
         for volume in self._volumes(obj):
             private_folder(volume)
             (volume / IN_USE).touch(mode=0o600)
+        asks = isinstance(component, Models) and not running.ready
+        if asks and (said := waits_for(self._state.log(process.name))):
+            running = replace(running, message=said)
         self._report(store, component, obj, running)
+        return CAUSE_SECONDS if asks else None
 
     def publish_routes(self) -> None:
         """Give Envoy the routes of everything that runs."""
@@ -266,20 +274,31 @@ def resolved(store: Store, namespace: str, entries: Iterable[Obj]) -> dict[str, 
     """Return variables with their values.
 
     Raises:
-        NotStartable: a Secret, or a key of it, is missing.
+        NotStartable: Secrets, or keys of them, are missing; it names all of them.
     """
     found: dict[str, str] = {}
+    missing: dict[str, None] = {}
     for entry in entries:
         reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
         if reference is None:
             found[entry["name"]] = entry.get("value", "")
             continue
         secret = store.get(Key("v1", "Secret", namespace, reference["name"]))
-        value = secret_values(secret).get(reference["key"]) if secret else None
+        values = secret_values(secret) if secret else {}
+        value = values.get(reference["key"])
         if value is not None:
             found[entry["name"]] = value
         elif not reference.get("optional"):
-            raise NotStartable(
-                f"CreateContainerConfigError: Secret {reference['name']} has no key {reference['key']}"
-            )
+            missing[_missing(reference, namespace, None if secret is None else sorted(values))] = None
+    if missing:
+        raise NotStartable("; ".join(missing))
     return found
+
+
+def _missing(reference: Obj, namespace: str, keys: list[str] | None) -> str:
+    """Say what a reference points to that is not there: the Secret, or the key where the Secret has others."""
+    name, key = reference["name"], reference["key"]
+    if keys is None:
+        return f"there is no Secret {name} with a key {key} in the namespace {namespace}"
+    known = f"it has {', '.join(keys[:_MOST_KEYS])}" if keys else "it is empty"
+    return f"the Secret {name} in the namespace {namespace} has no key {key} ({known})"

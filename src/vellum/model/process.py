@@ -49,7 +49,7 @@ class Process:
     attempt: int = 0
     """Which try of one that ends by itself; another number is another value, and so runs it again."""
     title: str = ""
-    """What its log calls this run, in a line before and one after it; empty for none."""
+    """What its log calls this run, in a line before it unless it is the first, and after it unless it ended well."""
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
 
