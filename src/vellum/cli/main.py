@@ -43,6 +43,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "completion": "Print the completion script of a shell.",
 })  # fmt: skip
 """Name and summary of every command: help must not import all their modules."""
+OUTSIDE = frozenset({"up", "down", "bench", "install", "uninstall"})
+"""Commands that make no sense inside a notebook or a job: they start or stop what that is a part of."""
 INTERRUPTED = 130
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 """What a person can mend; any other error of the system that no command foresaw is a fault of ours, with its trace."""
@@ -61,6 +63,10 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in OUTSIDE and "--help" not in sys.argv and "-h" not in sys.argv:
+            from vellum.laptop.inside import refuse
+
+            refuse(cmd_name)
         module = importlib.import_module(f"vellum.cli.commands.{cmd_name}")
         command: click.Command = module.command
         command.help = f"{COMMANDS[cmd_name]}\n\n{(command.callback.__doc__ or '').partition(chr(10))[2]}"

@@ -96,6 +96,11 @@ def state_root() -> Path:
     """Return this laptop's state directory, as ``vellum up`` chooses it."""
     if asked := os.environ.get("VELLUM_STATE"):
         return Path(asked).absolute()
+    # Inside a notebook or a job the home is its own: the installation is where its binding is mounted from.
+    if os.environ.get("VELLUM_PART") and (binding := os.environ.get("VELLUM_BINDING_DIR")):
+        around = Path(binding).absolute().parents[2:3]
+        if around and (around[0] / _MARK).is_file():
+            return around[0]
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "vellum"
 

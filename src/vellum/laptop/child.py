@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from vellum.laptop.inside import PART
 from vellum.laptop.reaper import FAMILY, end_family
 from vellum.laptop.state import private_folder, write
 from vellum.model.process import Probe, Process
@@ -181,7 +182,7 @@ def environment(process: Process) -> dict[str, str]:
         inherited[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))
     if os.environ.get("VELLUM_NO_DEATH_SIGNAL") == "1":
         inherited["VELLUM_NO_DEATH_SIGNAL"] = "1"
-    return {**inherited, "PYTHONUNBUFFERED": "1", **process.env}
+    return {**inherited, "PYTHONUNBUFFERED": "1", PART: process.name, **process.env}
 
 
 def rotate(log: Path) -> None:

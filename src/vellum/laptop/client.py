@@ -11,6 +11,7 @@ from typing import Any
 from vellum import errors
 from vellum.errors import LaptopError, VellumError
 from vellum.laptop import reaper
+from vellum.laptop.inside import HERE, inside
 from vellum.laptop.state import State
 
 PING_SECONDS = 5.0
@@ -123,6 +124,11 @@ class Client:
 
     def _silence(self) -> LaptopError:
         holder = self._state.holder()
+        if holder is None and (around := inside()):
+            return LaptopError(
+                "VEL406", f"{around}, and it does not run or cannot be reached", where=str(self._state.root),
+                fix=f"ask in a terminal outside; {HERE}",
+            )  # fmt: skip
         if holder is None:
             return LaptopError(
                 "VEL406", f"{self._runs} is not running", where=str(self._state.root),

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from vellum import __version__
 from vellum.errors import LaptopError
-from vellum.laptop import reaper
+from vellum.laptop import limits, reaper
 from vellum.laptop.client import Client, known
 from vellum.laptop.room import FULL, advice, lacking
 from vellum.laptop.state import MARK, State
@@ -55,6 +55,7 @@ def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = si
                 fix=f"run `{stop}`, then start it again",
             )  # fmt: skip
         return False
+    limits.check()
     try:
         _spawn(state, daemon or ("vellum.laptop.daemon",), talk)
     except OSError as cause:

@@ -31,6 +31,7 @@ from typing import Any
 
 from vellum.errors import LaptopError
 from vellum.laptop import reaper, records
+from vellum.laptop.inside import inside
 from vellum.model.keys import SEED_BYTES, Seed
 
 MARK = ".vellum"
@@ -43,9 +44,11 @@ FOLDERS = ("secrets", "data", "logs", "pki")
 
 
 def default_root() -> Path:
-    """Return the state directory that the environment asks for."""
+    """Return the state directory that the environment asks for; inside a part of an installation, that one's."""
     if asked := os.environ.get("VELLUM_STATE"):
         return Path(asked).absolute()
+    if (around := inside()) and around.root:
+        return around.root
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "vellum"
 

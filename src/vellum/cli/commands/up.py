@@ -11,7 +11,7 @@ import click
 from vellum.cli import claims, options, watching
 from vellum.errors import LaptopError, StoreError, UsageError
 from vellum.kube.objects import Obj
-from vellum.laptop import bytecode, start
+from vellum.laptop import bytecode, limits, start
 from vellum.laptop.client import Client, known
 
 NOT_READY = 3
@@ -39,6 +39,8 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
             where=str(state.root),
             fix="vellum up examples/01-team/claim.yaml",
         )
+    if not Client(state).alive():
+        limits.check()
     if packages := bytecode.missing():
         click.echo(f"Compiling Python once for quick starts: {', '.join(packages)} ...", err=True)
         bytecode.make(packages)

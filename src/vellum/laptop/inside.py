@@ -1,0 +1,69 @@
+"""Where this process runs: beside the platform, or inside it, as a notebook, a job or a model.
+
+A laptop's supervisor gives every process the name of its part in ``VELLUM_PART``; a binding that is mounted from a
+state directory says which installation that is. A cluster's pods have a mounted binding and a Kubernetes address.
+Standard library only: every command asks.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vellum.errors import UsageError
+
+PART = "VELLUM_PART"
+_MARK = ".vellum"
+BINDING_DEPTH = 3
+"""A binding lies in ROOT/secrets/NAMESPACE/NAME."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What this process is a part of."""
+
+    part: str
+    """The name of the process on a laptop, or of the pod."""
+    root: Path | None
+    """The state directory of the installation around it; None if that is not on this machine."""
+
+    def __str__(self) -> str:
+        place = (
+            f"the installation in {self.root}" if self.root else "an installation that is not on this machine"
+        )
+        return f"this is inside {self.part} of {place}"
+
+
+def inside() -> Inside | None:
+    """Return what this process is a part of; None for a person's own shell."""
+    part, binding = os.environ.get(PART, ""), os.environ.get("VELLUM_BINDING_DIR", "")
+    if part:
+        return Inside(part, _root(binding))
+    if binding and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return Inside(f"pod {os.environ.get('HOSTNAME', '')}".rstrip(), None)
+    return None
+
+
+def _root(binding: str) -> Path | None:
+    parents = Path(binding).absolute().parents
+    if not binding or len(parents) < BINDING_DEPTH or parents[1].name != "secrets":
+        return None
+    root = parents[BINDING_DEPTH - 1]
+    return root if (root / _MARK).is_file() else None
+
+
+HERE = "what works here: vellum connect, vellum search, vellum ingest, and vellum.connect() in Python"
+
+
+def refuse(command: str) -> None:
+    """Refuse a command that starts, stops or makes an installation.
+
+    Raises:
+        UsageError: this process is a part of one (VEL736).
+    """
+    if found := inside():
+        raise UsageError(
+            "VEL736", f"`vellum {command}` starts or stops a platform, and {found}", where=str(Path.cwd()),
+            fix=f"run it in a terminal outside; {HERE}" + (", vellum status" if found.root else ""),
+        )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Inside a notebook or a job the command line says where it is and never offers a second installation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vellum.connect.sources import state_root
+from vellum.laptop.state import State, default_root
+
+VARIABLES = ("VELLUM_STATE", "VELLUM_BINDING_DIR", "VELLUM_PART", "VELLUM_BUCKET", "KUBERNETES_SERVICE_HOST")
+
+
+def vellum(*arguments: str, **more: str) -> tuple[int, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    argv = [sys.executable, "-m", "vellum.cli", *arguments]
+    done = subprocess.run(argv, env={**environment, **more}, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def notebook(root: Path) -> dict[str, str]:
+    """Return what a notebook's process has of the laptop."""
+    home = root / "data" / "team" / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    binding = root / "secrets" / "team" / "vellum-binding"
+    return {"HOME": str(home), "VELLUM_PART": "notebook-team", "VELLUM_BINDING_DIR": str(binding)}
+
+
+@pytest.mark.parametrize(
+    "command", ["up", "up claim.yaml", "down --delete-data --yes", "bench up", "install x"]
+)
+def test_nothing_is_started_or_stopped_inside_a_notebook(state: State, command: str) -> None:
+    inside = notebook(state.root)
+    code, said = vellum(*command.split(), **inside)
+    what = f"`vellum {command.partition(' ')[0]}` starts or stops a platform"
+    place = f"this is inside notebook-team of the installation in {state.root}"
+    assert (code, said.splitlines()[0]) == (1, f"error VEL736: {what}, and {place}")
+    assert list(Path(inside["HOME"]).iterdir()) == []
+    assert state.root.exists()
+
+
+def test_status_inside_a_notebook_means_the_installation_around_it(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = notebook(state.root)
+    code, said = vellum("status", **inside)
+    assert (code, f"where: {state.root}" in said, "vellum up" in said) == (1, True, False)
+    assert "this is inside notebook-team" in said
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in inside.items():
+        monkeypatch.setenv(name, value)
+    assert default_root() == state_root() == state.root
+
+
+def test_a_clusters_pod_is_told_what_works_there(tmp_path: Path) -> None:
+    pod = {
+        "HOME": str(tmp_path),
+        "VELLUM_BINDING_DIR": "/vellum/binding",
+        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+    }
+    code, said = vellum("status", **pod)
+    assert (code, "not on this machine" in said, "vellum.connect() in Python" in said) == (1, True, True)
+    assert "vellum up" not in said
+    assert vellum("up", **pod)[1].startswith("error VEL736")
+
+
+def test_a_binding_in_ones_own_shell_is_no_notebook(state: State, tmp_path: Path) -> None:
+    """As after `vellum connect --export`."""
+    own = {
+        "HOME": str(tmp_path),
+        "VELLUM_BINDING_DIR": str(state.root / "secrets" / "a" / "b"),
+        "VELLUM_BUCKET": "b",
+    }
+    assert vellum("up", **own)[1].startswith("error VEL702")
