@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sysconfig
 import urllib.error
@@ -41,10 +42,11 @@ def address(platform: Installation) -> tuple[str, str]:
     return f"http://{parts.netloc}{parts.path.removesuffix('lab')}", parse_qs(parts.query)["token"][0]
 
 
-def api(base: str, token: str, path: str, method: str = "GET") -> Any:
+def api(base: str, token: str, path: str, method: str = "GET", body: Any = None) -> Any:
     request = urllib.request.Request(
-        f"{base}{path}", method=method, headers={"Authorization": f"token {token}"}
-    )
+        f"{base}{path}", method=method, headers={"Authorization": f"token {token}"},
+        data=None if body is None else json.dumps(body).encode(),
+    )  # fmt: skip
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read() or b"null")
 
@@ -130,13 +132,30 @@ def test_without_its_token_the_notebook_opens_for_nobody(platform: Installation,
     assert error.value.code in (401, 403)
 
 
-def execute(installation: Installation, *cells: str) -> list[str]:
+def execute(installation: Installation, *cells: str, kernel: str = "") -> list[str]:
     """Run cells one after the other in one new kernel of the notebook; return what each printed."""
     base, token = address(installation)
-    kernel = api(base, token, "api/kernels", "POST")["id"]
+    kernel = api(base, token, "api/kernels", "POST", {"name": kernel} if kernel else None)["id"]
     said = [asyncio.run(run(base, token, kernel, cell)) for cell in cells]
     api(base, token, f"api/kernels/{kernel}", "DELETE")
     return said
+
+
+async def typed(base: str, token: str, terminal: str, line: str, end: str) -> str:
+    """Type a line into a terminal and return what it shows until it says ``end`` alone on a line."""
+    socket = await websocket_connect(
+        f"ws{base.removeprefix('http')}terminals/websocket/{terminal}?token={token}"
+    )
+    await socket.write_message(json.dumps(["stdin", f"{line}\r"]))
+    shown = ""
+    while f"\n{end}\r" not in shown:
+        kind, *more = json.loads(await socket.read_message() or '["end"]')
+        assert kind != "end", shown
+        shown += more[0] if kind == "stdout" else ""
+    socket.close()
+    while await socket.read_message() is not None:
+        pass
+    return shown
 
 
 def wheel(folder: Path, name: str, version: str, text: str) -> Path:
@@ -219,3 +238,54 @@ def test_the_notebook_has_an_environment_of_its_own(installation: Installation, 
     kept = execute(installation, "import brought; print(brought.said)", "!pip uninstall --yes numpy", PLAIN)
     assert (kept[0], kept[2]) == ("brought along\n", "plain boto3 CollectionsResponse\nTrue True\n")
     assert vellums_own() == before
+
+
+OTHER = """
+import os, subprocess, sys, sysconfig, venv
+from pathlib import Path
+mine = Path.home() / "mine"
+venv.create(mine, with_pip=False)
+# Stands for a download: the kernel's packages, and nothing of Vellum itself.
+(next(mine.glob("lib/python*/site-packages")) / "downloaded.pth").write_text(PACKAGES)
+!~/mine/bin/python -m ipykernel install --user --name mine
+"""
+IN_OTHER = """
+import os, sys
+!python -c "import sys; print(sys.prefix)"
+try:
+    import vellum
+except ImportError:
+    import os, sys; sys.path.append(os.environ["VELLUM_PYTHONPATH"])
+import vellum
+print(sys.prefix, vellum.connect().VELLUM_BUCKET == os.environ["VELLUM_BUCKET"], vellum.__file__.startswith(os.environ["VELLUM_PYTHONPATH"]))
+"""
+
+
+def test_kernels_and_terminals_of_a_persons_own_have_the_binding(platform: Installation) -> None:
+    """``ipykernel install --user`` works; a terminal's pip is the notebook's; both have the binding's variables."""
+    packages = sysconfig.get_path("purelib")
+    only_theirs = platform.root / "theirs"
+    only_theirs.mkdir()
+    for path in Path(packages).iterdir():
+        if "vellum" not in path.name.lower():
+            (only_theirs / path.name).symlink_to(path)
+    base, token = address(platform)
+    (home,) = (platform.state / "data").glob("*team-a*/notebook-workspace")
+    try:
+        execute(platform, f"PACKAGES = {str(only_theirs)!r}", OTHER)
+        said = execute(platform, IN_OTHER, kernel="mine")[0].split("\n")
+        line = 'echo "$AWS_ACCESS_KEY_ID"; command -v pip python; echo done'
+        terminal = api(base, token, "api/terminals", "POST")["name"]
+        shown = asyncio.run(typed(base, token, terminal, line, "done"))
+        api(base, token, f"api/terminals/{terminal}", "DELETE")
+    finally:
+        shutil.rmtree(home / "work" / "mine", ignore_errors=True)
+        shutil.rmtree(home / "jupyter" / "data" / "kernels" / "mine", ignore_errors=True)
+
+    mine = home / "work" / "mine"
+    assert [line.strip() for line in said] == [str(mine), f"{mine} True True", ""]
+    tools = [str(home / "environment" / "bin" / name) for name in ("pip", "python")]
+    # The shell switches its paste mode on and off around a command.
+    lines = [line.strip().removeprefix("\x1b[?2004l").strip() for line in shown.split("\n")]
+    expected = [platform.binding("team-a")["AWS_ACCESS_KEY_ID"], *tools, "done"]
+    assert [line for line in lines if line in expected] == expected, shown

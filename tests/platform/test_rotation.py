@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.test_notebook import execute
 from tests.platform.test_services import s3
 
 from vellum.connect.sources import read_folder
@@ -83,6 +84,9 @@ def test_a_new_key_works_beside_the_old_one_which_is_refused_once_the_overlap_is
     after = {name: process["pid"] for name, process in installation.processes().items()}
     moved = {name.partition("-")[0] for name in pids if pids[name] != after[name]}
     assert moved == {"notebook", "qdrant", "search"}
+    # boto3 in a kernel that starts now has the new key without a word of anybody.
+    cell = "import boto3; print(boto3.Session().get_credentials().access_key)"
+    assert execute(installation, cell) == [f"{new['AWS_ACCESS_KEY_ID']}\n"]
 
     installation.run("rotate", "team-a", "--overlap", "10s")
     os.kill(installation.supervisor(), signal.SIGKILL)

@@ -86,6 +86,11 @@ def test_what_was_ingested_is_trained_on_stored_served_and_removed(
 
     wait_for(lambda: conditions(made(platform, "documents")["InferenceService"]).get("Ready") == "True", 90)
     url = made(platform, "documents")["InferenceService"]["status"]["url"]
+    server = Path(f"/proc/{platform.process('model-documents')['pid']}")
+    given = dict(word.partition("=")[::2] for word in (server / "environ").read_text().split("\0"))
+    binding = team.as_env()
+    assert {name: given.get(name) for name in binding} == binding
+    assert binding["AWS_SECRET_ACCESS_KEY"] not in (server / "cmdline").read_text()
     text, document = passage(team)
     tensor = {"name": "input", "shape": [1], "datatype": "BYTES", "data": [text]}
     first = post(f"{url}v1/models/documents:predict", {"instances": [text]})
