@@ -134,7 +134,7 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
         st.booleans() | st.lists(st.sampled_from(["n", "rows", "rows[].n", "deep.x"]), max_size=2)
     )
     wanted["with_vectors"] = draw(st.booleans())
-    kind = draw(st.sampled_from(["vector", "vector", "id", "rrf", "dbsf", "rescore"]))
+    kind = draw(st.sampled_from(["vector", "vector", "id", "rrf", "dbsf", "rescore", "mmr"]))
     first = nearest(draw, config)
     if kind in ("vector", "id"):
         wanted |= first
@@ -144,7 +144,65 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
         if kind == "id" and having:
             wanted["query"] = draw(st.sampled_from(having))
         return wanted
+    if kind == "mmr":
+        mmr = m.Mmr(
+            diversity=draw(st.sampled_from([None, 0.0, 0.3, 1.0])),
+            candidates_limit=draw(st.none() | st.integers(1, 9)),
+        )
+        return {**wanted, **first, "query": m.NearestQuery(nearest=first["query"], mmr=mmr)}
     both = [m.Prefetch(**nearest(draw, config), filter=draw(st.none() | filters), limit=20) for _ in range(2)]
     if kind == "rescore":
         return {**wanted, **first, "prefetch": both}
     return {**wanted, "prefetch": both, "query": m.FusionQuery(fusion=m.Fusion(kind))}
+
+
+@st.composite
+def writes(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> tuple[str, dict[str, Any]]:
+    """Return one write's method and arguments, about points that are there or about a filter."""
+    known = [one.id for one in points]
+    some = st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True)
+    chosen = draw(some | st.builds(m.FilterSelector, filter=filters))
+    path = draw(
+        st.none() | st.sampled_from(["deep", "deep.y", "rows[0]", "rows[]", "n", "deep.x[0]", "absent.z"])
+    )
+    names = [*config["vectors_config"], *(config["sparse_vectors_config"] or {})]
+    kind = draw(
+        st.sampled_from(
+            [
+                "set_payload",
+                "overwrite_payload",
+                "delete_payload",
+                "clear_payload",
+                "update_vectors",
+                "delete_vectors",
+                "delete",
+                "upsert",
+            ]
+        )
+    )
+    if kind == "set_payload":
+        return kind, {"payload": draw(payloads), "points": chosen, "key": path}
+    if kind == "overwrite_payload":
+        return kind, {"payload": draw(payloads), "points": chosen}
+    if kind == "delete_payload":
+        return kind, {
+            "keys": draw(st.lists(st.sampled_from([*KEYS, "rows[1]"]), min_size=1, max_size=2)),
+            "points": chosen,
+        }
+    if kind in ("clear_payload", "delete"):
+        return kind, {"points_selector": chosen}
+    if kind == "delete_vectors":
+        return kind, {
+            "vectors": draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)),
+            "points": chosen,
+        }
+    name = draw(st.sampled_from(names))
+    vector = draw(vectors if name in config["vectors_config"] else sparse)
+    if kind == "update_vectors":
+        return kind, {
+            "points": [m.PointVectors(id=draw(st.sampled_from(known)), vector={name: vector})],
+            "update_filter": draw(st.none() | filters),
+        }
+    point = m.PointStruct(id=draw(ids), vector={name: vector}, payload=draw(payloads))
+    mode = draw(st.none() | st.sampled_from(list(m.UpdateMode)))
+    return kind, {"points": [point], "update_filter": draw(st.none() | filters), "update_mode": mode}

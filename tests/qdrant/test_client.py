@@ -243,6 +243,41 @@ def test_an_update_filter_and_a_mode_guard_an_upsert(people: Any) -> None:
     assert ages == {1: 36, 2: 0, 3: 85}
 
 
+def test_a_batch_of_writes_is_done_in_its_order(people: Any) -> None:
+    done = people.batch_update_points("people", [
+        m.UpsertOperation(upsert=m.PointsList(points=[m.PointStruct(id=9, vector=[0.0, 2.0], payload={"a": 1, "b": 2})])),
+        m.SetPayloadOperation(set_payload=m.SetPayload(payload={"c": 3}, points=[9])),
+        m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=["a"], points=[9])),
+        m.UpdateVectorsOperation(update_vectors=m.UpdateVectors(points=[m.PointVectors(id=9, vector=[3.0, 0.0])])),
+        m.ClearPayloadOperation(clear_payload=m.PointIdsList(points=[1])),
+        m.DeleteOperation(delete=m.PointIdsList(points=[2])),
+    ])  # fmt: skip
+    assert [one.status for one in done] == [m.UpdateStatus.COMPLETED] * 6
+    first, ninth = people.retrieve("people", [1, 9], with_vectors=True)
+    assert (first.payload, ninth.payload, ninth.vector) == ({}, {"b": 2, "c": 3}, [3.0, 0.0])
+    assert people.retrieve("people", [2]) == []
+
+
+def test_a_diverse_query_prefers_what_differs(people: Any) -> None:
+    people.upsert(
+        "people", [m.PointStruct(id=5, vector=[0.99, 0.01]), m.PointStruct(id=6, vector=[0.98, 0.02])]
+    )
+
+    def found(diversity: float) -> list[Any]:
+        query = m.NearestQuery(nearest=[1.0, 0.0], mmr=m.Mmr(diversity=diversity, candidates_limit=10))
+        hits = people.query_points("people", query=query, limit=2).points
+        assert all(one.vector is None for one in hits)
+        return [one.id for one in hits]
+
+    assert (found(0.0), found(1.0)[1] == 5) == ([1, 5], False)
+
+
+def test_there_are_no_aliases(people: Any) -> None:
+    assert people.get_aliases().aliases == people.get_collection_aliases("people").aliases == []
+    with pytest.raises(UnexpectedResponse, match="Collection `none`"):
+        people.get_collection_aliases("none")
+
+
 SCHEMAS = {
     "name": m.KeywordIndexParams(type=m.KeywordIndexType.KEYWORD, is_tenant=True),
     "age": m.IntegerIndexParams(type=m.IntegerIndexType.INTEGER, lookup=True, range=True),

@@ -28,6 +28,13 @@ BODIES = {
     ("POST", "/collections/one/points/payload"): {"payload": {"a": 1}, "filter": FILTER},
     ("PUT", "/collections/one/points/payload"): {"payload": {"a": 1}, "filter": FILTER},
     ("POST", "/collections/one/points/payload/delete"): {"keys": ["z"], "filter": FILTER},
+    ("POST", "/collections/one/points/payload/clear"): {"filter": {"must": [{"key": "a", "match": {"value": 9}}]}},
+    ("PUT", "/collections/one/points/vectors"): {"points": [POINT], "update_filter": FILTER},
+    ("POST", "/collections/one/points/vectors/delete"): {"vector": [""], "filter": {"must": [{"has_id": [77]}]}},
+    ("POST", "/collections/one/points/batch"): {"operations": [
+        {"upsert": {"points": [{**POINT, "payload": {"a": 1}}]}}, {"set_payload": {"payload": {"a": 1}, "points": [1]}},
+        {"delete_payload": {"keys": ["z"], "points": [1]}}, {"update_vectors": {"points": [POINT]}}, {"delete": {"points": [77]}},
+    ]},
     ("POST", "/collections/one/facet"): {"key": "a", "filter": FILTER},
 }  # fmt: skip
 FREE = "payload"
@@ -88,10 +95,9 @@ def test_an_unknown_field_anywhere_is_named(one: Any, method: str, path: str, pl
     [
         ("GET", "/collections/one/points"), ("PATCH", "/collections/one"), ("POST", "/collections/one/points/search"),
         ("POST", "/collections/one/points/recommend"), ("POST", "/collections/one/points/query/groups"),
-        ("POST", "/collections/aliases"), ("GET", "/aliases"), ("GET", "/collections/one/aliases"),
-        ("GET", "/collections/one/snapshots"), ("POST", "/collections/one/points/batch"), ("GET", "/telemetry"),
-        ("GET", "/metrics"), ("GET", "/cluster"), ("PUT", "/collections/one/points/vectors"), ("POST", "/"),
-        ("POST", "/collections/one/points/payload/clear"), ("HEAD", "/collections"),
+        ("POST", "/collections/aliases"), ("GET", "/collections/one/snapshots"), ("GET", "/telemetry"),
+        ("GET", "/metrics"), ("GET", "/cluster"), ("PUT", "/collections/one/vectors/v"), ("POST", "/"), ("HEAD", "/collections"),
+        ("POST", "/collections/one/points/search/matrix/pairs"), ("POST", "/aliases"),
     ],
     ids=str,
 )  # fmt: skip
@@ -148,6 +154,16 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("POST", QUERY, {"query": [1.0, 0.0], "using": "other"}, "vector name error: other"),
     ("POST", QUERY, {"query": [[1.0, 0.0]]}, "must be a list of numbers"),
     ("POST", QUERY, {"query": {"recommend": {"positive": [1]}}}, "`recommend`"),
+    ("POST", QUERY, {"query": {"nearest": [1.0, 0.0], "mmr": {"diversity": 2}}}, "must be from 0 to 1"),
+    ("POST", QUERY, {"query": {"mmr": {"diversity": 0}}}, "must name exactly one of"),
+    ("POST", UPSERT + "/batch", {"operations": [{"delete": {"points": [1]}}, {"upsert": {"points": []}}]}, "Empty update request"),
+    ("POST", UPSERT + "/batch", {"operations": [{"delete": {"points": [1]}, "upsert": {}}]}, "operations[0] must name exactly one"),
+    ("POST", UPSERT + "/batch", {"operations": [{"delete": {"points": [1]}}, {"clear_payload": {"points": ["x"]}}]}, "operations[1].clear_payload.points[0]"),
+    ("PUT", UPSERT + "/vectors", {"points": []}, "must name a point"),
+    ("PUT", UPSERT + "/vectors", {"points": [{"id": 1, "vector": {}}]}, "must have a vector"),
+    ("PUT", UPSERT + "/vectors", {"points": [{"id": 1, "vector": [1.0]}]}, "expected dim: 2, got 1"),
+    ("POST", UPSERT + "/vectors/delete", {"points": [1], "vector": []}, "must name a vector"),
+    ("POST", UPSERT + "/vectors/delete", {"points": [1], "vector": ["w"]}, "vector name error: w"),
     ("POST", QUERY, {"query": {"fusion": "rrf"}}, "cannot apply Fusion without prefetches"),
     ("POST", QUERY, {"query": {"fusion": "max"}, "prefetch": {}}, "must be one of rrf, dbsf"),
     ("POST", QUERY, {"prefetch": {"query": [1.0, 0.0]}}, "A query is needed to merge the prefetches"),
@@ -281,7 +297,9 @@ def test_the_key_may_come_as_a_bearer_token(one: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path"), BODIES, ids=str)
 def test_the_reading_key_reads_and_only_reads(one: Any, method: str, path: str) -> None:
-    reads = method == "POST" and path.endswith(("/points", "query", "batch", "scroll", "count", "facet"))
+    reads = method == "POST" and path.endswith(
+        ("/points", "query", "query/batch", "scroll", "count", "facet")
+    )
     status = one.send(method, path, BODIES[method, path], headers={"api-key": "the-reading-key"})[0]
     assert status == (200 if reads else 403)
 

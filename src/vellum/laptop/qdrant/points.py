@@ -47,13 +47,28 @@ def read_ids(value: object, where: str) -> list[PointId]:
 def read_points(body: Fields, schema: Schema) -> list[edge.Point]:
     """Return the points of an upsert, from ``points`` or from the columns of ``batch``."""
     if ("points" in body) == ("batch" in body):
-        raise refused("body: exactly one of `points` and `batch` is needed")
+        raise refused(f"{body.where}: exactly one of `points` and `batch` is needed")
     rows = body.items("points")
     if rows is None:
-        rows = _rows(Fields(body.raw("batch"), "body.batch", ("ids", "vectors", "payloads")))
+        rows = _rows(Fields(body.raw("batch"), body.path("batch"), ("ids", "vectors", "payloads")))
     if not rows:
         raise refused("Empty update request")
     return [_point(row, schema, f"points[{index}]") for index, row in enumerate(rows)]
+
+
+def read_point_vectors(body: Fields, schema: Schema) -> list[edge.PointVectors]:
+    """Return new vectors of points; each must name one at least."""
+    rows = body.need_items("points")
+    if not rows:
+        raise refused(f"{body.path('points')} must name a point")
+    found = []
+    for at, row in enumerate(rows):
+        fields = Fields(row, f"{body.path('points')}[{at}]", ("id", "vector"))
+        vector = _vectors(fields.need("vector"), schema, fields.path("vector"))
+        if not vector:
+            raise refused(f"{fields.path('vector')} must have a vector")
+        found.append(edge.PointVectors(read_id(fields.need("id"), fields.path("id")), vector))
+    return found
 
 
 def read_vector(value: object, schema: Schema, name: str, where: str) -> Vector:
@@ -67,9 +82,21 @@ def record_json(record: edge.Record) -> Json:
     return _shown(record, {"id": record.id})
 
 
-def scored_json(point: edge.ScoredPoint) -> Json:
-    """Return a hit as Qdrant writes it."""
-    return _shown(point, {"id": point.id, "version": point.version, "score": point.score})
+def scored_json(point: edge.ScoredPoint, *, wanted: bool | list[str]) -> Json:
+    """Return a hit as Qdrant writes it, with the wanted vectors: the core adds those that a diverse query compared."""
+    shown = _shown(point, {"id": point.id, "version": point.version, "score": point.score})
+    vector = shown.get("vector")
+    if wanted is True or vector is None:
+        return shown
+    names = wanted or []
+    if isinstance(vector, dict) and "indices" not in vector:
+        kept: object = {name: one for name, one in vector.items() if name in names}
+    else:
+        kept = vector if UNNAMED in names else {}
+    shown["vector"] = kept
+    if not names:
+        del shown["vector"]
+    return shown
 
 
 def _shown(point: edge.Record | edge.ScoredPoint, shown: Json) -> Json:

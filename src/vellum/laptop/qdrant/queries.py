@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from qdrant_edge import PointId, ScoringQueryType, StartFromType, WithPayloadType
 
 DEFAULT_LIMIT = 10
+_MAX_CANDIDATES = 16_384
+"""Qdrant's own limit of candidates that are compared with each other."""
 _RRF_K = 2
 """Qdrant's own default, not the 60 of the paper."""
 _SHARED = ("query", "prefetch", "using", "filter", "params", "score_threshold", "limit")
@@ -104,21 +106,40 @@ class Reader:
             return None
         if not isinstance(value, dict) or "indices" in value or "values" in value:
             return self._nearest(value, using, where)
-        query = Fields(value, where, _KINDS)
-        if len(query.names()) != 1:
+        query = Fields(value, where, (*_KINDS, "mmr"))
+        if "mmr" in query and "nearest" in query:
+            return self._diverse(query, using, fields.whole("limit", 1) or DEFAULT_LIMIT)
+        if len(query.names()) != 1 or "mmr" in query:
             raise refused(f"{where} must name exactly one of {', '.join(_KINDS)}")
         kind = query.names()[0]
         if kind == "nearest":
             return self._nearest(query.raw(kind), using, query.path(kind))
         return _READ[kind](query, kind)
 
+    def _diverse(self, query: Fields, using: str, limit: int) -> edge.Mmr:
+        """Read ``nearest`` with ``mmr``: candidates by nearness, chosen also for how much they differ."""
+        if using in self.schema.sparse:
+            raise refused(f"{query.path('mmr')}: `{using}` is sparse, and only dense vectors are compared so")
+        fields = Fields(query.raw("mmr"), query.path("mmr"), ("diversity", "candidates_limit"))
+        diversity = fields.number("diversity")
+        if diversity is not None and not 0 <= diversity <= 1:
+            raise refused(f"{fields.path('diversity')} must be from 0 to 1")
+        vector = self._vector(query.raw("nearest"), using, query.path("nearest"))
+        similar = 0.5 if diversity is None else 1 - diversity
+        candidates = fields.whole("candidates_limit", 1, _MAX_CANDIDATES) or limit
+        return edge.Mmr(vector, similar, candidates, using or None)
+
     def _nearest(self, value: object, using: str, where: str) -> edge.Query:
+        return edge.Query.Nearest(self._vector(value, using, where), using or None)
+
+    def _vector(self, value: object, using: str, where: str) -> Vector:
+        """Return a vector, or that of the point whose id is given."""
         self.schema.check_name(using)
         if isinstance(value, str) or is_whole(value):
             point = read_id(value, where)
             self.mentioned.add(point)
-            return edge.Query.Nearest(self.lookup(point, using), using or None)
-        return edge.Query.Nearest(read_vector(value, self.schema, using, where), using or None)
+            return self.lookup(point, using)
+        return read_vector(value, self.schema, using, where)
 
 
 def _alternatives(fields: Fields, above: frozenset[str]) -> frozenset[str]:

@@ -38,6 +38,13 @@ def list_collections(request: Request) -> Json:
     return {"collections": [{"name": name} for name in request.collections.names()]}
 
 
+def no_aliases(request: Request) -> Json:
+    """``GET /aliases`` and ``GET /collections/{name}/aliases``: none can be made here."""
+    if "name" in request.path:
+        request.collections.get(request.path["name"])
+    return {"aliases": []}
+
+
 def collection_exists(request: Request) -> Json:
     """``GET /collections/{name}/exists``."""
     return {"exists": request.path["name"] in request.collections}
@@ -87,7 +94,7 @@ def retrieve_one(request: Request) -> Json:
 def query(request: Request) -> Json:
     """``POST /collections/{name}/points/query``."""
     asked = _reader(request).request(request.body)
-    return {"points": [scored_json(one) for one in request.collection.shard.query(asked)]}
+    return _hits(asked, request.collection.shard.query(asked))
 
 
 def query_batch(request: Request) -> list[Json]:
@@ -96,7 +103,7 @@ def query_batch(request: Request) -> list[Json]:
     searches = fields.need_items("searches")
     asked = [_reader(request).request(one, f"searches[{at}]") for at, one in enumerate(searches)]
     answers = collection.shard.query_batch(edge.QueryBatchRequest(asked)) if asked else []
-    return [{"points": [scored_json(one) for one in answer]} for answer in answers]
+    return [_hits(one, answer) for one, answer in zip(asked, answers, strict=True)]
 
 
 def scroll(request: Request) -> Json:
@@ -137,6 +144,10 @@ def facet(request: Request) -> Json:
     )
     hits = sorted(request.collection.shard.facet(asked).hits, key=lambda one: (-one.count, one.value))
     return {"hits": [{"value": one.value, "count": one.count} for one in hits[:limit]]}
+
+
+def _hits(asked: edge.QueryRequest, answer: list[edge.ScoredPoint]) -> Json:
+    return {"points": [scored_json(one, wanted=asked.with_vector) for one in answer]}
 
 
 def _reader(request: Request) -> Reader:

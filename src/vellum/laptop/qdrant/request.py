@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """A call's input; ``body`` is the parsed JSON, ``wait`` whether the caller waits for the write."""
+    """A call's input; ``body`` is the parsed JSON, ``wait`` whether the caller waits for the write.
+
+    ``where`` names the body in messages. A call that only ``checks`` a write reads all of it and changes nothing.
+    """
 
     collections: Collections
     path: Mapping[str, str]
     body: object
     wait: bool
+    where: str = "body"
+    checks: bool = False
 
     @property
     def collection(self) -> Collection:
@@ -31,7 +36,7 @@ class Request:
 
     def fields(self, *known: str) -> Fields:
         """Return the body, with only these fields allowed."""
-        return Fields(self.body, "body", known)
+        return Fields(self.body, self.where, known)
 
     def filter(self, fields: Fields, name: str = "filter") -> edge.Filter | None:
         """Return a filter that every release of Qdrant answers alike on what is stored, or None.

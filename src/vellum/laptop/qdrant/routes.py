@@ -37,6 +37,8 @@ class Route:
 _ONE = "/collections/{name}"
 ROUTES = (
     Route("GET", "/collections", reads.list_collections, body=False),
+    Route("GET", "/aliases", reads.no_aliases, body=False),
+    Route("GET", f"{_ONE}/aliases", reads.no_aliases, body=False),
     Route("GET", _ONE, reads.collection_info, body=False),
     Route("PUT", _ONE, writes.create_collection, writes=True),
     Route("DELETE", _ONE, writes.delete_collection, writes=True, body=False),
@@ -54,6 +56,10 @@ ROUTES = (
     Route("POST", f"{_ONE}/points/payload", writes.set_payload, writes=True),
     Route("PUT", f"{_ONE}/points/payload", writes.overwrite_payload, writes=True),
     Route("POST", f"{_ONE}/points/payload/delete", writes.delete_payload, writes=True),
+    Route("POST", f"{_ONE}/points/payload/clear", writes.clear_payload, writes=True),
+    Route("PUT", f"{_ONE}/points/vectors", writes.update_vectors, writes=True),
+    Route("POST", f"{_ONE}/points/vectors/delete", writes.delete_vectors, writes=True),
+    Route("POST", f"{_ONE}/points/batch", writes.batch, writes=True),
     Route("POST", f"{_ONE}/facet", reads.facet),
 )
 

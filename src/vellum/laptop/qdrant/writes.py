@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.collections import Collection
 from vellum.laptop.qdrant.fields import Fields, Json, as_payload, as_texts
 from vellum.laptop.qdrant.indexes import read_index
-from vellum.laptop.qdrant.points import read_ids, read_points
+from vellum.laptop.qdrant.points import read_ids, read_point_vectors, read_points
 from vellum.laptop.qdrant.refused import absent, refused
 from vellum.laptop.qdrant.request import Request
 from vellum.laptop.qdrant.schema import Schema
@@ -76,7 +76,7 @@ def set_payload(request: Request) -> Json:
 def overwrite_payload(request: Request) -> Json:
     """``PUT /collections/{name}/points/payload``: replace, ``key`` refused: the core ignores it here."""
     if isinstance(request.body, dict) and request.body.get("key") is not None:
-        raise refused("body: field `key` is not supported when a payload is replaced")
+        raise refused(f"{request.where}: field `key` is not supported when a payload is replaced")
     return _payload(request, _Update.overwrite_payload, _Update.overwrite_payload_by_filter)
 
 
@@ -84,10 +84,69 @@ def delete_payload(request: Request) -> Json:
     """``POST /collections/{name}/points/payload/delete``."""
     fields = request.fields("keys", *_SELECTOR)
     keys = as_texts(fields.need("keys"), fields.path("keys"))
-    chosen = _present(request.collection, _chosen(request, fields))
+    chosen = _present(request, _chosen(request, fields))
     if isinstance(chosen, list):
         return _apply(request, _Update.delete_payload(chosen, keys))
     return _apply(request, _Update.delete_payload_by_filter(chosen, keys))
+
+
+def clear_payload(request: Request) -> Json:
+    """``POST /collections/{name}/points/payload/clear``."""
+    chosen = _present(request, _chosen(request, request.fields(*_SELECTOR)))
+    if isinstance(chosen, list):
+        return _apply(request, _Update.clear_payload(chosen))
+    return _apply(request, _Update.clear_payload_by_filter(chosen))
+
+
+def update_vectors(request: Request) -> Json:
+    """``PUT /collections/{name}/points/vectors``: vectors that are not named stay."""
+    fields = request.fields("points", "update_filter")
+    points = read_point_vectors(fields, request.collection.schema)
+    only_if = request.filter(fields, "update_filter")
+    if only_if is None:
+        _present(request, [one.id for one in points])
+    return _apply(request, _Update.update_vectors(points, only_if))
+
+
+def delete_vectors(request: Request) -> Json:
+    """``POST /collections/{name}/points/vectors/delete``."""
+    fields = request.fields("vector", *_SELECTOR)
+    names = as_texts(fields.need("vector"), fields.path("vector"))
+    if not names:
+        raise refused(f"{fields.path('vector')} must name a vector")
+    for name in names:
+        request.collection.schema.check_name(name)
+    chosen = _present(request, _chosen(request, fields))
+    if isinstance(chosen, list):
+        return _apply(request, _Update.delete_vectors(chosen, names))
+    return _apply(request, _Update.delete_vectors_by_filter(chosen, names))
+
+
+def batch(request: Request) -> list[Json]:
+    """``POST /collections/{name}/points/batch``: all are read before the first is done, then each in its turn.
+
+    A point that is absent when its turn comes ends the batch with 404, and what was done before stays, as in Qdrant.
+    """
+    fields = request.fields("operations")
+    turns = []
+    for at, one in enumerate(fields.need_items("operations")):
+        where = f"{fields.path('operations')}[{at}]"
+        operation = Fields(one, where, _OPERATIONS)
+        if len(operation.names()) != 1:
+            raise refused(f"{where} must name exactly one of {', '.join(_OPERATIONS)}")
+        name = operation.names()[0]
+        body, place = operation.raw(name), operation.path(name)
+        turns.append((_OPERATIONS[name], replace(request, body=body, where=place)))
+    for call, turn in turns:
+        call(replace(turn, checks=True))
+    return [call(turn) for call, turn in turns]
+
+
+_OPERATIONS: dict[str, Callable[[Request], Json]] = {
+    "upsert": upsert, "delete": delete_points, "set_payload": set_payload, "overwrite_payload": overwrite_payload,
+    "delete_payload": delete_payload, "clear_payload": clear_payload, "update_vectors": update_vectors,
+    "delete_vectors": delete_vectors,
+}  # fmt: skip
 
 
 def _payload(request: Request, by_ids: Callable[..., _Update], by_filter: Callable[..., _Update]) -> Json:
@@ -95,7 +154,7 @@ def _payload(request: Request, by_ids: Callable[..., _Update], by_filter: Callab
     key = fields.text("key")
     depth = 0 if key is None else key.count(".") + key.count("[") + 1
     payload = as_payload(fields.need("payload"), fields.path("payload"), depth)
-    chosen = _present(request.collection, _chosen(request, fields))
+    chosen = _present(request, _chosen(request, fields))
     return _apply(request, (by_ids if isinstance(chosen, list) else by_filter)(chosen, payload, key))
 
 
@@ -108,10 +167,11 @@ def _chosen(request: Request, fields: Fields) -> list[PointId] | edge.Filter:
     return request.filter(fields) or edge.Filter()
 
 
-def _present(collection: Collection, chosen: list[PointId] | edge.Filter) -> list[PointId] | edge.Filter:
+def _present(request: Request, chosen: list[PointId] | edge.Filter) -> list[PointId] | edge.Filter:
     """Refuse absent points before the write: the core would change the others and then fail."""
-    if isinstance(chosen, list):
-        known = {one.id for one in collection.shard.retrieve(chosen, with_payload=False, with_vector=False)}
+    if isinstance(chosen, list) and not request.checks:
+        shard = request.collection.shard
+        known = {one.id for one in shard.retrieve(chosen, with_payload=False, with_vector=False)}
         for point in chosen:
             if point not in known:
                 raise absent(f"No point with id {point} found")
@@ -119,5 +179,7 @@ def _present(collection: Collection, chosen: list[PointId] | edge.Filter) -> lis
 
 
 def _apply(request: Request, operation: edge.UpdateOperation) -> Json:
+    if request.checks:
+        return {}
     number = request.collection.update(operation)
     return {"operation_id": number, "status": "completed" if request.wait else "acknowledged"}
