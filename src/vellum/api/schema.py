@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from vellum.api import claim, platform, workloads
+from vellum.api import claim, elsewhere, platform, workloads
 from vellum.errors import ClaimError
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
@@ -23,6 +24,7 @@ API_VERSIONS: Mapping[str, str] = {
 """Every kind that files may hold: our own, and those of Kubeflow that a team writes beside its claim."""
 _DROPPED = frozenset({"title", "additionalProperties", "$defs", "$ref", "examples", "const", "anyOf"})
 """What Kubernetes' structural schemas forbid, or what is written in another way below."""
+LONGEST_PATH = 1000
 LONGEST_NAME = 64
 """The search for the nearest name takes time with the square of the length; no field's name is longer."""
 
@@ -186,21 +188,59 @@ class Field:
 
 
 def explain(path: str = "") -> Field:
-    """Return what a field means; ``spec.notebooks`` is a claim's, ``KubeflowPlatform.spec.gateway`` the platform's.
+    """Return what a field means: ``spec.notebooks``, ``TrainJob.spec.trainer.env[0].name``, ``metadata.labels['a/b']``.
+
+    A path without a kind is of the first kind that has it, the claim's before the platform's before the workloads'.
 
     Raises:
-        ClaimError: VEL119 there is no such field.
+        ClaimError: VEL119 there is no such field; VEL120 only a cluster has it.
     """
-    words = [word for word in path.split(".") if word]
-    kind = next((name for name in API_VERSIONS if words and words[0].lower() == name.lower()), "")
-    node, found, required = _schema(kind or claim.KIND), kind or claim.KIND, False
-    for word in words[bool(kind) :]:
-        children = node.get("properties", {})
-        if word not in children:
-            raise _unknown(path, word, found, children)
-        required = word in node.get("required", ())
-        node, found = children[word], f"{found}.{word}"
+    words = [found[0] or found[1] for found in _WORD.findall(path[:LONGEST_PATH])]
+    named = [name for name in API_VERSIONS if words and words[0].lower() == name.lower()]
+    rest = words[len(named) :]
+    kind = max(named or API_VERSIONS, key=lambda one: _known(one, rest))
+    node: Mapping[str, Any] = _schema(kind)
+    found, required = kind, False
+    for position, word in enumerate(rest):
+        if (child := _child(node, word)) is None:
+            place: tuple[str | int, ...] = tuple(rest[: position + 1])
+            if elsewhere_says := elsewhere.field(kind, place):
+                raise ClaimError("VEL120", elsewhere_says[0], where=path[:200], fix=elsewhere_says[1])
+            raise _unknown(path, word, found, _inside(node).get("properties", {}))
+        required = word in _inside(node).get("required", ())
+        node, found = child, f"{found}.{word}" if _PLAIN_WORD.fullmatch(word) else f"{found}['{word}']"
     return _field(found, node, required=required)
+
+
+_WORD = re.compile(r"""\['([^']*)'\]|([^.\[\]]+)(?:\[[0-9]*\])*""")
+"""One step of a path: a field, whatever place in its list, or a name in brackets."""
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _inside(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the node of a list's entries, any other node itself."""
+    found: Mapping[str, Any] = node.get("items", node)
+    return found
+
+
+def _child(node: Mapping[str, Any], word: str) -> Mapping[str, Any] | None:
+    """Return the node of a field, also where its name is the writer's own; None if there is none."""
+    inside = _inside(node)
+    if word in (known := inside.get("properties", {})):
+        found: Mapping[str, Any] = known[word]
+        return found
+    free = inside.get("additionalProperties")
+    return {"description": inside.get("description", ""), **free} if isinstance(free, dict) else None
+
+
+def _known(kind: str, words: list[str]) -> int:
+    """Return how many steps of a path a kind knows."""
+    node: Mapping[str, Any] | None = _schema(kind)
+    for position, word in enumerate(words):
+        node = _child(node or {}, word)
+        if node is None:
+            return position
+    return len(words)
 
 
 def _unknown(path: str, word: str, parent: str, known: Mapping[str, Any]) -> ClaimError:
@@ -227,10 +267,10 @@ def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:
 
 
 def _field(path: str, node: Mapping[str, Any], *, required: bool = False) -> Field:
-    needed = node.get("required", ())
+    needed = _inside(node).get("required", ())
     children = tuple(
         _field(f"{path}.{name}", part, required=name in needed)
-        for name, part in node.get("properties", {}).items()
+        for name, part in _inside(node).get("properties", {}).items()
     )
     return Field(
         path=path, type=in_words(node), description=node.get("description", ""), default=node.get("default"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from vellum.api import schema
-from vellum.cli import options, places, teams
+from vellum.cli import catalogue, options, places, teams
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
@@ -23,7 +23,7 @@ GRAPH = "platform"
 
 @click.command()
 @click.argument(
-    "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM", shell_complete=options.complete_team
+    "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM|CODE", shell_complete=options.complete_team
 )
 @places.kubeconfig
 @click.option(
@@ -32,11 +32,17 @@ GRAPH = "platform"
 def command(path: str, kubeconfig: Path | None, output: str) -> None:
     """Explain.
 
-    PATH is a field such as spec.notebooks, MLOpsPlatform.spec.size or KubeflowPlatform.spec.gateway; or the word
+    PATH is a field such as spec.notebooks, KubeflowPlatform.spec.gateway or TrainJob.spec.trainer; or the word
     platform: its parts, what each waits for, since when, and who acts next, also as a picture.
 
     TEAM is NAME or NAMESPACE/NAME of a claim: its parts, its addresses, and what goes when it is deleted.
+
+    CODE is that of an error, such as VEL402: what it means and what to do.
     """
+    if catalogue.CODE.fullmatch(path):
+        page = catalogue.page(path)
+        click.echo(json.dumps(page.as_dict()) if output == "json" else str(page))
+        return
     if path == GRAPH:
         click.echo(_platform(kubeconfig, output))
         return
