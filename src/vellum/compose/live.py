@@ -12,6 +12,7 @@ from vellum.api import claim, platform
 from vellum.api.words import mistakes
 from vellum.components import platform_components
 from vellum.compose.platform import compose_platform
+from vellum.compose.refused import refusals
 from vellum.compose.team import compose_team
 from vellum.kube.objects import Obj, condition
 from vellum.model.keys import Seed
@@ -35,7 +36,9 @@ ALARMS = frozenset({
 
 def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose a claim as it is stored; the platform is one of its requirements, the same in every pass."""
-    return _told(composite, _followed(composite, _team(composite, observed, seed, now)))
+    out = refusals(composite, observed, now)
+    composed = out.applied(_team(composite, out.observed, seed, now), now)
+    return _told(composite, _followed(composite, composed))
 
 
 def _followed(composite: Obj, composed: Composed) -> Composed:
@@ -52,7 +55,8 @@ def _followed(composite: Obj, composed: Composed) -> Composed:
 
 def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
-    return _told(composite, _kubeflow(composite, observed, seed, now))
+    out = refusals(composite, observed, now)
+    return _told(composite, out.applied(_kubeflow(composite, out.observed, seed, now), now))
 
 
 def _told(composite: Obj, composed: Composed) -> Composed:

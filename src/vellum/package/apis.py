@@ -153,6 +153,18 @@ def _components() -> Obj:
     return {"type": "array", "description": "Every part, ready or what it waits for", "items": item}
 
 
+def _refused() -> Obj:
+    """What is remembered of objects that the API server does not take; see compose/refused.py."""
+    words = {"name": "The object, as the composition calls it", "reason": "Why it is refused",
+             "until": "When it is tried again"}  # fmt: skip
+    properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
+    properties["tries"] = {"type": "integer", "description": "How often it was tried"}
+    properties["object"] = {**_TEXTS, "description": "The object, where it is there"}
+    item = {"type": "object", "properties": properties}
+    described = "Objects that the API server refuses: left as they are, and tried again later"
+    return {"refused": {"type": "array", "description": described, "items": item}}
+
+
 def _keys() -> Obj:
     """What is remembered of keys; see model/rotation.py."""
     whole = {"type": "integer"}
@@ -195,6 +207,7 @@ def _claim_status() -> Obj:
     return {
         "components": _components(),
         **_keys(),
+        **_refused(),
         "deletionPolicy": {
             **_TEXT,
             "description": "What the bucket and the vectors carry: what a deletion of the claim does to them now",
@@ -213,6 +226,7 @@ def _platform_status() -> Obj:
         "components": _components(),
         **_guard(),
         **_keys(),
+        **_refused(),
         "endpoints": {**_TEXTS, "description": "Where the platform answers"},
         "objectStore": {**_TEXT, "description": "The backend that every bucket lies in"},
         "profile": {**_TEXT, "description": "The profile that is composed"},

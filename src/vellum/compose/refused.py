@@ -1,0 +1,227 @@
+"""Objects that the API server did not take in the last pass: left out for a while, so they stop nothing else. Pure.
+
+Crossplane 2.3.4 ends a pass at the first apply that fails (unless it is Invalid): the rest is not applied, and no
+status is written. It names the object in ``Synced``. Such an object is left as it is and tried again later.
+
+What exists must not be deleted by being left out. Crossplane deletes what it observed and what is not desired, by
+resource name. So for one pass a stand-in is desired under that name: an inert Usage. After it the composite has no
+reference to the object, which stays, and is taken up again by the next apply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, current
+from vellum.kube.usage import usage
+from vellum.model.repair import written
+from vellum.model.state import PARTS_READY, Composed, Desired, Observed, Requirement, not_ready
+
+PAUSES = (30, 60, 120, 300)
+"""Seconds until an object is tried again, by the number of tries that failed; the last one for all further ones."""
+STANDS_FOR = f"{DOMAIN}/stands-for"
+"""Annotation of a stand-in: until when which object is left out, and how often it was tried."""
+ABSENT = "could not find the requested resource"
+_APPLY = re.compile(r'cannot apply composed resource "([^"]+)": (.*)', re.DOTALL)
+_DOWN = ("failed calling webhook", ABSENT, "no matches for kind", "custom resource definition is terminating")
+"""Errors of a whole operator, not of one object: all objects of its kinds would meet them."""
+_PREFIX = "refused/"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One object that is left out: why, until when, and how often it was tried."""
+
+    name: str
+    reason: str
+    until: str
+    tries: int
+    obj: Key | None = None
+    """The object, where it is there."""
+
+    def as_dict(self) -> Obj:
+        """Return plain data for the status."""
+        said: Obj = {"name": self.name, "reason": self.reason, "until": self.until, "tries": self.tries}
+        if self.obj:
+            said["object"] = {
+                "apiVersion": self.obj.api_version,
+                "kind": self.obj.kind,
+                "name": self.obj.name,
+            }
+            if self.obj.namespace:
+                said["object"]["namespace"] = self.obj.namespace
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What is left out of one pass, and what compose is to see in place of it."""
+
+    known: Mapping[str, Refusal]
+    observed: Observed
+    requirements: Mapping[str, Requirement] = field(default_factory=dict)
+    fresh: str = ""
+    """The object that was refused in the last pass."""
+    everywhere: bool = False
+    """Whether it was refused for a reason that is not its own."""
+    referred: frozenset[str] = frozenset()
+    """What Crossplane observed itself: it deletes what of this is not desired."""
+
+    def applied(self, composed: Composed, now: datetime) -> Composed:
+        """Return the answer without what is left out, and with what is to be said of it."""
+        composed = replace(composed, requirements={**composed.requirements, **self.requirements})
+        if composed.fatal:
+            return composed
+        out = {name: one for name, one in self._all(composed).items() if name in composed.objects}
+        if not out:
+            return composed
+        objects = dict(composed.objects)
+        for name, one in out.items():
+            desired = objects.pop(name)
+            if name in self.referred:
+                objects[name] = Desired(_stand_in(name, one, desired.obj), ready=False)
+        said = [one.as_dict() for _, one in sorted(out.items())]
+        status = {**composed.status, "refused": said, "components": _components(composed.status, out)}
+        missing = [f"{one['name']}: {one['reason']}" for one in status["components"] if not one["ready"]]
+        missing = missing or [_sentence(one) for one in out.values()]
+        left = min(datetime.fromisoformat(one.until) for one in out.values()) - now
+        others = (said for said in composed.conditions if said.type != PARTS_READY)
+        conditions = (not_ready("Refused", "; ".join(missing)), *others)
+        ttl = max(1.0, min(composed.ttl_seconds, left.total_seconds()))
+        return replace(
+            composed, objects=objects, status=status, ready=False, conditions=conditions, ttl_seconds=ttl
+        )
+
+    def _all(self, composed: Composed) -> dict[str, Refusal]:
+        """Return what is left out, and with it what would meet the same: a pass shows only one object that is refused.
+
+        That is everything of its kind in its namespace, and with an operator that does not answer all of its kinds.
+        """
+        first = self.known.get(self.fresh)
+        if first is None or self.fresh not in composed.objects:
+            return dict(self.known)
+        like = _group if self.everywhere else _place
+        wanted = like(composed.objects[self.fresh].obj)
+        same = [name for name, one in composed.objects.items() if like(one.obj) == wanted]
+        more = {
+            name: replace(first, name=name, obj=_key(self.observed.resources.get(name)))
+            for name in same
+            if name not in self.known
+        }
+        return {**self.known, **more}
+
+
+def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
+    """Return what is left out of this pass, by what Crossplane and our own status say of the last ones."""
+    before: dict[str, Refusal] = {}
+    for one in _remembered(composite, observed):
+        before[one.name] = max(one, before.get(one.name, one), key=lambda found: found.until)
+    resources = {
+        name: obj for name, obj in observed.resources.items() if STANDS_FOR not in annotations_of(obj)
+    }
+    known = {name: one for name, one in before.items() if written(now) < one.until}
+    fresh, reason = _said(composite)
+    if fresh and fresh not in known:
+        tries = before[fresh].tries + 1 if fresh in before else 1
+        until = now + timedelta(seconds=PAUSES[min(tries, len(PAUSES)) - 1])
+        there = _key(resources.get(fresh))
+        known[fresh] = Refusal(fresh, reason, written(until), tries, there)
+    # What is left out is looked up by name, so that it is judged by what it is.
+    asked = {
+        f"{_PREFIX}{one.name}": _question(one.obj) for one in known.values() if one.obj and not _is_gone(one)
+    }
+    seen = {name: obj for name in known if (obj := observed.required.get(f"{_PREFIX}{name}"))}
+    return Refusals(
+        known,
+        replace(observed, resources={**resources, **seen}) if known or before else observed,
+        asked,
+        fresh,
+        any(word in reason for word in _DOWN),
+        frozenset(resources),
+    )
+
+
+def _said(composite: Obj) -> tuple[str, str]:
+    """Return which object Crossplane could not apply in its last pass, and why; empty where it could apply all."""
+    synced = current(composite, "Synced") or {}
+    if synced.get("status") != "False":
+        return "", ""
+    found = _APPLY.search(str(synced.get("message", "")))
+    return (found[1], " ".join(found[2].split())) if found else ("", "")
+
+
+def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
+    """Yield what a stand-in tells, where the pass that made it ended before its status, and what the status tells."""
+    for name, obj in observed.resources.items():
+        if said := annotations_of(obj).get(STANDS_FOR):
+            until, tries, api_version, kind = said.split()
+            meta, reason = obj["metadata"], str(obj["spec"].get("reason", ""))
+            key = Key(api_version, kind, meta.get("namespace", ""), meta["name"])
+            yield Refusal(name, reason, until, int(tries), key)
+    for one in (composite.get("status") or {}).get("refused") or ():
+        there: Mapping[str, str] = one.get("object") or {}
+        found = None
+        if there:
+            found = Key(there["apiVersion"], there["kind"], there.get("namespace", ""), there["name"])
+        yield Refusal(one["name"], one["reason"], one["until"], int(one["tries"]), found)
+
+
+def _is_gone(one: Refusal) -> bool:
+    return any(word in one.reason for word in _DOWN[1:])
+
+
+def _question(key: Key) -> Requirement:
+    return Requirement(key.api_version, key.kind, key.name, namespace=key.namespace)
+
+
+def _key(obj: Obj | None) -> Key | None:
+    return Key.of(obj) if obj else None
+
+
+def _group(obj: Obj) -> str:
+    group, _, version = str(obj["apiVersion"]).partition("/")
+    return group if version else _place(obj)
+
+
+def _place(obj: Obj) -> str:
+    key = Key.of(obj)
+    return f"{key.api_version} {key.kind} {key.namespace}"
+
+
+def _stand_in(name: str, one: Refusal, obj: Obj) -> Obj:
+    """Return an object of the same scope that does nothing: it uses what is not there."""
+    key = Key.of(obj)
+    nothing = Key("v1", "ConfigMap" if key.namespace else "Namespace", key.namespace, "vellum-nothing")
+    made = usage(
+        key.name, key.namespace, of=nothing, reason=one.reason[:256], labels={f"{DOMAIN}/stands-for": name}
+    )
+    made["metadata"]["annotations"] = {STANDS_FOR: f"{one.until} {one.tries} {key.api_version} {key.kind}"}
+    return made
+
+
+def _components(status: Obj, out: Mapping[str, Refusal]) -> list[Obj]:
+    found = []
+    for part in status.get("components") or ():
+        own = [one for name, one in out.items() if _part_of(name, status) == part["name"]]
+        if own:
+            # What is there goes on working as it is.
+            works = {"serves": True} if part["ready"] and all(one.obj for one in own) else {}
+            said = "; ".join(map(_sentence, own))
+            found.append({**part, "ready": False, "reason": said, "actor": "the platform engineer", **works})
+        else:
+            found.append(part)
+    return found
+
+
+def _part_of(name: str, status: Obj) -> str:
+    """Return whose object it is: names of resources begin with the part's."""
+    parts = [part["name"] for part in status.get("components") or ()]
+    return max((part for part in parts if name == part or name.startswith(f"{part}-")), key=len, default="")
+
+
+def _sentence(one: Refusal) -> str:
+    kind = f"{one.obj} stays as it is" if one.obj else f"{one.name} is not made"
+    return f"{kind}, as the API server refuses it: {one.reason}; it is tried again at {one.until}"

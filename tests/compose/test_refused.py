@@ -1,0 +1,221 @@
+"""One object that the API server refuses stops nothing else: neither the other objects, nor the status, nor the guard."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tests.compose.world import PLATFORMS, UID, World, settled_platform, written
+
+from vellum.kube.objects import DOMAIN, Key, Obj, condition, controller_uid
+from vellum.kube.patch import copied
+from vellum.model.state import Composed
+
+CLAIM = "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: alpha, namespace: default}\n"
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "validator.trainer.kubeflow.org": failed to call webhook: Post '
+    '"https://kubeflow-trainer-controller-manager.kubeflow-system.svc:443/validate?timeout=10s": dial tcp 10.0.0.7:443: '
+    "connect: connection refused"
+)  # fmt: skip
+GONE = "the server could not find the requested resource"
+
+
+@dataclass
+class Crossplane(World):
+    """A world whose passes go as in Crossplane 2.3.4: references first, then each object in a random order."""
+
+    objects: dict[Key, Obj] = field(default_factory=dict)
+    """What the API server has."""
+    references: dict[str, Key] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Kind to the error with which the API server refuses to apply any object of it."""
+    names: dict[Key, str] = field(default_factory=dict)
+    """The annotation with the resource's name, which the last apply wrote."""
+    deleted: list[Key] = field(default_factory=list)
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def step(self) -> Composed:
+        """Look, delete what is not desired any more, persist the references, apply until one is refused."""
+        self.objects |= {Key.of(obj): obj for obj in self.resources.values()} if not self.references else {}
+        self.references = self.references or {name: Key.of(obj) for name, obj in self.resources.items()}
+        self.resources = {
+            name: self.objects[key]
+            for name, key in self.references.items()
+            if key in self.objects and self.names.get(key, name) == name
+        }
+        composed = self.look()
+        if composed.fatal:
+            return composed
+        for name in self.resources.keys() - composed.objects.keys():
+            gone = self.references[name]
+            assert controller_uid(self.objects[gone]) == UID
+            del self.objects[gone]
+            self.deleted.append(gone)
+        self.references = {name: Key.of(desired.obj) for name, desired in composed.objects.items()}
+        names = list(composed.objects)
+        self.dice.shuffle(names)
+        for name in names:
+            obj = composed.objects[name].obj
+            if words := self.refused.get(obj["kind"]):
+                self._ended(f'cannot compose resources: cannot apply composed resource "{name}": {words}')
+                return composed
+            self.names[Key.of(obj)] = name
+            self.objects[Key.of(obj)] = self._applied(obj, self.objects.get(Key.of(obj)))
+        self.resources = {name: self.objects[key] for name, key in self.references.items()}
+        said = [asdict(one) for one in composed.conditions]
+        synced = {"type": "Synced", "status": "True", "observedGeneration": 1}
+        self.composite = {
+            **self.composite,
+            "status": {**copied(composed.status), "conditions": [*said, synced]},
+        }
+        return composed
+
+    def _found(self, name: str, requirement: Any) -> Obj | None:
+        key = Key(requirement.api_version, requirement.kind, requirement.namespace, requirement.name)
+        return self.objects.get(key) or super()._found(name, requirement)
+
+    def _ended(self, message: str) -> None:
+        synced = {"type": "Synced", "status": "False", "message": message, "observedGeneration": 1}
+        status = {**(self.composite.get("status") or {})}
+        rest = [one for one in status.get("conditions") or () if one["type"] != "Synced"]
+        self.composite = {**self.composite, "status": {**status, "conditions": [*rest, synced]}}
+
+    def composed(self) -> bool:
+        """Tell whether the last pass came to its end."""
+        return (condition(self.composite, "Synced") or {}).get("status") == "True"
+
+    def stand_ins(self) -> list[Key]:
+        return [
+            key
+            for key, obj in self.objects.items()
+            if f"{DOMAIN}/stands-for" in (obj["metadata"].get("labels") or {})
+        ]
+
+
+def platform() -> Crossplane:
+    world = Crossplane(written(PLATFORMS["light"]))
+    for _ in range(60):
+        world.step()
+    assert world.look().ready
+    world.deleted.clear()
+    return world
+
+
+def claim() -> Crossplane:
+    place = settled_platform(PLATFORMS["light"])
+    place["metadata"]["name"] = "kubeflow"
+    world = Crossplane(written(CLAIM + "spec: {notebooks: enabled}\n"), platform=place)
+    for _ in range(60):
+        world.step()
+    assert world.look().ready
+    world.deleted.clear()
+    return world
+
+
+def part(world: World, name: str) -> Obj:
+    return next(one for one in world.composite["status"]["components"] if one["name"] == name)
+
+
+def test_a_webhook_that_is_down_does_not_blind_the_guard() -> None:
+    """Kubeflow Trainer's webhook is unreachable: KServe's Deployment comes back all the same, and nothing is deleted."""
+    world = platform()
+    world.refused = {"ClusterTrainingRuntime": WEBHOOK}
+    runtimes = [key for key in world.objects if key.kind.endswith("Runtime")]
+    world.step()
+    assert not world.composed()
+    world.helm.live.pop(Key("apps/v1", "Deployment", "kserve", "kserve"))
+    for _ in range(25):
+        world.now += timedelta(seconds=1)
+        world.step()
+        assert world.composed()
+    assert Key("apps/v1", "Deployment", "kserve", "kserve") in world.helm.live
+    assert all(key in world.objects for key in runtimes)
+    assert {key.kind for key in world.deleted} <= {"ClusterUsage"}
+    assert world.stand_ins() == []
+    said = part(world, "training-runtimes")
+    assert not said["ready"]
+    assert said["serves"], "what is there works on, so no team waits for it"
+    assert "failed calling webhook" in said["reason"]
+    assert [one["name"] for one in world.composite["status"]["components"] if not one["ready"]] == [
+        "training-runtimes"
+    ]
+
+
+def test_what_was_refused_is_tried_again_with_growing_pauses() -> None:
+    world = platform()
+    world.refused = {"ClusterTrainingRuntime": WEBHOOK}
+    failed = []
+    for second in range(600):
+        world.now += timedelta(seconds=1)
+        world.step()
+        if not world.composed():
+            failed.append(second)
+    pauses = [later - earlier for earlier, later in pairwise(failed)]
+    assert 3 <= len(failed) <= 5
+    assert pauses == sorted(pauses)
+    assert pauses[0] >= 30
+    world.refused = {}
+    for _ in range(310):
+        world.now += timedelta(seconds=1)
+        world.step()
+    assert world.look().ready
+    assert "refused" not in world.composite["status"]
+    assert world.stand_ins() == []
+
+
+def test_two_webhooks_that_are_down_at_once_stop_nothing_else() -> None:
+    """The first is remembered by its stand-in, as the pass that met the second wrote no status."""
+    world = platform()
+    world.refused = {"ClusterTrainingRuntime": WEBHOOK, "ClusterServingRuntime": WEBHOOK}
+    kinds = [key for key in world.objects if key.kind in world.refused]
+    for _ in range(6):
+        world.step()
+    assert world.composed()
+    assert all(key in world.objects for key in kinds)
+    assert {one["object"]["kind"] for one in world.composite["status"]["refused"]} == set(world.refused)
+
+
+@pytest.mark.parametrize("kind", ["InferenceService", "Notebook", "Bucket", "NetworkPolicy"])
+@pytest.mark.parametrize("words", [WEBHOOK, "admission webhook denied the request: not while we move"])
+def test_a_part_of_a_claim_that_is_refused_stops_no_other_part(kind: str, words: str) -> None:
+    world = claim()
+    world.refused = {kind: words}
+    before = set(world.objects)
+    world.composite["spec"]["costCenter"] = "4711"
+    for _ in range(14):
+        world.step()
+        if world.composed():
+            break
+    world.step()
+    assert world.composed()
+    assert before <= set(world.objects)
+    space = next(obj for key, obj in world.objects.items() if key.kind == "Namespace")
+    assert "4711" in str(space["metadata"])
+    reasons = " ".join(one.get("reason", "") for one in world.composite["status"]["components"])
+    assert words.rsplit(":", maxsplit=1)[-1].strip() in reasons
+
+
+def test_an_object_whose_kind_is_gone_is_not_composed_and_not_referred_to() -> None:
+    """Crossplane looks every reference up before it asks the function; one of a kind that is gone would end each pass."""
+    world = claim()
+    world.refused = {"InferenceService": GONE}
+    for key in [key for key in world.objects if key.kind == "InferenceService"]:
+        del world.objects[key]
+    world.step()
+    assert not world.composed()
+    world.step()
+    assert world.composed()
+    assert not any(key.kind == "InferenceService" for key in world.references.values())
+    said = part(world, "search")
+    assert not said["ready"]
+    assert GONE in said["reason"]
+    assert "serves" not in said
+    world.refused = {}
+    for _ in range(40):
+        world.now += timedelta(seconds=1)
+        world.step()
+    assert world.look().ready
