@@ -29,6 +29,7 @@ class Server:
 
     directory: Path
     port: int
+    keys: tuple[str, str] = (KEY, READ_ONLY)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -40,8 +41,8 @@ class Server:
             **os.environ,
             "VELLUM_QDRANT_DIR": str(self.directory),
             "VELLUM_QDRANT_PORT": str(self.port),
-            "QDRANT__SERVICE__API_KEY": KEY,
-            "QDRANT__SERVICE__READ_ONLY_API_KEY": READ_ONLY,
+            "QDRANT__SERVICE__API_KEY": self.keys[0],
+            "QDRANT__SERVICE__READ_ONLY_API_KEY": self.keys[1],
         }
 
     def start(self) -> None:
@@ -103,8 +104,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[Server]:
-    server = Server(directory, free_port())
+def running(directory: Path, keys: tuple[str, str] = (KEY, READ_ONLY)) -> Iterator[Server]:
+    server = Server(directory, free_port(), keys)
     server.start()
     try:
         yield server
