@@ -141,7 +141,7 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         # fields
         ("notebook: {storag: 1Gi}", ("VEL112", "5: spec.notebook.storag", "write storage instead")),
         ("notbooks: enabled", ("VEL112", "5: spec.notbooks", "write notebooks instead")),
-        ("search: {zzz: 1}", ("VEL112", "5: spec.search.zzz", "known here: replicas")),
+        ("search: {zzz: 1}", ("VEL112", "5: spec.search.zzz", "delete it; known here: replicas")),
         # types
         ("costCenter: 4711", ("VEL114", "5: spec.costCenter", 'write costCenter: "4711" in quotes')),
         ("costCenter: 1.10", ("VEL114", "5: spec.costCenter", 'write costCenter: "1.10" in quotes')),
@@ -193,8 +193,8 @@ def test_words_in_quotes_are_text() -> None:
             (f"{{name: a, namespace: {name}}}", [("VEL116", "3: metadata.namespace", "write namespace: team-a")])
             for name in ("kubeflow", "vellum-storage", "vellum-vectors", "kube-system", "kube-public", "kube-node-lease", "crossplane-system")
         ),
-        ("{name: a, nam: b}", [("VEL112", "3: metadata.nam", "write name instead")]),
-        ("{name: a, generateName: b}", [("VEL112", "3: metadata.generateName", "known here: name, labels, annotations, namespace")]),
+        ("{name: a, nam: b}", [("VEL112", "3: metadata.nam", "delete it; name is written too")]),
+        ("{name: a, generateName: b}", [("VEL112", "3: metadata.generateName", "delete it; known here: name, labels, annotations, namespace")]),
         ("{name: a, labels: {b: 12}}", [("VEL117", "3: metadata.labels.b", 'write "12" in quotes')]),
         ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write true, or "on" in quotes')]),
         ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or write it under annotations")]),
@@ -217,7 +217,7 @@ def test_annotations_end_at_256_kib() -> None:
 def test_the_platform_has_one_name_and_no_namespace() -> None:
     text = PLATFORM.replace("{name: kubeflow}", "{name: x, namespace: z}") + "spec: {}\n"
     assert said(text) == [
-        ("VEL112", "3: metadata.namespace", "write name instead"),
+        ("VEL112", "3: metadata.namespace", "delete it; name is written too"),
         ("VEL116", "3: metadata.name", "write name: kubeflow"),
     ]
 

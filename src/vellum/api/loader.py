@@ -245,7 +245,7 @@ def _spec(document: Document, kind: str, spec: object) -> Spec | None:
     try:
         return model.model_validate(written)
     except ValidationError as error:
-        found = mistakes(kind, error, document.word)
+        found = mistakes(kind, error, document.word, document.places)
         renamed = {(*one.path[:-1], one.fix) for one in found if one.code == "VEL112"}
         for mistake in found:
             missing = (
@@ -259,7 +259,7 @@ def _spec(document: Document, kind: str, spec: object) -> Spec | None:
 def _known_at_the_top(document: Document, value: dict[str, object]) -> None:
     for field in value:
         if field not in _TOP:
-            mistake = unknown((field,), _TOP)
+            mistake = unknown((field,), _TOP, written=document.places)
             document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
 
 

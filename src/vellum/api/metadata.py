@@ -47,7 +47,7 @@ def check(
     known = node_at(kind, here)["properties"]
     for field in metadata:
         if field not in known and field not in LIVE:
-            mistake = unknown((*here, field), known)
+            mistake = unknown((*here, field), known, written=document.places)
             document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
     labels = _texts(document, metadata, "labels")
     annotations = _texts(document, metadata, "annotations")
@@ -85,7 +85,7 @@ def _of_a_team(document: Document, metadata: dict[str, Any]) -> str:
 
 
 def _workload_name(document: Document, metadata: dict[str, Any], kind: str, namespace: str) -> str:
-    name, most = _name(document, metadata, "name"), admission.longest(kind, namespace)
+    name, most = _name(document, metadata, "name", letter=True), admission.longest(kind, namespace)
     if name and (not name[0].isalpha() or len(name) > most):
         why = "as pods add to it"
         if most < LONGEST_JOB:
@@ -96,38 +96,41 @@ def _workload_name(document: Document, metadata: dict[str, Any], kind: str, name
             )
             why = f"as KServe puts {where} behind it, in 63 characters"
         what = f"{shown(name)} is no name here: a letter first, and at most {most} characters, {why}"
-        repaired = name if name[0].isalpha() else _repaired(f"m-{name}")
-        document.problem("VEL116", what, ("metadata", "name"), f"write name: {repaired[:most].rstrip('-')}")
+        repaired = _repaired(name, letter=True)[:most].rstrip("-")
+        document.problem("VEL116", what, ("metadata", "name"), f"write name: {repaired}")
         return ""
     return name
 
 
-def _name(document: Document, metadata: dict[str, Any], field: str, default: str = "") -> str:
+def _name(
+    document: Document, metadata: dict[str, Any], field: str, default: str = "", *, letter: bool = False
+) -> str:
+    """Return the name in a field, empty where it is none; ``letter`` makes the repaired one begin with a letter."""
     path: Path = ("metadata", field)
     value = metadata.get(field, default)
     if path in document.doubtful:
         return ""
     if not isinstance(value, str):
-        document.problem(
-            "VEL116",
-            f"the {field} is not text",
-            path,
-            f'write {field}: "{shown(value)}", if that is the {field}',
-        )
+        meant = shown(value)
+        if not is_dns_label(meant) or (letter and not meant[0].isalpha()):
+            meant = _repaired(meant, letter=letter)
+        fix = f'write {field}: "{meant}", if that is the {field}'
+        document.problem("VEL116", f"the {field} is not text", path, fix)
         return ""
     if field not in metadata and not default:
         document.problem("VEL113", "the object has no name", path, "write name: research")
         return ""
     if not is_dns_label(value):
         what = f"{shown(value)} is no {field}: at most {LABEL_LIMIT} of a-z 0-9 -, a letter or digit first and last"
-        document.problem("VEL116", what, path, f"write {field}: {_repaired(value)}")
+        document.problem("VEL116", what, path, f"write {field}: {_repaired(value, letter=letter)}")
         return ""
     return value
 
 
-def _repaired(value: str) -> str:
-    """Return the nearest name that is valid."""
-    return re.sub(r"[^a-z0-9]+", "-", value[:LABEL_LIMIT].lower()).strip("-") or "research"
+def _repaired(value: str, *, letter: bool) -> str:
+    """Return the nearest name that is valid, one that begins with a letter where that is asked for."""
+    made = re.sub(r"[^a-z0-9]+", "-", value[:LABEL_LIMIT].lower()).strip("-") or "research"
+    return made if made[0].isalpha() or not letter else f"m-{made}"[:LABEL_LIMIT].rstrip("-")
 
 
 def _texts(document: Document, metadata: dict[str, Any], field: str) -> dict[str, str]:

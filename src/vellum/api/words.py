@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -33,19 +33,30 @@ class Mistake:
         return f"{dotted(self.path)}: {self.what}; {self.fix}"
 
 
-def mistakes(kind: str, error: ValidationError, word: Callable[[Path], str] = lambda _: "") -> list[Mistake]:
-    """Return what is wrong with a spec, at most as many mistakes as anybody reads; ``word`` tells what was written."""
+def mistakes(
+    kind: str, error: ValidationError, word: Callable[[Path], str] = lambda _: "", written: Container[Path] = ()
+) -> list[Mistake]:  # fmt: skip
+    """Return what is wrong with a spec, at most as many mistakes as anybody reads.
+
+    Args:
+        kind: the object's kind.
+        error: what the model says.
+        word: tells which unquoted word stands at a path.
+        written: the paths of all fields that were written.
+    """
     details: Any = islice(error.errors(include_url=False), MOST_PROBLEMS)
-    return [_mistake(kind, detail, word) for detail in details]
+    return [_mistake(kind, detail, word, written) for detail in details]
 
 
-def _mistake(kind: str, detail: Mapping[str, Any], word: Callable[[Path], str]) -> Mistake:
+def _mistake(
+    kind: str, detail: Mapping[str, Any], word: Callable[[Path], str], places: Container[Path]
+) -> Mistake:
     path: Path = ("spec", *detail["loc"])
     node, given = node_at(kind, path), detail["input"]
     written = word(path) or given
     match detail["type"]:
         case "extra_forbidden":
-            return unknown(path, node_at(kind, path[:-1]).get("properties", {}), kind)
+            return unknown(path, node_at(kind, path[:-1]).get("properties", {}), kind, places)
         case "missing":
             return Mistake("VEL113", "the field is missing", path, write(path, node, kind=kind))
         case "value_error":
@@ -64,13 +75,17 @@ def _mistake(kind: str, detail: Mapping[str, Any], word: Callable[[Path], str]) 
             return Mistake("VEL115", what, path, write(path, node, given, kind=kind))
 
 
-def unknown(path: Path, known: Mapping[str, Any], kind: str = "") -> Mistake:
+def unknown(path: Path, known: Mapping[str, Any], kind: str = "", written: Container[Path] = ()) -> Mistake:
     """Return the mistake of a field that is not known here: only a cluster has it, or its name is misspelt."""
     if found := elsewhere.field(kind, path):
         return Mistake("VEL120", found[0], path, found[1])
     word = str(path[-1])
     near = nearest(word, known)
-    fix = f"write {near} instead" if near else f"known here: {', '.join(known) or 'nothing'}"
+    if near and (*path[:-1], near) in written:
+        return Mistake(
+            "VEL112", f"there is no field {shown(word)}", path, f"delete it; {near} is written too"
+        )
+    fix = f"write {near} instead" if near else f"delete it; known here: {', '.join(known) or 'nothing'}"
     return Mistake("VEL112", f"there is no field {shown(word)}", path, fix)
 
 
@@ -84,7 +99,7 @@ def write(
     path: Path, node: Mapping[str, Any], given: object = None, *, quote: bool = False, kind: str = ""
 ) -> str:
     """Return what to write at the path: the nearest allowed value, what was given in quotes, or an example."""
-    name = path[-1] if isinstance(path[-1], str) else "the entry"
+    name = path[-1] if isinstance(path[-1], str) else "entry"
     if "properties" in node:
         # A claim's fields are explained without its kind.
         place = dotted((kind, *path) if kind in workloads.KINDS else path)
