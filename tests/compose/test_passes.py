@@ -187,7 +187,7 @@ def test_the_platform_waits_for_the_kinds_of_its_operators_and_makes_the_rest() 
     }  # fmt: skip
     groups = {desired.obj["apiVersion"].partition("/")[0] for desired in composed.objects.values()}
     assert groups == {
-        "v1", "networking.k8s.io", "helm.crossplane.io", "protection.crossplane.io", "trainer.kubeflow.org",
+        "v1", "apps", "networking.k8s.io", "helm.crossplane.io", "protection.crossplane.io", "trainer.kubeflow.org",
         "serving.kserve.io",
     }  # fmt: skip
     world.not_served = set()

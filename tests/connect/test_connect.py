@@ -183,7 +183,11 @@ def test_the_clients_reach_the_addresses_of_the_binding() -> None:
     binding = vellum.Binding(
         AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s", AWS_ENDPOINT_URL="http://127.0.0.1:1", VELLUM_BUCKET="b",
     )  # fmt: skip
-    assert binding.s3().meta.endpoint_url == "http://127.0.0.1:1"
+    client = binding.s3()
+    assert client.meta.endpoint_url == "http://127.0.0.1:1"
+    assert "X-Amz-Signature=" in client.generate_presigned_url(
+        "get_object", Params={"Bucket": "b", "Key": "k"}
+    )
 
 
 def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:

@@ -310,7 +310,8 @@ def test_the_platform_is_explained_as_a_table(installation: Installation) -> Non
     assert (status, said.splitlines()) == (0, [
         "PART               STATE  AFTER",
         "storage            waits", waits, "gateway            waits", waits, "training-runtimes  waits", waits,
-        "vector-storage     waits", waits, "artifacts          waits  storage", waits,
+        "vector-storage     waits", waits, "storefront         waits  storage", waits,
+        "artifacts          waits  storefront", waits,
     ])  # fmt: skip
 
 
@@ -320,10 +321,10 @@ def test_the_platform_is_explained_as_data(installation: Installation) -> None:
     waits = {"ready": False, "reason": "it is not composed yet", "actor": "the control plane"}
     assert (status, sorted(parts)) == (
         0,
-        ["artifacts", "gateway", "storage", "training-runtimes", "vector-storage"],
+        ["artifacts", "gateway", "storage", "storefront", "training-runtimes", "vector-storage"],
     )
     assert parts["artifacts"] == {
-        **waits, "after": ["storage"], "summary": platform_components()["artifacts"].summary,
+        **waits, "after": ["storage", "storefront"], "summary": platform_components()["artifacts"].summary,
     }  # fmt: skip
 
 

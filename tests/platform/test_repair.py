@@ -143,5 +143,5 @@ def test_a_running_platform_is_explained_as_a_table(platform: Installation) -> N
     lines = platform.run("explain", "platform").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["PART", "STATE"], ["storage", "ready"], ["gateway", "ready"], ["training-runtimes", "ready"],
-        ["vector-storage", "ready"], ["artifacts", "ready"],
+        ["vector-storage", "ready"], ["storefront", "ready"], ["artifacts", "ready"],
     ]  # fmt: skip

@@ -50,7 +50,8 @@ def test_a_laptops_platform_is_a_table_of_who_is_ready_since_when_after_whom() -
         "gateway            ready  5 min",
         "training-runtimes  ready  5 min",
         "vector-storage     ready  5 min",
-        "artifacts          ready  5 min  storage",
+        "storefront         ready  5 min  storage",
+        "artifacts          ready  5 min  storefront",
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,6 @@ from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.errors import BenchError, VellumError
 from vellum.kube.objects import Key, Obj, current, make
-from vellum.kube.seaweed import STORE
 from vellum.laptop import pki, tenants
 from vellum.laptop import programs as laptop_programs
 from vellum.laptop.ports import Ports
@@ -32,6 +32,7 @@ from vellum.laptop.state import State, write
 from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
+from vellum.model.process import Process, Site
 from vellum.model.release import PROVIDER
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.package.compositions import FUNCTION
@@ -40,6 +41,7 @@ from vellum.package.tree import read
 LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
 IDLE_SECONDS = 0.5
+_FRONT_PORT = f"deployment/{STORAGE_NAMESPACE}/s3/http"
 _BEFORE_KINDS = 2
 """Stages that need nothing on the API server."""
 FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
@@ -92,8 +94,8 @@ class Bench:
 
     @property
     def s3(self) -> str:
-        """Where the real SeaweedFS answers; in composed objects it is called s3.vellum-storage.svc."""
-        return f"http://127.0.0.1:{self.ports.get(f'seaweed/{STORAGE_NAMESPACE}/{STORE}/s3')}"
+        """Where the front of the real SeaweedFS answers; in composed objects it is called s3.vellum-storage.svc."""
+        return f"http://127.0.0.1:{self.ports.get(_FRONT_PORT)}"
 
     def run(self, stop: threading.Event) -> None:
         """Start everything, work until told to stop, and end all processes."""
@@ -219,16 +221,26 @@ class Bench:
         kserve = Kubelet(
             self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager"
         )
+        front = Kubelet(self.supervisor, self._front(), STORAGE_NAMESPACE, "s3")
         packages = PackageManager(
             self.supervisor,
             {PROVIDER: self.machine.process(PROVIDER), FUNCTION: self.machine.process("function")},
         )
         controllers: list[Reconciles[KubeStore]] = [
-            packages, NOTEBOOKS, kserve, VolumeStandIn(), self._workloads, tenant,
+            packages, NOTEBOOKS, kserve, front, VolumeStandIn(), self._workloads, tenant,
         ]  # fmt: skip
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):
             self._thread(one.name, manager.run, self._stop)
+
+    def _front(self) -> Process:
+        """Return the store's front as the laptop runs it; it is started again until the store's key is mounted."""
+        site = Site(
+            directory=self.state.data(STORAGE_NAMESPACE, "deployment-s3"),
+            secrets=self.state.secrets(STORAGE_NAMESPACE), ports={"http": self.ports.get(_FRONT_PORT)},
+            python=sys.executable, runtime=self.state.runtime,
+        )  # fmt: skip
+        return platform_components()["storefront"].process({}, site)
 
     def _installed(self, api: Api) -> None:
         """Apply the tree as `vellum install` does, and wait for the platform; a bare bench has none."""

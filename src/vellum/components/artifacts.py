@@ -20,7 +20,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     name = "artifacts"
     summary = "The bucket of Kubeflow Pipelines and its key in namespace kubeflow"
     spec = Spec
-    needs = ("storage", "external-storage")
+    needs = ("storage", "storefront", "external-storage")
     kinds = (*SeaweedFS.kinds, USAGE)
     holders = ("artifacts-secret",)
     rotates = "takes both keys until the overlap is over"

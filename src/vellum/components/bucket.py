@@ -41,7 +41,7 @@ class BucketComponent(Component[ArtifactsSpec]):
     spec = ArtifactsSpec
     block = "artifacts"
     needs = ("namespace",)
-    stands_on = ("storage", "external-storage")
+    stands_on = ("storage", "storefront", "external-storage")
     kinds = SeaweedFS.kinds
     holders = ("bucket-secret",)
     rotates = "takes both keys until the overlap is over"

@@ -14,7 +14,7 @@ from vellum.kube.patch import copied
 from vellum.kube.seaweed import API, STORE
 from vellum.kube.usage import usage
 from vellum.model.component import USAGE, Kind, PlatformComponent, PlatformWish, Running, Spec
-from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.process import Probe, Process, Site
 from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
 
@@ -23,6 +23,8 @@ WORKER_DISTANCE = 10_000
 it off, and where nobody answers it says so 26 times a minute, for ever (measured on weed 4.48)."""
 ADMIN = "vellum-admin"
 OPERATOR = "seaweedfs-operator"
+FRONT = {"app.kubernetes.io/name": "vellum-s3"}
+"""The pods of the front (``components/storefront.py``); load-bearing: a Deployment's selector cannot change."""
 ADMIN_SECRET = "vellum-s3-admin"  # noqa: S105  # a name, not a secret
 
 
@@ -50,6 +52,7 @@ class StorageComponent(PlatformComponent[Spec]):
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         signing = {f"jwt-{use}": wish.seed.token(f"seaweed-jwt-{use}", STORE) for use in ("read", "write")}
         admin = {"s3.json": _identities(wish), **signing}
+        fronted = _fronted(wish)
         made = {
             "storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels={**labels, **restricted}),
             "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
@@ -59,9 +62,10 @@ class StorageComponent(PlatformComponent[Spec]):
             "storage-quotas": make(API, "AdminScript", "quotas", STORAGE_NAMESPACE, labels=labels, spec={
                 "clusterRef": {"name": STORE}, "schedule": "*/5 * * * *", "script": "s3.bucket.quota.enforce -apply",
             }),
-            "storage-service": make("v1", "Service", "s3", STORAGE_NAMESPACE, labels=labels, spec=_service()),
+            "storage-service": make("v1", "Service", "s3", STORAGE_NAMESPACE, labels=labels,
+                                    spec=_service(fronted=fronted)),
             "storage-network": make("networking.k8s.io/v1", "NetworkPolicy", STORE, STORAGE_NAMESPACE, labels=labels,
-                                    spec=_walls()),
+                                    spec=_walls(fronted=fronted)),
         }  # fmt: skip
         if wish.platform.crossplane:
             made["storage-usage"] = usage(
@@ -99,7 +103,7 @@ class StorageComponent(PlatformComponent[Spec]):
             name="seaweed", argv=argv, directory=site.directory / "data", env=env,
             files={config / "security.toml": _security(site)},
             # Signed or not, an answer of S3 means that it is up; anonymous callers get 403.
-            probe=Probe(ports["s3"], "/", ok=(200, 403)), routes=(Route("/", ports["s3"]),), priority=2,
+            probe=Probe(ports["s3"], "/", ok=(200, 403)), priority=2,
             ports=(grpc["admin"],),
         )  # fmt: skip
 
@@ -163,27 +167,34 @@ def _safe() -> Obj:
     }
 
 
-def _service() -> Obj:
-    selector = {
+def _fronted(wish: PlatformWish[Spec]) -> bool:
+    """Tell whether S3 is reached through the front: once it answers, and then for good."""
+    live = wish.observed.resources.get("storage-service")
+    if live is not None and live["spec"].get("selector") == FRONT:
+        return True
+    ready, _ = wish.observed.health("storefront-deployment", "the front")
+    return ready
+
+
+def _service(*, fronted: bool) -> Obj:
+    store = {
         "app.kubernetes.io/component": "filer",
         "app.kubernetes.io/instance": STORE,
         "app.kubernetes.io/name": "seaweedfs",
     }
-    return {"selector": selector, "ports": [{"name": "http-s3", "port": 8333}]}
+    return {"selector": dict(FRONT) if fronted else store, "ports": [{"name": "http-s3", "port": 8333}]}
 
 
-def _walls() -> Obj:
+def _walls(*, fronted: bool) -> Obj:
     clients = {"namespaceSelector": {"matchLabels": {f"{DOMAIN}/s3-client": "true"}}}
-    return {
-        "podSelector": {},
-        "policyTypes": ["Ingress"],
-        "ingress": [
-            {"from": [{"podSelector": {}}]},
-            {"from": [clients], "ports": [{"port": 8333, "protocol": "TCP"}]},
-            # The operator's webhook, asked by the API server, which no selector can name.
-            {"ports": [{"port": 9443, "protocol": "TCP"}]},
-        ],
-    }
+    ingress: list[Obj] = [
+        {"from": [{"podSelector": {}}]},
+        # The operator's webhook, asked by the API server, which no selector can name.
+        {"ports": [{"port": 9443, "protocol": "TCP"}]},
+    ]
+    if not fronted:
+        ingress.insert(1, {"from": [clients], "ports": [{"port": 8333, "protocol": "TCP"}]})
+    return {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": ingress}
 
 
 component = StorageComponent()

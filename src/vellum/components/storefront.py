@@ -1,0 +1,113 @@
+"""The front of the object store: lists keys in S3's order, and refuses those that SeaweedFS would mix up."""
+
+from __future__ import annotations
+
+from vellum.components.storage import ADMIN_SECRET, FRONT
+from vellum.kube.objects import DOMAIN, RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
+from vellum.kube.seaweed import STORE
+from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.team import STORAGE_NAMESPACE
+
+PORT = 8333
+READY_PATH = "/.vellum/ready"
+"""Answers 200 when the store lists its buckets; no bucket can have such a name."""
+_KEYS = "/keys"
+
+
+class StorefrontComponent(PlatformComponent[Spec]):
+    """A Deployment before the store, behind the Service that ``storage`` composes."""
+
+    name = "storefront"
+    summary = "The front of the object store: S3's keys in S3's order"
+    spec = Spec
+    needs = ("storage",)
+    backends = ("seaweedfs",)
+    image = "workloads"
+    workload = ("apps/v1", "Deployment")
+    ports = ("http",)
+    actor = "the front's Deployment"
+
+    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+        """Return the Deployment, and what lets clients reach it."""
+        labels = {**wish.labels(self.name), **FRONT}
+        return {
+            "storefront-deployment": make("apps/v1", "Deployment", "s3", STORAGE_NAMESPACE, labels=labels,
+                             spec=_deployment(wish.platform.images["workloads"], labels)),
+            "storefront-network": make("networking.k8s.io/v1", "NetworkPolicy", "s3", STORAGE_NAMESPACE, labels=labels,
+                               spec=_door()),
+        }  # fmt: skip
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Run the front; it reaches the store by its Unix socket, and has the store's own key from a file."""
+        del obj
+        port = site.ports["http"]
+        env = {
+            **site.env,
+            "VELLUM_BIND": "127.0.0.1",
+            "VELLUM_S3_IDENTITIES": str(site.secrets / ADMIN_SECRET / "s3.json"),
+            "VELLUM_S3_PORT": str(port),
+            "VELLUM_S3_STORE": str(site.runtime / "s3.sock"),
+        }
+        return Process(
+            name="s3", argv=(site.python, "-P", "-m", "vellum.workloads.s3"), directory=site.directory, env=env,
+            probe=Probe(port, READY_PATH), routes=(Route("/", port),), priority=2,
+        )  # fmt: skip
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status of a Deployment as kube-controller-manager writes it."""
+        ready = int(running.ready)
+        status = {
+            "replicas": 1, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": 1,
+            "observedGeneration": obj["metadata"]["generation"],
+        }  # fmt: skip
+        return status if running.ready else {**status, "message": running.message}
+
+
+def _deployment(image: str, labels: dict[str, str]) -> Obj:
+    container = {
+        "name": "s3",
+        "image": image,
+        "command": ["python", "-m", "vellum.workloads.s3"],
+        "env": [
+            {"name": "VELLUM_S3_IDENTITIES", "value": f"{_KEYS}/s3.json"},
+            {"name": "VELLUM_S3_STORE", "value": f"{STORE}-filer.{STORAGE_NAMESPACE}.svc:{PORT}"},
+        ],
+        "ports": [{"name": "http-s3", "containerPort": PORT, "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": READY_PATH, "port": PORT}, "periodSeconds": 5},
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "96Mi"},
+            "limits": {"cpu": "2", "memory": "512Mi"},
+        },
+        "securityContext": RESTRICTED_CONTAINER,
+        "volumeMounts": [{"name": "keys", "mountPath": _KEYS, "readOnly": True}],
+    }
+    keys = {
+        "secretName": ADMIN_SECRET,
+        "items": [{"key": "s3.json", "path": "s3.json"}],
+        "defaultMode": 0o440,
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {**RESTRICTED_POD, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000},
+        "containers": [container],
+        "volumes": [{"name": "keys", "secret": keys}],
+    }
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": dict(FRONT)},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+
+
+def _door() -> Obj:
+    clients = {"namespaceSelector": {"matchLabels": {f"{DOMAIN}/s3-client": "true"}}}
+    return {
+        "podSelector": {"matchLabels": dict(FRONT)},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [clients], "ports": [{"port": PORT, "protocol": "TCP"}]}],
+    }
+
+
+component = StorefrontComponent()

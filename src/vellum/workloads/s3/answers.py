@@ -1,0 +1,140 @@
+"""S3's answers as XML, written and read. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, unquote_plus
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from vellum.workloads.s3.keys import Refusal
+from vellum.workloads.s3.listing import Entry, Group, Item, Listing, Page
+
+_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_CONTROL = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
+"""Texts of XML 1.0 have no such characters; S3 writes them by number, and so do we."""
+_FACTS = ("LastModified", "ETag", "Size", "StorageClass")
+Fields = Iterable[tuple[str, str]]
+
+
+def error(refusal: Refusal, resource: str, request_id: str) -> bytes:
+    """Return the body of a refusal."""
+    fields = (
+        ("Code", refusal.code),
+        ("Message", _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", refusal.message)),
+        ("Resource", resource),
+        ("RequestId", request_id),
+    )
+    return f"{_HEAD}<Error>{_fields(fields)}</Error>".encode()
+
+
+def objects(head: Fields, listing: Listing, *, encoded: bool, owner: bool) -> bytes:
+    """Return the body of ListObjects, in both versions."""
+    parts = [_entry(entry, encoded=encoded, owner=owner) for entry in listing.entries]
+    return _whole("ListBucketResult", head, parts)
+
+
+def versions(head: Fields, listing: Listing, *, encoded: bool) -> bytes:
+    """Return the body of ListObjectVersions for a bucket that has no versions: each key has the one called null."""
+    more = "<VersionId>null</VersionId><IsLatest>true</IsLatest>"
+    parts = [
+        _entry(entry, encoded=encoded, owner=True, name="Version", more=more) for entry in listing.entries
+    ]
+    return _whole("ListVersionsResult", head, parts)
+
+
+def _whole(name: str, head: Fields, parts: list[str]) -> bytes:
+    return f'{_HEAD}<{name} xmlns="{_NAMESPACE}">{_fields(head)}{"".join(parts)}</{name}>'.encode()
+
+
+def _entry(entry: Entry, *, encoded: bool, owner: bool, name: str = "Contents", more: str = "") -> str:
+    if isinstance(entry, Group):
+        return f"<CommonPrefixes>{_field('Prefix', coded(entry.prefix, encoded=encoded))}</CommonPrefixes>"
+    said = f"{_field('Key', coded(entry.key, encoded=encoded))}{more}{_fields(entry.facts)}"
+    if owner:
+        said += f"<Owner>{_field('ID', entry.owner[0])}{_field('DisplayName', entry.owner[1])}</Owner>"
+    return f"<{name}>{said}</{name}>"
+
+
+def coded(text: str, *, encoded: bool) -> str:
+    """Return a key as the client wants it: as it is, or percent-encoded."""
+    return quote(text, safe="/") if encoded else text
+
+
+def _fields(fields: Fields) -> str:
+    return "".join(_field(name, value) for name, value in fields)
+
+
+def _field(name: str, value: str) -> str:
+    text = _CONTROL.sub(lambda found: f"&#{ord(found[0])};", escape(value))
+    return f"<{name}>{text}</{name}>"
+
+
+def page(body: bytes) -> Page:
+    """Return what the store answers when it is asked for one folder, with encoding-type=url.
+
+    Raises:
+        ValueError: that is no listing.
+    """
+    try:
+        root = ET.fromstring(body)  # noqa: S314  # the platform's own store
+    except ET.ParseError as wrong:
+        raise ValueError(f"the store's listing is not XML: {wrong}") from wrong
+    said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    items = [item for child in root if child.tag.endswith("}Contents") if not _phantom(item := _item(child))]
+    folders = [
+        unquote_plus(child[0].text or "").removesuffix("/")
+        for child in root
+        if child.tag.endswith("}CommonPrefixes")
+    ]
+    more = said.get("IsTruncated") == "true"
+    return Page(items, folders, said.get("NextContinuationToken", "") if more else "")
+
+
+def _phantom(item: Item) -> bool:
+    """Tell whether it is a folder without keys, which the store lists as one when it is asked for just that folder."""
+    return item.key.endswith("/") and ("ETag", '""') in item.facts
+
+
+def _item(element: ET.Element) -> Item:
+    said = {child.tag.rpartition("}")[2]: child for child in element}
+    owner = {child.tag.rpartition("}")[2]: child.text or "" for child in said.get("Owner", ())}
+    facts = tuple((name, said[name].text or "") for name in _FACTS if name in said)
+    return Item(
+        unquote_plus(said["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", ""))
+    )
+
+
+def batch(body: bytes) -> list[str]:
+    """Return the keys that DeleteObjects names.
+
+    Raises:
+        ValueError: the body is not XML, or has no key.
+    """
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise ValueError("it has a document type")
+    try:
+        root = ET.fromstring(body)  # noqa: S314  # entities are refused above
+    except ET.ParseError as wrong:
+        raise ValueError(str(wrong)) from wrong
+    return [
+        child.text or ""
+        for entry in root
+        if entry.tag.rpartition("}")[2] == "Object"
+        for child in entry
+        if child.tag.rpartition("}")[2] == "Key"
+    ]
+
+
+def uploads(body: bytes) -> tuple[list[Item], Mapping[str, str]]:
+    """Return the multipart uploads that the store lists, and the fields around them."""
+    root = ET.fromstring(body)  # noqa: S314  # the platform's own store
+    said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    return [_upload(child) for child in root if child.tag.endswith("}Upload")], said
+
+
+def _upload(element: ET.Element) -> Item:
+    said = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+    return Item(said.get("Key", ""), tuple((name, said.get(name, "")) for name in ("UploadId", "Initiated")))

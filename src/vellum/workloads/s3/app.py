@@ -1,0 +1,250 @@
+"""The front as an ASGI application: what it does not have to change goes through as it is, both ways, in a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import h11
+from starlette.types import Receive, Scope, Send
+
+from vellum.workloads.s3 import answers
+from vellum.workloads.s3.keys import Refusal, refusal
+from vellum.workloads.s3.params import Wanted, wanted
+from vellum.workloads.s3.request import Asked, Kind, read
+from vellum.workloads.s3.store import Store
+from vellum.workloads.s3.upstream import Answer, Headers, Upstream, UpstreamError
+
+LOG = logging.getLogger(__name__)
+READY_PATH = "/.vellum/ready"
+"""Says whether the store lists; no bucket has such a name."""
+LONGEST_BATCH = 4 << 20
+"""Bytes of a DeleteObjects request: 1000 keys of 1024 bytes, each byte escaped, are fewer."""
+_DRAINED = 8 << 20
+"""Bytes of a refused body that are read, so that a client which only sends still hears the answer."""
+_OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection"))
+_OK = 300
+Message: TypeAlias = MutableMapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Call:
+    """One request of a client."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    receive: Receive
+    send: Send
+    unread: bool = True
+    """Whether some of the body may still come."""
+
+    @property
+    def target(self) -> bytes:
+        return self.path + (b"?" + self.query if self.query else b"")
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Headers by name; Latin-1 stands for every byte."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
+
+    @property
+    def has_body(self) -> bool:
+        named = self.named
+        return named.get("content-length", "0") != "0" or "transfer-encoding" in named
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes; a client that waits for ``100 Continue`` gets it at the first step."""
+        while self.unread:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            self.unread = message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def closing(self) -> Headers:
+        """Read the little that is left of the body before an early answer; what is more ends the connection."""
+        if not self.has_body or not self.unread:
+            return []
+        if "expect" not in self.named:
+            size = 0
+            async for part in self.body():
+                size += len(part)
+                if size > _DRAINED:
+                    break
+        # Else the rest of the body would be read as the next request.
+        return [(b"connection", b"close")] if self.unread else []
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        whole = [*headers, *await self.closing(), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": whole})
+        await self.send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+
+    async def xml(self, body: bytes, status: int = 200, request_id: str = "") -> None:
+        headers = [(b"content-type", b"application/xml")]
+        if request_id:
+            headers.append((b"x-amz-request-id", request_id.encode()))
+        await self.answer(status, headers, body)
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection in the middle of its request."""
+
+
+class Front:
+    """Stands before the store."""
+
+    def __init__(self, upstream: Upstream, store: Store) -> None:
+        self._upstream, self._store = upstream, store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        call = _Call(
+            scope["method"], scope["raw_path"], scope["query_string"], list(scope["headers"]), receive, send
+        )
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        call.send = noted
+        try:
+            await self._serve(call)
+        except ClientGoneError:
+            LOG.info("a client went away in the middle of its request")
+        except h11.LocalProtocolError:
+            await _refuse(
+                call, Refusal(400, "InvalidRequest", "The request is not HTTP as the store reads it.")
+            )
+        except (UpstreamError, ValueError) as wrong:
+            LOG.warning("%s", wrong)
+            if started:
+                # An answer that breaks off must not look whole: the server closes the connection.
+                raise
+            await _refuse(
+                call, Refusal(503, "ServiceUnavailable", "The object store does not answer. Try again.")
+            )
+
+    async def _serve(self, call: _Call) -> None:
+        if call.path == READY_PATH.encode():
+            await self._store.answers()
+            await call.answer(200, [(b"content-type", b"text/plain")], b"ready\n")
+            return
+        asked = read(call.method, call.path, call.query, call.named)
+        if isinstance(asked, Refusal):
+            await _refuse(call, asked)
+            return
+        await self._work(asked.kind)(call, asked)
+
+    def _work(self, kind: Kind) -> Callable[[_Call, Asked], Any]:
+        work: dict[Kind, Callable[[_Call, Asked], Any]] = {
+            Kind.LIST: self._list,
+            Kind.VERSIONS: self._list,
+            Kind.BATCH: self._batch,
+        }
+        return work.get(kind, self._pass)
+
+    async def _pass(self, call: _Call, asked: Asked) -> None:
+        """Send the request on, and the answer back."""
+        del asked
+        await self._send(call, call.body() if call.has_body else None)
+
+    async def _send(self, call: _Call, body: AsyncIterator[bytes] | None) -> None:
+        async with self._upstream.ask(call.method.encode(), call.target, call.headers, body) as answer:
+            await _relay(call, answer)
+
+    async def _batch(self, call: _Call, asked: Asked) -> None:
+        """Look at every key before any is deleted: the client's signature covers the list as a whole."""
+        del asked
+        whole = bytearray()
+        async for part in call.body():
+            whole += part
+            if len(whole) > LONGEST_BATCH:
+                said = f"The list of keys has more than {LONGEST_BATCH} bytes. Delete fewer keys at once."
+                await _refuse(call, Refusal(400, "EntityTooLarge", said))
+                return
+        wrong = _wrong_batch(bytes(whole))
+        if wrong is not None:
+            await _refuse(call, wrong)
+            return
+        await self._send(call, _once(bytes(whole)))
+
+    async def _list(self, call: _Call, asked: Asked) -> None:
+        """Let the store judge the request, then answer with the true order."""
+        form = "versions" if asked.kind is Kind.VERSIONS else _form(asked)
+        page = wanted(asked.query, form)
+        if not await self._allowed(call):
+            return
+        if isinstance(page, Refusal):
+            await _refuse(call, page)
+            return
+        await self._listed(call, asked.bucket, page)
+
+    async def _listed(self, call: _Call, bucket: str, page: Wanted) -> None:
+        if page.form == "versions" and await self._store.versioned(bucket):
+            said = "This store cannot list the versions of a bucket in order. Ask for the keys, without ?versions."
+            await _refuse(call, Refusal(501, "NotImplemented", said))
+            return
+        listing = await self._store.listed(bucket, page)
+        head = page.head(bucket, listing)
+        if page.form == "versions":
+            body = answers.versions(head, listing, encoded=page.encoded)
+        else:
+            body = answers.objects(head, listing, encoded=page.encoded, owner=page.owner)
+        await call.xml(body, request_id=_request_id())
+
+    async def _allowed(self, call: _Call) -> bool:
+        """Send the client's own request to the store, which knows the keys; False when its error is the answer."""
+        async with self._upstream.ask(call.method.encode(), call.target, call.headers, None) as answer:
+            if answer.status >= _OK:
+                await _relay(call, answer)
+                return False
+            async for _ in answer.body():
+                pass
+        return True
+
+
+async def _relay(call: _Call, answer: Answer) -> None:
+    headers = [(name.lower(), value) for name, value in answer.headers if name.lower() not in _OF_ONE_HOP]
+    if answer.status >= _OK:
+        headers += await call.closing()
+    await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async for part in answer.body():
+        await call.send({"type": "http.response.body", "body": part, "more_body": True})
+    await call.send({"type": "http.response.body", "body": b""})
+
+
+async def _refuse(call: _Call, refusal: Refusal) -> None:
+    request_id = _request_id()
+    resource = call.path.decode("latin-1")
+    with contextlib.suppress(ClientGoneError):
+        await call.xml(answers.error(refusal, resource, request_id), refusal.status, request_id)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _wrong_batch(body: bytes) -> Refusal | None:
+    try:
+        keys = answers.batch(body)
+    except ValueError as cause:
+        return Refusal(400, "MalformedXML", f"The list of keys cannot be read: {cause}.")
+    return next((wrong for key in keys if (wrong := refusal(key, writes=True))), None)
+
+
+def _form(asked: Asked) -> str:
+    return "v2" if asked.query.get("list-type") == "2" else "v1"
+
+
+def _request_id() -> str:
+    return secrets.token_hex(8).upper()

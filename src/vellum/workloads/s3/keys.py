@@ -1,0 +1,70 @@
+r"""Which keys the store can keep. Pure.
+
+S3's keys are flat texts. SeaweedFS makes a path of each, so that some keys share a path, and some disappear from every
+listing (measured on 4.48): ``a//b``, ``/a/b`` and ``a\\b`` are stored as ``a/b``, and what lies below a name that ends
+in ``.versions``, or below ``.uploads``, is never listed. Such keys are refused, before a byte of them is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+LONGEST = 1024
+"""Bytes of a key, as in S3."""
+LONGEST_NAME = 255
+"""Bytes between two slashes, the store's own limit."""
+_HIDDEN, _HISTORY = ".uploads", ".versions"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error of S3: HTTP status, code, and what is wrong and what to do."""
+
+    status: int
+    code: str
+    message: str
+
+
+def refusal(key: str, *, writes: bool) -> Refusal | None:
+    """Return why the store cannot keep the key, or None; a hidden key may be read, since old data may have one."""
+    if len(key.encode()) > LONGEST:
+        return Refusal(400, "KeyTooLongError", f"The key has more than {LONGEST} bytes. Write a shorter key.")
+    names = key.split("/")
+    if any(len(name.encode()) > LONGEST_NAME for name in names):
+        said = f"A part of the key between two slashes has more than {LONGEST_NAME} bytes. Shorten it."
+        return Refusal(400, "KeyTooLongError", said)
+    # The last name of a marker is empty: its key ends with one slash.
+    if "" in names[:-1] or key in ("", "/"):
+        return _invalid(
+            key, "has an empty name before a slash", "write one slash between two names, none at the start"
+        )
+    if "\\" in key or "\0" in key:
+        return _invalid(key, "has a backslash or a zero byte", "write a slash, or another character")
+    if "." in names or ".." in names:
+        return _invalid(key, "has a name that is one or two dots", "write the path without it")
+    if writes and any(name == _HIDDEN or name.endswith(_HISTORY) for name in names):
+        said = f"has a name that the store keeps for itself ({_HIDDEN}, or the ending {_HISTORY})"
+        return _invalid(key, said, "choose another name")
+    return None
+
+
+def refused_source(source: str) -> Refusal | None:
+    """Return why nothing can be copied from ``x-amz-copy-source``: BUCKET/KEY, percent-encoded."""
+    try:
+        path = unquote_to_bytes(source.partition("?")[0]).decode()
+    except UnicodeDecodeError:
+        return Refusal(
+            400, "InvalidArgument", "The copy source is not UTF-8. Percent-encode its key as UTF-8."
+        )
+    bucket, _, key = path.removeprefix("/").partition("/")
+    if not bucket or not key:
+        said = f"The copy source '{source}' names no key. Write it as BUCKET/KEY."
+        return Refusal(400, "InvalidArgument", said)
+    return refusal(key, writes=False)
+
+
+def _invalid(key: str, wrong: str, fix: str) -> Refusal:
+    return Refusal(
+        400, "InvalidArgument", f"The key '{key}' {wrong}, which this store cannot keep apart: {fix}."
+    )

@@ -1,0 +1,74 @@
+"""What the front itself asks the store, with the platform's own key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from vellum.workloads.s3 import answers
+from vellum.workloads.s3.listing import Listing, Page, listed
+from vellum.workloads.s3.params import Wanted
+from vellum.workloads.s3.sign import Signer
+from vellum.workloads.s3.upstream import Upstream, UpstreamError
+
+_LONGEST_PAGE = 16 << 20
+"""Bytes of one page of a folder: 1000 keys of 1024 bytes, each byte encoded, and what is said of them."""
+_OK, _NOT_FOUND = 200, 404
+
+
+class Store:
+    """Questions to the store that a client's key could not ask, or that it did not sign."""
+
+    def __init__(
+        self, upstream: Upstream, signer: Signer, now: Callable[[], datetime], size: int = 1000
+    ) -> None:
+        """Ask pages of at most ``size`` entries."""
+        self._upstream, self._signer, self._now, self._size = upstream, signer, now, size
+
+    async def answers(self) -> None:
+        """Return when the store lists.
+
+        Raises:
+            UpstreamError: it does not.
+        """
+        status, _ = await self._get("/", {})
+        if status != _OK:
+            raise UpstreamError(f"the store answers {status} when it is asked for its buckets")
+
+    async def versioned(self, bucket: str) -> bool:
+        """Tell whether the bucket has, or had, versions."""
+        status, body = await self._get(f"/{bucket}", {"versioning": ""})
+        if status != _OK:
+            raise UpstreamError(f"the store answers {status} when it is asked for a bucket's versioning")
+        return b"<Status>" in body
+
+    async def listed(self, bucket: str, wanted: Wanted) -> Listing:
+        """Return one page of a listing, in S3's order."""
+
+        async def pages(prefix: str, after: str, size: int) -> Page:
+            return await self._page(bucket, prefix, after, min(size, self._size))
+
+        return await listed(
+            pages, prefix=wanted.prefix, delimiter=wanted.delimiter, after=wanted.after, most=wanted.most
+        )
+
+    async def _page(self, bucket: str, prefix: str, after: str, size: int) -> Page:
+        query = {
+            "list-type": "2", "delimiter": "/", "prefix": prefix, "max-keys": str(size), "encoding-type": "url",
+            "fetch-owner": "true",
+        }  # fmt: skip
+        # After a text that does not begin with the prefix the store lists the bucket's root (measured).
+        if after.startswith(prefix) and after != prefix:
+            query["start-after"] = after
+        status, body = await self._get(f"/{bucket}", query)
+        if status == _NOT_FOUND:
+            return Page((), (), "")
+        if status != _OK:
+            raise UpstreamError(f"the store answers {status} when it is asked for a folder")
+        return answers.page(body)
+
+    async def _get(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        target = self._signer.target(path, query)
+        headers = self._signer.headers("GET", target, self._upstream.host, self._now())
+        async with self._upstream.ask(b"GET", target.encode(), headers) as answer:
+            return answer.status, await answer.read(_LONGEST_PAGE)

@@ -1,0 +1,220 @@
+"""HTTP to the store: connections that are kept, bodies that stream both ways, an answer that may come early."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import h11
+
+Headers = Sequence[tuple[bytes, bytes]]
+_CHUNK = 1 << 18
+_KEPT = 32
+"""Idle connections that are kept."""
+_SETTLE_SECONDS = 60.0
+_OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"))
+
+
+class UpstreamError(Exception):
+    """The store does not answer, or does not speak HTTP."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    protocol: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, 1 << 16))
+    proceed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the body may be sent: at once, or when the store says ``100 Continue`` to who waits for it."""
+
+    async def event(self) -> h11.Event | type[h11.PAUSED]:
+        while True:
+            event = self.protocol.next_event()
+            if isinstance(event, h11.Event) or event is h11.PAUSED:
+                return event
+            self.protocol.receive_data(await self.reader.read(_CHUNK))
+
+    async def send(self, event: h11.Event) -> None:
+        data = self.protocol.send(event)
+        if data:
+            self.writer.write(data)
+            await self.writer.drain()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the store answers: its head, and a body to read once."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    _connection: _Connection
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        try:
+            while True:
+                event = await self._connection.event()
+                if isinstance(event, h11.Data):
+                    yield bytes(event.data)
+                elif isinstance(event, h11.EndOfMessage):
+                    return
+                else:
+                    raise UpstreamError("the store ended in the middle of its answer")
+        except (OSError, h11.RemoteProtocolError) as wrong:
+            raise UpstreamError(f"the store's answer broke off: {wrong}") from wrong
+
+    async def read(self, most: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamError: it is longer than ``most`` bytes, or breaks off.
+        """
+        found = bytearray()
+        async for part in self.body():
+            found += part
+            if len(found) > most:
+                raise UpstreamError(f"the store's answer has more than {most} bytes")
+        return bytes(found)
+
+
+class Upstream:
+    """The store, at HOST:PORT or at a Unix socket."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._idle: deque[_Connection] = deque(maxlen=_KEPT)
+        self.host = "localhost" if address.startswith("/") else address
+
+    @asynccontextmanager
+    async def ask(
+        self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None = None
+    ) -> AsyncIterator[Answer]:
+        """Send a request and give its answer; a connection that was kept and turns out closed is replaced once.
+
+        Raises:
+            UpstreamError: the store does not answer.
+        """
+        request = h11.Request(method=method, target=target, headers=_passed_on(headers))
+        connection, answer, sending = await self._answered(request, body)
+        try:
+            yield answer
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            if sending is not None and not sending.done():
+                sending.cancel()
+            self._keep(connection)
+
+    async def _answered(
+        self, request: h11.Request, body: AsyncIterator[bytes] | None
+    ) -> tuple[_Connection, Answer, asyncio.Task[None] | None]:
+        while True:
+            found = self._kept()
+            connection = found or await self._connected()
+            sending = None
+            try:
+                if _waits(request):
+                    connection.proceed.clear()
+                else:
+                    connection.proceed.set()
+                await connection.send(request)
+                sending = asyncio.create_task(_send(connection, body))
+                return connection, await _head(connection, sending), sending
+            except (OSError, h11.RemoteProtocolError, EOFError) as wrong:
+                if sending is not None:
+                    sending.cancel()
+                connection.close()
+                # Nothing of a body was read only where there is none: else it cannot be sent again.
+                if found is None or body is not None:
+                    raise UpstreamError(f"the store does not answer: {wrong}") from wrong
+            except BaseException:
+                if sending is not None:
+                    sending.cancel()
+                connection.close()
+                raise
+
+    def _kept(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.reader.at_eof() and not connection.writer.is_closing():
+                return connection
+            connection.close()
+        return None
+
+    async def _connected(self) -> _Connection:
+        try:
+            if self._address.startswith("/"):
+                reader, writer = await asyncio.open_unix_connection(self._address, limit=_CHUNK)
+            else:
+                host, _, port = self._address.rpartition(":")
+                reader, writer = await asyncio.open_connection(host, int(port), limit=_CHUNK)
+        except OSError as wrong:
+            raise UpstreamError(f"the store does not answer: {wrong}") from wrong
+        return _Connection(reader, writer)
+
+    def _keep(self, connection: _Connection) -> None:
+        protocol = connection.protocol
+        if connection.writer.is_closing():
+            return
+        if protocol.our_state is h11.DONE and protocol.their_state is h11.DONE and len(self._idle) < _KEPT:
+            protocol.start_next_cycle()
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+
+async def _send(connection: _Connection, body: AsyncIterator[bytes] | None) -> None:
+    if body is not None:
+        await connection.proceed.wait()
+        async for part in body:
+            if part:
+                await connection.send(h11.Data(data=part))
+    await connection.send(h11.EndOfMessage())
+
+
+async def _head(connection: _Connection, sending: asyncio.Task[None]) -> Answer:
+    """Wait for the head of the answer; a body that cannot be sent to the end ends the waiting too."""
+    reading = asyncio.ensure_future(_final(connection))
+    try:
+        await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            failed = sending.exception() if sending.done() and not sending.cancelled() else None
+            if failed is not None and not isinstance(failed, OSError):
+                raise failed
+            # A store that refuses early closes while it is sent to, and its answer can still be read.
+            await asyncio.wait({reading}, timeout=_SETTLE_SECONDS if failed else None)
+            if not reading.done():
+                raise UpstreamError("the store took no body and gave no answer")
+        return reading.result()
+    finally:
+        reading.cancel()
+        with contextlib.suppress(BaseException):
+            if sending.done():
+                sending.exception()
+
+
+async def _final(connection: _Connection) -> Answer:
+    while True:
+        event = await connection.event()
+        if isinstance(event, h11.Response):
+            return Answer(event.status_code, list(event.headers.raw_items()), connection)
+        if isinstance(event, h11.InformationalResponse):
+            connection.proceed.set()
+        if isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+            raise EOFError("it closed the connection")
+
+
+def _waits(request: h11.Request) -> bool:
+    return any(name == b"expect" and b"100-continue" in value.lower() for name, value in request.headers)
+
+
+def _passed_on(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() not in _OF_ONE_HOP]

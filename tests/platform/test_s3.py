@@ -1,0 +1,110 @@
+"""S3 through the gateway with a team's key: S3's order, and keys that are refused instead of mixed up."""
+
+from __future__ import annotations
+
+import urllib.request
+import uuid
+from typing import Any
+
+import pytest
+from tests.platform.door import Installation
+from tests.platform.test_services import refused, s3
+
+from vellum.connect.binding import Binding
+
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def binding(platform: Installation) -> dict[str, str]:
+    return platform.binding("team-a")
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"{uuid.uuid4().hex}/"
+
+
+def put(store: Any, binding: dict[str, str], prefix: str, *keys: str) -> None:
+    for key in keys:
+        store.put_object(
+            Bucket=binding["VELLUM_BUCKET"], Key=prefix + key, Body=b"" if key.endswith("/") else key.encode()
+        )
+
+
+def keys(store: Any, binding: dict[str, str], prefix: str, **more: Any) -> list[str]:
+    found = store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"], Prefix=prefix, **more)
+    return [one["Key"].removeprefix(prefix) for one in found.get("Contents", ())]
+
+
+def test_keys_are_listed_by_their_bytes_in_every_form(binding: dict[str, str], prefix: str) -> None:
+    """After aws/aws-cli#6845: `aws s3 sync --delete` loses files where they are not."""
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    put(store, binding, prefix, "run/x", "run-1/a", "run.txt", "run", "run0")
+    right = ["run", "run-1/a", "run.txt", "run/x", "run0"]
+
+    assert keys(store, binding, prefix) == right
+    assert keys(store, binding, prefix, StartAfter=f"{prefix}run.txt") == right[3:]
+    pages = store.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": 1}
+    )
+    assert [one["Key"].removeprefix(prefix) for page in pages for one in page["Contents"]] == right
+    old = store.list_objects(Bucket=bucket, Prefix=prefix, Marker=f"{prefix}run-1/a")
+    assert [one["Key"].removeprefix(prefix) for one in old["Contents"]] == right[2:]
+    folders = store.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    assert [one["Prefix"].removeprefix(prefix) for one in folders["CommonPrefixes"]] == ["run-1/", "run/"]
+    versions = store.list_object_versions(Bucket=bucket, Prefix=prefix)["Versions"]
+    assert [one["Key"].removeprefix(prefix) for one in versions] == right
+
+
+def test_a_key_and_keys_below_it_live_side_by_side(binding: dict[str, str], prefix: str) -> None:
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    put(store, binding, prefix, "a/b", "a", "a/b/c")
+    store.delete_object(Bucket=bucket, Key=f"{prefix}a/b")
+
+    assert keys(store, binding, prefix) == ["a", "a/b/c"]
+    assert [store.get_object(Bucket=bucket, Key=prefix + key)["Body"].read() for key in ("a", "a/b/c")] == [
+        b"a",
+        b"a/b/c",
+    ]
+    store.delete_object(Bucket=bucket, Key=f"{prefix}a/b/c")
+    assert "CommonPrefixes" not in store.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}a/", Delimiter="/")
+
+
+@pytest.mark.parametrize("key", ["a//b", "a\\b", "./a", "a/../b", "a/.uploads/x", "a.versions/x", "x" * 256])
+def test_a_key_that_the_store_would_mix_up_is_refused_and_nothing_is_stored(
+    binding: dict[str, str], prefix: str, key: str
+) -> None:
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    code = "KeyTooLongError" if len(key) > 255 else "InvalidArgument"
+
+    assert refused(store.put_object, Bucket=bucket, Key=prefix + key, Body=b"1") == code
+    assert refused(store.create_multipart_upload, Bucket=bucket, Key=prefix + key) == code
+    assert refused(store.delete_objects, Bucket=bucket, Delete={"Objects": [{"Key": prefix + key}]}) == code
+    assert keys(store, binding, prefix) == []
+
+
+def test_a_copy_without_a_key_is_refused(binding: dict[str, str], prefix: str) -> None:
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    for source in (bucket, f"{bucket}/", f"/{bucket}"):
+        assert (
+            refused(store.copy_object, Bucket=bucket, Key=f"{prefix}copy", CopySource=source)
+            == "InvalidArgument"
+        )
+    assert keys(store, binding, prefix) == []
+
+
+def test_a_presigned_link_names_the_download(binding: dict[str, str], prefix: str) -> None:
+    """After minio/minio#3400: by the client that the binding gives."""
+    store, bucket = Binding.of(binding, "the test").s3(), binding["VELLUM_BUCKET"]
+    put(store, binding, prefix, "card.json")
+    for more in (
+        {},
+        {"ResponseContentType": "text/plain"},
+        {"ResponseContentDisposition": 'attachment; filename="card.json"'},
+    ):
+        url = store.generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": f"{prefix}card.json", **more}
+        )
+        with urllib.request.urlopen(url) as answer:
+            assert answer.status == 200
