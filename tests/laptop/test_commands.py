@@ -27,7 +27,7 @@ from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
 from vellum.laptop.ports import release
-from vellum.laptop.state import State
+from vellum.laptop.state import MARK, State
 from vellum.model.team import Team
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
@@ -239,14 +239,16 @@ def test_the_only_claim_needs_no_name() -> None:
     assert options.one_team(None, ["other/there"]) == "other/there"
 
 
-def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", ["delete", "status", "explain", "delete --team", "status -t", "connect"])
+def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """A team's name alone is offered where no other team has it."""
     monkeypatch.setenv("VELLUM_STATE", str(tmp_path))
-    (tmp_path / "teams.json").write_text(json.dumps({name: {"namespace": "team"} for name in CLAIMS}))
+    (tmp_path / "teams.json").write_text(json.dumps({name: {"namespace": name} for name in CLAIMS}))
     monkeypatch.setenv("_VELLUM_COMPLETE", "bash_complete")
     offered = {}
     for word in ("", "th", "other/"):
-        monkeypatch.setenv("COMP_WORDS", f"vellum delete {word}")
-        monkeypatch.setenv("COMP_CWORD", "2")
+        monkeypatch.setenv("COMP_WORDS", f"vellum {words} {word}")
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) + 1))
         program = str(Path(sys.executable).with_name("vellum"))
         done = subprocess.run([program], capture_output=True, text=True, check=False)
         offered[word] = [line.partition(",")[2] for line in done.stdout.splitlines()]
@@ -255,6 +257,17 @@ def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.Mon
         "th": ["there"],
         "other/": ["other/both", "other/there"],
     }
+
+
+def test_explain_of_a_field_needs_no_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that is a field is one, unless a team has that name."""
+    monkeypatch.setenv("VELLUM_STATE", str(tmp_path))
+    assert vellum("explain", "size") == vellum("explain", "spec.size")
+    assert vellum("explain", "size")[0] == 0
+    (tmp_path / MARK).touch()
+    tmp_path.chmod(0o700)
+    (tmp_path / "teams.json").write_text('{"default/size": {"namespace": "x"}}')
+    assert "VEL406: the platform is not running" in vellum("explain", "size")[1]
 
 
 def refused(what: str, where: object, fix: str) -> tuple[int, str]:

@@ -32,7 +32,7 @@ GRAPH = "platform"
 def command(path: str, kubeconfig: Path | None, output: str) -> None:
     """Explain.
 
-    PATH is a field such as spec.notebooks, KubeflowPlatform.spec.gateway or TrainJob.spec.trainer; or the word
+    PATH is a field such as size, KubeflowPlatform.spec.gateway or TrainJob.spec.trainer; or the word
     platform: its parts, what each waits for, since when, and who acts next, also as a picture.
 
     TEAM is NAME or NAMESPACE/NAME of a claim: its parts, its addresses, and what goes when it is deleted.
@@ -46,6 +46,8 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
     if path == GRAPH:
         click.echo(_platform(kubeconfig, output))
         return
+    if path not in _names() and schema.node_at("MLOpsPlatform", ("spec", path)):
+        path = f"spec.{path}"
     if _TEAM.fullmatch(path) and path not in _ROOTS and output != "svg":
         click.echo(_team(path, kubeconfig, output))
         return
@@ -54,6 +56,11 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
         raise UsageError("VEL711", what, where=path, fix=f"vellum explain {GRAPH} --output svg")
     field = schema.explain(path)
     click.echo(json.dumps(field.as_dict()) if output == "json" else field.text())
+
+
+def _names() -> list[str]:
+    """Return the names of teams that may be meant; a field of a claim's spec is a word too, such as size."""
+    return [claim.rpartition("/")[2] for claim in options.teams()]
 
 
 def _team(name: str, config: Path | None, output: str) -> str:

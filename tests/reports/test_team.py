@@ -1,0 +1,36 @@
+"""What a deletion takes and leaves: on a laptop, on a cluster, with the store of somebody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from vellum.kube.objects import Obj
+from vellum.reports import team
+
+
+def claim(policy: str) -> Obj:
+    spec = {"deletionPolicy": policy} if policy else {}
+    return {"kind": "MLOpsPlatform", "metadata": {"namespace": "default", "name": "team-a"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("policy", "laptop", "external", "stays"),
+    [
+        ("Retain", True, False, {"notebook's home", "bucket", "vectors"}),
+        ("", True, False, {"notebook's home", "bucket", "vectors"}),
+        ("Delete", True, False, set()),
+        ("Retain", False, False, {"bucket", "vectors"}),
+        ("Delete", False, False, set()),
+        ("Delete", False, True, {"bucket"}),
+    ],
+)
+def test_what_stays_is_said(policy: str, laptop: bool, external: bool, stays: set[str]) -> None:
+    found = team.fates(claim(policy), laptop=laptop, external=external)
+    assert {one.what for one in found if one.stays} == stays
+    assert [one.what for one in found] == ["namespace", "notebook's home", "bucket", "vectors"]
+
+
+def test_a_cluster_says_why_the_home_goes() -> None:
+    (line,) = [one for one in team.fate_lines(team.fates(claim("Retain"), laptop=False), {}) if "home" in one]
+    assert line.split()[:4] == ["goes", "notebook's", "home", "notebook-workspace"]
+    assert "its volume is in the team's namespace" in line
