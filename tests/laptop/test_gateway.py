@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,21 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vellum.components.gateway import component
 from vellum.laptop.gateway import publish
 from vellum.laptop.state import read_json
-from vellum.model.process import Route
+from vellum.model.process import INFERENCE, Route, Site
 
 S3, QDRANT = Route("/", 1), Route("/qdrant/team/", 2, "/")
 
 
 def table(folder: Path) -> list[tuple[str, str]]:
     routes = read_json(folder / "rds.json", None)["resources"][0]["virtual_hosts"][0]["routes"]
-    return [(next(iter(entry["match"].values())), entry["route"]["cluster"]) for entry in routes]
+    return [
+        (next(iter(entry["match"].values())), entry["route"]["cluster"])
+        for entry in routes
+        if "route" in entry
+    ]
 
 
 def clusters(folder: Path) -> list[str]:
@@ -67,8 +73,9 @@ def test_only_loopback_names_are_answered_and_nobody_says_who_they_are(tmp_path:
     publish(tmp_path, 8080, [S3])
     configuration: dict[str, Any] = read_json(tmp_path / "rds.json", None)["resources"][0]
     assert configuration["virtual_hosts"][0]["domains"] == [
-        "127.0.0.1", "127.0.0.1:8080", "localhost", "localhost:8080",
+        "127.0.0.1:8080", "localhost:8080", "[::1]:8080",
     ]  # fmt: skip
+    assert configuration["virtual_hosts"][-1]["domains"] == ["*"]
     assert "kubeflow-userid" in configuration["request_headers_to_remove"]
 
 
@@ -80,3 +87,52 @@ def test_no_route_hides_a_longer_one(prefixes: list[str]) -> None:
         publish(Path(folder), 8080, [Route(prefix, number) for number, prefix in enumerate(prefixes, 1)])
         ordered = [prefix for prefix, _ in table(Path(folder)) if prefix in prefixes]
     assert ordered == sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+
+
+def test_every_notebook_has_an_origin_of_its_own(tmp_path: Path) -> None:
+    mine, other = (
+        Route(f"/notebook/{team}/notebook/", port, host=f"notebook-{team}.localhost")
+        for team, port in (("a", 3), ("b", 4))
+    )
+    publish(tmp_path, 8080, [S3, mine, other])
+    hosts = {
+        one["name"]: one for one in read_json(tmp_path / "rds.json", None)["resources"][0]["virtual_hosts"]
+    }
+    assert list(hosts) == ["laptop", "notebook-a.localhost", "notebook-b.localhost", "strangers"]
+    for host, port in (("notebook-a.localhost", 3), ("notebook-b.localhost", 4)):
+        assert hosts[host]["domains"] == [f"{host}:8080"]
+        to = {entry["route"]["cluster"] for entry in hosts[host]["routes"] if "route" in entry}
+        assert to == {f"port-{port}"}
+
+
+def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
+    """Envoy itself reads the table: it bounds patterns and answers of its own."""
+    import subprocess
+
+    from vellum.laptop.programs import found
+
+    team = "t" * 40
+    routes = [S3, *(Route(f"/qdrant/{team[:-2]}{n:02}/", 2, "/", most_bytes=1) for n in range(50))]
+    routes += [
+        Route(f"/notebook/{team[:-2]}{n:02}/notebook/", 3, host=f"notebook-{team[:-2]}{n:02}.localhost")
+        for n in range(50)
+    ]
+    routes += [Route(f"/serving/{team[:-2]}{n:02}/{'m' * 20}/", 4, "/", served=INFERENCE) for n in range(50)]
+    publish(tmp_path, 8080, routes)
+    site = Site(tmp_path, tmp_path, {}, programs=found(), runtime=tmp_path, loopback=("127.0.0.1", "::1"))
+    gateway = {"spec": {"listeners": [{"port": 8080}]}}
+    boot = json.loads(next(iter(component.process(gateway, site).files.values())))
+    table = {**read_json(tmp_path / "rds.json", None)["resources"][0]}
+    del table["@type"]
+    manager = boot["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    del manager["rds"]
+    manager["route_config"] = table
+    boot["static_resources"]["clusters"] = [
+        {name: value for name, value in one.items() if name != "@type"}
+        for one in read_json(tmp_path / "cds.json", None)["resources"]
+    ]
+    del boot["dynamic_resources"]
+    (tmp_path / "boot.json").write_text(json.dumps(boot))
+    argv = [found()["envoy"], "-c", str(tmp_path / "boot.json"), "--mode", "validate"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import pytest
 from tests.platform.door import Installation, wait_for
+from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(120)]
@@ -42,20 +43,37 @@ def address(platform: Installation) -> tuple[str, str]:
     return f"http://{parts.netloc}{parts.path.removesuffix('lab')}", parse_qs(parts.query)["token"][0]
 
 
+def reached(base: str) -> tuple[str, dict[str, str]]:
+    """Return where a program finds a notebook whose name only browsers resolve, and the name that it must say."""
+    parts = urlsplit(base)
+    return f"http://127.0.0.1:{parts.port}{parts.path}", {"Host": parts.netloc}
+
+
 def api(base: str, token: str, path: str, method: str = "GET", body: Any = None) -> Any:
+    url, named = reached(base)
     request = urllib.request.Request(
-        f"{base}{path}", method=method, headers={"Authorization": f"token {token}"},
+        f"{url}{path}", method=method, headers={**named, "Authorization": f"token {token}"},
         data=None if body is None else json.dumps(body).encode(),
     )  # fmt: skip
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read() or b"null")
 
 
+def origin(base: str) -> str:
+    """Return what JupyterLab's own page is."""
+    return f"http://{urlsplit(base).netloc}"
+
+
+def opened(base: str, path: str) -> Any:
+    """Open a WebSocket as JupyterLab's own page does."""
+    url, named = reached(base)
+    where = f"ws{url.removeprefix('http')}{path}"
+    return websocket_connect(HTTPRequest(where, headers={**named, "Origin": origin(base)}))
+
+
 async def run(base: str, token: str, kernel: str, code: str) -> str:
     """Execute code and return everything that it printed."""
-    socket = await websocket_connect(
-        f"ws{base.removeprefix('http')}api/kernels/{kernel}/channels?token={token}"
-    )
+    socket = await opened(base, f"api/kernels/{kernel}/channels?token={token}")
     message = uuid4().hex
     header = {
         "msg_id": message,
@@ -143,9 +161,7 @@ def execute(installation: Installation, *cells: str, kernel: str = "") -> list[s
 
 async def typed(base: str, token: str, terminal: str, line: str, end: str) -> str:
     """Type a line into a terminal and return what it shows until it says ``end`` alone on a line."""
-    socket = await websocket_connect(
-        f"ws{base.removeprefix('http')}terminals/websocket/{terminal}?token={token}"
-    )
+    socket = await opened(base, f"terminals/websocket/{terminal}?token={token}")
     await socket.write_message(json.dumps(["stdin", f"{line}\r"]))
     shown = ""
     while f"\n{end}\r" not in shown:

@@ -18,6 +18,27 @@ READY_PATH = "/.vellum/ready"
 LOWEST, HIGHEST = 1024, 32767
 """Above 32767 lie the ephemeral ports: a client there can connect to itself, and Envoy loses its port (measured)."""
 
+_BUFFER = 256 * 1024
+"""Bytes that Envoy keeps of one direction of a connection; its default is one MiB."""
+_CONNECTIONS = "envoy.resource_monitors.global_downstream_max_connections"
+_MOST_CONNECTIONS = 800
+"""Below the thousand files that a process may have open on many systems."""
+_PATIENCE: Obj = {
+    "request_headers_timeout": "15s",
+    "stream_idle_timeout": "300s",
+    "common_http_protocol_options": {"idle_timeout": "75s"},
+    "max_request_headers_kb": 60,
+}
+"""How long a connection may say nothing. A body may take any time, as long as it comes."""
+_UNAVAILABLE = 503
+_OWN_FAULTS = ("UH", "UF", "UO", "UC", "UR", "LR", "URX")
+_SAID = {
+    _UNAVAILABLE: "what serves this path does not answer just now; see `vellum status`",
+    408: "the request did not arrive in time",
+    426: "HTTP/1.0 is not spoken here; ask by HTTP/1.1",
+    431: "the headers of the request are larger than 60 KiB",
+}
+
 
 class GatewaySpec(Spec):
     """The platform's ``gateway`` block."""
@@ -86,6 +107,8 @@ def _boot(port: int, site: Site) -> Obj:
         "@type": f"{_ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
         "rds": {"route_config_name": "gateway", "config_source": dynamic("rds.json")},
+        **_PATIENCE,
+        "local_reply_config": {"mappers": [_reply(status, words) for status, words in _SAID.items()]},
         "http_filters": [
             {"name": "envoy.filters.http.health_check", "typed_config": _health_check()},
             {
@@ -101,9 +124,21 @@ def _boot(port: int, site: Site) -> Obj:
         "admin": {"address": {"pipe": {"path": str(site.runtime / "envoy.sock"), "mode": 0o600}}},
         "dynamic_resources": {"cds_config": dynamic("cds.json")},
         "static_resources": {
-            "listeners": [{"name": "gateway", "address": _address(port), "filter_chains": [chain]}]
+            "listeners": [{
+                "name": "gateway", "address": _address(port, site.loopback[0]), "filter_chains": [chain],
+                # A browser asks [::1] first for a name below localhost: whoever had that port would get its token.
+                "additional_addresses": [{"address": _address(port, one)} for one in site.loopback[1:]],
+                "per_connection_buffer_limit_bytes": _BUFFER,
+            }],
         },
-    }
+        # The pattern of what a model serves is longer than Envoy takes otherwise; all patterns are ours.
+        "layered_runtime": {"layers": [{"name": "vellum", "static_layer": {"re2.max_program_size.error_level": 2000}}]},
+        "overload_manager": {"resource_monitors": [{"name": _CONNECTIONS, "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
+                     ".DownstreamConnectionsConfig",
+            "max_active_downstream_connections": _MOST_CONNECTIONS,
+        }}]},
+    }  # fmt: skip
 
 
 def _health_check() -> Obj:
@@ -114,8 +149,30 @@ def _health_check() -> Obj:
     }
 
 
-def _address(port: int) -> Obj:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _reply(status: int, words: str) -> Obj:
+    """Return how an answer that Envoy makes of itself reads; what a route answers has its own words."""
+    flags = {"response_flag_filter": {"flags": list(_OWN_FAULTS)}} if status == _UNAVAILABLE else None
+    code = {
+        "status_code_filter": {
+            "comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"vellum.{status}"}}
+        }
+    }
+    named = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+    return {
+        "filter": {"and_filter": {"filters": [code, flags]}} if flags else code,
+        "body": {"inline_string": json.dumps({"error": words}) + "\n"},
+        "body_format_override": {
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}, "content_type": "application/json",
+        },
+        "headers_to_add": [
+            {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+            for key, value in named.items()
+        ],
+    }  # fmt: skip
+
+
+def _address(port: int, host: str) -> Obj:
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 component = GatewayComponent()

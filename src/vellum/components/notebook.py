@@ -10,6 +10,7 @@ from pydantic import Field
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env, secret_env_all
+from vellum.model import origins
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, mark
@@ -23,6 +24,8 @@ TOKEN_SECRET = "notebook-token"  # noqa: S105  # a name, not a secret
 HOME = "notebook-workspace"
 """Teams lose their notebooks' homes when this changes: a laptop finds the folder by the volume claim's name."""
 BINDING_PATH = "/var/run/secrets/vellum/binding"
+_MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of a request to JupyterLab, which sends larger files in parts of one MiB."""
 _RESOURCES: dict[Size, Obj] = {
     "small": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
     "medium": {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"cpu": "4", "memory": "8Gi"}},
@@ -101,7 +104,8 @@ class NotebookComponent(Component[NotebookSpec]):
     def process(self, obj: Obj, site: Site) -> Process:
         """Run JupyterLab; the token comes by the environment, since argv is readable by every local user."""
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-        port, prefix = site.ports["http"], f"/notebook/{namespace}/{name}/"
+        port, prefix = site.ports["http"], origins.notebook_path(namespace, name)
+        host = origins.notebook_host(namespace, name)
         work, private = site.directory / "work", site.directory / "jupyter"
         argv = (
             site.python, "-P", "-m", "vellum.laptop.notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1",
@@ -109,6 +113,10 @@ class NotebookComponent(Component[NotebookSpec]):
             f"--ServerApp.root_dir={work}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
+            # Jupyter looks at Host itself, and takes half a gigabyte of anybody before it asks for the token.
+            "--ServerApp.local_hostnames=localhost", f"--ServerApp.local_hostnames={host}",
+            f"--ServerApp.max_body_size={_MOST_BYTES}", f"--ServerApp.max_buffer_size={_MOST_BYTES}",
+            "--IdentityProvider.cookie_options=samesite=Lax",
         )  # fmt: skip
         env = {
             **site.env,
@@ -125,7 +133,7 @@ class NotebookComponent(Component[NotebookSpec]):
             name=f"notebook-{namespace}", argv=argv, directory=work, env=env, priority=0,
             # Answered without the token, which would go to whoever has the port.
             probe=Probe(port, f"{prefix}api"),
-            routes=(Route(prefix, port),),
+            routes=(Route(prefix, port, host=host, most_bytes=_MOST_BYTES),),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Obj, make, secret, secret_env
 from vellum.model.component import Component, Policy, Running, Size, Spec, Wish
-from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.process import MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark, marked
 from vellum.model.state import READY, Ready, Requirement, waits
 from vellum.model.team import VECTORS_NAMESPACE
@@ -117,7 +117,7 @@ class QdrantComponent(Component[VectorsSpec]):
         return Process(
             name=name, argv=(site.python, "-P", "-m", "vellum.laptop.qdrant"), directory=site.directory,
             env={**site.env, **own}, probe=Probe(port, "/readyz"),
-            routes=(Route(f"/qdrant/{name.removeprefix('qdrant-')}/", port, "/"),),
+            routes=(Route(f"/qdrant/{name.removeprefix('qdrant-')}/", port, "/", most_bytes=MOST_BYTES),),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:

@@ -10,7 +10,7 @@ from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
 from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
-from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -87,7 +87,7 @@ class SearchComponent(Component[SearchSpec]):
         return Process(
             name=f"{name}-{namespace}", argv=argv, directory=site.directory, env={**site.env, **own},
             probe=Probe(port, f"/v2/models/{SERVICE}/ready"), priority=1,
-            routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),),
+            routes=(Route(f"/serving/{namespace}/{name}/", port, "/", served=INFERENCE, most_bytes=MOST_BYTES),),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:

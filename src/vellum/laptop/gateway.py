@@ -1,4 +1,8 @@
-"""Envoy's routes as files: written by rename, live in milliseconds, S3 last since it owns ``/``."""
+"""Envoy's routes as files: written by rename, live in milliseconds, S3 last since it owns ``/``.
+
+Every origin has a virtual host: the gateway's own names, and one name for each notebook. What each of them refuses, and
+why, is in docs/concepts/laptop.md.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vellum.kube.objects import Obj
+from vellum.laptop import doors
+from vellum.laptop.doors import Match, action, answer, redirect
 from vellum.laptop.state import read_json, write_json
+from vellum.model.origins import LOOPBACK
 from vellum.model.process import Route
 
 _TYPE = "type.googleapis.com/envoy.config"
+_MOST_NAMED = 20
+"""How many addresses a 404 names."""
+BUFFER = 256 * 1024
+"""Bytes that Envoy keeps of one direction of a connection; its default is one MiB."""
 
 
 def publish(folder: Path, port: int, routes: Iterable[Route]) -> bool:
@@ -34,6 +45,7 @@ def _cluster(port: int) -> Obj:
         "name": f"port-{port}",
         "type": "STATIC",
         "connect_timeout": "1s",
+        "per_connection_buffer_limit_bytes": BUFFER,
         "load_assignment": {
             "cluster_name": f"port-{port}",
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
@@ -42,28 +54,122 @@ def _cluster(port: int) -> Obj:
 
 
 def _table(port: int, routes: list[Route]) -> Obj:
-    # Only these names: a page in a browser that points its own name at 127.0.0.1 gets 404 (DNS rebinding).
-    domains = [f"{host}{suffix}" for host in ("127.0.0.1", "localhost") for suffix in ("", f":{port}")]
-    entries = [entry for route in routes for entry in _routes(route)]
+    apart = {route.host: route for route in routes if route.host}
+    hosts = [
+        _own(port, routes),
+        *(_apart(port, route) for _, route in sorted(apart.items())),
+        _strangers(port),
+    ]
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
         "name": "gateway",
-        "virtual_hosts": [{"name": "laptop", "domains": domains, "routes": entries}],
+        "virtual_hosts": hosts,
+        "max_direct_response_body_size_bytes": 16384,
         # Nobody outside may say who they are; Kubeflow's parts would believe it.
         "request_headers_to_remove": ["kubeflow-userid", "x-goog-authenticated-user-email"],
+        "response_headers_to_add": doors.headers({"x-content-type-options": "nosniff"}),
     }
+
+
+def _own(port: int, routes: list[Route]) -> Obj:
+    """Return the gateway's own names: S3, which runs nobody's pages, and what only answers to programs."""
+    own = [f"http://{name}:{port}" for name in LOOPBACK]
+    apart = [f"http://{route.host}:{port}" for route in routes if route.host]
+    entries = [
+        # A presigned address says itself who may use it, and S3 has no cookies: a notebook's page may read one, if the
+        # bucket's CORS lets it.
+        doors.foreign("/", [*own, *apart]),
+        *(doors.foreign(prefix, own) for prefix in doors.RESERVED),
+        *(doors.embedded(prefix) for prefix in doors.RESERVED),
+        doors.crooked("/serving"),
+    ]
+    for route in routes:
+        entries += _led_on(route, port) if route.host else _routes(route)
+    entries += [_missing(prefix, port, routes) for prefix in doors.RESERVED]
+    # The longest prefix first, so S3 is the last of all.
+    entries.sort(key=lambda entry: entry["match"] == {"prefix": "/"})
+    return {"name": "laptop", "domains": [f"{name}:{port}" for name in LOOPBACK], "routes": entries}
 
 
 def _routes(route: Route) -> list[Obj]:
-    action: Obj = {
-        "cluster": f"port-{route.port}",
-        "timeout": "0s",
-        "upgrade_configs": [{"upgrade_type": "websocket"}],
-    }
-    if route.rewrite is not None:
-        action["prefix_rewrite"] = route.rewrite
-    entries: list[Obj] = [{"match": {"prefix": route.prefix}, "route": action}]
-    if route.prefix != "/":
+    where = f"port-{route.port}"
+    if route.prefix == "/":
+        return [{"match": {"prefix": "/"}, **action(where, added=doors.SANDBOX, dropped=doors.STATEFUL)}]
+    return [
+        *doors.bounded(route),
+        {"match": doors.served(route), **action(where, route)},
         # qdrant-client asks for its URL as given, without a slash; S3 owns the rest and would answer 403.
-        entries.append({"match": {"path": route.prefix.removesuffix("/")}, "route": action})
-    return entries
+        {"match": {"path": route.prefix.removesuffix("/")}, **action(where, whole=route.rewrite)},
+    ]
+
+
+def _led_on(route: Route, port: int) -> list[Obj]:
+    """Return what the gateway's own names answer for a notebook: programs by token, people at the notebook's name.
+
+    Cookies are taken away in both directions. So a page at this origin has nothing that the notebook would accept.
+    """
+    where = f"port-{route.port}"
+    program = action(where, added=doors.SANDBOX, dropped=doors.STATEFUL, deaf=True)
+    token, socket = Match("authorization"), Match("upgrade", pattern="(?i)websocket")
+    said = {
+        "error": f"the notebook is at http://{route.host}:{port}{route.prefix}",
+        "fix": "open that address, or send the token in the header Authorization: token ...",
+    }
+    return [
+        *doors.bounded(route),
+        *({"match": {"prefix": route.prefix, "headers": [one.header]}, **program} for one in (token, socket)),
+        *(
+            {"match": {**place, "headers": [Match(":method", pattern="GET|HEAD").header]}, **redirect(route.host, port)}
+            for place in ({"prefix": route.prefix}, {"path": route.prefix.removesuffix("/")})
+        ),
+        {"match": {"prefix": route.prefix}, **answer(421, said)},
+    ]  # fmt: skip
+
+
+def _apart(port: int, route: Route) -> Obj:
+    """Return an origin of its own: nobody else's page may ask, embed or open it and keep a hand on it."""
+    origin, where = f"http://{route.host}:{port}", f"port-{route.port}"
+    entries = [
+        doors.foreign("/", [origin]),
+        doors.embedded("/"),
+        doors.framed("/"),
+        *doors.bounded(route),
+        {"match": doors.served(route), **action(where, route, added=doors.APART)},
+        {"match": {"path": "/"}, **redirect(route.host, port, path=f"{route.prefix}lab")},
+        {"match": {"path": route.prefix.removesuffix("/")}, **redirect(route.host, port, path=route.prefix)},
+        {"match": {"prefix": "/"}, **answer(404, {
+            "error": "nothing is at this path", "here": [f"{origin}{route.prefix}"],
+            "fix": "run `vellum open`; S3, Qdrant and the models are at " f"http://127.0.0.1:{port}",
+        })},
+    ]  # fmt: skip
+    return {"name": route.host, "domains": [f"{route.host}:{port}"], "routes": entries}
+
+
+def _strangers(port: int) -> Obj:
+    """Return what all other names get: a page in a browser that points its own name at 127.0.0.1 (DNS rebinding)."""
+    said = {
+        "error": "the gateway does not answer to this name",
+        "here": [f"http://{name}:{port}" for name in LOOPBACK],
+        "fix": "use one of these addresses; `vellum status` prints those of the notebooks",
+    }
+    return {
+        "name": "strangers",
+        "domains": ["*"],
+        "routes": [{"match": {"prefix": "/"}, **answer(404, said)}],
+    }
+
+
+def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:
+    """Return the 404 of everything below one of our prefixes that nothing serves: it names what is there."""
+    gateway = f"http://127.0.0.1:{port}"
+    there = [
+        f"http://{route.host}:{port}{route.prefix}" if route.host else f"{gateway}{route.prefix}"
+        for route in routes
+        if route.prefix.startswith(f"{prefix}/")
+    ]
+    said = {
+        "error": doors.RESERVED[prefix],
+        "here": there[:_MOST_NAMED],
+        "fix": doors.fix(prefix, len(there) - _MOST_NAMED),
+    }
+    return {"match": doors.below(prefix), **answer(404, said)}

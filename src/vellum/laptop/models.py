@@ -10,7 +10,7 @@ from vellum.components.access import BINDING_SECRET
 from vellum.kube.objects import Obj
 from vellum.laptop.words import last_words
 from vellum.model.component import Running
-from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.training import INFERENCE_SERVICE
 
 WAITS = "waits: "
@@ -48,7 +48,7 @@ class Models:
             name=f"model-{name}-{namespace}", argv=argv, directory=site.directory, env=own,
             env_from=(site.secrets / BINDING_SECRET,),
             probe=Probe(port, f"/v2/models/{name}/ready"),
-            routes=(Route(f"/serving/{namespace}/{name}/", port, "/"),),
+            routes=(Route(f"/serving/{namespace}/{name}/", port, "/", served=INFERENCE, most_bytes=MOST_BYTES),),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:

@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import IO
@@ -29,13 +30,26 @@ FIRST_OF_TWINS = 19000
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on the loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    """Tell whether nobody listens on the port at any loopback address.
+
+    Both families: browsers ask ``[::1]`` first for ``localhost`` and every name below it.
+    """
+    return all(_binds(address, port) for address in loopback())
+
+
+@cache
+def loopback() -> tuple[str, ...]:
+    """Return the loopback addresses that this machine has; 127.0.0.1 is always the first."""
+    return ("127.0.0.1", "::1") if _binds("::1", 0) else ("127.0.0.1",)
+
+
+def _binds(address: str, port: int) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError:
+        return False
     return True
 
 

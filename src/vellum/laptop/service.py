@@ -98,6 +98,7 @@ def run(begin: Begin) -> int:
     LOG.info("vellum %s runs in %s", __version__, state.root)
     work.run(stop)
     server.close()
+    state.clear_runtime()
     return 0
 
 

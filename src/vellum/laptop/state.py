@@ -35,6 +35,8 @@ from vellum.laptop.inside import inside
 from vellum.model.keys import SEED_BYTES, Seed
 
 MARK = ".vellum"
+PAGE = "notebook.html"
+"""What ``vellum open`` gives to the browser: it leads to the notebook and holds its token."""
 FILES = (
     MARK, "seed", "store.db", "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
     "processes.json", "supervisor.json",
@@ -172,6 +174,12 @@ class State:
         """
         if wrong := _wrong(self.runtime):
             raise _not_private(self.runtime, wrong)
+
+    def clear_runtime(self) -> None:
+        """Remove what a supervisor and its services leave in the runtime folder: sockets, and the page of ``open``."""
+        for path in self.runtime.glob("*"):
+            if path.is_socket() or path.name == PAGE:
+                path.unlink(missing_ok=True)
 
     @property
     def socket(self) -> Path:

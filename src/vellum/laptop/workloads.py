@@ -19,7 +19,7 @@ from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_v
 from vellum.laptop import gateway
 from vellum.laptop.models import Models, waits_for
 from vellum.laptop.mounts import IN_USE, mount
-from vellum.laptop.ports import Ports
+from vellum.laptop.ports import Ports, loopback
 from vellum.laptop.state import State, private_folder
 from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
@@ -176,6 +176,7 @@ class WorkloadController:
             programs=self._programs,
             tls=self._state.root / "pki",
             runtime=self._state.runtime,
+            loopback=loopback(),
         )
 
     def _env_from(self, store: Store, obj: Obj) -> tuple[Path, ...]:

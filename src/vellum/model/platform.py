@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vellum.kube.objects import DOMAIN, Key
+from vellum.model import origins
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
 
 PLATFORM = Key(f"{DOMAIN}/v1alpha1", "KubeflowPlatform", "", "kubeflow")
@@ -61,5 +62,5 @@ class PlatformFacts:
         return f"http://{service}-predictor.{team.namespace}.svc"
 
     def notebook_url(self, team: Team, notebook: str) -> str:
-        """Where a person opens the notebook; on clusters relative to the gateway's own address."""
-        return f"{self.gateway}/notebook/{team.namespace}/{notebook}/"
+        """Where a person opens the notebook: an origin of its own, or on clusters a path of the gateway's address."""
+        return origins.notebook_url(self.gateway, team.namespace, notebook)

@@ -25,6 +25,18 @@ class Route:
     prefix: str
     port: int
     rewrite: str | None = None
+    host: str = ""
+    """The host name of an origin of its own; empty: one of the gateway's own names."""
+    served: str = ".*"
+    """What may follow the prefix, as a pattern of RE2; all else is answered with 404."""
+    most_bytes: int = 0
+    """Bytes of a request that says its length; the server itself counts others. 0: any number."""
+
+
+INFERENCE = r"|v1/models(/[^/]+)?|v2|v2/health/(live|ready)|v2/models(/.*)?"
+"""What of a model server is served: KServe's inference protocols, and not its repository, metrics or OpenAPI."""
+MOST_BYTES = 32 * 1024 * 1024
+"""Bytes of a request to a model or to Qdrant, which is Qdrant's own bound; both count for themselves too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +89,5 @@ class Site:
     """``ca.pem``, ``server.pem``, ``server.key``, ``client.pem``, ``client.key`` of our own authority."""
     runtime: Path = Path("/nonexistent")
     """A short private folder for Unix sockets, whose paths have at most 107 bytes."""
+    loopback: tuple[str, ...] = ("127.0.0.1",)
+    """The loopback addresses that this machine has: IPv4, and IPv6 where it is on."""

@@ -10,7 +10,7 @@ import click
 from vellum.cli import options
 from vellum.errors import LaptopError
 from vellum.laptop.client import Client
-from vellum.laptop.state import write
+from vellum.laptop.state import PAGE, write
 from vellum.model.team import Team
 
 
@@ -30,7 +30,7 @@ def command(team: str | None, *, show: bool) -> None:
     if show:
         click.echo(address)
         return
-    page = state.open_runtime() / "notebook.html"
+    page = state.open_runtime() / PAGE
     quoted = html.escape(address, quote=True)
     write(
         page,

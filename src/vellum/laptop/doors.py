@@ -1,0 +1,174 @@
+"""What the gateway refuses, and how it answers itself, as entries of Envoy's route table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vellum.kube.objects import Obj
+from vellum.model.process import Route
+
+RESERVED = {
+    "/serving": "no model is served at this path",
+    "/qdrant": "no Qdrant is at this path",
+    "/notebook": "no notebook is at this path",
+    "/pipelines": "the Pipelines API is not served on a laptop",
+    "/apis": "the Pipelines API is not served on a laptop",
+}
+"""What is below them is never S3's; what nothing serves there is answered with these words."""
+SANDBOX = {"content-security-policy": "sandbox", "referrer-policy": "no-referrer"}
+"""A document of a bucket gets an origin that is nobody's: its scripts do not run, and it reads no page."""
+APART = {
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",
+}
+"""No other page keeps a hand on a window of this origin, or includes what it answers."""
+STATEFUL = ("set-cookie", "set-cookie2", "clear-site-data", "service-worker-allowed", "refresh")
+"""What an answer must not leave in the browser for the other pages of its origin."""
+_FORBIDDEN, _NOT_FOUND, _TOO_LARGE = 403, 404, 413
+_MOST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A condition on one header: it is there, and fits the whole pattern, or does not."""
+
+    name: str
+    pattern: str = ""
+    inverted: bool = False
+
+    @property
+    def header(self) -> Obj:
+        """Envoy's form. A header that was sent twice is joined by a comma, and fits none of our patterns."""
+        if not self.pattern:
+            return {"name": self.name, "present_match": True}
+        found = {"name": self.name, "string_match": {"safe_regex": {"regex": self.pattern}}}
+        return {**found, "invert_match": True} if self.inverted else found
+
+
+def headers(values: Mapping[str, str]) -> list[Obj]:
+    """Return headers that replace what the server behind said."""
+    return [
+        {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for key, value in values.items()
+    ]
+
+
+def answer(status: int, said: Mapping[str, object]) -> Obj:
+    """Return an answer of the gateway's own, in JSON."""
+    return {
+        "direct_response": {"status": status, "body": {"inline_string": json.dumps(said) + "\n"}},
+        "response_headers_to_add": headers({"content-type": "application/json", **SANDBOX}),
+    }
+
+
+def redirect(host: str, port: int, *, path: str = "") -> Obj:
+    """Send a browser to a host name, to the path that it asked for or to another."""
+    return {
+        "redirect": {
+            "host_redirect": host, "port_redirect": port, "response_code": "FOUND",
+            **({"path_redirect": path} if path else {}),
+        },
+        "response_headers_to_add": headers({"cache-control": "no-store", "referrer-policy": "no-referrer"}),
+    }  # fmt: skip
+
+
+def action(  # noqa: PLR0913  # each is one word of Envoy's
+    cluster: str, route: Route | None = None, *, whole: str | None = None, added: Mapping[str, str] | None = None,
+    dropped: Sequence[str] = (), deaf: bool = False,
+) -> Obj:  # fmt: skip
+    """Return what passes a request on, as the route rewrites it or ``whole``; ``deaf`` takes its cookies away."""
+    to: Obj = {"cluster": cluster, "timeout": "0s", "upgrade_configs": [{"upgrade_type": "websocket"}]}
+    if route and route.rewrite is not None:
+        # Not by prefix_rewrite, which replaces the whole path where a pattern was matched.
+        to["regex_rewrite"] = {
+            "pattern": {"regex": f"^{re.escape(route.prefix)}"},
+            "substitution": route.rewrite,
+        }
+    if whole is not None:
+        to["prefix_rewrite"] = whole
+    entry: Obj = {"route": to}
+    if added:
+        entry["response_headers_to_add"] = headers(added)
+    if dropped:
+        entry["response_headers_to_remove"] = list(dropped)
+    if deaf:
+        entry["request_headers_to_remove"] = ["cookie"]
+    return entry
+
+
+def below(prefix: str) -> Obj:
+    """Return the match of a prefix and everything below it; ``/`` is everything."""
+    return {"prefix": "/"} if prefix == "/" else {"safe_regex": {"regex": f"{re.escape(prefix)}(/.*)?"}}
+
+
+def served(route: Route) -> Obj:
+    """Return the match of what is served below a route's prefix."""
+    if route.served == ".*":
+        return {"prefix": route.prefix}
+    return {"safe_regex": {"regex": f"{re.escape(route.prefix)}({route.served})"}}
+
+
+def foreign(prefix: str, origins: Sequence[str]) -> Obj:
+    """Refuse what a page of another origin sends, ``null`` included: also a simple request, and a WebSocket."""
+    # One condition for each: a pattern of many names is too large for Envoy.
+    others = [{"name": "origin", "string_match": {"exact": origin, "ignore_case": True}, "invert_match": True}
+              for origin in origins]  # fmt: skip
+    conditions = [Match("origin").header, *others]
+    said = {
+        "error": "a web page of another origin may not use this",
+        "fix": "ask from a program, or from a notebook",
+    }
+    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, said)}
+
+
+def embedded(prefix: str) -> Obj:
+    """Refuse what another page includes as a script, an image or a style; a link may lead here."""
+    conditions = [
+        Match("sec-fetch-site", pattern="cross-site|same-site").header,
+        Match("sec-fetch-mode", pattern="navigate", inverted=True).header,
+    ]
+    said = {
+        "error": "a web page of another origin may not include this",
+        "fix": "open it as a page of its own",
+    }
+    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, said)}
+
+
+def framed(prefix: str) -> Obj:
+    """Refuse to be shown inside another page."""
+    conditions = [
+        Match("sec-fetch-site", pattern="cross-site|same-site").header,
+        Match("sec-fetch-dest", pattern="iframe|frame|embed|object|fencedframe").header,
+    ]
+    said = {"error": "another page may not show this inside itself", "fix": "open it as a page of its own"}
+    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, said)}
+
+
+def crooked(prefix: str) -> Obj:
+    """Refuse paths that a server may read in another way than this table: dots, double and encoded slashes."""
+    regex = rf"(?i){re.escape(prefix)}(/.*)?(//|/\.\.?(/.*)?$|%2e|%2f|%5c|\\).*"
+    said = {"error": "the path has an empty, dotted or encoded part", "fix": "write the path plainly"}
+    return {"match": {"safe_regex": {"regex": regex}}, **answer(_NOT_FOUND, said)}
+
+
+def bounded(route: Route) -> list[Obj]:
+    """Refuse a body that says that it is too large, before it is sent on. Bodies without a length the server counts."""
+    if not route.most_bytes:
+        return []
+    length = {"name": "content-length", "range_match": {"start": route.most_bytes + 1, "end": _MOST}}
+    said = {
+        "error": f"the body is larger than {route.most_bytes} bytes",
+        "fix": "send it in several requests",
+    }
+    return [{"match": {"prefix": route.prefix, "headers": [length]}, **answer(_TOO_LARGE, said)}]
+
+
+def fix(prefix: str, more: int) -> str:
+    """Return the way out of a 404."""
+    if prefix in ("/pipelines", "/apis"):
+        return "run pipelines by `vellum ingest` or kfp.local here; a cluster serves the API"
+    return "`vellum status` prints every address" + (f", {more} more than here" if more > 0 else "")
