@@ -53,6 +53,15 @@ matches = st.one_of(
     st.builds(lambda one: m.MatchTextAny(text_any=one), texts),
     st.builds(lambda one: m.MatchPhrase(phrase=one), texts),
 )  # fmt: skip
+
+
+def _square(corner: float, side: float) -> m.GeoLineString:
+    """Return a ring around a square that begins south-west; it fits in the world."""
+    south, far = max(corner, -80), corner + side
+    ring = ((corner, south), (far, south), (far, min(far, 80)), (corner, min(far, 80)), (corner, south))
+    return m.GeoLineString(points=[m.GeoPoint(lon=lon + 0.25, lat=lat + 0.25) for lon, lat in ring])
+
+
 geo = st.builds(lambda one: m.GeoPoint(**one), places)
 leaves = st.one_of(
     _field(keys, match=matches),
@@ -64,6 +73,10 @@ leaves = st.one_of(
     _field(keys, geo_bounding_box=st.builds(
         lambda left, top, right, bottom: m.GeoBoundingBox(top_left=m.GeoPoint(lon=left, lat=top), bottom_right=m.GeoPoint(lon=right, lat=bottom)),
         st.sampled_from([-178.0, 0.0, 170.0]), st.sampled_from([60.0, 10.0]), st.sampled_from([20.0, -170.0, 179.9]), st.sampled_from([0.0, -20.0]),
+    )),
+    _field(keys, geo_polygon=st.builds(
+        lambda ring, hole: m.GeoPolygon(exterior=ring, interiors=[hole] if hole else None),
+        st.sampled_from([_square(-10, 40), _square(-100, 200)]), st.none() | st.just(_square(10, 5)),
     )),
     st.builds(lambda key: m.IsEmptyCondition(is_empty=m.PayloadField(key=key)), keys),
     st.builds(lambda key: m.IsNullCondition(is_null=m.PayloadField(key=key)), keys),
@@ -126,6 +139,21 @@ def nearest(draw: Any, config: dict[str, Any]) -> dict[str, Any]:
     return {"query": draw(vectors if using in config["vectors_config"] else sparse), "using": using}
 
 
+def by_example(draw: Any, kind: str, having: list[Any], dense: bool) -> Any:
+    """Return a query by examples: vectors, and points that have one."""
+    one = (vectors if dense else sparse) | (st.sampled_from(having) if having else st.nothing())
+    pair = st.builds(lambda good, bad: m.ContextPair(positive=good, negative=bad), one, one)
+    if kind == "discover":
+        return m.DiscoverQuery(
+            discover=m.DiscoverInput(target=draw(one), context=draw(pair | st.lists(pair, max_size=2)))
+        )
+    if kind == "context":
+        return m.ContextQuery(context=draw(pair | st.lists(pair, min_size=1, max_size=2)))
+    strategy = draw(st.none() | st.sampled_from(list(m.RecommendStrategy)))
+    good, bad = draw(st.lists(one, min_size=1, max_size=3)), draw(st.lists(one, max_size=2))
+    return m.RecommendQuery(recommend=m.RecommendInput(positive=good, negative=bad, strategy=strategy))
+
+
 @st.composite
 def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> dict[str, Any]:
     """Return the arguments of one query: nearest by vector or id, or fusion of two."""
@@ -134,7 +162,11 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
         st.booleans() | st.lists(st.sampled_from(["n", "rows", "rows[].n", "deep.x"]), max_size=2)
     )
     wanted["with_vectors"] = draw(st.booleans())
-    kind = draw(st.sampled_from(["vector", "vector", "id", "rrf", "dbsf", "rescore", "mmr"]))
+    kind = draw(
+        st.sampled_from(
+            ["vector", "vector", "id", "rrf", "dbsf", "rescore", "mmr", "recommend", "discover", "context"]
+        )
+    )
     first = nearest(draw, config)
     if kind in ("vector", "id"):
         wanted |= first
@@ -144,6 +176,13 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
         if kind == "id" and having:
             wanted["query"] = draw(st.sampled_from(having))
         return wanted
+    having = [one.id for one in points if first["using"] in one.vector]
+    if kind in ("recommend", "discover", "context"):
+        return {
+            **wanted,
+            "using": first["using"],
+            "query": by_example(draw, kind, having, first["using"] in config["vectors_config"]),
+        }
     if kind == "mmr":
         mmr = m.Mmr(
             diversity=draw(st.sampled_from([None, 0.0, 0.3, 1.0])),

@@ -160,6 +160,9 @@ MATCHES = [
     (m.FieldCondition(key="age", range=m.Range(gt=36, lte=71)), {2, UUID}),
     (m.FieldCondition(key="born", range=m.DatetimeRange(gte=datetime(1900, 1, 1, tzinfo=UTC))), {2, 3}),
     (m.FieldCondition(key="home", geo_radius=m.GeoRadius(center=m.GeoPoint(**BERLIN), radius=1_000_000)), {1, 2}),
+    (m.FieldCondition(key="home", geo_polygon=m.GeoPolygon(exterior=m.GeoLineString(points=[
+        m.GeoPoint(lon=lon, lat=lat) for lon, lat in ((0, 45), (20, 45), (20, 55), (0, 55), (0, 45))
+    ]))), {1, 2}),
     (m.FieldCondition(key="tags", values_count=m.ValuesCount(gte=2)), {1}),
     (m.HasIdCondition(has_id=[2, UUID]), {2, UUID}),
     (m.IsEmptyCondition(is_empty=m.PayloadField(key="tags")), {2, 3, UUID}),
@@ -270,6 +273,19 @@ def test_a_diverse_query_prefers_what_differs(people: Any) -> None:
         return [one.id for one in hits]
 
     assert (found(0.0), found(1.0)[1] == 5) == ([1, 5], False)
+
+
+def test_examples_recommend_and_are_left_out(people: Any) -> None:
+    query = m.RecommendQuery(recommend=m.RecommendInput(positive=[1], negative=[[0.0, 1.0]]))
+    hits = people.query_points("people", query=query).points
+    assert [(one.id, round(one.score, 5)) for one in hits] == [(2, 1.0), (3, -1.0), (UUID, -2.0)]
+
+
+def test_groups_hold_the_best_points_of_each_value(people: Any) -> None:
+    people.set_payload("people", {"team": ["a", "b"]}, points=[1, 3])
+    people.set_payload("people", {"team": "b"}, points=[2])
+    groups = people.query_points_groups("people", group_by="team", query=[1.0, 0.0], group_size=2).groups
+    assert [(one.id, [hit.id for hit in one.hits]) for one in groups] == [("a", [1, 3]), ("b", [1, 2])]
 
 
 def test_there_are_no_aliases(people: Any) -> None:

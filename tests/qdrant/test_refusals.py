@@ -21,6 +21,9 @@ BODIES = {
         "query": {"fusion": "rrf"}, "filter": FILTER, "params": {"exact": True}, "with_payload": {"exclude": ["a"]},
         "prefetch": [{"query": {"nearest": [1.0, 0.0]}, "filter": FILTER, "params": {"hnsw_ef": 3}}],
     },
+    ("POST", "/collections/one/points/query/groups"): {
+        "query": {"recommend": {"positive": [[1.0, 0.0]], "negative": [[0.0, 1.0]]}}, "group_by": "a", "group_size": 2, "filter": FILTER,
+    },
     ("POST", "/collections/one/points/query/batch"): {"searches": [{"query": [1.0, 0.0], "filter": FILTER}]},
     ("POST", "/collections/one/points/scroll"): {"filter": FILTER, "limit": 3},
     ("POST", "/collections/one/points/count"): {"filter": FILTER, "exact": True},
@@ -94,7 +97,7 @@ def test_an_unknown_field_anywhere_is_named(one: Any, method: str, path: str, pl
     ("method", "path"),
     [
         ("GET", "/collections/one/points"), ("PATCH", "/collections/one"), ("POST", "/collections/one/points/search"),
-        ("POST", "/collections/one/points/recommend"), ("POST", "/collections/one/points/query/groups"),
+        ("POST", "/collections/one/points/recommend"),
         ("POST", "/collections/aliases"), ("GET", "/collections/one/snapshots"), ("GET", "/telemetry"),
         ("GET", "/metrics"), ("GET", "/cluster"), ("PUT", "/collections/one/vectors/v"), ("POST", "/"), ("HEAD", "/collections"),
         ("POST", "/collections/one/points/search/matrix/pairs"), ("POST", "/aliases"),
@@ -153,7 +156,16 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("POST", QUERY, {"query": [1.0]}, "expected dim: 2, got 1"),
     ("POST", QUERY, {"query": [1.0, 0.0], "using": "other"}, "vector name error: other"),
     ("POST", QUERY, {"query": [[1.0, 0.0]]}, "must be a list of numbers"),
-    ("POST", QUERY, {"query": {"recommend": {"positive": [1]}}}, "`recommend`"),
+    ("POST", QUERY, {"query": {"formula": {"sum": []}}}, "`formula`"),
+    ("POST", QUERY, {"query": {"recommend": {"negative": [1]}}}, "positive must have an example"),
+    ("POST", QUERY, {"query": {"recommend": {"positive": [1], "strategy": "best"}}}, "must be one of average_vector"),
+    ("POST", QUERY, {"query": {"recommend": {"strategy": "best_score"}}}, "one of `positive` and `negative`"),
+    ("POST", QUERY, {"query": {"discover": {"context": []}}}, "missing field `target`"),
+    ("POST", QUERY, {"query": {"context": [{"positive": 1}]}}, "context[0]: missing field `negative`"),
+    ("POST", QUERY + "/groups", {"query": [1.0, 0.0], "group_by": "a[]"}, "a payload key without []"),
+    ("POST", QUERY + "/groups", {"query": [1.0, 0.0]}, "missing field `group_by`"),
+    ("POST", QUERY + "/groups", {"query": [1.0, 0.0], "group_by": "a", "prefetch": []}, "prefetch is not supported in groups"),
+    ("POST", COUNT, {"filter": {"must": [{"key": "g", "geo_polygon": {"exterior": {"points": [{"lon": 0, "lat": 0}]}}}]}}, "must be a ring"),
     ("POST", QUERY, {"query": {"nearest": [1.0, 0.0], "mmr": {"diversity": 2}}}, "must be from 0 to 1"),
     ("POST", QUERY, {"query": {"mmr": {"diversity": 0}}}, "must name exactly one of"),
     ("POST", UPSERT + "/batch", {"operations": [{"delete": {"points": [1]}}, {"upsert": {"points": []}}]}, "Empty update request"),
@@ -298,7 +310,7 @@ def test_the_key_may_come_as_a_bearer_token(one: Any) -> None:
 @pytest.mark.parametrize(("method", "path"), BODIES, ids=str)
 def test_the_reading_key_reads_and_only_reads(one: Any, method: str, path: str) -> None:
     reads = method == "POST" and path.endswith(
-        ("/points", "query", "query/batch", "scroll", "count", "facet")
+        ("/points", "query", "query/batch", "groups", "scroll", "count", "facet")
     )
     status = one.send(method, path, BODIES[method, path], headers={"api-key": "the-reading-key"})[0]
     assert status == (200 if reads else 403)

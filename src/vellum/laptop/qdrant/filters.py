@@ -18,6 +18,7 @@ MAX_NESTING = 32
 """How deep filters and prefetches may be nested: far beyond use, far before a stack ends."""
 _BOUNDS = ("lt", "gt", "lte", "gte")
 _CLAUSES = ("must", "should", "must_not", "min_should")
+_LEAST_RING = 4
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -199,7 +200,29 @@ def _geo_box(value: object, where: str) -> edge.GeoBoundingBox:
     )
 
 
+def _geo_polygon(value: object, where: str) -> edge.GeoPolygon:
+    fields = Fields(value, where, ("exterior", "interiors"))
+    holes = fields.items("interiors") or []
+    return edge.GeoPolygon(
+        _ring(fields.need("exterior"), fields.path("exterior")),
+        [_ring(one, f"{fields.path('interiors')}[{at}]") for at, one in enumerate(holes)],
+    )
+
+
+def _ring(value: object, where: str) -> list[edge.GeoPoint]:
+    fields = Fields(value, where, ("points",))
+    points = [
+        _place(one, f"{fields.path('points')}[{at}]") for at, one in enumerate(fields.need_items("points"))
+    ]
+    ends = [(one.lon, one.lat) for one in (*points[:1], *points[-1:])]
+    if len(points) < _LEAST_RING or ends[0] != ends[-1]:
+        raise refused(
+            f"{fields.path('points')} must be a ring: {_LEAST_RING} points or more, the last as the first"
+        )
+    return points
+
+
 _TESTS: dict[str, Callable[[object, str], object]] = {
     "match": _match, "range": _range, "values_count": _values_count, "geo_radius": _geo_radius,
-    "geo_bounding_box": _geo_box,
+    "geo_bounding_box": _geo_box, "geo_polygon": _geo_polygon,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 import qdrant_edge as edge
 
+from vellum.laptop.qdrant.examples import READERS
 from vellum.laptop.qdrant.fields import Fields, as_list, as_number, as_texts, is_whole
 from vellum.laptop.qdrant.filters import MAX_NESTING
 from vellum.laptop.qdrant.points import Vector, read_id, read_vector
@@ -22,8 +23,8 @@ _MAX_CANDIDATES = 16_384
 """Qdrant's own limit of candidates that are compared with each other."""
 _RRF_K = 2
 """Qdrant's own default, not the 60 of the paper."""
-_SHARED = ("query", "prefetch", "using", "filter", "params", "score_threshold", "limit")
-_KINDS = ("nearest", "order_by", "fusion", "rrf", "sample")
+SHARED = ("query", "prefetch", "using", "filter", "params", "score_threshold", "limit")
+_KINDS = ("nearest", "order_by", "fusion", "rrf", "sample", *READERS)
 
 Lookup = Callable[["PointId", str], Vector]
 
@@ -57,7 +58,7 @@ class Reader:
         Raises:
             RefusedError: a field is unknown or wrong (400), or a point that is asked by id is absent (404).
         """
-        fields = Fields(body, where, (*_SHARED, "offset", "with_vector", "with_payload"))
+        fields = Fields(body, where, (*SHARED, "offset", "with_vector", "with_payload"))
         stage = self._stage(fields, 0, frozenset())
         offset = fields.whole("offset") or 0
         return edge.QueryRequest(
@@ -96,7 +97,7 @@ class Reader:
         if value is None:
             return []
         several = [value] if isinstance(value, dict) else as_list(value, where)
-        read = [Fields(one, f"{where}[{at}]", _SHARED) for at, one in enumerate(several)]
+        read = [Fields(one, f"{where}[{at}]", SHARED) for at, one in enumerate(several)]
         return [edge.Prefetch(**self._stage(one, depth + 1, above)) for one in read]
 
     def _query(self, fields: Fields) -> ScoringQueryType | None:
@@ -114,6 +115,9 @@ class Reader:
         kind = query.names()[0]
         if kind == "nearest":
             return self._nearest(query.raw(kind), using, query.path(kind))
+        if kind in READERS:
+            self.schema.check_name(using)
+            return READERS[kind](query, kind, lambda one, place: self._vector(one, using, place), using)
         return _READ[kind](query, kind)
 
     def _diverse(self, query: Fields, using: str, limit: int) -> edge.Mmr:

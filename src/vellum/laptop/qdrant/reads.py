@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import qdrant_edge as edge
 
 from vellum.laptop.qdrant.fields import Json
+from vellum.laptop.qdrant.groups import query_groups
 from vellum.laptop.qdrant.indexes import index_json
 from vellum.laptop.qdrant.points import Vector, read_id, read_ids, record_json, scored_json
 from vellum.laptop.qdrant.queries import (
@@ -95,6 +96,11 @@ def query(request: Request) -> Json:
     """``POST /collections/{name}/points/query``."""
     asked = _reader(request).request(request.body)
     return _hits(asked, request.collection.shard.query(asked))
+
+
+def groups(request: Request) -> Json:
+    """``POST /collections/{name}/points/query/groups``."""
+    return query_groups(request, _reader(request))
 
 
 def query_batch(request: Request) -> list[Json]:

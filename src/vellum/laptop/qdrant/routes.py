@@ -49,6 +49,7 @@ ROUTES = (
     Route("POST", f"{_ONE}/points", reads.retrieve),
     Route("GET", f"{_ONE}/points/{{id}}", reads.retrieve_one, body=False),
     Route("POST", f"{_ONE}/points/query", reads.query),
+    Route("POST", f"{_ONE}/points/query/groups", reads.groups),
     Route("POST", f"{_ONE}/points/query/batch", reads.query_batch),
     Route("POST", f"{_ONE}/points/scroll", reads.scroll),
     Route("POST", f"{_ONE}/points/count", reads.count),
