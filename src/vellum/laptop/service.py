@@ -24,7 +24,7 @@ from vellum.laptop import records
 from vellum.laptop.child import rotate
 from vellum.laptop.control import serve
 from vellum.laptop.room import FULL, advice, lacking
-from vellum.laptop.state import MARK, State, default_root
+from vellum.laptop.state import MARK, State, default_root, read_json, write_json
 from vellum.laptop.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def run(begin: Begin) -> int:
     try:
         state = State.open(default_root())
         _only_one(state)
-        notes = [f"{name} was damaged and is written anew" for name in records.damaged(state.root)]
+        notes = _write_anew(state)
         state.hold()
         work, commands = begin(state, stop)
     except VellumError as error:
@@ -100,6 +100,14 @@ def run(begin: Begin) -> int:
     server.close()
     state.clear_runtime()
     return 0
+
+
+def _write_anew(state: State) -> list[str]:
+    """Write the records that are damaged with what of them can be believed; return what a person should know of it."""
+    damaged = records.damaged(state.root)
+    for name in damaged:
+        write_json(state.root / name, records.PARSERS[name](read_json(state.root / name, {})))
+    return [f"{name} was damaged and is written anew" for name in damaged]
 
 
 def _cannot_start(error: Exception) -> LaptopError:

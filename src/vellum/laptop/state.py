@@ -37,6 +37,7 @@ from vellum.model.keys import SEED_BYTES, Seed
 MARK = ".vellum"
 PAGE = "notebook.html"
 """What ``vellum open`` gives to the browser: it leads to the notebook and holds its token."""
+MOST_SEED_BYTES = 4096
 FILES = (
     MARK, "seed", "store.db", "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
     "processes.json", "supervisor.json",
@@ -197,7 +198,8 @@ class State:
             write(path, secrets.token_bytes(SEED_BYTES), durable=True)
         try:
             with path.open("rb") as file:
-                return Seed(file.read(SEED_BYTES + 1))
+                material = file.read(MOST_SEED_BYTES + 1)
+            return Seed(material if len(material) <= MOST_SEED_BYTES else b"")
         except (FileNotFoundError, ValueError) as cause:
             raise LaptopError(
                 "VEL402", "the seed is missing or cut, and every key was derived from it", where=str(path),
