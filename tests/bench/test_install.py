@@ -265,6 +265,10 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     }  # fmt: skip
 
     reader.follows("And back")
+    again = secret_values(bench.get("secret", ARTIFACTS, "kubeflow") or {})
+    assert again["accesskey"] == after["accesskey"]
+    team = bench.team("team-a")
+    assert marked_generation(bench.get("secret", "vellum-binding", team.namespace)) == "2"
     assert reader.s3().get_object(**OBJECT)["Body"].read() == b"of before"
 
     gone = json.loads(
@@ -274,6 +278,11 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     assert gone["kinds"] > 60
     assert marked(bench) == set()
     assert commands("For good")[1:] == [".venv/bin/vellum bench down"]
+
+
+def marked_generation(obj: Obj | None) -> str:
+    assert obj is not None
+    return str(obj["metadata"]["annotations"]["platform.vellum.dev/key-generation"])
 
 
 def ready(bench: Bench) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import NOW, PLATFORMS, World, given, settled_platform, written
 
+from vellum.compose import live
 from vellum.compose.rotation import plan
 from vellum.kube.objects import Obj, secret_values
 from vellum.kube.patch import copied
-from vellum.model.rotation import GENERATION, Memory, Previous, marked, remembered
-from vellum.model.state import READY, Ready, waits
+from vellum.model.keys import DUMMY_SEED
+from vellum.model.rotation import GENERATION, Keys, Memory, Previous, marked, remembered
+from vellum.model.state import READY, Observed, Ready, waits
+from vellum.model.team import Team
 from vellum.model.types import span
 
 HOLDERS = ("binding", "bucket-secret", "notebook", "search")
@@ -155,6 +158,34 @@ def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
     said = "the keys are of generation 2, and spec.keys.generation says 1, whose keys were replaced; write 2 or more"
     assert [(one.reason, one.message) for one in composed.conditions] == [("KeysLowered", said)]
     assert composed.fatal == said
+
+
+def test_who_is_made_anew_begins_with_the_highest_generation_that_was_ever_in_use() -> None:
+    def begun(wanted: int | None, memory: Memory, seen: set[int]) -> Keys:
+        return plan(wanted, span("1h"), memory, Seen(seen, {1, 2, 3}), NOW, lowest=3).keys
+
+    assert begun(None, Memory(), set()) == Keys(3, (3,), 3)
+    assert begun(5, Memory(), set()).using == 5
+    # What runs goes on, also when its status was lost: somebody holds the older key.
+    assert begun(None, Memory(using=1, single=1), {1}).using == 1
+    assert begun(None, Memory(), {2}).using == 2
+
+
+def test_a_generation_below_the_highest_ever_is_refused_to_who_is_made_anew() -> None:
+    world = team(generation=2)
+    refused = live.team(
+        world.composite, Observed(), replace(DUMMY_SEED, generations={world_id(world): 4}), NOW
+    )
+    assert (refused.fatal, refused.objects) == ("looking for the platform", {})
+    observed = Observed(required={"platform": world.platform})
+    refused = live.team(world.composite, observed, replace(DUMMY_SEED, generations={world_id(world): 4}), NOW)
+    assert refused.conditions[0].reason == "KeysLowered"
+    assert "write 4 or more" in refused.conditions[0].message
+
+
+def world_id(world: World) -> str:
+    meta = world.composite["metadata"]
+    return Team(meta["namespace"], meta["name"], "").id
 
 
 def test_a_spec_that_says_nothing_goes_on_with_what_is_in_use() -> None:

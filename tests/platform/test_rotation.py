@@ -100,6 +100,13 @@ def test_a_new_key_works_beside_the_old_one_which_is_refused_once_the_overlap_is
     refusal = installation.run("up", str(lowered(installation)), check=False)
     assert (refusal.returncode, "VEL315" in refusal.stderr) == (1, True)
 
+    # Made again from a file without a word of keys, the team has those that it had, and none that were replaced.
+    installation.run("delete", "team-a", "--yes")
+    installation.up(team_a=FULL)
+    wait_for(lambda: keys(installation)["generation"] == 3)
+    assert installation.binding("team-a")["AWS_ACCESS_KEY_ID"] == newest["AWS_ACCESS_KEY_ID"]
+    assert not opens_bucket(old)
+
 
 def lowered(installation: Installation) -> Any:
     path = installation.root / "lowered.yaml"

@@ -132,8 +132,11 @@ class _Cluster:
         return self._api.list(CLAIM)[0]
 
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
+        from vellum.cluster import generations
+
         keys = {"generation": generation, **({"overlap": overlap} if overlap else {})}
         self._api.merge(key, {"spec": {"keys": keys}})
+        generations.record(self._api)
 
 
 class _Laptop:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vellum.cluster import leftovers
+from vellum.cluster import generations, leftovers
 from vellum.cluster.api import Api, NotFoundError
 from vellum.cluster.install import SEED, SEED_PATH, UNINSTALLING, Say, described
 from vellum.cluster.store import wait_for
@@ -108,6 +108,8 @@ class Removal:
                 (VEL311).
         """
         self._planned = False
+        if not self._data:
+            generations.record(self._api)
         stages = self._stages()
         claims = next(stages)
         _refuse_others({f"{key.namespace}/{key.name}" for key in claims.keys} - set(agreed))

@@ -14,7 +14,7 @@ from vellum.compose.order import in_order
 from vellum.compose.release import Release
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
-from vellum.model.keys import Seed
+from vellum.model.keys import PLATFORM_OWNER, Seed
 from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
 from vellum.model.repair import BLANK, Memory, remembered, with_receipts, written
 from vellum.model.rotation import FIRST, Keys
@@ -59,7 +59,7 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
     A namespace or Release of one of the platform's names that is not ours composes nothing and changes nothing.
     """
     memory = remembered_keys(platform.rotation)
-    if refused := rotation.lowered(platform.spec.keys.generation, memory):
+    if refused := rotation.lowered(platform.spec.keys.generation, memory, seed.lowest(PLATFORM_OWNER)):
         return refused
     turn = _turn(platform, observed, seed, memory, now)
     parts = _parts(platform, observed, seed, now, turn.keys)
@@ -89,7 +89,10 @@ def _turn(
     facts = platform.facts
     parts = [(part, PlatformWish(platform.detail(part), facts, seed, observed)) for part in wanted]
     keys = platform.spec.keys
-    return rotation.plan(keys.generation, keys.time, memory, rotation.Parts(parts, observed), now)
+    lowest = seed.lowest(PLATFORM_OWNER)
+    return rotation.plan(
+        keys.generation, keys.time, memory, rotation.Parts(parts, observed), now, lowest=lowest
+    )
 
 
 def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:

@@ -85,18 +85,21 @@ class Plan:
     """Seconds until something is to be decided."""
 
 
-def lowered(wanted: int | None, memory: Memory) -> Composed | None:
-    """Say that keys would be accepted again that were taken back."""
-    if wanted is None or wanted >= memory.newest:
+def lowered(wanted: int | None, memory: Memory, lowest: int = 1) -> Composed | None:
+    """Say that keys would be accepted again that were taken back; of one that is new, ``lowest`` knows."""
+    newest = memory.newest or lowest
+    if wanted is None or wanted >= newest:
         return None
     message = (
-        f"the keys are of generation {memory.newest}, and spec.keys.generation says {wanted}, whose keys were "
-        f"replaced; write {memory.newest} or more"
+        f"the keys are of generation {newest}, and spec.keys.generation says {wanted}, whose keys were "
+        f"replaced; write {newest} or more"
     )
     return Composed(conditions=(not_ready("KeysLowered", message),), fatal=message)
 
 
-def plan(wanted: int | None, overlap: timedelta, memory: Memory, world: World, now: datetime) -> Plan:
+def plan(  # noqa: PLR0913  # each is something else
+    wanted: int | None, overlap: timedelta, memory: Memory, world: World, now: datetime, *, lowest: int = 1
+) -> Plan:
     """Return which generations are valid and which is used.
 
     Args:
@@ -105,8 +108,11 @@ def plan(wanted: int | None, overlap: timedelta, memory: Memory, world: World, n
         memory: what the last status said.
         world: what is seen.
         now: the time in UTC.
+        lowest: where the keys of one begin that is made anew: those below were replaced once.
     """
     seen = {generation for generation in world.seen() if generation > memory.removed}
+    if not memory.newest and not seen:
+        memory = replace(memory, removed=max(memory.removed, lowest - 1))
     if seen == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
         # Every pass but those of a rotation ends here.
         return Plan(_keys(memory), as_status(memory, {}, "", {}))
@@ -133,7 +139,7 @@ def _keys(memory: Memory) -> Keys:
 def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:
     """Return the memory with what is wanted; also of a composite that is new, or whose status was lost."""
     # The oldest that is there: nobody is locked out by it, and a newer one takes over once it works.
-    using = memory.using or min(seen, default=wanted or 1)
+    using = memory.using or min(seen, default=wanted or memory.removed + 1)
     newest = max([using, memory.coming, wanted or 0, *seen])
     if using < memory.single < newest and memory.single in seen:
         # Single servers take only this one by now, so it comes into use before a newer one is begun.

@@ -63,11 +63,17 @@ def compose_team(
             "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
         )
     memory = remembered(claim.rotation)
-    if refused := rotation.lowered(claim.spec.keys.generation, memory):
+    lowest = seed.lowest(claim.team.id)
+    if refused := rotation.lowered(claim.spec.keys.generation, memory, lowest):
         return refused
     wishes = _wishes(claim, platform, observed, seed, FIRST)
     turn = rotation.plan(
-        claim.spec.keys.generation, claim.spec.keys.time, memory, _keyed(claim, wishes, observed), now
+        claim.spec.keys.generation,
+        claim.spec.keys.time,
+        memory,
+        _keyed(claim, wishes, observed),
+        now,
+        lowest=lowest,
     )
     if turn.keys != FIRST:
         wishes = _wishes(claim, platform, observed, seed, turn.keys)

@@ -22,7 +22,7 @@ from vellum.compose import live
 from vellum.errors import FunctionError, VellumError
 from vellum.function.struct import View, plain, write
 from vellum.kube.objects import Obj
-from vellum.model.keys import SEED, Seed
+from vellum.model.keys import GENERATIONS, SEED, Seed, generations
 from vellum.model.state import LIST, Composed, Condition, Event, Observed, Requirement, not_ready
 
 LOG = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ def _seed(request: fnv1.RunFunctionRequest) -> Seed:
     """Return the seed of the credentials; without it there are no keys, and no other may take its place."""
     data = request.credentials[SEED].credential_data.data if SEED in request.credentials else {}
     try:
-        return Seed(bytes(data[SEED]) if SEED in data else b"")
+        known = generations(bytes(data[GENERATIONS]).decode() if GENERATIONS in data else "")
+        return Seed(bytes(data[SEED]) if SEED in data else b"", known)
     except ValueError as cause:
         raise FunctionError(
             "VEL803", f"the credentials hold no usable seed: {cause}", where="Secret crossplane-system/vellum-seed",

@@ -18,6 +18,7 @@ from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, StoreError
 from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
 from vellum.laptop import connectable, pki, programs, tenants
+from vellum.laptop.generations import Generations
 from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
 from vellum.laptop.ports import Ports, is_free, next_free, release, reserve
@@ -27,6 +28,7 @@ from vellum.laptop.teams import TeamsController
 from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind
+from vellum.model.keys import PLATFORM_OWNER
 from vellum.model.rotation import remembered
 from vellum.model.state import Event
 from vellum.model.team import Team
@@ -41,6 +43,11 @@ PLATFORM_KEY = Key(PLATFORM.api_version, PLATFORM.kind, "", platform.NAME)
 def clock() -> datetime:
     """Return the time in UTC."""
     return datetime.now(UTC)
+
+
+def team_id(claim: Obj) -> str:
+    """Return the id of the team that a stored claim stands for."""
+    return Team(claim["metadata"]["namespace"], claim["metadata"]["name"], "").id
 
 
 class Installation:
@@ -70,11 +77,10 @@ class Installation:
         self._move_gateway()
         self.workloads = WorkloadController(state, ports, self.supervisor, components, found)
         self.training = TrainJobController(state, self.supervisor)
+        known = Generations(state.root / "generations.json", seed)
         composites = (
-            CompositeController(PLATFORM, lambda obj, observed, now: live.kubeflow(obj, observed, seed, now)),
-            CompositeController(
-                CLAIM, lambda obj, observed, now: live.team(obj, observed, seed, now), WAITING
-            ),
+            CompositeController(PLATFORM, known.composing(live.kubeflow, lambda _: PLATFORM_OWNER)),
+            CompositeController(CLAIM, known.composing(live.team, team_id), WAITING),
         )
         self.manager = Manager(
             self.store, composites,

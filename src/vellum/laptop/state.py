@@ -2,6 +2,7 @@
 
 .vellum              the mark: without it nothing is ever deleted
 seed                 32 random bytes (0600): every key derives from it
+generations.json     the highest generation of keys that each team ever had
 store.db             the objects (SQLite)
 secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
 teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
@@ -39,7 +40,8 @@ PAGE = "notebook.html"
 """What ``vellum open`` gives to the browser: it leads to the notebook and holds its token."""
 MOST_SEED_BYTES = 4096
 FILES = (
-    MARK, "seed", "store.db", "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
+    MARK, "seed", "generations.json", "store.db",
+    "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
     "processes.json", "supervisor.json",
 )  # fmt: skip
 FOLDERS = ("secrets", "data", "logs", "pki")
@@ -310,9 +312,9 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON
+def write_json(path: Path, value: Any, *, durable: bool = False) -> None:  # noqa: ANN401  # any JSON
     """Write private JSON."""
-    write(path, json.dumps(value, sort_keys=True))
+    write(path, json.dumps(value, sort_keys=True), durable=durable)
 
 
 def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -16,6 +18,24 @@ SEED_SECRET = "vellum-seed"  # noqa: S105  # a name, not a secret
 """The Secret in Crossplane's namespace that holds the seed of a cluster."""
 SEED = "seed"
 """The name of the function's credentials, and of the key in their Secret."""
+GENERATIONS = "generations"
+"""The key beside it: the highest generation that each owner of keys ever had, as JSON."""
+PLATFORM_OWNER = "platform"
+"""The platform among those owners; the others are teams, whose ids end with a hash."""
+
+
+def generations(text: str) -> dict[str, int]:
+    """Return the highest generation of each owner; empty text says of none.
+
+    Raises:
+        ValueError: it is not what is written there.
+    """
+    if not text:
+        return {}
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(one, int) and one > 0 for one in found.values()):
+        raise ValueError("the generations are no numbers by owner")
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -29,6 +49,8 @@ class Seed:
     """The secret of one installation, at least 32 random bytes; never printed, never rendered."""
 
     material: bytes = field(repr=False)
+    generations: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """The highest generation that each owner of keys ever had, where it was more than the first."""
 
     def __post_init__(self) -> None:
         if len(self.material) < SEED_BYTES:
@@ -38,6 +60,10 @@ class Seed:
     def fingerprint(self) -> str:
         """16 hex digits that tell two seeds apart and reveal neither."""
         return self._digest("fingerprint").hex()[:16]
+
+    def lowest(self, owner: str) -> int:
+        """Return the generation below which all keys of the owner were replaced once."""
+        return self.generations.get(owner, 1)
 
     def access_key(self, owner: str, generation: int = 1) -> str:
         """Return an S3 access key id: 20 characters, upper case and digits."""

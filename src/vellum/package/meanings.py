@@ -6,7 +6,7 @@ _DECIDED = "it is decided when the platform is made: another is refused ({}) and
 _ONLY_UP = "it only goes up, so rendering as before does not undo it; a lower one is refused"
 _OVERLAP = "how long older keys are accepted; nothing restarts"
 KEYS_UNSAID = (
-    "nothing changes now; whoever makes it anew from these files begins with the keys of generation 1"
+    "nothing changes now; made anew, it goes on with the highest generation that is recorded beside the seed"
 )
 PLATFORM = {
     "profile": "light may become standard, which brings Istio; every other step is refused (ProfileChanged) and "

@@ -39,6 +39,7 @@ def command(  # noqa: PLR0913  # one argument an option
     order: Crossplane's Helm provider, then Istio and everything else by Crossplane. The cluster is looked at first.
     May be stopped at any moment and run again. Ends with 3 when something is not ready in time.
     """
+    from vellum.cluster import generations
     from vellum.cluster.install import Installation
     from vellum.package import tree
 
@@ -53,6 +54,7 @@ def command(  # noqa: PLR0913  # one argument an option
         return
     changed = _run(installation, quiet=output == "json")
     ready = _until_ready(api, manifests, timeout, quiet=output == "json")
+    generations.record(api)
     _print({"preflight": looked, "changes": [one.as_dict() for one in changed], "ready": ready}, output)
     if not ready:
         sys.exit(NOT_READY)

@@ -1,0 +1,60 @@
+"""The highest generation of keys that each team ever had, kept in the seed's Secret: what outlives the team itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from vellum.cluster.api import Api, ConflictError, NotFoundError
+from vellum.cluster.install import SEED
+from vellum.kube.objects import Obj, secret_values
+from vellum.model import keys
+from vellum.model.component import Kind
+from vellum.model.platform import PLATFORM
+from vellum.model.rotation import remembered
+from vellum.model.team import Team
+
+CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
+_TRIES = 5
+
+
+def record(api: Api) -> None:
+    """Write down what claims and the platform use or ask for now; what was higher before stays.
+
+    Raises:
+        StoreError: the API server refuses, or does not answer (VEL307).
+    """
+    for _ in range(_TRIES):
+        seed = api.get(SEED)
+        if seed is None:
+            return
+        known = keys.generations(secret_values(seed).get(keys.GENERATIONS, ""))
+        found = {
+            owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1
+        }
+        if (merged := {**known, **found}) == known:
+            return
+        text = base64.b64encode(json.dumps(merged, sort_keys=True).encode()).decode()
+        version = {"resourceVersion": seed["metadata"]["resourceVersion"]}
+        try:
+            api.merge(SEED, {"metadata": version, "data": {keys.GENERATIONS: text}})
+        except ConflictError:
+            continue
+        return
+
+
+def _live(api: Api) -> dict[str, int]:
+    try:
+        claims = api.list(CLAIM)[0]
+    except NotFoundError:
+        claims = []
+    found = {
+        Team(one["metadata"]["namespace"], one["metadata"]["name"], "").id: _newest(one) for one in claims
+    }
+    platform = api.get(PLATFORM)
+    return {**found, keys.PLATFORM_OWNER: _newest(platform)} if platform else found
+
+
+def _newest(obj: Obj) -> int:
+    said = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
+    return max(remembered((obj.get("status") or {}).get("keys") or {}).newest, int(said))

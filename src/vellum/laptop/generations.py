@@ -1,0 +1,52 @@
+"""The highest generation of keys that each team ever had, beside the seed: what outlives the team itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from vellum.errors import LaptopError
+from vellum.kube.objects import Obj
+from vellum.laptop.state import read_json, write_json
+from vellum.model.keys import Seed
+from vellum.model.rotation import remembered
+from vellum.model.state import Composed, Observed
+
+Compose: TypeAlias = Callable[[Obj, Observed, datetime], Composed]
+Pass: TypeAlias = Callable[[Obj, Observed, Seed, datetime], Composed]
+
+
+class Generations:
+    """What the file beside the seed says, written before a new generation is in anybody's hands."""
+
+    def __init__(self, path: Path, seed: Seed) -> None:
+        """Read the file.
+
+        Raises:
+            LaptopError: it is not what was written (VEL402).
+        """
+        self._path, self._seed = path, seed
+        self._known: dict[str, int] = read_json(path, {}) if path.exists() else {}
+        if path.exists() and not (self._known and all(isinstance(one, int) for one in self._known.values())):
+            raise LaptopError(
+                "VEL402", "the generations of keys that were in use cannot be read", where=str(path),
+                fix="restore the file from a copy; without it, a team that is made anew begins with its oldest keys",
+            )  # fmt: skip
+
+    def composing(self, one_pass: Pass, owner: Callable[[Obj], str]) -> Compose:
+        """Return the pass with the seed that knows these generations; what it answers is noted first."""
+
+        def compose(composite: Obj, observed: Observed, now: datetime) -> Composed:
+            composed = one_pass(composite, observed, replace(self._seed, generations=self._known), now)
+            self._note(owner(composite), remembered(composed.status.get("keys") or {}).newest)
+            return composed
+
+        return compose
+
+    def _note(self, owner: str, newest: int) -> None:
+        if newest > max(self._known.get(owner, 1), 1):
+            self._known = {**self._known, owner: newest}
+            write_json(self._path, self._known, durable=True)
