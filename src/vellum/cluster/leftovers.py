@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from vellum.cluster.api import Api
@@ -57,6 +58,31 @@ def find(api: Api) -> Left:
     kept = {Key.of(obj) for obj in found if _stays(obj, namespaces, records)}
     ours = {Key.of(obj) for obj in found if not _is_installed(obj, records)} - kept
     return Left(len(paths), silent, tuple(sorted(ours)), tuple(sorted(kept)))
+
+
+def everything(api: Api, lost: Collection[str]) -> list[Obj]:
+    """Return every object of ours, Helm's records of our releases, and the volume claims of namespaces that would go.
+
+    Raises:
+        StoreError: the API server does not answer (VEL307).
+    """
+    paths, _ = api.resources()
+    return [
+        obj
+        for path in paths
+        for obj in api.listed(path)
+        if is_ours(obj) or _is_a_record(obj) or _is_lost(obj, lost)
+    ]
+
+
+def _is_a_record(obj: Obj) -> bool:
+    return obj.get("type") == "helm.sh/release.v1" and _is_release(
+        labels_of(obj).get("name", ""), obj["metadata"]["namespace"]
+    )
+
+
+def _is_lost(obj: Obj, namespaces: Collection[str]) -> bool:
+    return obj["kind"] == "PersistentVolumeClaim" and obj["metadata"]["namespace"] in namespaces
 
 
 def is_ours(obj: Obj) -> bool:

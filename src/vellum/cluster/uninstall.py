@@ -35,6 +35,7 @@ from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent
 from vellum.model.team import STORAGE_NAMESPACE
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
+COMPOSITE = "XMLOpsPlatform"
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PAUSED = "crossplane.io/paused"
 ATTEMPT = "usage.crossplane.io/deletion-attempt-with-policy"
@@ -53,6 +54,19 @@ class Stage:
     def as_dict(self) -> Obj:
         """Return it as JSON."""
         return {"stage": self.title, "objects": [leftovers.as_dict(key) for key in self.keys]}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would go, in order, and every object of ours that would stay, with the reason."""
+
+    stages: list[Stage]
+    stays: tuple[tuple[Key, str], ...]
+
+    def as_dict(self) -> Obj:
+        """Return it as JSON."""
+        stays = [{**leftovers.as_dict(key), "why": why} for key, why in self.stays]
+        return {"stages": [stage.as_dict() for stage in self.stages], "stays": stays}
 
 
 class Removal:
@@ -78,10 +92,56 @@ class Removal:
             return {}
         return {f"{one['metadata']['namespace']}/{one['metadata']['name']}": _is_lost(one) for one in found}
 
-    def plan(self) -> list[Stage]:
-        """Return what would go, in order; nothing is changed. Kinds that are used now are not among it."""
+    def plan(self) -> Plan:
+        """Return what would go, in order, and what would stay; nothing is changed."""
         self._planned = True
-        return [stage for stage in self._stages() if stage.keys]
+        stages = [stage for stage in self._stages() if stage.keys]
+        said = {key for stage in stages for key in stage.keys}
+        stays, rest = [], []
+        for obj in leftovers.everything(self._api, self._lost()):
+            key = Key.of(obj)
+            if key in said:
+                continue
+            why = self._why_it_stays(obj)
+            stays += [(key, why)] if why else []
+            rest += [] if why else [key]
+        if rest:
+            stages.append(Stage("with what is deleted", tuple(sorted(rest))))
+        return Plan(stages, tuple(sorted(stays)))
+
+    def _why_it_stays(self, obj: Obj) -> str:
+        """Return why an object of ours would stay; empty if it would go."""
+        key, release = Key.of(obj), _release_of(obj)
+        if key == SEED:
+            return "" if self._data else "all keys derive from it"
+        if key.kind == "Namespace":
+            return (
+                "something in it stays" if key.name not in self._lost() and key in self._namespaces() else ""
+            )
+        if key.kind == CRD.kind and leftovers.is_of_a_chart(obj):
+            return "somebody has an object of that kind"
+        if release and release in self._names() - self._uninstalled():
+            return "its chart stays, as somebody has an object of its kinds"
+        if INSTALLED in labels_of(obj):
+            return "it serves others too"
+        if key.namespace in {kept.name for kept in self._namespaces()} - self._lost():
+            owned = obj["metadata"].get("ownerReferences")
+            if key.kind == "PersistentVolumeClaim" and not owned:
+                return "it holds data"
+            if annotations_of(obj).get("helm.sh/resource-policy") == "keep":
+                return "its chart keeps it, as it opens data"
+        return ""
+
+    def _lost(self) -> set[str]:
+        """Return the namespaces that would go: the teams' and those of the platform in which nothing stays."""
+        return self._teams() | {key.name for key in self._namespaces() if not self._is_kept(key)}
+
+    def _teams(self) -> set[str]:
+        """Return the teams' namespaces."""
+        return {
+            obj["metadata"]["name"] for obj in self._api.list(Kind("v1", "Namespace"))[0]
+            if any(one["kind"] == COMPOSITE for one in obj["metadata"].get("ownerReferences") or ())
+        }  # fmt: skip
 
     def _stages(self) -> Iterator[Stage]:
         """Yield what goes, in order, as far as it is there when its turn comes; what stays is not among it."""
@@ -184,12 +244,21 @@ class Removal:
             if leftovers.is_of_a_chart(crd) and _release_of(crd) in gone and not self._in_use(crd)
         ]
 
-    def _uninstalled(self) -> set[str]:
-        """Return the platform's own releases of which Helm has no record any more; in a plan, all of them."""
+    def _names(self) -> set[str]:
+        """Return the platform's own releases."""
         platform = self._api.get(PLATFORM)
-        composed = _composed(platform) if platform else []
-        names = {key.name for key in composed if key.kind == RELEASE.kind}
-        return names if self._planned else names - self._records()
+        return {key.name for key in (_composed(platform) if platform else []) if key.kind == RELEASE.kind}
+
+    def _uninstalled(self) -> set[str]:
+        """Return the platform's own releases of which Helm has no record any more; in a plan, those that would go."""
+        names = self._names()
+        if not self._planned:
+            return names - self._records()
+        return {name for name in names if not (_outlives(name) and self._is_used(name))}
+
+    def _is_used(self, release: str) -> bool:
+        """Tell whether somebody has an object of a kind that the release brought."""
+        return any(self._in_use(crd) for crd in self._api.list(CRD)[0] if _release_of(crd) == release)
 
     def _records(self, namespace: str = "") -> set[str]:
         """Return the releases that Helm has a record of: in one namespace, or anywhere."""
@@ -199,7 +268,15 @@ class Removal:
     def _in_use(self, crd: Obj) -> bool:
         spec = crd["spec"]
         version = next(one["name"] for one in spec["versions"] if one["storage"])
-        return bool(self._api.listed(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}", limit=1))
+        path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+        if not self._planned:
+            return bool(self._api.listed(path, limit=1))
+        # What goes before the kind's turn comes is ours, in a namespace that goes, or owned by such an object.
+        return any(
+            not leftovers.is_ours(obj) and not obj["metadata"].get("ownerReferences")
+            and obj["metadata"].get("namespace") not in self._teams()
+            for obj in self._api.listed(path)
+        )  # fmt: skip
 
     def _installed(self, path: str) -> Iterator[Key]:
         """Yield what an installation brought in one file, if it carries our mark and serves nobody else."""
@@ -212,7 +289,8 @@ class Removal:
 
     def _provider_is_shared(self) -> bool:
         others = self._listed(Kind(RELEASE.api_version, "ProviderConfig"))
-        return any(key.name != PROVIDER_CONFIG for key in others) or bool(self._listed(RELEASE))
+        releases = {key.name for key in self._listed(RELEASE)} - (self._names() if self._planned else set())
+        return any(key.name != PROVIDER_CONFIG for key in others) or bool(releases)
 
     # What is done
 
@@ -234,11 +312,8 @@ class Removal:
 
     def _delete(self, key: Key) -> None:
         """Delete; a release that outlives a platform is uninstalled too where nobody has an object of its kinds."""
-        part = platform_components().get(key.name) if key.kind == RELEASE.kind else None
-        if isinstance(part, ReleaseComponent) and part.outlives:
-            brought = [crd for crd in self._api.list(CRD)[0] if _release_of(crd) == key.name]
-            if not any(self._in_use(crd) for crd in brought):
-                self._api.merge(key, {"spec": {"deletionPolicy": "Delete"}})
+        if key.kind == RELEASE.kind and _outlives(key.name) and not self._is_used(key.name):
+            self._api.merge(key, {"spec": {"deletionPolicy": "Delete"}})
         self._api.delete(key)
 
     def _annotate(self, keys: Iterable[Key], annotations: Mapping[str, str | None]) -> None:
@@ -275,6 +350,11 @@ def _is_lost(claim: Obj) -> bool:
     """Tell whether the claim's data goes with it: what it says now, or what its objects still carry."""
     says = (claim["spec"].get("deletionPolicy"), (claim.get("status") or {}).get("deletionPolicy"))
     return "Delete" in says
+
+
+def _outlives(release: str) -> bool:
+    part = platform_components().get(release)
+    return isinstance(part, ReleaseComponent) and part.outlives
 
 
 def _composed(platform: Obj) -> list[Key]:

@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913  # one argument an option
 
     removal = Removal(places.api(kubeconfig), tree.tree([], "any"), data=delete_data, seconds=timeout)
     if dry_run:
-        _print_plan([stage.as_dict() for stage in removal.plan()], output)
+        _print_plan(removal.plan().as_dict(), output)
         return
     claims = _agreed(removal, kubeconfig, with_claims=with_claims, delete_data=delete_data, yes=yes)
     began = time.monotonic()
@@ -103,14 +103,16 @@ def _name(one: Obj) -> str:
     return f"{one['kind']} {where}{one['name']}"
 
 
-def _print_plan(stages: list[Obj], output: str) -> None:
+def _print_plan(plan: Obj, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps({"stages": stages}))
+        click.echo(json.dumps(plan))
         return
-    for stage in stages:
+    for stage in plan["stages"]:
         for one in stage["objects"]:
             click.echo(f"delete  {_name(one)}  ({stage['stage']})")
-    if not stages:
+    for one in plan["stays"]:
+        click.echo(f"keep    {_name(one)}  ({one['why']})")
+    if not plan["stages"]:
         click.echo("Nothing of ours is there.", err=True)
 
 
