@@ -14,6 +14,7 @@ from vellum.kube.objects import Obj
 Path = tuple[str, ...]
 DEFAULTS: Obj = {
     "deletionPolicy": "Delete", "managementPolicies": ["*"],
+    "forProvider": {"chart": {"pullSecretRef": {"name": "", "namespace": ""}}},
     "providerConfigRef": {"kind": "ProviderConfig", "policy": {"resolution": "Required", "resolve": "Always"}},
 }  # fmt: skip
 """What the API server or Crossplane's runtime writes into a Release by itself (provider-helm 1.3.0)."""
