@@ -108,3 +108,45 @@ def test_a_presigned_link_names_the_download(binding: dict[str, str], prefix: st
         )
         with urllib.request.urlopen(url) as answer:
             assert answer.status == 200
+
+
+def test_a_key_and_a_marker_of_its_name_never_overwrite_each_other(
+    binding: dict[str, str], prefix: str
+) -> None:
+    """The store keeps both in one place: a marker `a/` beside `a/b` destroyed `a`."""
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    put(store, binding, prefix, "a", "a/b", "m/")
+
+    assert refused(store.put_object, Bucket=bucket, Key=f"{prefix}a/") == "InvalidRequest"
+    assert refused(store.put_object, Bucket=bucket, Key=f"{prefix}m", Body=b"1") == "InvalidRequest"
+    assert refused(store.create_multipart_upload, Bucket=bucket, Key=f"{prefix}a") == "InvalidRequest"
+    store.delete_object(Bucket=bucket, Key=f"{prefix}m")
+    assert keys(store, binding, prefix) == ["a", "a/b", "m/"]
+    assert refused(store.get_object, Bucket=bucket, Key=f"{prefix}a/") == "NoSuchKey"
+    assert store.get_object(Bucket=bucket, Key=f"{prefix}a")["Body"].read() == b"a"
+    assert "Uploads" not in store.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
+
+
+def test_who_may_not_write_is_not_told_what_exists(
+    platform: Installation, binding: dict[str, str], prefix: str
+) -> None:
+    put(s3(binding), binding, prefix, "m/", "a")
+    stranger, bucket = s3(platform.binding("team-b")), binding["VELLUM_BUCKET"]
+    for key in ("m", "a/", "none", "none/"):
+        assert refused(stranger.put_object, Bucket=bucket, Key=prefix + key) == "AccessDenied"
+        assert refused(stranger.delete_object, Bucket=bucket, Key=prefix + key) == "AccessDenied"
+        assert refused(stranger.create_multipart_upload, Bucket=bucket, Key=f"{prefix}m") == "AccessDenied"
+    assert refused(stranger.list_objects_v2, Bucket=bucket) == "AccessDenied"
+    assert refused(stranger.list_multipart_uploads, Bucket=bucket) == "AccessDenied"
+
+
+def test_multipart_uploads_are_listed_by_key(binding: dict[str, str], prefix: str) -> None:
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    begun = [
+        (key, store.create_multipart_upload(Bucket=bucket, Key=prefix + key)["UploadId"])
+        for key in ("z", "a", "m/x", "a", "m-1")
+    ]
+    found = store.list_multipart_uploads(Bucket=bucket, Prefix=prefix)["Uploads"]
+    assert [(one["Key"].removeprefix(prefix), one["UploadId"]) for one in found] == sorted(begun)
+    for key, upload in begun:
+        store.abort_multipart_upload(Bucket=bucket, Key=prefix + key, UploadId=upload)

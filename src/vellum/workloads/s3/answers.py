@@ -33,7 +33,7 @@ def error(refusal: Refusal, resource: str, request_id: str) -> bytes:
 def objects(head: Fields, listing: Listing, *, encoded: bool, owner: bool) -> bytes:
     """Return the body of ListObjects, in both versions."""
     parts = [_entry(entry, encoded=encoded, owner=owner) for entry in listing.entries]
-    return _whole("ListBucketResult", head, parts)
+    return whole("ListBucketResult", head, parts)
 
 
 def versions(head: Fields, listing: Listing, *, encoded: bool) -> bytes:
@@ -42,10 +42,16 @@ def versions(head: Fields, listing: Listing, *, encoded: bool) -> bytes:
     parts = [
         _entry(entry, encoded=encoded, owner=True, name="Version", more=more) for entry in listing.entries
     ]
-    return _whole("ListVersionsResult", head, parts)
+    return whole("ListVersionsResult", head, parts)
 
 
-def _whole(name: str, head: Fields, parts: list[str]) -> bytes:
+def upload_entry(entry: Entry, *, encoded: bool) -> str:
+    """Return one upload of ListMultipartUploads, or a group of them."""
+    return _entry(entry, encoded=encoded, owner=False, name="Upload")
+
+
+def whole(name: str, head: Fields, parts: list[str]) -> bytes:
+    """Return a body: the fields, then the entries."""
     return f'{_HEAD}<{name} xmlns="{_NAMESPACE}">{_fields(head)}{"".join(parts)}</{name}>'.encode()
 
 
@@ -126,6 +132,12 @@ def batch(body: bytes) -> list[str]:
         for child in entry
         if child.tag.rpartition("}")[2] == "Key"
     ]
+
+
+def upload_id(body: bytes) -> str:
+    """Return the number of a multipart upload that the store has begun."""
+    root = ET.fromstring(body)  # noqa: S314  # the platform's own store
+    return next((child.text or "" for child in root if child.tag.endswith("}UploadId")), "")
 
 
 def uploads(body: bytes) -> tuple[list[Item], Mapping[str, str]]:

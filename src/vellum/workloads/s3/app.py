@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import h11
 from starlette.types import Receive, Scope, Send
 
-from vellum.workloads.s3 import answers
+from vellum.workloads.s3 import answers, guard, uploads
 from vellum.workloads.s3.keys import Refusal, refusal
 from vellum.workloads.s3.params import Wanted, wanted
 from vellum.workloads.s3.request import Asked, Kind, read
@@ -27,7 +27,8 @@ LONGEST_BATCH = 4 << 20
 _DRAINED = 8 << 20
 """Bytes of a refused body that are read, so that a client which only sends still hears the answer."""
 _OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection"))
-_OK = 300
+_OK, _BAD = 300, 400
+_NOT_FOUND, _CONFLICT, _FAILED = 404, 409, 412
 Message: TypeAlias = MutableMapping[str, Any]
 
 
@@ -150,6 +151,11 @@ class Front:
             Kind.LIST: self._list,
             Kind.VERSIONS: self._list,
             Kind.BATCH: self._batch,
+            Kind.READ: self._read,
+            Kind.WRITE: self._change,
+            Kind.DELETE: self._change,
+            Kind.FORM: self._form,
+            Kind.UPLOADS: self._uploads,
         }
         return work.get(kind, self._pass)
 
@@ -161,6 +167,56 @@ class Front:
     async def _send(self, call: _Call, body: AsyncIterator[bytes] | None) -> None:
         async with self._upstream.ask(call.method.encode(), call.target, call.headers, body) as answer:
             await _relay(call, answer)
+
+    async def _read(self, call: _Call, asked: Asked) -> None:
+        """Send the request on; what answers for ``a/`` must be a marker of that name."""
+        async with self._upstream.ask(call.method.encode(), call.target, call.headers, None) as answer:
+            marker = not asked.key.endswith("/") or answer.status >= _BAD
+            if marker or await guard.is_marker(self._store, asked.bucket, asked.key, answer.named):
+                await _relay(call, answer)
+                return
+        await _refuse(call, Refusal(404, "NoSuchKey", "The specified key does not exist."))
+
+    async def _change(self, call: _Call, asked: Asked) -> None:
+        """Send a write or a deletion on, unless the store would change another key by it."""
+        verdict = await guard.judged(self._store, asked)
+        if verdict is guard.Verdict.GO:
+            await self._pass(call, asked)
+        elif "uploads" in asked.query:
+            await self._begun_and_ended(call, asked)
+        else:
+            await self._judged(call, asked, verdict)
+
+    async def _judged(self, call: _Call, asked: Asked, verdict: guard.Verdict) -> None:
+        """Answer a change that is not made, but only who may make it: the store judges the client's own request."""
+        headers = [*call.headers, guard.never(call.named)]
+        body = call.body() if call.has_body else None
+        async with self._upstream.ask(call.method.encode(), call.target, headers, body) as answer:
+            if answer.status not in (_NOT_FOUND, _CONFLICT, _FAILED):
+                await _relay(call, answer)
+                return
+        if verdict is guard.Verdict.NOTHING:
+            await call.send({"type": "http.response.start", "status": 204, "headers": []})
+            await call.send({"type": "http.response.body", "body": b""})
+            return
+        await _refuse(call, guard.conflict(asked))
+
+    async def _begun_and_ended(self, call: _Call, asked: Asked) -> None:
+        """Refuse a multipart upload; no condition keeps the store from beginning it, so it is ended at once."""
+        body = call.body() if call.has_body else None
+        async with self._upstream.ask(call.method.encode(), call.target, call.headers, body) as answer:
+            if answer.status >= _OK:
+                await _relay(call, answer)
+                return
+            upload = answers.upload_id(await answer.read(LONGEST_BATCH))
+        await self._store.abort(asked.bucket, asked.key, upload)
+        await _refuse(call, guard.conflict(asked))
+
+    async def _form(self, call: _Call, asked: Asked) -> None:
+        """Refuse a browser's form: its key lies within the body, after fields of any length."""
+        del asked
+        said = "This store takes no uploads by HTML form. Presign a PUT instead: generate_presigned_url('put_object')."
+        await _refuse(call, Refusal(501, "NotImplemented", said))
 
     async def _batch(self, call: _Call, asked: Asked) -> None:
         """Look at every key before any is deleted: the client's signature covers the list as a whole."""
@@ -201,6 +257,17 @@ class Front:
         else:
             body = answers.objects(head, listing, encoded=page.encoded, owner=page.owner)
         await call.xml(body, request_id=_request_id())
+
+    async def _uploads(self, call: _Call, asked: Asked) -> None:
+        """List multipart uploads in S3's order."""
+        page = uploads.wanted_uploads(asked.query)
+        if not await self._allowed(call):
+            return
+        if isinstance(page, Refusal):
+            await _refuse(call, page)
+            return
+        found = await self._store.uploads(asked.bucket)
+        await call.xml(uploads.page(asked.bucket, page, found), request_id=_request_id())
 
     async def _allowed(self, call: _Call) -> bool:
         """Send the client's own request to the store, which knows the keys; False when its error is the answer."""

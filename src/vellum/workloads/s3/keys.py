@@ -61,6 +61,9 @@ def refused_source(source: str) -> Refusal | None:
     if not bucket or not key:
         said = f"The copy source '{source}' names no key. Write it as BUCKET/KEY."
         return Refusal(400, "InvalidArgument", said)
+    if key.endswith("/"):
+        said = f"The copy source '{source}' is a marker of a folder, which has no content. Write the marker anew."
+        return Refusal(400, "InvalidArgument", said)
     return refusal(key, writes=False)
 
 

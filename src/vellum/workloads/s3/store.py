@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from vellum.workloads.s3 import answers
-from vellum.workloads.s3.listing import Listing, Page, listed
+from vellum.workloads.s3.listing import Item, Listing, Page, listed
 from vellum.workloads.s3.params import Wanted
 from vellum.workloads.s3.sign import Signer
 from vellum.workloads.s3.upstream import Upstream, UpstreamError
 
 _LONGEST_PAGE = 16 << 20
 """Bytes of one page of a folder: 1000 keys of 1024 bytes, each byte encoded, and what is said of them."""
+_MOST_UPLOADS = 100_000
 _OK, _NOT_FOUND = 200, 404
 
 
@@ -66,6 +67,46 @@ class Store:
         if status != _OK:
             raise UpstreamError(f"the store answers {status} when it is asked for a folder")
         return answers.page(body)
+
+    async def head(self, bucket: str, key: str) -> dict[str, str] | None:
+        """Return the headers of a key, or None where it does not exist."""
+        target = self._signer.target(f"/{bucket}/{key}", {})
+        headers = self._signer.headers("HEAD", target, self._upstream.host, self._now())
+        async with self._upstream.ask(b"HEAD", target.encode(), headers) as answer:
+            await answer.read(0)
+            if answer.status == _OK:
+                return answer.named
+            if answer.status == _NOT_FOUND:
+                return None
+        raise UpstreamError(f"the store answers {answer.status} when it is asked for a key")
+
+    async def uploads(self, bucket: str) -> list[Item]:
+        """Return every multipart upload that is under way."""
+        found: list[Item] = []
+        query = {"uploads": "", "max-uploads": "1000"}
+        while True:
+            status, body = await self._get(f"/{bucket}", query)
+            if status != _OK:
+                raise UpstreamError(f"the store answers {status} when it is asked for a bucket's uploads")
+            some, said = answers.uploads(body)
+            found += some
+            last = said.get("NextUploadIdMarker", "")
+            if said.get("IsTruncated") != "true" or not some:
+                return found
+            if len(found) > _MOST_UPLOADS:
+                raise UpstreamError(f"the bucket has more than {_MOST_UPLOADS} multipart uploads under way")
+            query = {
+                **query,
+                "key-marker": said.get("NextKeyMarker") or some[-1].key,
+                "upload-id-marker": last,
+            }
+
+    async def abort(self, bucket: str, key: str, upload: str) -> None:
+        """End a multipart upload that was begun and is refused."""
+        target = self._signer.target(f"/{bucket}/{key}", {"uploadId": upload})
+        headers = self._signer.headers("DELETE", target, self._upstream.host, self._now())
+        async with self._upstream.ask(b"DELETE", target.encode(), headers) as answer:
+            await answer.read(_LONGEST_PAGE)
 
     async def _get(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
         target = self._signer.target(path, query)

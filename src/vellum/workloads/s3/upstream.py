@@ -56,6 +56,11 @@ class Answer:
     headers: list[tuple[bytes, bytes]]
     _connection: _Connection
 
+    @property
+    def named(self) -> dict[str, str]:
+        """Headers by name in small letters."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.headers}
+
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
         try:
