@@ -278,6 +278,27 @@ def test_the_supervisor(full: Installation) -> None:
     said("signals to the supervisor", 2, began)
 
 
+def test_another_seed(full: Installation) -> None:
+    """Text, data and the exit code say the same, and the seed that comes back brings everything back."""
+    began = time.monotonic()
+    full.run("down")
+    seed = full.state / "seed"
+    good = seed.read_bytes()
+    seed.write_bytes(os.urandom(32))
+    done = full.run("up", check=False)
+    assert (done.returncode, "VEL410" in done.stderr) == (1, True)
+    done = full.run("status", check=False)
+    assert (done.returncode, "team-a: not ready: WrongSeed: " in done.stdout) == (3, True)
+    assert "team-a: ready" not in done.stdout
+    found = full.status()
+    assert (found["ready"], "WrongSeed" in json.dumps(found["objects"])) == (False, True)
+    full.run("down")
+    seed.write_bytes(good)
+    full.run("up")
+    assert full.status()["ready"]
+    said("another seed", 1, began)
+
+
 def test_two_installations_at_once() -> None:
     """They ask for the same ports at the same time; each gets its own, and nothing is started twice."""
     began = time.monotonic()

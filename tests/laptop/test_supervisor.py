@@ -135,6 +135,19 @@ def test_a_stopped_process_is_not_ready_and_is_started_again(supervised: Supervi
     assert not alive(before)
 
 
+def test_a_program_of_a_person_that_is_stopped_goes_on_where_it_was(supervised: Supervised) -> None:
+    process = replace(supervised.server("job", "slow"), probe=None, once=True)
+    supervised.supervisor.ensure(process)
+    supervised.wait_ready(process)
+    before = supervised.pid("job")
+    os.kill(before, signal.SIGSTOP)
+    wait_for(lambda: supervised.supervisor.said("job").message == "is stopped by a signal (SIGSTOP)")
+    time.sleep(2 * QUICK.stopped)
+    os.kill(before, signal.SIGCONT)
+    supervised.wait_ready(process)
+    assert (supervised.pid("job"), supervised.supervisor.said("job").restarts) == (before, 0)
+
+
 def test_a_stop_while_it_starts_is_said_and_undone(supervised: Supervised) -> None:
     process = supervised.server("served", "slow")
     supervised.supervisor.ensure(process)
@@ -286,6 +299,14 @@ def test_closing_ends_everything(tmp_path: Path) -> None:
     supervised.supervisor.close()
     assert [alive(pid) for pid in pids] == [False, False, False]
     assert read_json(supervised.state.processes, None) == {}
+
+
+def test_a_stopped_reaper_makes_nobody_wait_at_the_end(tmp_path: Path) -> None:
+    supervised = Supervised(tmp_path)
+    os.kill(supervised.supervisor.reaper_pid, signal.SIGSTOP)
+    began = time.monotonic()
+    supervised.supervisor.close()
+    assert time.monotonic() - began < 5
 
 
 def test_no_descriptor_is_left_open(supervised: Supervised) -> None:

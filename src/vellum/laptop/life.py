@@ -297,9 +297,13 @@ class _Value:
                 return ""
             if watch.look(self._process.probe):
                 self._answered()
-            elif said := watch.why():
-                self._tell_once(f"{said}; it is started again" if watch.is_over() else said)
-            if watch.is_over():
+                over = False
+            else:
+                # A program that ends by itself is its owner's: whoever stops a training for a while lets it go on.
+                over = watch.is_over() and not self._process.once
+                if said := watch.why():
+                    self._tell_once(f"{said}; it is started again" if over else said)
+            if over:
                 return watch.wrong()
             rotate(self._host.log(self._process.name))
         return ""

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -110,6 +111,8 @@ class Supervisor:
         self._closing.set()
         with self._mutex:
             _dismiss(self._reaper, b"stay")
+            # Stopped by a signal it would never read that.
+            self._reaper.send_signal(signal.SIGCONT)
         self._keeper.join()
 
     # What lives ask
