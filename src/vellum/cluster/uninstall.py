@@ -8,7 +8,7 @@ store that goes before its buckets leaves them hanging on their finalizers for e
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from vellum.cluster import generations, leftovers
@@ -83,6 +83,7 @@ class Removal:
         """
         self._api, self._files, self._data, self._seconds = api, files, data, seconds
         self._planned = False
+        self._memo: dict[str, set[str]] = {}
 
     def claims(self) -> dict[str, bool]:
         """Return the claims that there are, as ``namespace/name``, and whether their data goes with them."""
@@ -94,54 +95,68 @@ class Removal:
 
     def plan(self) -> Plan:
         """Return what would go, in order, and what would stay; nothing is changed."""
-        self._planned = True
+        self._planned, self._memo = True, {}
         stages = [stage for stage in self._stages() if stage.keys]
         said = {key for stage in stages for key in stage.keys}
+        kept = {key.name for key in self._namespaces()} - self._lost()
+        staying = self._names() - self._uninstalled()
         stays, rest = [], []
         for obj in leftovers.everything(self._api, self._lost()):
-            key = Key.of(obj)
-            if key in said:
-                continue
-            why = self._why_it_stays(obj)
-            stays += [(key, why)] if why else []
-            rest += [] if why else [key]
+            if (key := Key.of(obj)) not in said:
+                why = self._why_it_stays(obj, kept, staying)
+                stays += [(key, why)] if why else []
+                rest += [] if why else [key]
         if rest:
             stages.append(Stage("with what is deleted", tuple(sorted(rest))))
         return Plan(stages, tuple(sorted(stays)))
 
-    def _why_it_stays(self, obj: Obj) -> str:
-        """Return why an object of ours would stay; empty if it would go."""
-        key, release = Key.of(obj), _release_of(obj)
+    def _why_it_stays(self, obj: Obj, kept: Collection[str], staying: Collection[str]) -> str:
+        """Return why an object of ours would stay; empty if it would go.
+
+        Args:
+            obj: one that no stage deletes by name.
+            kept: the platform's namespaces that stay.
+            staying: its releases that stay.
+        """
+        key, owned = Key.of(obj), bool(obj["metadata"].get("ownerReferences"))
         if key == SEED:
             return "" if self._data else "all keys derive from it"
         if key.kind == "Namespace":
-            return (
-                "something in it stays" if key.name not in self._lost() and key in self._namespaces() else ""
-            )
+            return "something in it stays" if key.name in kept else ""
         if key.kind == CRD.kind and leftovers.is_of_a_chart(obj):
             return "somebody has an object of that kind"
-        if release and release in self._names() - self._uninstalled():
+        if leftovers.release_of(obj) in staying:
             return "its chart stays, as somebody has an object of its kinds"
-        if INSTALLED in labels_of(obj):
+        if INSTALLED in labels_of(obj) and not owned:
             return "it serves others too"
-        if key.namespace in {kept.name for kept in self._namespaces()} - self._lost():
-            owned = obj["metadata"].get("ownerReferences")
-            if key.kind == "PersistentVolumeClaim" and not owned:
-                return "it holds data"
-            if annotations_of(obj).get("helm.sh/resource-policy") == "keep":
-                return "its chart keeps it, as it opens data"
-        return ""
+        if key.namespace not in kept:
+            return ""
+        if key.kind == "PersistentVolumeClaim" and not owned:
+            return "it holds data"
+        keeps = annotations_of(obj).get("helm.sh/resource-policy") == "keep"
+        return "its chart keeps it, as it opens data" if keeps else ""
 
     def _lost(self) -> set[str]:
         """Return the namespaces that would go: the teams' and those of the platform in which nothing stays."""
-        return self._teams() | {key.name for key in self._namespaces() if not self._is_kept(key)}
+        return self._once(
+            "lost",
+            lambda: self._teams() | {key.name for key in self._namespaces() if not self._is_kept(key)},
+        )
 
     def _teams(self) -> set[str]:
         """Return the teams' namespaces."""
-        return {
+        return self._once("teams", lambda: {
             obj["metadata"]["name"] for obj in self._api.list(Kind("v1", "Namespace"))[0]
             if any(one["kind"] == COMPOSITE for one in obj["metadata"].get("ownerReferences") or ())
-        }  # fmt: skip
+        })  # fmt: skip
+
+    def _once(self, name: str, find: Callable[[], set[str]]) -> set[str]:
+        """Return what is found; in a plan, in which nothing changes, it is looked for once."""
+        if not self._planned:
+            return find()
+        if name not in self._memo:
+            self._memo[name] = find()
+        return self._memo[name]
 
     def _stages(self) -> Iterator[Stage]:
         """Yield what goes, in order, as far as it is there when its turn comes; what stays is not among it."""
@@ -241,7 +256,7 @@ class Removal:
         return [
             Key.of(crd)
             for crd in self._api.list(CRD)[0]
-            if leftovers.is_of_a_chart(crd) and _release_of(crd) in gone and not self._in_use(crd)
+            if leftovers.is_of_a_chart(crd) and leftovers.release_of(crd) in gone and not self._in_use(crd)
         ]
 
     def _names(self) -> set[str]:
@@ -254,11 +269,14 @@ class Removal:
         names = self._names()
         if not self._planned:
             return names - self._records()
-        return {name for name in names if not (_outlives(name) and self._is_used(name))}
+        used = self._once("used", lambda: {name for name in names if _outlives(name) and self._is_used(name)})
+        return names - used
 
     def _is_used(self, release: str) -> bool:
         """Tell whether somebody has an object of a kind that the release brought."""
-        return any(self._in_use(crd) for crd in self._api.list(CRD)[0] if _release_of(crd) == release)
+        return any(
+            self._in_use(crd) for crd in self._api.list(CRD)[0] if leftovers.release_of(crd) == release
+        )
 
     def _records(self, namespace: str = "") -> set[str]:
         """Return the releases that Helm has a record of: in one namespace, or anywhere."""
@@ -360,10 +378,6 @@ def _outlives(release: str) -> bool:
 def _composed(platform: Obj) -> list[Key]:
     references = (platform["spec"].get("crossplane") or {}).get("resourceRefs") or ()
     return [Key(one["apiVersion"], one["kind"], one.get("namespace", ""), one["name"]) for one in references]
-
-
-def _release_of(crd: Obj) -> str:
-    return str(annotations_of(crd).get(leftovers.RELEASE_NAME, ""))
 
 
 def _refuse_others(claims: set[str]) -> None:
