@@ -50,7 +50,7 @@ def applied(bench: Bench, person: str, name: str, **spec: Any) -> str:
     return bench.kubectl("apply", f"--as={person}", "-f", "-", given=json.dumps(written), check=False)
 
 
-def test_an_editor_of_a_namespace_makes_no_claims_and_an_owner_as_many_as_the_quota(people: Bench) -> None:
+def test_an_editor_makes_no_claims_and_an_owner_those_of_the_quota(people: Bench) -> None:
     assert "forbidden" in applied(people, EDITOR, "large", size="large")
     seen = ("auth", "can-i", "list", "mlopsplatforms.platform.vellum.dev", f"--as={EDITOR}", "-n", NAMESPACE)
     assert people.kubectl(*seen, check=False).startswith("yes")
@@ -88,7 +88,7 @@ def test_crossplanes_own_fields_are_refused_to_a_tenant_whether_new_or_not(
     )
 
 
-def test_a_tenant_edits_a_claim_that_crossplane_wrote_into_and_an_engineer_its_own_fields(
+def test_a_tenant_edits_the_claim_into_which_crossplane_wrote(
     people: Bench,
 ) -> None:
     one = ("patch", "mlopsplatform", "one", "-n", NAMESPACE, "--type=merge", "-p")

@@ -427,7 +427,7 @@ def test_a_notebooks_home_keeps_the_size_that_it_was_made_with_and_the_claim_say
                     "reason": "the home keeps its 5Gi: its size is decided when it is made"}  # fmt: skip
 
 
-def test_sizes_that_are_kept_are_a_condition_until_they_are_written_as_they_are() -> None:
+def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
     written = "spec: {notebooks: enabled, notebook: {storage: 5Gi}, vectors: {storage: 10Gi}}"
     world = settled(written)
     assert sizes(world.settle()) == []

@@ -160,7 +160,7 @@ def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
     assert composed.fatal == said
 
 
-def test_who_is_made_anew_begins_with_the_highest_generation_that_was_ever_in_use() -> None:
+def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
     def begun(wanted: int | None, memory: Memory, seen: set[int]) -> Keys:
         return plan(wanted, span("1h"), memory, Seen(seen, {1, 2, 3}), NOW, lowest=3).keys
 
@@ -171,7 +171,7 @@ def test_who_is_made_anew_begins_with_the_highest_generation_that_was_ever_in_us
     assert begun(None, Memory(), {2}).using == 2
 
 
-def test_a_generation_below_the_highest_ever_is_refused_to_who_is_made_anew() -> None:
+def test_a_generation_below_the_highest_ever_is_refused() -> None:
     world = team(generation=2)
     refused = live.team(
         world.composite, Observed(), replace(DUMMY_SEED, generations={world_id(world): 4}), NOW

@@ -134,6 +134,9 @@ def test_what_earlier_steps_want_stays_wanted() -> None:
 DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
     "no seed": (lambda one: one.credentials.clear(), "VEL803"),
     "half a seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}), "VEL803"),
+    "generations that are none": (
+        lambda one: one.credentials["seed"].credential_data.data.update({"generations": b"[]"}), "VEL803",
+    ),
     "another seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"x" * 40}), "the seed is not the one"),
     "a strange kind": (lambda one: write_kind(one, "Mystery"), "VEL802"),
     "no composite": (lambda one: one.observed.composite.resource.Clear(), "KeyError"),
