@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from vellum.errors import WorkloadError
+from vellum.workloads import words
 
 COLLECTION = "passages"
 VECTOR = "bm25"
@@ -30,6 +31,16 @@ def bm25() -> Any:  # noqa: ANN401  # qdrant_edge publishes no types
     import qdrant_edge
 
     return qdrant_edge.Bm25(qdrant_edge.Bm25Config(language="english", avg_len=MEAN_WORDS))
+
+
+def document_vector(text: str) -> Any:  # noqa: ANN401  # qdrant_edge publishes no types
+    """Return the sparse vector of a passage."""
+    return bm25().embed_document(words.searchable(text, document=True))
+
+
+def question_vector(text: str) -> Any:  # noqa: ANN401  # qdrant_edge publishes no types
+    """Return the sparse vector of a question."""
+    return bm25().embed_query(words.searchable(text, document=False))
 
 
 def sparse(vector: Any) -> dict[str, list[Any]]:  # noqa: ANN401  # qdrant_edge publishes no types

@@ -19,6 +19,8 @@ from vellum.errors import LaptopError, VellumError, WorkloadError
 from vellum.laptop.client import Client, known
 from vellum.laptop.state import State, default_root, private_folder
 
+_MOST_SKIPPED = 20
+"""Names of skipped files that are printed; a folder may hold thousands of other files."""
 NEEDED = ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET", "QDRANT_URL")
 
 
@@ -138,7 +140,12 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
             f"{entry['verdict']:11} {document}: {entry['pages']} pages, {entry['passages']} passages{errors}"
         )
     speed = f" ({done['pages_per_s']:.0f} pages/s)" if done["pages_per_s"] else ""
-    less = [f"{done[word]} {word}" for word in ("unchanged", "skipped", "removed") if done[word]]
+    for name in done["skipped"][:_MOST_SKIPPED]:
+        click.echo(f"{'skipped':11} {options.printable(name)}: not a PDF, or a link that leaves the folder")
+    if (more := len(done["skipped"]) - _MOST_SKIPPED) > 0:
+        click.echo(f"{'skipped':11} and {more} more; `--output json` names all")
+    counts = {"unchanged": done["unchanged"], "skipped": len(done["skipped"]), "removed": done["removed"]}
+    less = [f"{count} {word}" for word, count in counts.items() if count]
     click.echo(
         f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}"
     )

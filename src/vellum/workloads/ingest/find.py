@@ -38,8 +38,8 @@ class Listing:
     """Names of folders that this user may not read, each with a slash at its end: what they hold is not known."""
     listed: frozenset[str]
     """Every name of a PDF that was seen, whatever is behind it now: what it stood for is not gone."""
-    skipped: int
-    """Files that are not PDFs, and links that leave the folder."""
+    skipped: tuple[str, ...]
+    """Names of files that are not PDFs, and of links that leave the folder."""
 
 
 def find(source: Path) -> Listing:
@@ -60,15 +60,15 @@ def find(source: Path) -> Listing:
     unreadable: list[str] = []
     closed: list[Path] = []
     listed: set[str] = set()
-    skipped = 0
+    skipped: list[str] = []
     for path in _files(root, closed):
-        if path.suffix.lower() != ".pdf":
-            skipped += 1
-            continue
         name = text_of(path.relative_to(root))
+        if path.suffix.lower() != ".pdf":
+            skipped.append(name)
+            continue
         listed.add(name)
         if not _belongs(path, root):
-            skipped += 1
+            skipped.append(name)
             continue
         try:
             stamp, digest = stamp_of(path), _digest(path)
@@ -80,7 +80,7 @@ def find(source: Path) -> Listing:
         Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items()
     )
     shut = tuple(f"{text_of(folder.relative_to(root))}/" for folder in closed)
-    return Listing(tuple(documents), tuple(unreadable), shut, frozenset(listed), skipped)
+    return Listing(tuple(documents), tuple(unreadable), shut, frozenset(listed), tuple(skipped))
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -20,7 +20,7 @@ import orjson
 from vellum.errors import WorkloadError
 from vellum.workloads.ingest import ledger
 from vellum.workloads.ingest.ledger import Entry
-from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, bm25, sparse, where
+from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, document_vector, sparse, where
 
 BATCH = 256
 _IN_FLIGHT = 3
@@ -45,7 +45,10 @@ class Index:
         self._qdrant = qdrant
 
     def prepare(self, wanted: Mapping[str, Entry]) -> None:
-        """Create the collection where there is none, and remove what a killed run left of the wanted documents."""
+        """Create the collection where there is none, and remove what is left of the wanted documents.
+
+        That is what a killed run left, and documents that an older version of Vellum cut into other words.
+        """
         try:
             self._qdrant.call("GET", "")
         except NoCollectionError:
@@ -55,10 +58,7 @@ class Index:
         names = iter(wanted)
         while some := list(islice(names, _IDS)):
             # Asked for by document and not by the ledger: what is left may lack the first passage, which has the entry.
-            left = {
-                "must": [{"key": "document_id", "match": {"any": some}}, {"is_empty": {"key": "committed"}}]
-            }
-            self._remove(left)
+            self._remove({"must": [{"key": "document_id", "match": {"any": some}}]})
 
     def write(self, passages: Path, wanted: Mapping[str, Entry]) -> Iterator[str]:
         """Index the passages of the wanted documents, yielding each document's id once it is visible.
@@ -172,11 +172,14 @@ def _points(passages: Path, wanted: Mapping[str, Entry]) -> Iterator[tuple[Entry
 
 def _of_document(rows: Iterable[dict[str, Any]], entry: Entry) -> Iterator[dict[str, Any]]:
     """Return a document's points; the first one carries the ledger's entry."""
-    embed = bm25().embed_document
     first: dict[str, Any] = {"first": True, "entry": entry.payload()}
     for row in rows:
         payload = {**row, "document": entry.document, **first}
-        yield {"id": point_id(row), "vector": {VECTOR: sparse(embed(row["text"]))}, "payload": payload}
+        yield {
+            "id": point_id(row),
+            "vector": {VECTOR: sparse(document_vector(row["text"]))},
+            "payload": payload,
+        }
         first = {}
 
 

@@ -15,6 +15,8 @@ from vellum.workloads.vectors import NoCollectionError, Qdrant, having
 Place = tuple[str, str]
 """(folder as it was named to ingest, path of the file in it)."""
 _PAGE = 1000
+FORM = 2
+"""The form of words that passages are indexed by; documents of another form are read again. 2: ``workloads.words``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,18 @@ class Entry:
     pages: int
     passages: int
     page_errors: int
+    form: int = FORM
+
+    @property
+    def current(self) -> bool:
+        """Tell whether the document is visible and indexed as this version indexes."""
+        return self.committed and self.form == FORM
 
     def payload(self) -> dict[str, Any]:
         """Return the entry as the first passage's payload has it."""
         return {
             "places": sorted(self.places), "pages": self.pages, "passages": self.passages,
-            "page_errors": self.page_errors,
+            "page_errors": self.page_errors, "form": self.form,
         }  # fmt: skip
 
 
@@ -67,4 +75,5 @@ def _entry(point: dict[str, Any]) -> Entry:
         document_id=payload["document_id"], document=payload["document"], committed=bool(payload.get("committed")),
         point=str(point["id"]), places=frozenset((folder, name) for folder, name in said["places"]),
         pages=said["pages"], passages=said["passages"], page_errors=said["page_errors"],
+        form=said.get("form", 1),
     )  # fmt: skip

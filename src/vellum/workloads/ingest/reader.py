@@ -14,9 +14,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import resource
 import signal
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,49 +28,105 @@ import orjson
 import pypdfium2
 import pypdfium2.raw
 
+from vellum.workloads.ingest.layers import without_hidden
+from vellum.workloads.words import LINE_END
+
 _ADDRESS_SPACE = 1 << 30
 """A page that wants more (a decompression bomb) fails alone instead of taking the machine's memory."""
 _REOPEN = 256
 """PDFium keeps what it parsed; reopening after so many pages bounds memory on a file of any length."""
 
 
+_FILLED_IN = frozenset(
+    {
+        pypdfium2.raw.FPDF_ANNOT_WIDGET,
+        pypdfium2.raw.FPDF_ANNOT_FREETEXT,
+        pypdfium2.raw.FPDF_ANNOT_STAMP,
+        pypdfium2.raw.FPDF_ANNOT_WATERMARK,
+        pypdfium2.raw.FPDF_ANNOT_REDACT,
+    }
+)
+"""Annotations that draw text on the page: values of forms, typed notes, stamps."""
+
+
 class _Open:
     """The document that was asked for last, kept open because jobs come in runs."""
 
     def __init__(self) -> None:
-        self._path, self._document, self._read = "", None, 0
+        self._path, self._read = "", 0
+        self._document: Any = None
+        self._source: Path | bytes = b""
 
     def get(self, path: str) -> Any:  # noqa: ANN401  # pypdfium2 publishes no types
-        if path != self._path or self._read >= _REOPEN:
+        if path != self._path:
             self.close()
-            self._document, self._path, self._read = pypdfium2.PdfDocument(path), path, 0
+            self._source = without_hidden(Path(path)) or Path(path)
+        if self._document is None or self._read >= _REOPEN:
+            self._close_document()
+            self._document, self._path, self._read = pypdfium2.PdfDocument(self._source), path, 0
+            if self._document.get_formtype() != pypdfium2.raw.FORMTYPE_NONE:
+                self._document.init_forms()
         return self._document
 
     def page_text(self, path: str, page: int) -> str:
-        opened = self.get(path)[page]
+        document = self.get(path)
         self._read += 1
+        opened = document[page]
+        if _draws_text(opened):
+            # PDFium itself needs no form for that; only pypdfium2 asks for one.
+            pypdfium2.raw.FPDFPage_Flatten(opened, pypdfium2.raw.FLAT_NORMALDISPLAY)
+            opened.close()
+            opened = document[page]
         try:
             text_page = opened.get_textpage()
             try:
-                return normalise(text_page.get_text_range())
+                return normalise(_inside(opened, text_page))
             finally:
                 text_page.close()
         finally:
             opened.close()
 
     def close(self) -> None:
+        self._close_document()
+        self._path, self._source = "", b""
+
+    def _close_document(self) -> None:
         if self._document is not None:
             self._document.close()
-        self._path, self._document = "", None
+        self._document = None
+
+
+def _draws_text(page: Any) -> bool:  # noqa: ANN401  # pypdfium2 publishes no types
+    """Tell whether annotations draw text on a page: PDFium extracts that only once they are part of the page."""
+    for number in range(pypdfium2.raw.FPDFPage_GetAnnotCount(page)):
+        annotation = pypdfium2.raw.FPDFPage_GetAnnot(page, number)
+        kind = pypdfium2.raw.FPDFAnnot_GetSubtype(annotation)
+        pypdfium2.raw.FPDFPage_CloseAnnot(annotation)
+        if kind in _FILLED_IN:
+            return True
+    return False
+
+
+def _inside(page: Any, text_page: Any) -> str:  # noqa: ANN401  # pypdfium2 publishes no types
+    """Return the text inside the part of a page that is shown."""
+    left, bottom, right, top = page.get_cropbox()
+    x0, y0, x1, y1 = page.get_mediabox()
+    if left <= x0 and bottom <= y0 and right >= x1 and top >= y1:
+        text: str = text_page.get_text_range()
+    else:
+        text = text_page.get_text_bounded(left, bottom, right, top)
+    return text
 
 
 def normalise(text: str) -> str:
-    r"""Return PDFium's text with plain line ends, words joined that a line end divided, and no control characters.
+    r"""Return PDFium's text with plain line ends and composed letters, without control characters.
 
-    PDFium writes a hyphen at a line's end as U+FFFE, followed by ``\r\n``.
+    PDFium writes a hyphen at a line's end as U+FFFE. Nobody can tell there whether it divides a word or belongs to it,
+    so it stays, with a mark behind it: ``words`` compares the parts and the whole.
     """
-    text = text.replace("\ufffe\r\n", "").replace("\ufffe", "").replace("\r\n", "\n").replace("\r", "\n")
-    return text.translate(_CONTROL)
+    text = text.replace(LINE_END, "").replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub("(?:\ufffe|[-\u00ad\u2010](?=\n))\n?", f"-{LINE_END}", text)
+    return unicodedata.normalize("NFC", text).translate(_CONTROL)
 
 
 _CONTROL = {code: None for code in range(32) if chr(code) not in "\n\t"}
@@ -114,7 +172,7 @@ def _pages(opened: _Open, path: str) -> dict[str, Any]:
     except pypdfium2.PdfiumError as error:
         locked = error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD
         return {"verdict": "encrypted" if locked else "damaged"}
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, ValueError):
         return {"verdict": "damaged"}
 
 

@@ -40,7 +40,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
     Args:
         source: The folder as a ``file:`` address.
         pages: The folder to write, one JSON line a page.
-        listing: The file to write: ``{"source", "skipped", "listed": [names], "files": [...]}``.
+        listing: The file to write: ``{"source", "skipped": [names], "listed": [names], "files": [...]}``.
         prune: Names that the folder no longer has will be forgotten, so all of it must be readable.
 
     Raises:
@@ -59,7 +59,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
             where=f"{text_of(folder)}/{found.closed[0]}",
             fix="let this user read it, or ingest without --prune; nothing was changed",
         )  # fmt: skip
-    known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.committed}
+    known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.current}
     emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in found.documents])
     new = [document for document in found.documents if document.document_id not in known]
     results = {result.document.document_id: result for result in Extraction(Path(pages)).run(new)}
@@ -78,7 +78,11 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
             result = results[document.document_id]
             file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
         files.append(file)
-    whole = {"source": text_of(folder.resolve()), "skipped": found.skipped, "listed": sorted(found.listed)}
+    whole = {
+        "source": text_of(folder.resolve()),
+        "skipped": list(found.skipped),
+        "listed": sorted(found.listed),
+    }
     _write(listing, {**whole, "files": files})
 
 
@@ -108,7 +112,7 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
         listing: What ``extract`` found.
         passages: What ``chunk`` wrote.
         counts: How many passages ``chunk`` wrote for each document.
-        verdicts: The file to write: ``{"skipped", "removed": [ids], "files": [...]}``.
+        verdicts: The file to write: ``{"skipped": [names], "removed": [ids], "files": [...]}``.
         prune: Also forget names that the folder no longer has.
 
     Raises:
@@ -124,7 +128,8 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
         if file["verdict"] not in READABLE or file.get("known"):
             _tell(file)
     by_id = {file["document_id"]: file for file in files}
-    wanted = {key: _entry(by_id[key], found["source"]) for key in written}
+    before = ledger.read(_qdrant())
+    wanted = {key: _entry(by_id[key], found["source"], before.get(key)) for key in written}
     index = Index(_qdrant())
     index.prepare(wanted)
     for document_id in index.write(Path(passages), wanted):
@@ -150,10 +155,12 @@ def _places(file: dict[str, Any], source: str) -> frozenset[Place]:
     return frozenset((source, name) for name in file["names"])
 
 
-def _entry(file: dict[str, Any], source: str) -> Entry:
+def _entry(file: dict[str, Any], source: str, before: Entry | None) -> Entry:
+    """Return the entry of a document that is indexed now; other folders may have it too."""
+    places = _places(file, source) | (before.places if before else frozenset())
     return Entry(
         document_id=file["document_id"], document=file["names"][0], committed=False, point="",
-        places=_places(file, source), pages=file["pages"], passages=file["passages"],
+        places=places, pages=file["pages"], passages=file["passages"],
         page_errors=file["page_errors"],
     )  # fmt: skip
 

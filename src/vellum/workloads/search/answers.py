@@ -14,7 +14,15 @@ from vellum.connect import Binding, connect
 from vellum.workloads.search.question import Question
 from vellum.workloads.search.ranking import ANSWERS, NEAR, Terms, terms_of, words_of
 from vellum.workloads.search.snippet import snippet
-from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, bm25, having, sparse
+from vellum.workloads.vectors import (
+    VECTOR,
+    NoCollectionError,
+    Qdrant,
+    document_vector,
+    having,
+    question_vector,
+    sparse,
+)
 
 _CANDIDATES = 15
 """Passages looked at beyond the limit: the best by BM25 alone are not always the best. 5 more find MRR@10 0.74 as
@@ -60,7 +68,7 @@ class Searcher:
         return qdrant
 
     def _ask(self, qdrant: Qdrant, question: Question) -> dict[str, Any]:
-        vector = bm25().embed_query(question.text)
+        vector = question_vector(question.text)
         terms = list(vector.indices)[:_WEIGHED_TERMS]
         if not terms:
             return _said(question, [], "the question has only common words; name what you are looking for")
@@ -100,14 +108,14 @@ def _weigh(qdrant: Qdrant, text: str, singles: Mapping[int, dict[str, Any]]) -> 
     weights: dict[int, float] = {}
     for term, answer in singles.items():
         for point in answer["points"]:
-            document = bm25().embed_document(point["payload"]["text"])
+            document = document_vector(point["payload"]["text"])
             weights[term] = point["score"] / dict(zip(document.indices, document.values, strict=True))[term]
     missing = singles.keys() - weights.keys()
     if missing:
         count = qdrant.call("POST", "/points/count", {"filter": _SEEN, "exact": False})["count"]
         weights |= dict.fromkeys(missing, math.log(1 + max(count - 0.5, 0.5) / 1.5))
-    absent = {term: text[start:end] for term, start, end in words_of(text) if term in missing}
-    return Terms(tuple(terms_of(text)), weights, tuple(absent.values()))
+    absent = {term: text[start:end] for term, start, end in words_of(text, document=False) if term in missing}
+    return Terms(tuple(terms_of(text, document=False)), weights, tuple(absent.values()))
 
 
 def _nothing(terms: Terms) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from vellum.workloads import words
 from vellum.workloads.search.ranking import words_of
 
 WIDTH = 240
@@ -18,7 +19,7 @@ def snippet(text: str, weights: Mapping[int, float]) -> str:
         text: The passage.
         weights: The weight of each of the question's terms.
     """
-    hits = [word for word in words_of(text) if word[0] in weights]
+    hits = [word for word in words_of(text, document=True) if word[0] in weights]
     best, begin, end = -1.0, 0, 0
     for first in range(len(hits)):
         inside = [hit for hit in hits[first:] if hit[2] - hits[first][1] <= WIDTH]
@@ -38,5 +39,5 @@ def _around(text: str, begin: int, end: int) -> str:
         start = next((match.end() for match in re.compile(r"\s+").finditer(text, start, begin)), start)
     if stop < len(text):
         stop = max((match.start() for match in re.compile(r"\s+").finditer(text, end, stop)), default=stop)
-    shown = " ".join(text[start:stop].split())
+    shown = words.shown(" ".join(text[start:stop].split()))
     return f"{'… ' if start else ''}{shown}{' …' if stop < len(text) else ''}"
