@@ -240,12 +240,14 @@ def test_the_notebook_has_an_environment_of_its_own(installation: Installation, 
         PLAIN,
         f"!pip install --no-index --no-deps --force-reinstall '{hostile}'",
         "%pip uninstall --yes boto3 vellum jupyterlab",
+        "open('beside.py', 'w').write('said = 7'); import beside; print(beside.said)",
         "!python -c 'import numpy; print(numpy.__version__)'",
     )
     assert "Successfully installed brought-1.0" in done[0]
     assert done[1:3] == ["brought along\n", "plain boto3 CollectionsResponse\nTrue True\n"]
     assert "Successfully installed numpy-99.0" in done[3]
-    assert done[5].strip() == "not the one of Vellum"
+    assert done[5] == "7\n"
+    assert done[6].strip() == "not the one of Vellum"
     assert vellums_own() == before
 
     installation.run("down")

@@ -83,6 +83,9 @@ def stopped(composite: Obj) -> str:
     """Return why the composite is not composed any more, so that its status is of before; empty while it is."""
     from vellum.compose.live import ALARMS
 
+    if not (composite.get("status") or {}).get("conditions"):
+        # It was never composed, so nothing is of before; every part of it says that it waits.
+        return ""
     synced, parts = (current(composite, name) for name in ("Synced", PARTS_READY))
     if synced is None or parts is None:
         return f"generation {composite['metadata'].get('generation')} is not composed yet"
