@@ -100,7 +100,8 @@ async def run(base: str, token: str, kernel: str, code: str) -> str:
             said += answer["content"]["text"]
         if answer["msg_type"] == "error":
             said += "\n".join(answer["content"]["traceback"])
-        if answer["msg_type"] == "execute_reply":
+        # Not the reply: it comes by another channel, and may come before what was printed.
+        if answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
             socket.close()
             while await socket.read_message() is not None:
                 pass
@@ -217,6 +218,7 @@ print(boto3.Session().region_name == os.environ["AWS_REGION"], vellum.connect().
 """
 
 
+@pytest.mark.timeout(300)
 def test_the_notebook_has_an_environment_of_its_own(installation: Installation, tmp_path: Path) -> None:
     """What pip installs there wins, stays over down and up, and leaves Vellum's own environment as it was."""
     installation.up(team_a="{notebooks: enabled}")

@@ -54,7 +54,17 @@ def prepare(folder: Path, home: Path) -> None:
 
 def kernel(folder: Path, data: Path) -> None:
     """Write the kernel that runs in the environment, below a folder of Jupyter's data."""
-    argv = [str(folder / "bin" / "python"), "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    # A file named like a module of Python must not stop the kernel, and is imported from a cell as Jupyter does it.
+    beside = "--IPKernelApp.exec_lines=__import__('sys').path.insert(0, '')"
+    argv = [
+        str(folder / "bin" / "python"),
+        "-P",
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "{connection_file}",
+        beside,
+    ]
     said = {
         "argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python", "metadata": {"debugger": True},
     }  # fmt: skip
