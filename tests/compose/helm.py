@@ -19,11 +19,14 @@ from typing import Any
 import yaml
 
 from vellum.components import platform_components
+from vellum.kube.names import plural
 from vellum.kube.objects import Key, Obj, make
 from vellum.kube.patch import copied
 from vellum.model.release import ReleaseComponent
 
 CLUSTER = {"ClusterServingRuntime", "ClusterStorageContainer"}
+BELOW = {"JobSet"}
+"""Kinds that a chart below a chart brings in its ``crds/``: an installation makes them, and no upgrade."""
 UNSCALED = "cert-manager"
 """Its chart says no number of replicas, as KServe's real one."""
 
@@ -49,6 +52,13 @@ def manifest(name: str) -> list[Obj]:
         make("v1", "Secret", name, data={}),
     ]
     objects += [
+        make("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural(kind.kind)}.{group}",
+             spec={"group": group, "names": {"kind": kind.kind}, "versions": [{"name": version}]})
+        for kind in component.serves
+        if kind.kind not in BELOW
+        for group, version in [kind.api_version.split("/")]
+    ]  # fmt: skip
+    objects += [
         make(kind.api_version, kind.kind, name, spec={"host": name, "list": [1, 2]})
         for kind in component.custom
     ]
@@ -70,6 +80,8 @@ class Helm:
     scalers: list[Obj] = field(default_factory=list)
     unreported: dict[str, tuple[int, str]] = field(default_factory=dict)
     """The revision that hung and was rolled back: provider-helm reports it until it is woken."""
+    gone: set[str] = field(default_factory=set)
+    """Kinds as group/Kind whose CRD somebody deleted."""
     breaks: bool = False
     """Whether every upgrade fails."""
     breaks_without: str = ""
@@ -133,6 +145,12 @@ class Helm:
             same = custom and key in self.live and old.get((obj["kind"], obj["metadata"]["name"])) == obj
             if not same:
                 self.put(key, obj, name)
+        made = {
+            f"{one['spec']['group']}/{one['spec']['names']['kind']}"
+            for one in objects
+            if "names" in one.get("spec", ())
+        }
+        self.gone -= made
         self.records[name] = (revision, "deployed", objects)
         self.patches[name] = texts
 

@@ -87,6 +87,10 @@ class World:
     answered: dict[str, Obj | None] = field(default_factory=dict)
     listed: dict[str, tuple[Obj, ...]] = field(default_factory=dict)
     helm: Helm = field(default_factory=Helm)
+    discovers: bool = False
+    """Whether the function may ask the API server which kinds it serves."""
+    terminating: set[str] = field(default_factory=set)
+    """Kinds whose CRD is being deleted."""
     now: datetime = NOW
 
     def look(self) -> Composed:
@@ -104,10 +108,27 @@ class World:
         raise AssertionError("the requirements do not settle")
 
     def _composed(self) -> Composed:
-        observed = Observed(self.resources, self.answered, self.listed)
+        observed = Observed(self.resources, self.answered, self.listed, self.kinds())
         if self.composite["kind"] == platforms.KIND:
             return live.kubeflow(self.composite, observed, self.seed, self.now)
         return live.team(self.composite, observed, self.seed, self.now)
+
+    def kinds(self) -> dict[str, bool] | None:
+        """Return what discovery says; None while nobody asks it."""
+        if not self.discovers:
+            return None
+        parts: list[Any] = [*team_components().values(), *platform_components().values()]
+        every = {
+            kind
+            for part in parts
+            for word in ("kinds", "serves", "custom")
+            for kind in getattr(part, word, ())
+        }
+        return {
+            f"{kind.api_version}/{kind.kind}": kind.kind not in self.terminating
+            for kind in every
+            if f"{kind.api_version.split('/')[0]}/{kind.kind}" not in self.helm.gone
+        }
 
     def step(self) -> Composed:
         """Look once, and do what was said; a fatal answer changes nothing but what is said of the composite."""

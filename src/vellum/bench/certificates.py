@@ -19,9 +19,10 @@ USERS = {
     "kwok": ("kwok", MASTERS),
     "crossplane": ("system:serviceaccount:crossplane-system:crossplane", ""),
     "provider-helm": ("system:serviceaccount:crossplane-system:provider-helm", ""),
+    "composer": ("system:serviceaccount:crossplane-system:function-vellum", ""),
     "kserve": ("system:serviceaccount:kserve:kserve-controller-manager", ""),
 }
-"""Who talks to the API server: file name to (user, group). The last three are the accounts of their pods on a cluster,
+"""Who talks to the API server: file name to (user, group). The last four are the accounts of their pods on a cluster,
 and hold what the charts give those."""
 SERVERS = ("etcd", "apiserver", "function", "crossplane-webhooks")
 

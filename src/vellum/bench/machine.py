@@ -187,7 +187,8 @@ def _function(machine: Machine) -> Process:
         f"--tls-certs-dir={machine.certificates.pair('function')[0].parent}",
         f"--metrics-address=127.0.0.1:{metrics}",
     )  # fmt: skip
-    return _described(machine, "function", argv, Probe(metrics, "/metrics"), port)
+    config = str(machine.certificates.kubeconfig("composer"))
+    return _described(machine, "function", argv, Probe(metrics, "/metrics"), port, KUBECONFIG=config)
 
 
 def _provider_helm(machine: Machine) -> Process:

@@ -12,7 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -92,6 +92,21 @@ def status_of(record: Obj) -> str:
     return labels_of(record).get("status", "")
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A kind that a chart brings by a CRD."""
+
+    group: str
+    kind: str
+    name: str
+    """The CRD's."""
+    templated: bool = True
+    """Whether an upgrade makes it again. What lies in ``crds/`` Helm makes only as it installs."""
+
+    def __str__(self) -> str:
+        return f"CustomResourceDefinition {self.name}"
+
+
 def rendered(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[Rendered, ...]:
     """Return what the record, Helm's Secret of one revision, says it made, as far as it is compared.
 
@@ -103,6 +118,17 @@ def rendered(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[R
     Raises:
         ValueError: it is no record of Helm 3.
     """
+    return _both(record, namespace, custom)[0]
+
+
+def brought(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[Brought, ...]:
+    """Return the kinds that the revision brought; arguments and errors as of ``rendered``."""
+    return _both(record, namespace, custom)[1]
+
+
+def _both(
+    record: Obj, namespace: str, custom: Mapping[str, Kind]
+) -> tuple[tuple[Rendered, ...], tuple[Brought, ...]]:
     meta, kinds = record["metadata"], frozenset(custom)
     key = (meta["uid"], meta["resourceVersion"], namespace, kinds)
     if key not in _known:
@@ -115,18 +141,55 @@ def rendered(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[R
     return _known[key]
 
 
-_known: dict[tuple[str, str, str, frozenset[str]], tuple[Rendered, ...]] = {}
+_known: dict[tuple[str, str, str, frozenset[str]], tuple[tuple[Rendered, ...], tuple[Brought, ...]]] = {}
 """A settled platform shows the same records in every pass, and the largest takes 60 ms to read. By version: to compare
 their texts, two megabytes, would take a millisecond."""
 _MOST_KNOWN = 256
 
 
-def _rendered(payload: str, namespace: str, custom: frozenset[str]) -> tuple[Rendered, ...]:
+def _rendered(
+    payload: str, namespace: str, custom: frozenset[str]
+) -> tuple[tuple[Rendered, ...], tuple[Brought, ...]]:
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(payload))))
     # The line break before the marker is the object's: a block of text at its end would lose its last one.
-    texts = [f"{text}\n" for text in str(release["manifest"]).split("\n---\n") if not _CRD.search(text)]
+    all_of_them = [f"{text}\n" for text in str(release["manifest"]).split("\n---\n")]
+    texts = [text for text in all_of_them if not _CRD.search(text)]
     found = [one for text in texts for one in yaml.load_all(text, yaml.CSafeLoader) if one]
-    return tuple(_one(obj, namespace) for obj in found if _name(obj) in COMPARED or _name(obj) in custom)
+    compared = (_one(obj, namespace) for obj in found if _name(obj) in COMPARED or _name(obj) in custom)
+    kinds = [_kind(obj) for obj in found if _defines(obj)]
+    kinds += [kind for text in all_of_them if _CRD.search(text) for kind in _kinds(text)]
+    files = (release.get("chart") or {}).get("files") or ()
+    crds = [
+        base64.b64decode(one["data"]).decode() for one in files if str(one.get("name")).startswith("crds/")
+    ]
+    kinds += [
+        replace(kind, templated=False) for text in crds for one in _SPLIT.split(text) for kind in _kinds(one)
+    ]
+    return tuple(compared), tuple(kinds)
+
+
+_DEFINITION = "CustomResourceDefinition"
+_SPLIT = re.compile(r"^---.*$", re.MULTILINE)
+_VERSIONS = re.compile(r"^  versions:", re.MULTILINE)
+
+
+def _kinds(text: str) -> Iterator[Brought]:
+    """Yield the kinds of CRDs; controller-gen writes the schemas, most of the bytes, behind the names."""
+    head = _VERSIONS.split(text, maxsplit=1)[0]
+    for part in (head, text):
+        found = [one for one in yaml.load_all(part, yaml.CSafeLoader) if isinstance(one, dict)]
+        if defined := [one for one in found if _defines(one)]:
+            yield from map(_kind, defined)
+            return
+
+
+def _defines(obj: Obj) -> bool:
+    spec = obj.get("spec") or {}
+    return obj.get("kind") == _DEFINITION and "group" in spec and "kind" in (spec.get("names") or {})
+
+
+def _kind(obj: Obj) -> Brought:
+    return Brought(obj["spec"]["group"], obj["spec"]["names"]["kind"], obj["metadata"]["name"])
 
 
 def _name(obj: Obj) -> str:

@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import Any
 
 from vellum.compose import gates, inventory, repair
-from vellum.compose.inventory import Difference, Rendered
+from vellum.compose.inventory import Brought, Difference, Rendered
 from vellum.kube.health import health
+from vellum.kube.names import plural
 from vellum.kube.objects import Obj, annotations_of
 from vellum.model.component import Kind
 from vellum.model.release import PROVIDER, ReleaseComponent
@@ -123,15 +124,36 @@ class Release:
     @cached_property
     def _read(self) -> tuple[Rendered, ...] | None:
         """The inventory of the record; None where it is none that we understand, which must not stop other releases."""
-        served = {
-            name: kind
-            for name, kind in self.component.looks_at().items()
-            if gates.served(self.observed, kind)
-        }
         try:
-            return inventory.rendered(self.record, self.component.namespace, served) if self.record else None
+            return (
+                inventory.rendered(self.record, self.component.namespace, self._custom)
+                if self.record
+                else None
+            )
         except ValueError:
             return None
+
+    @cached_property
+    def _custom(self) -> Mapping[str, Kind]:
+        looked_at = self.component.looks_at().items()
+        return {name: kind for name, kind in looked_at if gates.served(self.observed, kind)}
+
+    @cached_property
+    def gone(self) -> tuple[Brought, ...]:
+        """The kinds of the deployed revision that the API server does not have; none where nobody could ask."""
+        known = self.observed.kinds
+        if known is None or self.state != repair.DEPLOYED or self.record is None:
+            return ()
+        there = {(name.split("/")[0], name.rsplit("/", 1)[-1]) for name in known}
+        brought = inventory.brought(self.record, self.component.namespace, self._custom)
+        named = {(one.group, one.kind) for one in brought}
+        # What a chart below the chart brings is in no record.
+        below = [
+            Brought(group, kind.kind, f"{plural(kind.kind)}.{group}", templated=False)
+            for kind in self.component.serves
+            if ((group := kind.api_version.split("/")[0]), kind.kind) not in named
+        ]
+        return tuple(one for one in (*brought, *below) if (one.group, one.kind) not in there)
 
     def live_questions(self) -> dict[str, Requirement]:
         """Ask for the live objects: a list for each kind and namespace that the record names."""
@@ -185,7 +207,8 @@ class Release:
         if self.state == repair.FAILED:
             # Without Helm's words, which differ from try to try: the same faults are counted together.
             return {f"Release {self.name}": repair.FAILED}
-        return {str(one): _fault(found) for one, found in self._found.items() if found is None or found}
+        found = {str(one): _fault(found) for one, found in self._found.items() if found is None or found}
+        return {**found, **{str(kind): "missing" for kind in self.gone if kind.templated}}
 
     @cached_property
     def patch(self) -> str:

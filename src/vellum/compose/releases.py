@@ -93,6 +93,8 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
         )
     if release.state == UNREADABLE:
         return waits(f"Helm's record of {release.name} cannot be read", actor="the platform engineer")
+    if lost := [str(kind) for kind in release.gone if not kind.templated]:
+        return waits(_lost(release, lost), actor="the platform engineer")
     if gives_up:
         return waits(_contended(memory), actor="the platform engineer")
     if memory.faults:
@@ -100,6 +102,12 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
     if release.state != repair.DEPLOYED:
         return waits(_at_work(release), actor=PROVIDER)
     return None
+
+
+def _lost(release: Release, kinds: list[str]) -> str:
+    """Return what is said of kinds that no upgrade makes; without its record Helm installs over what is there."""
+    command = f"kubectl delete secret -n {release.component.namespace} -l owner=helm,name={release.name}"
+    return f"{', '.join(kinds)} is missing, and Helm makes it only as it installs: {command}"
 
 
 def _contended(memory: Memory) -> str:

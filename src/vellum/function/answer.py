@@ -35,7 +35,11 @@ _STATUS = {
 }
 
 
-def answer_bytes(raw: bytes, now: datetime) -> tuple[fnv1.RunFunctionResponse, str]:
+Kinds = Mapping[str, bool] | None
+"""What is known of the kinds that the API server serves; see ``kinds``."""
+
+
+def answer_bytes(raw: bytes, now: datetime, kinds: Kinds = None) -> tuple[fnv1.RunFunctionResponse, str]:
     """Answer a request as it came over the wire; return the answer and the composite's kind for the metrics."""
     request = fnv1.RunFunctionRequest()
     try:
@@ -44,10 +48,12 @@ def answer_bytes(raw: bytes, now: datetime) -> tuple[fnv1.RunFunctionResponse, s
         # protobuf stops at 100 levels, which is 33 nested objects; bytes that are no UTF-8 end here too.
         reason = f"what Crossplane observed cannot be read: {error}; nothing was changed"
         return _fatal(fnv1.RunFunctionResponse(), not_ready("Unreadable", reason)), ""
-    return answer(request, now)
+    return answer(request, now, kinds)
 
 
-def answer(request: fnv1.RunFunctionRequest, now: datetime) -> tuple[fnv1.RunFunctionResponse, str]:
+def answer(
+    request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds = None
+) -> tuple[fnv1.RunFunctionResponse, str]:
     """Answer one request; return the answer and the composite's kind."""
     response = fnv1.RunFunctionResponse()
     response.meta.tag = request.meta.tag
@@ -55,7 +61,7 @@ def answer(request: fnv1.RunFunctionRequest, now: datetime) -> tuple[fnv1.RunFun
     try:
         composite = _ours(request.observed.composite.resource)
         kind = str(composite["kind"])
-        composed = _composed(composite, request, now)
+        composed = _composed(composite, request, now, kinds)
         if any(name not in request.required_resources for name in composed.requirements):
             return _asked(response, request, composed), kind
         return _answered(response, request, composed), kind
@@ -68,7 +74,7 @@ def answer(request: fnv1.RunFunctionRequest, now: datetime) -> tuple[fnv1.RunFun
         return _fatal(response, not_ready("FunctionError", message)), kind
 
 
-def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime) -> Composed:
+def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds) -> Composed:
     observed = Observed(
         resources={name: cast("Obj", View(one.resource)) for name, one in request.observed.resources.items()},
         required={
@@ -81,6 +87,7 @@ def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime) -
             for name, found in request.required_resources.items()
             if name.startswith(LIST)
         },
+        kinds=kinds,
     )
     seed = _seed(request)
     if composite["kind"] in (claim.XR_KIND, claim.KIND):

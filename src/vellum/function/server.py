@@ -17,7 +17,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from prometheus_client import Counter, Histogram, start_http_server
 
 from vellum.errors import FunctionError
+from vellum.function import kinds
 from vellum.function.answer import answer_bytes
+from vellum.function.kinds import Discovery
 
 LOG = logging.getLogger(__name__)
 SERVICES = (
@@ -45,11 +47,12 @@ class Settings:
     """``HOST:PORT`` of Prometheus' metrics; empty: none."""
 
 
-async def run(raw: bytes, context: object) -> bytes:
-    """Answer one call; the same request at the same time gives the same bytes."""
+async def run(raw: bytes, context: object, discovery: Discovery | None = None) -> bytes:
+    """Answer one call; the same request at the same time, with the same kinds served, gives the same bytes."""
     del context
     began = time.perf_counter()
-    response, kind = answer_bytes(raw, datetime.now(UTC))
+    known = await asyncio.to_thread(discovery.look) if discovery else None
+    response, kind = answer_bytes(raw, datetime.now(UTC), known)
     answered = response.SerializeToString(deterministic=True)
     CALLS.labels(kind).observe(time.perf_counter() - began)
     if any(result.severity == 1 for result in response.results):
@@ -70,7 +73,12 @@ async def _serve(settings: Settings) -> None:
     # Without this option a second process would share the port in silence, and answer every other call.
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MOST_BYTES)]
     server = grpc.aio.server(options=options)
-    handler = grpc.unary_unary_rpc_method_handler(run)
+    discovery = kinds.found()
+
+    async def call(raw: bytes, context: object) -> bytes:
+        return await run(raw, context, discovery)
+
+    handler = grpc.unary_unary_rpc_method_handler(call)
     server.add_generic_rpc_handlers(_handlers(handler))
     alive = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)

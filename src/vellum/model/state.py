@@ -101,6 +101,8 @@ class Observed:
     required: Mapping[str, Obj | None] = field(default_factory=dict)
     lists: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
     """The answers to requirements without a name; the same rule: empty is not absent."""
+    kinds: Mapping[str, bool] | None = None
+    """Kinds as ``group/version/Kind``, and whether objects of them can be made now; None where nobody could ask."""
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
     """What was worked out in this pass: a part and the whole ask the same of one object."""
 

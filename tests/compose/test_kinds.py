@@ -1,0 +1,115 @@
+"""A CRD of a chart that somebody deleted: it comes back, and meanwhile who needs it says so and composes nothing of it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.compose.helm import BELOW
+from tests.compose.test_refused import claim
+from tests.compose.test_releases import later, part, revision
+from tests.compose.world import PLATFORMS, World, written
+
+from vellum.components import platform_components, team_components
+from vellum.model.component import Kind
+from vellum.model.release import ReleaseComponent
+
+BROUGHT = [
+    (name, kind)
+    for name, component in platform_components().items()
+    if isinstance(component, ReleaseComponent)
+    for kind in component.serves
+]
+
+
+def settled() -> World:
+    world = World(written(PLATFORMS["standard"]), discovers=True)
+    assert world.settle().ready
+    return world
+
+
+def gone(world: World, kind: Kind) -> None:
+    world.helm.gone.add(f"{kind.api_version.split('/')[0]}/{kind.kind}")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [pytest.param(*one, id=one[1].kind) for one in BROUGHT if one[1].kind not in BELOW]
+)
+def test_a_deleted_crd_comes_back_by_one_upgrade(name: str, kind: Kind) -> None:
+    """Also where other kinds of its group stay, so that the group's APIService says nothing."""
+    world = settled()
+    was = revision(world, name)
+    gone(world, kind)
+    composed = world.step()
+    said = next(one for one in composed.status["components"] if one["name"] == name)
+    assert not said["ready"]
+    assert kind.kind in said["reason"] or "CustomResourceDefinition" in said["reason"]
+    told = later(world, 15)
+    assert world.helm.gone == set()
+    assert revision(world, name) == was + 1
+    assert [event.reason for event in told] == ["Repairing", "Repaired"]
+    later(world, 30)
+    assert world.look().ready
+
+
+def test_a_crd_that_no_upgrade_makes_is_said_with_what_makes_it() -> None:
+    """JobSet's lies in the crds/ folder of a chart below Kubeflow Trainer's: Helm makes it only as it installs."""
+    world = settled()
+    was = revision(world, "kubeflow-trainer")
+    gone(world, Kind("jobset.x-k8s.io/v1alpha2", "JobSet"))
+    later(world, 30)
+    said = part(world, "kubeflow-trainer")
+    assert not said["ready"]
+    assert "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing" in said["reason"]
+    assert "kubectl delete secret -n kubeflow-system -l owner=helm,name=kubeflow-trainer" in said["reason"]
+    assert revision(world, "kubeflow-trainer") == was
+
+
+TEAM = [
+    (name, kind)
+    for name, one in team_components().items()
+    for kind in one.kinds
+    if "crossplane" not in kind.api_version
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [pytest.param(*one, id="-".join((one[0], one[1].kind))) for one in TEAM]
+)
+@pytest.mark.parametrize("terminating", [False, True])
+def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
+    name: str, kind: Kind, *, terminating: bool
+) -> None:
+    """A CRD that is being deleted deletes its objects first; whoever makes them anew meets an error of the server."""
+    world = claim()
+    if name not in {one["name"] for one in world.composite["status"]["components"]}:
+        pytest.skip("the claim does not ask for it")
+    world.discovers = True
+    if terminating:
+        world.terminating.add(kind.kind)
+    else:
+        gone(world, kind)
+    for key in [key for key in world.objects if key.kind == kind.kind]:
+        del world.objects[key]
+    world.refused = {kind.kind: "the server could not find the requested resource"}
+    composed = world.step()
+    assert world.composed()
+    assert not composed.ready
+    assert kind.kind not in {one.obj["kind"] for one in composed.objects.values()}
+    said = part(world, name)
+    assert (said["ready"], said["reason"]) == (
+        False,
+        f"kind {kind.kind} ({kind.api_version}) is not served yet",
+    )
+    assert {key.kind for key in world.deleted} <= {kind.kind}
+
+
+def test_a_moment_in_which_discovery_knows_no_kind_deletes_nothing() -> None:
+    """What exists stays desired: an API server that just started may not know its CRDs yet."""
+    world = claim()
+    world.discovers = True
+    for one in team_components().values():
+        for kind in one.kinds:
+            gone(world, kind)
+    before = set(world.objects)
+    world.step()
+    assert before <= set(world.objects)
+    assert world.deleted == []
