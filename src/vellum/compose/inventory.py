@@ -13,12 +13,11 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 import yaml
 
-from vellum.kube import quantity
+from vellum.compose import normal
 from vellum.kube.objects import Obj, labels_of
 from vellum.model.component import Kind
 
@@ -54,8 +53,26 @@ _NOT_COMPARED = frozenset({"apiVersion", "kind", "metadata", "status"})
 _CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 """CRDs are most of the bytes, and to parse them takes seconds. One that is spelled another way only costs that time:
 to look for the kinds that are compared instead would miss what is spelled in another way, JSON for example."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """Reads YAML as Helm does: neither 12:30:00 is a number to it nor 2026-11-29 a date."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (
+            tag,
+            re.compile(r"^[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
+            if tag.endswith(":int")
+            else pattern,
+        )
+        for tag, pattern in found
+        if not tag.endswith(":timestamp")
+    ]
+    for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
 _SCALABLE = frozenset({"Deployment", "StatefulSet"})
-_QUANTITIES = frozenset({"limits", "requests", "capacity", "hard"})
 _MERGE_KEYS = ("name", "containerPort", "port", "mountPath", "key", "ip")
 Path = tuple[str | int, ...]
 REPLICAS: Path = ("spec", "replicas")
@@ -154,7 +171,7 @@ def _rendered(
     # The line break before the marker is the object's: a block of text at its end would lose its last one.
     all_of_them = [f"{text}\n" for text in str(release["manifest"]).split("\n---\n")]
     texts = [text for text in all_of_them if not _CRD.search(text)]
-    found = [one for text in texts for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+    found = [one for text in texts for one in yaml.load_all(text, _Loader) if one]
     compared = (_one(obj, namespace) for obj in found if _name(obj) in COMPARED or _name(obj) in custom)
     kinds = [_kind(obj) for obj in found if _defines(obj)]
     kinds += [kind for text in all_of_them if _CRD.search(text) for kind in _kinds(text)]
@@ -177,7 +194,7 @@ def _kinds(text: str) -> Iterator[Brought]:
     """Yield the kinds of CRDs; controller-gen writes the schemas, most of the bytes, behind the names."""
     head = _VERSIONS.split(text, maxsplit=1)[0]
     for part in (head, text):
-        found = [one for one in yaml.load_all(part, yaml.CSafeLoader) if isinstance(one, dict)]
+        found = [one for one in yaml.load_all(part, _Loader) if isinstance(one, dict)]
         if defined := [one for one in found if _defines(one)]:
             yield from map(_kind, defined)
             return
@@ -228,8 +245,7 @@ def _is_switched_off(want: Rendered, live: Obj) -> bool:
 
 
 def _differences(want: Any, live: Any, path: Path) -> Iterator[Difference]:  # noqa: ANN401  # any JSON
-    # The API server drops an empty text from most fields: a variable's value, for one.
-    if (want in (None, "", {}, []) and live in (None, "", {}, [])) or _same(want, live, path):
+    if normal.same(want, live, path):
         return
     if isinstance(want, dict) and isinstance(live, Mapping):
         for name, value in want.items():
@@ -239,22 +255,6 @@ def _differences(want: Any, live: Any, path: Path) -> Iterator[Difference]:  # n
             yield from _differences(one, other, (*path, place))
     else:
         yield Difference(path, live)
-
-
-def _same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
-    if isinstance(want, (dict, list)) or isinstance(live, (Mapping, list)):
-        return False
-    # YAML and JSON spell a number in a text field alike, and the API server keeps the text.
-    if want == live or (live is not None and str(want) == str(live)):
-        return True
-    return len(path) > 1 and path[-2] in _QUANTITIES and _amount(want) == _amount(live) is not None
-
-
-def _amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
-    try:
-        return quantity.parse(str(value))
-    except ValueError:
-        return None
 
 
 def _pairs(want: list[Any], live: list[Any]) -> list[tuple[Any, Any]] | None:

@@ -1,0 +1,117 @@
+"""The API server's normal forms: two spellings of one value, so that what it rewrote is not repaired for ever. Pure.
+
+What it does to a rendered value, apart from adding fields: it keeps quantities in their shortest form, drops what is
+empty, null, or zero in a field that has no other way to say "not set", fills an empty field that has a default, and
+writes base64 without line breaks. Helm reads YAML a little differently than PyYAML does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+Path = tuple[str | int, ...]
+EMPTY: tuple[Any, ...] = (None, "", {}, [])
+AMOUNTS = frozenset({"sizeLimit", "divisor", "averageValue", "storage"})
+"""Fields that are quantities wherever they are."""
+OF_AMOUNTS = frozenset({"limits", "requests", "capacity", "hard", "overhead", "allocatable", "min", "max", "default",
+                        "defaultRequest", "maxLimitRequestRatio"})  # fmt: skip
+"""Maps of quantities."""
+DROPPED = frozenset({
+    "hostNetwork", "hostPID", "hostIPC", "hostPort", "nodePort", "readOnly", "stdin", "stdinOnce", "tty", "paused",
+    "minReadySeconds", "publishNotReadyAddresses", "initialDelaySeconds", "timeoutSeconds", "periodSeconds",
+    "successThreshold", "failureThreshold", "weight", "healthCheckNodePort",
+})  # fmt: skip
+"""Fields whose false or 0 the API server does not keep, or takes for "not set" and fills."""
+COUNTED = frozenset({
+    "nodePort", "healthCheckNodePort", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
+})  # fmt: skip
+"""Of those, what gets a number of its own."""
+FILLED = frozenset({
+    "clusterIP", "protocol", "type", "imagePullPolicy", "restartPolicy", "dnsPolicy", "schedulerName", "scheme", "path",
+    "sessionAffinity", "externalTrafficPolicy", "internalTrafficPolicy", "terminationMessagePath", "apiGroup",
+    "terminationMessagePolicy", "ipFamilyPolicy", "podManagementPolicy", "serviceAccountName", "service", "apiVersion",
+})  # fmt: skip
+"""Text fields in which an empty value means the default."""
+_AMOUNT = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?")
+_SCALE = {
+    **{suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate("num kMGTPE", -3) if suffix != " "},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
+}  # fmt: skip
+_NANO = Decimal("1e-9")
+_OCTAL = re.compile(r"0o[0-7]+")
+
+
+def same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
+    """Tell whether the live value is the rendered one as the API server keeps it; both are no maps and no lists."""
+    name = path[-1] if path else ""
+    if _is_left_out(want, live, name) or _is_filled(want, live, path):
+        return True
+    if isinstance(want, (dict, list)) or isinstance(live, (Mapping, list)):
+        return False
+    # YAML and JSON spell a number in a text field alike, and the API server keeps the text.
+    if want == live or (live is not None and str(want) == str(live)):
+        return True
+    if _is_amount(path):
+        return amount(want) == amount(live) is not None
+    return _is_number(want, live) or (
+        path[:1] == ("binaryData",) and _bytes(want) == _bytes(live) is not None
+    )
+
+
+def amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
+    """Return a quantity as the API server reads it, to a thousand-millionth, rounded up; None if it is none."""
+    found = _AMOUNT.fullmatch(str(value)) if not isinstance(value, bool) and value is not None else None
+    if found is None:
+        return None
+    sign, digits, suffix, exponent = found.groups()
+    size = Decimal(digits) * _SCALE.get(suffix or "", Decimal(1)) * Decimal(10) ** int(exponent or 0)
+    return (size / _NANO).to_integral_value(ROUND_CEILING) * (-1 if sign == "-" else 1)
+
+
+def _is_left_out(want: Any, live: Any, name: str | int) -> bool:  # noqa: ANN401  # any JSON
+    if want is None:
+        return True
+    if want in EMPTY and live in EMPTY:
+        return True
+    return live is None and name in DROPPED and want in (False, 0)
+
+
+def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
+    name = path[-1] if path else ""
+    if path[:1] in (("data",), ("binaryData",)) or "env" in path:
+        return False
+    if want == "":
+        return name in FILLED and isinstance(live, str)
+    if want == [] and name in ("policyTypes", "ipFamilies", "clusterIPs"):
+        return isinstance(live, list)
+    return name in COUNTED and want == 0 and isinstance(live, int)
+
+
+def _is_amount(path: Path) -> bool:
+    if path[:1] in (("data",), ("binaryData",)):
+        return False
+    if path[-1] in AMOUNTS or (path[-1] == "value" and "metrics" in path):
+        return True
+    return len(path) > 1 and path[-2] in OF_AMOUNTS
+
+
+def _is_number(want: Any, live: Any) -> bool:  # noqa: ANN401  # any JSON
+    """Tell whether a text is a number for Helm that PyYAML does not take for one: 0o644, 1e3."""
+    if not isinstance(want, str) or isinstance(live, bool) or not isinstance(live, (int, float)):
+        return False
+    try:
+        return (int(want, 8) if _OCTAL.fullmatch(want) else float(want)) == live
+    except ValueError:
+        return False
+
+
+def _bytes(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON
+    try:
+        return base64.b64decode("".join(str(value).split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,149 @@
+"""What the API server rewrote is no difference, and what somebody changed is one.
+
+Each row is a rendered value and what the API server (1.36) keeps of it.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vellum.compose.inventory import Rendered, _Loader, differences
+from vellum.compose.normal import amount
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind
+
+POD = ("spec", "template", "spec")
+MAIN = (*POD, "containers", "0")
+SAME: dict[str, tuple[tuple[str, ...], Any, Any]] = {
+    "a limit in thousandths": ((*MAIN, "resources", "limits", "cpu"), "0.5", "500m"),
+    "a limit with an exponent": ((*MAIN, "resources", "limits", "memory"), "1e9", "1G"),
+    "a limit as a number": ((*MAIN, "resources", "limits", "cpu"), 2, "2"),
+    "a limit with a sign": ((*MAIN, "resources", "limits", "cpu"), "+1.50", "1500m"),
+    "bytes in thousandths": ((*MAIN, "resources", "requests", "memory"), "128974848000m", "128974848"),
+    "less than can be kept": ((*MAIN, "resources", "requests", "cpu"), "0.0000000001", "1n"),
+    "a folder's size": ((*POD, "volumes", "0", "emptyDir", "sizeLimit"), "1024Mi", "1Gi"),
+    "a claim's size": ((*POD, "volumes", "0", "ephemeral", "volumeClaimTemplate", "spec", "resources", "requests",
+                        "storage"), "1024Gi", "1Ti"),
+    "a divisor": ((*MAIN, "env", "0", "valueFrom", "resourceFieldRef", "divisor"), "1000m", "1"),
+    "a metric's average": (("spec", "metrics", "0", "resource", "target", "averageValue"), "0.5", "500m"),
+    "a metric's value": (("spec", "metrics", "0", "external", "target", "value"), "1000m", "1"),
+    "a host network that is not": ((*POD, "hostNetwork"), False, None),
+    "a mount that may be written": ((*MAIN, "volumeMounts", "0", "readOnly"), False, None),
+    "no wait": (("spec", "minReadySeconds"), 0, None),
+    "no node port": (("spec", "ports", "0", "nodePort"), 0, 31234),
+    "a probe's default": ((*MAIN, "livenessProbe", "timeoutSeconds"), 0, 1),
+    "an empty protocol": (("spec", "ports", "0", "protocol"), "", "TCP"),
+    "an address that is given": (("spec", "clusterIP"), "", "10.0.0.7"),
+    "a null": ((*POD, "securityContext"), None, {"runAsUser": 1000}),
+    "an empty variable": ((*MAIN, "env", "0", "value"), "", None),
+    "an empty map": ((*POD, "nodeSelector"), {}, None),
+    "an empty list": ((*POD, "tolerations"), [], None),
+    "no policy types": (("spec", "policyTypes"), [], ["Ingress"]),
+    "a mode in octal": ((*POD, "volumes", "0", "configMap", "defaultMode"), "0o644", 420),
+    "bytes with line breaks": (("binaryData", "key"), "AAEC\nAwQ=\n", "AAECAwQ="),
+    "an empty API group": (("roleRef", "apiGroup"), "", "rbac.authorization.k8s.io"),
+}  # fmt: skip
+CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
+    "another limit": ((*MAIN, "resources", "limits", "cpu"), "0.5", "501m"),
+    "a limit that is gone": ((*MAIN, "resources", "limits", "cpu"), "0.5", None),
+    "another size": ((*POD, "volumes", "0", "emptyDir", "sizeLimit"), "1Gi", "1G"),
+    "the host's network": ((*POD, "hostNetwork"), False, True),
+    "a mount that may be written": ((*MAIN, "volumeMounts", "0", "readOnly"), True, None),
+    "a token that is mounted": ((*POD, "automountServiceAccountToken"), False, None),
+    "privileges": ((*MAIN, "securityContext", "allowPrivilegeEscalation"), False, None),
+    "a user": ((*MAIN, "securityContext", "runAsUser"), 0, None),
+    "a host port": ((*MAIN, "ports", "0", "hostPort"), 0, 8080),
+    "a variable": ((*MAIN, "env", "0", "value"), "", "evil"),
+    "a variable that looks like a quantity": ((*MAIN, "env", "0", "value"), "1000m", "1"),
+    "a text that looks like a quantity": (("data", "cpu"), "1000m", "1"),
+    "an empty text": (("data", "type"), "", "evil"),
+    "a text for a number": (("data", "mode"), "0o644", "420"),
+    "an open policy": (("spec", "ingress"), [], [{}]),
+    "other bytes": (("binaryData", "key"), "AAEC", "AAED"),
+    "no replicas": (("spec", "replicas"), 0, 3),
+}  # fmt: skip
+
+
+def at(path: tuple[str, ...], value: Any) -> Any:
+    """Return a value at a path; a step that is a number is a list with one named entry."""
+    if not path:
+        return value
+    rest = at(path[1:], value)
+    return (
+        [{"name": "x", **rest}]
+        if path[0] == "0"
+        else ({} if len(path) == 1 and value is None else {path[0]: rest})
+    )
+
+
+def found(path: tuple[str, ...], rendered: Any, live: Any) -> list[str]:
+    want: Obj = at(path, rendered) if rendered is not None else nulled(path)
+    kind = Kind("apps/v1", "DaemonSet")
+    return [
+        str(one) for one in differences(Rendered(kind, "ns", "x", want), {"metadata": {}, **at(path, live)})
+    ]
+
+
+def nulled(path: tuple[str, ...]) -> Obj:
+    made: Obj = {path[-1]: None}
+    for step in reversed(path[:-1]):
+        made = {step: made}
+    return made
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_what_the_api_server_rewrote_is_no_difference(name: str) -> None:
+    assert found(*SAME[name]) == []
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_somebody_changed_is_a_difference(name: str) -> None:
+    assert len(found(*CHANGED[name])) == 1
+
+
+SUFFIXES = ["", "n", "u", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"]
+
+
+@given(st.integers(0, 10**6), st.sampled_from(SUFFIXES), st.integers(0, 3))
+def test_an_amount_has_one_value_however_it_is_spelled(number: int, suffix: str, zeros: int) -> None:
+    """With zeros behind, with a sign, with an exponent, as the next smaller unit."""
+    spelled = f"{number}{suffix}"
+    same = [f"+{spelled}", f"0{spelled}", f"{number}.{'0' * zeros}{suffix}"]
+    if not suffix:
+        same += [f"{number}e0", f"{number * 1000}m", f"{number}000e-3"]
+    assert {amount(one) for one in same} == {amount(spelled)}
+    assert amount(f"{number + 1}{suffix}") != amount(spelled)
+
+
+@given(st.one_of(st.text(max_size=8), st.booleans(), st.none(), st.lists(st.integers(), max_size=1)))
+def test_what_is_no_amount_is_none(value: Any) -> None:
+    found = amount(value)
+    assert found is None or isinstance(found, Decimal)
+
+
+@pytest.mark.parametrize("text", ["12:30:00", "2026-11-29", "2026-11-29T10:00:00Z", "1:30", "190:20:30"])
+def test_a_time_without_quotes_is_a_text_as_it_is_for_helm(text: str) -> None:
+    assert yaml.load(f"at: {text}", _Loader) == {"at": text}  # a safe loader of our own
+
+
+@pytest.mark.parametrize("number", ["0", "-12", "0644", "0x1f", "1_000", "3.5", "0b11"])
+def test_numbers_are_read_as_before(number: str) -> None:
+    assert yaml.load(number, _Loader) == yaml.safe_load(number)  # a safe loader of our own
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda one: st.lists(one, max_size=3)
+                    | st.dictionaries(st.text(max_size=5), one, max_size=3), max_leaves=8)  # fmt: skip
+
+
+@given(JSON)
+def test_everything_equals_itself(value: Any) -> None:
+    whole = {"spec": {"any": value}}
+    live = {"metadata": {}, **json.loads(json.dumps(whole))}
+    assert list(differences(Rendered(Kind("v1", "ConfigMap"), "", "x", whole), live)) == []
