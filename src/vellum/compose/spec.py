@@ -65,8 +65,15 @@ def _added(live: Any, wanted: Any, known: Any, path: Path = ()) -> Iterator[Path
             default = known.get(name) if isinstance(known, Mapping) else None
             if name in wanted:
                 yield from _added(value, wanted[name], default, (*path, name))
-            elif value not in (default, None):
+            elif value not in (default, None) and not (_is_empty(value) and "values" not in path):
                 yield (*path, name)
+
+
+def _is_empty(value: Any) -> bool:  # noqa: ANN401  # any JSON
+    """Tell whether it says nothing: provider-helm writes the whole object, with an empty ``pullSecretRef`` in it."""
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return value in (None, "", [], False, 0)
 
 
 def _applied(live: Obj) -> Obj:
