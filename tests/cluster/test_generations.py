@@ -19,7 +19,8 @@ def platform(generation: int, said: int | None, *, ready: str = "True", reason: 
     conditions = [
         {"type": "Ready", "status": ready, **seen},
         {"type": "Synced", "status": ready, **seen},
-        {"type": "PartsReady", "status": ready, "reason": reason, **words, **seen},
+        # Of a function's conditions Crossplane 2.3.4 names no generation.
+        {"type": "PartsReady", "status": ready, "reason": reason, **words},
     ]
     return {
         "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "KubeflowPlatform",

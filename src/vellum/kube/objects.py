@@ -129,13 +129,15 @@ def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Return the condition of the given type if it is about the object as it is written now, else None.
 
-    Crossplane names the generation in each condition, other controllers once for the whole status. A kind of somebody
-    else that names none is believed; ours always name it.
+    Crossplane names the generation in its own conditions, and writes those of a function in the same moment; other
+    controllers name it once for the whole status. A kind of somebody else that names none is believed; ours always do.
     """
     found = condition(obj, kind)
     if found is None:
         return None
-    said = found.get("observedGeneration", (obj.get("status") or {}).get("observedGeneration"))
+    synced, status = condition(obj, "Synced") or {}, obj.get("status") or {}
+    words = (place.get("observedGeneration") for place in (found, synced, status))
+    said = next((word for word in words if word is not None), None)
     if said is None:
         return None if obj["apiVersion"].startswith(DOMAIN) else found
     return found if said == obj["metadata"].get("generation", said) else None
