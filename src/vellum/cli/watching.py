@@ -126,7 +126,8 @@ def _shown(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> Ite
         return
     said: set[tuple[str, str]] = set()
     for began, found in _looks(look, seconds):
-        for row in rows(found):
+        # What is stuck says how its parts were when it was composed last.
+        for row in rows([obj for obj in found if not stuck(obj)]):
             if row.ready and (row.owner, row.part) not in said and not quiet:
                 said.add((row.owner, row.part))
                 click.echo(f"{time.monotonic() - began:5.1f} s  {row.owner}: {row.part} is ready", err=True)
@@ -148,7 +149,7 @@ def _live(look: Callable[[], list[Obj]], seconds: float) -> Iterator[list[Obj]]:
 
     with Live(console=Console(stderr=True), refresh_per_second=10) as live:
         for began, found in _looks(look, seconds):
-            live.update(table(rows(found), time.monotonic() - began))
+            live.update(table(rows([obj for obj in found if not stuck(obj)]), time.monotonic() - began))
             yield found
 
 
