@@ -119,7 +119,9 @@ def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
     ]
     routes += [Route(f"/serving/{team[:-2]}{n:02}/{'m' * 20}/", 4, "/", served=INFERENCE) for n in range(50)]
     publish(tmp_path, 8080, routes)
-    site = Site(tmp_path, tmp_path, {}, programs=found(), runtime=tmp_path, loopback=("127.0.0.1", "::1"))
+    site = Site(
+        tmp_path, tmp_path, {"probe": 8081}, programs=found(), runtime=tmp_path, loopback=("127.0.0.1", "::1")
+    )
     gateway = {"spec": {"listeners": [{"port": 8080}]}}
     boot = json.loads(next(iter(component.process(gateway, site).files.values())))
     table = {**read_json(tmp_path / "rds.json", None)["resources"][0]}

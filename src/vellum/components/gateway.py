@@ -64,6 +64,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
     block = "gateway"
     profiles = ("local",)
     workload = ("gateway.networking.k8s.io/v1", "Gateway")
+    ports = ("probe",)
     actor = "Envoy"
 
     def objects(self, wish: PlatformWish[GatewaySpec]) -> dict[str, Obj]:
@@ -83,7 +84,8 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
         files = {boot: json.dumps(_boot(port, site), sort_keys=True)}
         return Process(
             name="envoy", argv=argv, directory=site.directory, files=files, priority=3,
-            probe=Probe(port, READY_PATH), ports=(port,),
+            # A port of its own: when strangers hold all connections of the gateway, it is busy and does not hang.
+            probe=Probe(site.ports["probe"], READY_PATH), ports=(port,),
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:
@@ -129,6 +131,9 @@ def _boot(port: int, site: Site) -> Obj:
                 # A browser asks [::1] first for a name below localhost: whoever had that port would get its token.
                 "additional_addresses": [{"address": _address(port, one)} for one in site.loopback[1:]],
                 "per_connection_buffer_limit_bytes": _BUFFER,
+            }, {
+                "name": "probe", "address": _address(site.ports["probe"], "127.0.0.1"), "filter_chains": [_probed()],
+                "ignore_global_conn_limit": True,
             }],
         },
         # The pattern of what a model serves is longer than Envoy takes otherwise; all patterns are ours.
@@ -139,6 +144,23 @@ def _boot(port: int, site: Site) -> Obj:
             "max_active_downstream_connections": _MOST_CONNECTIONS,
         }}]},
     }  # fmt: skip
+
+
+def _probed() -> Obj:
+    """Return what answers the supervisor, and routes nothing."""
+    router = {"@type": f"{_ENVOY}.http.router.v3.Router"}
+    manager = {
+        "@type": f"{_ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "probe",
+        "route_config": {"name": "none"},
+        "http_filters": [
+            {"name": "envoy.filters.http.health_check", "typed_config": _health_check()},
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
+        "request_headers_timeout": "5s",
+        "common_http_protocol_options": {"idle_timeout": "30s"},
+    }
+    return {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
 
 
 def _health_check() -> Obj:

@@ -1,0 +1,278 @@
+"""Hostile requests to the gateway, by class; every table is a product, so that no case is left out by hand."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from itertools import product
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.platform.door import FULL, Installation, new_installation
+from tests.platform.test_notebook import address
+
+pytestmark = [pytest.mark.laptop, pytest.mark.attack, pytest.mark.timeout(300)]
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+PREFIXES = ("serving", "qdrant", "notebook", "pipelines", "apis")
+
+
+class Target:
+    """One gateway with a notebook, and an address of every kind of route."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        binding, (notebook, self.token) = installation.binding("team-a"), address(installation)
+        self.port = urlsplit(binding["AWS_ENDPOINT_URL"]).port or 0
+        self.own, self.notebook = f"127.0.0.1:{self.port}", urlsplit(notebook).netloc
+        self.model = urlsplit(binding["VELLUM_SEARCH_URL"]).path
+        paths = {
+            "s3": f"/{binding['VELLUM_BUCKET']}/key", "qdrant": f"{urlsplit(binding['QDRANT_URL']).path}/collections",
+            "serving": f"{self.model}/v2/models/search", "pipelines": "/pipelines/x", "apis": "/apis/v2beta1/healthz",
+            "old notebook": f"{urlsplit(notebook).path}api/contents",
+        }  # fmt: skip
+        self.routes = {name: (self.own, path) for name, path in paths.items()}
+        self.routes["notebook"] = (self.notebook, paths["old notebook"])
+
+    def send(self, raw: bytes, *, seconds: float = 3.0) -> bytes:
+        """Return all that comes back on one connection until it ends or says nothing more for a while."""
+        said = b""
+        with socket.create_connection(("127.0.0.1", self.port), seconds) as connection:
+            try:
+                connection.sendall(raw)
+                while not whole(said, raw) and (part := connection.recv(65536)):
+                    said += part
+            except (TimeoutError, ConnectionError):
+                pass
+        return said
+
+    def ask(self, method: str, host: str, path: str, *more: str) -> tuple[int, bytes]:
+        """Return status and answer of one request."""
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {host}",
+            "Connection: close",
+            "Content-Length: 0",
+            *more,
+        ]
+        said = self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        return status(said), said
+
+    def memory(self) -> int:
+        """Return the most memory that Envoy ever had, in MiB."""
+        lines = Path(f"/proc/{self.installation.process('envoy')['pid']}/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) // 1024
+
+
+def whole(said: bytes, raw: bytes) -> bool:
+    """Tell whether the first answer is complete: Envoy closes a connection a second after it."""
+    head, found, body = said.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *([0-9]+)", head)
+    if not found or raw.startswith(b"HEAD"):
+        return bool(found)
+    return (
+        len(body) >= int(length[1])
+        if length
+        else body.endswith(b"0\r\n\r\n") or b"chunked" not in head.lower()
+    )
+
+
+def closed(connection: socket.socket) -> bool:
+    """Tell whether the other side closed the connection."""
+    connection.settimeout(0.002)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def status(said: bytes) -> int:
+    """Return the status of the first answer, 0 where the connection was closed without one."""
+    words = said.split(None, 2)
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
+    for installation in new_installation():
+        installation.up(team_a=FULL)
+        yield Target(installation)
+
+
+@pytest.fixture(autouse=True)
+def still_well(target: Target) -> Iterator[None]:
+    """After each class the model is still loaded, nothing was restarted, and the gateway answers."""
+    before = {name: one["restarts"] for name, one in target.installation.processes().items()}
+    yield
+    assert target.ask("GET", target.own, f"{target.model}/v2/models/search/ready")[0] == 200
+    assert {name: one["restarts"] for name, one in target.installation.processes().items()} == before
+
+
+def report(name: str, answers: Counter[int]) -> None:
+    print(f"\n{name}: {answers.total()} tries, by status {dict(sorted(answers.items()))}")  # noqa: T201  # the figures
+
+
+def test_foreign_origins_at_every_route_and_method(target: Target) -> None:
+    port = target.port
+    origins = [
+        "http://evil.example", "null", "", "file://", f"http://127.0.0.1:{port + 1}", "http://127.0.0.1", "http://localhost",
+        f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port}@evil", f" http://x:{port}",
+        f"http://notebook-x.localhost:{port}", f"http://localhost.:{port}", f"http://[::ffff:127.0.0.1]:{port}",
+        f"http://127.0.0.1:{port}, http://evil.example",
+    ]  # fmt: skip
+    answers: Counter[int] = Counter()
+    for (host, path), method, origin in product(target.routes.values(), METHODS, origins):
+        found, said = target.ask(method, host, path, f"Origin: {origin}")
+        answers[found] += 1
+        assert found == 403, (host, path, method, origin, said[:300])
+    report("foreign Origin", answers)
+
+
+def test_foreign_hosts_at_every_route(target: Target) -> None:
+    port = target.port
+    hosts = [
+        "evil.example", f"evil.example:{port}", "127.0.0.1", "localhost", f"127.0.0.1:{port + 1}", f"127.1:{port}",
+        f"2130706433:{port}", f"0x7f.1:{port}", f"localhost.:{port}", f"127.0.0.1.:{port}", f"x@127.0.0.1:{port}",
+        f"127.0.0.1:{port}@evil", f"evil.localhost:{port}", f"{target.notebook}.evil.example", "", "[::1]", f"[::]:{port}",
+        f"127.0.0.1:{port}:{port}", f"127.0.0.1:0{port}", f"127.0.0.1:{port}/x",
+    ]  # fmt: skip
+    answers: Counter[int] = Counter()
+    for (_, path), method, host in product(target.routes.values(), ("GET", "POST", "PUT"), hosts):
+        found, said = target.ask(method, host, path)
+        answers[found] += 1
+        assert found in (400, 404), (path, method, host, said[:300])
+        assert b"<Error>" not in said, (path, method, host)
+    report("foreign Host", answers)
+
+
+def test_path_tricks_reach_nothing_that_is_closed(target: Target) -> None:
+    hops = (
+        "..",
+        "%2e%2e",
+        ".%2e",
+        "%2E.",
+        ".",
+        "%2e",
+        "",
+        "..;",
+        "%2f..",
+        "..%2f",
+        "%5c..",
+        "\\..",
+        "%00",
+        "%252e%252e",
+        ";x=1",
+    )
+    closed = ("v2/repository/index", "v2/repository/models/search/unload", "metrics", "openapi.json", "docs")
+    answers: Counter[int] = Counter()
+    for hop, end, method in product(hops, closed, ("GET", "POST")):
+        for path in (f"{target.model}/{hop}/{end}", f"{target.model}/v2/{hop}/{end}", f"{target.model}{hop}/{end}",
+                     f"/qdrant/{hop}{target.model}/{end}", f"/{hop}{target.model}/{end}"):  # fmt: skip
+            found, said = target.ask(method, target.own, path)
+            answers[found] += 1
+            assert not 200 <= found < 300, (method, path, said[:300])
+            assert b"python_gc_objects" not in said
+    for prefix, hop in product(PREFIXES, hops):
+        for path in (f"/{prefix}/{hop}", f"/{prefix}/{hop}/x", f"/{prefix}/{hop}/../{hop}"):
+            found, said = target.ask("GET", target.own, path)
+            answers[found] += 1
+            assert found in (400, 404), (path, said[:300])
+            assert b"<Error>" not in said, path
+    report("path tricks", answers)
+
+
+def test_forms_of_the_request_line(target: Target) -> None:
+    path = f"{target.model}/v2/models/search"
+    lines = [
+        f"GET http://evil.example{path} HTTP/1.1", f"GET https://evil.example:{target.port}{path} HTTP/1.1",
+        f"GET http://127.0.0.1:1{path} HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1", f"CONNECT {target.own} HTTP/1.1",
+        f"GET {path} HTTP/1.0", f"GET {path} HTTP/0.9", f"GET {path}", f"GET {path} HTTP/2.0", f"GET {path} HTTP/9.9",
+        "PRI * HTTP/2.0", f" GET {path} HTTP/1.1", f"G\tET {path} HTTP/1.1", f"GET  {path} HTTP/1.1 x", "\x00" * 64,
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", f"TRACE {path} HTTP/1.1", f"PROPFIND {path} HTTP/1.1",
+        f"{'A' * 9000} {path} HTTP/1.1", f"GET /{'a' * 200000} HTTP/1.1",
+    ]  # fmt: skip
+    answers: Counter[int] = Counter()
+    for line in lines:
+        for end in (
+            f"\r\nHost: {target.own}\r\nConnection: close\r\n\r\n",
+            f"\nHost: {target.own}\n\n",
+            "\r\n\r\n",
+        ):
+            said = target.send((line + end).encode("latin-1"))
+            answers[status(said)] += 1
+            assert not 200 <= status(said) < 300, (line[:80], said[:300])
+    found, _ = target.ask("GET", "evil.example", f"http://{target.own}{path}")
+    answers[found] += 1
+    assert found == 200  # an absolute form of our own name is ours, whatever Host says
+    report("request lines", answers)
+
+
+def test_no_second_request_is_smuggled(target: Target) -> None:
+    """Two ways to say where a body ends: refused, or read in one way, and then the rest is never a request."""
+    inner = f"GET /.vellum/ready HTTP/1.1\r\nHost: {target.own}\r\nX-Smuggled: yes\r\n\r\n"
+    ends = [f"Content-Length: {len(inner) + 5}", "Content-Length: 5", "Content-Length: +5", "Content-Length: 5, 6",
+            "Content-Length: 0x5", "Content-Length: 5\r\nContent-Length: 6", "Content-Length: -1",
+            "Content-Length: 99999999999999999999", "Content-Length: 5 5", "content-length\t: 5"]  # fmt: skip
+    codings = ["Transfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Transfer-Encoding : chunked",
+               "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding:\tchunked",
+               "Transfer-Encoding: chunked, identity", "Transfer-Encoding: identity, chunked", "X: x\nTransfer-Encoding: chunked",
+               "Transfer-Encoding:\r\n chunked", 'Transfer-Encoding: "chunked"', "transfer-encoding: CHUNKED\x00"]  # fmt: skip
+    answers: Counter[int] = Counter()
+    for (host, path), end, coding in product(target.routes.values(), ends, codings):
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{end}\r\n{coding}\r\n\r\n"
+        said = target.send((head + "0\r\n\r\n" + inner).encode("latin-1"))
+        answers[status(said)] += 1
+        assert not 200 <= status(said) < 300, (path, end, coding, said[:300])
+        # What comes after may only ever be an answer to a request of the caller's own; no other connection sees it.
+        assert target.ask("GET", target.own, "/.vellum/ready")[0] == 200
+    report("two ends of a body", answers)
+
+
+def test_strange_headers(target: Target) -> None:
+    host, path = target.routes["serving"]
+    extra = [
+        f"X: {'a' * 70000}", *("\r\n".join(f"X-{n}: a" for n in range(many)) for many in (120, 3000)),
+        "X: \x00", "X\x00: a", "X Y: a", ": a", "X", "\x7f: \x01", "Host: evil.example",
+        f"Host: {target.notebook}", f"X-Forwarded-Host: {target.notebook}\r\nX: {'b' * 62000}",
+    ]  # fmt: skip
+    answers: Counter[int] = Counter()
+    for one in extra:
+        found, said = target.ask("GET", host, path, one)
+        answers[found] += 1
+        assert found in (0, 400, 404, 431), (one[:60], said[:300])
+    for name in ("X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Forwarded-Prefix",
+                 "X-Envoy-Internal", "X-HTTP-Method-Override", "Kubeflow-Userid"):  # fmt: skip
+        for value in (target.notebook, "/v2/repository/index", f"{target.model}/metrics", "DELETE"):
+            found, said = target.ask("GET", target.own, "/serving/nobody/x", f"{name}: {value}")
+            answers[found] += 1
+            assert found == 404, (name, value, said[:300])
+    report("headers", answers)
+
+
+def test_a_thousand_slow_connections_end_by_themselves(target: Target) -> None:
+    """They begin a request and do not end it. What they take is bounded in count, in memory and in time."""
+    before, begun = target.memory(), time.monotonic()
+    connections: list[socket.socket] = []
+    with ExitStack() as held:
+        for number in range(1000):
+            connection = held.enter_context(closing(socket.create_connection(("127.0.0.1", target.port), 10)))
+            connection.sendall(f"GET /{number} HTTP/1.1\r\nHost: {target.own}\r\nX-Slow: ".encode())
+            connections.append(connection)
+        refused = sum(1 for one in connections if closed(one))
+        while True:
+            waited = time.monotonic() - begun
+            if target.ask("GET", target.own, "/.vellum/ready")[0] == 200:
+                break
+            assert waited < 40
+            time.sleep(0.5)
+    more = target.memory() - before
+    said = f"1000 opened, {refused} refused at once, answered after {waited:.1f} s, {more} MiB more"
+    print(f"\nslow connections: {said}")  # noqa: T201  # the figures
+    assert refused >= 150
+    assert more < 150

@@ -1,0 +1,72 @@
+"""Chromium as a person uses it, driven through its DevTools socket; nothing is installed for it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket, self._numbers = socket, itertools.count(1)
+        self.call("Page.enable")
+
+    def call(self, method: str, **parameters: Any) -> Any:
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            said = json.loads(self._socket.recv(timeout=60))
+            if said.get("id") == number:
+                return said.get("result", said)
+
+    def open(self, url: str) -> None:
+        """Go there and wait until the page and what it includes is loaded."""
+        self.call("Page.navigate", url=url)
+        deadline = time.monotonic() + 60
+        while self.run("document.readyState") != "complete" and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def run(self, code: str) -> Any:
+        """Return what an expression of the page's own JavaScript gives; a promise is awaited."""
+        found = self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
+        return found["result"].get("value", found.get("exceptionDetails"))
+
+
+@contextmanager
+def browser() -> Iterator[Page]:
+    """Start Chromium with an empty profile and yield its tab."""
+    profile = Path(tempfile.mkdtemp(prefix="vellum-chromium-"))
+    argv = [
+        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        "--disable-popup-blocking", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
+    ]  # fmt: skip
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        said = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + 60
+        while not said.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        port = said.read_text().splitlines()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=30) as answer:
+            tabs = [one for one in json.load(answer) if one["type"] == "page"]
+        with connect(tabs[0]["webSocketDebuggerUrl"], max_size=None) as socket:
+            yield Page(socket)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        shutil.rmtree(profile, ignore_errors=True)
