@@ -33,6 +33,21 @@ def numbers(server: Any) -> set[int]:
 
 
 @pytest.mark.laptop
+def test_what_a_collection_was_made_with_is_shown_after_a_start(own_server: Any) -> None:
+    hnsw, optimizers = {"m": 8, "ef_construct": 50, "on_disk": True}, {"indexing_threshold": 5000}
+    given = {"vectors": {"": VECTORS["vectors"]}, "hnsw_config": hnsw, "optimizers_config": optimizers}
+    assert own_server.send("PUT", "/collections/one", given)[0] == 200
+    before = own_server.send("GET", "/collections/one")[1]["result"]["config"]
+    own_server.kill()
+    own_server.start()
+    config = own_server.send("GET", "/collections/one")[1]["result"]["config"]
+    assert config == before
+    assert config["params"]["vectors"] == given["vectors"]
+    assert hnsw.items() <= config["hnsw_config"].items()
+    assert optimizers.items() <= config["optimizer_config"].items()
+
+
+@pytest.mark.laptop
 def test_a_kill_right_after_the_answer_loses_nothing(own_server: Any) -> None:
     own_server.send("PUT", "/collections/one", VECTORS)
     own_server.send("PUT", "/collections/one/index", {"field_name": "number", "field_schema": "integer"})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from vellum.laptop.qdrant.routes import ROUTES
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(120)]
 
@@ -108,6 +111,13 @@ def filled(server: Any, distance: str, stored: list[tuple[list[float], dict[str,
     rows = [{"id": at, "vector": vector, "payload": payload} for at, (vector, payload) in enumerate(stored)]
     assert server.send("PUT", "/collections/ref/points", {"points": rows})[0] == 200
     return "/collections/ref/points"
+
+
+def test_the_reference_lists_every_served_call() -> None:
+    page = Path("docs/reference/qdrant.md").read_text()
+    for route in ROUTES:
+        path = route.template.replace("{name}", "{n}")
+        assert f"`{route.method} {path}`" in page, path
 
 
 calm = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,7 +13,7 @@ VECTORS = {"size": 2, "distance": "Dot"}
 POINT = {"id": 1, "vector": [1.0, 0.0]}
 FILTER = {"must": [{"key": "a", "match": {"value": 1}}]}
 BODIES = {
-    ("PUT", "/collections/new"): {"vectors": VECTORS, "sparse_vectors": {"w": {}}, "hnsw_config": {"m": 8}},
+    ("PUT", "/collections/new"): {"vectors": VECTORS, "sparse_vectors": {"w": {}}, "hnsw_config": {"m": 8, "on_disk": True}, "optimizers_config": {"indexing_threshold": 9}},
     ("PUT", "/collections/one/index"): {"field_name": "a", "field_schema": {"type": "integer", "lookup": True}},
     ("PUT", "/collections/one/points"): {"points": [{**POINT, "payload": {"a": 1}}], "update_filter": FILTER},
     ("POST", "/collections/one/points"): {"ids": [1], "with_payload": {"include": ["a"]}},
@@ -202,6 +202,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("PUT", "/collections/new", {"vectors": {"size": 2, "distance": "Hamming"}}, "must be one of Cosine"),
     ("PUT", "/collections/new", {"vectors": {**VECTORS, "multivector_config": {}}}, "`multivector_config`"),
     ("PUT", "/collections/new", {"vectors": VECTORS, "shard_number": 2}, "body.shard_number"),
+    ("PUT", "/collections/new", {"vectors": VECTORS, "optimizers_config": {"deleted_threshold": 2}}, "must be from 0 to 1"),
     ("PUT", "/collections/.new", {"vectors": VECTORS}, "cannot start with `.`"),
     ("PUT", "/collections/a%2Fb", {"vectors": VECTORS}, "cannot contain '/'"),
     ("PUT", "/collections/a%00b", {"vectors": VECTORS}, "cannot contain '\\x00'"),

@@ -87,7 +87,7 @@ class Collection:
 
     def write_record(self) -> None:
         """Write the record at once or not at all."""
-        record = {"name": self.name, "schema": self.schema.public(), "shard": self._shard_name}
+        record = {"name": self.name, "schema": self.schema.record(), "shard": self._shard_name}
         draft = self.folder / f"{_RECORD}.draft"
         with draft.open("wb") as file:
             file.write(orjson.dumps(record))

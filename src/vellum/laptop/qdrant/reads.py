@@ -23,13 +23,6 @@ from vellum.laptop.qdrant.request import Request
 if TYPE_CHECKING:
     from qdrant_edge import PointId
 
-_OPTIMIZER = {
-    "deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0,
-    "flush_interval_sec": 5, "max_optimization_threads": 1,
-}  # fmt: skip
-"""Shown because clients insist on these fields; they are the core's own."""
-
-
 _ALL = 2**31
 """More different values than a facet can have."""
 
@@ -62,8 +55,8 @@ def collection_info(request: Request) -> Json:
         "segments_count": info.segments_count,
         "config": {
             "params": schema.public(),
-            "hnsw_config": {**schema.hnsw, "max_indexing_threads": 0, "on_disk": False},
-            "optimizer_config": _OPTIMIZER,
+            "hnsw_config": schema.hnsw,
+            "optimizer_config": schema.optimizers,
             "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
         },
         "payload_schema": {key: index_json(one) for key, one in info.payload_schema.items()},

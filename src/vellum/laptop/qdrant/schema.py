@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import qdrant_edge as edge
 
@@ -19,8 +20,18 @@ DISTANCES = {
 }
 _HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000}
 """Qdrant's own defaults."""
+_HNSW_RECORDED = {"max_indexing_threads": 0, "on_disk": False, "payload_m": None}
+OPTIMIZERS = {
+    "deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "max_segment_size": None,
+    "memmap_threshold": None, "indexing_threshold": 10000, "flush_interval_sec": 5, "max_optimization_threads": 1,
+}  # fmt: skip
+"""Qdrant's own defaults. What is given is recorded and shown; the core decides by itself when it optimizes.
+
+No answer depends on these, nor on those of ``_HNSW_RECORDED``: they say when and where a graph is built.
+"""
 INDEXING_THRESHOLD = 10_000
 """Kilobytes of one dense vector without a graph from which the core builds one; below it only compares."""
+_GIVEN = ("vectors", "sparse_vectors", "hnsw_config", "optimizers_config", "on_disk_payload")
 _ONLY_ONE = ("shard_number", "replication_factor", "write_consistency_factor")
 _MAX_SIZE = 65536
 
@@ -67,7 +78,8 @@ class Schema:
 
     dense: dict[str, Dense]
     sparse: dict[str, Sparse]
-    hnsw: dict[str, int]
+    hnsw: Json
+    optimizers: Json
     on_disk_payload: bool
     by_name: bool = True
     """Whether ``vectors`` was given as an object of names: Qdrant shows it as it was given."""
@@ -79,9 +91,7 @@ class Schema:
         Raises:
             RefusedError: a field is unknown, wrong or asks for what is not served (400).
         """
-        fields = Fields(
-            body, "body", ("vectors", "sparse_vectors", "hnsw_config", "on_disk_payload", *_ONLY_ONE)
-        )
+        fields = Fields(body, "body", (*_GIVEN, *_ONLY_ONE))
         for name in _ONLY_ONE:
             fields.whole(name, 1, 1)
         dense, sparse = _dense(fields), _sparse(fields)
@@ -91,31 +101,32 @@ class Schema:
             raise refused("body: one of `vectors` and `sparse_vectors` must name a vector")
         on_disk = fields.flag("on_disk_payload")
         by_name = not _is_one_vector(fields.raw("vectors"))
-        hnsw = _hnsw(fields.raw("hnsw_config"))
-        return cls(dense, sparse, hnsw, on_disk_payload=on_disk is not False, by_name=by_name)
+        hnsw, optimizers = _hnsw(fields.raw("hnsw_config")), _optimizers(fields.raw("optimizers_config"))
+        return cls(dense, sparse, hnsw, optimizers, on_disk_payload=on_disk is not False, by_name=by_name)
 
     def edge(self) -> edge.EdgeConfig:
         """Return it as qdrant-edge takes it."""
+        m, ef_construct, full_scan_threshold = (cast("int", self.hnsw[name]) for name in _HNSW)
         return edge.EdgeConfig(
             vectors={name: one.edge() for name, one in self.dense.items()} or None,
             sparse_vectors={name: one.edge() for name, one in self.sparse.items()} or None,
             on_disk_payload=self.on_disk_payload,
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD),
-            hnsw_config=edge.HnswIndexConfig(
-                m=self.hnsw["m"],
-                ef_construct=self.hnsw["ef_construct"],
-                full_scan_threshold=self.hnsw["full_scan_threshold"],
-            ),
+            hnsw_config=edge.HnswIndexConfig(m, ef_construct, full_scan_threshold),
         )
 
     def public(self) -> Json:
-        """Return it as Qdrant shows it under ``config.params``; ``read`` understands it again."""
+        """Return it as Qdrant shows it under ``config.params``."""
         dense = {name: one.public() for name, one in self.dense.items()}
         vectors = dense if self.by_name else dense[UNNAMED]
         shown: Json = {"vectors": vectors, "on_disk_payload": self.on_disk_payload}
         if self.sparse:
             shown["sparse_vectors"] = {name: one.public() for name, one in self.sparse.items()}
         return {**shown, **dict.fromkeys(_ONLY_ONE, 1)}
+
+    def record(self) -> Json:
+        """Return all of it; ``read`` understands it again."""
+        return {**self.public(), "hnsw_config": self.hnsw, "optimizers_config": self.optimizers}
 
     def check_name(self, name: str) -> None:
         """Refuse a vector name that the collection does not have."""
@@ -163,9 +174,21 @@ def _one_sparse(value: object, where: str) -> Sparse:
     return Sparse(fields.choice("modifier", ("none", "idf")) == "idf", index.flag("on_disk"))
 
 
-def _hnsw(value: object) -> dict[str, int]:
-    fields = Fields(value or {}, "body.hnsw_config", _HNSW)
-    return {name: _or(fields.whole(name), default) for name, default in _HNSW.items()}
+def _hnsw(value: object) -> Json:
+    fields = Fields(value or {}, "body.hnsw_config", (*_HNSW, *_HNSW_RECORDED))
+    given: Json = {name: _or(fields.whole(name), default) for name, default in _HNSW.items()}
+    recorded = {name: fields.whole(name) for name in ("max_indexing_threads", "payload_m")}
+    recorded["on_disk"] = fields.flag("on_disk")
+    return given | _HNSW_RECORDED | {name: one for name, one in recorded.items() if one is not None}
+
+
+def _optimizers(value: object) -> Json:
+    fields = Fields(value or {}, "body.optimizers_config", OPTIMIZERS)
+    given: Json = {name: fields.whole(name) for name in OPTIMIZERS if name != "deleted_threshold"}
+    given["deleted_threshold"] = threshold = fields.number("deleted_threshold")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise refused(f"{fields.path('deleted_threshold')} must be from 0 to 1")
+    return OPTIMIZERS | {name: one for name, one in given.items() if one is not None}
 
 
 def _or(value: int | None, default: int) -> int:
