@@ -23,7 +23,7 @@ USUAL_NAMESPACE = 27
 _BETWEEN = len("-predictor-")
 _LONGEST_KEY = 1024
 _FLAG = "--model"
-_KEY = re.compile(r"[\w!\-.*'()/ +=@,:&;]+")
+_KEY = re.compile(r"[\w!\-.()/ +=@,:]+")
 _ALLOWED_CLASSES = ("none", "hpa", "keda", "external")
 _MODES = ("Standard", "RawDeployment")
 _AUTOSCALER, _MODE = "serving.kserve.io/autoscalerClass", "serving.kserve.io/deploymentMode"
@@ -167,7 +167,7 @@ def _args(key: str) -> str:
     """Return arguments with the key that was most likely meant."""
     address = re.fullmatch(r"[a-z0-9]+://[^/]*/*(.*)", key)
     plain = address[1] if address else key
-    parts = [re.sub(r"[^\w!\-.*'()+=@,:]+", "-", part)[:200] for part in plain.split("/")]
+    parts = [re.sub(r"[^\w!\-.()+=@,:]+", "-", part)[:200] for part in plain.split("/")]
     made = "/".join(part for part in parts if part.strip("-") not in ("", ".", ".."))
     usable = made if made and not _wrong_key(made) else "models/documents.skops"
     return flow([f"{_FLAG}={usable}"])

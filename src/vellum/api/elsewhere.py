@@ -131,7 +131,7 @@ def field(kind: str, path: Path) -> tuple[str, str] | None:
 
 def known(word: object) -> bool:
     """Tell whether a kind is one that others define."""
-    return word in _KINDS
+    return isinstance(word, str) and word in _KINDS
 
 
 def kind(api_version: object, word: object) -> tuple[str, str] | None:
