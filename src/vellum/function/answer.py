@@ -70,8 +70,11 @@ def answer(
     except Exception as error:
         LOG.exception("the request of a %s was not answered", kind or "composite without a kind")
         said = f"{type(error).__name__}: {error}"
-        message = f"the function could not decide, so nothing was changed: {said}; its log says where"
-        return _fatal(response, not_ready("FunctionError", message)), kind
+        unforeseen = FunctionError(
+            "VEL804", f"the function could not decide, so nothing was changed: {said}", where=kind or "the request",
+            fix="its log says where",
+        )  # fmt: skip
+        return _fatal(response, not_ready("FunctionError", f"{unforeseen}; {unforeseen.fix}")), kind
 
 
 def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds) -> Composed:

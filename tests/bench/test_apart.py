@@ -1,0 +1,55 @@
+"""One part's operator fails: the others are composed and repaired, and the claims say what they wait for."""
+
+from __future__ import annotations
+
+from tests.bench.real import Bench, condition, until
+from tests.bench.test_guard import KSERVE, explained, part, platform
+
+from vellum.kube.objects import Obj
+
+CRD = "inferenceservices.serving.kserve.io"
+DOWN: Obj = {
+    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "down"},
+    "webhooks": [{
+        "name": "down.example.org", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
+        "timeoutSeconds": 1, "clientConfig": {"url": "https://127.0.0.1:1/validate"},
+        "rules": [{"apiGroups": ["trainer.kubeflow.org"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"],
+                   "resources": ["clustertrainingruntimes"]}],
+    }],
+}  # fmt: skip
+
+
+def test_a_webhook_that_is_down_keeps_no_other_part_from_repair(bench: Bench) -> None:
+    before = bench.get("clustertrainingruntime", "vellum")
+    assert before is not None
+    bench.apply(DOWN)
+    try:
+        bench.kubectl("annotate", "kubeflowplatform", "kubeflow", "look=now", "--overwrite")
+        until(
+            lambda: "failed calling webhook" in str(part(bench, "training-runtimes")),
+            30,
+            lambda: explained(bench),
+        )
+        bench.kubectl("delete", *KSERVE[:2], "-n", KSERVE[2], "--wait=false")
+        until(lambda: bench.get(*KSERVE), 45, lambda: explained(bench))
+    finally:
+        bench.kubectl("delete", "validatingwebhookconfiguration", "down")
+    until(lambda: condition(platform(bench), "Ready").get("status") == "True", 120, lambda: explained(bench))
+    after = bench.get("clustertrainingruntime", "vellum")
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert bench.get("clusterusage", "vellum") is None
+
+
+def test_a_deleted_crd_is_back_and_the_claim_says_that_it_was_gone(bench: Bench) -> None:
+    bench.claim("gone", wait=120)
+    try:
+        bench.kubectl("delete", "crd", CRD, "--wait=false")
+        until(lambda: "kind InferenceService" in bench.waits_for("gone"), 60, lambda: explained(bench))
+        assert condition(bench.get("mlopsplatform", "gone", "default"), "Ready")["status"] == "False"
+        until(lambda: "deletionTimestamp" not in (bench.get("crd", CRD) or {"metadata": {"deletionTimestamp": ""}})["metadata"],
+              90, lambda: explained(bench))  # fmt: skip
+        bench.ready("gone", 120)
+    finally:
+        bench.delete("gone")

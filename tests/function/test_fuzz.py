@@ -1,0 +1,110 @@
+"""Whatever bytes arrive as a request, the function answers; where it is in doubt it changes nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+from crossplane.function.proto.v1 import run_function_pb2 as fnv1
+from tests.compose.world import NOW
+from tests.function.requests import looked, platform_world, team_world
+
+from vellum.function.answer import answer, answer_bytes
+
+EXECUTIONS = int(os.environ.get("VELLUM_FUZZ", "1000000"))
+
+
+def recorded() -> list[bytes]:
+    """Return every request of a claim's and a platform's first passes, as bytes."""
+    found: list[bytes] = []
+
+    def ask(request: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
+        found.append(request.SerializeToString(deterministic=True))
+        return answer(request, NOW)[0]
+
+    for world in (team_world(), platform_world()):
+        for _ in range(3):
+            looked(world, ask)
+            world.step()
+    return found
+
+
+def spoiled(seeds: list[bytes], dice: random.Random) -> bytes:
+    """Return a request with a few bytes flipped, cut out, repeated, or taken from another request."""
+    raw = bytearray(dice.choice(seeds))
+    for _ in range(dice.choice((1, 1, 2, 4, 16))):
+        at, length = dice.randrange(len(raw) or 1), dice.choice((1, 1, 2, 8, 64))
+        kind = dice.randrange(5)
+        if kind == 0:
+            raw[at : at + 1] = dice.randbytes(1)
+        elif kind == 1:
+            del raw[at : at + length]
+        elif kind == 2:
+            raw[at:at] = raw[at : at + length] * dice.choice((1, 2, 100))
+        elif kind == 3:
+            other = dice.choice(seeds)
+            start = dice.randrange(len(other))
+            raw[at : at + length] = other[start : start + length]
+        else:
+            raw[at : at + length] = dice.randbytes(length)
+    return bytes(raw)
+
+
+def twisted(seeds: list[bytes], dice: random.Random) -> bytes:
+    """Return a request in which some values of observed objects are others, or are gone: bytes that can be read."""
+    request = fnv1.RunFunctionRequest()
+    request.ParseFromString(dice.choice(seeds))
+    structs = [request.observed.composite.resource]
+    structs += [one.resource for one in request.observed.resources.values()]
+    structs += [one.resource for found in request.required_resources.values() for one in found.items]
+    for _ in range(dice.choice((1, 1, 2, 8))):
+        struct = dice.choice(structs)
+        while struct.fields:
+            name = dice.choice(sorted(struct.fields))
+            value = struct.fields[name]
+            if value.HasField("struct_value") and value.struct_value.fields and dice.random() < 0.8:
+                struct = value.struct_value
+                continue
+            other: Any = dice.choice(
+                (None, True, "", "x" * 300, -1, 1e300, [], [None], {}, {"a": {}}, "\u0000")
+            )
+            if dice.random() < 0.2:
+                del struct.fields[name]
+            else:
+                struct.update({name: other})
+            break
+    return bytes(request.SerializeToString())
+
+
+def judged(raw: bytes) -> str:
+    """Return how the request was answered: with objects, with a question, or with a refusal that is worded."""
+    response, _ = answer_bytes(raw, NOW)
+    assert response.SerializeToString(deterministic=True)
+    assert response.meta.ttl.ToTimedelta().total_seconds() > 0
+    if any(one.severity == fnv1.SEVERITY_FATAL for one in response.results):
+        assert not response.desired.resources
+        assert all(one.message for one in response.conditions)
+        assert all("VEL804" in one.message for one in response.conditions if one.reason == "FunctionError")
+        return str(response.conditions[0].reason) if response.conditions else "asked"
+    return "answered"
+
+
+def swept(executions: int, seed: int) -> dict[str, int]:
+    dice, seeds, count = random.Random(seed), recorded(), dict[str, int]()
+    for number in range(executions):
+        how = judged((spoiled, twisted)[number % 2](seeds, dice))
+        count[how] = count.get(how, 0) + 1
+    return count
+
+
+def test_two_hundred_spoiled_requests_are_answered() -> None:
+    assert sum(swept(200, 7).values()) == 200
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(6 * 3600)
+def test_a_million_spoiled_requests_are_answered() -> None:
+    """VELLUM_FUZZ says another number."""
+    assert sum(swept(EXECUTIONS, 20261129).values()) == EXECUTIONS
