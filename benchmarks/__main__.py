@@ -15,6 +15,7 @@ NAMES = (
     "start",
     "repair",
     "rotation",
+    "object_store",
     "documents",
     "retrieval",
 )
