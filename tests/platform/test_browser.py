@@ -37,7 +37,7 @@ ATTACK = """
   await tries('socket', () => new Promise((done, fail) => { const s = new WebSocket(base.replace('http', 'ws') + 'api/events/subscribe'); s.onopen = () => done('open'); s.onerror = () => fail(new Error('x')) }));
   await tries('localStorage', () => JSON.stringify(localStorage));
   await tries('cookie', () => document.cookie);
-  await tries('parent domain cookie', () => { document.cookie = '_xsrf=evil; domain=localhost; path=/'; return document.cookie });
+  await tries('parent domain cookie', () => { document.cookie = 'planted=evil; domain=localhost; path=/'; return document.cookie });
   return JSON.stringify(found);
 })()
 """
@@ -157,3 +157,4 @@ def test_another_sites_page_reads_nothing_and_changes_nothing(platform: Installa
             assert '"ready":true' in page.run("document.body.innerText")
     finally:
         server.shutdown()
+        server.server_close()
