@@ -58,16 +58,16 @@ lint: setup
 
 check: lint ## lint, types and the fast tests; a minute to three, no network
 	$(FUNCTION)/pytest -q -m "not slow and not nightly" tests/function
-	$(BIN)/pytest -q --numprocesses 2 --dist loadfile -m "not laptop and not slow and not nightly and not attack" --ignore tests/function --ignore tests/bench
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --durations=20 -m "not laptop and not slow and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
 # One process: two platforms at once take each other's time, and tests say how soon things are back.
 test: check ## everything: check, then the real services, real PDFs and faults by SIGKILL
 	$(FUNCTION)/pytest -q -m "slow and not nightly" tests/function
-	$(BIN)/pytest -q -m "(laptop or slow) and not nightly and not attack" --ignore tests/function --ignore tests/bench
+	$(BIN)/pytest -q --durations=20 -m "(laptop or slow) and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
 bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
-	$(BIN)/pytest -q -m "not nightly" tests/bench
+	$(BIN)/pytest -q --durations=20 -m "not nightly" tests/bench
 	$(BIN)/python -m benchmarks function_calls control_plane
 
 attack: setup ## attacks and faults against a platform of their own; under five minutes
