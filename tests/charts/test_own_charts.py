@@ -26,7 +26,7 @@ def test_every_chart_that_nobody_else_publishes_is_ours_or_a_stand_in_of_the_ben
 
 def test_an_installed_package_has_the_charts_too() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["force-include"] == {"charts": "vellum/charts"}
+    assert wheel["force-include"]["charts"] == "vellum/charts"
     assert FOLDER == ROOT / "charts"
 
 
