@@ -33,7 +33,7 @@ _UNSPACED = (
     "\u1000-\u109f"  # Myanmar
     "\u1780-\u17ff"  # Khmer
     "\u2e80-\u2fdf\u3005-\u3007"  # radicals and marks of Han
-    "\u3040-\u30ff\u31f0-\u31ff"  # Hiragana, Katakana
+    "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"  # Hiragana, Katakana
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Han
 )
 _PAIRED = re.compile(f"[{_UNSPACED}]")
@@ -97,15 +97,16 @@ def _normal(text: str) -> str:
 
 
 def _pairs(run: re.Match[str], *, document: bool) -> Iterator[tuple[str, int, int]]:
-    text, start = run[0], run.start()
-    if document or len(text) == 1:
-        yield from (
-            (form, start + at, start + at + 1)
-            for at, one in enumerate(text)
-            for form in _one_word(_normal(one))
-        )
-    for at in range(len(text) - 1):
-        yield from ((form, start + at, start + at + 2) for form in _one_word(_normal(text[at : at + 2])))
+    text, start = unicodedata.normalize("NFKC", run[0]), run.start()
+    # Half-width Katakana become fewer letters: then every form stands for the whole run.
+    places = range(len(text) + 1) if len(text) == len(run[0]) else None
+    sizes = (1, 2) if document or len(text) == 1 else (2,)
+    for size in sizes:
+        for at in range(len(text) - size + 1):
+            first, last = (places[at], places[at + size]) if places else (0, len(run[0]))
+            yield from (
+                (form, start + first, start + last) for form in _one_word(_normal(text[at : at + size]))
+            )
 
 
 @functools.lru_cache(maxsize=100_000)
