@@ -34,7 +34,7 @@ class VellumError(Exception):
         return f"{self.code}: {self.what} ({self.where})"
 
     def every(self) -> tuple[VellumError, ...]:
-        """Return all errors that this one stands for, itself where it is alone."""
+        """Return all errors in this one; a single error returns itself."""
         return (self,)
 
     def as_dict(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What holds between the fields of a workload, and what a cluster's admission refuses besides: found all at once.
+"""Check the fields of a workload against each other and against a cluster's admission rules; find all mistakes at once.
 
 The models of ``workloads.py`` judge each field by itself and say nothing more where one is wrong. This reads what was
 written, whatever it is, so that a mistake in one place hides none in another.
@@ -19,7 +19,7 @@ from vellum.kube.objects import DOMAIN
 from vellum.model.training import INFERENCE_SERVICE, LONGEST_JOB, TRAIN_JOB
 
 USUAL_NAMESPACE = 27
-"""Characters of the namespace of the team default/team-a, which a file without a namespace is held to."""
+"""Length of the namespace of default/team-a; the checks use it for a file without a namespace."""
 _BETWEEN = len("-predictor-")
 _LONGEST_KEY = 1024
 _FLAG = "--model"
@@ -62,7 +62,7 @@ def _list(value: Any) -> list[Any]:  # noqa: ANN401  # whatever was written
 
 
 def _marks(texts: Any, field: str) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
-    """Refuse the platform's own marks: by one, an object of a person's would count as a part of the platform."""
+    """Refuse the platform's own marks: with one, a user's object would count as a part of the platform."""
     for name in _fields(texts):
         if name.startswith(OWN):
             what = f"{shown(name)} is a mark of the platform itself"

@@ -62,7 +62,7 @@ class Document:
         return next((self.places[place].line for place in known), 1)
 
     def where(self, path: Path) -> str:
-        """Return ``file:line: field`` of the path; what came out of no file has no lines."""
+        """Return ``file:line: field`` of the path; an object that came from no file has no lines."""
         head = f"{self.source}:{self.line(path)}" if self.places else self.source
         return head + (f": {dotted(path)}" if path else "")
 

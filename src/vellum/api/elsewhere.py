@@ -1,6 +1,6 @@
 """What only a cluster has: kinds of KServe, Kubeflow and Kubernetes, and fields of the kinds that a laptop knows.
 
-Facts of KServe 0.20, Trainer 2.3 and Kubernetes 1.34, so that nobody is told that a thing does not exist which does.
+The facts are those of KServe 0.20, Trainer 2.3 and Kubernetes 1.34. No message may deny one that exists there.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _ROWS = (
         DeploymentRuntimeConfig Usage ClusterUsage"""),
 )  # fmt: skip
 _KINDS = {word: (owner, instead) for owner, instead, words in _ROWS for word in words.split()}
-"""Kind: whose it is, and what stands for it on a laptop."""
+"""Kind to its project, and to its replacement on a laptop."""
 _GROUPS = {
     "serving.kserve.io": "KServe", "trainer.kubeflow.org": "Kubeflow Trainer", "kubeflow.org": "Kubeflow",
     "pipelines.kubeflow.org": "Kubeflow Pipelines", "modelregistry.kubeflow.org": "Kubeflow Hub",
@@ -112,7 +112,7 @@ _HERE = {
     "storageUris": "write args: [--model=KEY] in the model, KEY being where it lies in the team's bucket",
     "configMapKeyRef": "write the value itself, or a secretKeyRef",
 }
-"""What to write on a laptop in the place of a field."""
+"""Field to what to write instead of it on a laptop."""
 
 
 def field(kind: str, path: Path) -> tuple[str, str] | None:

@@ -30,7 +30,7 @@ Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _RENAME = "write {} instead"
-"""How a misspelt field's fix reads: what is missing under the right name is not told twice."""
+"""The fix of a misspelt field; the same field is then not also reported as missing."""
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
@@ -43,7 +43,7 @@ class MistakesError(ClaimError):
         super().__init__(first.code, first.what, where=first.where, fix=first.fix)
 
     def every(self) -> tuple[VellumError, ...]:
-        """Return all that is wrong."""
+        """Return all mistakes."""
         return self.problems
 
 
@@ -108,7 +108,7 @@ def _files(path: str) -> list[tuple[str, bytes]]:
         return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
     if not File(path).is_dir():
         return [(path, _bytes(File(path)))]
-    # A pipe that lies in a folder was not named by anybody.
+    # Nobody named a pipe that lies in a folder, so it is skipped.
     names = sorted(
         file for file in File(path).iterdir()
         if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
@@ -122,7 +122,7 @@ def _files(path: str) -> list[tuple[str, bytes]]:
 
 def _bytes(file: File) -> bytes:
     try:
-        # What the shell opened for us, as <(...) does, is as good as standard input. Any other pipe may have no writer.
+        # A pipe that the shell opened, as <(...) does, is like standard input. Any other pipe may have no writer.
         if str(file).startswith(_OPENED):
             with file.open("rb") as opened:
                 return opened.read(MOST_BYTES + 1)
@@ -208,13 +208,13 @@ def _kind(document: Document, value: dict[str, object]) -> str:
 
 
 def _misspelt(kind: object, version: object) -> bool:
-    """Tell whether a kind that nobody knows is most likely one of those that its group has here."""
+    """Tell whether an unknown kind is most likely a misspelt kind of its group."""
     known = [name for name, its in API_VERSIONS.items() if its == version and not elsewhere.known(kind)]
     return isinstance(kind, str) and bool(nearest(kind, dict.fromkeys(known)))
 
 
 def _between(document: Document, kind: str, value: dict[str, object]) -> None:
-    """Note what is wrong between the fields of a workload, but where its own model said something already."""
+    """Note mistakes between the fields of a workload, except where its own model reported one already."""
     if kind not in workloads.KINDS:
         return
     meta = value.get("metadata")

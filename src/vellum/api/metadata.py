@@ -36,7 +36,7 @@ _LONGEST_SUBDOMAIN = 253
 def check(
     document: Document, kind: str, metadata: Any, team: str = "",  # noqa: ANN401  # whatever was written
 ) -> tuple[str, str, dict[str, str], dict[str, str]]:  # fmt: skip
-    """Return (namespace, name, labels, annotations); what is wrong is noted in the document.
+    """Return (namespace, name, labels, annotations); note mistakes in the document.
 
     ``team`` is the namespace for a workload that names none, empty where it is not known.
     """
@@ -128,7 +128,7 @@ def _name(
 
 
 def _repaired(value: str, *, letter: bool) -> str:
-    """Return the nearest name that is valid, one that begins with a letter where that is asked for."""
+    """Return the nearest valid name; with ``letter`` one that begins with a letter."""
     made = re.sub(r"[^a-z0-9]+", "-", value[:LABEL_LIMIT].lower()).strip("-") or "research"
     return made if made[0].isalpha() or not letter else f"m-{made}"[:LABEL_LIMIT].rstrip("-")
 

@@ -14,7 +14,7 @@ from vellum.api.documents import documents
 from vellum.model.types import Refused
 
 START = r"^([ \t]*(#[^\n]*)?\n)*[ \t]*-[ \t\n]"
-"""How such a text begins: after comments, with the first patch of a list. The API server checks this much."""
+"""The start of such a text: comments, then the first patch of a list. The API server checks only this."""
 _NO_LIST = "it is no list of kustomize patches"
 _FIX = "write patches as in examples/bench/platform.yaml: `- target: ...` and `patch: |`"
 _FIELDS = frozenset({"options", "patch", "target"})
@@ -32,14 +32,14 @@ _ODD = ("VEL108", "VEL109")
 
 
 class _WrongError(ValueError):
-    """One mistake, in words."""
+    """A mistake in a patch; the text describes it."""
 
 
 def checked(text: str) -> str:
     """Return the text.
 
     Raises:
-        Refused: it is no list of kustomize patches; in words.
+        Refused: the text is not a list of kustomize patches.
     """
     try:
         _check_all(text)

@@ -271,7 +271,7 @@ class Platform:
         }
 
     def has_begun(self, name: str) -> bool:
-        """Tell whether anything of a part was installed: Helm made a revision, or the status calls it ready."""
+        """Tell whether any of a part was installed: Helm made a revision, or the status says ready."""
         said = self.said.get(name) or {}
         remembered = self.guarded.get(name) or {}
         return bool(said.get("ready") or said.get("revision") or remembered.get("installed"))
@@ -368,7 +368,7 @@ def _store(status: Obj) -> str:
 
 
 def _waiting(platform: Platform) -> dict[str, str]:
-    """Return the profile's parts that do not work, as the status says; one that it does not name was never composed."""
+    """Return the profile's parts that do not work by the status; a part without an entry was never composed."""
     said = platform.said
     parts = platform_components()
     wanted = [name for name, part in parts.items() if platform.wants(part)]

@@ -1,4 +1,4 @@
-"""Requests and limits of a container, held to what the API server of a cluster holds a pod to."""
+"""Check requests and limits of a container by the rules of a cluster's API server for pods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vellum.api.words import Mistake
 from vellum.kube import quantity
 
 PATTERN = r"^\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
-"""A quantity as the API server reads it, without a minus: nobody can reserve less than nothing."""
+"""A quantity as the API server reads it, but without a minus sign: a reservation cannot be negative."""
 _QUANTITY = re.compile(PATTERN)
 _SMALL = {"n": Decimal("1e-9"), "u": Decimal("1e-6")}
 _MOST = Decimal(2**63)
@@ -39,7 +39,7 @@ _UNITS = {
     **{f"{unit}i{end}": f"{unit.upper()}i" for unit in "kmgtpe" for end in ("", "b")},
     **{f"{word}byte{end}": unit for word, unit in _WORDS.items() for end in ("", "s")},
 }  # fmt: skip
-"""What people write for a unit, in small letters, and the unit that Kubernetes has for it."""
+"""Common wrong spellings of units, in small letters, to Kubernetes' unit."""
 
 
 def parse(value: object) -> Decimal | None:
@@ -122,7 +122,7 @@ def _wrong_amount(path: Path, name: str, value: object) -> Mistake | None:
 
 
 def _suggested(name: str, value: object) -> str:
-    """Return the quantity that was most likely meant."""
+    """Return the most likely intended quantity."""
     example = "1Gi" if name in _BYTES else '"1"'
     text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
     found = _MISSPELT.fullmatch(text.strip()[:40])
@@ -143,7 +143,7 @@ def _suggested(name: str, value: object) -> str:
 
 
 def _is_odd(name: str, amount: Decimal) -> bool:
-    """Tell whether an amount is one that nobody means: a part of a byte or of a device, fewer bytes than 1Mi."""
+    """Tell whether an amount is implausible: a fraction of a byte or of a device, or fewer bytes than 1Mi."""
     if name == "cpu":
         return False
     return amount != int(amount) or (name in _BYTES and 0 < amount < _LEAST_BYTES)
@@ -153,7 +153,7 @@ def _between(
     resources: Mapping[str, Any], amounts: Mapping[str, Mapping[str, Decimal]], path: Path,
     defaults: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Mistake]:  # fmt: skip
-    """Yield every request above its limit; where one of the two is not written, the runtime's own counts."""
+    """Yield every request above its limit; if one of the two is not written, the runtime's own applies."""
     requests, limits = amounts["requests"], amounts["limits"]
     for name in dict.fromkeys((*requests, *limits)):
         said, default = _said(resources, "requests", name), defaults["requests"].get(name)

@@ -36,7 +36,7 @@ class Mistake:
 def mistakes(
     kind: str, error: ValidationError, word: Callable[[Path], str] = lambda _: "", written: Container[Path] = ()
 ) -> list[Mistake]:  # fmt: skip
-    """Return what is wrong with a spec, at most as many mistakes as anybody reads.
+    """Return the mistakes of a spec, up to a limit.
 
     Args:
         kind: the object's kind.
@@ -76,7 +76,7 @@ def _mistake(
 
 
 def unknown(path: Path, known: Mapping[str, Any], kind: str = "", written: Container[Path] = ()) -> Mistake:
-    """Return the mistake of a field that is not known here: only a cluster has it, or its name is misspelt."""
+    """Return the mistake of an unknown field: only a cluster has it, or its name is misspelt."""
     if found := elsewhere.field(kind, path):
         return Mistake("VEL120", found[0], path, found[1])
     word = str(path[-1])

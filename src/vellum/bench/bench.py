@@ -234,7 +234,7 @@ class Bench:
             self._thread(one.name, manager.run, self._stop)
 
     def _front(self) -> Process:
-        """Return the store's front as the laptop runs it; it is started again until the store's key is mounted."""
+        """Return the store's front as the laptop runs it; it restarts until the store's key is mounted."""
         site = Site(
             directory=self.state.data(STORAGE_NAMESPACE, "deployment-s3"),
             secrets=self.state.secrets(STORAGE_NAMESPACE), ports={"http": self.ports.get(_FRONT_PORT)},

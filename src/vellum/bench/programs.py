@@ -26,12 +26,12 @@ NEEDED_BYTES = 14 * 2**30
 """Free room for Go's caches when nothing is built yet (measured: 7 GB of modules, 8 GB of packages)."""
 GO = (1, 26)
 PAUSES = (2, 10, 30, 60)
-"""Seconds before each further try of a download: a network that is away for a minute costs no build."""
+"""Seconds before each further try of a download: a build survives a network failure of a minute."""
 _FOR_GOOD = re.compile(
     r"checksum mismatch|SECURITY ERROR|hash mismatch|404 Not Found|410 Gone|unknown revision|missing go\.sum entry|"
     r"updates to go\.mod|malformed|invalid: should be"
 )
-"""What another try cannot change."""
+"""Errors that another try cannot fix."""
 Say = Callable[[str], None]
 
 
@@ -187,7 +187,7 @@ def _environment() -> dict[str, str]:
 
 def _build(go: list[str], program: Program, target: Path, say: Say) -> None:
     folder = TOOLS / program.module
-    # Fetched apart from the build, and only what the package imports: `go mod download` would fetch the tests' modules.
+    # Fetched before the build. `go mod download` would also fetch the tests' modules.
     _downloaded([*go, "list", "-deps", program.package], folder, _environment(), say)
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in program.variables.items())])
     draft = target.with_suffix(".draft")
@@ -215,7 +215,7 @@ def _copy(go: list[str], files: Files, target: Path, say: Say) -> None:
 
 
 def _downloaded(argv: list[str], folder: Path, environment: Mapping[str, str], say: Say) -> str:
-    """Run a command that downloads, several times if need be; what it has got is kept between the tries.
+    """Run a command that downloads, with several tries; finished downloads are kept between them.
 
     Raises:
         BenchError: the last try failed too, or no further one can help (VEL903).

@@ -1,4 +1,4 @@
-"""What is said before data is destroyed, and the question that follows. Talk, so it goes to stderr."""
+"""Describe what a deletion removes, and ask for confirmation. All output goes to stderr."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from vellum.model.team import VECTORS_NAMESPACE, Team
 from vellum.reports import team as report
 
 COUNTED_SECONDS = 3.0
-"""How long objects of a bucket or files of a folder are counted; what was seen by then is said as the least."""
+"""Limit for counting a bucket's objects or a folder's files; after it the count is printed as a minimum."""
 
 
 def agree(question: str, what: str, *, yes: bool, where: str = "this installation") -> None:
-    """Ask, unless that was answered before.
+    """Ask for confirmation, unless ``yes`` is true.
 
     Raises:
-        UsageError: there is no terminal (VEL712).
+        UsageError: there is no terminal to ask on (VEL712).
         click.Abort: the answer is no.
     """
     if yes:
@@ -50,7 +50,7 @@ def place(obj: Obj) -> str:
 
 
 def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
-    """Return what a deletion of the claim takes on this machine, and what stays, with sizes."""
+    """Return lines that say what deleting the claim removes and leaves on this machine, with sizes."""
     state, meta = State(default_root()), claim["metadata"]
     team = Team(meta["namespace"], meta["name"], "")
     own = (
@@ -66,22 +66,22 @@ def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
 
 
 def of_a_workload(key: Key) -> list[str]:
-    """Return what goes with a TrainJob or an InferenceService."""
+    """Return lines that say what deleting a TrainJob or an InferenceService removes and leaves."""
     folder = State(default_root()).data(key.namespace, f"{key.kind.lower()}-{key.name}")
     return [f"  goes   {key.kind} {key.name}  its processes and its folder: {_folder(folder)}",
             "  stays  what it stored in the bucket"]  # fmt: skip
 
 
 def of_everything(state: State) -> list[str]:
-    """Return what is lost with the installation."""
+    """Return lines that say what deleting the installation removes."""
     known = ", ".join(options.teams()) or "none"
-    return [f"  goes   everything of the teams: {known}",
-            f"  goes   data of teams that are deleted already; all data together: {_folder(state.root / 'data')}",
+    return [f"  goes   all data of the teams: {known}",
+            f"  goes   data of teams that were deleted before; all data together: {_folder(state.root / 'data')}",
             "  goes   the seed, from which every key is derived"]  # fmt: skip
 
 
 def size(count: float) -> str:
-    """Return bytes as a person reads them."""
+    """Return a number of bytes as text with a unit."""
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:  # noqa: PLR2004  # the step between two units
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -99,7 +99,7 @@ def _folder(path: Path) -> str:
 
 
 def _blocks(path: Path) -> Iterator[int]:
-    """Yield the blocks on disk of every file below a folder; what goes meanwhile is left out."""
+    """Yield the number of disk blocks of every file below a folder; skip files that disappear meanwhile."""
     with contextlib.suppress(OSError):
         for entry in os.scandir(path):
             with contextlib.suppress(OSError):
@@ -111,7 +111,7 @@ def _blocks(path: Path) -> Iterator[int]:
 
 
 def _bucket(team: str) -> str:
-    """Count the objects of the team's bucket; where the store does not answer, say so."""
+    """Return the number and size of the objects in the team's bucket, or why they are not known."""
     from vellum.connect.sources import connect
 
     try:

@@ -1,4 +1,4 @@
-"""What docs/errors says of every code: the folder of a checkout, or its copy in a wheel."""
+"""Read the error pages of docs/errors: from the checkout, or from their copy in a wheel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is to be said of one code."""
+    """The documentation of one error code."""
 
     code: str
     title: str
@@ -33,7 +33,7 @@ class Page:
 
 
 def page(code: str) -> Page:
-    """Return the page of a code; its links are left out.
+    """Return the page of a code, without links.
 
     Raises:
         UsageError: there is no such code (VEL745).

@@ -15,10 +15,10 @@ from vellum.model.platform import LAPTOP
 def manifests(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
     """Return the manifests of all files; platforms come first, so that claims find their platform.
 
-    ``namespace`` is the team's for workloads that name none, empty where it is not known.
+    ``namespace`` is the team's, for workloads that name none; empty if the team is not known.
 
     Raises:
-        ClaimError: all that is wrong in any of them.
+        ClaimError: the files have mistakes; the error lists all of them.
     """
     found = [document.manifest() for document in read(*paths, namespace=namespace)]
     return sorted(found, key=lambda manifest: manifest["kind"] != KIND)
@@ -28,7 +28,7 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
     """Return the manifests of all files, if this machine can be what they ask for.
 
     Raises:
-        ClaimError: all that is wrong in any of them.
+        ClaimError: the files have mistakes; the error lists all of them.
         UsageError: a platform is of a cluster (VEL714), or something is no platform and no claim (VEL721).
     """
     found = manifests(paths)
@@ -42,7 +42,7 @@ def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
     ``namespace`` is that of ``manifests``.
 
     Raises:
-        ClaimError: all that is wrong in any of them.
+        ClaimError: the files have mistakes; the error lists all of them.
         UsageError: a platform is of a cluster (VEL714).
     """
     return sorted(
@@ -54,7 +54,7 @@ def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
     """Return the manifests of all files, which are of Kubeflow's kinds.
 
     Raises:
-        ClaimError: all that is wrong in any of them.
+        ClaimError: the files have mistakes; the error lists all of them.
         UsageError: one is a claim or the platform (VEL722).
     """
     found = manifests(paths)
@@ -91,7 +91,7 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
     """Return the manifests of all files, if Crossplane can make what they ask for.
 
     Raises:
-        ClaimError: all that is wrong in any of them.
+        ClaimError: the files have mistakes; the error lists all of them.
         UsageError: a platform is of a laptop (VEL716), or something is no platform and no claim (VEL721).
     """
     found = manifests(paths)

@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 """Name and summary of every command: help must not import all their modules."""
 OUTSIDE = frozenset({"up", "down", "bench", "install", "uninstall"})
-"""Commands that make no sense inside a notebook or a job: they start or stop what that is a part of."""
+"""Commands that a notebook or a job must not run: they start or stop the platform that it is a part of."""
 INTERRUPTED = 130
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 """What a person can mend; any other error of the system that no command foresaw is a fault of ours, with its trace."""

@@ -51,7 +51,7 @@ def teams() -> list[str]:
 
 
 def known_namespace(team: str | None = None) -> str:
-    """Return the namespace of the team that is meant, empty where that is not known without asking anybody."""
+    """Return the namespace of the given team; empty if the records on disk do not tell it."""
     try:
         return Team(*one_team(team, teams()).rpartition("/")[::2], "").namespace
     except UsageError:
@@ -103,7 +103,7 @@ def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> l
 
 
 def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the teams that begin so; a name that two teams share comes with its namespace."""
+    """Return the teams whose names begin with the text; a name of two teams comes with its namespace."""
     del ctx, param
     known = teams()
     short = [claim.rpartition("/")[2] for claim in known]

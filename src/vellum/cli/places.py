@@ -84,7 +84,7 @@ def stopped(composite: Obj) -> str:
     from vellum.compose.live import ALARMS
 
     if not (composite.get("status") or {}).get("conditions"):
-        # It was never composed, so nothing is of before; every part of it says that it waits.
+        # It was never composed, so no condition is out of date. Every part of it says that it waits.
         return ""
     synced, parts = (current(composite, name) for name in ("Synced", PARTS_READY))
     if synced is None or parts is None:

@@ -1,4 +1,4 @@
-"""The team that a command is about: as the argument TEAM, or by ``--team``."""
+"""Name the team of a command: by the argument TEAM, or by ``--team``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vellum.model.team import Team
 
 
 def either(function: Callable[..., None]) -> Callable[..., None]:
-    """Add TEAM and ``--team``, which mean the same: some commands take files as arguments, and so only the option."""
+    """Add TEAM and ``--team``, which mean the same. Commands that take files as arguments have only the option."""
 
     @functools.wraps(function)
     def merged(*args: Any, team: str | None, named: str | None, **more: Any) -> None:  # noqa: ANN401  # click's
@@ -30,10 +30,10 @@ def either(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def claim_of(team: str, found: list[Obj]) -> Obj:
-    """Return the claim that a person means.
+    """Return the claim that the name stands for.
 
     Raises:
-        UsageError: there is none (VEL704), or several are meant (VEL705).
+        UsageError: no claim has this name (VEL704), or several have it (VEL705).
     """
     claims = {
         f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 WIDEST_REASON = 80
-_STALE = "the last change is not looked at yet"
+_STALE = "the last change is not composed yet"
 HALT_SECONDS = 8.0
-"""Services need a few seconds to say that they cannot start, and which of them it is is worth the wait."""
+"""Seconds to wait after a trouble: services need a few to report that they cannot start, and the output names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Row:
 
 
 def rows(composites: list[Obj]) -> list[Row]:
-    """Return the parts of all composites as their status lists them; a status of an older spec makes no part ready."""
+    """Return the parts of all composites from their status. No part is ready in a status of an older spec."""
     return [
         Row(owner(obj), part["name"], part["ready"] and fresh, part.get("reason", "") if fresh else _STALE)
         for obj in composites
@@ -52,7 +52,7 @@ def owner(obj: Obj) -> str:
 
 
 def is_ready(obj: Obj) -> bool:
-    """Tell whether the composite is Ready in its newest generation, and still composed: a stuck one was ready once."""
+    """Tell whether the composite is Ready in its newest generation and is not stuck."""
     return not stuck(obj) and (current(obj, "Ready") or {}).get("status") == "True"
 
 
@@ -106,9 +106,9 @@ def stuck(obj: Obj) -> str:
 def until_ready(
     look: Callable[[], list[Obj]], seconds: float, *, quiet: bool, halted: Callable[[], bool] = lambda: False
 ) -> list[Obj]:
-    """Show the parts until all composites are Ready, one is stuck, or the time is over; return the last look.
+    """Show the parts until all composites are Ready, one is stuck, or the time is over; return the last state.
 
-    What is ``halted`` can only go on after somebody acted, so nobody waits for it longer than ``HALT_SECONDS``.
+    A halted installation needs somebody to act, so the wait for it ends after ``HALT_SECONDS``.
     """
     found: list[Obj] = []
     began = time.monotonic()
@@ -126,7 +126,7 @@ def _shown(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> Ite
         return
     said: set[tuple[str, str]] = set()
     for began, found in _looks(look, seconds):
-        # What is stuck says how its parts were when it was composed last.
+        # The status of a stuck composite shows its parts as they were when it was composed last.
         for row in rows([obj for obj in found if not stuck(obj)]):
             if row.ready and (row.owner, row.part) not in said and not quiet:
                 said.add((row.owner, row.part))

@@ -1,4 +1,4 @@
-"""One thing that was looked at before an installation."""
+"""A result of a check before an installation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and the way out where it is not well."""
+    """What was checked, its state, and the fix of a failure."""
 
     name: str
     state: str

@@ -1,4 +1,4 @@
-"""The highest generation of keys that each team ever had, kept in the seed's Secret: what outlives the team itself."""
+"""Keep the highest generation of keys that each team ever had in the seed's Secret, also after the team is deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRIES = 5
 
 
 def record(api: Api) -> None:
-    """Write down what claims and the platform use or ask for now; what was higher before stays.
+    """Record the generations that claims and the platform use or ask for; keep higher recorded ones.
 
     Raises:
         StoreError: the API server refuses, or does not answer (VEL307).

@@ -76,7 +76,7 @@ def everything(api: Api, lost: Collection[str]) -> list[Obj]:
 
 
 def release_of(obj: Obj) -> str:
-    """Return the Helm release that made the object, or of which it is a record; empty where none did."""
+    """Return the Helm release that made the object, or of which it is a record; empty if none did."""
     if obj.get("type") == "helm.sh/release.v1":
         return str(labels_of(obj).get("name", ""))
     return str(annotations_of(obj).get(RELEASE_NAME, ""))

@@ -196,7 +196,7 @@ def _images(wanted: Platform) -> Finding:
 
 
 def _given(api: Api, wanted: Platform, claims: Iterable[Obj]) -> list[Finding]:
-    """Find the Secrets that an external store needs and that give no key; nothing of them is told but what is wrong."""
+    """Return findings on the Secrets of an external store that give no key; no finding shows a Secret's content."""
     facts = wanted.facts
     if facts.backend != "external":
         return []

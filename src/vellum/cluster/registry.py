@@ -1,6 +1,6 @@
-"""Whether Vellum's own charts can be pulled where the platform's file says: asked as Helm asks, without a login.
+"""Check that Vellum's own charts can be pulled from the platform's registry, as Helm does it without a login.
 
-provider-helm gets no login from Vellum, so a registry that wants one gives it nothing.
+Vellum gives provider-helm no login, so it cannot pull from a registry that requires one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PUSH = "vellum package charts FOLDER; then helm push each file of it to {where}
 
 
 def findings(wanted: Platform) -> list[Finding]:
-    """Return what is wrong with each of Vellum's own charts; else one finding that says that all are there."""
+    """Return a finding for each missing chart of Vellum; else one finding that all are there."""
     charts = wanted.charts
     where = charts.own or charts.repository
     own = [part.chart for part in platform_components().values()
@@ -49,21 +49,21 @@ def _wrong(where: str, own: list[Chart], *, plain: bool) -> Iterator[Finding]:
         try:
             status = _asked(where, chart, plain=plain)
         except (HTTPError, OSError, ValueError) as silent:
-            says = f"{where} does not answer here, so nobody knows whether it has {name}: {_why(silent)}"
+            says = f"{where} does not answer here, so Vellum cannot check for {name}: {_why(silent)}"
             yield Finding(
-                "charts", WARNING, says, "see that the cluster reaches it, and look at spec.charts.own"
+                "charts", WARNING, says, "check spec.charts.own, and that the cluster reaches the registry"
             )
             return
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             says = f"{where} wants a login for {name}, and provider-helm has none"
             yield Finding(
-                "charts", FAILED, says, "let that registry be read without a login, as for a public chart"
+                "charts", FAILED, says, "allow reading that registry without a login, as for a public chart"
             )
         elif status == _MISSING:
             yield Finding("charts", FAILED, f"{where} has no {name}", _PUSH.format(where=where))
         elif status != _FOUND:
             says = f"{where} answers {status} for {name}"
-            yield Finding("charts", WARNING, says, "look at that registry's log")
+            yield Finding("charts", WARNING, says, "read that registry's log")
 
 
 def _why(silent: Exception) -> str:
@@ -105,7 +105,7 @@ def _of_an_index(where: str, chart: Chart) -> int:
         index = yaml.load(answer.data, yaml.CSafeLoader)
         versions = {str(one["version"]) for one in index["entries"].get(chart.name) or ()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        raise ValueError("its index.yaml is none") from None
+        raise ValueError("its index.yaml is not valid") from None
     return _FOUND if chart.version in versions else _MISSING
 
 
@@ -120,7 +120,7 @@ def _request(url: str, headers: dict[str, str]) -> _Answer:
     import urllib3
 
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"no address: {url[:100]}")
+        raise ValueError(f"not a valid address: {url[:100]}")
     tries = urllib3.Retry(0, redirect=3, raise_on_redirect=False)
     answer = urllib3.request(
         "GET", url, headers=headers, timeout=_SECONDS, retries=tries, preload_content=False

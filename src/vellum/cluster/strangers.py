@@ -1,7 +1,7 @@
-"""Objects outside of namespaces that a chart of ours would make, and that somebody else holds.
+"""Find cluster-scoped objects that our charts would make and that somebody else holds.
 
 Helm refuses to take over what is not marked as its own release's ("cannot be imported into the current release"), so a
-part that meets one is never installed. It is said before anything is.
+part that meets one is never installed. Vellum reports it before it installs anything.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KINDS = {
 }
 _SHOWN = 3
 Owner: TypeAlias = tuple[str, str]
-"""Name and namespace of a Helm release; empty where nobody's marks are on it."""
+"""Name and namespace of a Helm release; empty for an object without Helm's marks."""
 
 
 @cache
@@ -49,7 +49,7 @@ def made() -> Mapping[str, list[str]]:
 
 
 def findings(api: Api, wanted: Platform) -> list[Finding]:
-    """Return one finding for each owner and part of ours that cannot both be; else one that says that all is free.
+    """Return one finding for each owner and part of ours that conflict; else one that nothing conflicts.
 
     Raises:
         StoreError: the API server does not answer (VEL307).

@@ -58,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would go, in order, and every object of ours that would stay, with the reason."""
+    """The objects that would go, in order, and all objects of ours that would stay, with the reason."""
 
     stages: list[Stage]
     stays: tuple[tuple[Key, str], ...]
@@ -151,7 +151,7 @@ class Removal:
         })  # fmt: skip
 
     def _once(self, name: str, find: Callable[[], set[str]]) -> set[str]:
-        """Return what is found; in a plan, in which nothing changes, it is looked for once."""
+        """Return what is found; a plan changes nothing, so it searches only once."""
         if not self._planned:
             return find()
         if name not in self._memo:
@@ -289,7 +289,7 @@ class Removal:
         path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
         if not self._planned:
             return bool(self._api.listed(path, limit=1))
-        # What goes before the kind's turn comes is ours, in a namespace that goes, or owned by such an object.
+        # Objects that are deleted before the kind are ours, in a namespace that goes, or owned by such an object.
         return any(
             not leftovers.is_ours(obj) and not obj["metadata"].get("ownerReferences")
             and obj["metadata"].get("namespace") not in self._teams()

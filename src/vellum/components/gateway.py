@@ -29,13 +29,13 @@ _PATIENCE: Obj = {
     "common_http_protocol_options": {"idle_timeout": "75s"},
     "max_request_headers_kb": 60,
 }
-"""How long a connection may say nothing. A body may take any time, as long as it comes."""
+"""How long a connection may be idle. A body may take any time while bytes arrive."""
 _UNAVAILABLE = 503
 _OWN_FAULTS = ("UH", "UF", "UO", "UC", "UR", "LR", "URX")
 _SAID = {
-    _UNAVAILABLE: "what serves this path does not answer just now; see `vellum status`",
+    _UNAVAILABLE: "the service of this path does not answer now; see `vellum status`",
     408: "the request did not arrive in time",
-    426: "HTTP/1.0 is not spoken here; ask by HTTP/1.1",
+    426: "HTTP/1.0 is not served; use HTTP/1.1",
     431: "the headers of the request are larger than 60 KiB",
 }
 
@@ -84,7 +84,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
         files = {boot: json.dumps(_boot(port, site), sort_keys=True)}
         return Process(
             name="envoy", argv=argv, directory=site.directory, files=files, priority=3,
-            # A port of its own: when strangers hold all connections of the gateway, it is busy and does not hang.
+            # It has its own port: a gateway whose connections are all taken is busy, but does not hang.
             probe=Probe(site.ports["probe"], READY_PATH), ports=(port,),
         )  # fmt: skip
 
@@ -128,7 +128,7 @@ def _boot(port: int, site: Site) -> Obj:
         "static_resources": {
             "listeners": [{
                 "name": "gateway", "address": _address(port, site.loopback[0]), "filter_chains": [chain],
-                # A browser asks [::1] first for a name below localhost: whoever had that port would get its token.
+                # A browser tries [::1] first for a name below localhost. A program on that port would get the token.
                 "additional_addresses": [{"address": _address(port, one)} for one in site.loopback[1:]],
                 "per_connection_buffer_limit_bytes": _BUFFER,
             }, {
@@ -136,7 +136,7 @@ def _boot(port: int, site: Site) -> Obj:
                 "ignore_global_conn_limit": True,
             }],
         },
-        # The pattern of what a model serves is longer than Envoy takes otherwise; all patterns are ours.
+        # The pattern of a model's paths exceeds Envoy's default limit; all patterns are ours.
         "layered_runtime": {"layers": [{"name": "vellum", "static_layer": {"re2.max_program_size.error_level": 2000}}]},
         "overload_manager": {"resource_monitors": [{"name": _CONNECTIONS, "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
@@ -147,7 +147,7 @@ def _boot(port: int, site: Site) -> Obj:
 
 
 def _probed() -> Obj:
-    """Return what answers the supervisor, and routes nothing."""
+    """Return the listener that answers the supervisor's probe and routes nothing."""
     router = {"@type": f"{_ENVOY}.http.router.v3.Router"}
     manager = {
         "@type": f"{_ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
@@ -172,7 +172,7 @@ def _health_check() -> Obj:
 
 
 def _reply(status: int, words: str) -> Obj:
-    """Return how an answer that Envoy makes of itself reads; what a route answers has its own words."""
+    """Return the form of answers that Envoy itself makes; a route's own answers have their own text."""
     flags = {"response_flag_filter": {"flags": list(_OWN_FAULTS)}} if status == _UNAVAILABLE else None
     code = {
         "status_code_filter": {

@@ -22,7 +22,7 @@ NOTEBOOK = "notebook"
 """The controller fills the status only if the first container has the Notebook's own name."""
 TOKEN_SECRET = "notebook-token"  # noqa: S105  # a name, not a secret
 HOME = "notebook-workspace"
-"""Teams lose their notebooks' homes when this changes: a laptop finds the folder by the volume claim's name."""
+"""Name of the volume claim. It must not change: a laptop finds the notebook's home by it."""
 BINDING_PATH = "/var/run/secrets/vellum/binding"
 _MOST_BYTES = 64 * 1024 * 1024
 """Bytes of a request to JupyterLab, which sends larger files in parts of one MiB."""
@@ -84,7 +84,7 @@ class NotebookComponent(Component[NotebookSpec]):
         return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def kept_size(self, wish: Wish[NotebookSpec]) -> str:
-        """Return the size with which it was made, if another is written."""
+        """Return the size that the volume has, if the claim asks for another; else empty."""
         size = _storage(wish)
         return "" if size == wish.detail.storage else size
 
@@ -113,7 +113,7 @@ class NotebookComponent(Component[NotebookSpec]):
             f"--ServerApp.root_dir={work}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
-            # Jupyter looks at Host itself, and takes half a gigabyte of anybody before it asks for the token.
+            # Jupyter checks Host itself. By default it accepts half a gigabyte before it checks the token.
             "--ServerApp.local_hostnames=localhost", f"--ServerApp.local_hostnames={host}",
             f"--ServerApp.max_body_size={_MOST_BYTES}", f"--ServerApp.max_buffer_size={_MOST_BYTES}",
             "--IdentityProvider.cookie_options=samesite=Lax",
@@ -179,7 +179,7 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
             "name": NOTEBOOK,
             "image": wish.platform.images["notebook"],
             "env": _env(wish),
-            # Optional as the volume is; what comes later is in the volume, and in the variables of the next pod.
+            # Optional, as the volume is. Later keys appear in the volume, and in the variables of the next pod.
             "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
             "resources": _RESOURCES[wish.size],
             # The Jupyter image writes below / at start, so its root file system cannot be read-only.

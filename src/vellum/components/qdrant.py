@@ -86,7 +86,7 @@ class QdrantComponent(Component[VectorsSpec]):
         return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def kept_size(self, wish: Wish[VectorsSpec]) -> str:
-        """Return the size with which it was made, if another is written."""
+        """Return the size that the volume has, if the claim asks for another; else empty."""
         size = _storage(wish)
         return "" if size == wish.detail.storage else size
 

@@ -168,7 +168,7 @@ def _safe() -> Obj:
 
 
 def _fronted(wish: PlatformWish[Spec]) -> bool:
-    """Tell whether S3 is reached through the front: once it answers, and then for good."""
+    """Tell whether clients reach S3 through the front: from its first answer on, permanently."""
     live = wish.observed.resources.get("storage-service")
     if live is not None and live["spec"].get("selector") == FRONT:
         return True
@@ -189,7 +189,7 @@ def _walls(*, fronted: bool) -> Obj:
     clients = {"namespaceSelector": {"matchLabels": {f"{DOMAIN}/s3-client": "true"}}}
     ingress: list[Obj] = [
         {"from": [{"podSelector": {}}]},
-        # The operator's webhook, asked by the API server, which no selector can name.
+        # The API server calls the operator's webhook, and no selector can name the API server.
         {"ports": [{"port": 9443, "protocol": "TCP"}]},
     ]
     if not fronted:

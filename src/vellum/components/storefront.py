@@ -29,7 +29,7 @@ class StorefrontComponent(PlatformComponent[Spec]):
     actor = "the front's Deployment"
 
     def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
-        """Return the Deployment, and what lets clients reach it."""
+        """Return the Deployment, and the policies that let clients reach it."""
         labels = {**wish.labels(self.name), **FRONT}
         return {
             "storefront-deployment": make("apps/v1", "Deployment", "s3", STORAGE_NAMESPACE, labels=labels,
@@ -39,7 +39,7 @@ class StorefrontComponent(PlatformComponent[Spec]):
         }  # fmt: skip
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run the front; it reaches the store by its Unix socket, and has the store's own key from a file."""
+        """Run the front. It connects to the store's Unix socket, and reads the store's own key from a file."""
         del obj
         port = site.ports["http"]
         env = {

@@ -26,11 +26,11 @@ TRIES = 3
 JOB_RESOURCES: Mapping[str, Mapping[str, str]] = {
     "requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"},
 }  # fmt: skip
-"""What a TrainJob gets that says nothing; Trainer lays its ``resourcesPerNode`` over these."""
+"""Default resources of a TrainJob; Trainer lays the job's ``resourcesPerNode`` over these."""
 MODEL_RESOURCES: Mapping[str, Mapping[str, str]] = {
     "requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"},
 }  # fmt: skip
-"""What a served model gets that says nothing."""
+"""Default resources of a served model."""
 
 
 class TrainingRuntimesComponent(PlatformComponent[Spec]):

@@ -29,7 +29,7 @@ def questions(kinds: Iterable[Kind]) -> dict[str, Requirement]:
 
 
 def served(observed: Observed, kind: Kind) -> bool:
-    """Tell whether the API server serves the kind, or its group and version where nobody knows more."""
+    """Tell whether the API server serves the kind, or its group and version if no more is known."""
     if observed.kinds is not None and not observed.kinds.get(f"{kind.api_version}/{kind.kind}"):
         return False
     name = f"{PREFIX}{_group_version(kind)}"

@@ -56,7 +56,7 @@ to look for the kinds that are compared instead would miss what is spelled in an
 
 
 class _Loader(yaml.CSafeLoader):
-    """Reads YAML as Helm does: neither 12:30:00 is a number to it nor 2026-11-29 a date."""
+    """Reads YAML as Helm does: 12:30:00 is not a number, and 2026-11-29 is not a date."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -118,7 +118,7 @@ class Brought:
     name: str
     """The CRD's."""
     templated: bool = True
-    """Whether an upgrade makes it again. What lies in ``crds/`` Helm makes only as it installs."""
+    """Whether an upgrade makes it again. Helm makes the CRDs in ``crds/`` only when it installs."""
 
     def __str__(self) -> str:
         return f"CustomResourceDefinition {self.name}"
@@ -191,7 +191,7 @@ _VERSIONS = re.compile(r"^  versions:", re.MULTILINE)
 
 
 def _kinds(text: str) -> Iterator[Brought]:
-    """Yield the kinds of CRDs; controller-gen writes the schemas, most of the bytes, behind the names."""
+    """Yield the kinds of CRDs. controller-gen writes the names before the schemas, which are most of the bytes."""
     head = _VERSIONS.split(text, maxsplit=1)[0]
     for part in (head, text):
         found = [one for one in yaml.load_all(part, _Loader) if isinstance(one, dict)]

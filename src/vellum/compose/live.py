@@ -42,7 +42,7 @@ def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Compo
 
 
 def _followed(composite: Obj, composed: Composed) -> Composed:
-    """Say that sizes are as written again: Crossplane keeps a condition until another of its type is said."""
+    """Set the condition that sizes are as written again: Crossplane keeps a condition until a new one of its type."""
     if (
         composed.fatal
         or any(said.type == SIZES for said in composed.conditions)
@@ -131,7 +131,7 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
         part for part in platform_components().values() if began in part.profiles and now not in part.profiles
     ]
     if (began, now) == ("standard", "light") and not any(place.has_begun(part.name) for part in lost):
-        # What was refused before anything of it was installed is taken back by the word that asked for it.
+        # A change that was refused before anything was installed is undone by writing the old value.
         return None
     message = (
         f"the platform was installed as {began}, and its spec.profile says {now}, which would remove parts that are "

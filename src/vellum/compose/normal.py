@@ -1,4 +1,4 @@
-"""The API server's normal forms: two spellings of one value, so that what it rewrote is not repaired for ever. Pure.
+"""Compare values in the API server's normal form, so that the guard does not repair its rewrites for ever. Pure.
 
 What it does to a rendered value, apart from adding fields: it keeps quantities in their shortest form, drops what is
 empty, null, or zero in a field that has no other way to say "not set", fills an empty field that has a default, and
@@ -30,7 +30,7 @@ DROPPED = frozenset({
 COUNTED = frozenset({
     "nodePort", "healthCheckNodePort", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
 })  # fmt: skip
-"""Of those, what gets a number of its own."""
+"""The fields among those that get a generated number."""
 FILLED = frozenset({
     "clusterIP", "protocol", "type", "imagePullPolicy", "restartPolicy", "dnsPolicy", "schedulerName", "scheme", "path",
     "sessionAffinity", "externalTrafficPolicy", "internalTrafficPolicy", "terminationMessagePath", "apiGroup",
@@ -47,7 +47,7 @@ _OCTAL = re.compile(r"0o[0-7]+")
 
 
 def same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
-    """Tell whether the live value is the rendered one as the API server keeps it; both are no maps and no lists."""
+    """Tell whether the live value is the rendered one in the API server's form; neither is a map or a list."""
     name = path[-1] if path else ""
     if _is_left_out(want, live, name) or _is_filled(want, live, path):
         return True

@@ -158,7 +158,7 @@ def _release_part(
     objects = component.objects(wish)
     after = _after(component, before)
     wanted = releases.composed(release, wish, memory, charts)
-    # Values may count on what comes before. So a Release that is there changes only when all of that is at rest.
+    # Values may depend on earlier parts. So an existing Release changes only when all earlier parts are ready.
     keeps = not after or any(before[name].held for name in component.after if name in before)
     moving = releases.moving(release, wanted)
     objects[release.resource] = releases.held(release, wanted) if keeps and moving else wanted
@@ -172,7 +172,7 @@ def _release_part(
         if releases.stored(wish.observed, component.name, charts)
         else waits("its patches are not stored yet", actor="the control plane"),
     )
-    # Somebody else's fields are told apart from our own only where nothing of ours is on its way.
+    # Foreign fields can be told from our own only while no change of ours is in progress.
     judged = release.live if moving and release.live else wanted
     ready = releases.ready(release, memory, judged, repaired=platform.repairs) if may or release.live else may
     if ready and moving:

@@ -1,4 +1,4 @@
-"""Objects that the API server did not take in the last pass: left out for a while, so they stop nothing else. Pure.
+"""Leave out objects that the API server refused in the last pass, so that they do not stop the rest. Pure.
 
 Crossplane 2.3.4 ends a pass at the first apply that fails (unless it is Invalid): the rest is not applied, and no
 status is written. It names the object in ``Synced``. Such an object is left as it is and tried again later.
@@ -58,7 +58,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """What is left out of one pass, and what compose is to see in place of it."""
+    """The objects that one pass leaves out, and the live objects that compose sees instead."""
 
     known: Mapping[str, Refusal]
     observed: Observed
@@ -66,12 +66,12 @@ class Refusals:
     fresh: str = ""
     """The object that was refused in the last pass."""
     everywhere: bool = False
-    """Whether it was refused for a reason that is not its own."""
+    """Whether the reason of the refusal is outside the object."""
     referred: frozenset[str] = frozenset()
-    """What Crossplane observed itself: it deletes what of this is not desired."""
+    """The objects that Crossplane observed. It deletes those that are not desired."""
 
     def applied(self, composed: Composed, now: datetime) -> Composed:
-        """Return the answer without what is left out, and with what is to be said of it."""
+        """Return the answer without the objects left out, and with their reasons in the status."""
         composed = replace(composed, requirements={**composed.requirements, **self.requirements})
         if composed.fatal:
             return composed
@@ -96,7 +96,7 @@ class Refusals:
         )
 
     def _all(self, composed: Composed) -> dict[str, Refusal]:
-        """Return what is left out, and with it what would meet the same: a pass shows only one object that is refused.
+        """Return the refused object, and the objects that would be refused too: a pass reports only one of them.
 
         That is everything of its kind in its namespace, and with an operator that does not answer all of its kinds.
         """
@@ -115,7 +115,7 @@ class Refusals:
 
 
 def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
-    """Return what is left out of this pass, by what Crossplane and our own status say of the last ones."""
+    """Return what this pass leaves out, from Crossplane's conditions and our own status of earlier passes."""
     before: dict[str, Refusal] = {}
     for one in _remembered(composite, observed):
         before[one.name] = max(one, before.get(one.name, one), key=lambda found: found.until)
@@ -129,7 +129,7 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
         until = now + timedelta(seconds=PAUSES[min(tries, len(PAUSES)) - 1])
         there = _key(resources.get(fresh))
         known[fresh] = Refusal(fresh, reason, written(until), tries, there)
-    # What is left out is looked up by name, so that it is judged by what it is.
+    # Objects left out are looked up by name, so that their live state counts.
     asked = {
         f"{_PREFIX}{one.name}": _question(one.obj) for one in known.values() if one.obj and not _is_gone(one)
     }
@@ -192,7 +192,7 @@ def _place(obj: Obj) -> str:
 
 
 def _stand_in(name: str, one: Refusal, obj: Obj) -> Obj:
-    """Return an object of the same scope that does nothing: it uses what is not there."""
+    """Return an inert object of the same scope: a Usage of an object that does not exist."""
     key = Key.of(obj)
     nothing = Key("v1", "ConfigMap" if key.namespace else "Namespace", key.namespace, "vellum-nothing")
     made = usage(
@@ -207,7 +207,7 @@ def _components(status: Obj, out: Mapping[str, Refusal]) -> list[Obj]:
     for part in status.get("components") or ():
         own = [one for name, one in out.items() if _part_of(name, status) == part["name"]]
         if own:
-            # What is there goes on working as it is.
+            # An existing object continues to work unchanged.
             works = {"serves": True} if part["ready"] and all(one.obj for one in own) else {}
             said = "; ".join(map(_sentence, own))
             found.append({**part, "ready": False, "reason": said, "actor": "the platform engineer", **works})

@@ -140,14 +140,14 @@ class Release:
 
     @cached_property
     def gone(self) -> tuple[Brought, ...]:
-        """The kinds of the deployed revision that the API server does not have; none where nobody could ask."""
+        """The kinds of the deployed revision that the API server does not have; none if discovery was not possible."""
         known = self.observed.kinds
         if known is None or self.state != repair.DEPLOYED or self.record is None:
             return ()
         there = {(name.split("/")[0], name.rsplit("/", 1)[-1]) for name in known}
         brought = inventory.brought(self.record, self.component.namespace, self._custom)
         named = {(one.group, one.kind) for one in brought}
-        # What a chart below the chart brings is in no record.
+        # Helm's record does not hold the CRDs of a subchart.
         below = [
             Brought(group, kind.kind, f"{plural(kind.kind)}.{group}", templated=False)
             for kind in self.component.serves
@@ -284,7 +284,7 @@ def _written(difference: Difference) -> Obj:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Return what was observed as plain data, which alone can be composed."""
+    """Return the observed object as plain data; only plain data can be composed."""
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, list) else value

@@ -36,7 +36,7 @@ def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> R
     Args:
         release: what is seen of it.
         memory: what the guard remembers from now on.
-        wanted: the Release as it is composed; what the live one has beside that is somebody else's.
+        wanted: the Release as it is composed; further fields of the live one are foreign.
         repaired: whether the guard repairs.
     """
     live = release.live
@@ -58,15 +58,15 @@ def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> R
 
 
 def _as_composed(name: str, live: Obj, wanted: Obj) -> Ready:
-    """Tell whether the Release has nothing but what is composed; what runs with more still serves."""
+    """Tell whether the Release has only composed fields; a Release with more still serves."""
     if not (added := spec.foreign(live, wanted)):
         return READY
-    said = f"Release {name} has what is not composed: {spec.words(added)}; {spec.removal(name, added)}"
+    said = f"Release {name} has fields that Vellum did not compose: {spec.words(added)}; {spec.removal(name, added)}"
     return Ready(ready=False, reason=said, actor="the platform engineer", serves=True)
 
 
 def moving(release: Release, wanted: Obj) -> bool:
-    """Tell whether the Release is on its way to the chart and the values that are composed now."""
+    """Tell whether the Release is still changing to the chart and the values that are composed now."""
     live = release.live
     if live is None:
         return False
@@ -105,7 +105,7 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
 
 
 def _lost(release: Release, kinds: list[str]) -> str:
-    """Return what is said of kinds that no upgrade makes; without its record Helm installs over what is there."""
+    """Return the reason for missing kinds that no upgrade makes; without its record Helm installs again."""
     command = f"kubectl delete secret -n {release.component.namespace} -l owner=helm,name={release.name}"
     return f"{', '.join(kinds)} is missing, and Helm makes it only as it installs: {command}"
 

@@ -86,7 +86,7 @@ class Plan:
 
 
 def lowered(wanted: int | None, memory: Memory, lowest: int = 1) -> Composed | None:
-    """Say that keys would be accepted again that were taken back; of one that is new, ``lowest`` knows."""
+    """Refuse a generation whose keys were replaced before; ``lowest`` holds that of an owner that is new."""
     newest = memory.newest or lowest
     if wanted is None or wanted >= newest:
         return None
@@ -103,12 +103,12 @@ def plan(  # noqa: PLR0913  # each is something else
     """Return which generations are valid and which is used.
 
     Args:
-        wanted: what the spec says; without a word, what there is.
+        wanted: the generation in the spec; without one, the current generation.
         overlap: how long an old generation stays after a new one is in use.
         memory: what the last status said.
         world: what is seen.
         now: the time in UTC.
-        lowest: where the keys of one begin that is made anew: those below were replaced once.
+        lowest: the first generation of an owner that is made again: lower ones were replaced before.
     """
     seen = {generation for generation in world.seen() if generation > memory.removed}
     if not memory.newest and not seen:

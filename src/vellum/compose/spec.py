@@ -1,4 +1,4 @@
-"""The spec of a Release as the API server has it beside the one that is composed: what differs, and whose it is. Pure.
+"""Compare the live spec of a Release with the composed one: which fields differ, and who owns them. Pure.
 
 Crossplane applies what we compose, so a field of ours that somebody changed is written back. A field that somebody
 added is not ours, and server-side apply leaves it where it is.
@@ -19,7 +19,7 @@ DEFAULTS: Obj = {
 }  # fmt: skip
 """What the API server or Crossplane's runtime writes into a Release by itself (provider-helm 1.3.0)."""
 COMPOSER = "apiextensions.crossplane.io/composed"
-"""How the name begins under which Crossplane applies what a function composes."""
+"""The prefix of the field manager with which Crossplane applies a function's objects."""
 
 
 def settled(live: Obj, wanted: Obj) -> bool:
@@ -36,12 +36,12 @@ def foreign(live: Obj, wanted: Obj) -> list[Path]:
 
 
 def words(paths: list[Path]) -> str:
-    """Return the paths as people write them."""
+    """Return the paths as text."""
     return ", ".join("." + ".".join(("spec", *path)) for path in paths)
 
 
 def removal(name: str, paths: list[Path]) -> str:
-    """Return the command that takes the fields away."""
+    """Return the command that removes the fields."""
     steps = ", ".join(f'{{"op": "remove", "path": "{_pointer(("spec", *path))}"}}' for path in paths)
     return f"kubectl patch releases.helm.crossplane.io {name} --type=json -p '[{steps}]'"
 
@@ -70,7 +70,7 @@ def _added(live: Any, wanted: Any, known: Any, path: Path = ()) -> Iterator[Path
 
 
 def _is_empty(value: Any) -> bool:  # noqa: ANN401  # any JSON
-    """Tell whether it says nothing: provider-helm writes the whole object, with an empty ``pullSecretRef`` in it."""
+    """Tell whether the value is empty: provider-helm writes the whole object, with an empty ``pullSecretRef`` in it."""
     if isinstance(value, Mapping):
         return all(map(_is_empty, value.values()))
     return value in (None, "", [], False, 0)

@@ -274,7 +274,7 @@ def _composed(
 
 
 def _sizes(parts: list[Part]) -> tuple[Condition, ...]:
-    """Return the condition that tells which sizes were written and are not followed."""
+    """Return the condition that names the sizes that the volumes do not follow."""
     kept = [
         f"{part.component.name}: {part.component.keeps_size.format(size)}; write {part.component.block}.storage: {size}"
         for part in parts

@@ -72,7 +72,7 @@ class Binding:
         return boto3.client(
             "s3", endpoint_url=self.AWS_ENDPOINT_URL, region_name=self.AWS_REGION or "us-east-1",
             aws_access_key_id=self.AWS_ACCESS_KEY_ID, aws_secret_access_key=self.AWS_SECRET_ACCESS_KEY,
-            # For an endpoint of its own in us-east-1 botocore presigns with Signature Version 2, which stores refuse.
+            # For a custom endpoint in us-east-1 botocore presigns with Signature Version 2, which stores refuse.
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
         )  # fmt: skip
 

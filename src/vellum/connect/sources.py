@@ -96,7 +96,7 @@ def state_root() -> Path:
     """Return this laptop's state directory, as ``vellum up`` chooses it."""
     if asked := os.environ.get("VELLUM_STATE"):
         return Path(asked).absolute()
-    # Inside a notebook or a job the home is its own: the installation is where its binding is mounted from.
+    # A notebook or a job has its own home. Its installation is the one from which its binding is mounted.
     if os.environ.get("VELLUM_PART") and (binding := os.environ.get("VELLUM_BINDING_DIR")):
         around = Path(binding).absolute().parents[2:3]
         if around and (around[0] / _MARK).is_file():
@@ -106,7 +106,7 @@ def state_root() -> Path:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open a file of the state directory; a pipe in its place does not make us wait."""
+    """Open a file of the state directory without waiting on a pipe in its place."""
     return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123  # a descriptor
 
 

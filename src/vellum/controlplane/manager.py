@@ -23,7 +23,7 @@ from vellum.model.state import Event
 LOG = logging.getLogger(__name__)
 FIRST_RETRY, LAST_RETRY = 0.05, 30.0
 SAID_AFTER = 3
-"""Tries after which an error counts as one that stays: the first ones often meet a world that is still changing."""
+"""Tries after which an error counts as permanent: the first tries often meet a state that still changes."""
 Item = tuple[int, Key]
 
 
@@ -92,7 +92,7 @@ class Manager(Generic[S]):
         return any(kind in controller.kinds for controller in self._controllers)
 
     def failing(self) -> dict[Key, str]:
-        """Return what fails again and again just now, and with which error; asked from any thread."""
+        """Return the objects that fail repeatedly, each with its error. Any thread may call this."""
         failures = self._failures.copy()
         return {
             item[1]: error

@@ -3,7 +3,7 @@
 Invariants: a write that changes nothing is not a write (no resourceVersion moves); ``generation`` moves when anything
 but metadata and status changes; an object controlled by somebody else is never applied to, adopted or deleted. All
 objects are also held in memory, which the single writer makes safe; the file is the truth after a restart. A status
-is the one exception: it says what is, so one that the disk has no room for is in memory alone until there is room.
+is the one exception: if the disk has no room for it, it stays in memory only until there is room.
 """
 
 from __future__ import annotations
@@ -465,7 +465,7 @@ class SqliteStore:
         return {**copied(live), "status": copied(said)}
 
     def trouble(self) -> StoreError | None:
-        """Return why the store cannot write now, None if it can; what is in memory alone is stored by the way."""
+        """Store the statuses that are only in memory; return why the store cannot write now, None if it can."""
         with self._mutex:
             if not self._trouble:
                 return None
@@ -577,7 +577,7 @@ def _unreadable(path: Path, cause: Exception) -> StoreError:
 
 
 def _is_stored(obj: object) -> bool:
-    """Tell whether this can be an object that a store wrote."""
+    """Tell whether this has the form of an object that a store wrote."""
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
         return False
     meta = obj["metadata"]

@@ -1,8 +1,8 @@
-"""Which kinds the API server serves now, by its discovery: one small request, which everybody who is known may make.
+"""Ask the API server's discovery which kinds it serves now: one small request that any account may make.
 
 Crossplane can tell a function that a group and version is served (by its APIService), and nothing of a single kind: a
-CRD is too deep for protobuf, and to list a kind that is gone freezes the composite. So the function asks by itself.
-Where it may not, as with no account in its pod, it goes by what Crossplane tells.
+CRD is too deep for protobuf, and to list a kind that is gone freezes the composite. So the function asks discovery.
+If it may not, for example without an account in its pod, it uses what Crossplane tells.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Discovery:
     def look(self) -> Mapping[str, bool] | None:
         """Return each kind as ``group/version/Kind``, and whether objects of it can be made; None if nobody knows.
 
-        A kind whose CRD is being deleted is there, and nothing can be made of it any more.
+        A kind whose CRD is being deleted is listed, but no object of it can be made.
         """
         with self._mutex:
             if time.monotonic() < self._next:
@@ -87,10 +87,10 @@ def kinds(said: Mapping[str, Any]) -> dict[str, bool]:
     """Return the kinds of an ``APIGroupDiscoveryList``.
 
     Raises:
-        ValueError: it is none, or a part of it is missing; then nobody may take a kind for gone.
+        ValueError: the data is not one, or is incomplete; then no kind may count as gone.
     """
     if said.get("kind") != "APIGroupDiscoveryList" or not said.get("items"):
-        raise ValueError("it is no APIGroupDiscoveryList")
+        raise ValueError("it is not an APIGroupDiscoveryList")
     found: dict[str, bool] = {}
     for group in said["items"]:
         name = group["metadata"]["name"]

@@ -41,13 +41,13 @@ def _replicas(status: Mapping[str, Any], obj: Obj) -> Health:
 
 
 def _not_seen(status: Mapping[str, Any], obj: Obj) -> str:
-    """Return in words that the status is of an earlier generation.
+    """Return the reason that the status is of an earlier generation.
 
-    What it says of that one may be satisfied, so it is no reason to wait.
+    Its conditions may show that generation as ready, so they do not explain the wait.
     """
     seen, newest = status.get("observedGeneration"), obj["metadata"].get("generation")
     known = f"its status is of {seen}" if seen else "its status names none"
-    return f"its controller has not looked at generation {newest} yet: {known}"
+    return f"its controller has not processed generation {newest} yet: {known}"
 
 
 def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:

@@ -127,10 +127,11 @@ def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 
 
 def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    """Return the condition of the given type if it is about the object as it is written now, else None.
+    """Return the condition of the given type if it is of the object's current generation, else None.
 
     Crossplane names the generation in its own conditions, and writes those of a function in the same moment; other
-    controllers name it once for the whole status. A kind of somebody else that names none is believed; ours always do.
+    controllers name it once for the whole status. A foreign kind without a generation is trusted. Our
+    kinds always name one.
     """
     found = condition(obj, kind)
     if found is None:

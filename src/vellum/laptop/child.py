@@ -20,7 +20,7 @@ from vellum.laptop.state import private_folder, write
 from vellum.model.process import Probe, Process
 
 KEEPER_SECONDS = 1.0
-"""What the launcher of a job needs beside the grace to kill what is left of it."""
+"""Seconds beyond the grace that a job's launcher needs to kill the remaining processes."""
 LOG_LIMIT = 10 * 2**20
 PASSED = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
@@ -78,7 +78,7 @@ class Child:
         Args:
             process: what to run.
             log: where its output goes.
-            family: marks everything that it starts, in its environment.
+            family: the mark that all its descendants inherit in their environment.
             record: writes down the pid; the program begins when this has returned.
 
         Raises:
@@ -90,7 +90,7 @@ class Child:
         private_folder(log.parent)
         rotate(log)
         launcher = str(Path(__file__).with_name("launch.py"))
-        # One that ends by itself leaves nothing behind, as a pod does not; what serves is killed with its group.
+        # A job leaves no processes behind, as a pod does not. A service is killed with its process group.
         keep = [f"--keep={process.grace_seconds}"] if process.once else []
         given = [f"--env-from={folder}" for folder in process.env_from]
         argv = [sys.executable, "-I", "-S", launcher, str(os.getpid()), *keep, *given, *process.argv]
@@ -135,7 +135,7 @@ class Child:
         """Ask it to stop, then make its whole group; return how it ended, in words."""
         if not self._gone():
             os.kill(self.pid, signal.SIGTERM)
-            # What a signal stopped cannot end in order before it goes on.
+            # A process that a signal stopped must continue before it can end in order.
             os.kill(self.pid, signal.SIGCONT)
             deadline = time.monotonic() + grace_seconds + (KEEPER_SECONDS if self._process.once else 0)
             while (left := deadline - time.monotonic()) > 0 and not self._gone(left):
@@ -156,10 +156,10 @@ class Child:
         return ended
 
     def _note(self, what: str) -> None:
-        """Write a line between the tries of a job into its log, so that they can be told apart."""
+        """Write a line into the log that separates the tries of a job."""
         if not self._process.title:
             return
-        # A full disk must not keep a job from its end.
+        # A full disk must not stop a job from ending.
         with (
             contextlib.suppress(OSError),
             os.fdopen(
@@ -196,7 +196,7 @@ SILENCE = 0
 
 
 def answer(probe: Probe, seconds: float) -> int:
-    """Ask once and return the HTTP status; SILENCE where nothing comes in time, or something that is not HTTP."""
+    """Ask once and return the HTTP status; SILENCE if no answer comes in time, or one that is not HTTP."""
     connection = _connection(probe, seconds)
     try:
         connection.request("GET", probe.path)

@@ -17,7 +17,7 @@ from vellum.laptop.state import State
 PING_SECONDS = 5.0
 """A supervisor that works answers within milliseconds; one that is stopped or hangs never does."""
 LOOK_SECONDS = 0.5
-"""So often a command that waits for its answer looks whether the supervisor can answer at all."""
+"""The interval at which a waiting command checks whether the supervisor can answer at all."""
 RETRY_SECONDS = 0.05
 BUSY = "VEL420"
 _BY_HUNDRED = {
@@ -66,7 +66,7 @@ class Client:
                 self._state.check_runtime()
                 answer = json.loads(self._exchange(request, deadline))
             except BlockingIOError as cause:
-                # More connections wait than the kernel keeps for the supervisor, which only shows that it is alive.
+                # The kernel's queue of waiting connections is full, which shows that the supervisor is alive.
                 if time.monotonic() > deadline - RETRY_SECONDS:
                     raise self._busy() from cause
             except (OSError, ValueError) as cause:
@@ -82,7 +82,7 @@ class Client:
         return answer["ok"]
 
     def _exchange(self, request: bytes, deadline: float) -> bytes:
-        """Send the request and return the line that comes back; a supervisor that cannot answer is not waited for.
+        """Send the request and return the answer's line; do not wait for a supervisor that cannot answer.
 
         Raises:
             LaptopError: the supervisor is stopped by a signal (VEL421).
@@ -113,7 +113,7 @@ class Client:
         if holder and reaper.is_stopped(holder.pid):
             raise LaptopError(
                 "VEL421", f"the supervisor (process {holder.pid}) is stopped by a signal (SIGSTOP)",
-                where=str(self._state.root), fix=f"let it go on with `kill -CONT {holder.pid}`, or end it: vellum down",
+                where=str(self._state.root), fix=f"run `kill -CONT {holder.pid}` to resume it, or `vellum down`",
             )  # fmt: skip
 
     def _busy(self) -> LaptopError:
@@ -127,7 +127,7 @@ class Client:
         if holder is None and (around := inside()):
             return LaptopError(
                 "VEL406", f"{around}, and it does not run or cannot be reached", where=str(self._state.root),
-                fix=f"ask in a terminal outside; {HERE}",
+                fix=f"run the command in a terminal of your machine; {HERE}",
             )  # fmt: skip
         if holder is None:
             return LaptopError(

@@ -1,4 +1,4 @@
-"""A folder that makes ``import vellum`` work in every Python 3.11 or newer: ``vellum.connect`` and nothing else of it.
+"""Write a folder that makes ``import vellum`` work in every Python 3.11 or newer. It holds only ``vellum.connect``.
 
 A copy: to put Vellum's own folder on somebody's path would bring all of its packages, in its versions, and let another
 Python write its bytecode there.
@@ -16,7 +16,7 @@ _OF_THE_ROOT = ("__init__.py", "_version.py", "errors.py", "py.typed")
 
 
 def provide(folder: Path) -> None:
-    """Write the folder, or bring it up to the installed version; files that are right already stay untouched."""
+    """Write the folder, or update it to the installed version; leave correct files untouched."""
     for part in _PARTS:
         source, target = files("vellum").joinpath(part), folder / "vellum" / part
         private_folder(target)

@@ -21,12 +21,12 @@ from vellum.errors import LaptopError, UsageError
 LOG = logging.getLogger(__name__)
 LONGEST_REQUEST = 4 * 2**20
 BACKLOG = 1024
-"""Connections that the kernel keeps until we accept them."""
+"""Connections that the kernel queues until we accept them."""
 MOST_CONNECTIONS = 256
-"""More are told that we are busy: each costs a descriptor, of which a process has a thousand or so."""
+"""Further connections get VEL420: each costs a descriptor, and a process has about a thousand."""
 WORKERS = 8
 IDLE_SECONDS = 30.0
-"""A connection on which nothing comes is closed after so long."""
+"""Seconds after which an idle connection is closed."""
 BUSY, BUSY_SECONDS = "VEL420", 1.0
 
 Answer = Mapping[str, Any]
@@ -52,7 +52,7 @@ def answer(line: bytes, respond: Respond) -> Answer:
     try:
         return respond(request)
     except Exception as error:
-        # The caller needs an answer as well as the log: it would wait, and then call us dead.
+        # The caller needs an answer too. Without one it would wait, and then report us as dead.
         LOG.exception("the request %.100r failed", request.get("op"))
         return refused(f"the request failed: {type(error).__name__}: {str(error)[:200]}")
 
@@ -77,7 +77,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more connections, end those that there are, and remove the socket."""
+        """Accept no more connections, close the open ones, and remove the socket."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -100,7 +100,7 @@ class Server:
             ):
                 if self._count > MOST_CONNECTIONS:
                     await _say(writer, _busy())
-                    # Closed before the request is read, the kernel would throw our answer away.
+                    # If we closed before reading the request, the kernel would discard our answer.
                     await asyncio.wait_for(reader.readuntil(b"\n"), BUSY_SECONDS)
                     return
                 while await self._one(reader, writer):
@@ -110,7 +110,7 @@ class Server:
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one line; False when there is no further one."""
+        """Answer one line; return False when the connection is done."""
         try:
             line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_SECONDS)
         except asyncio.IncompleteReadError as end:
@@ -119,7 +119,7 @@ class Server:
                 return False
         except asyncio.LimitOverrunError:
             await _say(writer, refused(f"a request is longer than {LONGEST_REQUEST} bytes"))
-            # Closed at once, the kernel would throw our answer away while the other side still writes.
+            # If we closed at once, the kernel would discard our answer while the client still writes.
             while await asyncio.wait_for(reader.read(LONGEST_REQUEST), IDLE_SECONDS):
                 pass
             return False

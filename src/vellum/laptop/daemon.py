@@ -41,7 +41,7 @@ class Commands:
         except VellumError as error:
             return {"error": error.as_dict()}
         except (TypeError, KeyError, AttributeError, ValueError) as error:
-            # What is asked for has not the shape that the operation needs; a ValidationError is a ValueError.
+            # The request does not have the form that the operation needs. A ValidationError is a ValueError.
             return refused(str(error) or type(error).__name__)
 
     def apply(self, manifests: list[Obj]) -> list[Obj]:

@@ -17,17 +17,17 @@ RESERVED = {
     "/pipelines": "the Pipelines API is not served on a laptop",
     "/apis": "the Pipelines API is not served on a laptop",
 }
-"""What is below them is never S3's; what nothing serves there is answered with these words."""
+"""Path prefixes that are never S3's, to the error text of paths below them that nothing serves."""
 SANDBOX = {"content-security-policy": "sandbox", "referrer-policy": "no-referrer"}
-"""A document of a bucket gets an origin that is nobody's: its scripts do not run, and it reads no page."""
+"""A bucket's document gets an opaque origin: its scripts do not run, and it cannot read any page."""
 APART = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "same-origin",
 }
-"""No other page keeps a hand on a window of this origin, or includes what it answers."""
+"""No other page keeps a reference to a window of this origin, or embeds its answers."""
 STATEFUL = ("set-cookie", "set-cookie2", "clear-site-data", "service-worker-allowed", "refresh")
-"""What an answer must not leave in the browser for the other pages of its origin."""
+"""Headers with which an answer could affect other pages of its origin."""
 _FORBIDDEN, _NOT_FOUND, _TOO_LARGE = 403, 404, 413
 _MOST = 2**63 - 1
 
@@ -42,7 +42,7 @@ class Match:
 
     @property
     def header(self) -> Obj:
-        """Envoy's form. A header that was sent twice is joined by a comma, and fits none of our patterns."""
+        """Return Envoy's form. Envoy joins repeated headers by a comma, and none of our patterns matches that."""
         if not self.pattern:
             return {"name": self.name, "present_match": True}
         found = {"name": self.name, "string_match": {"safe_regex": {"regex": self.pattern}}}
@@ -50,7 +50,7 @@ class Match:
 
 
 def headers(values: Mapping[str, str]) -> list[Obj]:
-    """Return headers that replace what the server behind said."""
+    """Return headers that replace those of the upstream server."""
     return [
         {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         for key, value in values.items()
@@ -80,10 +80,10 @@ def action(  # noqa: PLR0913  # each is one word of Envoy's
     cluster: str, route: Route | None = None, *, whole: str | None = None, added: Mapping[str, str] | None = None,
     dropped: Sequence[str] = (), deaf: bool = False,
 ) -> Obj:  # fmt: skip
-    """Return what passes a request on, as the route rewrites it or ``whole``; ``deaf`` takes its cookies away."""
+    """Return the action that forwards a request, rewritten or ``whole``; ``deaf`` removes its cookies."""
     to: Obj = {"cluster": cluster, "timeout": "0s", "upgrade_configs": [{"upgrade_type": "websocket"}]}
     if route and route.rewrite is not None:
-        # Not by prefix_rewrite, which replaces the whole path where a pattern was matched.
+        # Not prefix_rewrite: it replaces the whole path if a pattern was matched.
         to["regex_rewrite"] = {
             "pattern": {"regex": f"^{re.escape(route.prefix)}"},
             "substitution": route.rewrite,
@@ -113,7 +113,7 @@ def served(route: Route) -> Obj:
 
 
 def foreign(prefix: str, origins: Sequence[str]) -> Obj:
-    """Refuse what a page of another origin sends, ``null`` included: also a simple request, and a WebSocket."""
+    """Refuse requests from pages of another origin, ``null`` included; also simple requests and WebSockets."""
     # One condition for each: a pattern of many names is too large for Envoy.
     others = [{"name": "origin", "string_match": {"exact": origin, "ignore_case": True}, "invert_match": True}
               for origin in origins]  # fmt: skip
@@ -126,7 +126,7 @@ def foreign(prefix: str, origins: Sequence[str]) -> Obj:
 
 
 def embedded(prefix: str) -> Obj:
-    """Refuse what another page includes as a script, an image or a style; a link may lead here."""
+    """Refuse to be loaded by another page as a script, an image or a style; allow links."""
     conditions = [
         Match("sec-fetch-site", pattern="cross-site|same-site").header,
         Match("sec-fetch-mode", pattern="navigate", inverted=True).header,
@@ -149,14 +149,14 @@ def framed(prefix: str) -> Obj:
 
 
 def crooked(prefix: str) -> Obj:
-    """Refuse paths that a server may read in another way than this table: dots, double and encoded slashes."""
+    """Refuse paths that a server may read differently from this table: dots, double and encoded slashes."""
     regex = rf"(?i){re.escape(prefix)}(/.*)?(//|/\.\.?(/.*)?$|%2e|%2f|%5c|\\).*"
     said = {"error": "the path has an empty, dotted or encoded part", "fix": "write the path plainly"}
     return {"match": {"safe_regex": {"regex": regex}}, **answer(_NOT_FOUND, said)}
 
 
 def bounded(route: Route) -> list[Obj]:
-    """Refuse a body that says that it is too large, before it is sent on. Bodies without a length the server counts."""
+    """Refuse a body whose Content-Length is too large. The server counts bodies without a length."""
     if not route.most_bytes:
         return []
     length = {"name": "content-length", "range_match": {"start": route.most_bytes + 1, "end": _MOST}}
@@ -168,7 +168,7 @@ def bounded(route: Route) -> list[Obj]:
 
 
 def fix(prefix: str, more: int) -> str:
-    """Return the way out of a 404."""
+    """Return the fix of a 404."""
     if prefix in ("/pipelines", "/apis"):
         return "run pipelines by `vellum ingest` or kfp.local here; a cluster serves the API"
     return "`vellum status` prints every address" + (f", {more} more than here" if more > 0 else "")

@@ -1,7 +1,7 @@
 """Envoy's routes as files: written by rename, live in milliseconds, S3 last since it owns ``/``.
 
-Every origin has a virtual host: the gateway's own names, and one name for each notebook. What each of them refuses, and
-why, is in docs/concepts/laptop.md.
+Every origin has a virtual host: the gateway's own names, and one name for each notebook. docs/concepts/laptop.md lists
+what each of them refuses, and why.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def _table(port: int, routes: list[Route]) -> Obj:
 
 
 def _own(port: int, routes: list[Route]) -> Obj:
-    """Return the gateway's own names: S3, which runs nobody's pages, and what only answers to programs."""
+    """Return the virtual host of the gateway's own names. It serves no page whose scripts run."""
     own = [f"http://{name}:{port}" for name in LOOPBACK]
     apart = [f"http://{route.host}:{port}" for route in routes if route.host]
     entries = [
-        # A presigned address says itself who may use it, and S3 has no cookies: a notebook's page may read one, if the
-        # bucket's CORS lets it.
+        # A presigned address itself grants the access, and S3 has no cookies. So a notebook's page may read one, if the
+        # bucket's CORS rules allow it.
         doors.foreign("/", [*own, *apart]),
         *(doors.foreign(prefix, own) for prefix in doors.RESERVED),
         *(doors.embedded(prefix) for prefix in doors.RESERVED),
@@ -104,9 +104,9 @@ def _routes(route: Route) -> list[Obj]:
 
 
 def _led_on(route: Route, port: int) -> list[Obj]:
-    """Return what the gateway's own names answer for a notebook: programs by token, people at the notebook's name.
+    """Return the routes of a notebook at the gateway's own names: programs use a token, browsers are redirected.
 
-    Cookies are taken away in both directions. So a page at this origin has nothing that the notebook would accept.
+    The routes remove cookies in both directions. So a page at this origin has no credential that the notebook accepts.
     """
     where = f"port-{route.port}"
     program = action(where, added=doors.SANDBOX, dropped=doors.STATEFUL, deaf=True)
@@ -127,7 +127,7 @@ def _led_on(route: Route, port: int) -> list[Obj]:
 
 
 def _apart(port: int, route: Route) -> Obj:
-    """Return an origin of its own: nobody else's page may ask, embed or open it and keep a hand on it."""
+    """Return the virtual host of a notebook: a page of another origin cannot read, embed or control it."""
     origin, where = f"http://{route.host}:{port}", f"port-{route.port}"
     entries = [
         doors.foreign("/", [origin]),
@@ -146,7 +146,7 @@ def _apart(port: int, route: Route) -> Obj:
 
 
 def _strangers(port: int) -> Obj:
-    """Return what all other names get: a page in a browser that points its own name at 127.0.0.1 (DNS rebinding)."""
+    """Return the answer to all other names, such as a web page's own name for 127.0.0.1 (DNS rebinding)."""
     said = {
         "error": "the gateway does not answer to this name",
         "here": [f"http://{name}:{port}" for name in LOOPBACK],
@@ -160,7 +160,7 @@ def _strangers(port: int) -> Obj:
 
 
 def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:
-    """Return the 404 of everything below one of our prefixes that nothing serves: it names what is there."""
+    """Return the 404 for unserved paths below a prefix of ours; it lists what is served."""
     gateway = f"http://127.0.0.1:{port}"
     there = [
         f"http://{route.host}:{port}{route.prefix}" if route.host else f"{gateway}{route.prefix}"

@@ -1,4 +1,4 @@
-"""The highest generation of keys that each team ever had, beside the seed: what outlives the team itself."""
+"""Keep the highest generation of keys that each team ever had beside the seed, also after the team is deleted."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Pass: TypeAlias = Callable[[Obj, Observed, Seed, datetime], Composed]
 
 
 class Generations:
-    """What the file beside the seed says, written before a new generation is in anybody's hands."""
+    """The file beside the seed; it is written before a new generation is used."""
 
     def __init__(self, path: Path, seed: Seed) -> None:
         """Read the file.
 
         Raises:
-            LaptopError: it is not what was written (VEL402).
+            LaptopError: the file is damaged (VEL402).
         """
         self._path, self._seed = path, seed
         self._known: dict[str, int] = read_json(path, {}) if path.exists() else {}
         if path.exists() and not (self._known and all(isinstance(one, int) for one in self._known.values())):
             raise LaptopError(
                 "VEL402", "the generations of keys that were in use cannot be read", where=str(path),
-                fix="restore the file from a copy; without it, a team that is made anew begins with its oldest keys",
+                fix="restore the file from a copy; without it, a team that is made again begins with its oldest keys",
             )  # fmt: skip
 
     def composing(self, one_pass: Pass, owner: Callable[[Obj], str]) -> Compose:
-        """Return the pass with the seed that knows these generations; what it answers is noted first."""
+        """Return the pass with the seed and these generations; it records new generations before it answers."""
 
         def compose(composite: Obj, observed: Observed, now: datetime) -> Composed:
             composed = one_pass(composite, observed, replace(self._seed, generations=self._known), now)

@@ -1,4 +1,4 @@
-"""Where this process runs: beside the platform, or inside it, as a notebook, a job or a model.
+"""Tell whether this process runs outside the platform, or inside it as a notebook, a job or a model.
 
 A laptop's supervisor gives every process the name of its part in ``VELLUM_PART``; a binding that is mounted from a
 state directory says which installation that is. A cluster's pods have a mounted binding and a Kubernetes address.
@@ -21,7 +21,7 @@ BINDING_DEPTH = 3
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What this process is a part of."""
+    """The platform's part that this process belongs to."""
 
     part: str
     """The name of the process on a laptop, or of the pod."""
@@ -36,7 +36,7 @@ class Inside:
 
 
 def inside() -> Inside | None:
-    """Return what this process is a part of; None for a person's own shell."""
+    """Return the part that this process belongs to; None in a user's own shell."""
     part, binding = os.environ.get(PART, ""), os.environ.get("VELLUM_BINDING_DIR", "")
     if part:
         return Inside(part, _root(binding))
@@ -60,10 +60,10 @@ def refuse(command: str) -> None:
     """Refuse a command that starts, stops or makes an installation.
 
     Raises:
-        UsageError: this process is a part of one (VEL736).
+        UsageError: this process is a part of an installation (VEL736).
     """
     if found := inside():
         raise UsageError(
             "VEL736", f"`vellum {command}` starts or stops a platform, and {found}", where=str(Path.cwd()),
-            fix=f"run it in a terminal outside; {HERE}" + (", vellum status" if found.root else ""),
+            fix=f"run it in a terminal of your machine; {HERE}" + (", vellum status" if found.root else ""),
         )  # fmt: skip

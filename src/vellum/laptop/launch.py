@@ -24,10 +24,10 @@ import time
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIMIT, KEEP, SECRET = "--at-most=", "--keep=", "--env-from="
 ORPHANED_SECONDS = 2.0
-"""Between SIGTERM and SIGKILL once the supervisor is gone: its reaper kills this process after 3 s."""
+"""Seconds between SIGTERM and SIGKILL after the supervisor ends: the reaper kills this process after 3 s."""
 KILL_SECONDS = 5.0
 REST_SECONDS, TRIES = 0.05, 10
-"""A folder that was changed so lately may be changing still: a new key would come with an old one."""
+"""Seconds after a change in which a folder may still change: a read could mix new and old keys."""
 
 
 def main(argv: list[str]) -> None:
@@ -72,7 +72,7 @@ def _become(program: list[str]) -> None:
 
 
 def _keep(program: list[str], grace: float, parent: int) -> None:
-    """Run the program, pass SIGTERM on, and end as it did once nothing of it is left."""
+    """Run the program, forward SIGTERM, and end with its status once all its processes have ended."""
     _control(PR_SET_CHILD_SUBREAPER, 1)
     waked, wakes = os.pipe()
     os.set_blocking(waked, False)
@@ -99,7 +99,7 @@ def _keep(program: list[str], grace: float, parent: int) -> None:
         left = asked[0] + patience - time.monotonic() if asked else None
         if left is not None and left <= 0:
             break
-        # Also looked at now and then: a parent that goes is no signal where the kernel sends none.
+        # Also checked at intervals: not every kernel sends a signal when the parent ends.
         select.select([waked], [], [], 1.0 if left is None else min(left, 1.0))
         with contextlib.suppress(BlockingIOError):
             os.read(waked, 4096)
@@ -110,7 +110,7 @@ def _keep(program: list[str], grace: float, parent: int) -> None:
 
 
 def _reaped(pid: int, status: "int | None" = None) -> "int | None":
-    """Wait for everybody who has ended; return the status of ``pid`` if it is among them, else the given one."""
+    """Reap all children that ended; return the status of ``pid`` if it is among them, else the given one."""
     with contextlib.suppress(ChildProcessError):
         while True:
             found, code = os.waitpid(-1, os.WNOHANG)
@@ -121,13 +121,13 @@ def _reaped(pid: int, status: "int | None" = None) -> "int | None":
 
 
 def _killed_all(pid: int, status: "int | None") -> "int | None":
-    """Kill all descendants, those too that fork meanwhile; return the status of ``pid``."""
+    """Kill all descendants, also those that fork meanwhile; return the status of ``pid``."""
     deadline = time.monotonic() + KILL_SECONDS
     with contextlib.suppress(ProcessLookupError):
         if status is None:
             os.kill(pid, signal.SIGKILL)
-    # Who loses a parent becomes a child of this process: without children nobody is left. Looked at without a pause, as
-    # who forks and ends every millisecond is gone before a slower look.
+    # An orphan becomes a child of this process, so without children no descendant is left. The loop has no pause: a
+    # process that forks and ends every millisecond would escape a slower loop.
     while time.monotonic() < deadline:
         family = _children()
         for one in family:
@@ -150,7 +150,7 @@ def _children() -> list[int]:
 
 
 def descendants(ancestor: int) -> list[int]:
-    """Return the pids of all who descend from a process and have not ended; none where there is no /proc."""
+    """Return the pids of all descendants that have not ended; none without /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():  # noqa: PTH112, PTH208  # pathlib costs 10 ms
         if name.isdigit():
@@ -181,8 +181,8 @@ def _end_as(status: "int | None") -> None:
 
 
 def variables(secret: str) -> dict[str, str]:
-    """Return the values of a mounted Secret, as they stand when nobody writes them; empty where there is none."""
-    from pathlib import Path  # most programs ask for no Secret, and start 8 ms earlier
+    """Return the values of a mounted Secret, read while nobody writes it; empty if it does not exist."""
+    from pathlib import Path  # Most programs need no Secret, and start 8 ms earlier without this import.
 
     folder, values = Path(secret), dict[str, str]()
     for _ in range(TRIES):

@@ -48,10 +48,10 @@ class Patience:
     silence: float = 2.0
     """For one answer once it was ready."""
     stopped: float = 3.0
-    """Until what SIGSTOP stopped is started again; it is not ready at once."""
+    """Until a process that SIGSTOP stopped is restarted; it is not ready at once."""
     hang: float = 8.0
     refuses: float = 15.0
-    """Until what answers with another status than it should is started again."""
+    """Until a process that answers with a wrong status is restarted."""
     busy: float = 60.0
     slow_start: float = 20.0
     """Until a start is called slow."""
@@ -67,7 +67,7 @@ class Host(Protocol):
         """Return where the process writes."""
 
     def family(self, name: str) -> str:
-        """Return what marks everything that the process starts."""
+        """Return the mark of all descendants of the process."""
 
     def record(self, name: str, pid: int) -> None:
         """Write down a child, 0 for none, before it becomes the program."""
@@ -131,7 +131,7 @@ class Life:
 
 
 class _Watch:
-    """What probes and the kernel say of one child, and what follows from it."""
+    """The state of one child, by its probes and the kernel."""
 
     def __init__(self, pid: int, patience: Patience) -> None:
         self._pid, self._patience = pid, patience
@@ -159,7 +159,7 @@ class _Watch:
         return time.monotonic() - self._heard
 
     def why(self) -> str:
-        """Return in words why it is not ready; empty while a late answer is still in time, and while it starts."""
+        """Return why it is not ready; empty while a late answer is still in time, and while it starts."""
         patience, silent = self._patience, self._silent()
         if self._stopped:
             return "is stopped by a signal (SIGSTOP)"
@@ -184,7 +184,7 @@ class _Watch:
         return silent > (patience.busy if self._works else patience.hang)
 
     def wrong(self) -> str:
-        """Return in words why it was started again."""
+        """Return why it was restarted."""
         silent = self._silent()
         if self._stopped:
             return f"was stopped by a signal for {silent:.0f} s"
@@ -229,7 +229,7 @@ class _Value:
             self._sleep(pause)
 
     def _last_words(self) -> str:
-        """Return what it said of its end, where that was an error."""
+        """Return the last error in its log; empty if there is none."""
         said = last_words(self._host.log(self._process.name), self._begins, errors=True)
         return f": {said}" if said else ""
 
@@ -299,7 +299,7 @@ class _Value:
                 self._answered()
                 over = False
             else:
-                # A program that ends by itself is its owner's: whoever stops a training for a while lets it go on.
+                # A job belongs to its owner: a person who stops a training with SIGSTOP resumes it later.
                 over = watch.is_over() and not self._process.once
                 if said := watch.why():
                     self._tell_once(f"{said}; it is started again" if over else said)

@@ -67,6 +67,6 @@ def _fix(limit: Limit, hard: int) -> str:
         allowed = "unlimited" if hard == resource.RLIM_INFINITY else hard // limit.unit
         return f"run `ulimit -S {limit.switch} {allowed}` in this shell, then the command again"
     return (
-        f"use a shell with a higher limit: the hard limit is {hard // limit.unit} too, and only whoever started this "
-        "shell can raise it (a new login, /etc/security/limits.conf, or the service's unit)"
+        f"use a shell with a higher limit: the hard limit is {hard // limit.unit} too. Raise it where the "
+        "shell is started (/etc/security/limits.conf before a new login, or the service's unit)"
     )

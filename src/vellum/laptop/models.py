@@ -14,7 +14,7 @@ from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, S
 from vellum.model.training import INFERENCE_SERVICE
 
 WAITS = "waits: "
-"""How the server of models begins a line that says why it does not serve yet (``workloads/models/store.py``)."""
+"""The start of the log line in which a model server says why it does not serve yet (``workloads/models/store.py``)."""
 _REFUSED = re.compile(r"\bVEL5[0-9]{2}: ")
 
 

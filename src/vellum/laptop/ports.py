@@ -1,7 +1,7 @@
-"""Named ports on loopback: the same ones every day, the next free one when somebody took them, then remembered.
+"""Assign named ports on loopback: each name keeps its port, or gets the next free one if its port is taken.
 
-Seconds pass between the look whether a port is free and the program that binds it. So each port is reserved, for as
-long as the installation runs, against every other installation of this machine, whoever runs it.
+Seconds pass between the check of a port and the program that binds it. So each port is reserved while the installation
+runs. The reservation holds against every other installation on this machine, also those of other users.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _binds(address: str, port: int) -> bool:
 
 
 _HELD: dict[int, tuple[Path, IO[bytes] | socket.socket]] = {}
-"""What this process reserved: the owner, and what the kernel lets go of when the process ends, however it ends."""
+"""This process's reservations: the owner, and a socket or lock that the kernel frees when the process ends."""
 _HOLDING = threading.Lock()
 
 
@@ -67,14 +67,14 @@ def reserve(port: int, owner: Path) -> bool:
 
 
 def release(owner: Path, *ports: int) -> None:
-    """Let go of some ports of an installation, by default of all."""
+    """Free some ports of an installation, by default all."""
     with _HOLDING:
         for port in [port for port, (of, _) in _HELD.items() if of == owner and port in (ports or (port,))]:
             _HELD.pop(port)[1].close()
 
 
 def _mark(port: int) -> IO[bytes] | socket.socket | None:
-    """Return what nobody else on this machine can have at the same time; None if somebody has it."""
+    """Return an exclusive reservation of the port on this machine; None if another process has it."""
     if sys.platform == "linux":
         # A name without a file, of the same network namespace as the port.
         found = socket.socket(socket.AF_UNIX)

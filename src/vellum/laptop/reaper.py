@@ -19,11 +19,11 @@ import time
 
 GRACE_SECONDS = 3.0
 FAMILY = "VELLUM_FAMILY"
-"""The variable that tells whose child a process is; each supervisor has another value for each that it runs."""
+"""The variable that marks a process family; each supervisor uses a new value for each process that it runs."""
 FAMILY_SECONDS = 2.0
 LOOKS = 2
 MOST_BYTES = 4 * 2**20
-"""No record of ours is longer."""
+"""The most bytes of a record."""
 _STARTED = re.compile(r"[0-9a-f-]{0,8} [0-9]{1,20}", re.ASCII)
 _HIGHEST_PID = 2**31 - 1
 
@@ -38,7 +38,7 @@ def _boot() -> str:
 
 
 def stat_of(path: str) -> list[str]:
-    """Return the kernel's words on a process or thread from its state on (proc(5)), none if it is gone."""
+    """Return the fields of a process's or thread's stat from the state on (proc(5)); none if it has ended."""
     try:
         with open(path) as file:  # noqa: PTH123  # pathlib costs 10 ms here
             return file.read().rsplit(")", 1)[1].split()
@@ -102,7 +102,7 @@ def parsed(path: str) -> object:
 
 
 def is_process(entry: object) -> bool:
-    """Tell whether this is what a supervisor writes of a process: its pid and when it started."""
+    """Tell whether this is a supervisor's entry of a process: its pid and when it started."""
     if not isinstance(entry, dict):
         return False
     pid, since = entry.get("pid"), entry.get("started")
@@ -126,14 +126,14 @@ def _record(path: str, by: int) -> dict[int, str]:
 
 
 def _marks(path: str, by: int) -> list[str]:
-    """Return what tells the families of the recorded children."""
+    """Return the family marks of the recorded children."""
     found = children(parsed(path)).values()
     marks = [entry.get("family") for entry in found if by in (0, entry["by"])]
     return [mark for mark in marks if isinstance(mark, str) and mark]
 
 
 def family(mark: str) -> list[int]:
-    """Return who inherited the mark and has not ended; nobody where there is no /proc (macOS)."""
+    """Return the pids of live processes that inherited the mark; none without /proc (macOS)."""
     wanted, found = f"\0{FAMILY}={mark}\0".encode(), []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():  # noqa: PTH112, PTH208  # as above
         if name.isdigit() and int(name) != os.getpid():
@@ -146,9 +146,9 @@ def family(mark: str) -> list[int]:
 
 
 def end_family(mark: str, seconds: float = FAMILY_SECONDS) -> None:
-    """Kill everybody who inherited the mark, those too that fork meanwhile."""
+    """Kill all processes that inherited the mark, also those that fork meanwhile."""
     deadline, looks = time.monotonic() + seconds, 0
-    # Twice: a process has no environment for an instant while it becomes another program.
+    # Twice: during exec a process has no environment for an instant.
     while looks < LOOKS and time.monotonic() < deadline:
         left = family(mark)
         looks = 0 if left else looks + 1
@@ -172,7 +172,7 @@ def end(path: str, by: int = 0) -> None:
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, sign)
-                # What a signal stopped cannot end in order before it goes on.
+                # A process that a signal stopped must continue before it can end in order.
                 os.killpg(pid, signal.SIGCONT)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(_lives(pid, since) for pid, since in left.items()) and time.monotonic() < deadline:

@@ -1,6 +1,6 @@
-"""What the records in the state directory may hold. Whatever was made of them, what is returned has the right types.
+"""Read the records in the state directory. Damaged entries are left out, so all values have the right types.
 
-All of them can be derived anew, so what does not fit is left out, and the supervisor says so when it starts.
+The supervisor can derive all records anew, and reports damaged ones when it starts.
 Standard library only: ``vellum status`` must not wait for imports.
 """
 
@@ -17,7 +17,7 @@ FIRST_PORT, LAST_PORT = 1024, 65535
 
 
 def ports(value: object) -> dict[str, int]:
-    """Return name to port, without what is no port; of two names with one port the first keeps it."""
+    """Return name to port, without invalid ports; if two names have one port, the first keeps it."""
     found: dict[str, int] = {}
     for name, port in _entries(value):
         if type(port) is int and FIRST_PORT <= port <= LAST_PORT and port not in found.values():
@@ -35,7 +35,7 @@ def teams(value: object) -> dict[str, dict[str, str]]:
 
 
 def supervisor(value: object) -> dict[str, Any]:
-    """Return ``pid``, ``started`` and ``runtime`` of a supervisor; nothing unless all three can be."""
+    """Return ``pid``, ``started`` and ``runtime`` of a supervisor; nothing unless all three are valid."""
     if not isinstance(value, dict) or not reaper.is_process(value):
         return {}
     runtime = value.get("runtime")
@@ -54,7 +54,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = MappingProxyType({
 
 
 def damaged(root: Path) -> list[str]:
-    """Return the names of the records in a state directory that hold something else than we write."""
+    """Return the names of the damaged records in a state directory."""
     return [
         name for name, parse in PARSERS.items()
         if (root / name).exists() and reaper.parsed(str(root / name)) != parse(reaper.parsed(str(root / name)))

@@ -1,4 +1,4 @@
-"""Is there room: on the disk of an installation, and in the limits that its processes inherit. It only looks."""
+"""Check for room on the disk of an installation, and in the limits that its processes inherit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MEBIBYTE = 2**20
 NEEDED = 64 * MEBIBYTE
 """SeaweedFS writes into volumes of 64 MiB, and a bucket without a volume needs a new one."""
 NEEDED_SHARE = 100
-"""One part in so many: with less free, SeaweedFS takes no more writes (its -minFreeSpace, measured on weed 4.48)."""
+"""SeaweedFS refuses writes if less than 1/100 of the disk is free (its -minFreeSpace, measured on weed 4.48)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much may still be written below a path."""
+    """The free and the total bytes of a path's disk."""
 
     path: Path
     free: int
@@ -42,7 +42,7 @@ def needed(found: Room) -> int:
 
 
 def lacking(path: Path) -> LaptopError | None:
-    """Return the error of a disk that has not enough room for what runs there, None if it has."""
+    """Return the error of a disk with too little room for its services; None if it has enough."""
     found = room(path)
     least = needed(found)
     if found.free >= least:
@@ -51,15 +51,15 @@ def lacking(path: Path) -> LaptopError | None:
     return LaptopError(
         "VEL419", f"the disk is {word}: {size(found.free)} free of {size(found.total)}, and {size(least)} are needed",
         where=str(path),
-        fix="make room on that disk: what waits goes on by itself. Until then buckets and vectors refuse writes",
+        fix="make room on that disk; waiting parts then continue. Until then buckets and vectors refuse writes",
     )  # fmt: skip
 
 
 def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
     """Return the error of a store that can make no volume for one of its buckets, None if it can.
 
-    SeaweedFS keeps room for every volume to grow to its full size, so a disk that is far from full may have none for
-    the first object of a bucket: it answers 500 then (measured on weed 4.48).
+    SeaweedFS reserves the full size of every volume. So a disk that is far from full may have no room for the first
+    object of a bucket, and SeaweedFS answers 500 (measured on weed 4.48).
     """
     volumes = [path for path in folder.glob("*.dat") if path.stem.rpartition("_")[2].isdigit()]
     kept = sum(max(0, NEEDED - path.stat().st_size) for path in volumes)
@@ -69,12 +69,12 @@ def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
     return LaptopError(
         "VEL419", f"the object store has no room for a volume of bucket {without[0]}: {size(NEEDED)} are needed beside "
         f"the {size(kept)} that it keeps for its {len(volumes)} volumes", where=str(room(folder)),
-        fix="make room on that disk: the bucket takes writes by itself then",
+        fix="make room on that disk; the bucket then accepts writes again",
     )  # fmt: skip
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in words."""
+    """Return a number of bytes as text with a unit."""
     for unit, length in (("GiB", 2**30), ("MiB", MEBIBYTE), ("KiB", 2**10)):
         if count >= length:
             return f"{count / length:.1f} {unit}"
@@ -82,10 +82,10 @@ def size(count: int) -> str:
 
 
 def advice(error: BaseException, otherwise: str) -> str:
-    """Return what to do about an error of the system."""
+    """Return the fix of an operating system error."""
     number = getattr(error, "errno", None)
     if number in FULL:
-        return "make room on that disk, then run the command again: it goes on where it was"
+        return "make room on that disk, then run the command again: it continues where it stopped"
     if number == errno.EFBIG:
         return "raise the limit of a file's size (`ulimit -f unlimited`), then run the command again"
     if number in (errno.EMFILE, errno.ENFILE):

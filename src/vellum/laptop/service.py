@@ -103,7 +103,7 @@ def run(begin: Begin) -> int:
 
 
 def _write_anew(state: State) -> list[str]:
-    """Write the records that are damaged with what of them can be believed; return what a person should know of it."""
+    """Write damaged records anew from their valid entries; return notes for the user."""
     damaged = records.damaged(state.root)
     for name in damaged:
         write_json(state.root / name, records.PARSERS[name](read_json(state.root / name, {})))
@@ -111,7 +111,7 @@ def _write_anew(state: State) -> list[str]:
 
 
 def _cannot_start(error: Exception) -> LaptopError:
-    """Say what no part foresaw; the log has the trace."""
+    """Report an unforeseen error; the log has the trace."""
     place = getattr(error, "filename", None) or default_root()
     if getattr(error, "errno", None) in FULL and (lacks := lacking(default_root())):
         return lacks

@@ -23,9 +23,9 @@ from vellum.laptop.words import last_words
 
 START_SECONDS = 10.0
 ASK_SECONDS = 2.0
-"""A supervisor that works takes a command within milliseconds; after this it gets a signal too."""
+"""A working supervisor accepts a command within milliseconds; after this time it also gets a signal."""
 STOP_SECONDS = 20.0
-"""The services end within 3 s, each by itself; a supervisor that takes so much longer hangs."""
+"""The services end within 3 s; a supervisor that takes this long hangs."""
 KILL_SECONDS = 5.0
 Talk: TypeAlias = Callable[[str], None]
 
@@ -41,7 +41,7 @@ def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = si
         state: its state directory.
         daemon: module and arguments of the supervisor; the laptop's, where nothing is said.
         stop: the command that ends it, for the error.
-        talk: told what a person should know, such as a damaged record.
+        talk: gets notes for the user, such as a damaged record.
 
     Raises:
         VellumError: it could not start; or one of another version runs (VEL407).
@@ -113,10 +113,9 @@ def _answers_soon(state: State) -> bool:
 def stop(state: State, talk: Talk = silent) -> bool:
     """Stop the supervisor and everything it runs; False if none was running.
 
-    The lock decides whether one runs. A socket that nobody answers says nothing: its folder may be gone with a login,
-    or the supervisor hangs, and ending the children of one that lives would only make it start them again. One that
-    was stopped by a signal goes on first, so that it can end its services in order; one that hangs is killed, and
-    then its reaper ends what it ran.
+    The lock decides whether one runs. A silent socket proves nothing: its folder may be gone with a login, or the
+    supervisor hangs. A live supervisor would restart children that are ended. A supervisor that a signal stopped is
+    resumed, so that it can end its services in order. One that hangs is killed, and its reaper ends its children.
 
     Raises:
         LaptopError: it does not end (VEL409).
@@ -139,7 +138,7 @@ def stop(state: State, talk: Talk = silent) -> bool:
 
 
 def _ends_within(state: State, seconds: float, *, asked: bool, talk: Talk) -> bool:
-    """Wait until nobody holds the installation; one that was not asked gets a signal as soon as it says who it is."""
+    """Wait until no process holds the installation; signal a holder that the socket did not reach."""
     deadline = time.monotonic() + seconds
     while _held(state):
         if not asked and (holder := state.holder()):

@@ -37,7 +37,7 @@ from vellum.model.keys import SEED_BYTES, Seed
 
 MARK = ".vellum"
 PAGE = "notebook.html"
-"""What ``vellum open`` gives to the browser: it leads to the notebook and holds its token."""
+"""The page that ``vellum open`` gives to the browser; it redirects to the notebook and holds its token."""
 MOST_SEED_BYTES = 4096
 FILES = (
     MARK, "seed", "generations.json", "store.db",
@@ -45,7 +45,7 @@ FILES = (
     "processes.json", "supervisor.json",
 )  # fmt: skip
 FOLDERS = ("secrets", "data", "logs", "pki")
-"""Whatever else has one of these names is refused before anybody opens it: to open a pipe waits for ever."""
+"""Entries with these names are checked before anybody opens them: opening a pipe waits for ever."""
 
 
 def default_root() -> Path:
@@ -239,7 +239,7 @@ def _check(path: Path) -> None:
         for entry in (path / name for name in names):
             if os.path.lexists(entry) and not is_one(entry):
                 raise LaptopError(
-                    "VEL418", f"what stands in the place of a {word} of ours is not a {word}", where=str(entry),
+                    "VEL418", f"this must be a {word} of Vellum, and is not a {word}", where=str(entry),
                     fix=f"move it away: mv {shlex.quote(str(entry))} {shlex.quote(f'{path}.{entry.name}')}",
                 )  # fmt: skip
 

@@ -111,7 +111,7 @@ class Supervisor:
         self._closing.set()
         with self._mutex:
             _dismiss(self._reaper, b"stay")
-            # Stopped by a signal it would never read that.
+            # A reaper that a signal stopped would never read that.
             self._reaper.send_signal(signal.SIGCONT)
         self._keeper.join()
 
@@ -122,7 +122,7 @@ class Supervisor:
         return self._state.log(name)
 
     def family(self, name: str) -> str:
-        """Return what marks everything that a process starts."""
+        """Return the mark of all descendants of a process."""
         return f"{self._token}.{name}"
 
     def record(self, name: str, pid: int) -> None:

@@ -64,7 +64,7 @@ class TeamsController:
             )
             return WAIT_SECONDS
         if everything:
-            # Also a home whose volume claim went before, with a claim that said Retain.
+            # Also a home whose volume claim was deleted earlier, with a claim that said Retain.
             team = Team(key.namespace, key.name, meta["uid"])
             home = self._state.data(team.namespace, HOME)
             if home.exists():

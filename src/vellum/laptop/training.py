@@ -38,9 +38,9 @@ OVERTIME = (FAILED, "DeadlineExceeded", "TrainJob exceeded its active deadline")
 RETRY_SECONDS = 2.0
 FIRST_EVENT_SECONDS, LAST_EVENT_SECONDS = 10.0, 300.0
 STARTED = "Started"
-"""A condition of the laptop alone: False while a try cannot begin, with the cause; gone once one has begun."""
+"""A condition on a laptop only: False with the cause while a try cannot begin; removed once one has begun."""
 NOT_STARTED = "CreateContainerConfigError"
-"""The reason that a kubelet gives for a container whose references point to nothing."""
+"""The kubelet's reason for a container with a reference to a missing object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class TrainJobController:
         return left
 
     def _wait(self, store: Store, key: Key, run: Run, why: str) -> float:
-        """Say why the job does not start; return the seconds until the next look, which is cheap and so comes soon.
+        """Set why the job does not start; return the seconds until the next check, which is cheap and so comes soon.
 
         Events are rarer: one when the cause is another, then after 10 s, 20 s and so on to 5 min.
         """

@@ -1,4 +1,4 @@
-"""What is wrong with an installation now, beside what its objects say of themselves. Looked at when somebody asks."""
+"""Find troubles of the installation that the status of its objects does not show. Every request checks anew."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vellum.model.team import STORAGE_NAMESPACE
 
 
 def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[Obj]:
-    """Return errors as data, the cause before what follows from it; while there is one the platform is not ready."""
+    """Return errors as data, causes before consequences; with any error the platform is not ready."""
     buckets = [obj["metadata"]["name"] for obj in store.list(API, "Bucket")]
     volumes = state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}") / "data"
     found: list[VellumError | None] = [
@@ -23,12 +23,12 @@ def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[
 
 
 def _is_ours(obj: Obj | None) -> bool:
-    """Tell whether the platform answers for it: it is a composite, or composed. What a team makes itself is not."""
+    """Tell whether the object belongs to the platform: it is a composite or composed, and not made by a team."""
     return obj is not None and ("platform.vellum.dev" in obj["apiVersion"] or controller_uid(obj) is not None)
 
 
 def _failing(key: Key, error: str) -> LaptopError:
     return LaptopError(
         "VEL422", f"{key} cannot be brought up to date: {error}", where=str(key),
-        fix="mend what the error says; it is tried again by itself. `vellum logs vellum` has the whole error",
+        fix="fix the cause; the supervisor tries again by itself. `vellum logs vellum` has the whole error",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a program said last before it ended, in one line that a person can use."""
+"""Find the last useful line of a program's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 TAIL_BYTES = 64 * 2**10
 WIDEST = 300
 _EMPTY = re.compile(r"[\s^~|_=*.-]*")
-"""Lines of marks alone, such as those below a traceback's code."""
+"""Lines without letters or digits, such as those below a traceback's code."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ERROR = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::|$)|\b(?:error|fatal|panic)\b",

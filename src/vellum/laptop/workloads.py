@@ -30,9 +30,9 @@ Realised: TypeAlias = AnyComponent | AnyPlatformComponent | Models
 FINALIZER = "platform.vellum.dev/process"
 OS_RETRY_SECONDS = 1.0
 _MOST_KEYS = 20
-"""Of a Secret, that a message names."""
+"""The most keys of a Secret that a message names."""
 CAUSE_SECONDS = 2.0
-"""Between two looks at why a served model is not ready: its server says so in its log, which is no event."""
+"""Seconds between checks why a served model is not ready: the server writes it only to its log."""
 
 
 class WorkloadController:
@@ -76,7 +76,7 @@ class WorkloadController:
         try:
             return self._realise(store, key, component, live)
         except OSError as error:
-            # What it says must be what is: a process that runs is as ready as its probe says, a full disk or not.
+            # The status must be true also on a full disk: a running process is as ready as its probe says.
             running = self._supervisor.said(self._names.get(key, ""))
             missing = Running(ready=False, message=f"cannot be started: {error}")
             self._report(store, component, live, running if running.ready or running.message else missing)
@@ -100,7 +100,7 @@ class WorkloadController:
         return self._run(store, key, component, live, process)
 
     def _run(self, store: Store, key: Key, component: Realised, obj: Obj, process: Process) -> float | None:
-        """Run the process and say how it is; return the seconds until that may have another cause."""
+        """Run the process and set its status; return the seconds until the next check."""
         if self._names.get(key, process.name) != process.name:
             self._stop(key)
         self._names[key], self._routes[key] = process.name, process.routes
@@ -297,7 +297,7 @@ def resolved(store: Store, namespace: str, entries: Iterable[Obj]) -> dict[str, 
 
 
 def _missing(reference: Obj, namespace: str, keys: list[str] | None) -> str:
-    """Say what a reference points to that is not there: the Secret, or the key where the Secret has others."""
+    """Return what a reference lacks: the Secret, or the key in an existing Secret."""
     name, key = reference["name"], reference["key"]
     if keys is None:
         return f"there is no Secret {name} with a key {key} in the namespace {namespace}"

@@ -174,10 +174,10 @@ class Component(ABC, Generic[S]):
     """Who acts next while this component is not ready."""
 
     keeps_size: str = ""
-    """What is said where a size that is written is not followed; {} is the one that stays."""
+    """The message if a volume does not follow the claim's size; {} is the size that stays."""
 
     def kept_size(self, wish: Wish[S]) -> str:
-        """Return the size that stays although another is written; empty where it is as written."""
+        """Return the volume's size if the claim asks for another; else empty."""
         del wish
         return ""
 

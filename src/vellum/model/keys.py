@@ -25,10 +25,10 @@ PLATFORM_OWNER = "platform"
 
 
 def generations(text: str) -> dict[str, int]:
-    """Return the highest generation of each owner; empty text says of none.
+    """Return the highest generation of each owner; none from an empty text.
 
     Raises:
-        ValueError: it is not what is written there.
+        ValueError: the text does not have the written form.
     """
     if not text:
         return {}
@@ -50,7 +50,7 @@ class Seed:
 
     material: bytes = field(repr=False)
     generations: Mapping[str, int] = field(default_factory=dict, compare=False)
-    """The highest generation that each owner of keys ever had, where it was more than the first."""
+    """The highest generation that each owner of keys ever had, if it was above the first."""
 
     def __post_init__(self) -> None:
         if len(self.material) < SEED_BYTES:

@@ -1,7 +1,7 @@
-"""The origins of a laptop's gateway: which host name each kind of page has, so that browsers keep them apart.
+"""Name the origins of a laptop's gateway: each kind of page has a host name, so browsers separate them.
 
-Cookies do not separate by port, and a page reads everything of its own origin. So whatever runs other people's pages
-has a host name of its own below ``localhost``, which browsers take for this machine without asking a name server.
+Browsers share cookies between ports, and a page reads everything of its own origin. So a server of other people's pages
+has its own host name below ``localhost``. Browsers resolve such names to this machine without a name server.
 """
 
 from __future__ import annotations

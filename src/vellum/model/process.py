@@ -26,17 +26,17 @@ class Route:
     port: int
     rewrite: str | None = None
     host: str = ""
-    """The host name of an origin of its own; empty: one of the gateway's own names."""
+    """The host name of a separate origin; empty for the gateway's own names."""
     served: str = ".*"
-    """What may follow the prefix, as a pattern of RE2; all else is answered with 404."""
+    """What may follow the prefix, as an RE2 pattern; other paths get 404."""
     most_bytes: int = 0
-    """Bytes of a request that says its length; the server itself counts others. 0: any number."""
+    """The most bytes of a request with a length; the server counts requests without one. 0: any number."""
 
 
 INFERENCE = r"|v1/models(/[^/]+)?|v2|v2/health/(live|ready)|v2/models(/.*)?"
 """What of a model server is served: KServe's inference protocols, and not its repository, metrics or OpenAPI."""
 MOST_BYTES = 32 * 1024 * 1024
-"""Bytes of a request to a model or to Qdrant, which is Qdrant's own bound; both count for themselves too."""
+"""Bytes of a request to a model or to Qdrant, which is Qdrant's own limit; both servers also count bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Process:
     """None for a program that listens nowhere: it counts as ready while it runs."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     env_from: tuple[Path, ...] = ()
-    """Folders of mounted Secrets: each file is a variable, read when it starts, behind those of ``env``."""
+    """Folders of mounted Secrets: each file is a variable, read at the start; ``env`` takes precedence."""
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
     routes: tuple[Route, ...] = ()
     ports: tuple[int, ...] = ()
@@ -61,7 +61,7 @@ class Process:
     attempt: int = 0
     """Which try of one that ends by itself; another number is another value, and so runs it again."""
     title: str = ""
-    """What its log calls this run, in a line before it unless it is the first, and after it unless it ended well."""
+    """The name of this run in its log: in a line before each further run, and after each failed run."""
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
 

@@ -102,7 +102,7 @@ class Observed:
     lists: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
     """The answers to requirements without a name; the same rule: empty is not absent."""
     kinds: Mapping[str, bool] | None = None
-    """Kinds as ``group/version/Kind``, and whether objects of them can be made now; None where nobody could ask."""
+    """Kinds as ``group/version/Kind``, and whether objects of them can be made now; None without discovery."""
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
     """What was worked out in this pass: a part and the whole ask the same of one object."""
 

@@ -1,12 +1,12 @@
-"""What the API server itself refuses: deletions by which data would go, and Crossplane's own fields in a claim.
+"""Admission policies: the API server refuses deletions that lose data, and Crossplane's own fields in a claim.
 
 The namespaces of the object store and of the vectors are the platform's own, so they go with it, whatever the claims'
 ``deletionPolicy`` says. And a claim's policy lies in what was composed: Crossplane 2.3.4 looks at a claim that is being
 deleted before it copies it, so one that said Retain a moment ago would go as it was composed, under Delete.
 ValidatingAdmissionPolicy is part of Kubernetes since 1.30 and needs no webhook.
 
-By its own fields in a claim Crossplane is told to compose it by an old revision for ever (``compositionUpdatePolicy``),
-to write a Secret under any name (``writeConnectionSecretToRef``), or to take another composite (``resourceRef``).
+Crossplane's own fields in a claim can keep it at an old revision for ever (``compositionUpdatePolicy``), write a Secret
+under any name (``writeConnectionSecretToRef``), or select another composite (``resourceRef``).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def of_composites() -> list[Obj]:
 def of_fields() -> list[Obj]:
     """Return the policy, and its binding, that keeps Crossplane's own fields out of a tenant's claim.
 
-    Who may write the platform may write them too: a platform engineer, and what restores a backup.
+    Accounts that may write the platform may also write these fields, such as a platform engineer or a backup's restore.
     """
     name = "vellum-claim-fields"
     engineers = f"authorizer.group('{DOMAIN}').resource('{PLATFORM_PLURAL}').check('update').allowed()"

@@ -35,9 +35,9 @@ _HAS = frozenset(
 )
 """Crossplane holds these by itself."""
 TEAM_OWNER = "vellum:claims-edit"
-"""Who may make claims. It joins neither ``edit`` nor ``admin``: a claim takes as much of the cluster as its size says.
+"""The role to make claims. It is not part of ``edit`` or ``admin``: a claim may use much of the cluster.
 
-A platform engineer binds it by name. It once joined both under this name, and leaves them where it is applied again."""
+A platform engineer binds it by name. Earlier versions added it to both; applying the tree removes it."""
 _READ = ["get", "list", "watch"]
 _PROFILES = ("light", "standard")
 

@@ -1,4 +1,4 @@
-"""A team as its claim's status has it: its parts, what each waits for, and what a deletion takes. Pure."""
+"""Describe a team from its claim's status: its parts, what each waits for, and what a deletion removes. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLUSTER_HOME = (
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one thing that a team has when its claim is deleted."""
+    """Whether one thing of a team goes or stays when its claim is deleted."""
 
     what: str
     name: str
@@ -34,7 +34,7 @@ class Fate:
 
 
 def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
-    """Return what a deletion of the claim takes, and what it leaves.
+    """Return what deleting the claim removes, and what stays.
 
     Args:
         claim: as it is stored.
@@ -54,7 +54,7 @@ def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
 
 
 def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
-    """Return a line for each: whether it stays, what it is, how much it is."""
+    """Return a line for each: whether it stays, its name, its size."""
     rows = [
         ("stays" if one.stays else "goes", one.what, one.name, "; ".join(filter(None, (sizes.get(one.what), one.why))))
         for one in found

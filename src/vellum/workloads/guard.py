@@ -1,4 +1,4 @@
-"""What stands before a model server: which names, pages, paths and sizes it answers."""
+"""Middleware before a model server: it limits names, origins, paths and sizes of requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of one request, as in Qdrant."""
 MOST_HELD = 4 * MOST_BYTES
-"""Bytes of all requests that are being received at one time."""
+"""Bytes of all request bodies that are held at one time."""
 SECONDS = 60.0
 """How long the body of one request may take to arrive."""
 _NAMES = r"(?:127\.0\.0\.1|localhost|\[::1\])"
@@ -21,7 +21,7 @@ _OWN_ORIGIN = re.compile(rf"http://{_NAMES}(:[0-9]+)?", re.IGNORECASE)
 _PROTOCOLS = r"/|/v1/models|/v1/models/[^/]+|/v2|/v2/health/(?:live|ready)|/v2/models(?:/.*)?"
 _SERVED = re.compile(_PROTOCOLS)
 _SERVED_IN_A_CLUSTER = re.compile(rf"{_PROTOCOLS}|/metrics")
-"""Prometheus asks every pod for its metrics. Nobody does that on a laptop, where every local user could."""
+"""Prometheus reads the metrics of every pod. A laptop does not serve them: every local user could read them."""
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _MISDIRECTED, _BUSY = (
     400,
     403,
@@ -40,14 +40,14 @@ class _RefusedError(Exception):
 
 
 class Guard:
-    """Answers requests for the inference protocols only, and holds no more of a body than it may have.
+    """Passes on only requests of the inference protocols, and limits their bodies.
 
     KServe also serves its model repository, where any caller can unload a model, and describes itself by OpenAPI.
     Nothing of ours needs either, so only what is listed here is passed on.
 
     On loopback it looks at two more headers. A web page may point its own name at a loopback address; the browser then
-    takes this server for a part of that page's site and shows it the answers (DNS rebinding): ``Host`` gives it away.
-    A page may also send a simple request here without seeing the answer: ``Origin`` gives that away.
+    takes this server for a part of that page's site and shows it the answers (DNS rebinding): ``Host`` shows it.
+    A page may also send a simple request here without seeing the answer: ``Origin`` shows it.
     Starlette's TrustedHostMiddleware cannot be used: it cuts the port off at the first colon, so ``[::1]`` never fits.
     """
 
@@ -85,7 +85,7 @@ class Guard:
             raise _RefusedError(_NOT_FOUND, said)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the whole body, which counts as held until the request is answered."""
+        """Return the whole body; its bytes count as held until the request is answered."""
         self._allow(scope, 0)
         parts, size, more = [], 0, True
         try:
@@ -106,7 +106,7 @@ class Guard:
         return b"".join(parts)
 
     def _allow(self, scope: Scope, size: int, *, left: bool = False) -> None:
-        """Refuse a body that announces too much, or of which too much has come."""
+        """Refuse a body whose length is too large, or whose received bytes are too many."""
         announced = _only(scope, b"content-length") or "0"
         if not announced.isdecimal() or max(int(announced), size) > self._most_bytes:
             said = f"the body is larger than {self._most_bytes} bytes; send fewer rows in one request"
@@ -118,13 +118,13 @@ class Guard:
 
 
 def _only(scope: Scope, name: bytes) -> str | None:
-    """Return a header's value; several are joined, which fits no pattern; None if it is not sent."""
+    """Return a header's value; None if it is not sent. Repeated headers are joined and match no pattern."""
     values = [value.decode("latin-1") for key, value in scope["headers"] if key == name]
     return ", ".join(values) if values else None
 
 
 def _is_own(origin: str | None, host: str) -> bool:
-    """Tell whether no page sent the request, or one of this machine's own names and of the same port."""
+    """Tell whether no page sent the request, or a page of a loopback name and the same port."""
     if origin is None:
         return True
     found, asked = _OWN_ORIGIN.fullmatch(origin), _OWN_HOST.fullmatch(host)
@@ -132,7 +132,7 @@ def _is_own(origin: str | None, host: str) -> bool:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Return what gives the body as one message, and then what the connection says."""
+    """Return a receive function that gives the body as one message, then the connection's messages."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:

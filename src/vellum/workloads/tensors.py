@@ -21,7 +21,7 @@ _DATATYPES = (
 
 
 class BadTensorError(Exception):
-    """A tensor contradicts itself; the text names it and says how."""
+    """A tensor contradicts itself; the text names the tensor and the contradiction."""
 
 
 def read(tensor: Any) -> Any:  # noqa: ANN401  # KServe's InferInput in, an array out

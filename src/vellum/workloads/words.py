@@ -1,8 +1,8 @@
-"""Cut text into the words that are compared: the one normal form of documents and of questions.
+"""Cut text into words in the normal form in which search compares documents and questions.
 
-Both sides must agree, or search says falsely that no document mentions a word. The form is Unicode's NFKC with case
-folded and invisible characters left out: a letter with a combining accent is one letter, a ligature is its letters, a
-full-width letter is the plain one. Four things go beyond that:
+Both sides must agree. Otherwise search reports wrongly that no document mentions a word.
+The form is Unicode's NFKC with case folded and invisible characters left out: a letter with a combining accent is one
+letter, a ligature is its letters, a full-width letter is the plain one. Four things go beyond that:
 
 - A word that a line end divided (``LINE_END`` behind its hyphen) counts as both parts and as the whole word.
 - Chinese, Japanese, Thai and other scripts without spaces are cut into overlapping pairs of characters, as Lucene's
@@ -23,7 +23,7 @@ import unicodedata
 from collections.abc import Iterator
 
 LINE_END = "\u200b"
-"""Stands behind a hyphen that ends a line, in what the reader writes."""
+"""The reader writes it after a hyphen that ends a line."""
 _WORD = re.compile(r"[^\W_]+")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
@@ -64,7 +64,7 @@ def searchable(text: str, *, document: bool) -> str:
 
 
 def shown(text: str) -> str:
-    """Return text as a person reads it: without the signs that only this module needs."""
+    """Return text for display, without the marks of this module."""
     return text.replace(LINE_END, "")
 
 
@@ -131,7 +131,7 @@ def _one_word(normal: str) -> Iterator[str]:
     if normal.isalnum():
         yield normal
     elif any(unicodedata.category(one)[0] == "M" for one in normal):
-        # The digit at the end keeps the stemmer away.
+        # The final digit prevents stemming.
         yield f"u{normal.encode('utf-16-be').hex()}0"
     else:
         yield from _WORD.findall(normal)

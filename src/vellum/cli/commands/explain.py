@@ -15,7 +15,7 @@ from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
 _TEAM = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
-"""How a team is named. A path has a dot, or is one word of ``_ROOTS``."""
+"""The form of a team's name. A path has a dot, or is a word of ``_ROOTS``."""
 _ROOTS = ("spec", "metadata", "mlopsplatform", "kubeflowplatform", "trainjob", "inferenceservice")
 GRAPH = "platform"
 """The word that asks for the platform as it is, and not for a field."""
@@ -35,9 +35,9 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
     PATH is a field such as size, KubeflowPlatform.spec.gateway or TrainJob.spec.trainer; or the word
     platform: its parts, what each waits for, since when, and who acts next, also as a picture.
 
-    TEAM is NAME or NAMESPACE/NAME of a claim: its parts, its addresses, and what goes when it is deleted.
+    TEAM is NAME or NAMESPACE/NAME of a claim: its parts, its addresses, and what deleting it removes.
 
-    CODE is that of an error, such as VEL402: what it means and what to do.
+    CODE is an error code, such as VEL402: what it means and what to do.
     """
     if catalogue.CODE.fullmatch(path):
         page = catalogue.page(path)
@@ -59,7 +59,7 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
 
 
 def _names() -> list[str]:
-    """Return the names of teams that may be meant; a field of a claim's spec is a word too, such as size."""
+    """Return the names of the known teams. A field of a claim's spec, such as size, has the same form."""
     return [claim.rpartition("/")[2] for claim in options.teams()]
 
 

@@ -20,7 +20,7 @@ from vellum.laptop.client import Client, known
 from vellum.laptop.state import State, default_root, private_folder
 
 _MOST_SKIPPED = 20
-"""Names of skipped files that are printed; a folder may hold thousands of other files."""
+"""The most skipped files that are printed by name; a folder may hold thousands."""
 NEEDED = ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET", "QDRANT_URL")
 
 
@@ -143,7 +143,7 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
     for name in done["skipped"][:_MOST_SKIPPED]:
         click.echo(f"{'skipped':11} {options.printable(name)}: not a PDF, or a link that leaves the folder")
     if (more := len(done["skipped"]) - _MOST_SKIPPED) > 0:
-        click.echo(f"{'skipped':11} and {more} more; `--output json` names all")
+        click.echo(f"{'skipped':11} and {more} more; `--output json` lists all")
     counts = {"unchanged": done["unchanged"], "skipped": len(done["skipped"]), "removed": done["removed"]}
     less = [f"{count} {word}" for word, count in counts.items() if count]
     click.echo(

@@ -118,7 +118,7 @@ def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool)
 
 
 def _waits(api: Api) -> list[Obj]:
-    """Return the live platform's parts that are not ready: what Crossplane composes is not in the tree."""
+    """Return the live platform's parts that are not ready; the tree does not hold what Crossplane composes."""
     said = ((api.get(PLATFORM) or {}).get("status") or {}).get("components") or ()
     return [{"part": one["name"], "reason": one.get("reason", "")} for one in said if not one["ready"]]
 

@@ -152,7 +152,7 @@ def _text(said: Obj) -> str:
 def _remind(obj: Obj, generation: int) -> None:
     kind = "platform's" if obj["kind"] == PLATFORM.kind else "claim's"
     click.echo(
-        f"Write keys: {{generation: {generation}}} into the spec of the {kind} file too: a lower one there is refused.",
+        f"Write keys: {{generation: {generation}}} into the spec of the {kind} file too: Vellum refuses a lower one.",
         err=True,
     )
 

@@ -24,7 +24,7 @@ WIDTH = 17
 def command(*, team: str | None, events: bool, output: str) -> None:
     """Show.
 
-    With TEAM only what is of that team: its parts, its jobs and models, its processes, its events.
+    With TEAM it shows one team only: its parts, jobs, models, processes and events.
 
     Ends with 0 when everything is ready, with 3 when something is not. What a team made itself, a TrainJob or a model,
     is shown too, and has no part in that.
@@ -65,13 +65,13 @@ def command(*, team: str | None, events: bool, output: str) -> None:
 def _only(
     claim: Obj, own: list[Obj], processes: list[Obj], said: dict[str, list[Obj]]
 ) -> tuple[list[Obj], list[Obj], list[Obj], dict[str, list[Obj]]]:
-    """Return what is of one team alone."""
+    """Return the objects, processes and events of one team only."""
     meta, namespace = claim["metadata"], teams.namespace_of(claim)
     places = {(meta["namespace"], meta["name"])}
     return (
         [claim],
         [obj for obj in own if obj["metadata"]["namespace"] == namespace],
-        # Every process of a team has the name of its namespace in its own.
+        # The name of every process of a team contains the team's namespace.
         [process for process in processes if namespace in process["name"]],
         {
             word: [one for one in events
@@ -101,7 +101,7 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
         click.echo(f"{watching.owner(obj)}: {state}{reason}")
         for row in watching.rows([obj]):
             said = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
-            # Nothing is composed while it is stuck, so its parts were so when it was composed last.
+            # A stuck composite is not composed, so its parts have the state of the last time it was composed.
             mark = f"{'was ' if stuck else ''}{'ready' if row.ready else 'waits'}{said}"
             click.echo(f"  {row.part:{WIDTH}} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():

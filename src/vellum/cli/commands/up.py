@@ -63,10 +63,10 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
 
 
 def _halt(troubles: list[Obj], found: list[Obj]) -> None:
-    """Say what is wrong with the whole installation, and which parts wait because of it.
+    """Print which parts wait because of a trouble of the whole installation, and raise the first trouble.
 
     Raises:
-        VellumError: something is.
+        VellumError: the installation has a trouble.
     """
     for trouble in troubles:
         waiting = [

@@ -18,8 +18,8 @@ from vellum.errors import ClaimError
 def command(files: tuple[str, ...], output: str) -> None:
     """Check.
 
-    Every file is checked as `vellum up` would, and nothing is changed. All mistakes are shown, in the order of the
-    lines. Ends with 1 if any file is wrong.
+    The command checks every file as `vellum up` would, and changes nothing. It shows all mistakes in the order of the
+    lines. It ends with 1 if any file is wrong.
     """
     namespace = options.known_namespace()
     answers = [_checked(path, namespace) for path in files]

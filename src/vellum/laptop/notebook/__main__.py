@@ -1,4 +1,4 @@
-"""Prepare the notebook's environment, then be JupyterLab."""
+"""Prepare the notebook's environment, then become JupyterLab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vellum.errors import LaptopError
 from vellum.laptop.notebook import environment
 
 PIP_FILES = (".config/pip/pip.conf", ".pip/pip.conf")
-"""Where a person keeps pip's settings, such as the index of a company."""
+"""The user's own pip settings, such as a company's package index."""
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def _pip_settings(home: Path) -> dict[str, str]:
-    """Return what makes pip read the person's own settings, as HOME is the notebook's; its own settings go first."""
+    """Return variables that make pip read the user's own settings; settings in the notebook's home take precedence."""
     if any((home / name).is_file() for name in PIP_FILES):
         return {}
     person = Path(pwd.getpwuid(os.getuid()).pw_dir)

@@ -1,8 +1,8 @@
 """The notebook's own Python environment: made once, kept over restarts and upgrades, never Vellum's.
 
-It is a venv with a pip of its own. A ``.pth`` file puts Vellum's packages behind those of the venv, so that pandas or
-boto3 are there without a download, and what a person installs comes first. pip installs into the venv only: packages
-outside it count as installed, and pip does not remove them.
+It is a venv with a pip of its own. A ``.pth`` file puts Vellum's packages after those of the venv. So pandas and
+boto3 are there without a download, and packages that a user installs take precedence. pip installs into the venv only.
+It treats packages outside the venv as installed, and does not remove them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from vellum.laptop.state import write
 
 LOG = logging.getLogger(__name__)
 MADE = ".vellum-made"
-"""Written last: without it the environment is completed, with all that is in it."""
+"""Written last: without this file the environment is incomplete, and the next start completes it."""
 ELSEWHERE = (sysconfig.get_config_var("WHEEL_PKG_DIR"), "/usr/share/python-wheels")
 """Where Fedora and Debian keep pip's wheel."""
 BEHIND = "vellum-behind.pth"
 KERNEL = "python3"
-"""The name of the kernel that JupyterLab starts by itself."""
+"""The name of JupyterLab's default kernel."""
 
 
 def prepare(folder: Path, home: Path) -> None:
-    """Make the environment, or bring it to the Python and the packages of now.
+    """Make the environment, or update it to the current Python and packages.
 
     Args:
         folder: where it lies; its ``bin/python`` is what notebooks run.
-        home: where a person finds the list of packages that another Python's environment had.
+        home: where to write the list of packages of an older Python's environment.
 
     Raises:
         LaptopError: this Python comes without pip's wheel (VEL430).
@@ -54,7 +54,7 @@ def prepare(folder: Path, home: Path) -> None:
 
 def kernel(folder: Path, data: Path) -> None:
     """Write the kernel that runs in the environment, below a folder of Jupyter's data."""
-    # A file named like a module of Python must not stop the kernel, and is imported from a cell as Jupyter does it.
+    # A file with the name of a Python module must not stop the kernel. A cell imports it, as in Jupyter.
     beside = "--IPKernelApp.exec_lines=__import__('sys').path.insert(0, '')"
     argv = [
         str(folder / "bin" / "python"),
@@ -82,13 +82,13 @@ def _packages(folder: Path, python: str = "") -> Path:
 
 
 def _python_of(folder: Path) -> str:
-    """Return the Python, as ``3.11``, that the environment is of; empty where there is none."""
+    """Return the environment's Python version, such as ``3.11``; empty without an environment."""
     found = [path.name.removeprefix("python") for path in (folder / "lib").glob("python3.*")]
     return _minor() if _minor() in found else next(iter(sorted(found)), "")
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether it was made completely, with the Python that is here now, and has pip."""
+    """Tell whether the environment is complete, has the current Python, and has pip."""
     python = folder / "bin" / "python"
     return (
         (folder / MADE).is_file()
@@ -99,7 +99,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _base() -> str:
-    """Return the Python that environments are made from: inside one it is another than the one that runs."""
+    """Return the base Python of environments; in a venv it differs from the running one."""
     return str(getattr(sys, "_base_executable", sys.executable))
 
 
@@ -131,12 +131,12 @@ def _wheel() -> Path:
             return found[-1]
     raise LaptopError(
         "VEL430", "this Python comes without pip, which the notebook's environment needs", where=sys.base_prefix,
-        fix="install what completes it, such as the package python3-venv, or `vellum up` with another Python",
+        fix="install the missing package, such as python3-venv on Debian, or run `vellum up` with another Python",
     )  # fmt: skip
 
 
 def _ours() -> list[str]:
-    """Return where Vellum and its packages are found, without the standard library."""
+    """Return the folders of Vellum and its packages, without the standard library."""
     own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     return [
         path for path in sys.path
@@ -145,7 +145,7 @@ def _ours() -> list[str]:
 
 
 def _replace(folder: Path, home: Path, python: str) -> None:
-    """Remove the environment of another Python, after the list of what a person had installed in it is written."""
+    """Write the list of packages that a user installed in another Python's environment, then remove it."""
     installed = _installed(_packages(folder, python))
     if installed:
         listed = home / f"packages-of-python-{python}.txt"
@@ -168,6 +168,6 @@ def _installed(packages: Path) -> list[str]:
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """Return what makes ``python`` and ``pip`` in a shell those of the environment."""
+    """Return variables with which a shell uses the environment's ``python`` and ``pip``."""
     path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", os.defpath)])
     return {"PATH": path, "VIRTUAL_ENV": str(folder)}

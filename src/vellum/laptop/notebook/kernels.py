@@ -1,4 +1,4 @@
-"""Kernels and terminals see the team's binding as variables, as it is when they start."""
+"""Start kernels and terminals with the team's current binding as variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 def with_binding(given: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment with the binding's variables as they are now: keys may have been replaced meanwhile."""
+    """Return an environment with the current variables of the binding: keys may have been replaced."""
     kept = {name: value for name, value in given.items() if name not in KEYS}
     try:
         return {**kept, **read_folder(Path(given["VELLUM_BINDING_DIR"])).as_env()}
@@ -31,11 +31,11 @@ class Kernel(ServerKernelManager):
     """Starts a kernel with the binding; `!pip` and `!python` in it are those of the kernel's own environment."""
 
     async def _async_pre_start_kernel(self, **more: Any) -> tuple[list[str], dict[str, Any]]:  # noqa: ANN401  # Jupyter's
-        """Complete the environment, also of a kernel that is started again with what it was first given."""
+        """Complete the environment, also for a kernel that restarts with its first environment."""
         env = with_binding(more.get("env") or os.environ)
         python = Path((self.kernel_spec.argv if self.kernel_spec else [""])[0])
         if python.is_absolute() and (python.parent.parent / "pyvenv.cfg").is_file():
-            # People's kernels of other environments too: Jupyter says nothing of PATH to them.
+            # Also for users' kernels of other environments: Jupyter does not set PATH for them.
             env["PATH"] = os.pathsep.join([str(python.parent), env.get("PATH", os.defpath)])
             env["VIRTUAL_ENV"] = str(python.parent.parent)
         found: tuple[list[str], dict[str, Any]] = await super()._async_pre_start_kernel(

@@ -39,7 +39,7 @@ class Collection:
         self.schema = schema
         self.writes = 0
         self.settled: set[object] = set()
-        """Conditions that were found to have one meaning for all that is stored (``releases``)."""
+        """Conditions with one meaning in all releases for the stored payloads (``releases``)."""
         self._shard_name = shard
         self._shard: edge.EdgeShard | None = None
 

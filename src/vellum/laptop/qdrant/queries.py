@@ -63,7 +63,7 @@ class Reader:
         offset = fields.whole("offset") or 0
         return edge.QueryRequest(
             **stage,
-            # Qdrant takes no notice of an offset into a random order; the core would.
+            # Qdrant ignores an offset into a random order; the core would not.
             offset=0 if stage["query"] == edge.Sample.Random else offset,
             with_vector=read_with_vector(fields, self.schema),
             with_payload=read_with_payload(fields, default=False),
@@ -137,7 +137,7 @@ class Reader:
         return edge.Query.Nearest(self._vector(value, using, where), using or None)
 
     def _vector(self, value: object, using: str, where: str) -> Vector:
-        """Return a vector, or that of the point whose id is given."""
+        """Return the given vector, or the vector of the point with the given id."""
         self.schema.check_name(using)
         if isinstance(value, str) or is_whole(value):
             point = read_id(value, where)

@@ -137,7 +137,7 @@ def facet(request: Request) -> Json:
     fields = request.fields("key", "limit", "filter", "exact")
     fields.flag("exact")
     limit = fields.whole("limit", 1) or DEFAULT_LIMIT
-    # The core cuts at its limit before it sorts, so that equal counts come in any order: it is asked for all.
+    # The core applies the limit before it sorts, so equal counts come in any order. So all values are requested.
     asked = edge.FacetRequest(
         key=fields.need_text("key"), limit=_ALL, exact=True, filter=request.filter(fields)
     )

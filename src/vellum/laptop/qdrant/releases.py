@@ -83,7 +83,7 @@ class Doubt:
         return any(_is_read_differently(self.kind, str(self.argument), one) for one in texts)
 
     def refusal(self, where: str, point: PointId) -> str:
-        """Say which releases differ, on which point, and what to write instead."""
+        """Return which releases differ, on which point, and what to write instead."""
         if self.kind == "values_count":
             said = f"before 1.19 a point without `{self.key}` never matched, now it counts as 0"
             way = f"for few or none write `should`: `is_empty` of `{self.key}`, and `values_count` with `gte: 1`"
@@ -211,5 +211,5 @@ def _is_read_differently(kind: str, asked: str, stored: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether Python's words are the core's: both take letters and digits, and part ways at combining marks."""
+    """Tell whether Python's words equal the core's: both use letters and digits, but they differ at combining marks."""
     return text.isascii() or not any(unicodedata.category(one).startswith("M") for one in text)

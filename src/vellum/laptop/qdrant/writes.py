@@ -123,9 +123,9 @@ def delete_vectors(request: Request) -> Json:
 
 
 def batch(request: Request) -> list[Json]:
-    """``POST /collections/{name}/points/batch``: all are read before the first is done, then each in its turn.
+    """``POST /collections/{name}/points/batch``: all operations are checked before the first one runs.
 
-    A point that is absent when its turn comes ends the batch with 404, and what was done before stays, as in Qdrant.
+    An absent point ends the batch with 404, and the operations before it stay, as in Qdrant.
     """
     fields = request.fields("operations")
     turns = []

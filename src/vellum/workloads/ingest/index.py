@@ -45,9 +45,9 @@ class Index:
         self._qdrant = qdrant
 
     def prepare(self, wanted: Mapping[str, Entry]) -> None:
-        """Create the collection where there is none, and remove what is left of the wanted documents.
+        """Create a missing collection, and remove leftovers of the wanted documents.
 
-        That is what a killed run left, and documents that an older version of Vellum cut into other words.
+        Leftovers come from a killed run, or from an older version of Vellum that cut words differently.
         """
         try:
             self._qdrant.call("GET", "")

@@ -1,8 +1,8 @@
 """Take out of a PDF what its layers hide, so that only what a reader shows is cited.
 
 A PDF names its layers (optional content groups) and says which are off. Content, drawings inside drawings and
-annotations can belong to a layer, or to an expression over several (ISO 32000-2, 8.11). PDFium extracts all text
-whatever its layer says, so hidden text is removed before PDFium sees the file.
+annotations can belong to a layer, or to an expression over several (ISO 32000-2, 8.11). PDFium extracts the text
+of all layers, so hidden text is removed before PDFium reads the file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pikepdf
 _SHOWS_TEXT = frozenset({"Tj", "TJ", "'", '"'})
 _DRAWS = frozenset({"Do", "sh", "INLINE IMAGE", "EI"})
 _DEEPEST = 16
-"""Drawings inside drawings, and expressions inside expressions, that are followed."""
+"""The most levels of nested drawings and nested expressions that are followed."""
 
 
 def without_hidden(path: Path) -> bytes | None:
@@ -29,7 +29,7 @@ def without_hidden(path: Path) -> bytes | None:
     try:
         pdf = pikepdf.open(path)
     except (pikepdf.PdfError, pikepdf.PasswordError):
-        # PDFium reads some files that qpdf refuses, and says itself which are damaged or encrypted.
+        # PDFium reads some files that qpdf refuses, and reports damaged and encrypted files itself.
         return None
     with pdf:
         layers = _Layers(pdf)
@@ -50,7 +50,7 @@ def _cleaned(pdf: pikepdf.Pdf, layers: _Layers) -> bytes:
 
 
 class _Layers:
-    """The layers of one file that are off when it is opened to be read."""
+    """The layers of a file that are off when a reader opens it."""
 
     def __init__(self, pdf: pikepdf.Pdf) -> None:
         self.off: set[tuple[int, int]] = set()
@@ -91,7 +91,7 @@ class _Layers:
         return any(values) if word == "/Or" else all(values)
 
     def _apply_usage(self, config: Any) -> None:  # noqa: ANN401  # a dictionary
-        """Follow what layers say about being viewed, where the file asks for that."""
+        """Apply the layers' view state, if the file asks for that."""
         for rule in _dictionaries(config.get("/AS")):
             if rule.get("/Event") != "/View":
                 continue
@@ -124,7 +124,7 @@ def _clean_page(pdf: pikepdf.Pdf, page: pikepdf.Page, layers: _Layers) -> None:
 
 
 def _clean_drawings(resources: Any, layers: _Layers, seen: set[tuple[int, int]], depth: int) -> None:  # noqa: ANN401
-    """Clean the drawings that a page uses, and those that these use."""
+    """Clean the drawings of a page, and the drawings nested in them."""
     drawings: Any = resources.get("/XObject") if isinstance(resources, pikepdf.Dictionary) else None
     for name in list(drawings.keys()) if isinstance(drawings, pikepdf.Dictionary) else ():
         drawing = drawings[name]
@@ -139,7 +139,7 @@ def _clean_drawings(resources: Any, layers: _Layers, seen: set[tuple[int, int]],
 
 
 def _visible(content: Any, resources: Any, layers: _Layers) -> bytes:  # noqa: ANN401  # a page or a stream
-    """Return a content stream without the text and drawings of hidden sections; everything else stays in force."""
+    """Return a content stream without the text and drawings of hidden sections; other operators stay."""
     kept: list[Any] = []
     sections: list[bool] = []
     for operands, operator in pikepdf.parse_content_stream(content):

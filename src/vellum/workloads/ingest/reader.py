@@ -46,7 +46,7 @@ _FILLED_IN = frozenset(
         pypdfium2.raw.FPDF_ANNOT_REDACT,
     }
 )
-"""Annotations that draw text on the page: values of forms, typed notes, stamps."""
+"""Annotations that draw text on the page: form values, typed notes, stamps."""
 
 
 class _Open:
@@ -73,7 +73,7 @@ class _Open:
         self._read += 1
         opened = document[page]
         if _draws_text(opened):
-            # PDFium itself needs no form for that; only pypdfium2 asks for one.
+            # PDFium needs no form for that; only pypdfium2 requires one.
             pypdfium2.raw.FPDFPage_Flatten(opened, pypdfium2.raw.FLAT_NORMALDISPLAY)
             opened.close()
             opened = document[page]
@@ -108,7 +108,7 @@ def _draws_text(page: Any) -> bool:  # noqa: ANN401  # pypdfium2 publishes no ty
 
 
 def _inside(page: Any, text_page: Any) -> str:  # noqa: ANN401  # pypdfium2 publishes no types
-    """Return the text inside the part of a page that is shown."""
+    """Return the text inside the visible part of a page."""
     left, bottom, right, top = page.get_cropbox()
     x0, y0, x1, y1 = page.get_mediabox()
     if left <= x0 and bottom <= y0 and right >= x1 and top >= y1:
@@ -121,8 +121,8 @@ def _inside(page: Any, text_page: Any) -> str:  # noqa: ANN401  # pypdfium2 publ
 def normalise(text: str) -> str:
     r"""Return PDFium's text with plain line ends and composed letters, without control characters.
 
-    PDFium writes a hyphen at a line's end as U+FFFE. Nobody can tell there whether it divides a word or belongs to it,
-    so it stays, with a mark behind it: ``words`` compares the parts and the whole.
+    PDFium writes a hyphen at a line's end as U+FFFE. It may divide a word or belong to it, so it stays,
+    followed by a mark. ``words`` compares both spellings.
     """
     text = text.replace(LINE_END, "").replace("\r\n", "\n").replace("\r", "\n")
     text = re.sub("(?:\ufffe|[-\u00ad\u2010](?=\n))\n?", f"-{LINE_END}", text)

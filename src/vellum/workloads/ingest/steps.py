@@ -41,7 +41,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
         source: The folder as a ``file:`` address.
         pages: The folder to write, one JSON line a page.
         listing: The file to write: ``{"source", "skipped": [names], "listed": [names], "files": [...]}``.
-        prune: Names that the folder no longer has will be forgotten, so all of it must be readable.
+        prune: Whether documents that left the folder will be removed; the whole folder must then be readable.
 
     Raises:
         WorkloadError: the folder (VEL501), a folder in it that would be pruned (VEL504) or Qdrant (VEL53x) cannot be
@@ -106,17 +106,17 @@ def chunk(pages: str, listing: str, passages: str, counts: str) -> None:
 
 @told()
 def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: bool) -> None:
-    """Make every new document visible, then forget what its names stood for before.
+    """Make every new document visible, then remove the earlier documents of its names.
 
     Args:
         listing: What ``extract`` found.
         passages: What ``chunk`` wrote.
         counts: How many passages ``chunk`` wrote for each document.
         verdicts: The file to write: ``{"skipped": [names], "removed": [ids], "files": [...]}``.
-        prune: Also forget names that the folder no longer has.
+        prune: Also remove names that the folder no longer has.
 
     Raises:
-        WorkloadError: Qdrant does not do what is asked (VEL53x).
+        WorkloadError: Qdrant fails or refuses (VEL53x).
     """
     from vellum.workloads.ingest.index import Index
 

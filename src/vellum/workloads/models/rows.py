@@ -25,7 +25,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a model takes: texts, or rows of ``width`` values (None: unknown), perhaps with named columns."""
+    """The input of a model: texts, or rows of ``width`` values (None: unknown), possibly with named columns."""
 
     texts: bool
     width: int | None = None
@@ -33,7 +33,7 @@ class Signature:
 
     @classmethod
     def of(cls, model: Any) -> Signature:  # noqa: ANN401  # scikit-learn publishes no types
-        """Return what a fitted model says of itself."""
+        """Return the signature of a fitted model."""
         first = model
         while hasattr(first, "steps"):
             first = first.steps[0][1]

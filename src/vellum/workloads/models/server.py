@@ -70,7 +70,7 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
     def _probabilities(self, asked: Any) -> Any:  # noqa: ANN401
         """Return the probability of each label, in the shape of the labels."""
         found = self._estimator.predict_proba(asked)
-        if isinstance(found, list):  # a model of several targets: one array of classes for each
+        if isinstance(found, list):  # A model of several targets has one array of classes for each.
             return np.stack([np.asarray(target).max(axis=1) for target in found], axis=1)
         found = np.asarray(found)
         # A chain or a model of several yes-or-no targets has one column for each, not for each class.
@@ -78,7 +78,7 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
         return np.where(found >= 0.5, found, 1 - found) if several else found.max(axis=1)  # noqa: PLR2004  # the more likely side
 
     def _probe(self) -> list[dict[str, Any]]:
-        """Return the metadata of the outputs, as the model gives them for one row of zeros or empty texts."""
+        """Return the metadata of the outputs, from a prediction for one row of zeros or empty texts."""
         signature = self._signature
         blank: Any = (
             [""] if signature.texts else [[_blank(signature, place) for place in range(signature.width or 1)]]
@@ -89,7 +89,7 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
             if hasattr(self._estimator, "predict_proba"):
                 outputs.append(_output("probability", self._probabilities(asked)))
         except (InvalidInput, *_FAULTS_OF_ROWS):
-            # Some models take no zeros, an encoder of known categories for example: say what the classes say.
+            # Some models refuse zeros, such as an encoder of known categories. Then the metadata come from the classes.
             return _declared(self._estimator)
         return [
             {"name": one.name, "datatype": one.datatype, "shape": [-1, *one.shape[1:]]} for one in outputs

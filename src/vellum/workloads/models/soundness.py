@@ -18,7 +18,7 @@ _PLAIN = (str, bytes, int, float, complex, bool, type(None), type)
 
 
 class UnsoundModelError(Exception):
-    """A part of a model does not fit the rest; the text says which part and how."""
+    """A part of a model does not fit the rest; the text names the part and the mismatch."""
 
 
 def check(model: Any) -> None:  # noqa: ANN401  # scikit-learn publishes no types
@@ -65,7 +65,7 @@ def _tree(tree: Any) -> None:  # noqa: ANN401
     inner = left != _LEAF
     own = np.arange(count)
     for child in (left[inner], right[inner]):
-        # Builders append children behind their parent, so a tree that holds this has no cycle.
+        # Builders append children after their parent, so a tree with this order has no cycle.
         _need(
             bool(np.all((child > own[inner]) & (child < count))),
             "a node of a tree has a child that is not there",
@@ -82,7 +82,7 @@ def _tree(tree: Any) -> None:  # noqa: ANN401
 
 
 def _uses_trees(owner: Any) -> None:  # noqa: ANN401
-    """Check an estimator that hands its rows to trees without letting the tree's estimator look at their width."""
+    """Check an estimator that passes rows to trees without the tree estimator's check of their width."""
     width = int(getattr(owner, "n_features_in_", -1))
     members = np.ravel(np.asarray(getattr(owner, "estimators_", []), dtype=object))
     trees: list[Any] = [
@@ -170,7 +170,7 @@ def _support_vectors(model: Any) -> None:  # noqa: ANN401
         )
     inside = (model.support_ >= 0) & (model.support_ < model.shape_fit_[0])
     _need(bool(np.all(inside)), "a support vector machine names a row that was not there")
-    # With a kernel of its own the machine keeps no vectors.
+    # With a custom kernel the machine keeps no vectors.
     _need(model.support_vectors_.shape[0] in {0, count}, "a support vector machine lacks some of its vectors")
 
 

@@ -1,7 +1,7 @@
 """Models in the team's bucket, written by skops: reading one runs none of its code, unlike a pickle.
 
-skops builds only objects of types that it is told to trust. ``trust`` lists these types, and ``soundness`` checks what
-was built. A model whose steps are functions of your own cannot be stored here.
+skops builds only objects of trusted types. ``trust`` lists these types, and ``soundness`` checks the built objects. A
+model whose steps are functions of your own cannot be stored here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def save(model: Any, key: str, binding: Binding) -> int:  # noqa: ANN401  # scik
     """Store a fitted model under a key of the team's bucket; return its size in bytes.
 
     Raises:
-        WorkloadError: the model is too large (VEL551), or nobody could serve it (VEL552).
+        WorkloadError: the model is too large (VEL551), or cannot be served (VEL552).
         BindingError: the bucket is not ready (VEL605).
     """
     content = written(model, key)
@@ -35,10 +35,10 @@ def save(model: Any, key: str, binding: Binding) -> int:  # noqa: ANN401  # scik
 
 
 def written(model: Any, key: str) -> bytes:  # noqa: ANN401  # scikit-learn publishes no types
-    """Return the file of a fitted model, which ``read`` was seen to read.
+    """Return the file of a fitted model, after a check that ``read`` can read it.
 
     Raises:
-        WorkloadError: the model is too large (VEL551), or nobody could serve it (VEL552).
+        WorkloadError: the model is too large (VEL551), or cannot be served (VEL552).
     """
     try:
         content: bytes = skops.io.dumps(model)
@@ -91,7 +91,7 @@ def read(content: bytes, key: str) -> Any:  # noqa: ANN401  # scikit-learn publi
     """Return the model in the bytes of a file.
 
     Raises:
-        WorkloadError: nobody could serve it (VEL552).
+        WorkloadError: the model cannot be served (VEL552).
     """
     model, why = _trusted(content)
     if why := why or _not_servable(model):
@@ -100,7 +100,7 @@ def read(content: bytes, key: str) -> Any:  # noqa: ANN401  # scikit-learn publi
 
 
 def _trusted(content: bytes) -> tuple[Any, str]:
-    """Return the model in a file and an empty text, or None and why it is not to be trusted."""
+    """Return the model in a file and an empty text, or None and why Vellum does not trust it."""
     try:
         held = skops.io.get_untrusted_types(data=content)
         if strange := sorted(set(held) - trust.reviewed()):

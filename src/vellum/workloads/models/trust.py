@@ -3,7 +3,7 @@
 skops trusts every estimator of scikit-learn, and none of the helpers that estimators are made of (skops 0.16,
 ``skops.io._trusted_types``). This module adds the helpers that were read for this list. None of them opens a file, a
 socket or a process when it is built or called. The compiled ones take indices from the file: ``soundness`` checks them.
-A prefix such as ``sklearn.`` would be too much: ``FunctionTransformer(sklearn.datasets.fetch_openml)`` downloads.
+A prefix such as ``sklearn.`` would allow too much: ``FunctionTransformer(sklearn.datasets.fetch_openml)`` downloads.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def why_not(names: list[str]) -> str:
 
 
 def _kept_beside_the_model() -> frozenset[str]:
-    """Return what a fitted search, selection, loss or Gaussian process keeps: splitters, scorers, losses, kernels."""
+    """Return helpers that fitted models of search, selection, loss or Gaussian processes hold, such as kernels."""
     import sklearn._loss.loss
     import sklearn.feature_selection
     import sklearn.gaussian_process.kernels

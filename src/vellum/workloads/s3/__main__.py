@@ -1,4 +1,4 @@
-"""The process: ``python -m vellum.workloads.s3``, told by its environment."""
+"""The process ``python -m vellum.workloads.s3``; environment variables configure it."""
 
 from __future__ import annotations
 

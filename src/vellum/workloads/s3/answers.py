@@ -14,7 +14,7 @@ from vellum.workloads.s3.listing import Entry, Group, Item, Listing, Page
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _CONTROL = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
-"""Texts of XML 1.0 have no such characters; S3 writes them by number, and so do we."""
+"""Characters that XML 1.0 does not allow. S3 writes them as numeric references, and so does the front."""
 _FACTS = ("LastModified", "ETag", "Size", "StorageClass")
 Fields = Iterable[tuple[str, str]]
 
@@ -65,7 +65,7 @@ def _entry(entry: Entry, *, encoded: bool, owner: bool, name: str = "Contents", 
 
 
 def coded(text: str, *, encoded: bool) -> str:
-    """Return a key as the client wants it: as it is, or percent-encoded."""
+    """Return a key unchanged, or percent-encoded if the client asked for that."""
     return quote(text, safe="/") if encoded else text
 
 
@@ -79,10 +79,10 @@ def _field(name: str, value: str) -> str:
 
 
 def page(body: bytes) -> Page:
-    """Return what the store answers when it is asked for one folder, with encoding-type=url.
+    """Parse the store's listing of one folder, requested with encoding-type=url.
 
     Raises:
-        ValueError: that is no listing.
+        ValueError: the text is not a listing.
     """
     try:
         root = ET.fromstring(body)  # noqa: S314  # the platform's own store
@@ -100,7 +100,7 @@ def page(body: bytes) -> Page:
 
 
 def _phantom(item: Item) -> bool:
-    """Tell whether it is a folder without keys, which the store lists as one when it is asked for just that folder."""
+    """Tell whether it is a folder without keys; the store lists such a folder as a key when asked for it alone."""
     return item.key.endswith("/") and ("ETag", '""') in item.facts
 
 
@@ -135,13 +135,13 @@ def batch(body: bytes) -> list[str]:
 
 
 def upload_id(body: bytes) -> str:
-    """Return the number of a multipart upload that the store has begun."""
+    """Return the id of a multipart upload that the store has begun."""
     root = ET.fromstring(body)  # noqa: S314  # the platform's own store
     return next((child.text or "" for child in root if child.tag.endswith("}UploadId")), "")
 
 
 def uploads(body: bytes) -> tuple[list[Item], Mapping[str, str]]:
-    """Return the multipart uploads that the store lists, and the fields around them."""
+    """Return the multipart uploads in the store's listing, and the fields around them."""
     root = ET.fromstring(body)  # noqa: S314  # the platform's own store
     said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     return [_upload(child) for child in root if child.tag.endswith("}Upload")], said

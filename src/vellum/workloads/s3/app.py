@@ -1,4 +1,4 @@
-"""The front as an ASGI application: what it does not have to change goes through as it is, both ways, in a stream."""
+"""The front as an ASGI application. It streams every request and answer that it does not have to change."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from vellum.workloads.s3.upstream import Answer, Headers, Upstream, UpstreamErro
 
 LOG = logging.getLogger(__name__)
 READY_PATH = "/.vellum/ready"
-"""Says whether the store lists; no bucket has such a name."""
+"""Answers whether the store lists its buckets; no bucket can have this name."""
 LONGEST_BATCH = 4 << 20
 """Bytes of a DeleteObjects request: 1000 keys of 1024 bytes, each byte escaped, are fewer."""
 _DRAINED = 8 << 20
-"""Bytes of a refused body that are read, so that a client which only sends still hears the answer."""
+"""Bytes of a refused body that are read, so that a client that is still sending gets the answer."""
 _OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection"))
 _OK, _BAD = 300, 400
 _NOT_FOUND, _CONFLICT, _FAILED = 404, 409, 412
@@ -69,7 +69,7 @@ class _Call:
             yield message.get("body", b"")
 
     async def closing(self) -> Headers:
-        """Read the little that is left of the body before an early answer; what is more ends the connection."""
+        """Read the rest of a short body before an early answer; a longer rest ends the connection."""
         if not self.has_body or not self.unread:
             return []
         if "expect" not in self.named:
@@ -78,7 +78,7 @@ class _Call:
                 size += len(part)
                 if size > _DRAINED:
                     break
-        # Else the rest of the body would be read as the next request.
+        # Otherwise the rest of the body would be read as the next request.
         return [(b"connection", b"close")] if self.unread else []
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
@@ -160,7 +160,7 @@ class Front:
         return work.get(kind, self._pass)
 
     async def _pass(self, call: _Call, asked: Asked) -> None:
-        """Send the request on, and the answer back."""
+        """Forward the request, and return the answer."""
         del asked
         await self._send(call, call.body() if call.has_body else None)
 
@@ -169,7 +169,7 @@ class Front:
             await _relay(call, answer)
 
     async def _read(self, call: _Call, asked: Asked) -> None:
-        """Send the request on; what answers for ``a/`` must be a marker of that name."""
+        """Forward the request; an answer for ``a/`` must be that of a marker."""
         async with self._upstream.ask(call.method.encode(), call.target, call.headers, None) as answer:
             marker = not asked.key.endswith("/") or answer.status >= _BAD
             if marker or await guard.is_marker(self._store, asked.bucket, asked.key, answer.named):
@@ -178,7 +178,7 @@ class Front:
         await _refuse(call, Refusal(404, "NoSuchKey", "The specified key does not exist."))
 
     async def _change(self, call: _Call, asked: Asked) -> None:
-        """Send a write or a deletion on, unless the store would change another key by it."""
+        """Forward a write or a deletion, unless the store would also change another key."""
         verdict = await guard.judged(self._store, asked)
         if verdict is guard.Verdict.GO:
             await self._pass(call, asked)
@@ -188,7 +188,7 @@ class Front:
             await self._judged(call, asked, verdict)
 
     async def _judged(self, call: _Call, asked: Asked, verdict: guard.Verdict) -> None:
-        """Answer a change that is not made, but only who may make it: the store judges the client's own request."""
+        """Refuse a change, but only to a client that may make it: the store checks the client's own request."""
         headers = [*call.headers, guard.never(call.named)]
         body = call.body() if call.has_body else None
         async with self._upstream.ask(call.method.encode(), call.target, headers, body) as answer:
@@ -202,7 +202,7 @@ class Front:
         await _refuse(call, guard.conflict(asked))
 
     async def _begun_and_ended(self, call: _Call, asked: Asked) -> None:
-        """Refuse a multipart upload; no condition keeps the store from beginning it, so it is ended at once."""
+        """Refuse a multipart upload. No condition stops the store from beginning it, so the front aborts it at once."""
         body = call.body() if call.has_body else None
         async with self._upstream.ask(call.method.encode(), call.target, call.headers, body) as answer:
             if answer.status >= _OK:
@@ -213,13 +213,13 @@ class Front:
         await _refuse(call, guard.conflict(asked))
 
     async def _form(self, call: _Call, asked: Asked) -> None:
-        """Refuse a browser's form: its key lies within the body, after fields of any length."""
+        """Refuse an HTML form upload: its key is inside the body, after fields of any length."""
         del asked
         said = "This store takes no uploads by HTML form. Presign a PUT instead: generate_presigned_url('put_object')."
         await _refuse(call, Refusal(501, "NotImplemented", said))
 
     async def _batch(self, call: _Call, asked: Asked) -> None:
-        """Look at every key before any is deleted: the client's signature covers the list as a whole."""
+        """Check every key before any is deleted: the client's signature covers the whole list."""
         del asked
         whole = bytearray()
         async for part in call.body():
@@ -235,7 +235,7 @@ class Front:
         await self._send(call, _once(bytes(whole)))
 
     async def _list(self, call: _Call, asked: Asked) -> None:
-        """Let the store judge the request, then answer with the true order."""
+        """Let the store check the request, then answer in S3's order."""
         form = "versions" if asked.kind is Kind.VERSIONS else _form(asked)
         page = wanted(asked.query, form)
         if not await self._allowed(call):
@@ -270,7 +270,7 @@ class Front:
         await call.xml(uploads.page(asked.bucket, page, found), request_id=_request_id())
 
     async def _allowed(self, call: _Call) -> bool:
-        """Send the client's own request to the store, which knows the keys; False when its error is the answer."""
+        """Send the client's own request to the store for authorization; return False if its error was the answer."""
         async with self._upstream.ask(call.method.encode(), call.target, call.headers, None) as answer:
             if answer.status >= _OK:
                 await _relay(call, answer)

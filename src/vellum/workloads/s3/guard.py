@@ -15,7 +15,7 @@ from vellum.workloads.s3.store import Store
 
 
 class Verdict(Enum):
-    """What is done with a request for a key."""
+    """The decision on a request for a key."""
 
     GO = "go"
     CONFLICT = "conflict"
@@ -25,12 +25,12 @@ class Verdict(Enum):
 
 
 def never(headers: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """Return a condition that an entry which exists never meets: the store judges who asks, and then does nothing."""
+    """Return a condition that no existing entry meets: the store checks the client, and then changes nothing."""
     return (b"if-none-match", b"*") if "if-match" in headers else (b"if-match", b'"0"')
 
 
 async def judged(store: Store, asked: Asked) -> Verdict:
-    """Return what is done with a write or a deletion."""
+    """Return the decision on a write or a deletion."""
     bucket, key = asked.bucket, asked.key
     if "uploadId" in asked.query:
         return Verdict.GO
@@ -53,7 +53,7 @@ def shows_marker(headers: Mapping[str, str]) -> bool:
 
 
 async def is_marker(store: Store, bucket: str, key: str, headers: Mapping[str, str]) -> bool:
-    """Tell whether the answer for a key that ends with a slash is that of a marker, and not of what shares its path."""
+    """Tell whether the answer for a key that ends with a slash is that of a marker, not of another entry."""
     return shows_marker(headers) and await store.head(bucket, key.removesuffix("/")) is None
 
 

@@ -1,6 +1,6 @@
 r"""Which keys the store can keep. Pure.
 
-S3's keys are flat texts. SeaweedFS makes a path of each, so that some keys share a path, and some disappear from every
+S3's keys are flat strings. SeaweedFS makes a path of each. So some keys share a path, and some are missing from every
 listing (measured on 4.48): ``a//b``, ``/a/b`` and ``a\\b`` are stored as ``a/b``, and what lies below a name that ends
 in ``.versions``, or below ``.uploads``, is never listed. Such keys are refused, before a byte of them is stored.
 """
@@ -19,7 +19,7 @@ _HIDDEN, _HISTORY = ".uploads", ".versions"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error of S3: HTTP status, code, and what is wrong and what to do."""
+    """An error of S3: HTTP status, code, the problem and the fix."""
 
     status: int
     code: str
@@ -27,7 +27,7 @@ class Refusal:
 
 
 def refusal(key: str, *, writes: bool) -> Refusal | None:
-    """Return why the store cannot keep the key, or None; a hidden key may be read, since old data may have one."""
+    """Return why the store cannot keep the key, or None; a hidden key may be read, since old data may have it."""
     if len(key.encode()) > LONGEST:
         return Refusal(400, "KeyTooLongError", f"The key has more than {LONGEST} bytes. Write a shorter key.")
     names = key.split("/")

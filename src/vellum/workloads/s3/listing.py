@@ -1,4 +1,4 @@
-"""The true order of keys, from a store that lists folders. Pure but for the pages that it awaits.
+"""List keys in S3's order from a store that lists folders. Pure except for the pages that it awaits.
 
 S3 lists by the bytes of whole keys: ``run-1/a``, ``run.txt``, ``run/x``, since ``-`` and ``.`` come before ``/``. A
 folder's entries come by the bytes of their names: ``run``, ``run-1``, ``run.txt``. So the content of a folder waits
@@ -15,7 +15,7 @@ from typing import TypeAlias
 from vellum.workloads.s3.keys import LONGEST_NAME, refusal
 
 HIGHEST = "\U0010ffff"
-"""The character after which none comes."""
+"""The highest character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ async def listed(pages: Pages, *, prefix: str, delimiter: str, after: str, most:
 
 
 def _never(prefix: str) -> bool:
-    """Tell whether no key that can be stored begins so."""
+    """Tell whether no storable key has this prefix."""
     folders, _, name = prefix.rpartition("/")
     return bool(
         "//" in prefix
@@ -106,7 +106,7 @@ async def _grouped(walk: _Walk, prefix: str, delimiter: str, after: str) -> Asyn
                 yield entry
             elif not after.startswith(group):
                 yield Group(group)
-                # The rest of the group is jumped over, instead of read.
+                # Skip the rest of the group instead of reading it.
                 after = group
                 break
         else:
@@ -173,7 +173,7 @@ class _Walk:
                 return
             after = ""
         if groups:
-            # An empty folder is left behind by the last key that went.
+            # A folder stays empty after its last key is deleted.
             if not after and await self._has_keys(inside):
                 yield Group(inside)
             return

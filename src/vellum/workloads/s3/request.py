@@ -22,10 +22,10 @@ SUBRESOURCES = frozenset((
 
 
 class Kind(Enum):
-    """What is done with a request."""
+    """The kind of a request."""
 
     PASS = "pass"  # noqa: S105  # not a password
-    """Given to the store as it is."""
+    """Forwarded unchanged."""
     LIST = "list"
     VERSIONS = "versions"
     UPLOADS = "uploads"
@@ -51,7 +51,7 @@ class Asked:
 
 
 def read(method: str, path: bytes, query: bytes, headers: Mapping[str, str]) -> Asked | Refusal:
-    """Return what is asked for, or why it is refused.
+    """Return the parsed request, or why it is refused.
 
     Args:
         method: in capitals.
@@ -135,7 +135,7 @@ def _kind_of_object(method: str, query: Mapping[str, str]) -> Kind:
 def _unwritable(
     method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> Refusal | None:
-    """Return why a write is refused that the store would take for another one, or store without its content."""
+    """Return why a write is refused: the store would misread it, or would store it without its content."""
     for name in ("x-amz-copy-source", "x-amz-rename-source"):
         if name in headers and (wrong := refused_source(headers[name])):
             return wrong

@@ -1,4 +1,4 @@
-"""Signature Version 4 for our own questions to the store. Pure but for the clock that is given."""
+"""Signature Version 4 for the front's own requests to the store. Pure; the caller gives the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the front itself asks the store, with the platform's own key."""
+"""The front's own requests to the store, with the platform's own key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OK, _NOT_FOUND = 200, 404
 
 
 class Store:
-    """Questions to the store that a client's key could not ask, or that it did not sign."""
+    """Requests to the store that a client's key may not make, or that the client did not sign."""
 
     def __init__(
         self, upstream: Upstream, signer: Signer, now: Callable[[], datetime], size: int = 1000
@@ -30,7 +30,7 @@ class Store:
         """Return when the store lists.
 
         Raises:
-            UpstreamError: it does not.
+            UpstreamError: the store does not list its buckets.
         """
         status, _ = await self._get("/", {})
         if status != _OK:

@@ -1,4 +1,4 @@
-"""HTTP to the store: connections that are kept, bodies that stream both ways, an answer that may come early."""
+"""HTTP to the store: kept connections, streamed bodies, early answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Connection:
     writer: asyncio.StreamWriter
     protocol: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, 1 << 16))
     proceed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the body may be sent: at once, or when the store says ``100 Continue`` to who waits for it."""
+    """Set once the body may be sent: at once, or after the store's ``100 Continue`` if the client waits for it."""
 
     async def event(self) -> h11.Event | type[h11.PAUSED]:
         while True:
@@ -101,7 +101,7 @@ class Upstream:
     async def ask(
         self, method: bytes, target: bytes, headers: Headers, body: AsyncIterator[bytes] | None = None
     ) -> AsyncIterator[Answer]:
-        """Send a request and give its answer; a connection that was kept and turns out closed is replaced once.
+        """Send a request and return its answer; a kept connection that is closed is replaced once.
 
         Raises:
             UpstreamError: the store does not answer.
@@ -137,7 +137,7 @@ class Upstream:
                 if sending is not None:
                     sending.cancel()
                 connection.close()
-                # Nothing of a body was read only where there is none: else it cannot be sent again.
+                # A request can be sent again only if none of its body was read.
                 if found is None or body is not None:
                     raise UpstreamError(f"the store does not answer: {wrong}") from wrong
             except BaseException:
@@ -186,7 +186,7 @@ async def _send(connection: _Connection, body: AsyncIterator[bytes] | None) -> N
 
 
 async def _head(connection: _Connection, sending: asyncio.Task[None]) -> Answer:
-    """Wait for the head of the answer; a body that cannot be sent to the end ends the waiting too."""
+    """Wait for the head of the answer; a failure while the body is sent also ends the wait."""
     reading = asyncio.ensure_future(_final(connection))
     try:
         await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -194,10 +194,10 @@ async def _head(connection: _Connection, sending: asyncio.Task[None]) -> Answer:
             failed = sending.exception() if sending.done() and not sending.cancelled() else None
             if failed is not None and not isinstance(failed, OSError):
                 raise failed
-            # A store that refuses early closes while it is sent to, and its answer can still be read.
+            # A store that refuses early closes during the body; its answer can still be read.
             await asyncio.wait({reading}, timeout=_SETTLE_SECONDS if failed else None)
             if not reading.done():
-                raise UpstreamError("the store took no body and gave no answer")
+                raise UpstreamError("the store accepted no body and gave no answer")
         return reading.result()
     finally:
         reading.cancel()
