@@ -9,11 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from tests.compose import render
 from tests.compose.world import PLATFORMS, UID, World, settled_platform, written
 
+from vellum.compose.refused import refusals
 from vellum.kube.objects import DOMAIN, Key, Obj, condition, controller_uid
 from vellum.kube.patch import copied
-from vellum.model.state import Composed
+from vellum.model.state import Composed, Observed
 
 CLAIM = "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: alpha, namespace: default}\n"
 WEBHOOK = (
@@ -143,6 +145,53 @@ def test_a_webhook_that_is_down_does_not_blind_the_guard() -> None:
     assert [one["name"] for one in world.composite["status"]["components"] if not one["ready"]] == [
         "training-runtimes"
     ]
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in render.CASES])
+def test_a_stand_in_has_the_name_of_no_other_object(name: str) -> None:
+    """Each object of each golden file is refused once, and with it what would meet the same."""
+    world = render.worlds()[name]
+    composed = world.settle()
+    observed = Observed(world.resources, {}, {}, None)
+    for refused, desired in composed.objects.items():
+        words = f'cannot compose resources: cannot apply composed resource "{refused}": {WEBHOOK}'
+        synced = {"type": "Synced", "status": "False", "message": words, "observedGeneration": 1}
+        composite = {**world.composite, "status": {"conditions": [synced]}}
+        objects = refusals(composite, observed, world.now).applied(composed, world.now).objects
+        assert desired.obj not in [one.obj for one in objects.values()], refused
+        assert len({Key.of(one.obj) for one in objects.values()}) == len(composed.objects), refused
+
+
+def test_a_store_that_is_refused_keeps_the_usage_of_its_name() -> None:
+    world = platform()
+    usages = {key for key in world.objects if key.kind == "Usage"}
+    world.refused = {"Seaweed": WEBHOOK, "Bucket": WEBHOOK}
+    for _ in range(25):
+        world.now += timedelta(seconds=1)
+        world.step()
+    assert len(usages) >= 2
+    assert usages <= set(world.objects)
+    assert not usages & set(world.deleted)
+    assert {f"{one['object']['kind']} {one['object']['name']}" for one in world.composite["status"]["refused"]} >= {
+        "Seaweed store", "Bucket vellum-artifacts"
+    }  # fmt: skip
+
+
+def test_two_claims_stand_ins_have_different_names() -> None:
+    """The resources of two claims have the same names, and the stand-ins of their namespaces have no namespace."""
+    found = set()
+    for spoken in ("alpha", "beta"):
+        place = settled_platform(PLATFORMS["light"])
+        world = Crossplane(
+            written(CLAIM.replace("name: alpha", f"name: {spoken}") + "spec: {}\n"), platform=place
+        )
+        for _ in range(60):
+            world.step()
+        world.refused = {"Namespace": WEBHOOK}
+        for _ in range(2):
+            world.step()
+        found |= set(world.stand_ins())
+    assert len(found) == 2
 
 
 def test_what_was_refused_is_tried_again_with_growing_pauses() -> None:

@@ -10,6 +10,7 @@ reference to the object, which stays, and is taken up again by the next apply.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from vellum.model.state import PARTS_READY, Composed, Desired, Observed, Require
 PAUSES = (30, 60, 120, 300)
 """Seconds until an object is tried again, by the number of tries that failed; the last one for all further ones."""
 STANDS_FOR = f"{DOMAIN}/stands-for"
-"""Annotation of a stand-in: until when which object is left out, and how often it was tried."""
+"""Annotation of a stand-in: until when an object is left out, its tries, API version, kind and name."""
 ABSENT = "could not find the requested resource"
 _APPLY = re.compile(r'cannot apply composed resource "([^"]+)": (.*)', re.DOTALL)
 _DOWN = ("failed calling webhook", ABSENT, "no matches for kind", "custom resource definition is terminating")
@@ -157,9 +158,10 @@ def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
     """Yield what a stand-in tells, where the pass that made it ended before its status, and what the status tells."""
     for name, obj in observed.resources.items():
         if said := annotations_of(obj).get(STANDS_FOR):
-            until, tries, api_version, kind = said.split()
+            until, tries, api_version, kind, *named = said.split()
             meta, reason = obj["metadata"], str(obj["spec"].get("reason", ""))
-            key = Key(api_version, kind, meta.get("namespace", ""), meta["name"])
+            # A stand-in of an earlier version has the object's own name.
+            key = Key(api_version, kind, meta.get("namespace", ""), (named or [meta["name"]])[0])
             yield Refusal(name, reason, until, int(tries), key)
     for one in (composite.get("status") or {}).get("refused") or ():
         there: Mapping[str, str] = one.get("object") or {}
@@ -192,13 +194,19 @@ def _place(obj: Obj) -> str:
 
 
 def _stand_in(name: str, one: Refusal, obj: Obj) -> Obj:
-    """Return an inert object of the same scope: a Usage of an object that does not exist."""
+    """Return an inert object of the same scope: a Usage of an object that does not exist.
+
+    It has a name of its own. Under the name of ``obj`` it would replace the real Usage of that name. The name also
+    differs between two claims: their resources have the same names, and some stand-ins have no namespace.
+    """
     key = Key.of(obj)
+    own = "standin-" + hashlib.sha256(f"{name} {key}".encode()).hexdigest()[:20]
     nothing = Key("v1", "ConfigMap" if key.namespace else "Namespace", key.namespace, "vellum-nothing")
     made = usage(
-        key.name, key.namespace, of=nothing, reason=one.reason[:256], labels={f"{DOMAIN}/stands-for": name}
+        own, key.namespace, of=nothing, reason=one.reason[:256], labels={f"{DOMAIN}/stands-for": name}
     )
-    made["metadata"]["annotations"] = {STANDS_FOR: f"{one.until} {one.tries} {key.api_version} {key.kind}"}
+    said = f"{one.until} {one.tries} {key.api_version} {key.kind} {key.name}"
+    made["metadata"]["annotations"] = {STANDS_FOR: said}
     return made
 
 
