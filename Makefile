@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLAIM ?= examples/01-team/claim.yaml
 LIBRARY := examples/library/pdf
-# A network that is away for a moment ends no setup: both try a download again, with a growing pause.
+# Both tools retry downloads with a growing pause, so that a short network failure does not end the setup.
 export UV_HTTP_RETRIES ?= 8
 export PIP_RETRIES ?= 8
 
@@ -70,7 +70,7 @@ bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: thei
 	$(BIN)/pytest -q --durations=20 -m "not nightly" tests/bench
 	$(BIN)/python -m benchmarks function_calls control_plane
 
-attack: setup ## attacks and faults against a platform of their own; under five minutes
+attack: setup ## attacks and faults against a separate platform; under five minutes
 	$(BIN)/pytest -q -m attack --ignore tests/function --ignore tests/bench
 
 nightly: setup .venv-judges/.ready ## the long sweeps: every killed effect, fuzzing, other projects' suites; hours

@@ -1,4 +1,4 @@
-"""What the front of the object store costs: the same client asks through the gateway, and the store itself."""
+"""Measure the cost of the object store's front: the same client uses the gateway, then the store itself."""
 
 from __future__ import annotations
 

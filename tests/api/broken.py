@@ -1,4 +1,4 @@
-"""Files with the mistakes that people make, one or several in each; every message about them must lead to a valid file."""
+"""Files with common mistakes, one or several in each. Every error about them must lead to a valid file."""
 
 from __future__ import annotations
 

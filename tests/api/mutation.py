@@ -1,7 +1,7 @@
-"""A fuzzer of the loader: files of the corpus, changed at random, must give values or ClaimErrors and nothing else.
+"""Fuzz the loader: randomly changed files of the corpus must give only values or ClaimErrors.
 
-``python -m tests.api.mutation RUNS [PROCESSES] [--keep]`` runs it by hand; ``--keep`` adds what answered in a new way to
-the corpus. An answer's way is its set of (code, field), so the corpus grows with what the loader tells apart.
+``python -m tests.api.mutation RUNS [PROCESSES] [--keep]`` runs it by hand; ``--keep`` adds files with
+a new answer to the corpus. An answer is its set of (code, field), so the corpus grows with the loader's distinctions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORDS = (
     b"labels: {platform.vellum.dev/component: search}", b"annotations: {a/b: c}", b"valueFrom: {secretKeyRef: {name: a, key: b}}",
     b"[[[[[[[[", b"{{{{{{{{", b"? ", b": ", b"- ", b"|\n", b">-\n", b"#", b"%YAML 1.1\n", b"\\u0000", b"\\ud800", b"=", b"<<",
 )  # fmt: skip
-"""What people and attackers write."""
+"""Text that users and attackers write."""
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 1e300, 2**63, 10**40, "", "a", "4GB", "../..", "\u202e", "x" * 300, [], {}, [[]], [{}], {"": ""},
     {"a": {"b": {"c": []}}}, ["--model=/etc/passwd"], {"memory": "-1Gi", "cpu": "two"}, [{"name": "A"}, {"name": "A"}], "\ud800", "$(A)",
@@ -122,7 +122,7 @@ def way(data: bytes) -> frozenset[tuple[str, str]]:
 
     Raises:
         Exception: what the loader must not raise.
-        AssertionError: a message that a terminal or a person cannot use, or an answer that took too long.
+        AssertionError: a message is unusable, or an answer took too long.
     """
     began = time.monotonic()
     try:
@@ -150,7 +150,7 @@ def _usable(problem: Any) -> None:
 
 
 def crashes(seed: int, runs: int) -> tuple[list[tuple[str, bytes]], list[bytes], int]:
-    """Run one process's share; return what crashed (error, file), what answered in a new way, and how many ran."""
+    """Run one process's share; return the crashes (error, file), the files with a new answer, and the number of runs."""
     chance, known = random.Random(seed), seeds()  # no secret
     seen = {way(data) for data in known}
     found: list[tuple[str, bytes]] = []

@@ -1,4 +1,4 @@
-"""Workloads are held to what a cluster holds them to, and all that is wrong is said at once."""
+"""A laptop checks workloads by the rules of a cluster, and reports all mistakes at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ spec:
 
 
 def said(text: str, namespace: str = "") -> list[tuple[str, str, str]]:
-    """Return (code, field, fix) of all that is wrong."""
+    """Return (code, field, fix) of all mistakes."""
     try:
         load(text.encode(), "file.yaml", namespace)
     except MistakesError as error:
@@ -163,7 +163,7 @@ spec:
 
 @pytest.mark.parametrize("framework", ["sklearn", "onnx", "xgboost", "huggingface", "tensorflow", "lightgbm"])
 def test_a_service_of_kserves_documents_is_answered_at_once(framework: str) -> None:
-    """Every field is told, by its line, and none is said not to exist."""
+    """Every field is reported with its line, and none as unknown."""
     found = said(DOCUMENTED % framework)
     assert [(code, field) for code, field, _ in found] == [
         ("VEL117", "metadata.annotations['serving.kserve.io/deploymentMode']"), ("VEL120", "spec.transformer"),
@@ -228,7 +228,7 @@ def test_all_documents_of_a_file_are_answered_in_the_order_of_the_lines() -> Non
 
 
 def test_a_mark_of_the_platform_on_a_persons_object_is_refused() -> None:
-    """By such a label the laptop would run the object as a part of the platform."""
+    """With such a label the laptop would run the object as a part of the platform."""
     labels = "{name: a, labels: {platform.vellum.dev/component: search}}"
     field = "metadata.labels['platform.vellum.dev/component']"
     assert said(SERVICE % (labels, "[--model=a]")) == [
@@ -237,7 +237,7 @@ def test_a_mark_of_the_platform_on_a_persons_object_is_refused() -> None:
 
 
 def test_an_object_through_another_door_is_checked_as_a_file_is() -> None:
-    """The supervisor's own admission: a client of the socket gets no further than `vellum apply`."""
+    """The supervisor's own admission refuses what `vellum apply` refuses."""
     obj: Obj = yaml.safe_load(SERVICE % ("{name: a, namespace: team}", "[--model=../../etc/passwd]"))
     with pytest.raises(MistakesError, match="VEL115"):
         admit(obj)

@@ -1,4 +1,4 @@
-"""Whatever an error names, ``vellum explain`` knows: paths of every kind, and every code."""
+"""``vellum explain`` knows all paths and codes that errors name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASKED = re.compile(r"vellum explain ([^\s`;,{]+)")
 
 
 def fixes() -> list[str]:
-    """Return the fix of everything that is wrong in all broken files."""
+    """Return the fix of every mistake in all broken files."""
     found = []
     for text in BROKEN.values():
         with pytest.raises(MistakesError) as refused:
@@ -47,7 +47,7 @@ def test_every_path_that_an_error_tells_to_explain_is_explained() -> None:
 
 
 def test_every_field_that_an_error_names_is_explained_or_corrected() -> None:
-    """A field that is not known is answered with one that is, or with what only a cluster has."""
+    """The error of an unknown field names a known one, or says that only a cluster has it."""
     places = set()
     for text in BROKEN.values():
         with pytest.raises(MistakesError) as refused:
@@ -59,7 +59,7 @@ def test_every_field_that_an_error_names_is_explained_or_corrected() -> None:
 
 
 def corrected(place: str) -> str:
-    """Return the path itself, the one that its error tells to look at, or that of the kind which only a cluster has more of."""
+    """Return the path, or the path that its error names, or that of the kind if only a cluster has the field."""
     try:
         return schema.explain(place).path
     except ClaimError as error:

@@ -1,4 +1,4 @@
-"""The advice never runs in circles: whoever does what each message says has a valid file after a few rounds."""
+"""The fixes converge: a file is valid after a few rounds of following all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def place(problem: VellumError) -> list[str | int]:
 
 
 def problems(value: Any) -> list[VellumError]:
-    """Return what is wrong with a document, written as JSON, which is YAML too."""
+    """Return the mistakes of a document, written as JSON, which is also YAML."""
     try:
         load(json.dumps(value, ensure_ascii=False).encode(), "file.yaml")
     except MistakesError as error:
@@ -41,14 +41,14 @@ WRITE = re.compile(
 
 
 def at(root: Any, path: list[str | int]) -> Any:
-    """Return what stands at a path; a field that is not there is made."""
+    """Return the value at a path; create missing fields."""
     for step in path:
         root = root.setdefault(step, {}) if isinstance(root, dict) else root[step]
     return root
 
 
 def followed(root: Any, path: list[str | int], fix: str) -> None:
-    """Do what a fix says, as a person would who has no idea of their own."""
+    """Apply a fix literally."""
     parent, last = at(root, path[:-1]), path[-1] if path else ""
     if found := re.fullmatch(r"write ([^ ]+) instead", fix):
         parent[found[1]] = parent.pop(last)
@@ -85,7 +85,7 @@ def rounds(value: Any) -> int:
     for number in range(MOST_ROUNDS + 1):
         if not (wrong := problems(value)):
             return number
-        # From the last to the first, so that what is deleted from a list moves nothing that is still to be mended.
+        # From the last to the first, so that a deletion from a list does not move entries with open fixes.
         for problem in reversed(wrong):
             followed(value, place(problem), problem.fix)
     said = "\n".join(f"{problem}: {problem.fix}" for problem in problems(value))

@@ -446,7 +446,7 @@ def test_a_device_is_refused() -> None:
     ],
 )
 def test_a_claim_that_sets_crossplanes_own_field_is_refused(field: str, value: object) -> None:
-    """What Crossplane prints has a uid, and the values that it fills in steer nothing."""
+    """Crossplane's output has a uid, and the values that it fills in have no effect."""
     with pytest.raises(ClaimError) as refused:
         load(HEAD + yaml.safe_dump({"spec": {field: value}}))
     assert refused.value.code == "VEL125"

@@ -10,7 +10,7 @@ from tests.api.mutation import CORPUS, crashes, run, seeds, way
 
 
 def test_every_file_of_the_corpus_is_answered() -> None:
-    """What once answered in a way of its own, or crashed the loader."""
+    """Each file once gave a new answer, or crashed the loader."""
     assert len(list(CORPUS.glob("*"))) >= 100
     assert len({way(data) for data in seeds()}) > 80
 
@@ -23,7 +23,7 @@ def test_a_sample_of_changed_files_gives_values_or_claim_errors() -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(4 * 3600)
 def test_a_million_changed_files_give_values_or_claim_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    """Another seed each night; a crash's file goes into the corpus with its repair."""
+    """Each night uses another seed. The fix of a crash adds its file to the corpus."""
     seed = int.from_bytes(os.urandom(4), "big")
     found, _, ran = run(1_000_000, processes=os.cpu_count() or 1, seed=seed)
     with capsys.disabled():

@@ -1,4 +1,4 @@
-"""Kustomize patches in the platform's file: what kustomize would refuse is refused before anything is stored."""
+"""The loader refuses kustomize patches that kustomize would refuse, before anything is stored."""
 
 from __future__ import annotations
 

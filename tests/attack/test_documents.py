@@ -1,6 +1,6 @@
 """Hostile files and objects at the doors for documents: ``vellum validate``, ``vellum apply`` and the control socket.
 
-None is taken, none ends a process, none shows a trace, and every answer is a VEL code with a place and a fix.
+None is accepted, ends a process or shows a trace. Every answer is a VEL code with a place and a fix.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def renamed(obj: dict[str, Any], **metadata: Any) -> dict[str, Any]:
 
 
 def objects() -> Iterator[tuple[str, Any]]:
-    """Yield (class, object); none of them may be taken."""
+    """Yield (class, object); none of them may be accepted."""
     for key in KEYS:
         yield (
             "keys of models",
@@ -128,7 +128,7 @@ def objects() -> Iterator[tuple[str, Any]]:
 
 
 def odd() -> Iterator[tuple[str, Any]]:
-    """Every place of a job and of a service with every odd value that can be no right one there."""
+    """Put every odd value that is invalid there into every place of a job and of a service."""
     for made in (job(env=[{"name": "A", "value": "a"}]), service("--model=a")):
         for path in places(made):
             for value in ODD:
@@ -208,7 +208,7 @@ def platform() -> Iterator[Installation]:
 def test_no_hostile_object_is_stored_through_the_socket(
     platform: Installation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever speaks to the supervisor itself gets no further than a file does, and nothing runs or is kept."""
+    """The control socket refuses what the commands refuse; nothing runs or is stored."""
     client = Client(State(platform.state))
     before = {name: one["pid"] for name, one in platform.processes().items()}
     counts: Counter[str] = Counter()

@@ -39,7 +39,7 @@ class Target:
         self.routes["notebook"] = (self.notebook, paths["old notebook"])
 
     def send(self, raw: bytes, *, seconds: float = 3.0) -> bytes:
-        """Return all that comes back on one connection until it ends or says nothing more for a while."""
+        """Return all bytes of one connection until it ends or is idle for a while."""
         said = b""
         with socket.create_connection(("127.0.0.1", self.port), seconds) as connection:
             try:
@@ -214,7 +214,7 @@ def test_forms_of_the_request_line(target: Target) -> None:
 
 
 def test_no_second_request_is_smuggled(target: Target) -> None:
-    """Two ways to say where a body ends: refused, or read in one way, and then the rest is never a request."""
+    """A request with two body lengths is refused or read in one way; its rest is never read as a request."""
     inner = f"GET /.vellum/ready HTTP/1.1\r\nHost: {target.own}\r\nX-Smuggled: yes\r\n\r\n"
     ends = [f"Content-Length: {len(inner) + 5}", "Content-Length: 5", "Content-Length: +5", "Content-Length: 5, 6",
             "Content-Length: 0x5", "Content-Length: 5\r\nContent-Length: 6", "Content-Length: -1",
@@ -229,7 +229,7 @@ def test_no_second_request_is_smuggled(target: Target) -> None:
         said = target.send((head + "0\r\n\r\n" + inner).encode("latin-1"))
         answers[status(said)] += 1
         assert not 200 <= status(said) < 300, (path, end, coding, said[:300])
-        # What comes after may only ever be an answer to a request of the caller's own; no other connection sees it.
+        # Further bytes may only answer the caller's own request. No other connection sees them.
         assert target.ask("GET", target.own, "/.vellum/ready")[0] == 200
     report("two ends of a body", answers)
 
@@ -256,7 +256,7 @@ def test_strange_headers(target: Target) -> None:
 
 
 def test_a_thousand_slow_connections_end_by_themselves(target: Target) -> None:
-    """They begin a request and do not end it. What they take is bounded in count, in memory and in time."""
+    """Requests that begin and never end are limited in count, memory and time."""
     before, begun = target.memory(), time.monotonic()
     connections: list[socket.socket] = []
     with ExitStack() as held:

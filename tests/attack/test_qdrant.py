@@ -111,7 +111,7 @@ def numbers() -> Iterator[Row]:
 
 
 def shapes() -> Iterator[Row]:
-    """Bodies that are no JSON, too deep, or too much."""
+    """Bodies that are not JSON, too deep, or too large."""
     broken = (
         b"",
         b"{",
@@ -147,7 +147,7 @@ def sizes() -> Iterator[Row]:
 
 
 def paths() -> Iterator[Row]:
-    """Names and paths that a disk, a proxy or a person could mistake."""
+    """Names and paths that a disk, a proxy or a person could misread."""
     tricks = (
         "..", "%2e%2e", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..", "a%2fb", "%00", "a%00.json", "%ff", "%", "%zz", "a;b", "a?b=c", "a%3fb", "a#b", "lock",
         "collection.json", "CON", "con.", "~", "$HOME", "%24%28id%29", "'%20OR%20'1'='1", "%3cscript%3e", "%E2%80%AE", "%F0%9F%98%80", "a" * 300, "%C3%A9" * 255,

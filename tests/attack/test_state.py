@@ -1,4 +1,4 @@
-"""State files, the control socket, limits and signals: what is broken on purpose ends in words, and soon.
+"""Damaged state files, control socket input, limits and signals give an error text soon.
 
 Each test prints how many tries of its class it made: `make attack` with `-s`.
 """
@@ -33,7 +33,7 @@ from vellum.laptop.state import State
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(180)]
 SECONDS = 6.0
-"""In which a command must have ended, on a machine that others use too."""
+"""Seconds in which a command must end, also on a busy machine."""
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def outcome(state: State) -> str:
 
 
 def test_records(folder: Path) -> None:
-    """Every record x every damage, all four at once: written anew, and said."""
+    """Every record with every damage, all four at once: the supervisor writes them anew and reports it."""
     began = time.monotonic()
     state = State.open(folder / "state")
     assert outcome(state) == ""
     damages = list(DAMAGES.items())
     for number in range(0, len(damages), 2):
-        # Two damages a round: what is damaged differs from record to record, and a start takes its time.
+        # Two damages a round, which differ between records: a start is slow.
         for place, name in enumerate(records.PARSERS):
             damages[number + place % 2][1](state.root / name)
         said_of = outcome(state)
@@ -238,7 +238,7 @@ def seen(full: Installation, before: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("sign", [signal.SIGSTOP, signal.SIGKILL], ids=["SIGSTOP", "SIGKILL"])
 def test_signals(full: Installation, sign: signal.Signals) -> None:
-    """Each service alone: not ready in time, in processes and in the claim, and back by itself."""
+    """Stop each service alone: processes and claim show it as not ready in time, and it comes back by itself."""
     began, worst_seen, worst_back = time.monotonic(), 0.0, 0.0
     wait_for(lambda: full.status()["ready"])
     names = sorted(full.processes())
@@ -261,7 +261,7 @@ def test_signals(full: Installation, sign: signal.Signals) -> None:
 
 
 def test_the_supervisor(full: Installation) -> None:
-    """A stopped one is named in time and `down` wakes it; after SIGKILL `up` brings everything back."""
+    """Commands report a stopped supervisor in time, and `down` resumes it; after SIGKILL `up` restarts everything."""
     began = time.monotonic()
     pid = full.supervisor()
     os.kill(pid, signal.SIGSTOP)
@@ -279,7 +279,7 @@ def test_the_supervisor(full: Installation) -> None:
 
 
 def test_another_seed(full: Installation) -> None:
-    """Text, data and the exit code say the same, and the seed that comes back brings everything back."""
+    """Text, data and exit code agree, and restoring the seed restores everything."""
     began = time.monotonic()
     full.run("down")
     seed = full.state / "seed"
@@ -300,7 +300,7 @@ def test_another_seed(full: Installation) -> None:
 
 
 def test_two_installations_at_once() -> None:
-    """They ask for the same ports at the same time; each gets its own, and nothing is started twice."""
+    """They request the same ports at the same time. Each gets its own ports, and nothing starts twice."""
     began = time.monotonic()
     with contextmanager(new_installation)() as one, contextmanager(new_installation)() as other:
         with ThreadPoolExecutor(2) as pool:

@@ -103,7 +103,7 @@ def tools(tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("failures", [3])
 def test_a_build_goes_on_when_the_network_comes_back(proxy: Proxy, failures: int) -> None:
-    """The first requests are cut; each further try is said."""
+    """The proxy cuts the first requests; the build reports each further try."""
     proxy.failures = failures
     said: list[str] = []
     built = programs.ensure(said.append)
@@ -133,7 +133,7 @@ def test_a_network_that_stays_away_ends_the_build_after_five_tries(proxy: Proxy)
 def test_what_no_try_can_change_is_said_at_once(
     tools: Path, proxy: Proxy, spoil: Callable[[str], str]
 ) -> None:
-    """Neither a version that does not exist nor a module that is not what was pinned is asked for again."""
+    """The build does not retry a missing version or a module with a wrong checksum."""
     for name in ("go.mod", "go.sum"):
         (tools / name).write_text(spoil((tools / name).read_text()))
     sums = (tools / "go.sum").read_text().replace("h1:", "h1:A")[:-1] + "\n"

@@ -138,7 +138,7 @@ def reader() -> Iterator[Reader]:
 
 
 def strangers() -> list[Obj]:
-    """Return what others have made at the scope of the cluster: two of our charts meet, one nobody does."""
+    """Return cluster-scoped objects of others: two conflict with our charts, one does not."""
     helm = {"app.kubernetes.io/managed-by": "Helm", "stranger": "yes"}
     marks = {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "mesh-system"}
     schema = {"openAPIV3Schema": {"type": "object"}}
@@ -156,7 +156,7 @@ def strangers() -> list[Obj]:
 
 
 def external_platform(folder: Path) -> Path:
-    """Write the bench's platform with a store that somebody else runs, and without the store's image."""
+    """Write the bench's platform with an external store, and without the store's image."""
     platform = yaml.safe_load((ROOT / FILES[0]).read_text())
     platform["spec"]["objectStore"] = {"backend": "external", "endpoint": "https://s3.example.org"}
     del platform["spec"]["images"]["seaweedfs"]

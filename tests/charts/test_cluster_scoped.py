@@ -39,7 +39,7 @@ def of_a_record(part: Part) -> Iterator[str]:
 
 
 def of_our_own(name: str) -> Iterator[str]:
-    """Read the templates; what is off as Vellum installs the chart is in a template of its own."""
+    """Read the templates; objects that Vellum turns off have their own template."""
     off = {"templates/user-roles.yaml"}
     for path, text in own(name).items():
         if not path.startswith("templates/") or path in off:

@@ -1,4 +1,4 @@
-"""What is said of an older generation is not believed, wherever it is read."""
+"""Every reader ignores conditions of an older generation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vellum's own charts are looked for in their registry before an installation: real HTTP, as Helm speaks it."""
+"""Preflight looks for Vellum's own charts in their registry by real HTTP, as Helm does."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from vellum.model.release import ReleaseComponent
 
 CLUSTER = {"ClusterServingRuntime", "ClusterStorageContainer"}
 BELOW = {"JobSet"}
-"""Kinds that a chart below a chart brings in its ``crds/``: an installation makes them, and no upgrade."""
+"""Kinds in the ``crds/`` of a subchart: an installation makes them, an upgrade does not."""
 UNSCALED = "cert-manager"
 """Its chart says no number of replicas, as KServe's real one."""
 

@@ -1,4 +1,4 @@
-"""A CRD of a chart that somebody deleted: it comes back, and meanwhile who needs it says so and composes nothing of it."""
+"""A deleted CRD of a chart comes back. Meanwhile claims that need it say so, and compose no object of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gone(world: World, kind: Kind) -> None:
     ("name", "kind"), [pytest.param(*one, id=one[1].kind) for one in BROUGHT if one[1].kind not in BELOW]
 )
 def test_a_deleted_crd_comes_back_by_one_upgrade(name: str, kind: Kind) -> None:
-    """Also where other kinds of its group stay, so that the group's APIService says nothing."""
+    """Also if other kinds of its group stay, so that the group's APIService does not show it."""
     world = settled()
     was = revision(world, name)
     gone(world, kind)
@@ -51,7 +51,7 @@ def test_a_deleted_crd_comes_back_by_one_upgrade(name: str, kind: Kind) -> None:
 
 
 def test_a_crd_that_no_upgrade_makes_is_said_with_what_makes_it() -> None:
-    """JobSet's lies in the crds/ folder of a chart below Kubeflow Trainer's: Helm makes it only as it installs."""
+    """JobSet's CRD is in the crds/ folder of a subchart of Kubeflow Trainer: Helm makes it only when it installs."""
     world = settled()
     was = revision(world, "kubeflow-trainer")
     gone(world, Kind("jobset.x-k8s.io/v1alpha2", "JobSet"))
@@ -78,7 +78,7 @@ TEAM = [
 def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
     name: str, kind: Kind, *, terminating: bool
 ) -> None:
-    """A CRD that is being deleted deletes its objects first; whoever makes them anew meets an error of the server."""
+    """A CRD that is being deleted deletes its objects first. Making them anew gives a server error."""
     world = claim()
     if name not in {one["name"] for one in world.composite["status"]["components"]}:
         pytest.skip("the claim does not ask for it")
@@ -103,7 +103,7 @@ def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
 
 
 def test_a_moment_in_which_discovery_knows_no_kind_deletes_nothing() -> None:
-    """What exists stays desired: an API server that just started may not know its CRDs yet."""
+    """Existing objects stay desired: an API server that just started may not know its CRDs yet."""
     world = claim()
     world.discovers = True
     for one in team_components().values():

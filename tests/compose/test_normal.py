@@ -1,4 +1,4 @@
-"""What the API server rewrote is no difference, and what somebody changed is one.
+"""A rewrite by the API server is not a difference, and a change by a user is one.
 
 Each row is a rendered value and what the API server (1.36) keeps of it.
 """

@@ -444,7 +444,7 @@ def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
         assert said in message
 
     world.composite["spec"] |= {"notebook": {"storage": "5Gi"}, "vectors": {"storage": "10Gi"}}
-    # Crossplane keeps a condition that nobody takes back.
+    # Crossplane keeps a condition until it is set again.
     assert sizes(world.step()) == [("True", "AsWritten", "")]
 
 

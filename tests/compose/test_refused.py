@@ -1,4 +1,4 @@
-"""One object that the API server refuses stops nothing else: neither the other objects, nor the status, nor the guard."""
+"""An object that the API server refuses does not stop the other objects, the status or the guard."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ GONE = "the server could not find the requested resource"
 
 @dataclass
 class Crossplane(World):
-    """A world whose passes go as in Crossplane 2.3.4: references first, then each object in a random order."""
+    """A world with the passes of Crossplane 2.3.4: references first, then each object in a random order."""
 
     objects: dict[Key, Obj] = field(default_factory=dict)
-    """What the API server has."""
+    """The objects on the API server."""
     references: dict[str, Key] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     """Kind to the error with which the API server refuses to apply any object of it."""
@@ -87,7 +87,7 @@ class Crossplane(World):
         self.composite = {**self.composite, "status": {**status, "conditions": [*rest, synced]}}
 
     def composed(self) -> bool:
-        """Tell whether the last pass came to its end."""
+        """Tell whether the last pass completed."""
         return (condition(self.composite, "Synced") or {}).get("status") == "True"
 
     def stand_ins(self) -> list[Key]:
@@ -123,7 +123,7 @@ def part(world: World, name: str) -> Obj:
 
 
 def test_a_webhook_that_is_down_does_not_blind_the_guard() -> None:
-    """Kubeflow Trainer's webhook is unreachable: KServe's Deployment comes back all the same, and nothing is deleted."""
+    """Kubeflow Trainer's webhook is unreachable: KServe's Deployment still comes back, and nothing is deleted."""
     world = platform()
     world.refused = {"ClusterTrainingRuntime": WEBHOOK}
     runtimes = [key for key in world.objects if key.kind.endswith("Runtime")]
@@ -217,7 +217,7 @@ def test_what_was_refused_is_tried_again_with_growing_pauses() -> None:
 
 
 def test_two_webhooks_that_are_down_at_once_stop_nothing_else() -> None:
-    """The first is remembered by its stand-in, as the pass that met the second wrote no status."""
+    """A stand-in records the first refusal, because the pass with the second one wrote no status."""
     world = platform()
     world.refused = {"ClusterTrainingRuntime": WEBHOOK, "ClusterServingRuntime": WEBHOOK}
     kinds = [key for key in world.objects if key.kind in world.refused]
@@ -249,7 +249,7 @@ def test_a_part_of_a_claim_that_is_refused_stops_no_other_part(kind: str, words:
 
 
 def test_an_object_whose_kind_is_gone_is_not_composed_and_not_referred_to() -> None:
-    """Crossplane looks every reference up before it asks the function; one of a kind that is gone would end each pass."""
+    """Crossplane looks up every reference before it calls the function; one of a deleted kind would end each pass."""
     world = claim()
     world.refused = {"InferenceService": GONE}
     for key in [key for key in world.objects if key.kind == "InferenceService"]:

@@ -489,7 +489,7 @@ def test_a_profile_that_would_uninstall_what_is_in_use_changes_nothing(began: st
 
 
 def test_a_profile_of_which_nothing_was_installed_can_be_taken_back() -> None:
-    """A stranger's CRD kept istio-base from beginning."""
+    """A foreign CRD stopped the installation of istio-base."""
     world = settled("light")
     world.helm.foreign = "istio-base"
     world.composite["spec"]["profile"] = "standard"

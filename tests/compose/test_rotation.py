@@ -166,7 +166,7 @@ def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
 
     assert begun(None, Memory(), set()) == Keys(3, (3,), 3)
     assert begun(5, Memory(), set()).using == 5
-    # What runs goes on, also when its status was lost: somebody holds the older key.
+    # A running owner keeps its generation without a status, because clients hold the older key.
     assert begun(None, Memory(using=1, single=1), {1}).using == 1
     assert begun(None, Memory(), {2}).using == 2
 

@@ -1,4 +1,4 @@
-"""What a Release is told: nothing before what it stands on is there, and nothing that somebody else put into it."""
+"""A Release gets its values only after the parts that it needs, and shows fields that somebody else added."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lives(world: World, name: str) -> bool:
 
 
 def test_parts_keep_their_values_until_what_they_come_after_is_ready() -> None:
-    """From light to standard: Istio's values come to no chart before the parts of Istio that it comes after."""
+    """From light to standard: no chart gets Istio's values before the parts of Istio that it comes after."""
     world = settled("light")
     world.composite["spec"]["profile"] = "standard"
     meshed = [name for name in ("notebook-controller", "kubeflow-pipelines") if lives(world, name)]
@@ -50,7 +50,7 @@ def test_parts_keep_their_values_until_what_they_come_after_is_ready() -> None:
 def test_every_part_keeps_its_values_while_one_before_it_is_not_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By mechanism: another value of any chart waits for every part that the chart comes after."""
+    """A changed value of any chart waits for every part that the chart comes after."""
     for name, component in platform_components().items():
         if not isinstance(component, ReleaseComponent):
             continue
@@ -74,7 +74,7 @@ def test_every_part_keeps_its_values_while_one_before_it_is_not_ready(
 
 
 def test_a_chart_that_changes_goes_before_those_that_come_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When two change at once, the second is written only when the first is as it is composed."""
+    """If two Releases change at once, the second is written only after the first has its composed values."""
     world = settled()
     for name in ("kserve", "kserve-runtimes"):
         component: Any = platform_components()[name]
@@ -99,7 +99,7 @@ STRANGERS: dict[str, tuple[tuple[str, ...], Any]] = {
 
 @pytest.mark.parametrize("name", STRANGERS)
 def test_what_a_stranger_adds_to_a_release_is_said(name: str) -> None:
-    """Server-side apply leaves it there, so the part says what it is and how to take it away."""
+    """Server-side apply keeps the field, so the part names it and the command that removes it."""
     path, value = STRANGERS[name]
     world = settled()
     provider = world.resources["argo-workflows-release"]["spec"]["forProvider"]
@@ -137,7 +137,7 @@ def test_what_the_api_server_and_crossplane_write_into_a_release_is_no_strangers
     release["spec"]["providerConfigRef"] |= {"kind": "ProviderConfig"}
     # provider-helm 1.3.0 writes this into every Release, on the bench too.
     release["spec"]["forProvider"]["chart"]["pullSecretRef"] = {"name": "", "namespace": ""}
-    # A field that we drop in this pass is still there, and Crossplane's.
+    # A field that we drop in this pass still exists, and Crossplane owns it.
     release["spec"]["forProvider"]["values"]["old"] = True
     fields: Obj = {"f:spec": {"f:forProvider": {"f:values": {"f:old": {}}}}}
     release["metadata"]["managedFields"] = [
@@ -147,7 +147,7 @@ def test_what_the_api_server_and_crossplane_write_into_a_release_is_no_strangers
 
 
 def test_a_part_waits_until_provider_helm_has_looked_at_its_last_change() -> None:
-    """Its conditions name the generation that they are of: those of an older one prove nothing."""
+    """Conditions name their generation; those of an older one do not count."""
     world = settled()
     release = world.resources["kserve-release"]
     for one in release["status"]["conditions"]:

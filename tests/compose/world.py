@@ -114,7 +114,7 @@ class World:
         return live.team(self.composite, observed, self.seed, self.now)
 
     def kinds(self) -> dict[str, bool] | None:
-        """Return what discovery says; None while nobody asks it."""
+        """Return the kinds from discovery; None while the function does not ask."""
         if not self.discovers:
             return None
         parts: list[Any] = [*team_components().values(), *platform_components().values()]

@@ -1,4 +1,4 @@
-"""Whatever bytes arrive as a request, the function answers; where it is in doubt it changes nothing."""
+"""The function answers every request, whatever its bytes; on an error it changes nothing."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def twisted(seeds: list[bytes], dice: random.Random) -> bytes:
 
 
 def judged(raw: bytes) -> str:
-    """Return how the request was answered: with objects, with a question, or with a refusal that is worded."""
+    """Return the kind of the answer: objects, requirements, or a refusal with a text."""
     response, _ = answer_bytes(raw, NOW)
     assert response.SerializeToString(deterministic=True)
     assert response.meta.ttl.ToTimedelta().total_seconds() > 0
@@ -106,5 +106,5 @@ def test_two_hundred_spoiled_requests_are_answered() -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(6 * 3600)
 def test_a_million_spoiled_requests_are_answered() -> None:
-    """VELLUM_FUZZ says another number."""
+    """VELLUM_FUZZ sets another number."""
     assert sum(swept(EXECUTIONS, 20261129).values()) == EXECUTIONS

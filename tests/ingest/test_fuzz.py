@@ -1,4 +1,4 @@
-"""Damaged PDFs through the extraction: each gets a verdict, and none stops the others."""
+"""Extract damaged PDFs: each gets a verdict, and none stops the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents and questions are brought to one form, so a word that a page shows is never said to be absent."""
+"""Documents and questions have one normal form, so search never reports a visible word as absent."""
 
 from __future__ import annotations
 

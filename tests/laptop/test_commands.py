@@ -104,7 +104,7 @@ def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("words", [("here",), ("--team", "here"), ("default/here", "-t", "default/here")])
 def test_delete_asks_and_a_no_changes_nothing(installation: Installation, words: tuple[str, ...]) -> None:
-    """Whatever way the team is named, nothing goes before a person or ``--yes`` agrees."""
+    """However the team is named, nothing is deleted before a person or ``--yes`` confirms."""
     what = "VEL712: the team default/here would be deleted, and nobody is there to be asked"
     before = installation.store.version
     status, said = vellum("delete", *words)
@@ -120,7 +120,7 @@ def test_delete_asks_and_a_no_changes_nothing(installation: Installation, words:
 
 @pytest.mark.parametrize(("policy", "word"), [("Retain", "stays"), ("Delete", "goes ")])
 def test_delete_says_what_goes_and_what_stays(installation: Installation, policy: str, word: str) -> None:
-    """The notebook's home, the vectors and the bucket share one fate, and each is named with its size."""
+    """The notebook's home, the vectors and the bucket go or stay together; each line has its size."""
     spec = claim.claim_spec().model_validate({"deletionPolicy": policy})
     installation.apply(claim.Claim("default", "here", spec).manifest())
     team = Team("default", "here", "")
@@ -260,7 +260,7 @@ def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_explain_of_a_field_needs_no_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A word that is a field is one, unless a team has that name."""
+    """A word that names a field means the field, unless a team has that name."""
     monkeypatch.setenv("VELLUM_STATE", str(tmp_path))
     assert vellum("explain", "size") == vellum("explain", "spec.size")
     assert vellum("explain", "size")[0] == 0

@@ -82,7 +82,7 @@ def test_what_is_missing_is_made_again_and_the_rest_stays(place: tuple[Path, Pat
 
 
 def test_another_python_gets_a_new_environment_and_a_list(place: tuple[Path, Path]) -> None:
-    """The list says how to install again what was installed for the Python of before."""
+    """The list tells how to install the packages of the earlier Python again."""
     folder, home = place
     lib = folder / "lib"
     (lib / PYTHON).rename(lib / "python3.7")

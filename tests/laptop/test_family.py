@@ -1,4 +1,4 @@
-"""Whatever a job or a service starts ends with it, however it hid: two forks, setsid, another name, no signals."""
+"""All processes that a job or a service starts end with it, also after two forks, setsid or a new name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ if len(sys.argv) > 3:
 """
 MODES = ("double", "triple", "stubborn", "closed", "renamed", "bare")
 BOUND = 5.0
-"""Seconds until nothing is left; the documents say so."""
+"""Seconds until no process is left, as in the documents."""
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_nothing_outlives_a_job_that_is_ended(job: Job, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "bare"])
 def test_nothing_outlives_a_job_whose_launcher_is_killed(job: Job, mode: str) -> None:
-    """Found by the variable that everything inherits; one that emptied its environment is not."""
+    """Found by the inherited variable; a process that emptied its environment is not found."""
     child = Child(job.process(mode, "stays"), job.folder / "log", f"mark.{mode}", lambda _: None)
     stray, program = job.stray(), launch.descendants(child.pid)
     os.kill(child.pid, signal.SIGKILL)
@@ -122,7 +122,7 @@ def test_nothing_outlives_a_job_whose_launcher_is_killed(job: Job, mode: str) ->
 
 @pytest.mark.parametrize("mode", ["double", "stubborn", "renamed"])
 def test_nothing_outlives_a_service_that_is_ended(job: Job, mode: str) -> None:
-    """A terminal of a notebook may start what it likes; it has no launcher that stays."""
+    """A notebook's terminal may start any program; no launcher stays as its parent."""
     child = Child(job.process(mode, "stays", once=False), job.folder / "log", f"of.{mode}", lambda _: None)
     stray = job.stray()
     child.end(0.5)
@@ -150,7 +150,7 @@ def test_a_job_ends_as_its_program_did(job: Job) -> None:
 
 
 def test_a_program_has_its_grace_and_no_more(job: Job) -> None:
-    """SIGTERM reaches the program; one that does not care is killed, with all that it started."""
+    """SIGTERM reaches the program; a program that ignores it is killed with all its descendants."""
     code = """
 import signal, sys, time
 def asked(*_):

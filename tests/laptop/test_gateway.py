@@ -106,7 +106,7 @@ def test_every_notebook_has_an_origin_of_its_own(tmp_path: Path) -> None:
 
 
 def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
-    """Envoy itself reads the table: it bounds patterns and answers of its own."""
+    """Envoy itself reads the table: it limits the size of patterns and direct responses."""
     import subprocess
 
     from vellum.laptop.programs import found

@@ -1,4 +1,4 @@
-"""Inside a notebook or a job the command line says where it is and never offers a second installation."""
+"""In a notebook or a job the command line names the installation around it and refuses a second one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def vellum(*arguments: str, **more: str) -> tuple[int, str]:
 
 
 def notebook(root: Path) -> dict[str, str]:
-    """Return what a notebook's process has of the laptop."""
+    """Return the laptop's variables in a notebook's process."""
     home = root / "data" / "team" / "home"
     home.mkdir(parents=True, exist_ok=True)
     binding = root / "secrets" / "team" / "vellum-binding"

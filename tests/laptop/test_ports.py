@@ -97,7 +97,7 @@ input()
 
 
 def test_two_installations_at_once_never_get_the_same_port(tmp_path: Path) -> None:
-    """Nobody listens on any of them yet: only a reservation can keep the two apart."""
+    """No process listens on the ports yet, so only reservations can separate the two."""
     both = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""Records that were tampered with or damaged: derived anew, or an error with the way out; never a trace, never a wait."""
+"""Damaged records are derived anew or give an error with a fix, without a traceback or an endless wait."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_down_wakes_a_stopped_supervisor_and_says_so(running: tuple[State, int],
 
 
 def hanging(folder: Path) -> subprocess.Popen[bytes]:
-    """Start what holds an installation, ignores SIGTERM and answers nobody; return it once it holds."""
+    """Start a process that holds an installation and ignores SIGTERM; return it once it holds the lock."""
     words = f"""
 import fcntl, signal, time
 from pathlib import Path

@@ -78,7 +78,7 @@ class Laptop:
 
     @property
     def log(self) -> list[str]:
-        """What the job said, without the lines between its tries."""
+        """The job's output, without the lines between its tries."""
         return [line for line in self.whole_log if not line.startswith("--- try ")]
 
     @property
@@ -136,7 +136,7 @@ def test_a_job_that_ends_well_is_complete_and_never_runs_again(world: Laptop) ->
 
 
 def test_the_tries_of_a_job_are_told_apart_in_its_log(world: Laptop) -> None:
-    """A line before each but the first says its number, one behind it how it failed, also where the last line was cut."""
+    """A line before each further try has its number; a line after each failed try has the cause, also after a cut line."""
     world.job("import sys; sys.stdout.write('cut'); sys.exit(3)")
     world.until("Failed")
     times = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d+\.\d s")
@@ -180,7 +180,7 @@ names = ("VELLUM_BUCKET", "AWS_SECRET_ACCESS_KEY", "QDRANT_URL", "PLAIN", "TAKEN
 print(json.dumps([vellum.connect().VELLUM_BUCKET, *(os.environ.get(name) for name in names)]))
 """
     reference = {"secretKeyRef": {"name": "vellum-binding", "key": "VELLUM_BUCKET"}}
-    # As on a cluster a variable of the job's own goes before that of the binding.
+    # As on a cluster, the job's own variable overrides that of the binding.
     own = {"PLAIN": "7", "QDRANT_URL": "mine"}
     env = [{"name": name, "value": value} for name, value in own.items()]
     world.job(code, trainer={"env": [*env, {"name": "TAKEN", "valueFrom": reference}]})
@@ -194,7 +194,7 @@ print(json.dumps([vellum.connect().VELLUM_BUCKET, *(os.environ.get(name) for nam
 
 
 def test_a_python_without_vellum_connects_by_one_line(world: Laptop) -> None:
-    """``VELLUM_PYTHONPATH`` brings ``vellum.connect`` to an environment of somebody's own, and no other package."""
+    """``VELLUM_PYTHONPATH`` brings ``vellum.connect`` to a user's own environment, and no other package."""
     connectable.provide(world.supervised.state.connect)
     code = """
 import os, sys
@@ -426,7 +426,7 @@ def test_a_job_says_which_secrets_it_waits_for_and_starts_once_they_are(world: L
 
 
 def test_a_job_that_waits_writes_at_most_three_events_a_minute(world: Laptop) -> None:
-    """It looks every two seconds, and writes nothing where nothing is new."""
+    """The controller checks every two seconds, and writes only changes."""
     reference = {"secretKeyRef": {"name": "absent", "key": "key"}}
     world.job("", trainer={"env": [{"name": "A", "valueFrom": reference}]})
     counts = []

@@ -1,4 +1,4 @@
-"""What can be stored as a model: all of scikit-learn that predicts, and nothing that a forged file could misuse."""
+"""All scikit-learn estimators that predict can be stored; forged files are refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def refusal(model: Any) -> str:
 
 @pytest.mark.slow
 def test_every_estimator_that_predicts_is_served_or_refused_truly() -> None:
-    """All estimators that scikit-learn's own tests try: equal predictions after a trip through the file, or a reason."""
+    """All estimators of scikit-learn's own tests give equal predictions after storing, or a reason."""
     served, refused = 0, {}
     for untrained in _tested_estimators():
         if not hasattr(untrained, "predict") or (trained := fitted(untrained)) is None:

@@ -318,7 +318,7 @@ def test_what_a_tree_was_composed_to_holds_no_key(asked: Path, earlier: Path) ->
 
 
 def test_a_notebook_that_is_turned_off_leaves_its_home_on_every_line(asked: Path, tmp_path: Path) -> None:
-    """And another size of the home is followed on none."""
+    """No platform follows another size of the home."""
     folder = tmp_path / "git"
     assert render(str(asked), "--output", str(folder)).returncode == 0
     claim = asked / "claim.yaml"

@@ -1,4 +1,4 @@
-"""Chromium as a person uses it, driven through its DevTools socket; nothing is installed for it."""
+"""Drive an installed Chromium through its DevTools socket."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Page:
                 return said.get("result", said)
 
     def open(self, url: str) -> None:
-        """Go there and wait until the page and what it includes is loaded."""
+        """Open an address and wait until the page and its resources are loaded."""
         self.call("Page.navigate", url=url)
         deadline = time.monotonic() + 60
         while self.run("document.readyState") != "complete" and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def run(self, code: str) -> Any:
-        """Return what an expression of the page's own JavaScript gives; a promise is awaited."""
+        """Return the value of a JavaScript expression in the page; await a promise."""
         found = self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
         return found["result"].get("value", found.get("exceptionDetails"))
 

@@ -1,4 +1,4 @@
-"""An evil page of a bucket, in a real browser in which somebody is signed in to a notebook: it reads nothing."""
+"""A malicious page of a bucket cannot read a notebook, in a real browser that is signed in to the notebook."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def attack(base: str) -> str:
 
 
 def got(found: dict[str, str], token: str) -> dict[str, str]:
-    """Return the tries that saw anything of the notebook."""
+    """Return the tries that read anything of the notebook."""
     signs = (token, "jupyter", '"content"', "_xsrf", "username-")
     return {
         name: said
@@ -70,11 +70,11 @@ def read(page: Page, base: str) -> dict[str, str]:
 
 
 def test_jupyterlab_works_in_a_browser_at_its_own_name(platform: Installation) -> None:
-    """The control: its own page reads all that the evil one must not, and its WebSocket opens."""
+    """Control: the notebook's own page reads all that the malicious one must not, and its WebSocket opens."""
     base, token = address(platform)
     with browser() as page:
         parts = urlsplit(base)
-        page.open(f"http://127.0.0.1:{parts.port}{parts.path}lab?token={token}")  # a link of before leads on
+        page.open(f"http://127.0.0.1:{parts.port}{parts.path}lab?token={token}")  # an old link redirects
         deadline = time.monotonic() + 60
         while (
             not page.run("!!document.querySelector('#jp-main-dock-panel, .jp-LabShell')")
@@ -112,7 +112,7 @@ def test_an_evil_object_of_a_bucket_reads_nothing(platform: Installation) -> Non
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_scripts_at_the_gateways_origin_would_read_nothing(platform: Installation, host: str) -> None:
-    """Without the sandbox too: the scripts run in a page of the gateway's that is not sandboxed."""
+    """Also without the sandbox: the scripts run in a page of the gateway that is not sandboxed."""
     base, token = address(platform)
     model = urlsplit(platform.binding("team-a")["VELLUM_SEARCH_URL"])
     with browser() as page:

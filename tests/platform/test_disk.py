@@ -1,4 +1,4 @@
-"""A small disk that is filled: what cannot work is said by `up` and `status`, in words and by the exit code."""
+"""`up` and `status` report a full disk by text and by exit code."""
 
 from __future__ import annotations
 

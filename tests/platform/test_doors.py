@@ -1,4 +1,4 @@
-"""What the gateway refuses, asked as a web page, a stranger or a mistaken client asks; and what still works."""
+"""What the gateway refuses to web pages, other users and mistaken clients, and what still works."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Answer:
 
 
 def ask(url: str, method: str = "GET", body: object = None, **headers: str) -> Answer:
-    """Ask 127.0.0.1 for a URL of any host name, as a browser does that takes the name for this machine."""
+    """Request a URL of any host name from 127.0.0.1, as a browser does for names below localhost."""
     parts = urlsplit(url)
     sent = {"Host": parts.netloc, **{name.replace("_", "-"): value for name, value in headers.items()}}
     with closing(http.client.HTTPConnection("127.0.0.1", parts.port, timeout=30)) as connection:
@@ -208,7 +208,7 @@ def test_an_upload_to_a_bucket_is_not_bounded(platform: Installation) -> None:
 
 
 def test_a_buckets_page_gets_an_origin_that_is_nobodys(platform: Installation) -> None:
-    """Presigned or refused, found or not: every answer of S3 is sandboxed, and nothing is guessed to be a page."""
+    """Every answer of S3 is sandboxed and has nosniff: presigned, refused, found or missing."""
     binding = platform.binding("team-a")
     bucket, store = binding["VELLUM_BUCKET"], s3(binding)
     store.put_object(
@@ -237,7 +237,7 @@ def test_a_buckets_page_gets_an_origin_that_is_nobodys(platform: Installation) -
 
 
 def test_a_notebooks_page_may_read_a_presigned_object(platform: Installation) -> None:
-    """Its own JavaScript may: the signature says who may, S3 has no cookies, and the bucket's CORS is the team's."""
+    """A notebook's JavaScript may read: the signature grants it, and the team sets the bucket's CORS rules."""
     binding, own = platform.binding("team-a"), origin(address(platform)[0])
     store = s3(binding)
     store.put_object(Bucket=binding["VELLUM_BUCKET"], Key="plot.json", Body=b"{}")
@@ -250,7 +250,7 @@ def test_a_notebooks_page_may_read_a_presigned_object(platform: Installation) ->
 
 
 def test_a_notebooks_token_is_not_readable_at_the_gateways_origin(platform: Installation) -> None:
-    """Its cookie is no good there, and no page is: a page of that origin has nothing that the notebook accepts."""
+    """The notebook's cookie does not work at 127.0.0.1, so a page of that origin has no accepted credential."""
     base, token = address(platform)
     parts = urlsplit(base)
     old = f"http://127.0.0.1:{parts.port}{parts.path}"
@@ -269,7 +269,7 @@ def test_a_notebooks_token_is_not_readable_at_the_gateways_origin(platform: Inst
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
                "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
     assert ask(f"{old}api/events/subscribe", Cookie=cookie, **upgrade).status == 403
-    # A link of before leads on, with its token; a program goes on as it did, with its token in a header.
+    # A link of an earlier version redirects with its token. A program continues with its token in a header.
     assert ask(f"{old}lab?token={token}").headers["location"] == f"{base}lab?token={token}"
     assert ask(f"{old}api/kernels", Authorization=f"token {token}").status == 200
     request = urllib.request.Request(f"{old}api/status", headers={"Authorization": f"token {token}"})
@@ -308,7 +308,7 @@ def test_what_envoy_says_itself_is_said_in_words(doors: dict[str, str]) -> None:
 def test_nothing_but_ours_has_the_gateways_port_on_any_loopback(
     platform: Installation, doors: dict[str, str]
 ) -> None:
-    """A browser asks [::1] first for a name below localhost: whoever listened there would get the token."""
+    """A browser tries [::1] first for a name below localhost. Another listener there would get the token."""
     from vellum.laptop.ports import loopback
 
     port = urlsplit(doors["s3"]).port or 0

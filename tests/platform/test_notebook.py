@@ -44,7 +44,7 @@ def address(platform: Installation) -> tuple[str, str]:
 
 
 def reached(base: str) -> tuple[str, dict[str, str]]:
-    """Return where a program finds a notebook whose name only browsers resolve, and the name that it must say."""
+    """Return a notebook's address for programs, and the host name that they must send."""
     parts = urlsplit(base)
     return f"http://127.0.0.1:{parts.port}{parts.path}", {"Host": parts.netloc}
 
@@ -220,7 +220,7 @@ print(boto3.Session().region_name == os.environ["AWS_REGION"], vellum.connect().
 
 @pytest.mark.timeout(300)
 def test_the_notebook_has_an_environment_of_its_own(installation: Installation, tmp_path: Path) -> None:
-    """What pip installs there wins, stays over down and up, and leaves Vellum's own environment as it was."""
+    """Packages that pip installs take precedence, survive down and up, and leave Vellum's environment unchanged."""
     installation.up(team_a="{notebooks: enabled}")
     (home,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace")
     environment = home / "environment"

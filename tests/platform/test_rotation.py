@@ -84,7 +84,7 @@ def test_a_new_key_works_beside_the_old_one_which_is_refused_once_the_overlap_is
     after = {name: process["pid"] for name, process in installation.processes().items()}
     moved = {name.partition("-")[0] for name in pids if pids[name] != after[name]}
     assert moved == {"notebook", "qdrant", "search"}
-    # boto3 in a kernel that starts now has the new key without a word of anybody.
+    # boto3 in a kernel that starts now has the new key by itself.
     cell = "import boto3; print(boto3.Session().get_credentials().access_key)"
     assert execute(installation, cell) == [f"{new['AWS_ACCESS_KEY_ID']}\n"]
 
@@ -100,7 +100,7 @@ def test_a_new_key_works_beside_the_old_one_which_is_refused_once_the_overlap_is
     refusal = installation.run("up", str(lowered(installation)), check=False)
     assert (refusal.returncode, "VEL315" in refusal.stderr) == (1, True)
 
-    # Made again from a file without a word of keys, the team has those that it had, and none that were replaced.
+    # A team made again from a file without keys has its last keys, and none that were replaced.
     installation.run("delete", "team-a", "--yes")
     installation.up(team_a=FULL)
     wait_for(lambda: keys(installation)["generation"] == 3)

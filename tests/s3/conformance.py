@@ -1,7 +1,7 @@
-"""What S3 is asked and what it must answer, as a table: ``python -m tests.s3.conformance``.
+"""A table of S3 requests and their required answers: ``python -m tests.s3.conformance``.
 
 Reads ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``VELLUM_BUCKET``, as
-``eval "$(vellum connect TEAM --export)"`` sets them. Facts after ceph's s3-tests and minio's mint; written anew.
+``eval "$(vellum connect TEAM --export)"`` sets them. The cases follow ceph's s3-tests and minio's mint, but share no code.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def run(values: Mapping[str, str]) -> Iterator[tuple[str, Any, Any]]:
 
 
 def main() -> int:
-    """Print the table; return 1 if an answer is another one."""
+    """Print the table; return 1 if an answer differs."""
     wrong = 0
     print(f"{'CASE':<30}{'EXPECTED':<32}GOT")  # noqa: T201
     for name, expected, got in run(os.environ):

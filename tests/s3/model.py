@@ -1,4 +1,4 @@
-"""S3's listing as its documents say it, over a plain set of keys; and a store of folders that lists as SeaweedFS does."""
+"""A model of S3's documented listing over a plain set of keys, and of a store that lists folders as SeaweedFS does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile bytes at the front: every request is read or refused, never anything else. The corpus is what was once odd."""
+"""Send hostile bytes to the front: it reads or refuses every request. The corpus holds requests of earlier findings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BODIES = (
 
 
 def one(line: bytes) -> None:
-    """Read one request; what is read must be what it says, and what is refused must be sayable."""
+    """Parse one request; the result must match the request, and a refusal must be a valid answer."""
     path, _, query = line.partition(b"?")
     for method in METHODS[:5]:
         asked = read(method, path, query, {"content-length": "0"})
@@ -98,5 +98,5 @@ def test_five_thousand_hostile_requests_are_read_or_refused() -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 def test_a_million_hostile_requests_are_read_or_refused() -> None:
-    """Each line is asked by five methods: 200,000 lines are a million requests."""
+    """Each line is sent with five methods: 200,000 lines are a million requests."""
     fuzz(2, 200_000)

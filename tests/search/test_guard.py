@@ -1,4 +1,4 @@
-"""What a model server answers on its own port, whoever asks: protocols only, own pages only, bounded bodies."""
+"""On its own port a model server serves only its protocols and own pages, and limits bodies."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_nothing_but_the_protocols_is_served(manual: Predictor, method: str, pat
 
 
 def test_no_other_route_of_kserve_is_reachable(manual: Predictor) -> None:
-    """KServe's own list of routes is asked: what it adds in another version is not served either."""
+    """The test reads KServe's own list of routes, so routes of a later version are not served either."""
     import kserve.model_server
     from kserve.model_repository import ModelRepository
     from kserve.protocol.dataplane import DataPlane

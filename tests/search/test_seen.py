@@ -1,4 +1,4 @@
-"""What a reader of a PDF sees is what is found, whatever way the PDF came to show it."""
+"""Search finds the text that a PDF reader shows, however the PDF stores it."""
 
 from __future__ import annotations
 

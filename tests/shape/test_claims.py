@@ -1,4 +1,4 @@
-"""What the documents claim of this repository is so: counts, versions, commands, and what is said to be missing."""
+"""The documents' claims about this repository are true: counts, versions, commands, missing features."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGES = [
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "decisions"),
     *sorted((ROOT / "charts").glob("*/README.md")),
 ]
-"""Decisions and the changelog tell of their own day."""
+"""Decisions and the changelog describe their own date, so they are left out."""
 WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
     "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
@@ -37,7 +37,7 @@ NUMBER = rf"([0-9]+|{'|'.join(NUMBERS)})"
 
 
 def text(page: Path) -> str:
-    """Return a page without the places where its lines break."""
+    """Return a page as one line."""
     return re.sub(r"\s+", " ", page.read_text(encoding="utf-8"))
 
 
@@ -46,7 +46,7 @@ def number(word: str) -> int:
 
 
 def parts() -> list[AnyPlatformComponent]:
-    """Return the parts of the bench's platform, of which the figures are."""
+    """Return the parts of the bench's platform, which the figures describe."""
     (platform,) = loader.read(str(ROOT / "examples/bench/platform.yaml"))
     assert isinstance(platform, Platform)
     return [part for part in platform_components().values() if platform.wants(part)]
@@ -84,7 +84,7 @@ def test_a_count_is_that_of_the_code(pattern: str) -> None:
 
 
 def test_the_counts_that_figures_name_are_found() -> None:
-    """Else the test before would pass because a sentence was worded anew."""
+    """Otherwise the test above would pass after a sentence was reworded."""
     whole = " ".join(map(text, PAGES))
     assert [pattern for pattern in list(COUNTS)[:4] if not re.search(pattern, whole, re.IGNORECASE)] == []
 
@@ -119,7 +119,7 @@ MISSING = re.compile(
     r"nothing(?: [a-z]+)? (?:install|build|publish|make)s?\b|there is no \w+er)\b[^.|]*",
     re.IGNORECASE,
 )
-"""A sentence that says that something of ours is still missing."""
+"""A sentence that says that a feature of ours is missing."""
 
 
 NOUNS = ("bench", "completion", "function", "package", "status")
@@ -180,7 +180,7 @@ def test_what_is_told_of_a_command_names_one() -> None:
 
 
 def test_the_recipe_of_the_functions_package_fits_the_code() -> None:
-    """No container is built here; what the recipe copies, starts and names is what there is."""
+    """The test builds no container; the files, commands and names in the recipe exist."""
     recipe = (ROOT / "function/Dockerfile").read_text()
     package = yaml.safe_load((ROOT / "function/package/crossplane.yaml").read_text())
     entry = json.loads(re.findall(r"^ENTRYPOINT (.+)$", recipe, re.MULTILINE)[0])
