@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.bench.real import Bench, condition, until
+from tests.nightly import chosen
 
 from vellum.cluster.api import Api
 from vellum.compose.releases import ROLLBACKS
@@ -124,12 +125,13 @@ HARMS = {
 }
 
 
-@pytest.mark.parametrize("name", HARMS)
+@pytest.mark.parametrize("name", chosen(HARMS, lambda name: name == "deleted"))
 def test_a_workload_is_back_within_seconds_by_exactly_one_upgrade(bench: Bench, name: str) -> None:
     harm, release, where = HARMS[name]
     comes_back(bench, harm, release, where, upgrades=1)
 
 
+@pytest.mark.nightly
 def test_a_workload_scaled_to_zero_whose_chart_says_no_number_is_back_by_two_upgrades(bench: Bench) -> None:
     comes_back(bench, scaled, "kserve", KSERVE, upgrades=2)
 
@@ -175,6 +177,7 @@ def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> N
         assert watched[release] >= len(made) > 1
 
 
+@pytest.mark.nightly
 def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_repair(bench: Bench) -> None:
     """A restart also gives the events their budget back, of which the installation took all: 25 for each object."""
     was = {one["metadata"]["name"]: one["status"]["atProvider"]["revision"] for one in bench.list(RELEASES)}
@@ -198,6 +201,7 @@ def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_rep
     whole(bench, "notebook-controller")
 
 
+@pytest.mark.nightly
 def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(bench: Bench) -> None:
     was = revision(bench, "kserve")
     places = (
@@ -245,6 +249,7 @@ def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
 
 
+@pytest.mark.nightly
 def test_a_lost_record_is_installed_again_over_what_is_there(bench: Bench) -> None:
     before = bench.get(*OPERATOR)
     assert before is not None
@@ -330,6 +335,7 @@ def test_a_repair_that_is_refused_is_turned_back_said_and_done_once_it_may_be(be
     whole(bench, release)
 
 
+@pytest.mark.nightly
 def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench: Bench) -> None:
     release, where = "notebook-controller", NOTEBOOKS
     was = revision(bench, release)
@@ -366,6 +372,7 @@ def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) ->
     assert [one for one in receipts if one not in platform(bench)["status"]["receipts"]] == []
 
 
+@pytest.mark.nightly
 def test_with_the_guard_off_the_deployment_stays_gone_and_the_release_says_ready(bench: Bench) -> None:
     def switch(to: str) -> None:
         patch: dict[str, Any] = {"spec": {"repair": to}}

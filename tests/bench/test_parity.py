@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.bench.pair import DROPPED, Pair, pair
 from tests.bench.real import Bench
+from tests.nightly import chosen
 
 from vellum.kube.objects import make
 from vellum.model.team import Team
@@ -46,10 +47,13 @@ SPECS: dict[str, dict[str, Any]] = {
     "quotas": {"artifacts": {"quota": "1.5Ti"}, "vectors": {"storage": "500Mi"}},
 }
 
+IN_CI = {"notebooks", "large, with owner and cost center", "quotas"}
+"""The oracle's tests show the same for each of the others, pass by pass."""
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
-def test_a_claim_means_the_same(both: Pair, spec: dict[str, Any]) -> None:
-    both.claim("twin", **spec)
+
+@pytest.mark.parametrize("name", chosen(SPECS, lambda name: name in IN_CI))
+def test_a_claim_means_the_same(both: Pair, name: str) -> None:
+    both.claim("twin", **SPECS[name])
     both.same("twin")
 
 
@@ -66,30 +70,32 @@ def test_a_claim_that_is_edited_step_by_step_stays_the_same(both: Pair) -> None:
         both.same("twin")
 
 
-@pytest.mark.parametrize(
-    ("kind", "part"),
-    [
-        ("Secret", "vellum-binding"), ("ConfigMap", "kfp-launcher"), ("Notebook", "notebook"),
-        ("InferenceService", "search"), ("Role", "default-editor"), ("ResourceQuota", "team"),
-    ],
-)  # fmt: skip
+DELETED = [
+    ("Secret", "vellum-binding"), ("ConfigMap", "kfp-launcher"), ("Notebook", "notebook"),
+    ("InferenceService", "search"), ("Role", "default-editor"), ("ResourceQuota", "team"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "part"), chosen(DELETED, lambda case: case[0] in {"Secret", "Notebook"}))
 def test_what_is_deleted_comes_back_the_same(settled: Pair, kind: str, part: str) -> None:
     settled.same("settled")
     settled.delete("settled", kind, part)
     settled.same("settled")
 
 
+EDITED: list[tuple[str, str, dict[str, Any]]] = [
+    ("ConfigMap", "kfp-launcher", {"data": {"defaultPipelineRoot": "s3://elsewhere"}}),
+    ("ResourceQuota", "team", {"spec": {"hard": {"pods": "9999"}}}),
+    ("InferenceService", "search", {"spec": {"predictor": {"minReplicas": 7}}}),
+    ("Secret", "vellum-binding", {"data": {"AWS_ACCESS_KEY_ID": "ZXZl"}}),
+    ("NetworkPolicy", "default-deny", {"spec": {"policyTypes": ["Ingress"]}}),
+    ("RoleBinding", "default-editor", {"subjects": []}),
+]
+
+
 @pytest.mark.parametrize(
-    ("kind", "part", "patch"),
-    [
-        ("ConfigMap", "kfp-launcher", {"data": {"defaultPipelineRoot": "s3://elsewhere"}}),
-        ("ResourceQuota", "team", {"spec": {"hard": {"pods": "9999"}}}),
-        ("InferenceService", "search", {"spec": {"predictor": {"minReplicas": 7}}}),
-        ("Secret", "vellum-binding", {"data": {"AWS_ACCESS_KEY_ID": "ZXZl"}}),
-        ("NetworkPolicy", "default-deny", {"spec": {"policyTypes": ["Ingress"]}}),
-        ("RoleBinding", "default-editor", {"subjects": []}),
-    ],
-)  # fmt: skip
+    ("kind", "part", "patch"), chosen(EDITED, lambda case: case[0] in {"InferenceService", "RoleBinding"})
+)
 def test_what_is_edited_is_put_back_the_same(
     settled: Pair, kind: str, part: str, patch: dict[str, Any]
 ) -> None:

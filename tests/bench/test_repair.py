@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.bench.real import Bench, until
+from tests.nightly import chosen
 
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
 
@@ -46,7 +47,7 @@ def meaning(obj: dict[str, Any] | None) -> Any:
     return obj and {key: obj.get(key) for key in ("spec", "data", "rules", "subjects", "roleRef")}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", chosen(KINDS, lambda kind: kind in {"statefulset", "notebook", "secret"}))
 def test_a_composed_object_that_is_deleted_comes_back_as_it_was(bench: Bench, team: Team, kind: str) -> None:
     place = where(team, kind)
     before = bench.get(*place)
@@ -76,7 +77,11 @@ EDITS = (
 )
 
 
-@pytest.mark.parametrize(("kind", "patch"), EDITS, ids=[kind for kind, _ in EDITS])
+@pytest.mark.parametrize(
+    ("kind", "patch"),
+    chosen(EDITS, lambda case: case[0] in {"resourcequota", "inferenceservice"}),
+    ids=[kind for kind, _ in EDITS],
+)
 def test_a_composed_field_that_is_edited_comes_back(
     bench: Bench, team: Team, kind: str, patch: dict[str, Any]
 ) -> None:
@@ -124,7 +129,13 @@ def process(bench: Bench, name: str) -> dict[str, Any]:
     return next(one for one in found["processes"] if one["name"] == name)
 
 
-@pytest.mark.parametrize("name", ["function", "crossplane", "apiserver", "etcd", "controllers"])
+@pytest.mark.parametrize(
+    "name",
+    chosen(
+        ["function", "crossplane", "apiserver", "etcd", "controllers"],
+        lambda name: name in {"function", "crossplane", "etcd"},
+    ),
+)
 def test_a_killed_process_of_the_control_plane_is_back_and_what_was_asked_meanwhile_is_done(
     bench: Bench, team: Team, name: str
 ) -> None:
