@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.ingest.papers import book, break_pages, every_kind, write
-from tests.ingest.services import Team, done_of, files_of
+from tests.ingest.services import KEY, Team, done_of, files_of
 
 from vellum.connect.sources import read_folder
 from vellum.errors import WorkloadError
+from vellum.workloads.ingest import ledger
+from vellum.workloads.ingest.index import Index
 from vellum.workloads.ingest.run import KEPT_RUNS
 from vellum.workloads.ingest.store import RunStore
+from vellum.workloads.vectors import Qdrant
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(90)]
 
@@ -399,3 +402,23 @@ def test_the_compiled_pipeline_installs_nothing_and_runs_in_the_image_it_is_give
     }
     assert "pip install" not in path.read_text()
     assert len(executors) == 3
+
+
+def test_a_document_of_an_older_version_is_read_again_and_keeps_its_places(
+    team: Team, tmp_path: Path
+) -> None:
+    """An index that an older version made has no form; its documents stay visible until they are written anew."""
+    book(tmp_path / "one" / "a.pdf", 2)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "b.pdf").write_bytes((tmp_path / "one" / "a.pdf").read_bytes())
+    team.ingest(tmp_path / "one")
+    team.ingest(tmp_path / "two")
+    qdrant = Qdrant(f"http://127.0.0.1:{team.port}", KEY)
+    (before,) = ledger.read(qdrant).values()
+    Index(qdrant)._set({"entry": {**before.payload(), "form": 1}}, {"must": [{"has_id": [before.point]}]})
+    events = team.ingest(tmp_path / "two")
+    (after,) = ledger.read(qdrant).values()
+    qdrant.close()
+    assert done_of(events)["unchanged"] == 0
+    assert (after.places, after.form, after.committed) == (before.places, before.form, True)
+    assert {point["page"] for point in team.points(visible=True)} == {1, 2}

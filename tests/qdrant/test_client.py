@@ -222,6 +222,19 @@ def test_payload_is_merged_replaced_nested_and_removed(people: Any) -> None:
     assert alan == {"only": 1}
 
 
+def test_payload_of_points_with_uuids_can_be_changed(people: Any) -> None:
+    """Frameworks name their points by UUIDs, in any spelling that Qdrant takes."""
+    name = "7d0f6b8a-1111-4222-8333-9c0d1e2f3a4b"
+    people.upsert("people", [m.PointStruct(id=name, vector=[1.0, 0.0], payload={"age": 1, "tags": ["x"]})])
+    people.set_payload("people", {"new": True}, points=[name.upper()])
+    people.delete_payload("people", ["tags"], points=[name])
+    assert people.retrieve("people", [name])[0].payload == {"age": 1, "new": True}
+    people.overwrite_payload("people", {"only": 1}, points=[name])
+    assert people.retrieve("people", [name])[0].payload == {"only": 1}
+    people.clear_payload("people", [name])
+    assert people.retrieve("people", [name])[0].payload == {}
+
+
 def test_a_payload_for_an_absent_point_changes_no_other(people: Any) -> None:
     with pytest.raises(UnexpectedResponse, match="No point with id 99 found"):
         people.set_payload("people", {"age": 1}, points=[1, 99])

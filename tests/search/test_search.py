@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 from tests.ingest.papers import write
-from tests.search.conftest import Predictor
+from tests.ingest.services import KEY
+from tests.search.conftest import MANUAL, Predictor
+
+from vellum.workloads.ingest import ledger
+from vellum.workloads.vectors import Qdrant
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(60)]
 
@@ -299,3 +303,23 @@ def test_a_wrong_key_is_told_and_a_new_one_is_used_at_once(fresh: Predictor) -> 
     assert key not in json.dumps(answer)
     fresh.team.bind("QDRANT_API_KEY", key)
     assert "vellum ingest" in fresh.ask("lantern")["message"]
+
+
+def test_a_no_says_that_an_older_version_indexed_documents(fresh: Predictor) -> None:
+    """Its words may be in another form, so the no may be wrong until they are ingested again."""
+    papers = fresh.team.root / "papers"
+    write(papers / "lighthouse.pdf", MANUAL)
+    fresh.team.ingest(papers)
+    qdrant = Qdrant(f"http://127.0.0.1:{fresh.team.port}", KEY)
+    (entry,) = ledger.read(qdrant).values()
+    assert (
+        fresh.ask("zyzzyva")["message"] == "nothing relevant was found: no indexed document mentions zyzzyva"
+    )
+    old = {key: value for key, value in entry.payload().items() if key != "form"}
+    body = {"payload": {"entry": old}, "filter": {"must": [{"has_id": [entry.point]}]}}
+    qdrant.call("POST", "/points/payload?wait=true", body)
+    qdrant.close()
+    assert fresh.ask("zyzzyva")["message"] == (
+        "nothing relevant was found: no indexed document mentions zyzzyva; an older version of Vellum indexed 1 document, "
+        "whose words may be missed: ingest them again"
+    )

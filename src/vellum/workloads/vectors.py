@@ -19,6 +19,8 @@ from vellum.workloads import words
 
 COLLECTION = "passages"
 VECTOR = "bm25"
+FORM = 2
+"""The form of words that passages are indexed by; documents of another form are read again. 2: ``workloads.words``."""
 MEAN_WORDS = 140
 """Mean words of a passage of at most 1,000 characters; BM25 weighs a passage's length against it."""
 

@@ -171,9 +171,10 @@ def _present(request: Request, chosen: list[PointId] | edge.Filter) -> list[Poin
     """Refuse absent points before the write: the core would change the others and then fail."""
     if isinstance(chosen, list) and not request.checks:
         shard = request.collection.shard
-        known = {one.id for one in shard.retrieve(chosen, with_payload=False, with_vector=False)}
+        # The core returns a UUID as an object of its own kind; the request has it as text.
+        known = {str(one.id) for one in shard.retrieve(chosen, with_payload=False, with_vector=False)}
         for point in chosen:
-            if point not in known:
+            if str(point) not in known:
                 raise absent(f"No point with id {point} found")
     return chosen
 

@@ -36,6 +36,8 @@ class Batch:
 
     points: list[dict[str, Any]] = field(default_factory=list)
     complete: list[Entry] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
+    """Ids of the documents whose first point is in this batch."""
 
 
 class Index:
@@ -45,10 +47,7 @@ class Index:
         self._qdrant = qdrant
 
     def prepare(self, wanted: Mapping[str, Entry]) -> None:
-        """Create a missing collection, and remove leftovers of the wanted documents.
-
-        Leftovers come from a killed run, or from an older version of Vellum that cut words differently.
-        """
+        """Create a missing collection, and remove what a killed run left of the wanted documents."""
         try:
             self._qdrant.call("GET", "")
         except NoCollectionError:
@@ -58,10 +57,25 @@ class Index:
         names = iter(wanted)
         while some := list(islice(names, _IDS)):
             # Asked for by document and not by the ledger: what is left may lack the first passage, which has the entry.
-            self._remove({"must": [{"key": "document_id", "match": {"any": some}}]})
+            left = {
+                "must": [{"key": "document_id", "match": {"any": some}}, {"is_empty": {"key": "committed"}}]
+            }
+            self._remove(left)
 
-    def write(self, passages: Path, wanted: Mapping[str, Entry]) -> Iterator[str]:
+    def forget(self, documents: Iterable[str]) -> None:
+        """Remove documents by their ids."""
+        for document_id in documents:
+            self._remove(where(document_id=document_id))
+
+    def write(
+        self, passages: Path, wanted: Mapping[str, Entry], older: frozenset[str] = frozenset()
+    ) -> Iterator[str]:
         """Index the passages of the wanted documents, yielding each document's id once it is visible.
+
+        Args:
+            passages: What ``chunk`` wrote.
+            wanted: The documents, by id.
+            older: Those that an older version of Vellum indexed. Each stays visible until its own passages are written.
 
         Raises:
             WorkloadError: Qdrant does not do what is asked (VEL53x), or lost passages meanwhile (VEL505).
@@ -70,7 +84,7 @@ class Index:
             flights: list[Future[list[str]]] = []
             before: Future[list[str]] | None = None
             for batch in _batches(_points(passages, wanted)):
-                before = sender.submit(self._send, batch, before)
+                before = sender.submit(self._send, batch, before, older)
                 flights.append(before)
                 if len(flights) > _IN_FLIGHT:
                     yield from flights.pop(0).result()
@@ -105,10 +119,11 @@ class Index:
                 removed.append(entry.document_id)
         return removed
 
-    def _send(self, batch: Batch, before: Future[list[str]] | None) -> list[str]:
+    def _send(self, batch: Batch, before: Future[list[str]] | None, older: frozenset[str]) -> list[str]:
         if before is not None:
             # A document may have begun in a batch that failed: then nothing after it may be made visible.
             before.result()
+        self.forget(older & set(batch.begun))
         if batch.points:
             self._qdrant.call("PUT", "/points?wait=true", {"points": batch.points})
         for entry in batch.complete:
@@ -155,8 +170,12 @@ def _batches(documents: Iterable[tuple[Entry, Iterator[dict[str, Any]]]]) -> Ite
     """Fill batches across documents, so that a folder of small files needs few calls."""
     batch = Batch()
     for entry, points in documents:
+        begun = False
         while more := list(islice(points, BATCH - len(batch.points))):
             batch.points += more
+            if not begun:
+                batch.begun.append(entry.document_id)
+                begun = True
             if len(batch.points) == BATCH:
                 yield batch
                 batch = Batch()

@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vellum.workloads.vectors import NoCollectionError, Qdrant, having
+from vellum.workloads.vectors import FORM, NoCollectionError, Qdrant, having
 
 Place = tuple[str, str]
 """(folder as it was named to ingest, path of the file in it)."""
 _PAGE = 1000
-FORM = 2
-"""The form of words that passages are indexed by; documents of another form are read again. 2: ``workloads.words``."""
 
 
 @dataclass(frozen=True, slots=True)

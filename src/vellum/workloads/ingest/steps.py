@@ -132,8 +132,11 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
     wanted = {key: _entry(by_id[key], found["source"], before.get(key)) for key in written}
     index = Index(_qdrant())
     index.prepare(wanted)
-    for document_id in index.write(Path(passages), wanted):
+    older = frozenset(key for key, entry in before.items() if entry.committed and not entry.current)
+    for document_id in index.write(Path(passages), wanted, older):
         _tell(by_id[document_id])
+    # What an older version indexed and this one cannot read must not be cited any more.
+    index.forget(older & {file["document_id"] for file in files if file["verdict"] not in READABLE})
     present = {file["document_id"]: _places(file, found["source"]) for file in files if file["passages"]}
     kept = frozenset(found["listed"]) if prune else None
     removed = index.settle(present, found["source"], kept)

@@ -15,6 +15,7 @@ from vellum.workloads.search.question import Question
 from vellum.workloads.search.ranking import ANSWERS, NEAR, Terms, terms_of, words_of
 from vellum.workloads.search.snippet import snippet
 from vellum.workloads.vectors import (
+    FORM,
     VECTOR,
     NoCollectionError,
     Qdrant,
@@ -33,6 +34,10 @@ NOTHING_INDEXED = "no documents are indexed yet; run vellum ingest DIR"
 NOT_READY = "the team's vectors are not ready yet; run vellum status"
 _SHOWN = {"include": ["document", "page", "text"]}
 _SEEN = having("committed")
+_OLDER = {
+    "must_not": [{"is_empty": {"key": "first"}}, {"key": "entry.form", "match": {"value": FORM}}],
+}
+"""First passages of documents that were indexed by another form of words."""
 
 
 class Searcher:
@@ -78,7 +83,15 @@ class Searcher:
         if not found["points"] and not qdrant.call("POST", "/points/count", {"filter": _SEEN})["count"]:
             return _said(question, [], NOTHING_INDEXED)
         weighed = _weigh(qdrant, question.text, dict(zip(terms, singles, strict=True)))
-        return _prediction(question, weighed, found["points"])
+        prediction = _prediction(question, weighed, found["points"])
+        if prediction["message"] and (
+            old := qdrant.call("POST", "/points/count", {"filter": _OLDER})["count"]
+        ):
+            prediction["message"] += (
+                f"; an older version of Vellum indexed {old} document{'s' * (old > 1)}, "
+                "whose words may be missed: ingest them again"
+            )
+        return prediction
 
 
 def _prediction(question: Question, weighed: Terms, points: list[Mapping[str, Any]]) -> dict[str, Any]:
