@@ -17,22 +17,22 @@ GOOD = [
     "# why\n\n- target: {kind: Deployment, labelSelector: a=b}\n  options: {allowKindChange: true}\n  patch: |\n    spec: {}\n",
 ]
 WRONG = {
-    "this is no patch": "it is no list of kustomize patches",
-    "[{target: {kind: A}, patch: 'spec: {}'}]": "it is no list of kustomize patches",
-    "{}": "it is no list of kustomize patches",
-    "- a\nresources: [x]": "it is no list of kustomize patches",
-    "- a": "patch 1: it is no mapping with `target` and `patch`",
+    "this is no patch": "it is not a list of kustomize patches",
+    "[{target: {kind: A}, patch: 'spec: {}'}]": "it is not a list of kustomize patches",
+    "{}": "it is not a list of kustomize patches",
+    "- a\nresources: [x]": "it is not a list of kustomize patches",
+    "- a": "patch 1: it is not a mapping with `target` and `patch`",
     "- {path: file.yaml}": "patch 1: there is no 'path'; kustomize patches that are written here have",
-    "- target: {kind: A}": "patch 1: its `patch` is no text",
-    "- {target: {kind: A}, patch: {spec: {}}}": "patch 1: its `patch` is no text",
+    "- target: {kind: A}": "patch 1: its `patch` is not text",
+    "- {target: {kind: A}, patch: {spec: {}}}": "patch 1: its `patch` is not text",
     "- {target: {knd: A}, patch: 'spec: {}'}": "patch 1: there is no 'knd'; a target has",
-    "- {target: {kind: 3}, patch: 'spec: {}'}": "patch 1: its target's kind is no text",
-    "- {target: [a], patch: 'spec: {}'}": "patch 1: its `target` is no mapping",
+    "- {target: {kind: 3}, patch: 'spec: {}'}": "patch 1: its target's kind is not text",
+    "- {target: [a], patch: 'spec: {}'}": "patch 1: its `target` is not a mapping",
     "- patch: 'spec: {}'": "patch 1: it has no `target`, and its patch does not say apiVersion",
     "- patch: '[{op: remove, path: /a}]'": "patch 1: it has no `target`, and operations do not say",
     "- {target: {kind: A}, patch: word}": "patch 1: its patch is neither an object nor a list of operations",
     "- {target: {kind: A}, patch: '[{op: set, path: /a}]'}": "patch 1: an operation has an `op`",
-    "- {target: {kind: A}, patch: '[{op: remove, path: a}]'}": "patch 1: the path of `remove` is no text that begins",
+    "- {target: {kind: A}, patch: '[{op: remove, path: a}]'}": "patch 1: the path of `remove` is not text that begins",
     "- {target: {kind: A}, patch: '[{op: add, path: /a}]'}": "patch 1: `add` needs a `value`",
     "- {target: {kind: A}, patch: '[{op: move, path: /a}]'}": "patch 1: `move` needs a `from`",
     "- {target: {kind: A}, patch: 'spec: {'}": "patch 1: not YAML",
@@ -58,7 +58,7 @@ def test_the_file_is_refused_with_its_line_and_a_way_out() -> None:
         loader.load(text.encode(), "p.yaml")
     error = refused.value
     assert (error.code, error.where) == ("VEL115", "p.yaml:7: spec.charts.patches.argo-workflows")
-    assert error.what == "it is no list of kustomize patches"
+    assert error.what == "it is not a list of kustomize patches"
     assert error.fix.startswith("write patches as in examples/bench/platform.yaml")
 
 

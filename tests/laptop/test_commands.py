@@ -105,10 +105,10 @@ def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("words", [("here",), ("--team", "here"), ("default/here", "-t", "default/here")])
 def test_delete_asks_and_a_no_changes_nothing(installation: Installation, words: tuple[str, ...]) -> None:
     """However the team is named, nothing is deleted before a person or ``--yes`` confirms."""
-    what = "VEL712: the team default/here would be deleted, and nobody is there to be asked"
+    what = "VEL712: the team default/here would be deleted, but there is no terminal to confirm it"
     before = installation.store.version
     status, said = vellum("delete", *words)
-    assert (status, said.endswith(refused(what, "this installation", "say --yes")[1])) == (1, True)
+    assert (status, said.endswith(refused(what, "this installation", "pass --yes")[1])) == (1, True)
     for answer in ("\n", "n\n", "no\n"):
         status, said = on_a_terminal(answer, "delete", *words)
         assert (status, "Delete the team default/here? [y/N]" in said) == (130, True)
@@ -281,17 +281,17 @@ def test_a_documents_name_can_not_write_to_the_terminal_as_it_likes() -> None:
 
 
 def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation) -> None:
-    what = "VEL712: everything would be deleted, and nobody is there to be asked"
+    what = "VEL712: everything would be deleted, but there is no terminal to confirm it"
     installation.state.data("gone-team", HOME).mkdir(parents=True)
     (installation.state.data("gone-team", HOME) / "file").write_bytes(b"x" * 4096)
     status, said = vellum("down", "--delete-data")
-    assert (status, said.endswith(refused(what, installation.state.root, "say --yes")[1])) == (1, True)
+    assert (status, said.endswith(refused(what, installation.state.root, "pass --yes")[1])) == (1, True)
     assert "1 file, 4.0 KiB" in said
 
 
 def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:
-    what = "VEL712: things are broken on purpose, and nobody is there to be asked"
-    assert vellum("verify", "repair") == refused(what, "this machine", "say --yes")
+    what = "VEL712: parts would be broken on purpose, but there is no terminal to confirm it"
+    assert vellum("verify", "repair") == refused(what, "this machine", "pass --yes")
 
 
 def test_nothing_is_broken_where_a_release_is_not_known(installation: Installation) -> None:

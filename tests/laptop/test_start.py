@@ -87,7 +87,7 @@ def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(
     assert (code, f"VEL406: the supervisor (process {pid}) does not answer" in said) == (1, True)
     code, said = vellum(folder, "down", "--delete-data", "--yes")
     assert (code, said.splitlines()[-2:]) == (0, [
-        f"The supervisor (process {pid}) does not answer; it is asked by a signal.", f"Stopped; {state.root} is deleted.",
+        f"The supervisor (process {pid}) does not answer; Vellum sends it SIGTERM.", f"Stopped; {state.root} is deleted.",
     ])  # fmt: skip
     assert (alive(pid), state.root.exists()) == (False, False)
 
@@ -97,7 +97,7 @@ def test_down_wakes_a_stopped_supervisor_and_says_so(running: tuple[State, int],
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     code, said = vellum(folder, "down")
-    assert (code, f"(process {pid}) was stopped by a signal; it goes on" in said) == (0, True)
+    assert (code, f"(process {pid}) was stopped by a signal; Vellum resumes it" in said) == (0, True)
     assert (alive(pid), time.monotonic() - began < 8) == (False, True)
 
 
@@ -131,7 +131,7 @@ def test_a_supervisor_that_hangs_is_killed_and_that_is_said(
     assert start.stop(State(folder / "state"), said.append)
     assert holder.wait() == -signal.SIGKILL
     assert [line.partition("; ")[2] for line in said] == [
-        "it is asked by a signal.", "it is killed, and what it runs ends with it.",
+        "Vellum sends it SIGTERM.", "Vellum kills it, and its processes end with it.",
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from vellum.model.types import Refused
 
 START = r"^([ \t]*(#[^\n]*)?\n)*[ \t]*-[ \t\n]"
 """The start of such a text: comments, then the first patch of a list. The API server checks only this."""
-_NO_LIST = "it is no list of kustomize patches"
+_NO_LIST = "it is not a list of kustomize patches"
 _FIX = "write patches as in examples/bench/platform.yaml: `- target: ...` and `patch: |`"
 _FIELDS = frozenset({"options", "patch", "target"})
 _TARGET = frozenset({"annotationSelector", "group", "kind", "labelSelector", "name", "namespace", "version"})
@@ -76,10 +76,10 @@ def _parsed(text: str) -> list[Any]:
 
 def _check(one: object) -> None:
     if not isinstance(one, dict):
-        raise _WrongError("it is no mapping with `target` and `patch`")
+        raise _WrongError("it is not a mapping with `target` and `patch`")
     _only(one, _FIELDS, "kustomize patches that are written here have")
     if not isinstance(one.get("patch"), str) or not one["patch"].strip():
-        raise _WrongError("its `patch` is no text: write `patch: |` and the patch below it")
+        raise _WrongError("its `patch` is not text: write `patch: |` and the patch below it")
     target = one.get("target")
     if target is not None:
         _check_target(target)
@@ -89,11 +89,11 @@ def _check(one: object) -> None:
 
 def _check_target(target: object) -> None:
     if not isinstance(target, dict) or not target:
-        raise _WrongError("its `target` is no mapping such as {kind: Deployment, name: kserve}")
+        raise _WrongError("its `target` is not a mapping such as {kind: Deployment, name: kserve}")
     _only(target, _TARGET, "a target has")
     for name, value in target.items():
         if not isinstance(value, str):
-            raise _WrongError(f"its target's {name} is no text")
+            raise _WrongError(f"its target's {name} is not text")
 
 
 def _check_patch(patch: object, *, has_target: bool) -> None:
@@ -118,7 +118,7 @@ def _check_operation(operation: object) -> None:
         raise _WrongError(f"an operation has an `op`: {', '.join(_OPERATIONS)}")
     path = operation.get("path")
     if not isinstance(path, str) or not path.startswith("/"):
-        raise _WrongError(f"the path of `{operation['op']}` is no text that begins with /")
+        raise _WrongError(f"the path of `{operation['op']}` is not text that begins with /")
     needs = _OPERATIONS[operation["op"]]
     if needs and needs not in operation:
         raise _WrongError(f"`{operation['op']}` needs a `{needs}`")

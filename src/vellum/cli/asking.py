@@ -34,7 +34,9 @@ def agree(question: str, what: str, *, yes: bool, where: str = "this installatio
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("VEL712", f"{what}, and nobody is there to be asked", where=where, fix="say --yes")
+        raise UsageError(
+            "VEL712", f"{what}, but there is no terminal to confirm it", where=where, fix="pass --yes"
+        )
     click.confirm(question, abort=True, err=True)
 
 

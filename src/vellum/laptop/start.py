@@ -128,7 +128,7 @@ def stop(state: State, talk: Talk = silent) -> bool:
     if _ends_within(state, STOP_SECONDS, asked=asked, talk=talk):
         return True
     if holder := state.holder():
-        talk(f"The supervisor (process {holder.pid}) hangs; it is killed, and what it runs ends with it.")
+        talk(f"The supervisor (process {holder.pid}) hangs; Vellum kills it, and its processes end with it.")
         with contextlib.suppress(ProcessLookupError):
             os.kill(holder.pid, signal.SIGKILL)
         if _ends_within(state, KILL_SECONDS, asked=True, talk=talk):
@@ -143,7 +143,7 @@ def _ends_within(state: State, seconds: float, *, asked: bool, talk: Talk) -> bo
     while _held(state):
         if not asked and (holder := state.holder()):
             asked = True
-            talk(f"The supervisor (process {holder.pid}) does not answer; it is asked by a signal.")
+            talk(f"The supervisor (process {holder.pid}) does not answer; Vellum sends it SIGTERM.")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(holder.pid, signal.SIGTERM)
         if time.monotonic() > deadline:
@@ -157,7 +157,7 @@ def _agrees(state: State, talk: Talk) -> bool:
     holder = state.holder()
     if holder and reaper.is_stopped(holder.pid):
         talk(
-            f"The supervisor (process {holder.pid}) was stopped by a signal; it goes on, to end its services."
+            f"The supervisor (process {holder.pid}) was stopped by a signal; Vellum resumes it to end its services."
         )
         with contextlib.suppress(ProcessLookupError):
             os.kill(holder.pid, signal.SIGCONT)

@@ -75,7 +75,7 @@ def _agreed(
     """Ask, refuse where teams work on the platform, and return the claims that may go.
 
     Raises:
-        UsageError: there are claims (VEL724), or nobody is there to be asked (VEL712).
+        UsageError: there are claims (VEL724), or there is no terminal to ask on (VEL712).
     """
     claims = removal.claims()
     if claims and not with_claims:
@@ -85,8 +85,8 @@ def _agreed(
     if yes:
         return claims
     if not sys.stdin.isatty():
-        what = "the platform would be deleted, and nobody is there to be asked"
-        raise UsageError("VEL712", what, where=str(config), fix="say --yes")
+        what = "the platform would be deleted, but there is no terminal to confirm it"
+        raise UsageError("VEL712", what, where=str(config), fix="pass --yes")
     click.confirm(f"{_sentence(claims, delete_data=delete_data)} Go on?", abort=True, err=True)
     return claims
 

@@ -95,8 +95,8 @@ def _agreed(place: Place, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        what = "things are broken on purpose, and nobody is there to be asked"
-        raise UsageError("VEL712", what, where=place.name, fix="say --yes")
+        what = "parts would be broken on purpose, but there is no terminal to confirm it"
+        raise UsageError("VEL712", what, where=place.name, fix="pass --yes")
     click.confirm(
         f"Parts of the platform on {place.name} are stopped for seconds. Go on?", abort=True, err=True
     )
