@@ -21,11 +21,12 @@ from vellum.cli import options
 from vellum.components import platform_components
 from vellum.components.notebook import HOME
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, Obj, make
+from vellum.kube.objects import KEEP_FOLDER, Key, Obj, make
 from vellum.laptop import control
 from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
-from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation
+from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation, clock
+from vellum.laptop.mounts import VolumeController
 from vellum.laptop.ports import release
 from vellum.laptop.state import MARK, State
 from vellum.model.team import Team
@@ -86,6 +87,32 @@ def test_a_claim_that_says_retain_is_not_deleted_while_its_data_still_carries_de
 
     installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Retain"})
     assert vellum("delete", "here", "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(("policy", "word", "kept"), [("Retain", "stays", True), ("Delete", "goes", False)])
+@pytest.mark.parametrize("before", [{}, {KEEP_FOLDER: "yes"}, {KEEP_FOLDER: "no"}])
+def test_the_home_stays_or_goes_as_delete_prints(
+    installation: Installation, policy: str, word: str, kept: bool, before: dict[str, str]
+) -> None:
+    """A claim that cannot be composed has a volume of an earlier version, or of its former deletionPolicy."""
+    store, state = installation.store, installation.state
+    key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
+    owner = store.put({**(store.get(key) or {}), "spec": {"deletionPolicy": policy}})
+    space = Team("default", "here", "").namespace
+    volume = make("v1", "PersistentVolumeClaim", HOME, space, annotations=before, spec={"accessModes": []})
+    store.ensure(make("v1", "Namespace", space))
+    store.apply(volume, owner=owner, resource="notebook-home")
+    controller = VolumeController(state)
+    controller.reconcile(store, Key.of(volume), clock())
+    (state.data(space, HOME) / "thesis.ipynb").write_text("{}")
+
+    status, said = vellum("delete", "here", "--yes")
+    assert status == 0, said
+    assert f"{word:5}" in next(line for line in said.splitlines() if "home" in line)
+    store.delete(Key.of(volume))
+    controller.reconcile(store, Key.of(volume), clock())
+    assert store.get(Key.of(volume)) is None
+    assert (state.data(space, HOME) / "thesis.ipynb").exists() is kept
 
 
 def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:

@@ -103,6 +103,25 @@ def test_a_volume_that_says_so_keeps_its_folder_for_a_claim_of_the_same_name(
         assert (store.get(VOLUME), seen(state.data("team", "home"))) == (None, {"notes": b"data"})
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"), [({}, True), ({KEEP_FOLDER: "?"}, True), ({KEEP_FOLDER: "no"}, False)]
+)
+def test_a_teams_folder_goes_only_where_its_volume_says_so(
+    state: State, store: SqliteStore, said: dict[str, str], kept: bool
+) -> None:
+    """An earlier version wrote no annotation, and the first pass of this one may fail before it writes one."""
+    controller = VolumeController(state)
+    owner = store.put(make("v1", "ConfigMap", "owner", "team"))
+    store.apply(
+        make("v1", "PersistentVolumeClaim", "home", "team", annotations=said), owner=owner, resource="home"
+    )
+    work(store, controller)
+    (state.data("team", "home") / "notes").write_text("data")
+    store.delete(VOLUME)
+    controller.reconcile(store, VOLUME, NOW)
+    assert (store.get(VOLUME), state.data("team", "home").exists()) == (None, kept)
+
+
 def test_a_claim_stays_until_its_data_is_really_gone(
     state: State, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

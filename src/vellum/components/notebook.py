@@ -153,8 +153,8 @@ def _storage(wish: Wish[NotebookSpec]) -> str:
 
 
 def _kept(wish: Wish[NotebookSpec]) -> dict[str, str]:
-    """Return what makes a laptop keep the folder. A cluster cannot keep a volume claim without its namespace."""
-    return {KEEP_FOLDER: "yes"} if wish.keep_data and not wish.platform.crossplane else {}
+    """Return what tells a laptop to keep or to remove the folder. A cluster needs a volume's namespace to keep it."""
+    return {} if wish.platform.crossplane else {KEEP_FOLDER: "yes" if wish.keep_data else "no"}
 
 
 def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:

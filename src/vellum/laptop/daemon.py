@@ -10,7 +10,7 @@ from typing import Any
 from vellum.api import loader
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, VellumError
-from vellum.kube.objects import Key, Obj, controller_uid
+from vellum.kube.objects import KEEP_FOLDER, Key, Obj, controller_uid
 from vellum.laptop import service, troubles
 from vellum.laptop.control import Answer, refused
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
@@ -55,8 +55,24 @@ class Commands:
         api_version, word = kind or (CLAIM.api_version, CLAIM.kind)
         key = Key(api_version, word, namespace, name)
         with self._store.transaction(f"delete {key}"):
-            _keeps_what_it_says(key, self._store.get(key) or {})
+            obj = self._store.get(key) or {}
+            _keeps_what_it_says(key, obj)
+            if key.kind == CLAIM.kind and obj:
+                self._tell_volumes(obj)
             return self._store.delete(key)
+
+    def _tell_volumes(self, claim: Obj) -> None:
+        """Write the claim's ``deletionPolicy`` to its volumes: a claim that cannot be composed has not done it."""
+        word = "no" if claim["spec"].get("deletionPolicy") == "Delete" else "yes"
+        for live in self._store.list("v1", "PersistentVolumeClaim"):
+            meta = live["metadata"]
+            if controller_uid(live) == claim["metadata"]["uid"] and "deletionTimestamp" not in meta:
+                marked = {
+                    "name": meta["name"],
+                    "namespace": meta["namespace"],
+                    "annotations": {KEEP_FOLDER: word},
+                }
+                self._store.put({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": marked})
 
     def remove(self, kind: list[str], namespace: str, name: str) -> bool:
         """Delete what a team made itself, and nothing that is composed: that would come back."""
@@ -109,7 +125,7 @@ def _keeps_what_it_says(key: Key, obj: Obj) -> None:
     if key.kind == CLAIM.kind and (now, carried) == ("Retain", "Delete"):
         raise LaptopError(
             "VEL417", "spec.deletionPolicy says Retain, and its bucket and vectors still carry Delete", where=str(key),
-            fix="try again in a moment; where `vellum status` names what is in the way, mend that first",
+            fix="try again in a moment; where `vellum status` names what is in the way, fix that first",
         )  # fmt: skip
 
 

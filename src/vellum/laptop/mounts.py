@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from vellum.controlplane.protocol import Store
-from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, secret_values
+from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, controller_uid, secret_values
 from vellum.laptop.state import State, private_folder, write
 from vellum.model.component import Kind
 
@@ -64,7 +64,8 @@ class MountController:
 class VolumeController:
     """Stands in for a storage provisioner: a PersistentVolumeClaim is a folder; deleting it deletes the data.
 
-    Where the claim says so (``KEEP_FOLDER``) the folder stays, and a claim of the same name finds it again.
+    A team's volume claim keeps its folder unless its annotation ``KEEP_FOLDER`` is ``no``. Old ones have none.
+    A claim of the same name finds the folder again.
     """
 
     name = "volumes"
@@ -89,10 +90,15 @@ class VolumeController:
         if (folder / IN_USE).exists():
             return 0.1
         # What cannot be deleted is said and tried again: the next team of this name must not find it.
-        if folder.exists() and KEEP_FOLDER not in annotations_of(claim):
+        if folder.exists() and not _is_kept(claim):
             shutil.rmtree(folder)
         store.set_finalizer(key, uid, self.finalizer, present=False)
         return None
+
+
+def _is_kept(claim: Obj) -> bool:
+    """Tell whether the folder stays. A volume claim without an owner is deleted only where its data is to go."""
+    return annotations_of(claim).get(KEEP_FOLDER, "yes" if controller_uid(claim) else "no") != "no"
 
 
 IN_USE = ".in-use"
