@@ -81,6 +81,68 @@ def test_what_is_missing_is_made_again_and_the_rest_stays(place: tuple[Path, Pat
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "cut", ["first file", "half a file", "no record", "half a record", "before the move"]
+)
+def test_a_cut_extraction_of_pip_is_done_again(place: tuple[Path, Path], cut: str) -> None:
+    folder, home = place
+    installed(folder, "brought", "1.0")
+    packages = folder / "lib" / PYTHON / "site-packages"
+    (info,) = packages.glob("pip-*.dist-info")
+    if cut == "first file":
+        shutil.rmtree(info)
+        shutil.rmtree(packages / "pip")
+        (packages / "pip").mkdir()
+        (packages / "pip/__init__.py").write_text("")
+    elif cut == "half a file":
+        os.truncate(packages / "pip/__main__.py", 20)
+    elif cut == "no record":
+        (info / "RECORD").unlink()
+    elif cut == "half a record":
+        os.truncate(info / "RECORD", 3000)
+    else:
+        (packages / ".vellum-pip").mkdir()
+        (packages / "pip").rename(packages / ".vellum-pip/pip")
+    if cut != "half a file":
+        (folder / environment.MADE).unlink()
+    environment.prepare(folder, home)
+    done = subprocess.run([folder / "bin/pip", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in packages.iterdir() if "pip" in path.name and path != info] == ["pip"]
+    assert python(folder, "import brought; print(brought.version)") == "1.0"
+
+
+def test_a_pip_that_a_person_installed_stays(place: tuple[Path, Path]) -> None:
+    """Its record also names files outside the folder, and compiled ones, which may be gone."""
+    folder, home = place
+    packages = folder / "lib" / PYTHON / "site-packages"
+    (info,) = packages.glob("pip-*.dist-info")
+    with (info / "RECORD").open("a") as record:
+        record.write("../../../bin/pip,sha256=x,1\npip/__pycache__/gone.cpython-311.pyc,,\n")
+    (packages / "pip/mark").touch()
+    (folder / environment.MADE).unlink()
+    environment.prepare(folder, home)
+    assert (packages / "pip/mark").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff", b"[]", b"null", b'{"url": 1}', b'{"url": "a\\nb"}', b'"text"']
+)
+def test_a_damaged_package_is_listed_by_its_name(place: tuple[Path, Path], damage: bytes) -> None:
+    folder, home = place
+    (folder / "lib" / PYTHON).rename(folder / "lib" / "python3.7")
+    installed(folder, "hurt", "1.0", "{}", python="python3.7")
+    installed(folder, "worse", "2.0", python="python3.7")
+    installed(folder, "nameless", "2.0", python="python3.7")
+    packages = folder / "lib" / "python3.7" / "site-packages"
+    (packages / "hurt-1.0.dist-info/direct_url.json").write_bytes(damage)
+    (packages / "worse-2.0.dist-info/METADATA").write_bytes(b"\xff\xfe")
+    (packages / "nameless-2.0.dist-info/METADATA").write_bytes(b"Name: nameless\n")
+    environment.prepare(folder, home)
+    listed = (home / "packages-of-python-3.7.txt").read_text().splitlines()
+    assert [line for line in listed if not line.startswith("#")] == ["hurt==1.0", "nameless", "worse"]
+
+
 def test_another_python_gets_a_new_environment_and_a_list(place: tuple[Path, Path]) -> None:
     """The list tells how to install the packages of the earlier Python again."""
     folder, home = place

@@ -8,6 +8,8 @@ It treats packages outside the venv as installed, and does not remove them.
 from __future__ import annotations
 
 import contextlib
+import csv
+import email
 import importlib.resources
 import json
 import logging
@@ -29,6 +31,8 @@ MADE = ".vellum-made"
 """Written last: without this file the environment is incomplete, and the next start completes it."""
 ELSEWHERE = (sysconfig.get_config_var("WHEEL_PKG_DIR"), "/usr/share/python-wheels")
 """Where Fedora and Debian keep pip's wheel."""
+_COLUMNS = 3
+"""Of a package's RECORD."""
 BEHIND = "vellum-behind.pth"
 KERNEL = "python3"
 """The name of JupyterLab's default kernel."""
@@ -94,8 +98,35 @@ def _is_whole(folder: Path) -> bool:
         (folder / MADE).is_file()
         and python.exists()
         and python.resolve() == Path(_base()).resolve()
-        and (_packages(folder) / "pip").is_dir()
+        and _has_pip(_packages(folder))
     )
+
+
+def _has_pip(packages: Path) -> bool:
+    """Tell whether all of pip's modules are there, in the sizes that pip's own record names."""
+    return any(
+        all(_has_size(packages / name, size) for name, _, size in record if name.endswith(".py"))
+        for one in metadata.distributions(name="pip", path=[str(packages)])
+        if (record := _record(one))
+    )
+
+
+def _record(one: metadata.Distribution) -> list[list[str]]:
+    """Return path, hash and size of each file of a package; empty where the record is missing or damaged."""
+    with contextlib.suppress(ValueError, csv.Error):
+        rows = list(csv.reader((one.read_text("RECORD") or "").splitlines()))
+        # A record that was cut has a last line that is too short, or does not name itself.
+        if (
+            rows
+            and all(len(row) == _COLUMNS for row in rows)
+            and any(row[0].endswith("/RECORD") for row in rows)
+        ):
+            return rows
+    return []
+
+
+def _has_size(path: Path, size: str) -> bool:
+    return path.is_file() and (not size or str(path.stat().st_size) == size)
 
 
 def _base() -> str:
@@ -109,9 +140,8 @@ def _make(folder: Path) -> None:
         if path.is_symlink():
             path.unlink()
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
-    if not (_packages(folder) / "pip").is_dir():
-        with zipfile.ZipFile(_wheel()) as wheel:
-            wheel.extractall(_packages(folder))
+    if not _has_pip(_packages(folder)):
+        _bring_pip(_packages(folder))
     for name in ("pip", "pip3"):
         script = folder / "bin" / name
         if not script.exists():
@@ -119,6 +149,26 @@ def _make(folder: Path) -> None:
             write(script, f'#!/bin/sh\nexec {python} -m pip "$@"\n')
             script.chmod(0o700)
     write(folder / MADE, f"{sys.version}\n")
+
+
+def _bring_pip(packages: Path) -> None:
+    """Extract pip beside its place, then move it there: an extraction that is cut must not look like pip."""
+    aside = packages / ".vellum-pip"
+    _remove(aside)
+    with zipfile.ZipFile(_wheel()) as wheel:
+        wheel.extractall(aside)
+    for old in (packages / "pip", *packages.glob("pip-*.dist-info")):
+        _remove(old)
+    for path in aside.iterdir():
+        path.rename(packages / path.name)
+    aside.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _wheel() -> Path:
@@ -157,14 +207,36 @@ def _replace(folder: Path, home: Path, python: str) -> None:
 
 
 def _installed(packages: Path) -> list[str]:
-    """Return the packages of a folder as pip takes them."""
+    """Return the packages of a folder as pip takes them; of a damaged one at least the name."""
     found = []
-    for one in metadata.distributions(path=[str(packages)]):
-        # A damaged one has no name.
-        if (name := one.metadata["Name"]) and name.lower() != "pip":
-            direct = json.loads(one.read_text("direct_url.json") or "{}")
-            found.append(f"{name} @ {direct['url']}" if direct.get("url") else f"{name}=={one.version}")
+    for folder in (path for ending in ("dist-info", "egg-info") for path in packages.glob(f"*.{ending}")):
+        one = metadata.PathDistribution(folder)
+        name, version = _named(one, folder.name.partition("-")[0])
+        if name and name.lower() != "pip":
+            found.append(
+                f"{name} @ {url}" if (url := _source(one)) else "==".join(filter(None, (name, version)))
+            )
     return sorted(found, key=str.lower)
+
+
+def _named(one: metadata.PathDistribution, name: str) -> tuple[str, str]:
+    """Return a package's name and version; ``name`` alone where they cannot be read, nothing where they are missing."""
+    try:
+        text = one.read_text("METADATA") or one.read_text("PKG-INFO") or ""
+    except UnicodeDecodeError:
+        return name, ""
+    head = email.message_from_string(text)
+    return str(head["Name"] or ""), str(head["Version"] or "")
+
+
+def _source(one: metadata.PathDistribution) -> str:
+    """Return the address that a package was installed from; empty where none is recorded, or its file is damaged."""
+    try:
+        direct = json.loads(one.read_text("direct_url.json") or "{}")
+    except ValueError:
+        return ""
+    url = direct.get("url") if isinstance(direct, dict) else ""
+    return url if isinstance(url, str) and url.isprintable() else ""
 
 
 def variables(folder: Path) -> dict[str, str]:
