@@ -69,11 +69,16 @@ def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
     return judge
 
 
+_OF_READINESS = ("Available", "Ready", "Running", "Succeeded")
+
+
 def _said(obj: Obj, kind: str, otherwise: str) -> Health:
     entry = current(obj, kind)
     if entry is None or entry.get("status") == "True":
         return False, otherwise
-    return False, str(entry.get("message") or entry.get("reason") or f"{kind} is {entry.get('status')}")
+    # Some controllers leave the reason of the time when the condition was true.
+    reason = "" if entry.get("reason") in _OF_READINESS else entry.get("reason")
+    return False, str(entry.get("message") or reason or f"{kind} is {entry.get('status')}")
 
 
 def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
