@@ -80,7 +80,9 @@ def test_a_key_that_the_store_would_mix_up_is_refused_and_nothing_is_stored(
 
     assert refused(store.put_object, Bucket=bucket, Key=prefix + key, Body=b"1") == code
     assert refused(store.create_multipart_upload, Bucket=bucket, Key=prefix + key) == code
-    assert refused(store.delete_objects, Bucket=bucket, Delete={"Objects": [{"Key": prefix + key}]}) == code
+    if ".versions" not in key:
+        batch = {"Objects": [{"Key": prefix + key}]}
+        assert refused(store.delete_objects, Bucket=bucket, Delete=batch) == code
     assert keys(store, binding, prefix) == []
 
 
@@ -125,6 +127,41 @@ def test_a_key_and_a_marker_of_its_name_never_overwrite_each_other(
     assert refused(store.get_object, Bucket=bucket, Key=f"{prefix}a/") == "NoSuchKey"
     assert store.get_object(Bucket=bucket, Key=f"{prefix}a")["Body"].read() == b"a"
     assert "Uploads" not in store.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
+
+
+def test_an_upload_in_parts_and_keys_below_it_exclude_each_other(
+    binding: dict[str, str], prefix: str
+) -> None:
+    """In both orders; the store itself answers 500 to the end of the upload, and destroys a marker."""
+    store, bucket, key = s3(binding), binding["VELLUM_BUCKET"], f"{prefix}model"
+    upload = store.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    tag = store.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"1")["ETag"]
+    end = {
+        "Bucket": bucket, "Key": key, "UploadId": upload,
+        "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": tag}]},
+    }  # fmt: skip
+    for below in ("model/", "model/config.json"):
+        put(store, binding, prefix, below)
+        assert refused(store.complete_multipart_upload, **end) == "InvalidRequest"
+        assert refused(store.create_multipart_upload, Bucket=bucket, Key=key) == "InvalidRequest"
+        assert keys(store, binding, prefix) == [below]
+        store.delete_object(Bucket=bucket, Key=prefix + below)
+    store.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+
+
+def test_no_form_of_deletion_takes_another_key(binding: dict[str, str], prefix: str) -> None:
+    store, bucket = s3(binding), binding["VELLUM_BUCKET"]
+    put(store, binding, prefix, "m/", "a")
+    store.delete_object(Bucket=bucket, Key=f"{prefix}m", VersionId="null")
+    store.delete_object(Bucket=bucket, Key=f"{prefix}a/", VersionId="null")
+    assert refused(store.delete_object, Bucket=bucket, Key=f"{prefix}m", VersionId="1") == "InvalidRequest"
+    for key in ("m", "a/"):
+        batch = {"Objects": [{"Key": prefix + key}, {"Key": f"{prefix}none"}]}
+        assert refused(store.delete_objects, Bucket=bucket, Delete=batch) == "InvalidRequest"
+    assert keys(store, binding, prefix) == ["a", "m/"]
+    all_of_them = {"Objects": [{"Key": f"{prefix}{key}"} for key in ("m", "m/", "a", "a/")]}
+    store.delete_objects(Bucket=bucket, Delete=all_of_them)
+    assert keys(store, binding, prefix) == []
 
 
 def test_who_may_not_write_is_not_told_what_exists(

@@ -10,6 +10,7 @@ import pytest
 from tests.s3.model import Question
 
 from vellum.workloads.s3 import answers
+from vellum.workloads.s3.batch import read as read_batch
 from vellum.workloads.s3.keys import Refusal, refusal, refused_source
 from vellum.workloads.s3.params import wanted
 from vellum.workloads.s3.request import Asked, Kind, read
@@ -56,7 +57,7 @@ def _planned(asked: Asked) -> None:
 def batch(body: bytes) -> None:
     """Read a list of keys; it is one, or a ValueError."""
     try:
-        keys = answers.batch(body)
+        keys = read_batch(body)
     except ValueError:
         return
     for key in keys:

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from vellum.errors import WorkloadError
 
+_CONNECTIONS = 512
+"""Each may hold 64 KiB of a body that nobody has read yet; more are answered with 503."""
+
 
 def main() -> int:
     """Serve until SIGTERM; return 0, or 1 with one line on stderr.
 
     Environment: ``VELLUM_S3_STORE`` is the store's HOST:PORT, or the path of its Unix socket.
     ``VELLUM_S3_IDENTITIES`` is its file of identities. ``VELLUM_S3_PORT`` is where to listen (8333), on the interface
-    ``VELLUM_BIND`` (all).
+    ``VELLUM_BIND`` (all). After SIGTERM, requests have ``VELLUM_S3_GRACE`` seconds (3) to end.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -49,7 +52,8 @@ def _serve() -> None:
         front, host=os.environ.get("VELLUM_BIND", "0.0.0.0"),  # noqa: S104  # in a pod; a laptop says 127.0.0.1
         port=int(os.environ.get("VELLUM_S3_PORT", "8333")), http="httptools", loop="auto", lifespan="off", ws="none",
         log_level="warning", access_log=False, server_header=False, date_header=False, proxy_headers=False,
-        timeout_keep_alive=75, timeout_graceful_shutdown=3, h11_max_incomplete_event_size=1 << 16,
+        timeout_keep_alive=75, timeout_graceful_shutdown=int(os.environ.get("VELLUM_S3_GRACE", "3")),
+        limit_concurrency=_CONNECTIONS,
     )  # fmt: skip
 
 

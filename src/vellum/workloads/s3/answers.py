@@ -113,25 +113,13 @@ def _item(element: ET.Element) -> Item:
     )
 
 
-def batch(body: bytes) -> list[str]:
-    """Return the keys that DeleteObjects names.
-
-    Raises:
-        ValueError: the body is not XML, or has no key.
-    """
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise ValueError("it has a document type")
+def code(body: bytes) -> str:
+    """Return the code of an error of the store; empty where the body is not one."""
     try:
-        root = ET.fromstring(body)  # noqa: S314  # entities are refused above
-    except ET.ParseError as wrong:
-        raise ValueError(str(wrong)) from wrong
-    return [
-        child.text or ""
-        for entry in root
-        if entry.tag.rpartition("}")[2] == "Object"
-        for child in entry
-        if child.tag.rpartition("}")[2] == "Key"
-    ]
+        root = ET.fromstring(body)  # noqa: S314  # the platform's own store
+    except ET.ParseError:
+        return ""
+    return next((child.text or "" for child in root if child.tag.rpartition("}")[2] == "Code"), "")
 
 
 def upload_id(body: bytes) -> str:

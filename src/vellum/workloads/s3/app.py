@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -12,23 +13,34 @@ from typing import Any, TypeAlias
 import h11
 from starlette.types import Receive, Scope, Send
 
-from vellum.workloads.s3 import answers, guard, uploads
+from vellum.workloads.s3 import answers, batch, guard, uploads
 from vellum.workloads.s3.keys import Refusal, refusal
 from vellum.workloads.s3.params import Wanted, wanted
-from vellum.workloads.s3.request import Asked, Kind, read
+from vellum.workloads.s3.request import Asked, Kind, read, repeated
 from vellum.workloads.s3.store import Store
 from vellum.workloads.s3.upstream import Answer, Headers, Upstream, UpstreamError
 
 LOG = logging.getLogger(__name__)
-READY_PATH = "/.vellum/ready"
-"""Answers whether the store lists its buckets; no bucket can have this name."""
+READY_PATH, LIVE_PATH = "/.vellum/ready", "/.vellum/live"
+"""Answer whether the store lists its buckets, and whether the front itself runs; no bucket can have these names."""
 LONGEST_BATCH = 4 << 20
 """Bytes of a DeleteObjects request: 1000 keys of 1024 bytes, each byte escaped, are fewer."""
+BATCHES = 4
+"""Lists of keys that are held in memory at the same time; more wait."""
+BATCH_SECONDS = 30.0
+"""For the whole list of keys to come."""
+_BODY_UNREAD = frozenset(("MalformedXML", "BadDigest", "XAmzContentSHA256Mismatch"))
+"""What the store says of a body of spaces, to a client that may send a real one (measured on 4.48)."""
 _DRAINED = 8 << 20
 """Bytes of a refused body that are read, so that a client that is still sending gets the answer."""
+DRAIN_SECONDS = 10.0
+"""For the rest of a refused body to come; then the answer goes out, and the connection ends."""
 _OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection"))
 _OK, _BAD = 300, 400
 _NOT_FOUND, _CONFLICT, _FAILED = 404, 409, 412
+_TOO_LONG = Refusal(
+    400, "EntityTooLarge", f"The list of keys has more than {LONGEST_BATCH} bytes. Delete fewer keys at once."
+)
 Message: TypeAlias = MutableMapping[str, Any]
 
 
@@ -59,6 +71,16 @@ class _Call:
         named = self.named
         return named.get("content-length", "0") != "0" or "transfer-encoding" in named
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether nothing is lost when the request is given up in the middle."""
+        return self.method in ("GET", "HEAD") and not self.has_body
+
+    async def left(self) -> None:
+        """Return when the client has closed its connection; only for a request without a body."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; a client that waits for ``100 Continue`` gets it at the first step."""
         while self.unread:
@@ -74,10 +96,12 @@ class _Call:
             return []
         if "expect" not in self.named:
             size = 0
-            async for part in self.body():
-                size += len(part)
-                if size > _DRAINED:
-                    break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    async for part in self.body():
+                        size += len(part)
+                        if size > _DRAINED:
+                            break
         # Otherwise the rest of the body would be read as the next request.
         return [(b"connection", b"close")] if self.unread else []
 
@@ -102,6 +126,7 @@ class Front:
 
     def __init__(self, upstream: Upstream, store: Store) -> None:
         self._upstream, self._store = upstream, store
+        self._batches = asyncio.Semaphore(BATCHES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,7 +144,7 @@ class Front:
 
         call.send = noted
         try:
-            await self._serve(call)
+            await (self._watched(call) if call.only_reads else self._serve(call))
         except ClientGoneError:
             LOG.info("a client went away in the middle of its request")
         except h11.LocalProtocolError:
@@ -135,12 +160,30 @@ class Front:
                 call, Refusal(503, "ServiceUnavailable", "The object store does not answer. Try again.")
             )
 
+    async def _watched(self, call: _Call) -> None:
+        """Serve until the client leaves; then the store is not read any further."""
+        serving, leaving = asyncio.create_task(self._serve(call)), asyncio.create_task(call.left())
+        try:
+            await asyncio.wait({serving, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                raise ClientGoneError
+            serving.result()
+        finally:
+            for task in (serving, leaving):
+                task.cancel()
+            await asyncio.wait({serving, leaving})
+
     async def _serve(self, call: _Call) -> None:
+        if call.path == LIVE_PATH.encode():
+            await call.answer(200, [(b"content-type", b"text/plain")], b"live\n")
+            return
         if call.path == READY_PATH.encode():
             await self._store.answers()
             await call.answer(200, [(b"content-type", b"text/plain")], b"ready\n")
             return
-        asked = read(call.method, call.path, call.query, call.named)
+        asked = repeated(name.decode("latin-1").lower() for name, _ in call.headers) or read(
+            call.method, call.path, call.query, call.named
+        )
         if isinstance(asked, Refusal):
             await _refuse(call, asked)
             return
@@ -182,6 +225,9 @@ class Front:
         verdict = await guard.judged(self._store, asked)
         if verdict is guard.Verdict.GO:
             await self._pass(call, asked)
+        elif "uploadId" in asked.query:
+            if await self._may_send(call, int(call.named.get("content-length", "0"))):
+                await _refuse(call, guard.conflict(asked))
         elif "uploads" in asked.query:
             await self._begun_and_ended(call, asked)
         else:
@@ -220,19 +266,35 @@ class Front:
 
     async def _batch(self, call: _Call, asked: Asked) -> None:
         """Check every key before any is deleted: the client's signature covers the whole list."""
-        del asked
-        whole = bytearray()
-        async for part in call.body():
-            whole += part
-            if len(whole) > LONGEST_BATCH:
-                said = f"The list of keys has more than {LONGEST_BATCH} bytes. Delete fewer keys at once."
-                await _refuse(call, Refusal(400, "EntityTooLarge", said))
-                return
-        wrong = _wrong_batch(bytes(whole))
-        if wrong is not None:
-            await _refuse(call, wrong)
+        length = call.named.get("content-length", "0")
+        if not length.isdigit() or int(length) > LONGEST_BATCH:
+            await _refuse(call, _TOO_LONG)
             return
-        await self._send(call, _once(bytes(whole)))
+        # Only who may delete gets memory for a list, or is told what exists.
+        if not await self._may_send(call, int(length)):
+            return
+        async with self._batches:
+            found = await _keys(call)
+            if isinstance(found, Refusal):
+                await _refuse(call, found)
+                return
+            body, keys = found
+            held = await guard.at_risk(self._store, asked.bucket, keys)
+            if held is not None:
+                await _refuse(call, guard.batch_conflict(held))
+                return
+            await self._send(call, _once(body))
+
+    async def _may_send(self, call: _Call, length: int) -> bool:
+        """Ask the store with the client's own request, but spaces for its body; False when its error is the answer."""
+        async with self._upstream.ask(
+            call.method.encode(), call.target, call.headers, _spaces(length)
+        ) as answer:
+            body = await answer.read(LONGEST_BATCH)
+        if answer.status == _BAD and answers.code(body) in _BODY_UNREAD:
+            return True
+        await call.answer(answer.status, [(b"content-type", b"application/xml")], body)
+        return False
 
     async def _list(self, call: _Call, asked: Asked) -> None:
         """Let the store check the request, then answer in S3's order."""
@@ -301,12 +363,30 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-def _wrong_batch(body: bytes) -> Refusal | None:
+async def _spaces(length: int) -> AsyncIterator[bytes]:
+    """Yield a body that is no request: its length may be signed."""
+    while length > 0:
+        yield b" " * min(length, 1 << 16)
+        length -= 1 << 16
+
+
+async def _keys(call: _Call) -> tuple[bytes, list[str]] | Refusal:
+    """Return the body of DeleteObjects and its keys, or what is wrong with them; it is parsed as it comes."""
+    whole, reader = bytearray(), batch.Reader()
     try:
-        keys = answers.batch(body)
+        async with asyncio.timeout(BATCH_SECONDS):
+            async for part in call.body():
+                whole += part
+                if len(whole) > LONGEST_BATCH:
+                    return _TOO_LONG
+                reader.feed(part)
+        keys = reader.keys()
+    except TimeoutError:
+        return Refusal(400, "RequestTimeout", f"The list of keys did not come within {BATCH_SECONDS:.0f} s.")
     except ValueError as cause:
         return Refusal(400, "MalformedXML", f"The list of keys cannot be read: {cause}.")
-    return next((wrong for key in keys if (wrong := refusal(key, writes=True))), None)
+    wrong = next((found for key in keys if (found := refusal(key, writes=False, deletes=True))), None)
+    return wrong or (bytes(whole), keys)
 
 
 def _form(asked: Asked) -> str:

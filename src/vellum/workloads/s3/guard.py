@@ -6,12 +6,16 @@ and ``a/`` answers as ``a``, or as an empty object where only ``a/b`` exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from vellum.workloads.s3.keys import Refusal
 from vellum.workloads.s3.request import Asked, Kind
 from vellum.workloads.s3.store import Store
+
+_AT_ONCE = 16
+"""Keys of a batch that the store is asked about at the same time."""
 
 
 class Verdict(Enum):
@@ -32,19 +36,55 @@ def never(headers: Mapping[str, str]) -> tuple[bytes, bytes]:
 async def judged(store: Store, asked: Asked) -> Verdict:
     """Return the decision on a write or a deletion."""
     bucket, key = asked.bucket, asked.key
-    if "uploadId" in asked.query:
+    if "uploadId" in asked.query and asked.method != "POST":
         return Verdict.GO
     if key.endswith("/"):
-        held = asked.kind is Kind.WRITE and await store.head(bucket, key.removesuffix("/")) is not None
-        return Verdict.CONFLICT if held else Verdict.GO
+        held = await store.head(bucket, key.removesuffix("/")) is not None
+        return _spared(asked) if held else Verdict.GO
     folder = await store.head(bucket, f"{key}/")
     if folder is None:
         return Verdict.GO
-    if "uploads" in asked.query:
+    if is_multipart(asked):
         return Verdict.CONFLICT
     if not shows_marker(folder) or await store.head(bucket, key) is not None:
         return Verdict.GO
-    return Verdict.CONFLICT if asked.kind is Kind.WRITE else Verdict.NOTHING
+    return _spared(asked)
+
+
+def _spared(asked: Asked) -> Verdict:
+    """Return what is done instead of a change that would meet another key."""
+    # A version of `a` may exist where `a` does not; to say that it is gone would be false.
+    nothing = asked.kind is Kind.DELETE and asked.query.get("versionId", "") in ("", "null")
+    return Verdict.NOTHING if nothing else Verdict.CONFLICT
+
+
+async def at_risk(store: Store, bucket: str, keys: Iterable[str]) -> str | None:
+    """Return a key of a batch whose deletion would delete another key that the batch does not name, or None."""
+    named = dict.fromkeys(keys)
+    alone = [key for key in named if _other(key) not in named]
+
+    async def deletes_another(key: str) -> bool:
+        other = await store.head(bucket, _other(key))
+        if key.endswith("/") or other is None:
+            return other is not None
+        return shows_marker(other) and await store.head(bucket, key) is None
+
+    for start in range(0, len(alone), _AT_ONCE):
+        some = alone[start : start + _AT_ONCE]
+        found = await asyncio.gather(*(deletes_another(key) for key in some))
+        if any(found):
+            return some[found.index(True)]
+    return None
+
+
+def _other(key: str) -> str:
+    """Return the key that shares the place of this one."""
+    return key.removesuffix("/") if key.endswith("/") else f"{key}/"
+
+
+def is_multipart(asked: Asked) -> bool:
+    """Tell whether this begins or completes a multipart upload."""
+    return asked.method == "POST" and not asked.query.keys().isdisjoint(("uploads", "uploadId"))
 
 
 def shows_marker(headers: Mapping[str, str]) -> bool:
@@ -59,9 +99,16 @@ async def is_marker(store: Store, bucket: str, key: str, headers: Mapping[str, s
 
 def conflict(asked: Asked) -> Refusal:
     """Return the refusal of a write that would overwrite another key."""
-    other = asked.key.removesuffix("/") if asked.key.endswith("/") else f"{asked.key}/"
-    if "uploads" in asked.query:
+    other = _other(asked.key)
+    if is_multipart(asked):
         said = f"This store cannot put a multipart upload at '{asked.key}' beside keys below '{other}'."
         return Refusal(409, "InvalidRequest", f"{said} Choose another key, or upload it in one part.")
     said = f"This store cannot keep '{asked.key}' beside '{other}', which exists."
     return Refusal(409, "InvalidRequest", f"{said} Choose another key, or delete '{other}' first.")
+
+
+def batch_conflict(key: str) -> Refusal:
+    """Return the refusal of a batch that would delete a key which it does not name."""
+    other = _other(key)
+    said = f"There is no '{key}', and to delete it would delete '{other}'. Nothing was deleted."
+    return Refusal(409, "InvalidRequest", f"{said} Leave '{key}' out, or name '{other}' too.")

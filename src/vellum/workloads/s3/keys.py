@@ -26,8 +26,12 @@ class Refusal:
     message: str
 
 
-def refusal(key: str, *, writes: bool) -> Refusal | None:
-    """Return why the store cannot keep the key, or None; a hidden key may be read, since old data may have it."""
+def refusal(key: str, *, writes: bool, deletes: bool = False) -> Refusal | None:
+    """Return why the store cannot keep the key, or None.
+
+    Old data may have a key below ``NAME.versions``: it can be read and deleted. What lies below ``.uploads`` are the
+    store's own parts of uploads: they can only be read.
+    """
     if len(key.encode()) > LONGEST:
         return Refusal(400, "KeyTooLongError", f"The key has more than {LONGEST} bytes. Write a shorter key.")
     names = key.split("/")
@@ -43,8 +47,12 @@ def refusal(key: str, *, writes: bool) -> Refusal | None:
         return _invalid(key, "has a backslash or a zero byte", "write a slash, or another character")
     if "." in names or ".." in names:
         return _invalid(key, "has a name that is one or two dots", "write the path without it")
-    if writes and any(name == _HIDDEN or name.endswith(_HISTORY) for name in names):
-        said = f"has a name that the store keeps for itself ({_HIDDEN}, or the ending {_HISTORY})"
+    if (writes or deletes) and _HIDDEN in names:
+        return _invalid(
+            key, f"has the name {_HIDDEN}, which the store keeps for itself", "choose another name"
+        )
+    if writes and any(name.endswith(_HISTORY) for name in names):
+        said = f"has a name that ends with {_HISTORY}, which the store keeps for itself"
         return _invalid(key, said, "choose another name")
     return None
 

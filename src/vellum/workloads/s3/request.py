@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote_to_bytes
@@ -19,6 +20,12 @@ SUBRESOURCES = frozenset((
     "publicAccessBlock", "replication", "requestPayment", "tagging", "versioning", "website",
 ))  # fmt: skip
 """What else than a listing a GET of a bucket may ask for."""
+
+ONCE = frozenset((
+    "content-length", "content-type", "expect", "host", "transfer-encoding", "x-amz-copy-source",
+    "x-amz-decoded-content-length", "x-amz-rename-source",
+))  # fmt: skip
+"""Headers that are judged here; of two, the store might read the other one."""
 
 
 class Kind(Enum):
@@ -48,6 +55,7 @@ class Asked:
     bucket: str
     key: str
     query: Mapping[str, str]
+    method: str = ""
 
 
 def read(method: str, path: bytes, query: bytes, headers: Mapping[str, str]) -> Asked | Refusal:
@@ -87,6 +95,16 @@ def read(method: str, path: bytes, query: bytes, headers: Mapping[str, str]) -> 
     return _of_object(method, bucket, key, pairs, headers)
 
 
+def repeated(names: Iterable[str]) -> Refusal | None:
+    """Return the refusal of a request that gives a judged header twice; names are in small letters."""
+    for name, count in Counter(names).items():
+        if count > 1 and name in ONCE:
+            return Refusal(
+                400, "InvalidArgument", f"The header {name} stands twice in the request. Send it once."
+            )
+    return None
+
+
 def _pairs(query: bytes) -> dict[str, str]:
     pairs = (part.partition(b"=") for part in query.split(b"&") if part)
     return {_text(name): _text(value) for name, _, value in pairs}
@@ -98,7 +116,7 @@ def _text(value: bytes) -> str:
 
 def _of_bucket(method: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Kind:
     if method == "POST":
-        if headers.get("content-type", "").startswith("multipart/form-data"):
+        if headers.get("content-type", "").strip().lower().startswith("multipart/form-data"):
             return Kind.FORM
         return Kind.BATCH if "delete" in query else Kind.PASS
     if method != "GET" or not SUBRESOURCES.isdisjoint(query):
@@ -112,10 +130,10 @@ def _of_object(
     method: str, bucket: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]
 ) -> Asked | Refusal:
     kind = _kind_of_object(method, query)
-    wrong = refusal(key, writes=kind in (Kind.WRITE, Kind.DELETE))
+    wrong = refusal(key, writes=kind is Kind.WRITE, deletes=kind is Kind.DELETE)
     if kind is Kind.WRITE or method == "PUT":
         wrong = wrong or _unwritable(method, key, query, headers)
-    return wrong or Asked(kind, bucket, key, query)
+    return wrong or Asked(kind, bucket, key, query, method)
 
 
 def _kind_of_object(method: str, query: Mapping[str, str]) -> Kind:
@@ -126,7 +144,7 @@ def _kind_of_object(method: str, query: Mapping[str, str]) -> Kind:
             else Kind.READ
         )
     if method == "DELETE":
-        return Kind.PASS if query.keys() & {"tagging", "uploadId", "versionId"} else Kind.DELETE
+        return Kind.PASS if query.keys() & {"tagging", "uploadId"} else Kind.DELETE
     if method == "PUT":
         return Kind.PASS if query.keys() & {"acl", "tagging", "retention", "legal-hold"} else Kind.WRITE
     return Kind.WRITE if method == "POST" else Kind.PASS

@@ -15,7 +15,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 _CHUNK = 1 << 18
 _KEPT = 32
 """Idle connections that are kept."""
-_SETTLE_SECONDS = 60.0
+CONNECT_SECONDS = 5.0
+SILENCE_SECONDS = 60.0
+"""For the next bytes: while the store takes a body, sends one, or owes the head of an answer to a question."""
+WORK_SECONDS = 600.0
+"""For the head of an answer to PUT and POST once the body is sent: the store copies, or puts parts together."""
 _OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"))
 
 
@@ -31,18 +35,21 @@ class _Connection:
     proceed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the body may be sent: at once, or after the store's ``100 Continue`` if the client waits for it."""
 
-    async def event(self) -> h11.Event | type[h11.PAUSED]:
+    async def event(self, seconds: float | None) -> h11.Event | type[h11.PAUSED]:
+        """Return what comes next; the store may be silent for so long."""
         while True:
             event = self.protocol.next_event()
             if isinstance(event, h11.Event) or event is h11.PAUSED:
                 return event
-            self.protocol.receive_data(await self.reader.read(_CHUNK))
+            async with asyncio.timeout(seconds):
+                self.protocol.receive_data(await self.reader.read(_CHUNK))
 
     async def send(self, event: h11.Event) -> None:
         data = self.protocol.send(event)
         if data:
             self.writer.write(data)
-            await self.writer.drain()
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await self.writer.drain()
 
     def close(self) -> None:
         self.writer.close()
@@ -65,13 +72,15 @@ class Answer:
         """Yield the body as it comes."""
         try:
             while True:
-                event = await self._connection.event()
+                event = await self._connection.event(SILENCE_SECONDS)
                 if isinstance(event, h11.Data):
                     yield bytes(event.data)
                 elif isinstance(event, h11.EndOfMessage):
                     return
                 else:
                     raise UpstreamError("the store ended in the middle of its answer")
+        except TimeoutError as wrong:
+            raise UpstreamError(f"the store's answer stands still for {SILENCE_SECONDS:.0f} s") from wrong
         except (OSError, h11.RemoteProtocolError) as wrong:
             raise UpstreamError(f"the store's answer broke off: {wrong}") from wrong
 
@@ -132,13 +141,15 @@ class Upstream:
                     connection.proceed.set()
                 await connection.send(request)
                 sending = asyncio.create_task(_send(connection, body))
-                return connection, await _head(connection, sending), sending
+                seconds = WORK_SECONDS if request.method in (b"PUT", b"POST") else SILENCE_SECONDS
+                return connection, await _head(connection, sending, seconds), sending
             except (OSError, h11.RemoteProtocolError, EOFError) as wrong:
                 if sending is not None:
                     sending.cancel()
                 connection.close()
+                self.close_idle()
                 # A request can be sent again only if none of its body was read.
-                if found is None or body is not None:
+                if found is None or body is not None or isinstance(wrong, TimeoutError):
                     raise UpstreamError(f"the store does not answer: {wrong}") from wrong
             except BaseException:
                 if sending is not None:
@@ -154,13 +165,22 @@ class Upstream:
             connection.close()
         return None
 
+    def close_idle(self) -> None:
+        """Close what is kept: after one failure the rest is likely to lead nowhere too."""
+        while self._idle:
+            self._idle.pop().close()
+
     async def _connected(self) -> _Connection:
         try:
-            if self._address.startswith("/"):
-                reader, writer = await asyncio.open_unix_connection(self._address, limit=_CHUNK)
-            else:
-                host, _, port = self._address.rpartition(":")
-                reader, writer = await asyncio.open_connection(host, int(port), limit=_CHUNK)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                if self._address.startswith("/"):
+                    reader, writer = await asyncio.open_unix_connection(self._address, limit=_CHUNK)
+                else:
+                    host, _, port = self._address.rpartition(":")
+                    reader, writer = await asyncio.open_connection(host, int(port), limit=_CHUNK)
+        except TimeoutError as wrong:
+            self.close_idle()
+            raise UpstreamError(f"the store takes no connection within {CONNECT_SECONDS:.0f} s") from wrong
         except OSError as wrong:
             raise UpstreamError(f"the store does not answer: {wrong}") from wrong
         return _Connection(reader, writer)
@@ -178,15 +198,16 @@ class Upstream:
 
 async def _send(connection: _Connection, body: AsyncIterator[bytes] | None) -> None:
     if body is not None:
-        await connection.proceed.wait()
+        async with asyncio.timeout(SILENCE_SECONDS):
+            await connection.proceed.wait()
         async for part in body:
             if part:
                 await connection.send(h11.Data(data=part))
     await connection.send(h11.EndOfMessage())
 
 
-async def _head(connection: _Connection, sending: asyncio.Task[None]) -> Answer:
-    """Wait for the head of the answer; a failure while the body is sent also ends the wait."""
+async def _head(connection: _Connection, sending: asyncio.Task[None], seconds: float) -> Answer:
+    """Wait for the head of the answer, for so long once the body is sent; a body that breaks off ends the waiting."""
     reading = asyncio.ensure_future(_final(connection))
     try:
         await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -195,9 +216,13 @@ async def _head(connection: _Connection, sending: asyncio.Task[None]) -> Answer:
             if failed is not None and not isinstance(failed, OSError):
                 raise failed
             # A store that refuses early closes during the body; its answer can still be read.
-            await asyncio.wait({reading}, timeout=_SETTLE_SECONDS if failed else None)
+            await asyncio.wait({reading}, timeout=CONNECT_SECONDS if failed else seconds)
             if not reading.done():
-                raise UpstreamError("the store accepted no body and gave no answer")
+                raise TimeoutError(
+                    "the store accepted no body and gave no answer"
+                    if failed
+                    else f"no answer in {seconds:.0f} s"
+                )
         return reading.result()
     finally:
         reading.cancel()
@@ -208,7 +233,7 @@ async def _head(connection: _Connection, sending: asyncio.Task[None]) -> Answer:
 
 async def _final(connection: _Connection) -> Answer:
     while True:
-        event = await connection.event()
+        event = await connection.event(None)
         if isinstance(event, h11.Response):
             return Answer(event.status_code, list(event.headers.raw_items()), connection)
         if isinstance(event, h11.InformationalResponse):
