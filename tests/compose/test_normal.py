@@ -48,6 +48,20 @@ SAME: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "no policy types": (("spec", "policyTypes"), [], ["Ingress"]),
     "a mode in octal": ((*POD, "volumes", "0", "configMap", "defaultMode"), "0o644", 420),
     "bytes with line breaks": (("binaryData", "key"), "AAEC\nAwQ=\n", "AAECAwQ="),
+    "a service's type": (("spec", "type"), "", "ClusterIP"),
+    "a null type": (("spec", "type"), None, "ClusterIP"),
+    "a null account": ((*POD, "serviceAccountName"), None, "default"),
+    "an account": ((*POD, "serviceAccountName"), "", "default"),
+    "a latest image": ((*MAIN, "imagePullPolicy"), "", "Always"),
+    "a probe's path": ((*MAIN, "livenessProbe", "httpGet", "path"), "", "/"),
+    "a null probe": ((*MAIN, "livenessProbe", "failureThreshold"), None, 3),
+    "an address of six": (("spec", "clusterIP"), "", "fd00::7"),
+    "addresses": (("spec", "clusterIPs"), [], ["10.0.0.7", "fd00::7"]),
+    "a null host network": ((*POD, "hostNetwork"), None, None),
+    "a null that has no default": ((*POD, "priorityClassName"), None, "system-node-critical"),
+    "a variable's version": ((*MAIN, "env", "0", "valueFrom", "fieldRef", "apiVersion"), "", "v1"),
+    "both policy types": (("spec", "policyTypes"), [], ["Ingress", "Egress"]),
+    "an update": (("spec", "strategy", "type"), "", "RollingUpdate"),
     "an empty API group": (("roleRef", "apiGroup"), "", "rbac.authorization.k8s.io"),
 }  # fmt: skip
 CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
@@ -67,6 +81,24 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "a text for a number": (("data", "mode"), "0o644", "420"),
     "an open policy": (("spec", "ingress"), [], [{}]),
     "other bytes": (("binaryData", "key"), "AAEC", "AAED"),
+    "a service that is open to the world": (("spec", "type"), "", "LoadBalancer"),
+    "a service with a port of every node": (("spec", "type"), None, "NodePort"),
+    "traffic that stays on a node": (("spec", "externalTrafficPolicy"), "", "Local"),
+    "no address": (("spec", "clusterIP"), "", "None"),
+    "another protocol": (("spec", "ports", "0", "protocol"), "", "UDP"),
+    "another account": ((*POD, "serviceAccountName"), "", "cluster-admin"),
+    "an account in place of a null": ((*POD, "serviceAccountName"), None, "cluster-admin"),
+    "an image that is never pulled": ((*MAIN, "imagePullPolicy"), "", "Never"),
+    "another scheduler": ((*POD, "schedulerName"), "", "evil"),
+    "the host's names": ((*POD, "dnsPolicy"), "", "Default"),
+    "a probe of another path": ((*MAIN, "livenessProbe", "httpGet", "path"), "", "/shutdown"),
+    "a probe that waits": ((*MAIN, "livenessProbe", "timeoutSeconds"), 0, 86400),
+    "a probe that never fails": ((*MAIN, "livenessProbe", "failureThreshold"), None, 9999),
+    "a policy for what goes out only": (("spec", "policyTypes"), [], ["Egress"]),
+    "another API group": (("roleRef", "apiGroup"), "", "evil.example.org"),
+    "a host network in place of a null": ((*POD, "hostNetwork"), None, True),
+    "an update all at once": (("spec", "strategy", "type"), "", "Recreate"),
+    "a type of a folder": ((*POD, "volumes", "0", "hostPath", "type"), "", "Socket"),
     "no replicas": (("spec", "replicas"), 0, 3),
 }  # fmt: skip
 
@@ -91,10 +123,10 @@ def found(path: tuple[str, ...], rendered: Any, live: Any) -> list[str]:
     ]
 
 
-def nulled(path: tuple[str, ...]) -> Obj:
-    made: Obj = {path[-1]: None}
+def nulled(path: tuple[str, ...]) -> Any:
+    made: Any = {path[-1]: None}
     for step in reversed(path[:-1]):
-        made = {step: made}
+        made = [{"name": "x", **made}] if step == "0" else {step: made}
     return made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
@@ -27,16 +28,26 @@ DROPPED = frozenset({
     "successThreshold", "failureThreshold", "weight", "healthCheckNodePort",
 })  # fmt: skip
 """Fields whose false or 0 the API server does not keep, or takes for "not set" and fills."""
-COUNTED = frozenset({
-    "nodePort", "healthCheckNodePort", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
-})  # fmt: skip
-"""The fields among those that get a generated number."""
-FILLED = frozenset({
-    "clusterIP", "protocol", "type", "imagePullPolicy", "restartPolicy", "dnsPolicy", "schedulerName", "scheme", "path",
-    "sessionAffinity", "externalTrafficPolicy", "internalTrafficPolicy", "terminationMessagePath", "apiGroup",
-    "terminationMessagePolicy", "ipFamilyPolicy", "podManagementPolicy", "serviceAccountName", "service", "apiVersion",
-})  # fmt: skip
-"""Text fields in which an empty value means the default."""
+DEFAULTS: Mapping[str, tuple[Any, ...]] = {
+    "strategy.type": ("RollingUpdate",), "updateStrategy.type": ("RollingUpdate",), "httpGet.path": ("/",),
+    "fieldRef.apiVersion": ("v1",), "volumeClaimTemplates.apiVersion": ("v1",),
+    "roleRef.apiGroup": ("rbac.authorization.k8s.io",), "subjects.apiGroup": ("rbac.authorization.k8s.io",),
+    # It depends on the image's tag.
+    "imagePullPolicy": ("IfNotPresent", "Always"),
+    "protocol": ("TCP",), "restartPolicy": ("Always",), "dnsPolicy": ("ClusterFirst",), "scheme": ("HTTP",),
+    "schedulerName": ("default-scheduler",), "serviceAccountName": ("default",), "sessionAffinity": ("None",),
+    "externalTrafficPolicy": ("Cluster",), "internalTrafficPolicy": ("Cluster",), "ipFamilyPolicy": ("SingleStack",),
+    "terminationMessagePath": ("/dev/termination-log",), "terminationMessagePolicy": ("File",),
+    "podManagementPolicy": ("OrderedReady",),
+    # It depends on whether there are rules for Egress.
+    "policyTypes": (["Ingress"], ["Ingress", "Egress"]),
+    "livenessProbe.timeoutSeconds": (1,), "readinessProbe.timeoutSeconds": (1,), "startupProbe.timeoutSeconds": (1,),
+    "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,),
+}  # fmt: skip
+"""What the API server writes into a field that is empty or 0, by the field's name, where needed with its parent's."""
+PORTS = frozenset({"nodePort", "healthCheckNodePort"})
+"""Numbers that the API server chooses."""
+ADDRESSES = frozenset({"clusterIP", "clusterIPs"})
 _AMOUNT = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?")
 _SCALE = {
     **{suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate("num kMGTPE", -3) if suffix != " "},
@@ -74,22 +85,48 @@ def amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
 
 
 def _is_left_out(want: Any, live: Any, name: str | int) -> bool:  # noqa: ANN401  # any JSON
-    if want is None:
-        return True
     if want in EMPTY and live in EMPTY:
         return True
     return live is None and name in DROPPED and want in (False, 0)
 
 
 def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
+    """Tell whether the live value is what the API server writes where nothing is said."""
     name = path[-1] if path else ""
-    if path[:1] in (("data",), ("binaryData",)) or "env" in path:
+    if path[:1] in (("data",), ("binaryData",)):
+        return want is None
+    # Helm drops a null, so a field whose default is not known says as little as one that is not rendered.
+    if want is None and live is not True:
+        return (known := _default(path, live)) is None or known
+    if want is None:
+        return name not in DROPPED
+    if isinstance(want, bool) or want not in ("", 0, []):
         return False
-    if want == "":
-        return name in FILLED and isinstance(live, str)
-    if want == [] and name in ("policyTypes", "ipFamilies", "clusterIPs"):
-        return isinstance(live, list)
-    return name in COUNTED and want == 0 and isinstance(live, int)
+    return _default(path, live) is True
+
+
+def _default(path: Path, live: Any) -> bool | None:  # noqa: ANN401  # any JSON
+    """Tell whether a value is the default of its field; None where the default is not known."""
+    if path == ("spec", "type"):
+        return bool(live == "ClusterIP")
+    names = [step for step in path if isinstance(step, str)]
+    name = names[-1] if names else ""
+    if name in PORTS:
+        return isinstance(live, int)
+    if name in ADDRESSES:
+        return all(map(_is_address, live if isinstance(live, list) else [live]))
+    if name == "ipFamilies":
+        return isinstance(live, list) and {*live} <= {"IPv4", "IPv6"}
+    known = DEFAULTS.get(".".join(names[-2:]), DEFAULTS.get(name))
+    return None if known is None else live in known
+
+
+def _is_address(value: object) -> bool:
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_amount(path: Path) -> bool:
