@@ -83,13 +83,19 @@ class Supervised:
     folder: Path
     patience: Patience = QUICK
     told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    """What was said of any process, in its order; some of it is true for less than a second."""
     repaired: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = State.open(self.folder / "state")
         self.supervisor = Supervisor(
-            self.state, changed=self.told.append, repaired=self._repaired, patience=self.patience
+            self.state, changed=self._changed, repaired=self._repaired, patience=self.patience
         )
+
+    def _changed(self, name: str) -> None:
+        self.told.append(name)
+        self.messages.append(self.supervisor.said(name).message)
 
     def _repaired(self, name: str, wrong: str, seen: datetime, back: datetime) -> None:
         assert seen <= back

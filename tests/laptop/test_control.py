@@ -99,7 +99,7 @@ def test_idle_connections_make_nobody_wait(state: State) -> None:
         connection.connect(str(state.socket))
     began = time.monotonic()
     assert Client(state).alive()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < control.IDLE_SECONDS / 2
     for connection in idle:
         connection.close()
 
@@ -138,7 +138,7 @@ def test_a_full_queue_is_not_a_dead_supervisor(state: State) -> None:
             Client(state).ask("ping", seconds=0.5)
 
 
-def test_a_stopped_supervisor_is_said_within_two_seconds(state: State) -> None:
+def test_a_stopped_supervisor_is_said_long_before_a_request_ends(state: State) -> None:
     words = "import sys; from vellum.laptop.state import State; from pathlib import Path; State(Path(sys.argv[1])).hold(); print(flush=True); input()"
     holder = subprocess.Popen(
         [sys.executable, "-c", words, str(state.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -155,7 +155,7 @@ def test_a_stopped_supervisor_is_said_within_two_seconds(state: State) -> None:
             LaptopError, match=rf"VEL421: the supervisor \(process {holder.pid}\) is stopped"
         ) as error:
             Client(state).ask("list")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20, "a request has 60 s"
     assert f"kill -CONT {holder.pid}" in error.value.fix
     holder.kill()
     holder.communicate()

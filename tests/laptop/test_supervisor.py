@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_made_is_said_and_tried_again(supervised: Superv
     process = supervised.server("served")
     process.directory.write_text("in the way")
     supervised.supervisor.ensure(process)
-    wait_for(lambda: "cannot start" in supervised.supervisor.ensure(process).message)
+    wait_for(lambda: any("cannot start" in said for said in supervised.messages))
     process.directory.unlink()
     supervised.wait_ready(process)
 
@@ -128,7 +128,7 @@ def test_a_stopped_process_is_not_ready_and_is_started_again(supervised: Supervi
     process = supervised.started("served")
     before = supervised.pid("served")
     os.kill(before, signal.SIGSTOP)
-    wait_for(lambda: supervised.supervisor.said("served").message == "is stopped by a signal (SIGSTOP)")
+    wait_for(lambda: "is stopped by a signal (SIGSTOP)" in supervised.messages)
     wait_for(lambda: supervised.repaired)
     assert supervised.repaired[0][1].startswith("was stopped by a signal for")
     supervised.wait_ready(process)
@@ -141,7 +141,7 @@ def test_a_program_of_a_person_that_is_stopped_goes_on_where_it_was(supervised: 
     supervised.wait_ready(process)
     before = supervised.pid("job")
     os.kill(before, signal.SIGSTOP)
-    wait_for(lambda: supervised.supervisor.said("job").message == "is stopped by a signal (SIGSTOP)")
+    wait_for(lambda: "is stopped by a signal (SIGSTOP)" in supervised.messages)
     time.sleep(2 * QUICK.stopped)
     os.kill(before, signal.SIGCONT)
     supervised.wait_ready(process)
@@ -162,7 +162,7 @@ def test_a_busy_process_is_not_ready_and_is_left_alone(supervised: Supervised) -
     process = supervised.started("served")
     before = supervised.pid("served")
     (process.directory / "busy").touch()
-    wait_for(lambda: supervised.supervisor.said("served").message == "does not answer, and is at work")
+    wait_for(lambda: "does not answer, and is at work" in supervised.messages)
     time.sleep(3 * QUICK.hang)
     (process.directory / "busy").unlink()
     supervised.wait_ready(process)
@@ -172,14 +172,14 @@ def test_a_busy_process_is_not_ready_and_is_left_alone(supervised: Supervised) -
 def test_a_process_that_refuses_is_not_ready_and_says_its_status(supervised: Supervised) -> None:
     process = supervised.started("served")
     (process.directory / "refuse").touch()
-    wait_for(lambda: supervised.supervisor.said("served").message == "answers with the HTTP status 503")
+    wait_for(lambda: "answers with the HTTP status 503" in supervised.messages)
     (process.directory / "refuse").unlink()
     supervised.wait_ready(process)
 
 
 def test_a_slow_start_says_so(supervised: Supervised) -> None:
     supervised.supervisor.ensure(supervised.server("served", "slow"))
-    wait_for(lambda: "has not answered in the 1 s" in supervised.supervisor.said("served").message)
+    wait_for(lambda: any("has not answered in the 1 s" in said for said in supervised.messages))
 
 
 def test_another_value_replaces_the_process_without_making_anybody_wait(supervised: Supervised) -> None:

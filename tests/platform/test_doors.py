@@ -6,11 +6,12 @@ import http.client
 import importlib
 import json
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def test_kfps_client_hears_that_there_is_no_pipelines_api(platform: Installation
         ).healthz_service_get_healthz()
     assert error.value.status == 404
     assert "the Pipelines API is not served on a laptop" in str(error.value)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10, "it does not retry for minutes"
 
 
 def chunks(count: int) -> Iterator[bytes]:
@@ -164,10 +165,34 @@ def status_of(url: str, body: bytes | Iterable[bytes], **headers: str) -> int:
     return 413
 
 
-def peak(platform: Installation, name: str) -> int:
-    """Return the most memory that a process ever had, in MiB."""
-    lines = Path(f"/proc/{platform.process(name)['pid']}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) // 1024
+@contextmanager
+def watched(platform: Installation, *names: str) -> Iterator[dict[str, int]]:
+    """Yield how much more memory than at the start each process had at its most, in MiB; complete at the end.
+
+    The kernel's own peak is of the whole life: what another test asked for would hide this one's.
+    """
+    pids = {name: platform.process(name)["pid"] for name in names}
+    most: dict[str, int] = {}
+    done = threading.Event()
+
+    def resident(pid: int) -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) // 1024
+
+    before = {name: resident(pid) for name, pid in pids.items()}
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            for name, pid in pids.items():
+                most[name] = max(most.get(name, 0), resident(pid) - before[name])
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        watching.join()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +201,6 @@ def peak(platform: Installation, name: str) -> int:
 def test_a_body_is_bounded_with_and_without_a_length(
     platform: Installation, doors: dict[str, str], route: str, process: str
 ) -> None:
-    before = {name: peak(platform, name) for name in ("envoy", process)}
     binding = platform.binding("team-a")
     ports = json.loads((platform.state / "ports.json").read_text())
     parts = urlsplit(doors[route])
@@ -185,26 +209,27 @@ def test_a_body_is_bounded_with_and_without_a_length(
     )
     path = "/v1/models/search:predict" if route == "serving" else "/collections/c/points/query"
     url = f"http://{parts.netloc}{'/'.join(parts.path.split('/')[: 4 if route == 'serving' else 3])}{path}"
-    for where in (url, f"http://127.0.0.1:{direct}{path}"):
-        key = {"api_key": binding["QDRANT_API_KEY"], "Content_Type": "application/json"}
-        assert status_of(where, b"x" * (33 * MEBIBYTE), **key) == 413
-        assert status_of(where, chunks(200), Transfer_Encoding="chunked", **key) == 413
-    assert {name: peak(platform, name) - most < 150 for name, most in before.items()} == dict.fromkeys(
-        before, True
-    )
+    with watched(platform, "envoy", process) as most:
+        for where in (url, f"http://127.0.0.1:{direct}{path}"):
+            key = {"api_key": binding["QDRANT_API_KEY"], "Content_Type": "application/json"}
+            assert status_of(where, b"x" * (33 * MEBIBYTE), **key) == 413
+            assert status_of(where, chunks(200), Transfer_Encoding="chunked", **key) == 413
+    assert most.keys() == {"envoy", process}
+    assert max(most.values()) < 150, most
 
 
 def test_an_upload_to_a_bucket_is_not_bounded(platform: Installation) -> None:
     binding = platform.binding("team-a")
-    before = peak(platform, "envoy")
     store = s3(binding)
     url = store.generate_presigned_url("put_object", {"Bucket": binding["VELLUM_BUCKET"], "Key": "large.bin"})
-    assert ask(url, "PUT", b"x" * (80 * MEBIBYTE)).status == 200
+    with watched(platform, "envoy", "s3") as most:
+        assert ask(url, "PUT", b"x" * (80 * MEBIBYTE)).status == 200
     assert (
         store.head_object(Bucket=binding["VELLUM_BUCKET"], Key="large.bin")["ContentLength"] == 80 * MEBIBYTE
     )
     store.delete_object(Bucket=binding["VELLUM_BUCKET"], Key="large.bin")
-    assert peak(platform, "envoy") - before < 40
+    assert most.keys() == {"envoy", "s3"}
+    assert max(most.values()) < 40, most
 
 
 def test_a_buckets_page_gets_an_origin_that_is_nobodys(platform: Installation) -> None:

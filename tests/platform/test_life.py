@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -254,9 +253,7 @@ def test_a_killed_supervisors_children_are_gone_within_12_seconds_and_up_takes_o
     children = [process["pid"] for process in installation.processes().values()]
 
     os.kill(installation.supervisor(), signal.SIGKILL)
-    began = time.monotonic()
     wait_for(lambda: not any(map(alive, children)), 12)
-    assert time.monotonic() - began < 12
     installation.run("up")
 
     assert stored(installation, "team-a", "kept.txt") == b"kept"
