@@ -10,8 +10,10 @@ from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.team import STORAGE_NAMESPACE
 
 PORT = 8333
-READY_PATH = "/.vellum/ready"
-"""Answers 200 when the store lists its buckets; no bucket can have such a name."""
+READY_PATH, LIVE_PATH = "/.vellum/ready", "/.vellum/live"
+"""Answer 200 when the store lists its buckets, and when the front itself runs; no bucket can have these names."""
+_GRACE_SECONDS = 25
+"""For requests under way when a pod ends; Kubernetes kills it after 30."""
 _KEYS = "/keys"
 
 
@@ -45,20 +47,23 @@ class StorefrontComponent(PlatformComponent[Spec]):
         env = {
             **site.env,
             "VELLUM_BIND": "127.0.0.1",
+            "VELLUM_S3_GRACE": "3",
             "VELLUM_S3_IDENTITIES": str(site.secrets / ADMIN_SECRET / "s3.json"),
             "VELLUM_S3_PORT": str(port),
             "VELLUM_S3_STORE": str(site.runtime / "s3.sock"),
         }
+        # The store has a probe of its own: when it is silent, a restart of the front helps nobody.
         return Process(
             name="s3", argv=(site.python, "-P", "-m", "vellum.workloads.s3"), directory=site.directory, env=env,
-            probe=Probe(port, READY_PATH), routes=(Route("/", port),), priority=2,
+            probe=Probe(port, LIVE_PATH), routes=(Route("/", port),), priority=2,
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status of a Deployment as kube-controller-manager writes it."""
-        ready = int(running.ready)
+        wanted = obj["spec"]["replicas"]
+        ready = wanted if running.ready else 0
         status = {
-            "replicas": 1, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": 1,
+            "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
             "observedGeneration": obj["metadata"]["generation"],
         }  # fmt: skip
         return status if running.ready else {**status, "message": running.message}
@@ -70,11 +75,13 @@ def _deployment(image: str, labels: dict[str, str]) -> Obj:
         "image": image,
         "command": ["python", "-m", "vellum.workloads.s3"],
         "env": [
+            {"name": "VELLUM_S3_GRACE", "value": str(_GRACE_SECONDS)},
             {"name": "VELLUM_S3_IDENTITIES", "value": f"{_KEYS}/s3.json"},
             {"name": "VELLUM_S3_STORE", "value": f"{STORE}-filer.{STORAGE_NAMESPACE}.svc:{PORT}"},
         ],
         "ports": [{"name": "http-s3", "containerPort": PORT, "protocol": "TCP"}],
-        "readinessProbe": {"httpGet": {"path": READY_PATH, "port": PORT}, "periodSeconds": 5},
+        "readinessProbe": _probe(READY_PATH),
+        "livenessProbe": _probe(LIVE_PATH),
         "resources": {
             "requests": {"cpu": "50m", "memory": "96Mi"},
             "limits": {"cpu": "2", "memory": "512Mi"},
@@ -95,10 +102,14 @@ def _deployment(image: str, labels: dict[str, str]) -> Obj:
         "volumes": [{"name": "keys", "secret": keys}],
     }
     return {
-        "replicas": 1,
+        "replicas": 2,
         "selector": {"matchLabels": dict(FRONT)},
         "template": {"metadata": {"labels": labels}, "spec": pod},
     }
+
+
+def _probe(path: str) -> Obj:
+    return {"httpGet": {"path": path, "port": PORT}, "periodSeconds": 5, "timeoutSeconds": 5}
 
 
 def _door() -> Obj:
