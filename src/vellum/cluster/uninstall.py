@@ -97,12 +97,12 @@ class Removal:
         """Return what would go, in order, and what would stay; nothing is changed."""
         self._planned, self._memo = True, {}
         stages = [stage for stage in self._stages() if stage.keys]
-        said = {key for stage in stages for key in stage.keys}
+        said = {_identity(key) for stage in stages for key in stage.keys}
         kept = {key.name for key in self._namespaces()} - self._lost()
         staying = self._names() - self._uninstalled()
         stays, rest = [], []
         for obj in leftovers.everything(self._api, self._lost()):
-            if (key := Key.of(obj)) not in said:
+            if _identity(key := Key.of(obj)) not in said:
                 why = self._why_it_stays(obj, kept, staying)
                 stays += [(key, why)] if why else []
                 rest += [] if why else [key]
@@ -362,6 +362,12 @@ class Removal:
             # It composes nothing any more, and only an unpaused one gives its finalizer back.
             self._annotate([PLATFORM], {PAUSED: None})
         return True
+
+
+def _identity(key: Key) -> tuple[str, ...]:
+    """Return what names an object in every version of its group: files and listings may use different ones."""
+    group, _, _version = key.api_version.rpartition("/")
+    return group, key.kind, key.namespace, key.name
 
 
 def _is_lost(claim: Obj) -> bool:

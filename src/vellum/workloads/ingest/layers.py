@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pikepdf
 
@@ -26,8 +26,14 @@ def without_hidden(path: Path) -> bytes | None:
     Raises:
         ValueError: the file hides something, and qpdf cannot tell what.
     """
+    # A stream: qpdf takes no name that is not UTF-8.
+    with path.open("rb") as file:
+        return _without_hidden(file)
+
+
+def _without_hidden(file: BinaryIO) -> bytes | None:
     try:
-        pdf = pikepdf.open(path)
+        pdf = pikepdf.open(file)
     except (pikepdf.PdfError, pikepdf.PasswordError):
         # PDFium reads some files that qpdf refuses, and reports damaged and encrypted files itself.
         return None
