@@ -17,10 +17,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from vellum.api import claim
-from vellum.cli import options
+from vellum.cli import claims, options
 from vellum.components import platform_components
 from vellum.components.notebook import HOME
-from vellum.errors import UsageError
+from vellum.errors import UsageError, VellumError
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, make
 from vellum.laptop import control
 from vellum.laptop.client import Client
@@ -424,6 +424,41 @@ def test_a_file_deletes_what_a_team_made_and_nothing_that_its_claim_composed(
     assert (done[1][0], done[1][1].splitlines()[-1]) == (0, "InferenceService own is gone.")
     assert [installation.store.get(Key.of(one)) is None for one in (search, own)] == [False, True]
     assert vellum("delete", "--file", str(files[1])) == (0, "InferenceService team/own was not there.\n")
+
+
+def test_what_an_earlier_version_took_is_deleted_by_its_file(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Its name is too long by now, a field is not known any more, and another is written twice."""
+    old = make(
+        "serving.kserve.io/v1beta1", "InferenceService", "m" * 63, "team", spec={"predictor": {"gone": {}}}
+    )
+    installation.store.put(make("v1", "Namespace", "team"))
+    installation.store.put(old)
+    file = tmp_path / "old.yaml"
+    head = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
+    rest = "spec: {predictor: {gone: {}, gone: on}}\nspeck: 1\n"
+    file.write_text(f"{head}metadata: {{name: {'m' * 63}, namespace: team, generation: x}}\n{rest}")
+    assert vellum("apply", str(file))[0] == 1
+    status, said = vellum("delete", "--file", str(file), "--yes")
+    assert (status, said.splitlines()[-1]) == (0, f"InferenceService {'m' * 63} is gone.")
+    assert installation.store.get(Key.of(old)) is None
+
+
+@pytest.mark.parametrize(("words", "code"), [
+    ("", "VEL102"), ("- a\n", "VEL111"), ("kind: Pod\napiVersion: v1\nmetadata: {name: x}\n", "VEL120"),
+    ("HEADmetadata: {}\n", "VEL113"), ("HEADmetadata: {name: 7}\n", "VEL113"), ('HEADmetadata: {name: "\\e[2J"}\n', "VEL113"), ("HEAD", "VEL113"),
+    ("HEADmetadata: {name: a, name: b}\n", "VEL107"), ("HEADmetadata: {name: a, namespace: }\n", "VEL109"),
+    ("HEADmetadata: {name: a}\nspec: &x {}\n", "VEL106"), ("HEADmetadata: {name: a}\nspec: {\n", "VEL105"),
+    ("HEADmetadata: {name: a}\n---\n7\n", "VEL111"),
+    ("apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\n", "VEL722"),
+])  # fmt: skip
+def test_a_file_that_does_not_name_what_to_delete_is_refused(tmp_path: Path, words: str, code: str) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(words.replace("HEAD", "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"))
+    with pytest.raises(VellumError) as error:
+        claims.only_workloads((str(file),))
+    assert error.value.code == code
 
 
 @pytest.mark.parametrize("verb", ["up", "apply"])

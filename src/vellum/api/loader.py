@@ -31,6 +31,11 @@ STANDARD_INPUT = "-"
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _RENAME = "write {} instead"
 """The fix of a misspelt field; the same field is then not also reported as missing."""
+_IDENTITY = frozenset({
+    ("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace"),
+})  # fmt: skip
+_OF_A_FIELD = frozenset({"VEL107", "VEL108", "VEL109"})
+"""Mistakes of one field, after which the rest of the file can be trusted."""
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
@@ -103,6 +108,56 @@ def read(*paths: str | File, namespace: str = "") -> list[Written]:
     return [one for _, one in found]
 
 
+def named(*paths: str | File) -> list[Obj]:
+    """Return ``apiVersion``, ``kind``, name and namespace of the objects of files; nothing else is checked.
+
+    ``paths`` are those of ``read``. An object that an earlier version took can be deleted by its file.
+
+    Raises:
+        MistakesError: as ``read``, for what is wrong with these four fields or with the file.
+    """
+    found: list[Obj] = []
+    problems: list[ClaimError] = []
+    for path in paths:
+        try:
+            for source, data in _files(str(path)):
+                parsed = _parsed(data, source)
+                found += [obj for document in parsed if (obj := _identity(document)) is not None]
+                problems += [problem for document in parsed for problem in document.mistakes()]
+        except MistakesError as error:
+            problems += error.problems
+        except ClaimError as error:
+            problems.append(error)
+    if problems:
+        raise MistakesError(problems)
+    return found
+
+
+def _identity(document: Document) -> Obj | None:
+    """Return what names the object of a document; drop the mistakes that are elsewhere in it."""
+    document.problems[:] = [
+        one for one in document.problems
+        if not one.path or one.path in _IDENTITY or one.error.code not in _OF_A_FIELD
+    ]  # fmt: skip
+    value = document.value
+    if not isinstance(value, dict):
+        if not document.problems:
+            fix = "write apiVersion, kind and metadata"
+            document.problem("VEL111", "the document is not an object", (), fix)
+        return None
+    kind, meta = _kind(document, value), value.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    for field in ("name", "namespace"):
+        said, path = meta.get(field), ("metadata", field)
+        is_text = isinstance(said, str) and said.isprintable() and said
+        if not is_text and path not in document.doubtful and (field == "name" or field in meta):
+            document.problem("VEL113", f"the object has no {field}", path, f"write the {field} as text")
+    if document.problems:
+        return None
+    place = {field: meta[field] for field in ("name", "namespace") if field in meta}
+    return {"apiVersion": value["apiVersion"], "kind": kind, "metadata": place}
+
+
 def _files(path: str) -> list[tuple[str, bytes]]:
     if path == STANDARD_INPUT:
         return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
@@ -140,15 +195,25 @@ def _bytes(file: File) -> bytes:
         )]) from None  # fmt: skip
 
 
+def _parsed(data: bytes, source: str) -> list[Document]:
+    """Return the documents of a file, at least one.
+
+    Raises:
+        ClaimError: it is not text (VEL103, VEL104), or there is no object in it (VEL102).
+    """
+    parsed = documents(text(data, source), source)
+    if not parsed:
+        raise ClaimError(
+            "VEL102", "there is no object in it", where=source, fix="see examples/02-minimal/claim.yaml",
+        )  # fmt: skip
+    return parsed
+
+
 def _checked(data: bytes, source: str, namespace: str) -> tuple[list[Written], list[ClaimError]]:
     try:
-        parsed = documents(text(data, source), source)
+        parsed = _parsed(data, source)
     except ClaimError as error:
         return [], [error]
-    if not parsed:
-        return [], [ClaimError(
-            "VEL102", "there is no object in it", where=source, fix="see examples/02-minimal/claim.yaml",
-        )]  # fmt: skip
     found = [written for document in parsed if (written := _object(document, namespace)) is not None]
     return found, [problem for document in parsed for problem in document.mistakes()]
 

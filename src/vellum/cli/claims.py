@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vellum.api.loader import read
+from vellum.api.loader import named, read
 from vellum.api.platform import KIND
 from vellum.api.workloads import KINDS as WORKLOADS
 from vellum.errors import UsageError
@@ -51,13 +51,13 @@ def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
 
 
 def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
-    """Return the manifests of all files, which are of Kubeflow's kinds.
+    """Return kind, name and namespace of the workloads in all files; the rest of them is not checked.
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
         UsageError: one is a claim or the platform (VEL722).
     """
-    found = manifests(paths)
+    found = named(*paths)
     for manifest in found:
         if manifest["kind"] not in WORKLOADS:
             raise UsageError(
