@@ -173,6 +173,10 @@ def test_who_may_not_write_is_not_told_what_exists(
         assert refused(stranger.put_object, Bucket=bucket, Key=prefix + key) == "AccessDenied"
         assert refused(stranger.delete_object, Bucket=bucket, Key=prefix + key) == "AccessDenied"
         assert refused(stranger.create_multipart_upload, Bucket=bucket, Key=f"{prefix}m") == "AccessDenied"
+    named = {"Objects": [{"Key": prefix + key} for key in ("m", "a/", "none")]}
+    found = stranger.delete_objects(Bucket=bucket, Delete=named)
+    assert [one["Code"] for one in found["Errors"]] == ["AccessDenied"] * 3
+    assert keys(s3(binding), binding, prefix) == ["a", "m/"]
     assert refused(stranger.list_objects_v2, Bucket=bucket) == "AccessDenied"
     assert refused(stranger.list_multipart_uploads, Bucket=bucket) == "AccessDenied"
 

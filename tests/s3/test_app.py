@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.s3.upstream import Scripted, Seen, answer, ask, before, fronted, request
 
-from vellum.workloads.s3 import app, upstream
+from vellum.workloads.s3 import app, call, upstream
 
 PARTS = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>1</ETag></Part></CompleteMultipartUpload>"
 
@@ -104,7 +104,26 @@ def test_a_batch_never_takes_a_key_that_it_does_not_name(
     [(status, body)] = run(store, deleted(*named))
     assert (status, code(body)) == (409, "InvalidRequest")
     assert f"'{there[0].removeprefix('/b/')}'".encode() in body
-    assert store.changes() == []
+    assert not any(b"<Key>n" in seen.body for seen in store.seen)
+
+
+def test_a_stranger_is_not_told_what_a_batch_would_take() -> None:
+    """The store reads a stranger's list, and then denies each key."""
+
+    async def denies(seen: Seen, writer: asyncio.StreamWriter) -> bool:
+        if b"<Key>" in seen.body:
+            writer.write(
+                answer(200, b"<DeleteResult><Error><Code>AccessDenied</Code></Error></DeleteResult>")
+            )
+        return b"<Key>" in seen.body
+
+    answers = []
+    for marker in ("/b/n/", "/b/other/"):
+        store = Scripted(special=denies)
+        store.has(marker)
+        answers += run(store, deleted("n"))
+    assert [status for status, _ in answers] == [200, 200]
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +205,7 @@ async def _written(writer: asyncio.StreamWriter, part: bytes) -> None:
 
 def test_a_list_of_keys_has_to_come_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "BATCH_SECONDS", 0.2)
-    monkeypatch.setattr(app, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(call, "DRAIN_SECONDS", 0.1)
 
     async def asked() -> tuple[int, bytes]:
         async with fronted(Scripted()) as port:
