@@ -172,8 +172,11 @@ def test_while_the_function_does_not_answer_nothing_of_a_team_is_changed_or_dele
     """The claim asks for less meanwhile; no answer must never be taken for an empty one."""
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
     before = composite["spec"]["resourceRefs"]
-    pid = process(bench, "function")["pid"]
-    os.kill(pid, signal.SIGSTOP)
+    # The supervisor would start a stopped function again, so it is stopped first.
+    supervisor = json.loads((bench.root / "supervisor.json").read_text())["pid"]
+    pids = supervisor, process(bench, "function")["pid"]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
         bench.kubectl(
             "patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"notebooks": "disabled"}}'
@@ -182,7 +185,8 @@ def test_while_the_function_does_not_answer_nothing_of_a_team_is_changed_or_dele
         while time.monotonic() < deadline:
             assert bench.get(*where(team, "notebook")) is not None
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
 
     until(lambda: bench.get(*where(team, "notebook")) is None, 60)
     bench.ready("breaks")

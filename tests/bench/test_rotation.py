@@ -76,6 +76,8 @@ class Turn:
     def both_work(self) -> None:
         until(lambda: self.read()["accesskey"] != self.old["accesskey"], 60, lambda: str(self.keys()))
         self.new = self.read()
+        # The claim's status follows its composite's, a little after the Secret.
+        until(lambda: self.keys().get("previous"), 20, lambda: str(self.keys()))
         (previous,) = self.keys()["previous"]
         self.end = datetime.fromisoformat(previous["until"]).timestamp()
         assert opens(self.bench, self.new, self.bucket)

@@ -51,7 +51,7 @@ def an_ordinary_life_goes_on(installation: Installation) -> None:
     installation.run("delete", "team-a", "--yes")
 
     assert [obj["kind"] for obj in installation.status()["objects"]] == ["KubeflowPlatform"]
-    assert sorted(installation.processes()) == ["envoy", "seaweed"]
+    assert sorted(installation.processes()) == ["envoy", "s3", "seaweed"]
     assert not any((installation.state / "secrets").glob("default-team-a-*/*"))
     with pytest.raises(ClientError) as error:
         store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"])
