@@ -114,6 +114,21 @@ def test_two_installations_at_once_never_get_the_same_port(tmp_path: Path) -> No
     release(tmp_path / "one")
 
 
+def test_every_port_of_an_installation_stays_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is down for a while finds its port again, although nobody listens there meanwhile."""
+    # The first port that is asked for must be free, as on a machine where nothing else runs.
+    monkeypatch.setattr("vellum.laptop.ports.FIRST", next_free(24000))
+    one, two = Ports(tmp_path / "one" / "ports.json"), Ports(tmp_path / "two" / "ports.json")
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    had = [one.get(name) for name in ("a", "b", "c")] + [one.get("twin", twin=10_000)]
+    assert not {two.get(name) for name in ("a", "b", "c", "d")} & {*had, had[-1] + 10_000}
+    release(tmp_path / "one")
+    release(tmp_path / "two")
+
+
 def test_a_port_that_another_installation_reserved_is_not_the_gateways(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     first = next_free(31_000, owner=one)

@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -66,11 +67,12 @@ def reserve(port: int, owner: Path) -> bool:
         return port in _HELD and _HELD[port][0] == owner
 
 
-def release(owner: Path, *ports: int) -> None:
-    """Free some ports of an installation, by default all."""
+def release(owner: Path, ports: Iterable[int] | None = None) -> None:
+    """Free these ports of an installation, or all that it has."""
     with _HOLDING:
-        for port in [port for port, (of, _) in _HELD.items() if of == owner and port in (ports or (port,))]:
-            _HELD.pop(port)[1].close()
+        for port in list(_HELD if ports is None else ports):
+            if port in _HELD and _HELD[port][0] == owner:
+                _HELD.pop(port)[1].close()
 
 
 def _mark(port: int) -> IO[bytes] | socket.socket | None:
@@ -120,7 +122,7 @@ def _first_free(wanted: int, taken: set[int], twin: int, owner: Path) -> int:
             continue
         if not twin or _can_have(port + twin, owner):
             return port
-        release(owner, port)
+        release(owner, [port])
     raise _none_free(FIRST, last)
 
 
@@ -154,7 +156,7 @@ class Ports:
             before = self._known.get(name, FIRST_OF_TWINS if twin else FIRST)
             port = _first_free(before, taken, twin, self._path.parent)
             if self._known.get(name) != port:
-                release(self._path.parent, *({before, before + twin} - {port, *taken}))
+                release(self._path.parent, {before, before + twin} - {port, port + twin, *taken})
                 self._known[name] = port
                 write_json(self._path, self._known)
             self._checked.add(name)
