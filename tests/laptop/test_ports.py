@@ -119,7 +119,7 @@ def test_every_port_of_an_installation_stays_reserved(
 ) -> None:
     """A program that is down for a while finds its port again, although nobody listens there meanwhile."""
     # The first port that is asked for must be free, as on a machine where nothing else runs.
-    monkeypatch.setattr("vellum.laptop.ports.FIRST", next_free(24000))
+    monkeypatch.setattr("vellum.laptop.ports.FIRST", next_free(20_500))
     one, two = Ports(tmp_path / "one" / "ports.json"), Ports(tmp_path / "two" / "ports.json")
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
