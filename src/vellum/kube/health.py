@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vellum.kube.objects import Key, Obj, current
+from vellum.kube.objects import Key, Obj, condition, current
 
 Health = tuple[bool, str]
 """(ready, reason in words); the reason of a ready object is empty."""
@@ -59,6 +59,17 @@ def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
     return _said(obj, "Ready", "no ready replica")
 
 
+def _inference_service(_: Mapping[str, Any], obj: Obj) -> Health:
+    # KServe writes the generation only when something else of the status changes, so an old one proves nothing.
+    entry = condition(obj, "Ready")
+    if entry is None:
+        return False, "no status yet"
+    reason = "" if entry.get("reason") in _OF_READINESS else entry.get("reason")
+    return entry.get("status") == "True", str(
+        entry.get("message") or reason or f"Ready is {entry.get('status')}"
+    )
+
+
 def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
     def judge(_: Mapping[str, Any], obj: Obj) -> Health:
         entry = current(obj, kind)
@@ -97,7 +108,7 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {
     "StatefulSet": _replicas,
     "Deployment": _replicas,
     "Notebook": _notebook,
-    "InferenceService": _conditioned("Ready"),
+    "InferenceService": _inference_service,
     "Release": _conditioned("Ready"),
     "Seaweed": _conditioned("Ready"),
     "Gateway": _conditioned("Programmed"),
