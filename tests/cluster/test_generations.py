@@ -53,15 +53,21 @@ def test_what_is_said_of_the_spec_as_it_is_counts() -> None:
 
 
 @pytest.mark.parametrize("where", ["condition", "status", "nowhere"])
-def test_a_controller_may_name_the_generation_once_or_not_at_all(where: str) -> None:
-    """KServe names it for the whole status, the Gateway API in each condition, others nowhere."""
-    ready: Obj = {"type": "Ready", "status": "True"}
-    status: Obj = {"conditions": [ready]}
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("Gateway", "Programmed"), ("Release", "Ready"), ("InferenceService", "Ready")]
+)
+def test_a_controller_may_name_the_generation_once_or_not_at_all(kind: str, type_: str, where: str) -> None:
+    """Some controllers name it for the whole status, others in each condition.
+
+    KServe writes it only when something else of the status changes, so an InferenceService does not wait for it.
+    """
+    entry: Obj = {"type": type_, "status": "True"}
+    status: Obj = {"conditions": [entry]}
     if where != "nowhere":
-        (ready if where == "condition" else status)["observedGeneration"] = 1
-    service: Obj = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService",
-                    "metadata": {"name": "search", "generation": 1}, "status": status}  # fmt: skip
-    assert current(service, "Ready") == ready
-    assert health(service, "search") == (True, "")
-    service["metadata"]["generation"] = 2
-    assert health(service, "search")[0] is (where == "nowhere")
+        (entry if where == "condition" else status)["observedGeneration"] = 1
+    obj: Obj = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "search", "generation": 1}}
+    obj["status"] = status
+    assert current(obj, type_) == entry
+    assert health(obj, "search") == (True, "")
+    obj["metadata"]["generation"] = 2
+    assert health(obj, "search")[0] is (kind == "InferenceService" or where == "nowhere")

@@ -56,26 +56,17 @@ def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
         return True, ""
     if (status.get("readyReplicas") or 0) >= 1:
         return True, ""
-    return _said(obj, "Ready", "no ready replica")
+    return _reported(current(obj, "Ready"), "Ready", "no ready replica")
 
 
-def _inference_service(_: Mapping[str, Any], obj: Obj) -> Health:
-    # KServe writes the generation only when something else of the status changes, so an old one proves nothing.
-    entry = condition(obj, "Ready")
-    if entry is None:
-        return False, "no status yet"
-    reason = "" if entry.get("reason") in _OF_READINESS else entry.get("reason")
-    return entry.get("status") == "True", str(
-        entry.get("message") or reason or f"Ready is {entry.get('status')}"
-    )
-
-
-def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
+def _conditioned(
+    kind: str, read: Callable[[Obj, str], Mapping[str, Any] | None] = current
+) -> Callable[[Mapping[str, Any], Obj], Health]:
     def judge(_: Mapping[str, Any], obj: Obj) -> Health:
-        entry = current(obj, kind)
+        entry = read(obj, kind)
         if entry is not None and entry.get("status") == "True":
             return True, ""
-        return _said(obj, kind, "no status yet")
+        return _reported(entry, kind, "no status yet")
 
     return judge
 
@@ -83,8 +74,7 @@ def _conditioned(kind: str) -> Callable[[Mapping[str, Any], Obj], Health]:
 _OF_READINESS = ("Available", "Ready", "Running", "Succeeded")
 
 
-def _said(obj: Obj, kind: str, otherwise: str) -> Health:
-    entry = current(obj, kind)
+def _reported(entry: Mapping[str, Any] | None, kind: str, otherwise: str) -> Health:
     if entry is None or entry.get("status") == "True":
         return False, otherwise
     # Some controllers leave the reason of the time when the condition was true.
@@ -108,7 +98,8 @@ _JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {
     "StatefulSet": _replicas,
     "Deployment": _replicas,
     "Notebook": _notebook,
-    "InferenceService": _inference_service,
+    # KServe writes the generation only when something else of the status changes, so an old one proves nothing.
+    "InferenceService": _conditioned("Ready", read=condition),
     "Release": _conditioned("Ready"),
     "Seaweed": _conditioned("Ready"),
     "Gateway": _conditioned("Programmed"),
