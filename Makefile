@@ -78,7 +78,7 @@ nightly: setup .venv-judges/.ready ## the long sweeps: every killed effect, fuzz
 	VELLUM_FAULTS=all $(BIN)/pytest -q -m "nightly or slow" --ignore tests/function --ignore tests/bench
 	$(BIN)/pytest -q -m nightly tests/bench
 
-figures: setup ## the laptop's figures of the README, measured on this machine
+figures: setup ## measure the laptop on this machine and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
 golden: setup ## write the golden files, the generated reference and a picture anew; read the diff

@@ -1,35 +1,30 @@
-"""``python -m benchmarks [NAME ...]``: measure on this machine and print the table of the README."""
+"""``python -m benchmarks [NAME ...]``: measure on this machine and record the figures in ``benchmarks/RESULTS.md``."""
 
 from __future__ import annotations
 
 import importlib
-import os
-import platform
 import sys
-from datetime import UTC, datetime
+
+from benchmarks import results
 
 NAMES = (
     "help_cpu",
     "compose_time",
-    "function_calls",
     "start",
     "repair",
     "rotation",
     "object_store",
     "documents",
     "retrieval",
+    "function_calls",
 )
+"""What ``make figures`` measures. The bench is not needed for any of them."""
 
 
 def main() -> None:
-    """Run the benchmarks that are named, by default all, one after the other."""
-    print(
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, Python {platform.python_version()}.\n"
-    )
-    print("| what | measured | bound | | how |\n|---|---|---|---|---|")
+    """Run the named benchmarks, by default all, one after the other."""
     for name in sys.argv[1:] or NAMES:
-        for figure in importlib.import_module(f"benchmarks.{name}").measure():
-            print(figure.line(), flush=True)
+        results.record(name, importlib.import_module(f"benchmarks.{name}").measure())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks import results
 from benchmarks.figures import SHORT, Figure, resident, times, until
 from benchmarks.rotation import on_the_bench
 
@@ -146,14 +147,14 @@ def _start(bench: Bench) -> Iterator[Figure]:
     ready = datetime.fromisoformat((condition(platform, "Ready") or {})["lastTransitionTime"])
     installed = (ready - made).total_seconds()
     yield Figure(
-        "bench: from the command until it takes a platform, programs built",
+        "`vellum bench up` with built programs, until it accepts a platform",
         bench.seconds - installed,
         "s",
         25,
     )
     parts = platform["status"]["components"]
     how = f"{len(parts)} parts, {sum('version' in one for one in parts)} of them Helm releases"
-    yield Figure("a standard platform, from nothing to all parts Ready", installed, "s", 300, how=how)
+    yield Figure("A standard platform, from nothing to all parts Ready", installed, "s", 300, how=how)
 
 
 def _releases(bench: Bench) -> Iterator[Figure]:
@@ -161,13 +162,13 @@ def _releases(bench: Bench) -> Iterator[Figure]:
     # By the harm first: the same release comes again only after all others. KServe's chart says no number of replicas.
     todo = [(name, harm) for harm in range(3) for name in BROKEN if (name, harm) != ("kserve", 1)]
     done = [_repaired(bench, name, _drill(bench, name, harm)) for name, harm in todo[:REPAIRS]]
-    yield from _back("a deleted, scaled or edited workload of a chart is back", done, 15, 1)
+    yield from _back("A deleted, scaled or edited workload of a chart is back", done, 15, 1)
     edits = []
     for _ in range(WRITTEN_THROUGH):
         edits.append(_repaired(bench, RUNTIMES, _edit(bench)))
         # The guard waits between two repairs of the same fault.
         time.sleep(RULES.cooldown + 10)
-    yield from _back("an edited custom resource of a chart is back", edits, 25, 2)
+    yield from _back("An edited custom resource of a chart is back", edits, 25, 2)
 
 
 def _drill(bench: Bench, release: str, number: int) -> Drill:
@@ -207,7 +208,7 @@ def _back(what: str, done: list[tuple[str, float, int]], bound: float, upgrades:
     for one in wrong:
         sys.stderr.write(f"not {upgrades} upgrades: {one}\n")
     yield Figure(
-        f"the same, repairs that were not exactly {upgrades} Helm revisions", len(wrong), "repairs", 0
+        f"{what}: repairs with other than {upgrades} Helm upgrade{'s' * (upgrades > 1)}", len(wrong), "", 0
     )
 
 
@@ -217,7 +218,7 @@ def _claim(bench: Bench) -> Iterator[Figure]:
         taken.append(bench.make(f"single-{number}"))
         bench.delete(f"single-{number}")
     how = f"median of {SINGLE}, slowest {max(taken):.1f} s"
-    yield Figure("a full claim, from apply to Ready", statistics.median(taken), "s", 5, how=how)
+    yield Figure("A full claim, from `kubectl apply` to Ready", statistics.median(taken), "s", 5, how=how)
 
 
 def _repairs(bench: Bench) -> Iterator[Figure]:
@@ -237,7 +238,7 @@ def _repairs(bench: Bench) -> Iterator[Figure]:
             time.sleep(2)
         how = f"p95 of {REPAIRS}, median {1000 * statistics.median(taken):.0f} ms"
         p95 = statistics.quantiles(taken, n=20)[-1]
-        yield Figure(f"a composed object that was {what} is back", p95, "s", 1, how=how)
+        yield Figure(f"A composed object that was {what} is back", p95, "s", 1, how=how)
 
 
 def _deleted(bench: Bench, key: Key) -> float:
@@ -278,7 +279,7 @@ def _namespace(bench: Bench) -> Iterator[Figure]:
 
     until(whole, 180, 0.05)
     taken = time.perf_counter() - began
-    yield Figure("a deleted team namespace with all in it is back, the claim Ready", taken, "s", 60)
+    yield Figure("A deleted team namespace is back with all in it, and its claim is Ready", taken, "s", 60)
     bench.delete("repaired")
 
 
@@ -297,7 +298,7 @@ def many(bench: Bench, count: int, bound: float | None) -> Iterator[Figure]:
     memory = {one["name"]: resident(one["pid"]) for one in processes if one["pid"]}
     held = ", ".join(f"{name} {size:.0f}" for name, size in memory.items() if size > 100)
     whole = sum(memory.values())
-    yield Figure(f"memory of all processes with {count} claims", whole, "MB RSS", how=held)
+    yield Figure(f"Memory of all processes with {count} claims", whole, "MB", how=held)
 
 
 def _quiet(bench: Bench) -> Iterator[Figure]:
@@ -309,19 +310,19 @@ def _quiet(bench: Bench) -> Iterator[Figure]:
     moved = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     for key in moved:
         sys.stderr.write(f"moved: {key}\n")
-    what = f"objects that changed in {QUIET_SECONDS // 60} quiet minutes with {MANY} claims"
-    yield Figure(what, len(moved), "objects", 0, how=f"of {len(after)}; all but Lease, Event, Node")
+    what = f"Objects that changed in {QUIET_SECONDS // 60} quiet minutes with {MANY} claims"
+    yield Figure(what, len(moved), "", 0, how=f"of {len(after)}, without Lease, Event and Node")
     composites, _ = bench.api.list(Kind(API_VERSION, XR_KIND))
     a_minute = (asked_after - asked) / (QUIET_SECONDS / 60)
     how = f"{len(composites)} claims, {a_minute / len(composites):.1f} each"
-    yield Figure("writing requests meanwhile, Leases aside", a_minute, "a minute", how=how)
+    yield Figure("Writing requests in these minutes, without Leases", a_minute, "a minute", how=how)
     upgrades = sum(key.split("/")[-1].startswith("sh.helm.release") for key in after.keys() - before.keys())
-    yield Figure("Helm upgrades meanwhile", upgrades, "upgrades", 0)
+    yield Figure("Helm upgrades in these minutes", upgrades, "", 0)
     count, seconds = (now - then for now, then in zip(called_after, called, strict=True))
     watched = sum(one.get("watched", 0) for one in bench.platform()["status"]["components"])
     how = f"mean of {count:.0f} by the function's own histogram, {watched} objects watched"
     yield Figure(
-        "one call of the function for the platform, the guard in it",
+        "One call of the function for the platform, its guard included",
         1000 * seconds / count,
         "ms",
         10,
@@ -376,8 +377,7 @@ def writes(api: Api) -> float:
 def main() -> None:
     """Measure so many claims on a bench of their own."""
     with running() as bench:
-        for figure in many(bench, int(sys.argv[1]), None):
-            print(figure.line())
+        results.record(f"control_plane {sys.argv[1]}", many(bench, int(sys.argv[1]), None))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SHORT = os.environ.get("VELLUM_FIGURES") == "short"
-"""Whether everything is measured but less often, as in CI: that the measuring works, and not what is published."""
+"""Whether CI runs the benchmarks: it measures less often, to test them, and records nothing."""
 
 
 def times(whole: int, short: int) -> int:
@@ -27,7 +27,7 @@ def times(whole: int, short: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value and the bound that the project set itself; ``at_most`` tells on which side it must stay."""
+    """A measured value and its target, which is a maximum if ``at_most`` is true, and else a minimum."""
 
     what: str
     value: float
@@ -38,17 +38,17 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bound holds; None where there is none."""
+        """Whether the value meets the target; None without a target."""
         if self.bound is None:
             return None
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
-    def line(self) -> str:
-        """Return the figure as a row of a Markdown table."""
+    def cells(self) -> tuple[str, str, str]:
+        """Return the name, the value and the target, as a table shows them."""
+        missed = " (**missed**)" if self.met is False else ""
         sign = "≤" if self.at_most else "≥"
-        bound = "" if self.bound is None else f"{sign} {self.bound:g}"
-        verdict = {True: "met", False: "**missed**", None: ""}[self.met]
-        return f"| {self.what} | {self.value:.4g} {self.unit} | {bound} | {verdict} | {self.how} |"
+        target = "" if self.bound is None else f"{sign} {self.bound:g} {self.unit}".rstrip()
+        return self.what, f"{self.value:.4g} {self.unit}".rstrip() + missed, target
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ def measure() -> Iterator[Figure]:
     vellum = str(Path(sys.executable).with_name("vellum"))
     cpu_ms([vellum, "--help"])  # bytecode is written once, not paid by every call
     bare, helped = cpu_ms([sys.executable, "-c", "pass"]), cpu_ms([vellum, "--help"])
-    how = f"CPU, least of {RUNS}"
+    how = f"CPU time, minimum of {RUNS}"
     yield Figure("`vellum --help`", helped, "ms", 80, how=how)
     yield Figure(
-        "`vellum --help` against `python -c pass`", helped / bare, "times", how=f"{bare:.1f} ms bare"
+        "`vellum --help` compared with `python -c pass`", helped / bare, "times", how=f"{bare:.1f} ms bare"
     )

@@ -39,15 +39,15 @@ def between(binding: dict[str, str], places: dict[str, str]) -> Iterator[Figure]
     content = bytes(1 << 20) * (GIGABYTE >> 20)
     for name, client in clients.items():
         took = _timed(lambda client=client: client.put_object(Bucket=bucket, Key="large", Body=content))
-        yield Figure(f"S3: put 1 GB, by {name}", len(content) / took / 1e6, "MB/s")
+        yield Figure(f"Put 1 GB, through {name}", len(content) / took / 1e6, "MB/s")
         took = _timed(lambda client=client: _read(client, bucket))
-        yield Figure(f"S3: get 1 GB, by {name}", len(content) / took / 1e6, "MB/s")
+        yield Figure(f"Get 1 GB, through {name}", len(content) / took / 1e6, "MB/s")
         for what, prefix in (
             (f"{MANY} keys in one folder", "flat/"),
             (f"{FEW} folders of one key", "folders/"),
         ):
             took = _timed(lambda client=client, prefix=prefix: _listed(client, bucket, prefix))
-            yield Figure(f"S3: list {what}, by {name}", took, "s")
+            yield Figure(f"List {what}, through {name}", took, "s")
 
 
 def _client(binding: dict[str, str], url: str) -> Any:  # noqa: ANN401  # boto3 publishes no types

@@ -12,6 +12,14 @@ from typing import Any
 from benchmarks.figures import Figure, Installation, installed, until
 
 ROUNDS = 5
+KILLED = {
+    "seaweed": ("SeaweedFS", 2),
+    "envoy": ("Envoy", 2),
+    "qdrant": ("the Qdrant stand-in", 2),
+    "search": ("search", 2),
+    "notebook": ("JupyterLab", 4),
+}
+"""The process that is killed, its name in the results, and the target in seconds."""
 
 
 def away(installation: Installation, prefix: str) -> float:
@@ -37,16 +45,16 @@ def away(installation: Installation, prefix: str) -> float:
 def measure() -> Iterator[Figure]:
     """Yield the figures."""
     with installed() as installation:
-        for prefix, bound in (("seaweed", 2), ("envoy", 2), ("qdrant", 2), ("search", 2), ("notebook", 4)):
+        for prefix, (name, target) in KILLED.items():
             seconds = []
             for _ in range(ROUNDS):
                 # Two quick deaths in a row are a crash loop, which waits on purpose.
                 time.sleep(11)
                 seconds.append(away(installation, prefix))
             yield Figure(
-                f"killed {prefix} answers again",
+                f"After a kill, {name} answers again",
                 statistics.median(seconds),
                 "s",
-                bound,
+                target,
                 how=f"median of {ROUNDS}",
             )

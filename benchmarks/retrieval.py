@@ -124,8 +124,8 @@ def measure() -> Iterator[Figure]:
     """Yield the figures of both collections, each in an installation of its own."""
     library = from_file(ROOT / "examples/library/questions.yaml")
     for name, folder, asked in (
-        ("16 manuals, outline titles", corpus.fetch()[0].parent, questions()),
-        ("example library", ROOT / "examples/library/pdf", library),
+        ("Outline titles of two manuals among 16", corpus.fetch()[0].parent, questions()),
+        ("Questions about the example library", ROOT / "examples/library/pdf", library),
     ):
         with installed() as installation:
             ingest(installation, folder)
@@ -136,7 +136,7 @@ def measure() -> Iterator[Figure]:
             bound = BOUNDS.get(score) if asked is not library else None
             yield Figure(f"{name}: {score}", value, "", bound, at_most=False)
         if silent := [rank for one, rank in zip(asked, found, strict=True) if not one.pages]:
-            yield Figure(f"{name}: silent where nothing answers", sum(silent) / len(silent), "")
+            yield Figure(f"{name}: no answer where no page answers", sum(silent) / len(silent), "")
 
 
 def main() -> None:

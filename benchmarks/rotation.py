@@ -33,17 +33,17 @@ def measure() -> Iterator[Figure]:
             lambda: _mounted(installation).get("AWS_ACCESS_KEY_ID", "") not in ("", old["AWS_ACCESS_KEY_ID"])
         )
         until(lambda: _opens(_mounted(installation)))
-        yield Figure("a new S3 key is in use and opens the bucket", time.time() - began, "s", 5)
+        yield Figure("A new S3 key is in use and opens the bucket", time.time() - began, "s", 5)
         until(lambda: _answers(_mounted(installation)))
-        yield Figure("vectors answer to their new key", time.time() - began, "s", how="one restart")
+        yield Figure("Qdrant accepts its new key", time.time() - began, "s", how="one restart")
         (previous,) = _keys(installation)["previous"]
         until(lambda: _processes_ready(installation))
         yield Figure(
-            "search and notebook run with the new keys", time.time() - began, "s", how="one restart each"
+            "Search and notebook run with the new keys", time.time() - began, "s", how="one restart each"
         )
         until(lambda: not _opens(old))
         late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
-        yield Figure("the old S3 key is refused after the overlap", late, "s", 2)
+        yield Figure("The old S3 key is refused after the overlap", late, "s", 2)
 
 
 def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
@@ -64,15 +64,15 @@ def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
     began = time.time()
     api.merge(key, {"spec": {"keys": {"generation": 2, "overlap": "30s"}}})
     until(lambda: any(map(opens, (keys for name, keys in _made(api).items() if name not in before))))
-    yield Figure("bench: a new S3 key opens the bucket", time.time() - began, "s", 5)
+    yield Figure("A new S3 key opens the bucket", time.time() - began, "s", 5)
     until(lambda: in_use() != old)
-    how = "after Qdrant took its own, by one restart"
-    yield Figure("bench: all who read keys are given the new ones", time.time() - began, "s", how=how)
+    how = "after one restart of Qdrant"
+    yield Figure("All readers of the keys have the new ones", time.time() - began, "s", how=how)
     until(lambda: "previous" in _said(api, key))
     (previous,) = _said(api, key)["previous"]
     until(lambda: not opens(old))
     late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
-    yield Figure("bench: the old S3 key is refused after the overlap", late, "s", 2)
+    yield Figure("The old S3 key is refused after the overlap", late, "s", 2)
 
 
 def _made(api: Api) -> dict[str, dict[str, str]]:

@@ -60,14 +60,14 @@ def measure() -> Iterator[Figure]:
         }
         rounds = [warm_start(installation, doors) for _ in range(ROUNDS)]
         middle = {name: statistics.median(entry[name] for entry in rounds) for name in rounds[0]}
-        how = f"median of {ROUNDS}"
+        how = f"median of {ROUNDS}, through the gateway"
         first = max(middle[name] for name in ("S3", "Qdrant", "serving"))
-        yield Figure("warm `up`: S3, Qdrant and serving answer through the gateway", first, "s", 2.5, how=how)
-        yield Figure("warm `up`: all, JupyterLab among them", max(middle.values()), "s", 5, how=how)
+        yield Figure("Warm `vellum up`: S3, Qdrant and search answer", first, "s", 2.5, how=how)
+        yield Figure("Warm `vellum up`: JupyterLab answers too", max(middle.values()), "s", 5, how=how)
         yield Figure(
-            "memory of all processes and the supervisor",
+            "Memory of all processes, including the supervisor",
             memory(installation),
-            "MB RSS",
+            "MB",
             650,
             how="after start",
         )

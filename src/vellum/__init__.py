@@ -1,4 +1,4 @@
-"""Vellum: one claim, a whole ML platform; on a laptop today, on Crossplane and Kubernetes with the same files."""
+"""The ML platform you can run, break and prove on your laptop before you own a cluster."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, message="vellum %(version)s")
 def cli() -> None:
-    """The ML platform you can run before you own a cluster."""
+    """The ML platform you can run, break and prove on your laptop before you own a cluster."""
 
 
 def main() -> NoReturn:
