@@ -84,6 +84,7 @@ figures: setup ## measure the laptop on this machine and write benchmarks/RESULT
 golden: setup ## write the golden files, the generated reference and a picture anew; read the diff
 	VELLUM_GOLDEN=1 $(BIN)/pytest -q tests/compose tests/package tests/reports
 	$(BIN)/python -m vellum.api.reference docs/reference
+	$(BIN)/python -m tests.shape.proofs
 
 docs: setup ## check every link, command and path that the documents name
 	$(BIN)/pytest -q tests/shape

@@ -65,6 +65,7 @@ def _in_the_end_everything_is_ready(bench: Bench) -> Iterator[None]:
 
 
 def test_the_provider_is_healthy_before_istio_and_istio_is_there_before_everything_else(bench: Bench) -> None:
+    """Proves: Crossplane makes provider-helm Healthy first, then istio-base, istiod and the other parts."""
     provider = bench.get("provider.pkg.crossplane.io", "provider-helm")
     healthy = condition(provider, "Healthy")
     assert healthy["status"] == "True"
@@ -88,6 +89,7 @@ def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench
 def test_the_pods_of_pipelines_cannot_start_without_the_secret_that_was_there_before_them(
     bench: Bench,
 ) -> None:
+    """Proves: Pipelines' Secret exists before Pipelines, whose pods cannot start without it."""
     secret = bench.get("secret", "mlpipeline-minio-artifact", "kubeflow")
     release = bench.get(RELEASES, "kubeflow-pipelines")
     assert secret is not None
@@ -127,12 +129,14 @@ HARMS = {
 
 @pytest.mark.parametrize("name", chosen(HARMS, lambda name: name == "deleted"))
 def test_a_workload_is_back_within_seconds_by_exactly_one_upgrade(bench: Bench, name: str) -> None:
+    """Proves: a deleted, scaled or edited workload of a chart is back in seconds, by exactly one Helm upgrade."""
     harm, release, where = HARMS[name]
     comes_back(bench, harm, release, where, upgrades=1)
 
 
 @pytest.mark.nightly
 def test_a_workload_scaled_to_zero_whose_chart_says_no_number_is_back_by_two_upgrades(bench: Bench) -> None:
+    """Proves: a workload scaled to 0 whose chart sets no replicas, as KServe's, is back by two upgrades."""
     comes_back(bench, scaled, "kserve", KSERVE, upgrades=2)
 
 
@@ -179,7 +183,10 @@ def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> N
 
 @pytest.mark.nightly
 def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_repair(bench: Bench) -> None:
-    """A restart also gives the events their budget back, of which the installation took all: 25 for each object."""
+    """Proves: a restart of all processes causes no repair.
+
+    A restart also gives the events their budget back, of which the installation took all: 25 for each object.
+    """
     was = {one["metadata"]["name"]: one["status"]["atProvider"]["revision"] for one in bench.list(RELEASES)}
     for name in ("function", "provider-helm", "crossplane"):
         os.kill(process(bench, name), signal.SIGKILL)
@@ -203,6 +210,7 @@ def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_rep
 
 @pytest.mark.nightly
 def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(bench: Bench) -> None:
+    """Proves: a Service and a ConfigMap deleted together are back by one upgrade."""
     was = revision(bench, "kserve")
     places = (
         ("service", "kserve-webhook-server-service", "kserve"),
@@ -216,6 +224,7 @@ def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(benc
 
 
 def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Bench) -> None:
+    """Proves: an edited custom resource of a chart is back by two upgrades."""
     place, was = ("clusterservingruntime", "kserve-sklearnserver", ""), revision(bench, "kserve-runtimes")
     before = bench.get(*place)
     assert before is not None
@@ -227,6 +236,7 @@ def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Ben
 
 
 def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench) -> None:
+    """Proves: an autoscaler's replicas and an injected container do not count as faults."""
     was = revision(bench, "notebook-controller")
     where = NOTEBOOKS
     bench.kubectl("autoscale", *where[:2], "-n", where[2], "--min=2", "--max=3")
@@ -251,6 +261,7 @@ def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench
 
 @pytest.mark.nightly
 def test_a_lost_record_is_installed_again_over_what_is_there(bench: Bench) -> None:
+    """Proves: a lost Helm record is written again over the live objects."""
     before = bench.get(*OPERATOR)
     assert before is not None
     bench.kubectl("delete", "secret", "-n", "vellum-storage", "-l", "owner=helm,name=seaweedfs-operator")
@@ -269,6 +280,7 @@ def process(bench: Bench, name: str) -> int:
 
 
 def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_broken(bench: Bench) -> None:
+    """Proves: a provider-helm killed during an upgrade breaks nothing."""
     before, others = bench.get(*OPERATOR), bench.get(*KSERVE)
     assert before is not None
     assert others is not None
@@ -313,7 +325,10 @@ def refused(name: str) -> Obj:
 
 
 def test_a_repair_that_is_refused_is_turned_back_said_and_done_once_it_may_be(bench: Bench) -> None:
-    """provider-helm alone would upgrade without end: about a revision in two seconds."""
+    """Proves: a refused repair is rolled back and reported, and done as soon as it is allowed.
+
+    provider-helm alone would upgrade without end: about a revision in two seconds.
+    """
     release, where = "argo-workflows", ("deployment", "argo-workflows-workflow-controller", "kubeflow")
     was = revision(bench, release)
     policy = json.dumps(refused(where[1]))
@@ -337,6 +352,7 @@ def test_a_repair_that_is_refused_is_turned_back_said_and_done_once_it_may_be(be
 
 @pytest.mark.nightly
 def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench: Bench) -> None:
+    """Proves: the guard names who undoes every repair, and stops repairing."""
     release, where = "notebook-controller", NOTEBOOKS
     was = revision(bench, release)
 
@@ -374,6 +390,8 @@ def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) ->
 
 @pytest.mark.nightly
 def test_with_the_guard_off_the_deployment_stays_gone_and_the_release_says_ready(bench: Bench) -> None:
+    """Proves: control: without the guard, a deleted Deployment stays gone and its Release says Ready."""
+
     def switch(to: str) -> None:
         patch: dict[str, Any] = {"spec": {"repair": to}}
         bench.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", json.dumps(patch))

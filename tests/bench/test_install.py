@@ -167,6 +167,7 @@ def external_platform(folder: Path) -> Path:
 def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(
     reader: Reader, tmp_path: Path
 ) -> None:
+    """Proves: a cluster that cannot run the platform is refused, with the fix."""
     bench = reader.bench
     default = "storageclass.kubernetes.io/is-default-class"
     bench.kubectl("create", "namespace", "kserve")
@@ -219,6 +220,7 @@ provider-helm's note that a Release uses its configuration, and the workload of 
 
 
 def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
+    """Proves: `vellum install` and `vellum uninstall` do what the guide says, even if killed; only data is left."""
     bench = reader.bench
     bench.apply(crossplane())
     until(lambda: bench.get("deployment", "crossplane", "crossplane-system"), 30)

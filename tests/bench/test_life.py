@@ -57,6 +57,7 @@ EVERYTHING = {
 
 
 def test_the_claim_of_the_first_example_becomes_ready_with_everything_a_team_gets(bench: Bench) -> None:
+    """Proves: the first example's claim becomes Ready with all that a team gets."""
     bench.kubectl("apply", "-f", str(ROOT / "examples/01-team/claim.yaml"))
     found = bench.ready("team-a")
     team = bench.team("team-a")
@@ -77,6 +78,7 @@ def ada(bench: Bench) -> Team:
 def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(
     bench: Bench, ada: Team, secret: str
 ) -> None:
+    """Proves: the keys in the composed Secrets open the team's own bucket."""
     client = s3(bench, ada, secret)
     client.put_object(Bucket=ada.bucket, Key="hello.txt", Body=b"hello")
     assert client.get_object(Bucket=ada.bucket, Key="hello.txt")["Body"].read() == b"hello"
@@ -85,6 +87,7 @@ def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(
 def test_the_keys_are_refused_at_the_bucket_of_another_team_and_at_the_platforms(
     bench: Bench, ada: Team
 ) -> None:
+    """Proves: these keys open no other bucket."""
     other = bench.claim("other")
     for bucket in (other.bucket, "vellum-artifacts"):
         with pytest.raises(ClientError, match="AccessDenied"):
@@ -95,6 +98,7 @@ def test_the_keys_are_refused_at_the_bucket_of_another_team_and_at_the_platforms
 
 
 def test_the_pods_of_a_team_pass_pod_security_the_quota_and_the_scheduler(bench: Bench, ada: Team) -> None:
+    """Proves: a team's pods pass Pod Security, its quota and the scheduler."""
     pods = [*bench.list("pods", "-n", ada.namespace), bench.get("pod", f"{ada.qdrant}-0", VECTORS) or {}]
     assert {pod["status"]["phase"] for pod in pods} == {"Running"}
     assert {pod["spec"]["nodeName"].partition("-")[0] for pod in pods} == {"stand"}
@@ -105,6 +109,7 @@ def test_the_pods_of_a_team_pass_pod_security_the_quota_and_the_scheduler(bench:
 
 
 def test_a_pod_that_asks_for_root_is_refused_in_the_teams_namespace(bench: Bench, ada: Team) -> None:
+    """Proves: a team's namespace refuses a pod that runs as root."""
     container = {"name": "x", "image": "x", "securityContext": {"runAsUser": 0}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": ada.namespace},
            "spec": {"containers": [container]}}  # fmt: skip
@@ -119,6 +124,7 @@ def field(bench: Bench, kind: str, name: str, namespace: str, *path: Any) -> Any
 
 
 def test_every_field_of_a_claim_can_be_changed_and_reaches_its_object(bench: Bench) -> None:
+    """Proves: a changed field of the claim reaches its object."""
     team = bench.claim("changes")
     name = team.namespace
 
@@ -166,6 +172,7 @@ def test_every_field_of_a_claim_can_be_changed_and_reaches_its_object(bench: Ben
 
 
 def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Bench) -> None:
+    """Proves: a volume keeps its size; the claim reports that and stays Ready."""
     bench.claim("volumes", notebooks="enabled")
     bench.claim("volumes", notebooks="enabled", notebook={"storage": "50Gi"}, vectors={"storage": "50Gi"})
 
@@ -186,6 +193,7 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Be
 def test_notebooks_turned_off_take_the_notebook_away_and_leave_its_home_for_the_next_one(
     bench: Bench,
 ) -> None:
+    """Proves: a disabled notebook leaves its home directory for the next one."""
     team = bench.claim("flips", notebooks="enabled")
     home = bench.get("pvc", "notebook-workspace", team.namespace) or {}
     before = composed(bench, team)
@@ -226,6 +234,7 @@ def left_over(bench: Bench, team: Team) -> set[str]:
 def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_and_finds_it_again(
     bench: Bench,
 ) -> None:
+    """Proves: a claim deleted with Retain leaves its data and nothing else; a new claim finds the data."""
     team = bench.claim("keeps", notebooks="enabled")
     s3(bench, team).put_object(Bucket=team.bucket, Key="kept.txt", Body=b"kept")
     old, key = s3(bench, team), secret_of(bench, "vellum-binding", team.namespace)["AWS_ACCESS_KEY_ID"]
@@ -251,6 +260,7 @@ def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_an
 def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_volume_included(
     bench: Bench,
 ) -> None:
+    """Proves: a claim deleted with Delete leaves nothing."""
     team = bench.claim("forgets", notebooks="enabled", deletionPolicy="Delete")
     s3(bench, team).put_object(Bucket=team.bucket, Key="gone.txt", Body=b"gone")
 
@@ -263,6 +273,7 @@ def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_v
 
 
 def test_a_claim_that_is_made_again_as_soon_as_the_old_one_is_gone_has_its_bucket(bench: Bench) -> None:
+    """Proves: a claim that is deleted and recreated gets its bucket back."""
     team = bench.claim("again", notebooks="enabled")
     s3(bench, team).put_object(Bucket=team.bucket, Key="kept.txt", Body=b"kept")
     bench.kubectl("delete", "mlopsplatform", "again", "--wait=false")
@@ -278,7 +289,10 @@ def test_a_claim_that_is_made_again_as_soon_as_the_old_one_is_gone_has_its_bucke
 def test_a_composite_of_the_same_name_that_comes_while_the_old_ones_objects_go_is_not_given_them(
     bench: Bench,
 ) -> None:
-    """A claim in the background lets its composite go after it: the new one meets what is being deleted."""
+    """Proves: a composite never adopts objects of an earlier composite of the same name.
+
+    A claim in the background lets its composite go after it: the new one meets what is being deleted.
+    """
     background = claim("hasty", notebooks="enabled", compositeDeletePolicy="Background")
     bench.apply(background)
     bench.ready("hasty")
@@ -300,6 +314,7 @@ def test_a_composite_of_the_same_name_that_comes_while_the_old_ones_objects_go_i
 
 
 def test_a_missing_kind_holds_up_its_own_part_and_no_other(bench: Bench) -> None:
+    """Proves: a missing operator delays its own part and no other."""
     crd = "inferenceservices.serving.kserve.io"
     definition = bench.get("crd", crd) or {}
     bench.kubectl("delete", "crd", crd)
@@ -335,11 +350,13 @@ def test_a_missing_kind_holds_up_its_own_part_and_no_other(bench: Bench) -> None
 def test_the_api_server_itself_refuses_a_wrong_claim(
     bench: Bench, spec: dict[str, Any], refused: str
 ) -> None:
+    """Proves: the API server refuses a wrong value."""
     assert refused in bench.apply(claim("wrong", **spec), check=False)
     assert bench.get("mlopsplatform", "wrong", "default") is None
 
 
 def test_an_unknown_field_is_refused_by_the_api_server(bench: Bench) -> None:
+    """Proves: with strict validation, which kubectl uses, the API server refuses an unknown field."""
     said = bench.kubectl(
         "create", "--validate=strict", "-f", "-", given=json.dumps(claim("wrong", notebook_size="5Gi")), check=False
     )  # fmt: skip
@@ -347,6 +364,7 @@ def test_an_unknown_field_is_refused_by_the_api_server(bench: Bench) -> None:
 
 
 def test_conditions_of_the_claim_say_the_same_as_those_of_its_composite(bench: Bench, ada: Team) -> None:
+    """Proves: claim and composite report the same conditions."""
     bench.ready("ada")
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == ada.claim_uid)
     found = bench.get("mlopsplatform", "ada", "default")

@@ -25,6 +25,7 @@ def waiting(bench: Bench) -> Iterator[str]:
 
 
 def test_kubectl_get_shows_team_readiness_and_what_a_claim_waits_for(bench: Bench, waiting: str) -> None:
+    """Proves: `kubectl get` shows what a claim waits for."""
     team = bench.claim("seen")
     header, *rows = bench.kubectl("get", "mlopsplatform").splitlines()
     assert header.split() == [
@@ -37,6 +38,7 @@ def test_kubectl_get_shows_team_readiness_and_what_a_claim_waits_for(bench: Benc
 
 
 def test_kubectl_describe_tells_what_is_wrong_in_conditions_and_events(bench: Bench, waiting: str) -> None:
+    """Proves: `kubectl describe` shows what is wrong, in conditions and events."""
     sentence = f"not ours, so it is neither adopted nor changed: Namespace {waiting} (controlled by nobody)"
 
     def said() -> tuple[bool, bool]:

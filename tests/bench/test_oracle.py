@@ -124,6 +124,7 @@ def parts(done: Pass) -> int:
 
 @EACH_PROFILE
 def test_every_pass_from_an_empty_claim_until_it_is_ready(crossplane: Oracle, world: World) -> None:
+    """Proves: each pass of the laptop's control plane equals a pass of Crossplane's own reconciler."""
     world.put("ada", notebooks="enabled")
 
     first, *_, last = life(crossplane, world, ADA)
@@ -333,6 +334,7 @@ def test_a_stored_spec_that_is_not_valid_changes_nothing(crossplane: Oracle, tea
 def test_whatever_a_claim_says_and_is_changed_to(
     crossplane: Oracle, first: dict[str, Any], then: dict[str, Any]
 ) -> None:
+    """Proves: this also holds for random claims and their edits."""
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder), "light", settled=True) as world:
         world.settle()
         for spec in (first, then):

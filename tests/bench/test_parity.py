@@ -53,11 +53,13 @@ IN_CI = {"notebooks", "large, with owner and cost center", "quotas"}
 
 @pytest.mark.parametrize("name", chosen(SPECS, lambda name: name in IN_CI))
 def test_a_claim_means_the_same(both: Pair, name: str) -> None:
+    """Proves: a claim gives the same objects and status on the laptop and on Crossplane."""
     both.claim("twin", **SPECS[name])
     both.same("twin")
 
 
 def test_a_claim_that_is_edited_step_by_step_stays_the_same(both: Pair) -> None:
+    """Proves: each edit of a claim gives the same on the laptop and on Crossplane."""
     spec: dict[str, Any] = {}
     for step in (
         {"notebooks": "enabled"}, {"size": "medium"}, {"search": {"replicas": 2}}, {"owner": "ada@example.org"},
@@ -131,6 +133,7 @@ def test_what_somebody_else_has_taken_is_refused_with_the_same_words(both: Pair)
 def test_a_deleted_claim_leaves_nothing_composed_on_both_and_can_be_made_again(
     both: Pair, policy: str
 ) -> None:
+    """Proves: a claim that is deleted and created again gives the same on both."""
     both.claim("twin", notebooks="enabled", deletionPolicy=policy)
     both.same("twin")
     composed = both.real("twin")

@@ -34,11 +34,13 @@ def allowed(bench: Bench) -> Iterator[None]:
 def test_the_platform_is_not_deleted_by_accident_since_the_data_of_all_teams_would_go_with_it(
     bench: Bench,
 ) -> None:
+    """Proves: the API server refuses to delete the platform until an annotation allows it."""
     assert "it would delete the data of every team" in refused(bench, *PLATFORM)
     assert bench.get("namespace", VECTORS_NAMESPACE) is not None
 
 
 def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: Bench, allowed: None) -> None:
+    """Proves: Crossplane refuses to delete the platform while a claim exists, and names the claim."""
     team = bench.claim("stands", pipelines="disabled", inference="disabled")
     why = {one["metadata"]["name"]: one["spec"].get("reason", "") for one in bench.list("clusterusages")}
     assert why[f"claim-{team.id}"] == "claim default/stands stands on it"

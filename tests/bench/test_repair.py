@@ -49,6 +49,7 @@ def meaning(obj: dict[str, Any] | None) -> Any:
 
 @pytest.mark.parametrize("kind", chosen(KINDS, lambda kind: kind in {"statefulset", "notebook", "secret"}))
 def test_a_composed_object_that_is_deleted_comes_back_as_it_was(bench: Bench, team: Team, kind: str) -> None:
+    """Proves: a deleted object comes back as it was."""
     place = where(team, kind)
     before = bench.get(*place)
     assert before is not None
@@ -85,6 +86,7 @@ EDITS = (
 def test_a_composed_field_that_is_edited_comes_back(
     bench: Bench, team: Team, kind: str, patch: dict[str, Any]
 ) -> None:
+    """Proves: an edited field comes back."""
     place = where(team, kind)
     before = bench.get(*place)
     bench.kubectl("patch", kind, place[1], "-n", place[2], "--type=merge", "-p", json.dumps(patch))
@@ -96,6 +98,7 @@ def test_a_composed_field_that_is_edited_comes_back(
 
 
 def test_a_field_that_somebody_else_adds_is_theirs_and_stays(bench: Bench, team: Team) -> None:
+    """Proves: a field that others add stays."""
     place = where(team, "configmap")
     bench.kubectl("annotate", "configmap", place[1], "-n", place[2], "theirs=yes")
     bench.kubectl("delete", "secret", "vellum-binding", "-n", team.namespace)
@@ -106,6 +109,7 @@ def test_a_field_that_somebody_else_adds_is_theirs_and_stays(bench: Bench, team:
 def test_a_team_namespace_that_is_deleted_by_hand_comes_back_with_everything_in_it(
     bench: Bench, team: Team
 ) -> None:
+    """Proves: a deleted team namespace comes back with everything in it."""
     before = {kind: bench.get(*where(team, kind)) for kind in KINDS}
     old = (bench.get("namespace", team.namespace) or {})["metadata"]["uid"]
     bench.kubectl("delete", "namespace", team.namespace, "--wait=false")
@@ -139,6 +143,7 @@ def process(bench: Bench, name: str) -> dict[str, Any]:
 def test_a_killed_process_of_the_control_plane_is_back_and_what_was_asked_meanwhile_is_done(
     bench: Bench, team: Team, name: str
 ) -> None:
+    """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are done."""
     old = process(bench, name)
     bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"owner": "before"}}')
 
@@ -169,7 +174,10 @@ def test_a_killed_process_of_the_control_plane_is_back_and_what_was_asked_meanwh
 def test_while_the_function_does_not_answer_nothing_of_a_team_is_changed_or_deleted(
     bench: Bench, team: Team
 ) -> None:
-    """The claim asks for less meanwhile; no answer must never be taken for an empty one."""
+    """Proves: while the function does not answer, nothing of a team is changed or deleted.
+
+    The claim asks for less meanwhile; no answer must never be taken for an empty one.
+    """
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
     before = composite["spec"]["resourceRefs"]
     # The supervisor would start a stopped function again, so it is stopped first.

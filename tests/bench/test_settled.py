@@ -29,6 +29,7 @@ def at_rest(api: Api) -> dict[str, str]:
 
 
 def test_nothing_changes_while_nothing_is_asked_nor_when_crossplane_looks_again(bench: Bench) -> None:
+    """Proves: nothing is written once a claim has settled."""
     bench.claim("quiet", notebooks="enabled")
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["spec"]["claimRef"]["name"] == "quiet")
     api = Api(Path(bench.kubeconfig))

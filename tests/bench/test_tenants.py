@@ -51,6 +51,7 @@ def applied(bench: Bench, person: str, name: str, **spec: Any) -> str:
 
 
 def test_an_editor_makes_no_claims_and_an_owner_those_of_the_quota(people: Bench) -> None:
+    """Proves: an editor of a namespace cannot create claims; an owner can, up to the quota."""
     assert "forbidden" in applied(people, EDITOR, "large", size="large")
     seen = ("auth", "can-i", "list", "mlopsplatforms.platform.vellum.dev", f"--as={EDITOR}", "-n", NAMESPACE)
     assert people.kubectl(*seen, check=False).startswith("yes")
@@ -76,6 +77,7 @@ def test_an_editor_makes_no_claims_and_an_owner_those_of_the_quota(people: Bench
 def test_crossplanes_own_fields_are_refused_to_a_tenant_whether_new_or_not(
     people: Bench, field: str, value: object
 ) -> None:
+    """Proves: a tenant cannot set Crossplane's own fields of a claim."""
     one = ("mlopsplatform", "one", "-n", NAMESPACE)
     until(lambda: "resourceRef" in (people.get("mlopsplatform", "one", NAMESPACE) or {})["spec"], 30)
     expected = f"spec.{field} is Crossplane's own"
@@ -103,6 +105,7 @@ def test_a_tenant_edits_the_claim_into_which_crossplane_wrote(
 
 
 def test_the_composite_of_a_claim_is_not_deleted_by_hand(people: Bench) -> None:
+    """Proves: the API server refuses to delete a claim's composite by hand."""
     claimed = people.get("mlopsplatform", "one", NAMESPACE) or {}
     composite = ("xmlopsplatform", claimed["spec"]["resourceRef"]["name"])
 

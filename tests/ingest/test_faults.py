@@ -88,6 +88,7 @@ def half_documents(team: Team, whole: dict[str, int]) -> list[Event]:
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_end_in_exact_counts(team: Team, tmp_path: Path) -> None:
+    """Proves: ten kills of ingest at random moments end in exact counts."""
     for number in range(6):
         book(tmp_path / f"{number}.pdf", 150, first=1000 * number)
     done = done_of(team.ingest(tmp_path))

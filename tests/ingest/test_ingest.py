@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.laptop, pytest.mark.timeout(90)]
 
 
 def test_every_file_gets_its_verdict_and_none_stops_the_others(team: Team, tmp_path: Path) -> None:
+    """Proves: every ingested file gets a verdict, and a bad file stops no other."""
     every_kind(tmp_path)
     events = team.ingest(tmp_path)
     assert files_of(events) == {
@@ -78,6 +79,7 @@ def test_a_second_run_gives_the_same_counts_and_extracts_nothing(team: Team, tmp
 
 
 def test_a_passage_cites_its_place_exactly(team: Team, tmp_path: Path) -> None:
+    """Proves: a passage cites its exact place."""
     write(tmp_path / "a.pdf", ["The first page says little.", "The second page names a lighthouse."])
     team.ingest(tmp_path)
     shown = sorted((p["document"], p["page"], p["offset"], p["text"]) for p in team.points(visible=True))

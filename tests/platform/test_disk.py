@@ -49,6 +49,7 @@ def fill(installation: Installation, left: int) -> Path:
 
 
 def test_a_disk_that_fills_up_is_said_and_what_waits_goes_on_when_there_is_room(small: Installation) -> None:
+    """Proves: a full disk is reported, and all work continues once there is room."""
     small.up(team_a="{}")
     assert small.status()["ready"] is True
 

@@ -37,6 +37,7 @@ def ready(installation: Installation, part: str) -> dict[str, int] | None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_killed_process_comes_back_and_the_claim_says_so(platform: Installation, part: str) -> None:
+    """Proves: a killed process is restarted, and the claim reports it."""
     before = ready(platform, part)
     assert before
     name = kill(platform, part)
@@ -69,7 +70,10 @@ def test_a_process_that_dies_again_and_again_keeps_its_port(platform: Installati
     "ignore:Api key is used with an insecure connection"
 )  # loopback: nobody listens in
 def test_kills_at_random_moments_lose_nothing_acknowledged(installation: Installation) -> None:
-    """Eight kills for every change; ``VELLUM_FAULTS=all``, as ``make nightly`` sets it, asks for fifty."""
+    """Proves: kills at random moments lose no acknowledged write.
+
+    Eight kills for every change; ``VELLUM_FAULTS=all``, as ``make nightly`` sets it, asks for fifty.
+    """
     rounds = 50 if os.environ.get("VELLUM_FAULTS") == "all" else 8
     objects, points = dict[str, bytes](), dict[int, int]()
     installation.up(team_a=FULL)

@@ -49,6 +49,7 @@ def claim_uid(installation: Installation) -> str:
 
 
 def test_down_stops_everything_and_the_next_up_finds_the_data(installation: Installation) -> None:
+    """Proves: `vellum down` stops every process, and the next `vellum up` finds the data."""
     installation.up(team_a="{}")
     store(installation, "team-a", "kept.txt", b"kept")
     before = installation.binding("team-a")
@@ -64,6 +65,7 @@ def test_down_stops_everything_and_the_next_up_finds_the_data(installation: Inst
 
 
 def test_down_with_delete_data_leaves_no_process_socket_or_file(installation: Installation) -> None:
+    """Proves: `vellum down --delete-data` leaves no process, socket or file."""
     installation.up(team_a=FULL)
     runtime = State(installation.state).runtime
     assert (runtime / "control.sock").exists()
@@ -107,6 +109,7 @@ def test_a_switch_that_is_turned_off_takes_its_part_away_and_not_the_files_in_it
 
 
 def test_a_deleted_claim_with_retain_comes_back_with_its_data(installation: Installation) -> None:
+    """Proves: a claim deleted with Retain finds its data when it is created again."""
     installation.up(team_a="{notebooks: enabled}", other="{}")
     store(installation, "team-a", "kept.txt", b"kept")
     (home,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace/work")
@@ -126,6 +129,7 @@ def test_a_deleted_claim_with_retain_comes_back_with_its_data(installation: Inst
 
 
 def test_a_deleted_claim_with_delete_takes_its_bucket_and_vectors_along(installation: Installation) -> None:
+    """Proves: a claim deleted with Delete leaves neither bucket nor vectors."""
     installation.up(team_a="{deletionPolicy: Delete}")
     store(installation, "team-a", "gone.txt", b"gone")
 
@@ -244,6 +248,7 @@ def test_a_platform_file_whose_port_is_taken_comes_up_on_the_next_free_one(
 def test_a_killed_supervisors_children_are_gone_within_12_seconds_and_up_takes_over(
     installation: Installation, death_signal: str
 ) -> None:
+    """Proves: all processes of a killed supervisor end within 12 seconds."""
     path = installation.root / "team.yaml"
     path.write_text(
         "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: team-a}\nspec: {notebooks: enabled}\n"

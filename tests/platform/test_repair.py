@@ -80,6 +80,7 @@ KEPT = {"bucket": b"kept", "vectors": [{"kept": True}], "home": "kept"}
 def test_everything_that_is_broken_is_back_with_a_receipt_and_the_data_is_there(
     installation: Installation,
 ) -> None:
+    """Proves: `vellum verify repair` breaks each part; each is back with a receipt and all data."""
     installation.up(team_a=FULL)
     keep_something(installation)
 
@@ -120,6 +121,7 @@ def test_what_is_not_back_in_time_is_said_and_nothing_more_is_broken(installatio
 
 
 def test_all_processes_killed_at_once_are_back_and_nothing_is_lost(installation: Installation) -> None:
+    """Proves: all processes killed at once come back, and no data is lost."""
     installation.up(team_a=FULL)
     keep_something(installation)
     before = pids(installation)

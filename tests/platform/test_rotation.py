@@ -61,6 +61,7 @@ def keys(installation: Installation) -> Any:
 def test_a_new_key_works_beside_the_old_one_which_is_refused_once_the_overlap_is_over(
     installation: Installation,
 ) -> None:
+    """Proves: a new key works beside the old one, which is refused once the overlap ends."""
     installation.up(team_a=FULL)
     old = installation.binding("team-a")
     pids = {name: process["pid"] for name, process in installation.processes().items()}

@@ -47,6 +47,7 @@ def post(url: str, body: Any) -> tuple[int, Any]:
 
 
 def test_one_claim_is_ready_and_says_where_everything_is(platform: Installation) -> None:
+    """Proves: one claim becomes ready and reports every address."""
     found = platform.status()
     claim = next(obj for obj in found["objects"] if obj["metadata"]["name"] == "team-a")
 
@@ -74,6 +75,7 @@ def test_export_gives_shell_lines_that_any_s3_client_understands(platform: Insta
 
 
 def test_a_teams_key_opens_nothing_of_another_team(platform: Installation) -> None:
+    """Proves: a team's keys open nothing of another team."""
     mine, other = platform.binding("team-a"), platform.binding("team-b")
     store = s3(mine)
     s3(other).put_object(Bucket=other["VELLUM_BUCKET"], Key="secret.txt", Body=b"secret")
@@ -97,6 +99,7 @@ def test_a_teams_key_opens_nothing_of_another_team(platform: Installation) -> No
     "ignore:Api key is used with an insecure connection"
 )  # loopback: nobody listens in
 def test_the_unmodified_qdrant_client_works_behind_the_gateway(platform: Installation) -> None:
+    """Proves: the unmodified qdrant-client works behind the gateway."""
     binding = platform.binding("team-a")
     client = QdrantClient(url=binding["QDRANT_URL"], api_key=binding["QDRANT_API_KEY"], port=None)
     client.delete_collection("points")
@@ -111,6 +114,7 @@ def test_the_unmodified_qdrant_client_works_behind_the_gateway(platform: Install
 
 
 def test_the_search_model_speaks_both_kserve_protocols(platform: Installation) -> None:
+    """Proves: the search model serves KServe's v1 and v2 protocols."""
     url = platform.binding("team-b")["VELLUM_SEARCH_URL"]
     tensor = {"name": "question", "shape": [1], "datatype": "BYTES", "data": ["what is here?"]}
 
@@ -194,6 +198,7 @@ def test_the_gateway_answers_only_to_its_own_names(platform: Installation) -> No
 
 
 def test_everything_listens_on_loopback_alone(platform: Installation) -> None:
+    """Proves: all processes listen on loopback only."""
     pids = {str(process["pid"]) for process in platform.processes().values()} | {str(platform.supervisor())}
     inodes = {
         str(entry.readlink())
@@ -217,6 +222,7 @@ def test_everything_listens_on_loopback_alone(platform: Installation) -> None:
 
 
 def test_no_secret_stands_in_arguments_logs_or_status(platform: Installation) -> None:
+    """Proves: no secret is in an argument, a log or the status."""
     secrets = {
         path.read_text().strip()
         for folder in (platform.state / "secrets").glob("*/*")

@@ -76,6 +76,7 @@ def passage(binding: Binding) -> tuple[str, str]:
 def test_what_was_ingested_is_trained_on_stored_served_and_removed(
     platform: Installation, team: Binding
 ) -> None:
+    """Proves: a `TrainJob` trains on ingested documents, and KServe serves its model."""
     platform.run("apply", *FILES, "--team", "team-a")
     wait_for(lambda: "Complete" in conditions(made(platform, "documents")["TrainJob"]), 90)
     lines = platform.run("logs", "train-documents").stdout.splitlines()
