@@ -6,7 +6,9 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from qdrant_client import QdrantClient, models
-from tests.platform.door import Installation, wait_for
+from tests.platform.door import ROOT, Installation, wait_for
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
 
@@ -72,6 +74,24 @@ def test_export_gives_shell_lines_that_any_s3_client_understands(platform: Insta
 
     assert store.get_object(Bucket=exported["VELLUM_BUCKET"], Key="hello.txt")["Body"].read() == b"hello"
     assert [bucket["Name"] for bucket in store.list_buckets()["Buckets"]] == [exported["VELLUM_BUCKET"]]
+
+
+def test_the_python_of_the_readme_stores_a_file(platform: Installation, tmp_path: Path) -> None:
+    """Proves: the Python example of the README stores a file in the bucket and lists the collections."""
+    (code,) = re.findall(r"^```python\n(.+?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    exports = platform.run("connect", "team-a", "--export").stdout
+    (tmp_path / "model.bin").write_bytes(b"model")
+
+    subprocess.run(
+        ["bash", "-euc", f'{exports}\nexec "$@"', "bash", sys.executable, "-c", code],
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+    )
+
+    binding = platform.binding("team-a")
+    stored = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key="model.bin")
+    assert stored["Body"].read() == b"model"
 
 
 def test_a_teams_key_opens_nothing_of_another_team(platform: Installation) -> None:
