@@ -34,7 +34,7 @@ def without_hidden(path: Path) -> bytes | None:
 def _without_hidden(file: BinaryIO) -> bytes | None:
     try:
         pdf = pikepdf.open(file)
-    except (pikepdf.PdfError, pikepdf.PasswordError):
+    except (pikepdf.PdfError, pikepdf.PasswordError, RuntimeError):
         # PDFium reads some files that qpdf refuses, and reports damaged and encrypted files itself.
         return None
     with pdf:
