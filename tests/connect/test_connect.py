@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,9 @@ import pytest
 import vellum
 from vellum.connect import sources
 from vellum.errors import BindingError
-from vellum.laptop.state import MARK, default_root, write
+from vellum.kube.objects import secret
+from vellum.laptop import launch, mounts
+from vellum.laptop.state import MARK, State, default_root
 
 
 @pytest.fixture(autouse=True)
@@ -209,41 +210,47 @@ def test_it_looks_where_a_laptop_keeps_its_state_and_at_the_lock_of_its_supervis
 
 
 @pytest.mark.parametrize("kubelet", [False, True])
-def test_while_keys_are_replaced_no_new_one_is_read_with_an_old_one(tmp_path: Path, *, kubelet: bool) -> None:
-    folder, done = tmp_path / "mounted", threading.Event()
-    put = as_a_kubelet if kubelet else as_a_laptop
-    put(folder, 0)
+def test_keys_that_are_replaced_thousands_of_times_are_never_mixed(tmp_path: Path, *, kubelet: bool) -> None:
+    """Both readers: ``vellum.connect``, and the launcher, which makes environment variables of the keys."""
+    state, done = State(tmp_path), threading.Event()
+    folder = state.secrets("team") / "vellum-binding"
+    put = as_a_kubelet if kubelet else as_the_laptop
+    put(state, 0)
 
     def replace() -> None:
-        for number in range(1, 9):
-            put(folder, number)
-            done.wait(0.2)
+        for number in range(1, 2001):
+            put(state, number)
         done.set()
 
     writer = threading.Thread(target=replace)
     writer.start()
     pairs = set()
     while not done.is_set():
-        binding = sources.read_folder(folder)
+        binding, environment = sources.read_folder(folder), launch.variables(str(folder))
         pairs.add((binding.AWS_ACCESS_KEY_ID, binding.AWS_SECRET_ACCESS_KEY))
+        pairs.add((environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")))
     writer.join()
-    assert len(pairs) > 1
-    assert {access == secret for access, secret in pairs} == {True}
+    assert sources.read_folder(folder).AWS_ACCESS_KEY_ID == "2000"
+    assert len(pairs) > 5
+    assert [pair for pair in pairs if pair[0] is None or pair[0] != pair[1]] == []
 
 
-def as_a_laptop(folder: Path, number: int) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        write(folder / name, str(number))
-        # As if the machine were busy with something else.
-        time.sleep(0.005)
+def as_the_laptop(state: State, number: int) -> None:
+    values = {name: str(number) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    mounts.mount(state, secret("vellum-binding", "team", values))
 
 
-def as_a_kubelet(folder: Path, number: int) -> None:
-    fresh = mount(folder / f"..{number}", AWS_ACCESS_KEY_ID=str(number), AWS_SECRET_ACCESS_KEY=str(number))
-    (folder / "..new").symlink_to(fresh.name)
-    (folder / "..new").replace(folder / "..data")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        if number == 0:
-            (folder / name).symlink_to(Path("..data") / name)
+def as_a_kubelet(state: State, number: int) -> None:
+    folder, values = state.secrets("team") / "vellum-binding", ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    fresh = mount(folder / f"..{number}", **dict.fromkeys(values, str(number)))
+    (folder / "..data_tmp").symlink_to(fresh.name)
+    (folder / "..data_tmp").replace(folder / "..data")
     if number:
         shutil.rmtree(folder / f"..{number - 1}")
+
+
+def test_a_link_to_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "..data").symlink_to("..gone")
+    with pytest.raises(BindingError, match="VEL603"):
+        sources.read_folder(tmp_path)
+    assert launch.variables(str(tmp_path)) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 from pathlib import Path
@@ -12,8 +13,9 @@ from tests.laptop.conftest import NOW
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import KEEP_FOLDER, Key, make, secret
-from vellum.laptop.mounts import IN_USE, MountController, VolumeController
-from vellum.laptop.state import State
+from vellum.laptop import mounts
+from vellum.laptop.mounts import IN_USE, MountController, VolumeController, mount
+from vellum.laptop.state import State, private_folder
 
 BINDING = Key("v1", "Secret", "team", "binding")
 VOLUME = Key("v1", "PersistentVolumeClaim", "team", "home")
@@ -26,7 +28,18 @@ def work(store: SqliteStore, *controllers: Reconciles[SqliteStore]) -> None:
 
 
 def seen(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return the files, a mounted Secret's by the links that programs open."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.parent.name.startswith("..")
+    }
+
+
+def entries(folder: Path) -> set[str]:
+    """Return the names in a mounted Secret, with the folder of the values as ``..time``."""
+    held = (folder / "..data").readlink()
+    return {"..time" if path.name == held.name else path.name for path in folder.iterdir()}
 
 
 def test_a_secret_is_a_folder_of_private_files(state: State, store: SqliteStore) -> None:
@@ -34,10 +47,10 @@ def test_a_secret_is_a_folder_of_private_files(state: State, store: SqliteStore)
     work(store, MountController(state))
     folder = state.secrets("team") / "binding"
     assert seen(folder) == {"KEY": b"one", ".dotted": b"two"}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, folder.parent.parent)} == {
-        0o700
-    }
+    assert entries(folder) == {"..data", "..time", "KEY", ".dotted"}
+    assert {stat.S_IMODE((folder / name).stat().st_mode) for name in ("KEY", ".dotted")} == {0o600}
+    folders = (folder / "..data", folder, folder.parent, folder.parent.parent)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
 
 
 def test_files_follow_the_secret_and_leftovers_of_killed_writes_go(state: State, store: SqliteStore) -> None:
@@ -45,16 +58,45 @@ def test_files_follow_the_secret_and_leftovers_of_killed_writes_go(state: State,
     store.put(secret("binding", "team", {"KEY": "one", ".dotted": "two"}))
     work(store, controller)
     folder = state.secrets("team") / "binding"
-    (folder / ".KEY.4711.1.new").write_text("on")
+    (folder / "..2026_11_29_15_00_00.killed").mkdir()
+    (folder / "..2026_11_29_15_00_00.killed" / "KEY").write_text("on")
+    (folder / "..new").symlink_to("..2026_11_29_15_00_00.killed")
     store.put(secret("binding", "team", {"KEY": "changed\r\n"}))
     work(store, controller)
-    assert seen(folder) == {"KEY": b"changed\r\n"}
+    assert (seen(folder), entries(folder)) == ({"KEY": b"changed\r\n"}, {"..data", "..time", "KEY"})
     written = (folder / "KEY").stat().st_ino
     work(store, controller)
     assert (folder / "KEY").stat().st_ino == written
     store.delete(BINDING)
     controller.reconcile(store, BINDING, NOW)
     assert not folder.exists()
+
+
+def test_the_plain_files_of_an_earlier_version_are_replaced(state: State, store: SqliteStore) -> None:
+    folder = private_folder(state.secrets("team") / "binding")
+    for name, value in {"KEY": "one", "GONE": "two", ".KEY.4711.1.new": "o"}.items():
+        (folder / name).write_text(value)
+    store.put(secret("binding", "team", {"KEY": "one"}))
+    work(store, MountController(state))
+    assert (seen(folder), entries(folder)) == ({"KEY": b"one"}, {"..data", "..time", "KEY"})
+    assert str((folder / "KEY").readlink()) == "..data/KEY"
+
+
+def test_values_that_cannot_be_written_leave_the_old_ones_and_no_other_folder(
+    state: State, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount(state, secret("binding", "team", {"KEY": "one"}))
+    folder = state.secrets("team") / "binding"
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "no space", path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(mounts, "write", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="no space"):
+                mount(state, secret("binding", "team", {"KEY": "two"}))
+    assert (seen(folder), entries(folder)) == ({"KEY": b"one"}, {"..data", "..time", "KEY"})
 
 
 def test_keys_of_a_secret_that_went_during_a_crash_go_at_the_next_start(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from vellum.connect.binding import KEYS, Binding
 from vellum.errors import BindingError
 
-_REST_SECONDS, _TRIES = 0.05, 10
-"""A folder that was changed so lately may be changing still; after so many looks it is taken as it is."""
 _MARK = ".vellum"
 _MOST_BYTES = 4 * 2**20
 """The file that a running supervisor has locked."""
@@ -49,13 +46,9 @@ def read_folder(folder: Path) -> Binding:
     Raises:
         BindingError: the folder does not exist or cannot be read (VEL603).
     """
-    values: dict[str, str] = {}
     try:
-        for _ in range(_TRIES):
-            values, settled = _read(folder)
-            if settled:
-                break
-            time.sleep(_REST_SECONDS / 2)
+        while (values := _read(folder)) is None:
+            pass
     except (OSError, UnicodeDecodeError) as error:
         raise BindingError(
             "VEL603", f"the binding cannot be read: {error}", where=str(folder),
@@ -64,19 +57,21 @@ def read_folder(folder: Path) -> Binding:
     return Binding.of(values, str(folder))
 
 
-def _read(folder: Path) -> tuple[dict[str, str], bool]:
-    """Return the keys, and whether nobody was writing them: when they are replaced, a new one goes with no old one."""
-    # A kubelet turns one link to a folder that never changes, and removes the one before.
+def _read(folder: Path) -> dict[str, str] | None:
+    """Return the keys, all old or all new; None if they were replaced meanwhile."""
+    # All keys come from the one folder that the link stands for now. That folder never changes; it is removed once the
+    # link stands for another.
     link = folder / "..data"
-    if link.is_dir():
-        place = link.resolve()
-        try:
-            return _keys_in(place), link.resolve() == place
-        except FileNotFoundError:
-            return {}, False
-    before = folder.stat().st_mtime
-    values = _keys_in(folder)
-    return values, folder.stat().st_mtime == before and time.time() - before > _REST_SECONDS
+    if not link.is_symlink():
+        return _keys_in(folder)
+    place = link.resolve()
+    try:
+        values = _keys_in(place)
+    except FileNotFoundError:
+        if link.resolve() == place:
+            raise
+        return None
+    return values if link.resolve() == place else None
 
 
 def _keys_in(place: Path) -> dict[str, str]:

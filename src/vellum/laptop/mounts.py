@@ -1,31 +1,78 @@
-"""What a kubelet does with Secrets: one folder each, one file per key, replaced when the Secret changes."""
+"""What a kubelet does with Secrets: one folder each, one file per key, all replaced at once when the Secret changes."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from datetime import datetime
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 from vellum.controlplane.protocol import Store
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, controller_uid, secret_values
 from vellum.laptop.state import State, private_folder, write
 from vellum.model.component import Kind
 
+DATA = "..data"
+"""The link to the folder that holds the values, in every mounted Secret, here and on a cluster."""
+
 
 def mount(state: State, secret: Obj) -> None:
-    """Write a Secret's keys as files (0600); files of keys that are gone go too."""
+    """Write a Secret's keys as files (0600); whoever reads ``..data`` sees all the old values or all the new ones.
+
+    As a kubelet does it: a folder that never changes holds the files, ``..data`` is a link to that folder, and each key
+    is a link into ``..data``. New values are another folder, and one rename turns ``..data`` to it.
+    """
     meta = secret["metadata"]
-    folder = state.secrets(meta["namespace"]) / meta["name"]
-    values = secret_values(secret)
-    private_folder(folder)
-    for name, value in values.items():
-        path = folder / name
-        # Bytes: read as text, a Windows line end never equals itself and would be written again for ever.
-        if not path.exists() or path.read_bytes() != value.encode():
-            write(path, value)
+    folder = private_folder(state.secrets(meta["namespace"]) / meta["name"])
+    values = {name: value.encode() for name, value in secret_values(secret).items()}
+    data = folder / DATA
+    if _files(data) != values:
+        _link(data, _written(folder, values).name)
+    for name in values:
+        _link(folder / name, f"{DATA}/{name}")
+    # A killed process leaves other entries; an earlier version had files in the place of the links.
+    kept = {*values, DATA, data.readlink().name}
     for path in folder.iterdir():
-        if path.name not in values:
-            path.unlink()
+        if path.name not in kept:
+            _remove(path)
+
+
+def _files(folder: Path) -> dict[str, bytes] | None:
+    # Bytes: read as text, a Windows line end never equals itself and would be written again for ever.
+    try:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+    except OSError:
+        return None
+
+
+def _written(folder: Path, values: Mapping[str, bytes]) -> Path:
+    """Return a new folder that holds the values. Its name was never used: a reader compares names."""
+    fresh = Path(tempfile.mkdtemp(prefix=datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S."), dir=folder))
+    try:
+        for name, value in values.items():
+            write(fresh / name, value)
+    except OSError:
+        # On a full disk this is tried again and again.
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return fresh
+
+
+def _link(path: Path, target: str) -> None:
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    fresh = path.with_name("..new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 class MountController:
