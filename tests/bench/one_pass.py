@@ -15,7 +15,8 @@ from tests.controlplane.world import NOW, PLATFORM, World
 
 from vellum.api.claim import KIND, XR_KIND
 from vellum.controlplane.composite import WAITING
-from vellum.controlplane.store import SqliteStore, _marked
+from vellum.controlplane.metadata import composed
+from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make
 from vellum.kube.patch import copied
 from vellum.model.keys import SEED, SEED_SECRET, Seed
@@ -91,7 +92,7 @@ class Watched(SqliteStore):
         self.said: list[Event] = []
 
     def apply(self, obj: Obj, *, owner: Obj, resource: str) -> tuple[Obj, str]:
-        self.applied[Key.of(obj)] = _marked(obj, owner, resource)
+        self.applied[Key.of(obj)] = composed(obj, owner, resource)
         return super().apply(obj, owner=owner, resource=resource)
 
     def delete(self, key: Key, *, uid: str | None = None) -> bool:

@@ -98,7 +98,7 @@ class Pair:
         live = self.world.store.get(claim_key(name))
         owned = self.world.store.controlled_by(live["metadata"]["uid"]) if live else []
         ours = {Key.of(obj): obj for obj in owned if "deletionTimestamp" not in obj["metadata"]}
-        return {key: _composed(_within(obj, self.world.store._applied[key])) for key, obj in ours.items()}
+        return {key: _composed(_within(obj, self.world.store.last_applied(key))) for key, obj in ours.items()}
 
     def said(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what both say of every claim."""

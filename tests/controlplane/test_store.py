@@ -12,7 +12,8 @@ import pytest
 from tests.controlplane.conftest import Opens
 from tests.controlplane.world import NOW
 
-from vellum.controlplane.store import KEPT_EVENTS, SqliteStore
+from vellum.controlplane.events import KEPT_EVENTS
+from vellum.controlplane.store import SqliteStore
 from vellum.errors import StoreError
 from vellum.kube.objects import COMPONENT, Key, Obj, make
 from vellum.model.repair import KEPT_RECEIPTS
@@ -252,8 +253,8 @@ def test_a_status_that_cannot_be_stored_is_what_everybody_reads(store: SqliteSto
     uid, watch = live["metadata"]["uid"], store.watch()
     store.patch_status(KEY, uid, {"ready": True, "receipts": ["one"]})
     watch.changes()
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count={pages}")
+    pages = store._database._db.execute("PRAGMA page_count").fetchone()[0]
+    store._database._db.execute(f"PRAGMA max_page_count={pages}")
     large = "x" * 2**17
     assert store.patch_status(KEY, uid, {"ready": False, "why": large}, keeps=("receipts",)) is True
     assert got(store)["status"] == {"ready": False, "why": large, "receipts": ["one"]}
@@ -263,7 +264,7 @@ def test_a_status_that_cannot_be_stored_is_what_everybody_reads(store: SqliteSto
     assert trouble is not None
     assert trouble.code == "VEL303"
 
-    store._db.execute("PRAGMA max_page_count=100000")
+    store._database._db.execute("PRAGMA max_page_count=100000")
     assert store.trouble() is None
     after = store.everything()
     store.close()
@@ -279,7 +280,7 @@ def test_a_status_that_cannot_be_stored_is_what_everybody_reads(store: SqliteSto
 def test_a_store_that_holds_what_is_no_object_is_refused(
     store: SqliteStore, opened: Opens, body: str
 ) -> None:
-    store._db.execute("UPDATE objects SET body=? WHERE kind='Namespace' AND name='home'", (body,))
+    store._database._db.execute("UPDATE objects SET body=? WHERE kind='Namespace' AND name='home'", (body,))
     store.close()
     with pytest.raises(StoreError, match="VEL302"):
         opened()
@@ -288,8 +289,8 @@ def test_a_store_that_holds_what_is_no_object_is_refused(
 def test_a_full_disk_changes_nothing_even_if_somebody_goes_on(store: SqliteStore, opened: Opens) -> None:
     store.put(settings(a="1"))
     before, version = store.everything(), store.version
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count={pages}")
+    pages = store._database._db.execute("PRAGMA page_count").fetchone()[0]
+    store._database._db.execute(f"PRAGMA max_page_count={pages}")
     large = make("v1", "ConfigMap", "large", "home", data={"a": "x" * 2**17})
     with pytest.raises(StoreError, match="VEL303"):
         store.put(large)
@@ -304,7 +305,7 @@ def test_a_full_disk_changes_nothing_even_if_somebody_goes_on(store: SqliteStore
     with pytest.raises(StoreError, match="VEL303"):
         goes_on()
     assert (store.everything(), store.version) == (before, version)
-    store._db.execute("PRAGMA max_page_count=100000")
+    store._database._db.execute("PRAGMA max_page_count=100000")
     store.put(settings(a="4"))
     after = store.everything()
     store.close()

@@ -15,8 +15,8 @@ from datetime import datetime
 
 from vellum.bench.furniture import PROVISIONER
 from vellum.components import team_components
+from vellum.controlplane.metadata import stamp
 from vellum.controlplane.protocol import Store
-from vellum.controlplane.store import stamp
 from vellum.kube.objects import Key, Obj, current, make
 from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import Kind, Running

@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import TypeAlias
 
 from vellum.cluster.api import Api, ConflictError, GoneError, NotFoundError
-from vellum.controlplane.store import Watch, stamp
+from vellum.controlplane.metadata import stamp
+from vellum.controlplane.watch import Watch
 from vellum.errors import StoreError
 from vellum.kube.objects import Key, Obj, labels_of
 from vellum.kube.patch import copied

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from vellum.controlplane.store import MISSING, RESOURCE_ANNOTATION, SqliteStore, stamp
+from vellum.controlplane.metadata import RESOURCE_ANNOTATION, stamp
+from vellum.controlplane.store import MISSING, SqliteStore
 from vellum.errors import StoreError
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of
 from vellum.model.component import Kind

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from vellum.controlplane.protocol import Store
-from vellum.controlplane.store import Watch
+from vellum.controlplane.watch import Watch
 from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.model.component import Kind
 from vellum.model.state import Event

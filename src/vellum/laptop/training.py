@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from vellum.components.access import BINDING_SECRET
+from vellum.controlplane.metadata import stamp
 from vellum.controlplane.protocol import Store
-from vellum.controlplane.store import stamp
 from vellum.kube.objects import DOMAIN, Key, Obj, condition
 from vellum.laptop.mounts import mount
 from vellum.laptop.state import State, read_json, write_json

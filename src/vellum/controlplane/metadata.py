@@ -1,0 +1,43 @@
+"""The metadata that a control plane adds to an object, and removes from what a user writes. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vellum.kube.objects import Obj
+
+RESOURCE_ANNOTATION = "crossplane.io/composition-resource-name"
+"""The name of a composed object inside its composite, under the key that Crossplane uses."""
+
+_OWN = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+
+
+def stamp(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it: UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def as_written(obj: Obj) -> Obj:
+    """Return the object without its status and without the metadata that only the control plane sets."""
+    meta = {name: value for name, value in obj["metadata"].items() if name not in _OWN}
+    return {**{name: value for name, value in obj.items() if name != "status"}, "metadata": meta}
+
+
+def spec_of(obj: Obj) -> Obj:
+    """Return everything whose change makes a new generation: the object without metadata and status."""
+    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
+
+
+def composed(obj: Obj, owner: Obj, resource: str) -> Obj:
+    """Return the object with ``owner`` as its controller and ``resource`` as its name inside the composite."""
+    meta = obj["metadata"]
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    annotations = {**(meta.get("annotations") or {}), RESOURCE_ANNOTATION: resource}
+    return {**obj, "metadata": {**meta, "annotations": annotations, "ownerReferences": [reference]}}
