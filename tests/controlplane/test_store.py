@@ -128,7 +128,7 @@ def test_an_object_of_somebody_else_is_refused(store: SqliteStore, owner: Obj | 
     else:
         store.apply(settings(a="theirs"), owner=owner, resource="settings")
     before = got(store)
-    with pytest.raises(StoreError, match="is not ours") as error:
+    with pytest.raises(StoreError, match="does not belong to this claim") as error:
         store.apply(settings(a="ours"), owner=OWNER, resource="settings")
     assert (refusal(error), got(store)) == (("VEL305", True), before)
 

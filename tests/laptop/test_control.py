@@ -37,7 +37,7 @@ HOSTILE = {
 
 def respond(request: Any) -> Any:
     if request.get("op") != "ping":
-        return control.refused(f"there is no operation {request.get('op')!r}")
+        return control.refused(f"unknown operation {request.get('op')!r}")
     arguments = {name: value for name, value in request.items() if name != "op"}
     return {"ok": service.ping(**arguments)}
 

@@ -1,1 +1,1 @@
-"""The bench: the real Crossplane on a real API server, as plain processes of this machine."""
+"""The bench: the real Crossplane on a real API server, as plain processes on this machine."""

@@ -1,6 +1,6 @@
-"""The bench as a whole: programs in their order, the tree for git applied as it is, stand-ins where nobody else serves.
+"""The whole bench: starts the programs in order, applies the rendered tree, and adds stand-ins for missing controllers.
 
-Only what `vellum render` wrote is applied of Vellum itself; the seed is made here, as an installation makes it.
+Of Vellum, the bench applies only the output of `vellum render`; it creates the seed as an installation does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STAGE_SECONDS = 60
 IDLE_SECONDS = 0.5
 _FRONT_PORT = f"deployment/{STORAGE_NAMESPACE}/s3/http"
 _BEFORE_KINDS = 2
-"""Stages that need nothing on the API server."""
+"""The stages that need no object on the API server."""
 FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
 
 
@@ -60,7 +60,7 @@ class Bench:
 
         Args:
             state: the bench's own directory.
-            programs: what ``programs.ensure`` returned.
+            programs: the paths that ``programs.ensure`` returned.
             tree: the folder that ``vellum render`` wrote.
 
         Raises:
@@ -94,15 +94,15 @@ class Bench:
 
     @property
     def s3(self) -> str:
-        """Where the front of the real SeaweedFS answers; in composed objects it is called s3.vellum-storage.svc."""
+        """The address of the front of the real SeaweedFS; composed objects call it s3.vellum-storage.svc."""
         return f"http://127.0.0.1:{self.ports.get(_FRONT_PORT)}"
 
     def run(self, stop: threading.Event) -> None:
-        """Start everything, work until told to stop, and end all processes."""
+        """Start everything, work until ``stop`` is set, and end all processes."""
         self._stop = stop
         self._thread("start", self._start)
         stop.wait()
-        # Whoever may still want a process has ended before the processes do.
+        # Everything that may still start a process ends before the processes do.
         for thread in self._threads:
             thread.join(STAGE_SECONDS)
         self.supervisor.close()
@@ -119,7 +119,7 @@ class Bench:
         self._threads[-1].start()
 
     def _start(self) -> None:
-        """Start everything; then apply the tree, now and whenever somebody asks for it."""
+        """Start everything; then apply the tree, now and at each request."""
         self._guarded(self._stages)
         api = Api(self.kubeconfig, agent="vellum-bench") if self._started else None
         self._asked.set()
@@ -148,7 +148,7 @@ class Bench:
             link.unlink(missing_ok=True)
             link.symlink_to(found[name])
         write(self.machine.directory("kwok") / "stages.yaml", furniture.stages(found["kwok-stages"]))
-        # What provider-helm has pulled it does not pull again, and the charts may be new ones.
+        # provider-helm does not pull a chart twice, and the charts may have changed.
         shutil.rmtree(self.machine.directory("provider-helm"), ignore_errors=True)
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
@@ -198,7 +198,7 @@ class Bench:
                 self._until(api, Key.of(obj), "Established")
 
     def _function(self, api: Api) -> None:
-        """Tell Crossplane where its function answers, and give provider-helm its kubeconfig."""
+        """Tell Crossplane where its function listens, and give provider-helm its kubeconfig."""
         revision = furniture.revision()
         api.apply(revision, manager="vellum-bench")
         endpoint = f"localhost:{self.machine.port('function')}"
@@ -212,7 +212,7 @@ class Bench:
         )
 
     def _work(self, api: Api) -> None:
-        """Start the stand-ins, with a real SeaweedFS behind the object store's kinds; each works on its own thread."""
+        """Start the stand-ins, with a real SeaweedFS for the object store's kinds; each works on its own thread."""
         pki.ensure(self.state.root / "pki", clock())
         weed = laptop_programs.found()
         storage = platform_components()["storage"]

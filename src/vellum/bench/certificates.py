@@ -1,4 +1,4 @@
-"""The bench's own authority: every program shows a certificate of it, and the authority's key is forgotten."""
+"""The bench's own certificate authority: it signs a certificate for each program, and its key is not kept."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ USERS = {
     "composer": ("system:serviceaccount:crossplane-system:function-vellum", ""),
     "kserve": ("system:serviceaccount:kserve:kserve-controller-manager", ""),
 }
-"""Who talks to the API server: file name to (user, group). The last four are the accounts of their pods on a cluster,
-and hold what the charts give those."""
+"""The clients of the API server: file name to (user, group). The last four are the accounts of pods on a cluster,
+with the rights that the charts give those."""
 SERVERS = ("etcd", "apiserver", "function", "crossplane-webhooks")
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Where the certificates lie."""
+    """The paths of the certificates."""
 
     folder: Path
 
     @property
     def authority(self) -> Path:
-        """The certificate that all others are signed by."""
+        """The certificate of the authority that signed all others."""
         return self.folder / "ca.crt"
 
     def pair(self, name: str) -> tuple[Path, Path]:
-        """Return certificate and key of a server or a user."""
+        """Return the certificate and the key of a server or a user."""
         return self.folder / name / "tls.crt", self.folder / name / "tls.key"
 
     def kubeconfig(self, user: str) -> Path:
@@ -53,7 +53,7 @@ class Certificates:
 
 
 def make(folder: Path, server: str, now: datetime) -> Certificates:
-    """Make everything; ``server`` is the API server's address for the kubeconfigs."""
+    """Create all certificates; ``server`` is the API server's address in the kubeconfigs."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -66,7 +66,7 @@ def make(folder: Path, server: str, now: datetime) -> Certificates:
         chain = made.public_bytes(serialization.Encoding.PEM)
         write(found.pair(name)[0], chain)
         write(found.pair(name)[1], pem(key))
-        # Crossplane and the function look for the authority beside their pair.
+        # Crossplane and the function look for the authority's certificate beside their own.
         write(folder / name / "ca.crt", authority)
         if name in USERS:
             write(found.kubeconfig(name), _kubeconfig(server, authority, chain, pem(key)))
@@ -85,7 +85,7 @@ def _kubeconfig(server: str, authority: bytes, chain: bytes, key: bytes) -> str:
 
     cluster = {"server": server, "certificate-authority-data": data(authority)}
     user = {"client-certificate-data": data(chain), "client-key-data": data(key)}
-    # JSON is YAML, which is what kubectl reads.
+    # JSON is YAML, so kubectl can read it.
     return json.dumps({
         "apiVersion": "v1", "kind": "Config", "current-context": "bench",
         "clusters": [{"name": "bench", "cluster": cluster}], "users": [{"name": "user", "user": user}],

@@ -1,7 +1,7 @@
-"""A Helm chart as a value: objects with a few holes for values, to the files of a chart, to an archive. No I/O.
+"""A Helm chart as a value: from objects with placeholders to the files of a chart and its archive. No I/O.
 
-The objects of a stand-in are written in JSON, which is YAML, so a hole can be filled by any value: a number, a list, a
-map. ``value("replicas")`` makes such a hole; "{{ .Release.Name }}" inside any text works as in every chart.
+The objects of a stand-in are written in JSON, which is YAML, so a placeholder can be filled with any value: a number, a
+list, a map. ``value("replicas")`` makes a placeholder; "{{ .Release.Name }}" in a text works as in every chart.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A stand-in: what the real chart of this name and version makes, as far as others can see it."""
+    """A stand-in: the objects that others see of the real chart with this name and version."""
 
     name: str
     version: str
@@ -40,12 +40,12 @@ class Chart:
 
 
 def value(path: str) -> str:
-    """Return a hole for the value of this path, whatever its type."""
+    """Return a placeholder for the value at this path, of any type."""
     return f"«.Values.{path}»"
 
 
 def expression(words: str) -> str:
-    """Return a hole for what a template's expression gives."""
+    """Return a placeholder for the result of a template expression."""
     return f"«{words}»"
 
 
@@ -72,19 +72,19 @@ def _json(found: object) -> str:
     return json.dumps(found, indent=1, ensure_ascii=False)
 
 
-# What charts are made of
+# Objects of which charts are made
 
 
 def crd(
     api_version: str, kind: str, *, scope: str = "Namespaced", keep: str = "keep", more: Iterable[str] = ()
 ) -> Obj:
-    """Build a CRD that takes everything: nothing of the real schema is known here but the name.
+    """Build a CRD that accepts everything: of the real schema, only the names are known here.
 
     Args:
         api_version: group and stored version.
-        kind: its kind; the plural follows by Kubernetes' rule.
+        kind: its kind; the plural follows Kubernetes' rule.
         scope: Namespaced or Cluster.
-        keep: what Helm shall do with it when the release goes.
+        keep: Helm's resource policy for when the release is uninstalled.
         more: other served versions.
     """
     group, _, version = api_version.partition("/")
@@ -104,7 +104,7 @@ def crd(
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The one container of a workload's pods, as it passes Pod Security ``restricted`` but for the seccomp profile."""
+    """The one container of a workload's pods; it passes Pod Security ``restricted`` except for the seccomp profile."""
 
     name: str
     image: str
@@ -114,10 +114,10 @@ class Container:
     args: tuple[str, ...] = ()
     env: tuple[Obj, ...] = ()
     security: Mapping[str, object] = field(default_factory=dict)
-    """What its security context has more, or other, than ``restricted`` asks for."""
+    """Fields of its security context that add to ``restricted`` or differ from it."""
 
     def object(self) -> Obj:
-        """Return it as it stands in a pod."""
+        """Return the container as a pod's spec has it."""
         security = {
             "allowPrivilegeEscalation": False,
             "runAsNonRoot": True,
@@ -135,7 +135,7 @@ class Container:
         }
 
 
-def workload(  # noqa: PLR0913  # a workload has this many independent words
+def workload(  # noqa: PLR0913  # a workload has this many independent fields
     name: str,
     container: Container,
     labels: Mapping[str, str],
@@ -147,9 +147,9 @@ def workload(  # noqa: PLR0913  # a workload has this many independent words
     annotations: Mapping[str, str] | None = None,
     beside: Mapping[str, str] | None = None,
 ) -> Obj:
-    """Build a Deployment or a DaemonSet; ``pod`` is what its pods have more, ``annotations`` are theirs too.
+    """Build a Deployment or a DaemonSet; ``pod`` adds to the pods' spec, ``annotations`` apply to the pods too.
 
-    It knows its pods by ``labels``; what they carry ``beside`` them is for others.
+    ``labels`` select the pods; the labels ``beside`` are on the pods only.
     """
     worn = {**labels, **(beside or {})}
     meta: Obj = {"labels": worn, **({"annotations": dict(annotations)} if annotations else {})}
@@ -177,14 +177,14 @@ def account(name: str) -> Obj:
 def service(
     name: str, selector: Mapping[str, str], ports: Mapping[str, tuple[int, int]], kind: str = "ClusterIP"
 ) -> Obj:
-    """Build a Service; ``ports`` are port and target by name."""
+    """Build a Service; ``ports`` maps a name to port and target."""
     listed = [{"name": port, "port": at, "targetPort": target} for port, (at, target) in ports.items()]
     return make("v1", "Service", name, NAMESPACE, labels=selector,
                 spec={"type": kind, "selector": dict(selector), "ports": listed})  # fmt: skip
 
 
 def scaler(name: str) -> Obj:
-    """Build the HorizontalPodAutoscaler of a Deployment, from one pod to five."""
+    """Build the HorizontalPodAutoscaler of a Deployment, for one to five pods."""
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
     return make("autoscaling/v2", "HorizontalPodAutoscaler", name, NAMESPACE,
                 spec={"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5, "metrics": [
@@ -192,7 +192,7 @@ def scaler(name: str) -> Obj:
                      {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]})  # fmt: skip
 
 
-def rights(  # noqa: PLR0913  # a role and its binding have this many independent words
+def rights(  # noqa: PLR0913  # a role and its binding have this many independent fields
     kind: str,
     name: str,
     account_name: str,
@@ -201,7 +201,7 @@ def rights(  # noqa: PLR0913  # a role and its binding have this many independen
     *,
     binding: str = "",
 ) -> tuple[Obj, Obj]:
-    """Build a Role or ClusterRole, and its binding to an account of the release's namespace, as a rule of that name."""
+    """Build a Role or ClusterRole, and a binding of the same name to an account in the release's namespace."""
     where = "" if kind == "ClusterRole" else namespace
     api = "rbac.authorization.k8s.io/v1"
     subject = {"kind": "ServiceAccount", "name": account_name, "namespace": NAMESPACE}

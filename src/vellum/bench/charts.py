@@ -1,10 +1,10 @@
-"""The charts that the bench serves, most of them stand-ins: their images cannot be pulled here, nor their charts.
+"""The charts that the bench serves. Most are stand-ins, because neither the charts nor their images can be pulled here.
 
-Real: KServe's three and Kubeflow Trainer's with JobSet's in it, which travel in their Go modules, and Vellum's own
-(``package.charts``). A stand-in has what others
-can see of the real one: CRDs, workloads, Services with their ports, labels, accounts, and the values that Vellum sets,
-with their effect (all read off the real charts, rendered, at these versions). It has no webhook configurations, since
-nobody here could answer them, and no hooks.
+Real are KServe's three charts, and Kubeflow Trainer's with JobSet's in it, which are in their Go modules, and Vellum's
+own (``package.charts``). A stand-in has the parts of the real chart that others see: CRDs, workloads, Services with
+their ports, labels, accounts, and the values that Vellum sets, with their effect. They were read off the real charts,
+rendered at these versions. A stand-in has no webhook configurations, since no process here could answer them, and no
+hooks.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
 TRAINER = "kubeflow-trainer"
 REAL = (*KSERVE, TRAINER)
 _TESTS = "tests/"
-"""What Helm's .helmignore leaves out of an archive, and what would else be in every record of the release."""
+"""Files that the charts' .helmignore excludes; otherwise every record of a release would contain them."""
 
 
 def served(folders: Mapping[str, Path]) -> dict[str, bytes]:
-    """Return the archives of all charts by file name; ``folders`` are those of real ones, as ``programs.FILES``."""
+    """Return the archives of all charts by file name; ``folders`` has the real ones by name."""
     made = {f"{chart.name}-{chart.version}.tgz": packed(chart.name, files(chart)) for chart in STAND_INS}
     made |= archives()
     made |= {f"{name}-v0.20.0.tgz": packed(name, _files(folders["kserve-charts"] / name)) for name in KSERVE}
@@ -49,13 +49,13 @@ def served(folders: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 def _trainer(folders: Mapping[str, Path]) -> dict[str, bytes]:
-    """Return the files of Kubeflow Trainer's chart, with the two below it that its publisher puts there."""
+    """Return the files of Kubeflow Trainer's chart, with the two subcharts that its publisher adds."""
     found = _files(folders["trainer-chart"])
     for name in ("jobset", "lws"):
         found |= {
             f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()
         }
-    # Its tag says 0.1.0, which its release fills in; with another version than is asked for it is always on.
+    # The tag has version 0.1.0, which the release replaces. A subchart of another version than required is always on.
     about = "charts/lws/Chart.yaml"
     return {**found, about: re.sub(rb"(?m)^version: .*$", b"version: 0.8.0", found[about])}
 
@@ -69,7 +69,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _cert_manager_part(name: str, values: str, ports: dict[str, int]) -> tuple[Obj, ...]:
-    """Build one of its three programs; ``name`` is what its labels call it."""
+    """Build one of its three programs; its labels call it ``name``."""
     part = "controller" if name == "cert-manager" else name
     full = RELEASE if name == "cert-manager" else f"{RELEASE}-{name}"
     image = f"quay.io/jetstack/cert-manager-{part}:v1.21.1"
@@ -203,7 +203,7 @@ GATEWAY = Chart(
         account(_GATEWAY_ACCOUNT),
         workload(
             RELEASE,
-            # istiod puts the proxy's image in place of this word while it injects; without one it stays.
+            # While injecting, istiod replaces this word with the proxy's image; without injection it stays.
             Container("istio-proxy", "auto", {"http-envoy-prom": 15090}, "resources",
                       security={"readOnlyRootFilesystem": True, "runAsUser": 1337, "runAsGroup": 1337}),
             _GATEWAY_LABELS, account=_GATEWAY_ACCOUNT, replicas=value("replicaCount"),
@@ -249,7 +249,7 @@ SEAWEEDFS_OPERATOR = Chart(
         workload(
             RELEASE,
             Container("seaweedfs-operator", "docker.io/chrislusf/seaweedfs-operator:1.0.36",
-                      # It says 443 and listens at 9443, as its Service knows.
+                      # Its container port is 443 and it listens at 9443, which its Service targets.
                       {"http": 8080, "https": 443}, "resources"),
             _OPERATOR, replicas=value("replicaCount"), pod={"securityContext": value("podSecurityContext")},
         ),

@@ -16,23 +16,23 @@ from vellum.laptop.state import State
 
 
 class Commands:
-    """What may be asked through the socket."""
+    """The operations that the socket offers."""
 
     def __init__(self, bench: Bench, stop: threading.Event) -> None:
         self._bench, self._stop = bench, stop
 
     def answer(self, request: Mapping[str, Any]) -> Answer:
-        """Answer one request."""
+        """Return the answer to one request."""
         operations: dict[str, Callable[[], Answer]] = {
             "ping": service.ping, "status": self.status, "install": self.install, "stop": self.stop,
         }  # fmt: skip
         operation = operations.get(str(request.get("op")))
         if operation is None:
-            return refused(f"there is no operation {request.get('op')!r}")
+            return refused(f"unknown operation {request.get('op')!r}")
         return {"ok": operation()}
 
     def status(self) -> Answer:
-        """Say how far the start is, what runs, and where."""
+        """Return how far the start is, which processes run, and their addresses."""
         bench = self._bench
         return {
             "ready": bench.ready,
@@ -45,7 +45,7 @@ class Commands:
         }
 
     def install(self) -> Answer:
-        """Apply the tree as it is now; the status says when it is done."""
+        """Apply the tree again; the status shows when that is done."""
         self._bench.install()
         return service.ping()
 

@@ -1,8 +1,8 @@
-"""What must be on the API server before Crossplane starts: kinds, rights, a node, a storage class. No I/O but reading.
+"""The objects that Crossplane needs before it starts: kinds, rights, a node, a storage class. Only reads files.
 
-Real: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its chart, kwok's stages, all out
-of their modules. Stand-ins, named as such: the rights that Crossplane's rbac-manager would write, on our own kinds and
-on those of provider-helm, and for provider-helm itself. Operators and their kinds come with their charts.
+Real, and read from their modules: the CRDs of Crossplane and provider-helm, Crossplane's webhooks, the rights of its
+chart, kwok's stages. Stand-ins, named as such: the rights that Crossplane's rbac-manager would create for our kinds,
+for those of provider-helm, and for provider-helm itself. Operators and their kinds come with their charts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def kinds(crossplane: Path, provider_helm: Path) -> list[Obj]:
     """Return the CRDs of Crossplane and of provider-helm, which the package manager would install."""
     real = [crd for folder in (crossplane, provider_helm) for crd in _documents(folder)]
     for crd in real:
-        # Only one version of ours is stored, and nobody here could answer a conversion.
+        # Only one version of our kinds is stored, and no webhook here could convert another.
         crd["spec"].pop("conversion", None)
     return real
 
@@ -52,7 +52,7 @@ def base(chart: Path) -> list[Obj]:
 
 
 def _crossplane() -> Obj:
-    """Return the Deployment of Crossplane's chart, which kwok pretends to run: the process stands for its pod."""
+    """Return the Deployment of Crossplane's chart. kwok pretends to run its pod; the process is a program."""
     labels = {"app": "crossplane"}
     args = ["core", "start", f"--circuit-breaker-burst={BREAKER_BURST}"]
     container = {"name": "crossplane", "image": f"bench.invalid/crossplane:{CROSSPLANE}", "args": args}
@@ -62,7 +62,7 @@ def _crossplane() -> Obj:
 
 
 def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
-    """Return what Crossplane asks to be asked, as its init container would write it: by URL, for want of a Service."""
+    """Return Crossplane's webhook configurations as its init container writes them, with URLs instead of a Service."""
     found = list(_documents(folder))
     for webhook in (one for configuration in found for one in configuration["webhooks"]):
         path = webhook["clientConfig"]["service"]["path"]
@@ -72,7 +72,7 @@ def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
 
 
 def _rights(chart: Path) -> Iterator[Obj]:
-    """Crossplane's own rights as its chart gives them, and those that its rbac-manager adds for our kinds."""
+    """Return Crossplane's own rights from its chart, and those that its rbac-manager adds for our kinds."""
     selector = {"clusterRoleSelectors": [{"matchLabels": {AGGREGATED: "true"}}]}
     yield make(_RBAC, "ClusterRole", "crossplane", aggregationRule=selector, rules=[])
     yield make(_RBAC, "ClusterRole", "crossplane:system:aggregate-to-crossplane", labels={AGGREGATED: "true"},
@@ -85,7 +85,7 @@ def _rights(chart: Path) -> Iterator[Obj]:
 
 
 def _every_provider(name: str) -> list[Obj]:
-    """Return what Crossplane's rbac-manager gives a provider: its own kinds, and secrets of all namespaces.
+    """Return the rights that Crossplane's rbac-manager gives a provider: its own kinds, and secrets in all namespaces.
 
     As in v2.3.4, internal/controller/rbac/provider/roles/roles.go.
     """
@@ -106,7 +106,7 @@ def _bound(account: str, role: str) -> Obj:
 
 
 def chart_rules(template: Path) -> list[Obj]:
-    """Return the rules of a chart's ClusterRole; what Helm would fill in is names and labels, which are not needed."""
+    """Return the rules of a chart's ClusterRole; Helm would fill in only names and labels, which are not needed."""
     plain = "\n".join(line for line in template.read_text().splitlines() if "{{" not in line)
     roles = [document for document in yaml.safe_load_all(plain) if document]
     return [rule for role in roles for rule in role.get("rules") or ()]
@@ -121,7 +121,7 @@ def _node(number: int) -> Obj:
 
 
 def stages(folder: Path) -> str:
-    """Return kwok's settings: pods that become ready at once, nodes that beat. It has none built in."""
+    """Return kwok's settings: pods become ready immediately, and nodes send heartbeats. kwok has no stages built in."""
     wanted = ("pod/fast/*.yaml", "node/fast/*.yaml", "node/heartbeat/*.yaml")
     found = [path for pattern in wanted for path in sorted(folder.glob(pattern))]
     documents = [one for path in found for one in yaml.safe_load_all(path.read_text()) if one]
@@ -129,9 +129,9 @@ def stages(folder: Path) -> str:
 
 
 def revision() -> Obj:
-    """Return the FunctionRevision that Crossplane's package manager would make of the Function.
+    """Return the FunctionRevision that Crossplane's package manager would create for the Function.
 
-    Paused, so that nobody pulls its image; where it answers is written into its status afterwards.
+    It is paused, so that Crossplane does not pull its image; the bench writes the function's address into its status.
     """
     spec = {"desiredState": "Active", "revision": 1, "image": "bench.invalid/function-vellum:v0"}
     labels = {"pkg.crossplane.io/package": FUNCTION}

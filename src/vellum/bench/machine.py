@@ -1,9 +1,9 @@
-"""The control plane's programs as processes: flags, ports and certificates. Facts measured on the versions in tools/.
+"""The control plane's programs as processes: flags, ports and certificates. Measured on the versions in tools/.
 
-What had to be found out: kwok's heartbeats are slower than the node controller's patience, after which pods turn
-NotReady; the API server's endpoint reconciler wants an address that is not loopback; Crossplane's core always dials
-functions with mTLS, and binds its metrics, its health and its webhooks to all interfaces, for which it has no flag;
-KServe's webhook server has none either. provider-helm opens no port at all as it is built here.
+kwok's heartbeats are slower than the node controller expects by default, so pods would turn NotReady. The API server's
+endpoint reconciler requires an address that is not loopback. Crossplane's core always dials functions with mTLS, and
+binds its metrics, health and webhooks to all interfaces, without a flag for that; KServe's webhook server has no flag
+either. provider-helm, as it is built here, opens no port.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from vellum.package import provider
 
 SERVICES = "10.96.0.0/16"
 BREAKER_BURST = 1000
-"""Events of one claim that Crossplane takes at once. A full claim makes 29 objects, and over a hundred events while
-they become ready; with Crossplane's default of 100 the breaker opens for half a minute on some of them, and with 300
+"""How many events of one claim Crossplane accepts in a burst. A full claim makes 29 objects, and over a hundred events
+while they become ready. With Crossplane's default of 100 the breaker opens for half a minute on some claims; with 300,
 on a new claim that is edited nine times in ten seconds (both measured)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the processes are made of."""
+    """The programs, folders and ports of which the processes are made."""
 
     root: Path
     programs: dict[str, Path]
@@ -50,7 +50,7 @@ class Machine:
         return f"oci://127.0.0.1:{self.port('registry')}/charts"
 
     def process(self, name: str) -> Process:
-        """Describe one of the programs."""
+        """Return the process of one of the programs."""
         return _PROCESSES[name](self)
 
     def directory(self, name: str) -> Path:
@@ -62,7 +62,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("etcd", "registry"), ("apiserver",), ("controllers", "scheduler", "kwok"),
     ("crossplane", "function"),
 )  # fmt: skip
-"""What is started together, once everything before answers."""
+"""The stages of a start: the programs of one stage start together, once all earlier ones answer."""
 
 
 def _described(
@@ -87,7 +87,7 @@ def _etcd(machine: Machine) -> Process:
         f"--cert-file={certificate}", f"--key-file={key}", f"--trusted-ca-file={authority}", "--client-cert-auth",
         f"--peer-cert-file={certificate}", f"--peer-key-file={key}", f"--peer-trusted-ca-file={authority}",
         "--peer-client-cert-auth", f"--listen-metrics-urls=http://127.0.0.1:{health}", "--log-level=warn",
-        # A bench is thrown away when it ends: it need not outlive a power cut.
+        # A bench is deleted when it ends, so its data need not survive a power cut.
         "--unsafe-no-fsync",
     )  # fmt: skip
     return _described(machine, "etcd", argv, Probe(health, "/readyz"), client, peer)
@@ -106,9 +106,9 @@ def _apiserver(machine: Machine) -> Process:
         f"--etcd-certfile={store}", f"--etcd-keyfile={store_key}",
         "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={public}",
         f"--service-account-signing-key-file={signs}", f"--service-cluster-ip-range={SERVICES}",
-        # Crossplane's core asks faster than a default flow lets one user ask, and it is alone here.
+        # Crossplane's core sends more requests than the default flow allows one user, and it is the only client here.
         "--enable-priority-and-fairness=false",
-        # What people change, with whose program: so it can be seen whether a dry run said all.
+        # Who changes what, and with which program: a test compares it with what a dry run announced.
         f"--audit-policy-file={machine.directory('apiserver') / 'audit.json'}", "--audit-log-maxsize=50",
         f"--audit-log-path={machine.directory('apiserver') / 'audit.log'}", "--audit-log-maxbackup=1",
     )  # fmt: skip
@@ -122,7 +122,7 @@ def _apiserver(machine: Machine) -> Process:
         "rules": audited,
         "omitStages": ["RequestReceived"],
     }
-    # A quarter of the API server's time went into collecting garbage; with this 50 claims take 105 s instead of 140.
+    # The API server spent a quarter of its time on garbage; with this setting 50 claims take 105 s instead of 140.
     garbage = {"GOGC": "300", "GOMEMLIMIT": "3GiB"}
     described = _described(
         machine, "apiserver", argv, Probe(machine.port("apiserver"), "/readyz", tls=True), **garbage
@@ -193,7 +193,7 @@ def _function(machine: Machine) -> Process:
 
 def _provider_helm(machine: Machine) -> Process:
     argv = (str(machine.programs["provider-helm"]), f"--poll={provider.POLL}")
-    # Charts that it pulls and patches that it applies lie in its own folder, which goes with the bench.
+    # The charts that it pulls and the patches that it applies are in its own folder, which is deleted with the bench.
     return _described(
         machine, "provider-helm", argv, None, TMPDIR=str(machine.directory("provider-helm")),
         KUBECONFIG=str(machine.certificates.kubeconfig("provider-helm")),
@@ -220,7 +220,7 @@ def _kserve(machine: Machine) -> Process:
         str(machine.programs["kserve"]), "--metrics-addr=0", f"--health-probe-addr=127.0.0.1:{health}",
         f"--webhook-port={webhooks}",
     )  # fmt: skip
-    # controller-runtime 0.22 serves webhooks with the pair in this folder, and does not start without one.
+    # controller-runtime 0.22 serves webhooks with the certificate in this folder, and does not start without it.
     shown = machine.directory("kserve") / "k8s-webhook-server" / "serving-certs"
     pair = machine.certificates.pair("kserve")
     described = _described(

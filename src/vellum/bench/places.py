@@ -1,12 +1,12 @@
-"""What is at another place on the bench than on a cluster. No I/O; this is the whole list.
+"""What has another address on the bench than on a cluster. No I/O; the list is complete.
 
-- A package's image (Function, Provider, Configuration) is in a registry that cannot be reached: its object is paused,
-  so that Crossplane's package manager leaves it alone, and what is in it runs as a process.
-- provider-helm is a process and has no pod whose token it could use: its ProviderConfig names a kubeconfig.
+- The image of a package (Function, Provider, Configuration) is in a registry that cannot be reached. Its object is
+  paused, so that Crossplane's package manager ignores it, and the program runs as a process.
+- provider-helm is a process, without a pod whose token it could use. Its ProviderConfig names a kubeconfig.
 - Charts come from the bench's own registry, which speaks plain HTTP on loopback, unless the platform names another.
 
-The API server itself changes those three on their way in, so whatever applies them (a person's kubectl, ``vellum
-install``) does it as on a cluster.
+The API server itself changes these three while it admits them, so a user's kubectl and ``vellum install`` apply them as
+on a cluster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _API = "admissionregistration.k8s.io/v1"
 
 
 def policies(charts: str) -> list[Obj]:
-    """Return the admission policies and their bindings; ``charts`` is the registry's address, oci:// and all."""
+    """Return the admission policies and their bindings; ``charts`` is the registry's address, including oci://."""
     paused = (_exists("metadata", "annotations"), _put("/metadata/annotations/crossplane.io~1paused", "true"))
     named = (_put("/spec/credentials", {"source": "Secret", "secretRef": CREDENTIALS}),)
     published = (
@@ -41,9 +41,9 @@ def policies(charts: str) -> list[Obj]:
 def _policy(
     name: str, group: str, resources: list[str], steps: tuple[str, ...], unless: str = "false"
 ) -> list[Obj]:
-    """Return a MutatingAdmissionPolicy, which Kubernetes has since 1.36 without being asked, and its binding.
+    """Return a MutatingAdmissionPolicy, which Kubernetes 1.36 enables by default, and its binding.
 
-    It refuses a kind that is younger than five seconds (503, as the plugin learns schemas so often): apply again.
+    The plugin learns schemas every five seconds, so it refuses a younger kind with 503: apply again.
     """
     rule = {
         "apiGroups": [group],
@@ -65,7 +65,7 @@ def _policy(
 
 
 def _exists(above: str, name: str) -> str:
-    """Return the step that makes an empty map where there is none."""
+    """Return the step that creates an empty map if it is missing."""
     return f"(has(object.{above}.{name}) ? [] : {_put(f'/{above}/{name}', {})})"
 
 
@@ -74,12 +74,12 @@ def _put(path: str, value: object) -> str:
 
 
 def _cel(value: object) -> str:
-    """Return a value as CEL; ``dyn``, as a map has values of one type."""
+    """Return a value as CEL; ``dyn`` because all values of a CEL map have one type."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(name)}: dyn({_cel(one)})" for name, one in value.items()) + "}"
     return json.dumps(value)
 
 
 def credentials(kubeconfig: str) -> Obj:
-    """Return the Secret that the ProviderConfig names here."""
+    """Return the Secret that the ProviderConfig names on the bench."""
     return secret(CREDENTIALS["name"], CREDENTIALS["namespace"], {CREDENTIALS["key"]: kubeconfig})

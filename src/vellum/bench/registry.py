@@ -1,4 +1,4 @@
-"""Charts into the bench's registry, by the real ``helm push``, as whoever publishes a chart does it."""
+"""Push charts to the bench's registry with the real ``helm push``, as a publisher of charts does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vellum.laptop.state import write
 
 
 def push(helm: Path, charts: Mapping[str, bytes], folder: Path, to: str) -> None:
-    """Write the archives to the folder and push each; Helm's own files go there too, none to the user's home.
+    """Write the archives to the folder and push each; Helm's own files go there too, not to the user's home.
 
     Raises:
         BenchError: Helm refuses one (VEL907).

@@ -1,8 +1,8 @@
-"""Controllers of kinds whose own controllers cannot run here: each does on the API server what the real one does.
+"""Stand-ins for controllers that cannot run here: each does on the API server what the real controller does.
 
-The pods they make are real objects: admission, Pod Security, quotas and the scheduler judge them; only kwok pretends to
-run them. The object store and its tenants are not here: the laptop's controllers serve them, with a real SeaweedFS.
-KServe's controller is real too, and what is here only starts it where a kubelet would.
+The pods that they make are real objects: admission, Pod Security, quotas and the scheduler judge them, and only kwok
+pretends to run them. The object store and its tenants are not here: the laptop's controllers serve them, with a real
+SeaweedFS. KServe's controller is real too; the stand-in here only starts it, as a kubelet would.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from vellum.model.component import Kind, Running
 from vellum.model.process import Process
 
 SPEC = "bench.vellum.dev/spec"
-"""The annotation by which a workload tells what it was made from."""
+"""The annotation with the hash of the spec from which a workload was made."""
 SOON = 0.2
-"""Seconds until a process that starts is looked at again."""
+"""Seconds until a process that is starting is looked at again."""
 
 
 @dataclass(slots=True)
 class WorkloadStandIn:
-    """Makes what runs an object of a kind, and says whether it runs; what is deleted is made again.
+    """Makes the workload of an object, reports whether it runs, and recreates what is deleted.
 
-    A change of the object reaches its pods, if by a new workload and not by a new template as the real ones do it.
+    A change of the object reaches its pods through a new workload; the real controllers change the pod template.
     """
 
     name: str
     kinds: Sequence[Kind]
     """The kind that it serves, then the kinds that it makes."""
     component: str
-    """Whose status it writes."""
+    """The component whose status it writes."""
     suffix: str
-    """What the name of the workload has more than the object's."""
+    """The suffix that it adds to the object's name to name the workload."""
     makes: Callable[[Obj, str], list[Obj]]
-    """From the object and the workload's name to the workload and what it needs."""
+    """Returns, for the object and the workload's name, the workload and the objects that it needs."""
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Make what runs the object, and say whether it does."""
+        """Make the workload of the object, and write whether it runs."""
         del now
         served = self.kinds[0]
         name = key.name if key.kind == served.kind else key.name.removesuffix(self.suffix)
@@ -75,7 +75,7 @@ class Kubelet:
         self._key = Key("apps/v1", "Deployment", namespace, deployment)
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Start or stop the program, as the Deployment says."""
+        """Start or stop the program, as the Deployment asks."""
         del now
         if key == self._key:
             if _wanted(store.get(key)):
@@ -86,7 +86,7 @@ class Kubelet:
 
 
 class PackageManager:
-    """Runs what packages hold, in place of Crossplane's package manager, which could pull none, and of their pods."""
+    """Runs the programs of packages in place of their pods, and of Crossplane's package manager, which cannot pull."""
 
     name = "stand-in/packages"
     kinds: Sequence[Kind] = (
@@ -99,7 +99,7 @@ class PackageManager:
         self._supervisor, self._processes = supervisor, processes
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Start or stop the process, and say what a package manager says of a package that runs."""
+        """Start or stop the process, and write the status that a package manager writes for a package that runs."""
         process, obj = self._processes.get(key.name), store.get(key)
         if process is None:
             return None
@@ -124,13 +124,13 @@ def _healthy(now: str) -> Obj:
 
 
 class VolumeStandIn:
-    """A provisioner: a claim that waits for one gets a volume, which goes with it."""
+    """A provisioner: a waiting claim gets a volume, which is deleted with the claim."""
 
     name = "stand-in/volumes"
     kinds: Sequence[Kind] = (Kind("v1", "PersistentVolumeClaim"), Kind("v1", "PersistentVolume"))
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Make a volume for a claim, or remove one whose claim is gone."""
+        """Create a volume for a claim, or delete the volume of a claim that is gone."""
         del now
         obj = store.get(key)
         if obj is None:
@@ -151,7 +151,7 @@ def _running(workload: Obj) -> Running:
 
 
 def _marked(obj: Obj) -> Obj:
-    """Return the object with a mark of its spec: what the API server adds to a spec makes it no other one."""
+    """Return the object with a hash of its spec: defaults that the API server adds do not make it another one."""
     mark = hashlib.sha256(json.dumps(obj["spec"], sort_keys=True).encode()).hexdigest()[:16]
     return {**obj, "metadata": {**obj["metadata"], "annotations": {SPEC: mark}}}
 

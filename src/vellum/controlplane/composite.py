@@ -1,7 +1,7 @@
-"""One composite, one pass: look, compose, apply, collect, say. Level-triggered; the same world gives no write.
+"""One pass over one composite: read, compose, apply, collect, write the status. Level-triggered.
 
-A smaller desired set is a delete order, so nothing is collected unless compose answered without doubt, and only what
-carries this composite's uid as controller.
+A pass over an unchanged world writes nothing. A smaller desired set deletes objects, so a pass collects only after an
+answer that is not fatal, and only objects whose controller is this composite (by uid).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from vellum.model.state import Composed, Condition, Desired, Event, Observed, Re
 
 FINALIZER = f"{DOMAIN}/composed"
 MOST_PASSES = 5
-"""Crossplane gives a function five passes to settle its requirements; one that asks for ever is wrong."""
+"""Crossplane gives a function five passes to settle its requirements; more passes mean that the function is wrong."""
 TROUBLE_SECONDS = 2.0
-"""A pass that could not apply everything looks again this soon: nobody tells it when a missing namespace comes."""
+"""Seconds until the next pass after an object could not be applied: nothing announces, say, a missing namespace."""
 
 CREATING = Condition("Ready", "False", "Creating")
 WAITING = Condition("Ready", "False", "Waiting", "Claim is waiting for composite resource to become Ready")
-"""What Crossplane's core says of a composite and of a claim (v2.3.4, apis/core/v2 and the claim controller)."""
+"""The conditions that Crossplane sets on a composite and on a claim (v2.3.4, apis/core/v2 and the claim controller)."""
 
 Compose = Callable[[Obj, Observed, datetime], Composed]
 
@@ -38,8 +38,8 @@ class CompositeController:
 
         Args:
             kind: the composite's kind.
-            compose: what an object of it means.
-            waiting: what Ready says while it is not; the reasons are in the condition PartsReady.
+            compose: returns the desired objects of one composite.
+            waiting: the condition Ready while the composite is not ready; PartsReady has the reasons.
         """
         self.name = f"composite/{kind.kind}"
         self.kinds: Sequence[Kind] = (kind,)
@@ -56,7 +56,7 @@ class CompositeController:
         ]
 
     def reconcile(self, store: SqliteStore, key: Key, now: datetime) -> float | None:
-        """Bring one composite's objects to what it means; return the seconds until the next look."""
+        """Apply the composite's desired objects; return the seconds until the next pass, or None."""
         composite = store.get(key)
         if composite is None:
             self._asked.pop(key, None)
@@ -83,13 +83,13 @@ class CompositeController:
         return Composed(fatal=f"requirements did not settle in {MOST_PASSES} passes")
 
     def _applied(self, store: SqliteStore, composite: Obj, composed: Composed, now: datetime) -> str:
-        """Apply and collect in one transaction; return what could not be done, in words."""
+        """Apply and collect in one transaction; return what could not be done, as a sentence."""
         uid = composite["metadata"]["uid"]
         known = self._known.get(uid, set())
         applied: set[Key] = set()
         troubles: list[str] = []
         with store.transaction(f"pass {Key.of(composite)}"):
-            # Namespaces first, whatever part they come from: what is inside them cannot be applied before.
+            # Namespaces first, whatever part they come from: the objects inside them need them.
             for resource, desired in sorted(composed.objects.items(), key=_inside_a_namespace):
                 key = Key.of(desired.obj)
                 try:
@@ -97,10 +97,10 @@ class CompositeController:
                 except StoreError as error:
                     troubles.append(error.what)
                     continue
-                # One that was never there was not deleted by anybody.
+                # An object that never existed was not deleted.
                 if wrong and (wrong != MISSING or key in known):
                     self._repaired(store, composite, live, wrong, now)
-                # One that still goes because a person switched it off and on again is not missed when it is gone.
+                # An object that is still being deleted after its part was turned off and on again is not missing.
                 if key in known or "deletionTimestamp" not in live["metadata"]:
                     applied.add(key)
             _collect(store, composite, {Key.of(desired.obj) for desired in composed.objects.values()})
@@ -128,12 +128,12 @@ class CompositeController:
         conditions = [_timed(condition, kept, meta["generation"], now) for condition in said]
         base = composed.status
         if composed.fatal:
-            # A doubtful pass knows nothing new: what was known of the parts stays on show.
+            # A fatal answer has no news of the parts, so their last state stays.
             base = {**before, **composed.status}
             silent = kept.keys() - {condition.type for condition in said}
             conditions += [kept[name] for name in kept if name in silent]
         status = {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
-        # A process may have come back, and its receipt been written, since this pass began.
+        # A process may have come back during this pass, and its receipt with it.
         store.patch_status(key, meta["uid"], status, keeps=("receipts",))
         if trouble and kept.get("Synced", {}).get("message") != trouble:
             store.record(key, Event("Warning", "ComposeResources", trouble))
@@ -141,16 +141,16 @@ class CompositeController:
             store.record(key, event)
 
     def _ready(self, composed: Composed, kept: Mapping[str, Obj]) -> tuple[Condition, ...]:
-        """Say Ready as Crossplane's core does: from compose's word; a doubtful pass leaves what was said.
+        """Return Ready as Crossplane's core sets it from compose's answer; a fatal answer leaves the old condition.
 
-        Only a claim says then that it waits, as its own controller does on a cluster.
+        Only a claim then says that it waits, as its own controller does on a cluster.
         """
         if composed.fatal and (self._waiting is CREATING or kept.get("Ready", {}).get("status") == "True"):
             return ()
         return (Condition("Ready", "True", "Available") if composed.ready else self._waiting,)
 
     def _take_down(self, store: SqliteStore, composite: Obj) -> float | None:
-        """Foreground deletion: first everything that the composite controls, then the composite."""
+        """Delete in the foreground: first everything that the composite controls, then the composite."""
         uid, left = composite["metadata"]["uid"], store.controlled_by(composite["metadata"]["uid"])
         if not left:
             self._known.pop(uid, None)
@@ -194,7 +194,7 @@ def _inside_a_namespace(entry: tuple[str, Desired]) -> bool:
 
 
 def _collect(store: SqliteStore, composite: Obj, desired: set[Key]) -> None:
-    """Delete what an earlier pass composed under a name that is not desired any more."""
+    """Delete what an earlier pass composed under a name that is no longer desired."""
     for obj in store.controlled_by(composite["metadata"]["uid"]):
         if RESOURCE_ANNOTATION in annotations_of(obj) and Key.of(obj) not in desired:
             store.delete(Key.of(obj), uid=obj["metadata"]["uid"])

@@ -84,7 +84,7 @@ class Database:
         schema = _schema_of(self._db)
         if schema > SCHEMA:
             raise StoreError(
-                "VEL302", f"the store was written by a newer Vellum (schema {schema}, this one knows {SCHEMA})",
+                "VEL302", f"a newer Vellum wrote the store (schema {schema}; this version knows {SCHEMA})",
                 where=str(self.path), fix="install the newer version again",
             )  # fmt: skip
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -173,7 +173,7 @@ class Database:
         self._trouble = True
         return StoreError(
             NOT_STORED, f"the write {name!r} was not stored: {cause}", where=str(self.path),
-            fix="make room on the disk; nothing was changed",
+            fix="free some disk space and try again; nothing was changed",
         )  # fmt: skip
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:

@@ -1,7 +1,7 @@
-"""The loop: what changed is looked at, by every controller of its kind, one after the other, for ever.
+"""The reconcile loop: every changed object goes to each controller of its kind, one after the other.
 
-One thread, so controllers need no locks. An item that fails is tried again later, a little later each time; nobody
-else waits for it.
+There is one thread, so controllers need no locks. An object that fails is tried again after a growing pause, which
+delays no other object.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from vellum.model.state import Event
 LOG = logging.getLogger(__name__)
 FIRST_RETRY, LAST_RETRY = 0.05, 30.0
 SAID_AFTER = 3
-"""Tries after which an error counts as permanent: the first tries often meet a state that still changes."""
+"""An error counts as permanent after this many tries: the first ones often meet a state that still changes."""
 Item = tuple[int, Key]
 
 
 class Watched(Store, Protocol):
-    """A store that tells what changed: this control plane's own, or a Kubernetes API server."""
+    """A store that reports changes: this control plane's own, or a Kubernetes API server."""
 
     def everything(self) -> list[Obj]:
-        """Return all objects that controllers may care for."""
+        """Return all objects that controllers may work on."""
 
     def watch(self) -> Watch:
         """Return a new subscription to every change."""
@@ -42,24 +42,24 @@ T_contra = TypeVar("T_contra", bound=Watched, contravariant=True)
 
 
 class Reconciles(Protocol[T_contra]):
-    """A controller: every ``Controller``, and those that need more of their store than the small protocol."""
+    """A controller: any ``Controller``, or one that needs more of its store than the protocol ``Store`` has."""
 
     name: str
     kinds: Sequence[Kind]
 
     def reconcile(self, store: T_contra, key: Key, now: datetime) -> float | None:
-        """Look at one object and act; see ``Controller``."""
+        """Reconcile one object; see ``Controller``."""
 
 
 class Composite(Reconciles[T_contra], Protocol[T_contra]):
-    """A controller of composites, which also cares for objects that it only asked about."""
+    """A controller of composites, which must also see changes of objects that it only required."""
 
     def interested(self, changed: Key) -> list[Key]:
         """Return the composites that required the changed object in their last pass."""
 
 
 class Manager(Generic[S]):
-    """Runs composites and controllers on one store."""
+    """Runs the controllers of composites and of other kinds on one store."""
 
     def __init__(  # noqa: PLR0913  # three lists of what it runs on, two clocks and a die
         self,
@@ -88,7 +88,7 @@ class Manager(Generic[S]):
             self._enqueue(Key.of(obj))
 
     def works_on(self, kind: Kind) -> bool:
-        """Tell whether any of its composites and controllers has to do with the kind."""
+        """Return whether any of its controllers works on the kind."""
         return any(kind in controller.kinds for controller in self._controllers)
 
     def failing(self) -> dict[Key, str]:
@@ -101,18 +101,18 @@ class Manager(Generic[S]):
         }
 
     def run(self, stop: threading.Event) -> None:
-        """Work until the event is set."""
+        """Work until ``stop`` is set."""
         while not stop.is_set():
             try:
                 rest = self.work()
-            except Exception:  # a store that does not answer now answers later; the loop must outlive it
-                LOG.exception("the work is taken up again in a second")
+            except Exception:  # the store may answer again later, so the loop must survive
+                LOG.exception("the reconcile loop failed; it continues in a second")
                 rest = 1.0
                 stop.wait(rest)
             self.watch.wait(min(rest, 1.0))
 
     def run_until(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Work until ``done``; False if that took longer than so many seconds."""
+        """Work until ``done``; return False if that takes longer than ``seconds``."""
         deadline = self._monotonic() + seconds
         while not done():
             if self._monotonic() > deadline:
@@ -121,7 +121,7 @@ class Manager(Generic[S]):
         return True
 
     def work(self) -> float:
-        """Do everything that is due now; return the seconds until something else is."""
+        """Reconcile everything that is due now; return the seconds until something else is."""
         for changed in self.watch.changes():
             self._enqueue(changed)
         now = self._monotonic()
@@ -142,18 +142,18 @@ class Manager(Generic[S]):
             self._due[item] = now
 
     def _owners(self, changed: Key) -> list[Item]:
-        """Return the composites that control the changed object or did; listing all of them would cost the square."""
+        """Return the composites that control the changed object, or did. Listing all composites would cost O(n²)."""
         before = self._owner.get(changed)
         obj = self.store.get(changed)
         if obj is None and before is None:
-            # Made and deleted between two looks: it cannot say who owned it. All look again, which costs no write.
+            # The object was made and deleted between two looks, so its owner is unknown: reconcile all composites.
             return list(self._by_uid.values())
         self._learn(changed, obj)
         uids = {before, self._owner.get(changed)}
         return [self._by_uid[uid] for uid in uids if uid in self._by_uid]
 
     def _learn(self, key: Key, obj: Obj | None) -> None:
-        """Remember who controls the object, and where a composite's uid is, until it is gone."""
+        """Remember who controls the object, and where a composite's uid is, until the object is gone."""
         if obj is None:
             self._owner.pop(key, None)
             self._by_uid = {uid: item for uid, item in self._by_uid.items() if item[1] != key}
@@ -186,5 +186,5 @@ class Manager(Generic[S]):
         try:
             self.store.record(item[1], Event("Warning", "ReconcileError", f"{controller.name}: {error}"))
         except Exception as full:  # noqa: BLE001
-            # A full disk or a silent API server is why most reconciles fail; the loop must outlive it.
+            # Most reconciles fail because the disk is full or the API server is silent; the loop must survive both.
             LOG.warning("the event was not stored: %s", full)

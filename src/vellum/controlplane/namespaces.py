@@ -1,4 +1,4 @@
-"""What kube-controller-manager does for namespaces: make them Active, and empty them before they go."""
+"""The namespace controller of kube-controller-manager: makes namespaces Active and empties them before they go."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from vellum.model.component import Kind
 
 
 class NamespaceController:
-    """Stands in for the namespace controller of kube-controller-manager."""
+    """Does the work of kube-controller-manager's namespace controller."""
 
     name = "namespaces"
     kinds: Sequence[Kind] = (Kind("v1", "Namespace"),)
 
     def reconcile(self, store: SqliteStore, key: Key, now: datetime) -> float | None:
-        """Set the phase; delete the contents of a namespace that goes, then the namespace."""
+        """Set the phase; delete the contents of a namespace that is being deleted, then the namespace."""
         del now
         namespace = store.get(key)
         if namespace is None:
@@ -38,7 +38,7 @@ class NamespaceController:
 
 
 def api_services(kinds: Sequence[Kind]) -> list[Obj]:
-    """Return an available APIService for every group that a laptop serves: compose asks for them as on a cluster."""
+    """Return an available APIService for each group that a laptop serves: compose requires them, as on a cluster."""
     names = set()
     for kind in kinds:
         group, _, version = kind.api_version.rpartition("/")

@@ -1,6 +1,6 @@
-"""What a controller may ask of a control plane. SQLite answers it on a laptop, the Kubernetes API on the bench.
+"""The part of a control plane that controllers use: SQLite implements it on a laptop, the API server on the bench.
 
-Kept small on purpose: whatever is added here must be possible on a real API server too.
+Keep it small: every method must be possible on a real API server too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Objs: TypeAlias = list[Obj]
 
 
 class Store(Protocol):
-    """Objects as a controller sees them. Every returned object is the caller's own copy."""
+    """The objects that a controller sees. Each returned object is the caller's own copy."""
 
     def get(self, key: Key) -> Obj | None:
         """Return the object, or None."""
@@ -30,32 +30,32 @@ class Store(Protocol):
         namespace: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Objs:
-        """Return the objects of a kind in name order; ``namespace`` None means all."""
+        """Return the objects of a kind in name order; ``namespace`` None means all namespaces."""
 
     def patch_status(self, key: Key, uid: str, status: Obj) -> bool:
-        """Replace the status of the object with this uid; True if that changed anything, no write if not."""
+        """Replace the status of the object with this uid; return whether that changed anything. No change, no write."""
 
     def set_finalizer(self, key: Key, uid: str, finalizer: str, *, present: bool) -> bool:
-        """Add or remove a finalizer of ours; True if that changed anything."""
+        """Add or remove one of Vellum's finalizers; return whether that changed anything."""
 
     def ensure(self, obj: Obj) -> Obj:
-        """Create the object if there is none of that name, never change an existing one; return what is there."""
+        """Create the object if its name is free, never change an existing one; return the stored object."""
 
     def delete(self, key: Key, *, uid: str) -> bool:
-        """Delete the object with this uid, or mark it while finalizers hold it; False if that changed nothing."""
+        """Delete the object with this uid, or mark it while finalizers hold it; return whether it changed anything."""
 
     def record(self, key: Key, event: Event) -> None:
-        """Tell people something about the object; repeated events are counted, not repeated."""
+        """Record an event about the object; an event that repeats only counts up."""
 
 
 class Controller(Protocol):
-    """Makes the world agree with the objects of some kinds; called again whenever one of them changes."""
+    """Makes the world agree with the objects of some kinds; called whenever one of them changes."""
 
     name: str
     kinds: Sequence[Kind]
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Look at one object, which may be gone by now, and act. Return the seconds until it must be looked at again.
+        """Reconcile one object, which may be gone by now; return the seconds until the next look, or None.
 
-        Level-triggered: must give the same end whatever was missed or repeated. An exception means "try again later".
+        Level-triggered: missed or repeated calls must lead to the same end. An exception means "try again later".
         """

@@ -35,7 +35,7 @@ class Commands:
         arguments = {name: value for name, value in request.items() if name != "op"}
         operation = operations.get(str(request.get("op")))
         if operation is None:
-            return refused(f"there is no operation {request.get('op')!r}")
+            return refused(f"unknown operation {request.get('op')!r}")
         try:
             return {"ok": operation(**arguments)}
         except VellumError as error:

@@ -1,1 +1,1 @@
-"""What is known, put so that people can see it: graphs, tables, pictures."""
+"""Reports for people: tables, graphs and pictures of the stored state."""

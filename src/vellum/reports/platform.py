@@ -23,7 +23,7 @@ class Node:
     name: str
     summary: str
     after: tuple[str, ...]
-    """Parts that must be ready before it is made."""
+    """Parts that must be ready before this part is made."""
     ready: bool
     reason: str = ""
     actor: str = ""
@@ -31,18 +31,18 @@ class Node:
     version: str = ""
     revision: int = 0
     watched: int = 0
-    """Objects of its chart that are compared with what Helm made."""
+    """How many objects of its chart are compared with what Helm made."""
     repairs: int = 0
 
     def as_dict(self) -> Obj:
-        """Return plain data; what is not known is left out."""
+        """Return plain data without the fields that are unknown."""
         return {
             name: value for name, value in asdict(self).items() if value not in ("", 0, ()) or name == "ready"
         }
 
 
 def nodes(platform: Obj) -> list[Node]:
-    """Return the parts of the platform's profile, each after those that it comes after.
+    """Return the parts of the platform's profile, each after the parts that it comes after.
 
     Raises:
         pydantic.ValidationError: the stored spec does not fit the model.
@@ -66,18 +66,18 @@ def nodes(platform: Obj) -> list[Node]:
 
 
 def breaker(platform: Obj) -> str:
-    """Return what Crossplane says if it dropped the platform's events for a while; empty otherwise."""
+    """Return a sentence if Crossplane dropped the platform's events for a while, else an empty string."""
     responsive = condition(platform, "Responsive") or {}
     if responsive.get("status") != "False":
         return ""
-    return f"Crossplane's circuit breaker is open ({responsive.get('reason')}); the platform is looked at by time alone"
+    return f"Crossplane's circuit breaker is open ({responsive.get('reason')}); events are dropped until it closes"
 
 
 HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "WATCHED", "REPAIRED")
 
 
 def text(parts: list[Node], now: datetime) -> str:
-    """Return one line for each part, and below each that is not ready for what it waits and who acts next."""
+    """Return one line for each part; below each that is not ready, what it waits for and who acts next."""
     head, *rows = table.lines(HEAD, [_row(part, parts, now) for part in parts])
     lines = [head]
     for part, row in zip(parts, rows, strict=True):
@@ -142,7 +142,7 @@ text { font: 12px system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif; fill
 
 
 def svg(parts: list[Node]) -> str:
-    """Return the graph as a picture: from top to bottom, each part in the first row below all that it follows."""
+    """Return the graph as a picture: each part is in the first row below all parts that it comes after."""
     rows = _rows(parts)
     wide = MARGIN * 2 + max(map(len, rows), default=1) * (WIDE + RIGHT) - RIGHT
     high = MARGIN * 2 + len(rows) * (HIGH + DOWN) - DOWN
@@ -167,7 +167,7 @@ def svg(parts: list[Node]) -> str:
 
 
 def _rows(parts: list[Node]) -> list[list[str]]:
-    """Return the names row by row; inside a row each stands as near as it may to those it comes after."""
+    """Return the names row by row; in a row, each part is as near as possible to the parts it comes after."""
     depth: dict[str, int] = {}
     for part in parts:
         depth[part.name] = max((depth[before] + 1 for before in part.after), default=0)
@@ -185,7 +185,7 @@ def _rows(parts: list[Node]) -> list[list[str]]:
 
 
 def _direct(part: Node, parts: list[Node]) -> list[str]:
-    """Return what it comes after, without what those come after themselves: fewer arrows say the same."""
+    """Return the parts it comes after, without those implied by others: fewer arrows have the same meaning."""
     by_name = {one.name: one for one in parts}
 
     def behind(name: str) -> set[str]:
@@ -203,7 +203,7 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _box(part: Node, x: int, y: int) -> str:
-    """Return a part's name and state, and below what it is, or for what it waits and who acts next, and since when."""
+    """Return a part's box: name and state, then its description, or what it waits for, who acts next and since when."""
     since = f"since {part.since[:16].replace('T', ' ')}" if part.since else ""
     details = (part.summary, _chart(part)) if part.ready else (part.reason, f"next: {part.actor}")
     whole = "; ".join(filter(None, (*details, since)))
@@ -222,7 +222,7 @@ def _box(part: Node, x: int, y: int) -> str:
 
 
 _WIDEST = 39
-"""Letters that fit a box in the widest of the fonts."""
+"""How many letters fit a box in the widest of the fonts."""
 
 
 def _short(line: str) -> str:

@@ -1,4 +1,4 @@
-"""What was broken on purpose, how soon it was back, and what the receipt says of it. Pure."""
+"""Which faults were made on purpose, how soon each was repaired, and the receipt. Pure."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from vellum.model.team import Team
 from vellum.reports import table
 
 NOTEBOOK_HOME, BUCKET, VECTORS = "notebook's home", "bucket", "vectors"
-_OTHER_STORE = "its store is not Vellum's, so nothing in it is deleted"
+_OTHER_STORE = "Vellum does not run its store, so nothing in it is deleted"
 _CLUSTER_HOME = (
     "its volume is in the team's namespace; only a StorageClass with reclaimPolicy Retain keeps the disk"
 )
@@ -20,7 +20,7 @@ _CLUSTER_HOME = (
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """Whether one thing of a team goes or stays when its claim is deleted."""
+    """Whether deleting the claim removes one thing of the team."""
 
     what: str
     name: str
@@ -28,7 +28,7 @@ class Fate:
     why: str = ""
 
     def as_dict(self) -> Obj:
-        """Return plain data; what is not known is left out."""
+        """Return plain data without the fields that are unknown."""
         said: Obj = {"what": self.what, "name": self.name, "stays": self.stays}
         return {**said, "why": self.why} if self.why else said
 
@@ -37,8 +37,8 @@ def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
     """Return what deleting the claim removes, and what stays.
 
     Args:
-        claim: as it is stored.
-        laptop: whether it is of this machine: a cluster cannot keep a volume without its namespace.
+        claim: the claim as it is stored.
+        laptop: whether the claim is on this machine: a cluster cannot keep a volume without its namespace.
         external: whether the bucket is in a store that Vellum does not run.
     """
     meta, status = claim["metadata"], claim.get("status") or {}
@@ -54,7 +54,7 @@ def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
 
 
 def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
-    """Return a line for each: whether it stays, its name, its size."""
+    """Return a line for each thing: whether it stays, its name, its size."""
     rows = [
         ("stays" if one.stays else "goes", one.what, one.name, "; ".join(filter(None, (sizes.get(one.what), one.why))))
         for one in found
@@ -63,7 +63,7 @@ def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
 
 
 def parts(claim: Obj) -> list[Obj]:
-    """Return the team's parts as its status lists them, each with what it is for."""
+    """Return the team's parts as its status lists them, each with its purpose."""
     known = team_components()
     said = (claim.get("status") or {}).get("components") or ()
     return [
@@ -72,7 +72,7 @@ def parts(claim: Obj) -> list[Obj]:
 
 
 def text(claim: Obj, found: list[Fate]) -> str:
-    """Return the parts as a table, what each waits for below it, then addresses, then what a deletion does."""
+    """Return the parts as a table with what each waits for, then addresses, then what a deletion does."""
     lines = ["it is not composed yet; next: the control plane"]
     if said := parts(claim):
         rows = [(one["name"], "ready" if one["ready"] else "waits", one.get("summary", "")) for one in said]
