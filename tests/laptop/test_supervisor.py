@@ -55,7 +55,7 @@ def test_a_port_that_another_program_has_is_said_and_one_of_its_own_is_not(super
         process = replace(supervised.server("served", port=port), ports=(port,))
         supervised.supervisor.ensure(process)
         wait_for(lambda: supervised.supervisor.said("served").taken == (port,))
-        message = f"port {port} is taken by another program; it is tried again"
+        message = f"port {port} is taken by another program; the supervisor tries again"
         assert supervised.supervisor.said("served") == Running(ready=False, message=message, taken=(port,))
     supervised.wait_ready(process)
     for _ in range(3):

@@ -109,7 +109,7 @@ def test_the_commands_lead_from_any_state_to_the_wanted_one_and_touch_nobody_els
 
 def test_a_shell_that_ended_early_is_not_believed() -> None:
     for output in ("", "  a\tsize:0\tquota:0\n", '\n{"name": "a"}', '\n{"identities": ['):
-        with pytest.raises(ValueError, match="not whole"):
+        with pytest.raises(ValueError, match="incomplete"):
             listed(output)
 
 

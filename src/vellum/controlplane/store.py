@@ -189,8 +189,8 @@ class SqliteStore:
             self._namespace_must_live(key)
             if controller_uid(live) != uid:
                 raise StoreError(
-                    "VEL305", f"{key} is not ours, so it is neither adopted nor changed", where=str(key),
-                    fix="remove or rename that object; the claim goes on by itself",
+                    "VEL305", f"{key} does not belong to this claim", where=str(key),
+                    fix="remove or rename that object; the claim then continues automatically",
                 )  # fmt: skip
             if "deletionTimestamp" in live["metadata"]:
                 return copied(live), ""
@@ -224,7 +224,7 @@ class SqliteStore:
                 "VEL306",
                 f"namespace {key.namespace} {state}",
                 where=str(key),
-                fix="wait; it is tried again by itself",
+                fix="wait; Vellum tries again automatically",
             )
 
     def ensure(self, obj: Obj) -> Obj:

@@ -1,7 +1,7 @@
-"""What an object store has and what it should have, as values, and the shell commands from one to the other. Pure.
+"""The accounts of an object store as values, and the shell commands that change them to the wanted ones. Pure.
 
-The commands and the forms of their lists were read off ``weed shell`` 4.48. What it answers to a command says little
-(an unknown user makes the exit code 1 and stops nothing), so the lists at the end of a batch are all that is believed.
+The commands and the forms of their lists were read off ``weed shell`` 4.48. The answer to a command is unreliable (an
+unknown user sets the exit code to 1 and stops nothing), so only the lists at the end of a batch count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 MEBIBYTE = 2**20
 LISTS = ("s3.bucket.list", "s3.configure")
-"""Print every bucket with its quota, and every user with keys and grants."""
+"""Commands that print each bucket with its quota, and each user with keys and grants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,17 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the store should have, and what may be removed for that."""
+    """The accounts that the store should have, and what may be removed to get there."""
 
     accounts: Accounts
     ours: frozenset[str] = frozenset()
-    """Users that are ours to change; nobody else is touched."""
+    """Users that Vellum manages; no other user is changed."""
     doomed: frozenset[str] = frozenset()
-    """Buckets whose deletion, with everything in them, was asked for."""
+    """Buckets to delete, with everything in them."""
 
 
 def commands(wanted: Wanted, there: Accounts) -> list[str]:
-    """Return what makes the store as it should be; nothing where it is already."""
+    """Return the commands that make the store as wanted; none where it is already."""
     said = [f"s3.bucket.delete -name {name}" for name in sorted(wanted.doomed & there.buckets.keys())]
     for name, limit in sorted(wanted.accounts.buckets.items()):
         if name not in there.buckets:
@@ -84,15 +84,15 @@ def _by_bucket(grants: Iterable[str]) -> dict[str, list[str]]:
 
 
 def listed(output: str) -> Accounts:
-    """Return what the lists at the end of a batch say.
+    """Return the accounts in the lists at the end of a batch.
 
     Raises:
-        ValueError: there is no whole list of users: the shell ended early, and nothing of it may be believed.
+        ValueError: the list of users is incomplete: the shell ended early, and none of its output can be trusted.
     """
     try:
         return Accounts(dict(_buckets(output)), {user["name"]: _user(user) for user in _identities(output)})
     except (ValueError, KeyError, TypeError, AttributeError) as cause:
-        raise ValueError("the shell's lists are not whole") from cause
+        raise ValueError("the shell's lists are incomplete") from cause
 
 
 def _buckets(output: str) -> Iterable[tuple[str, int]]:
@@ -104,7 +104,7 @@ def _buckets(output: str) -> Iterable[tuple[str, int]]:
 
 
 def _identities(output: str) -> list[Mapping[str, Any]]:
-    """Return the users of the last JSON object that begins a line: each ``s3.configure`` before prints its own."""
+    """Return the users of the last JSON object that begins a line: each earlier ``s3.configure`` prints its own."""
     start = output.rfind("\n{")
     value, _ = json.JSONDecoder().raw_decode(output[start + 1 :])
     if not isinstance(value, dict) or "identities" not in value:

@@ -1,4 +1,4 @@
-"""Compile packages before the first start: an installer that does not costs every first import seconds."""
+"""Compile packages before the first start: without bytecode the first import of each costs seconds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 
 HEAVY = ("jupyterlab", "kserve", "kfp", "boto3", "pydantic")
-"""What the services import; each stands for its own dependencies."""
+"""The packages that the services import; each stands for its own dependencies."""
 
 
 def missing() -> list[str]:
-    """Return the heavy packages that are installed and were never compiled by this Python."""
+    """Return the heavy packages that are installed and that this Python never compiled."""
     return [
         name
         for name in HEAVY
@@ -21,9 +21,9 @@ def missing() -> list[str]:
 
 
 def make(packages: list[str]) -> None:
-    """Compile everything beside the packages; files that cannot be written or compiled are left alone."""
+    """Compile everything beside the packages; skip files that cannot be written or compiled."""
     folders = {str(origin.parent.parent) for name in packages if (origin := _origin(name))}
-    # Quiet twice: some packages ship templates with .py names that are no Python.
+    # Quiet twice: some packages ship templates with .py names that are not Python.
     argv = [sys.executable, "-P", "-m", "compileall", "-qq", "-j", "0", *sorted(folders)]
     subprocess.run(argv, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -1,4 +1,4 @@
-"""One running child: started so that it can never be lost, waited for without polling, ended with all it started."""
+"""One running child. It is recorded before it runs, waited for without polling, and ended with all that it started."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from vellum.laptop.state import private_folder, write
 from vellum.model.process import Probe, Process
 
 KEEPER_SECONDS = 1.0
-"""Seconds beyond the grace that a job's launcher needs to kill the remaining processes."""
+"""Seconds that a job's launcher needs after the grace period to kill the remaining processes."""
 LOG_LIMIT = 10 * 2**20
 PASSED = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
 })  # fmt: skip
-"""What a program needs of the user's environment. A list of what is hidden is never complete: keys have any name."""
+"""What a program needs of the user's environment. It lists what passes, because keys can have any name."""
 FAMILIES = ("LC_", "DYLD_", "OMP_", "CUDA_", "SSL_CERT_")
-"""The only beginnings that count: HOME alone would let HOMEBREW_GITHUB_API_TOKEN in, LANG LANGCHAIN_API_KEY."""
+"""Only these whole prefixes count: HOME alone would let HOMEBREW_GITHUB_API_TOKEN in, LANG LANGCHAIN_API_KEY."""
 LOOPBACK = "127.0.0.1,localhost"
 UNWATCHED_SECONDS = 0.05
-"""How often a child is looked at where the kernel cannot tell (no pidfd: macOS)."""
+"""Seconds between looks at a child where the kernel cannot report its end (no pidfd: macOS)."""
 
 
 class Bell:
-    """Wakes one sleeping thread; rung by any other."""
+    """Wakes one sleeping thread; any other thread may ring it."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -43,12 +43,12 @@ class Bell:
         os.set_blocking(self._write, False)
 
     def ring(self) -> None:
-        """End the wait that goes on, or the next one."""
+        """End the current wait, or the next one."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b"!")
 
     def wait(self, seconds: float, other: int = -1) -> bool:
-        """Sleep until rung or until the other descriptor, if any, is readable; True for the latter."""
+        """Sleep until rung or until the other descriptor, if any, is readable; return True for the latter."""
         ready = _readable(seconds, self._read, *([other] if other >= 0 else []))
         if self._read in ready:
             with contextlib.suppress(BlockingIOError):
@@ -56,7 +56,7 @@ class Bell:
         return other in ready
 
     def close(self) -> None:
-        """Close both ends; nobody may ring any more."""
+        """Close both ends; no thread may ring any more."""
         os.close(self._read)
         os.close(self._write)
 
@@ -73,13 +73,13 @@ class Child:
     """A started process and its group; ``code`` is its exit code once it has ended, negative for a signal."""
 
     def __init__(self, process: Process, log: Path, family: str, record: Callable[[int], None]) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
             process: what to run.
-            log: where its output goes.
+            log: the file that takes its output.
             family: the mark that all its descendants inherit in their environment.
-            record: writes down the pid; the program begins when this has returned.
+            record: stores the pid; the program begins when this has returned.
 
         Raises:
             OSError: it cannot be started or recorded; then nothing runs.
@@ -117,7 +117,7 @@ class Child:
             launcher.write(b"!")
 
     def exits_within(self, seconds: float, bell: Bell) -> bool:
-        """Tell whether it has ended; waits so long for it, or until the bell rings."""
+        """Return whether it has ended; wait up to ``seconds`` for that, or until the bell rings."""
         if self._descriptor >= 0:
             return bell.wait(seconds, self._descriptor)
         deadline = time.monotonic() + seconds
@@ -132,7 +132,7 @@ class Child:
         return self._popen.poll() is not None
 
     def end(self, grace_seconds: float) -> str:
-        """Ask it to stop, then make its whole group; return how it ended, in words."""
+        """Send SIGTERM to the process, after the grace period SIGKILL to its group; return how it ended, in words."""
         if not self._gone():
             os.kill(self.pid, signal.SIGTERM)
             # A process that a signal stopped must continue before it can end in order.
@@ -140,7 +140,7 @@ class Child:
             deadline = time.monotonic() + grace_seconds + (KEEPER_SECONDS if self._process.once else 0)
             while (left := deadline - time.monotonic()) > 0 and not self._gone(left):
                 pass
-        # Before it is reaped: until then its number, which is also its group's, cannot become somebody else's.
+        # Before it is reaped: until then no other process can get its number, which is also its group's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self.code = code = self._popen.wait()
@@ -173,11 +173,11 @@ class Child:
 
 
 def environment(process: Process) -> dict[str, str]:
-    """Return what the process sees: the little that is passed on, and what it asks for."""
+    """Return the environment of the process: the few variables that pass, and those that it asks for."""
     inherited = {
         name: value for name, value in os.environ.items() if name in PASSED or name.startswith(FAMILIES)
     }
-    # The parts talk to each other on loopback, where no proxy of a company can reach.
+    # The parts talk to each other on loopback, which a company's proxy cannot reach.
     for name in ("no_proxy", "NO_PROXY"):
         inherited[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))
     if os.environ.get("VELLUM_NO_DEATH_SIGNAL") == "1":
@@ -186,7 +186,7 @@ def environment(process: Process) -> dict[str, str]:
 
 
 def rotate(log: Path) -> None:
-    """Keep one older file of a log that is too long; copied and cut, since its process goes on writing into it."""
+    """Keep one older file of a log that is too long. Copy and truncate it, since its process keeps writing into it."""
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         write(log.with_suffix(".log.1"), log.read_bytes())
         os.truncate(log, 0)
@@ -196,7 +196,7 @@ SILENCE = 0
 
 
 def answer(probe: Probe, seconds: float) -> int:
-    """Ask once and return the HTTP status; SILENCE if no answer comes in time, or one that is not HTTP."""
+    """Send one probe and return the HTTP status; SILENCE if no answer comes in time, or one that is not HTTP."""
     connection = _connection(probe, seconds)
     try:
         connection.request("GET", probe.path)
@@ -212,6 +212,6 @@ def _connection(probe: Probe, seconds: float) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", probe.port, timeout=seconds)
     import ssl
 
-    # Nothing is told and nothing is believed but that somebody answers.
+    # The probe sends no secret and trusts nothing but that a server answers.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     return http.client.HTTPSConnection("127.0.0.1", probe.port, timeout=seconds, context=context)

@@ -34,17 +34,17 @@ def known(answer: dict[str, Any]) -> VellumError:
 
 
 class Client:
-    """One installation's supervisor, asked over its socket."""
+    """The client of one installation's supervisor, over its socket."""
 
     def __init__(
         self, state: State, runs: str = "the platform", start: str = "vellum up claim.yaml",
         then: str = "what it holds is kept",
     ) -> None:  # fmt: skip
-        """Ask the supervisor of ``state``; errors name what it runs, what starts it, and what comes then."""
+        """Prepare a client; its errors name what the supervisor runs, what starts it, and what happens then."""
         self._state, self._runs, self._start, self._then = state, runs, start, then
 
     def alive(self) -> bool:
-        """Tell whether a supervisor answers."""
+        """Return whether a supervisor answers."""
         try:
             self.ask("ping", seconds=PING_SECONDS)
         except LaptopError:
@@ -55,9 +55,9 @@ class Client:
         """Return the answer to one operation.
 
         Raises:
-            LaptopError: nobody answers (VEL406), the supervisor is busy (VEL420) or stopped (VEL421), or the folder
-                of the socket is not ours (VEL401).
-            VellumError: what the supervisor answers with.
+            LaptopError: no supervisor answers (VEL406), it is busy (VEL420) or stopped (VEL421), or the folder of the
+                socket belongs to another user (VEL401).
+            VellumError: the error with which the supervisor answers.
         """
         deadline = time.monotonic() + seconds
         request = json.dumps({"op": op, **arguments}).encode() + b"\n"
@@ -86,7 +86,7 @@ class Client:
 
         Raises:
             LaptopError: the supervisor is stopped by a signal (VEL421).
-            OSError: nobody listens, or no answer came in time.
+            OSError: no process listens, or no answer came in time.
         """
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LOOK_SECONDS)

@@ -1,7 +1,7 @@
 """Write a folder that makes ``import vellum`` work in every Python 3.11 or newer. It holds only ``vellum.connect``.
 
-A copy: to put Vellum's own folder on somebody's path would bring all of its packages, in its versions, and let another
-Python write its bytecode there.
+A copy, because Vellum's own folder on the user's path would also bring all of its packages, in its versions, and let
+another Python write its bytecode there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The control socket: one JSON object a line in, one a line out, in a private folder.
+"""The control socket: one line of JSON in, one line of JSON out, in a private folder.
 
-One thread reads all connections, so an idle one costs nobody anything; a few threads answer. Whatever comes in, an
-answer goes out: a request that makes no sense gets an error.
+One thread reads all connections, so an idle connection costs no thread; a few threads answer. Every request gets an
+answer: an invalid one gets an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vellum.errors import LaptopError, UsageError
 LOG = logging.getLogger(__name__)
 LONGEST_REQUEST = 4 * 2**20
 BACKLOG = 1024
-"""Connections that the kernel queues until we accept them."""
+"""Connections that the kernel queues until the server accepts them."""
 MOST_CONNECTIONS = 256
 """Further connections get VEL420: each costs a descriptor, and a process has about a thousand."""
 WORKERS = 8
@@ -34,13 +34,13 @@ Respond = Callable[[Mapping[str, Any]], Answer]
 
 
 def refused(what: str) -> Answer:
-    """Return the answer to a request that makes no sense."""
+    """Return the answer to an invalid request."""
     error = UsageError("VEL701", what, where="the control socket", fix="use the `vellum` of the same version")
     return {"error": error.as_dict()}
 
 
 def answer(line: bytes, respond: Respond) -> Answer:
-    """Return the answer to one line, whatever it holds."""
+    """Return the answer to one line of any content."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -52,7 +52,7 @@ def answer(line: bytes, respond: Respond) -> Answer:
     try:
         return respond(request)
     except Exception as error:
-        # The caller needs an answer too. Without one it would wait, and then report us as dead.
+        # The caller needs an answer too. Without one it would wait, and then report the supervisor as dead.
         LOG.exception("the request %.100r failed", request.get("op"))
         return refused(f"the request failed: {type(error).__name__}: {str(error)[:200]}")
 
@@ -100,7 +100,7 @@ class Server:
             ):
                 if self._count > MOST_CONNECTIONS:
                     await _say(writer, _busy())
-                    # If we closed before reading the request, the kernel would discard our answer.
+                    # If the server closed before it read the request, the kernel would discard the answer.
                     await asyncio.wait_for(reader.readuntil(b"\n"), BUSY_SECONDS)
                     return
                 while await self._one(reader, writer):
@@ -119,7 +119,7 @@ class Server:
                 return False
         except asyncio.LimitOverrunError:
             await _say(writer, refused(f"a request is longer than {LONGEST_REQUEST} bytes"))
-            # If we closed at once, the kernel would discard our answer while the client still writes.
+            # If the server closed now, the kernel would discard the answer while the client still writes.
             while await asyncio.wait_for(reader.read(LONGEST_REQUEST), IDLE_SECONDS):
                 pass
             return False

@@ -19,14 +19,14 @@ from vellum.model.state import Event
 
 
 class Commands:
-    """What may be asked through the socket; one method an operation, JSON in and out."""
+    """The operations that the socket offers, one method each, JSON in and out."""
 
     def __init__(self, installation: Installation, stop: threading.Event) -> None:
         self._installation, self._stop = installation, stop
         self._store: SqliteStore = installation.store
 
     def answer(self, request: Mapping[str, Any]) -> Answer:
-        """Answer one request; errors become data."""
+        """Return the answer to one request; errors become data."""
         operations: dict[str, Callable[..., Any]] = {
             "ping": service.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
             "edit": self.edit, "events": self._store.events, "processes": self.processes, "record": self.record,
@@ -45,13 +45,13 @@ class Commands:
             return refused(str(error) or type(error).__name__)
 
     def apply(self, manifests: list[Obj]) -> list[Obj]:
-        """Store claims and platforms; all are checked before the first is stored."""
+        """Store claims and platforms, after a check of all of them."""
         for manifest in manifests:
             loader.admit(manifest)
         return [self._installation.apply(manifest) for manifest in manifests]
 
     def delete(self, namespace: str, name: str, kind: list[str] | None = None) -> bool:
-        """Delete an object, by default a claim: what it composed goes first. What is composed comes back."""
+        """Delete an object, by default a claim, after what it composed. A composed object comes back."""
         api_version, word = kind or (CLAIM.api_version, CLAIM.kind)
         key = Key(api_version, word, namespace, name)
         with self._store.transaction(f"delete {key}"):
@@ -62,7 +62,7 @@ class Commands:
             return self._store.delete(key)
 
     def _tell_volumes(self, claim: Obj) -> None:
-        """Write the claim's ``deletionPolicy`` to its volumes: a claim that cannot be composed has not done it."""
+        """Write the claim's ``deletionPolicy`` to its volumes, which a claim that cannot be composed has not done."""
         word = "no" if claim["spec"].get("deletionPolicy") == "Delete" else "yes"
         for live in self._store.list("v1", "PersistentVolumeClaim"):
             meta = live["metadata"]
@@ -75,7 +75,7 @@ class Commands:
                 self._store.put({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": marked})
 
     def remove(self, kind: list[str], namespace: str, name: str) -> bool:
-        """Delete what a team made itself, and nothing that is composed: that would come back."""
+        """Delete what a team made itself. Refuse composed objects, since those would come back."""
         api_version, word = kind
         return self._installation.remove(Key(api_version, word, namespace, name))
 
@@ -85,7 +85,7 @@ class Commands:
         return self._installation.rotate(Key(api_version, word, namespace, name), generation, overlap)
 
     def edit(self, manifest: Obj) -> bool:
-        """Change fields of a composed object, as a hand on a cluster may; the next pass puts them back."""
+        """Change fields of a composed object, as a user of a cluster may; the next pass puts them back."""
         key = Key.of(manifest)
         with self._store.transaction(f"edit {key}"):
             composed = controller_uid(self._store.get(key) or {"metadata": {}}) is not None
@@ -97,7 +97,7 @@ class Commands:
         return [obj for api_version, kind in wanted for obj in self._store.list(api_version, kind)]
 
     def processes(self) -> list[Obj]:
-        """Return what runs."""
+        """Return the running processes."""
         return service.processes(self._installation.supervisor, self._installation.state)
 
     def troubles(self) -> list[Obj]:
@@ -120,7 +120,7 @@ class Commands:
 
 
 def _keeps_what_it_says(key: Key, obj: Obj) -> None:
-    """Refuse what the API server of a cluster refuses too, see ``package/protection.py``."""
+    """Refuse what the API server of a cluster also refuses, see ``package/protection.py``."""
     now, carried = ((obj.get(part) or {}).get("deletionPolicy", "Retain") for part in ("spec", "status"))
     if key.kind == CLAIM.kind and (now, carried) == ("Retain", "Delete"):
         raise LaptopError(
@@ -130,9 +130,9 @@ def _keeps_what_it_says(key: Key, obj: Obj) -> None:
 
 
 def begin(state: State, stop: threading.Event) -> tuple[Installation, Commands]:
-    """Open the installation and look once at everything: nobody may read "ready" of what ran before."""
+    """Open the installation and reconcile everything once, so that no client reads "ready" of an earlier run."""
     installation = Installation(state)
-    # The second look is for the composites, which came before their workloads in the first.
+    # The second pass is for the composites, which came before their workloads in the first.
     for _ in range(2):
         installation.manager.work()
     return installation, Commands(installation, stop)

@@ -1,4 +1,4 @@
-"""What the gateway refuses, and how it answers itself, as entries of Envoy's route table."""
+"""The requests that the gateway refuses, and its own answers, as entries of Envoy's route table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESERVED = {
     "/pipelines": "the Pipelines API is not served on a laptop",
     "/apis": "the Pipelines API is not served on a laptop",
 }
-"""Path prefixes that are never S3's, to the error text of paths below them that nothing serves."""
+"""Path prefixes that never belong to S3, with the error text for paths below them that nothing serves."""
 SANDBOX = {"content-security-policy": "sandbox", "referrer-policy": "no-referrer"}
 """A bucket's document gets an opaque origin: its scripts do not run, and it cannot read any page."""
 APART = {
@@ -42,7 +42,7 @@ class Match:
 
     @property
     def header(self) -> Obj:
-        """Return Envoy's form. Envoy joins repeated headers by a comma, and none of our patterns matches that."""
+        """Return Envoy's form. Envoy joins repeated headers with a comma, and none of the patterns matches that."""
         if not self.pattern:
             return {"name": self.name, "present_match": True}
         found = {"name": self.name, "string_match": {"safe_regex": {"regex": self.pattern}}}
@@ -58,7 +58,7 @@ def headers(values: Mapping[str, str]) -> list[Obj]:
 
 
 def answer(status: int, said: Mapping[str, object]) -> Obj:
-    """Return an answer of the gateway's own, in JSON."""
+    """Return an answer of the gateway itself, in JSON."""
     return {
         "direct_response": {"status": status, "body": {"inline_string": json.dumps(said) + "\n"}},
         "response_headers_to_add": headers({"content-type": "application/json", **SANDBOX}),
@@ -66,7 +66,7 @@ def answer(status: int, said: Mapping[str, object]) -> Obj:
 
 
 def redirect(host: str, port: int, *, path: str = "") -> Obj:
-    """Send a browser to a host name, to the path that it asked for or to another."""
+    """Redirect a browser to a host name, at the same path or another."""
     return {
         "redirect": {
             "host_redirect": host, "port_redirect": port, "response_code": "FOUND",
@@ -76,7 +76,7 @@ def redirect(host: str, port: int, *, path: str = "") -> Obj:
     }  # fmt: skip
 
 
-def action(  # noqa: PLR0913  # each is one word of Envoy's
+def action(  # noqa: PLR0913  # each is one field of Envoy's
     cluster: str, route: Route | None = None, *, whole: str | None = None, added: Mapping[str, str] | None = None,
     dropped: Sequence[str] = (), deaf: bool = False,
 ) -> Obj:  # fmt: skip

@@ -18,13 +18,13 @@ DELETED = (
     Kind("v1", "ConfigMap"), Kind("v1", "Secret"), Kind("networking.k8s.io/v1", "NetworkPolicy"),
     Kind("kubeflow.org/v1", "Notebook"), Kind("serving.kserve.io/v1beta1", "InferenceService"),
 )  # fmt: skip
-"""Kinds that hold no data: all that is in them is composed again, and a notebook's home is a volume of its own."""
+"""Kinds without data: their content is composed again, and a notebook's home is a volume of its own."""
 EDITED: Mapping[Kind, Obj] = MappingProxyType({
     Kind("v1", "ResourceQuota"): {"spec": {"hard": {"pods": "9999"}}},
     Kind("networking.k8s.io/v1", "NetworkPolicy"): {"spec": {"policyTypes": []}},
     Kind("rbac.authorization.k8s.io/v1", "Role"): {"rules": []},
 })  # fmt: skip
-"""What nobody reads on a laptop: a process that starts just now does not start with a wrong value."""
+"""Fields that no program reads on a laptop, so a process that is starting does not get a wrong value."""
 
 
 def drills(client: Client) -> Iterator[Drill]:
@@ -44,7 +44,7 @@ def _killed(client: Client, name: str) -> Drill:
     before = _process(client, name)
 
     def kill() -> None:
-        # Pid 0 would be our own group.
+        # Pid 0 would be this process's own group.
         if before["pid"]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(before["pid"], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Envoy's routes as files: written by rename, live in milliseconds, S3 last since it owns ``/``.
+"""Envoy's routes as files. They are written by rename and live in milliseconds; S3 is last, since it owns ``/``.
 
 Every origin has a virtual host: the gateway's own names, and one name for each notebook. docs/concepts/laptop.md lists
 what each of them refuses, and why.
@@ -20,11 +20,11 @@ _TYPE = "type.googleapis.com/envoy.config"
 _MOST_NAMED = 20
 """How many addresses a 404 names."""
 BUFFER = 256 * 1024
-"""Bytes that Envoy keeps of one direction of a connection; its default is one MiB."""
+"""Bytes that Envoy buffers of one direction of a connection; its default is one MiB."""
 
 
 def publish(folder: Path, port: int, routes: Iterable[Route]) -> bool:
-    """Write clusters and routes; True if they changed. Envoy reads a file when it is renamed into place."""
+    """Write clusters and routes; return whether they changed. Envoy reads a file when it is renamed into place."""
     ordered = sorted(routes, key=lambda route: (-len(route.prefix), route.prefix))
     # Once each: Envoy refuses the whole file when two clusters have one name, and two routes may share a port.
     clusters = {"resources": [_cluster(port) for port in dict.fromkeys(route.port for route in ordered)]}
@@ -65,7 +65,7 @@ def _table(port: int, routes: list[Route]) -> Obj:
         "name": "gateway",
         "virtual_hosts": hosts,
         "max_direct_response_body_size_bytes": 16384,
-        # Nobody outside may say who they are; Kubeflow's parts would believe it.
+        # A client outside may not name its user, because Kubeflow's parts would trust that header.
         "request_headers_to_remove": ["kubeflow-userid", "x-goog-authenticated-user-email"],
         "response_headers_to_add": doors.headers({"x-content-type-options": "nosniff"}),
     }
@@ -160,7 +160,7 @@ def _strangers(port: int) -> Obj:
 
 
 def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:
-    """Return the 404 for unserved paths below a prefix of ours; it lists what is served."""
+    """Return the 404 for unserved paths below one of the gateway's prefixes; it lists what is served."""
     gateway = f"http://127.0.0.1:{port}"
     there = [
         f"http://{route.host}:{port}{route.prefix}" if route.host else f"{gateway}{route.prefix}"

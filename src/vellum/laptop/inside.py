@@ -16,7 +16,7 @@ from vellum.errors import UsageError
 PART = "VELLUM_PART"
 _MARK = ".vellum"
 BINDING_DEPTH = 3
-"""A binding lies in ROOT/secrets/NAMESPACE/NAME."""
+"""The path of a binding is ROOT/secrets/NAMESPACE/NAME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ HERE = "what works here: vellum connect, vellum search, vellum ingest, and vellu
 
 
 def refuse(command: str) -> None:
-    """Refuse a command that starts, stops or makes an installation.
+    """Refuse a command that starts, stops or creates an installation.
 
     Raises:
         UsageError: this process is a part of an installation (VEL736).

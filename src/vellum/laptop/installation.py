@@ -1,4 +1,4 @@
-"""Everything that runs for one installation, put together: store, controllers, supervisor. The daemon's inside."""
+"""One installation: its store, controllers and supervisor, as the daemon runs them."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Installation:
     """One installation, running in this process."""
 
     def __init__(self, state: State) -> None:
-        """Open everything; what a killed predecessor left running is ended first.
+        """Open everything; first end what a killed supervisor left running.
 
         Raises:
-            VellumError: the state is locked, damaged, without its seed, or the programs are not installed.
+            VellumError: the state is locked, damaged or without its seed, or the programs are not installed.
         """
         self.state = state
         found = programs.found()
@@ -93,11 +93,11 @@ class Installation:
         )  # fmt: skip
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop, then end all processes."""
+        """Work until ``stop`` is set, then end all processes."""
         try:
             self.manager.run(stop)
         finally:
-            # Each also after an error of the one before, such as a full disk: services end in order, or by a reaper.
+            # Each step runs also after an error of the previous one, such as a full disk.
             with ExitStack() as closing:
                 closing.callback(release, self.state.root)
                 closing.callback(self.store.close)
@@ -105,7 +105,7 @@ class Installation:
                 closing.callback(lambda: self.training.close(self.store, clock()))
 
     def apply(self, manifest: Obj) -> Obj:
-        """Store what a user wrote; a claim's namespace comes with it, and the platform where there is none.
+        """Store what a user wrote; a claim brings its namespace, and the platform if there is none.
 
         Raises:
             LaptopError: the gateway's port is taken and none above it is free (VEL403).
@@ -125,7 +125,7 @@ class Installation:
             return self.store.put(manifest)
 
     def remove(self, key: Key) -> bool:
-        """Delete what a team made itself; False if it is not there.
+        """Delete what a team made itself; return False if it does not exist.
 
         Raises:
             LaptopError: a part of the platform made it (VEL416).
@@ -159,16 +159,16 @@ class Installation:
             return teams[namespace]
         known = ", ".join(f"{place} ({name})" for place, (name, _) in sorted(teams.items()))
         raise LaptopError(
-            "VEL414", f"the namespace {namespace or '(none)'} is no team's", where="metadata.namespace",
+            "VEL414", f"the namespace {namespace or '(none)'} does not belong to a team", where="metadata.namespace",
             fix=f"write one of: {known}" if known else "start a team first: vellum up CLAIM",
         )  # fmt: skip
 
     def rotate(self, key: Key, generation: int, overlap: str) -> Obj:
-        """Write another generation of keys into what is stored.
+        """Write another generation of keys into the stored object.
 
         Raises:
-            StoreError: there is no such object (VEL316), or it has a higher generation already (VEL315).
-            pydantic.ValidationError: the overlap is none.
+            StoreError: the object does not exist (VEL316), or it already has a higher generation (VEL315).
+            pydantic.ValidationError: the overlap is not valid.
         """
         with self.store.transaction(f"rotate {key}"):
             live = self.store.get(key)
@@ -188,7 +188,7 @@ class Installation:
             return self.apply(manifest)
 
     def _put_platform(self, manifest: Obj, own: int = 0) -> Obj:
-        """Store the platform; in place of a gateway's port that another program has comes the next free one."""
+        """Store the platform; if another program has the gateway's port, the next free one takes its place."""
         wanted = _gateway_port(manifest)
         port = next_free(wanted, own=own, owner=self.state.root) if wanted else 0
         if port == wanted:
@@ -200,7 +200,7 @@ class Installation:
         return stored
 
     def _move_gateway(self) -> None:
-        """Take the next free port when somebody else listens on the gateway's, which does not run now."""
+        """Take the next free port if the gateway does not run and another program listens on its port."""
         with self.store.transaction("move the gateway"):
             found = self.store.get(PLATFORM_KEY)
             port = _gateway_port(found)
@@ -231,20 +231,20 @@ class Installation:
 
 
 def _a_persons(key: Key, live: Obj | None) -> None:
-    """Refuse to write over or to delete what a claim composed.
+    """Refuse to overwrite or delete what a claim composed.
 
     Raises:
-        LaptopError: it has an owner (VEL416).
+        LaptopError: the object has an owner (VEL416).
     """
     if live is not None and controller_uid(live) is not None:
         raise LaptopError(
             "VEL416", f"{key.kind} {key.name} belongs to a part of the platform", where=str(key),
-            fix="choose another name; what a part makes goes with its claim",
+            fix="choose another name; objects of a part are deleted with its claim",
         )  # fmt: skip
 
 
 def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
-    """Refuse what an API server refuses: a TrainJob's fields stay as they are, but for whether it is suspended.
+    """Refuse what an API server refuses: of a TrainJob's spec only ``suspend`` may change.
 
     Raises:
         LaptopError: another field changed (VEL415).
@@ -260,7 +260,7 @@ def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
 
 
 def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
-    """Return the manifest with the stored ``keys`` where it says nothing: no file without a word undoes a rotation.
+    """Return the manifest with the stored ``keys`` if it has none, so that applying an old file undoes no rotation.
 
     Raises:
         StoreError: it asks for keys that were replaced (VEL315).

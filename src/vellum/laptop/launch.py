@@ -1,16 +1,16 @@
-"""Become a service: ask Linux to end us with the supervisor, then turn into the program. Run by path, isolated.
+"""Become a service: ask Linux for a death signal, then exec the program. Run by path, isolated.
 
 ``python -I -S launch.py PARENT_PID [--at-most=SECONDS] [--keep=SECONDS] [--env-from=FOLDER ...] PROGRAM [ARGUMENT
-...]``; exec keeps the pid, so nothing of Python stays. A service waits for one byte on standard input first: the
-supervisor sends it once the pid is recorded, so that no moment exists in which its SIGKILL leaves a service that nobody
-knows. A program that ends by itself gets a limit instead, and its standard input: the alarm outlives exec and ends what
-hangs, also where no parent is left.
+...]``; exec keeps the pid, so nothing of Python stays. A service first waits for one byte on standard input. The
+supervisor sends it once the pid is recorded, so its SIGKILL never leaves an unrecorded service behind. A program that
+ends by itself gets a time limit instead, and its standard input: the alarm survives exec and ends a program that
+hangs, even without a parent.
 
-``--keep=SECONDS`` stays and runs the program as its child, SECONDS being the time between SIGTERM and SIGKILL. What the
-program leaves behind, also by two forks and setsid, becomes a child of this process (Linux) and is killed before it
-ends as the program did.
+``--keep=SECONDS`` stays and runs the program as its child; SECONDS is the time between SIGTERM and SIGKILL. Processes
+that the program leaves behind, even by two forks and setsid, become children of this process (Linux). It kills them
+before it ends with the program's status.
 
-What ``--env-from`` names, a mounted Secret, becomes the program's variables, unless it has them already.
+``--env-from`` names a mounted Secret: its keys become variables of the program, unless it has them already.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ KILL_SECONDS = 5.0
 
 
 def main(argv: list[str]) -> None:
-    """Replace this process by the program; a parent that is gone already ends it before it begins."""
+    """Replace this process by the program; end before it begins if the parent is already gone."""
     parent, program, limit, grace = int(argv[0]), argv[1:], 0, -1.0
     if program[0].startswith(LIMIT):
         limit, program = int(program[0].removeprefix(LIMIT)), program[1:]
@@ -61,7 +61,7 @@ def _control(option: int, value: int) -> None:
 
 
 def _become(program: list[str]) -> None:
-    # Python ignores it, a program expects it, and exec would pass Python's choice on.
+    # Python ignores SIGPIPE, a program expects it, and exec would pass Python's choice on.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.execvp(program[0], program)  # noqa: S606  # no shell is wanted
@@ -138,7 +138,7 @@ def _killed_all(pid: int, status: "int | None") -> "int | None":
 
 
 def _children() -> list[int]:
-    """Return the pids of this process's own children, by the quickest way that the kernel has."""
+    """Return the pids of this process's own children, by the fastest interface that the kernel has."""
     own = os.getpid()
     try:
         with open(f"/proc/{own}/task/{own}/children") as file:  # noqa: PTH123  # pathlib costs 10 ms
@@ -169,7 +169,7 @@ def _end_as(status: "int | None") -> None:
     if status is not None and os.WIFSIGNALED(status):
         import resource
 
-        # The core, if any, was the program's.
+        # A core dump, if any, came from the program.
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         sign = os.WTERMSIG(status)
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""One process kept as it is wanted: started, probed, restarted, replaced, ended. A thread of its own, so nobody waits.
+"""Keeps one process as wanted: started, probed, restarted, replaced, ended. It has its own thread, so no caller waits.
 
-The thread outlives every child of its own: Linux sends the death signal when the thread that started a child ends, not
+The thread outlives each of its children: Linux sends the death signal when the thread that started a child ends, not
 the process (prctl(2)).
 """
 
@@ -24,20 +24,20 @@ from vellum.model.process import Probe, Process
 
 LOG = logging.getLogger(__name__)
 NOT_STARTED = 126
-"""The exit code of what could not be started, as a shell has it."""
+"""The exit code of a program that could not be started, as in a shell."""
 LONGEST_SLEEP = 3600.0
 FIRST_PAUSE = 0.1
-"""Before the second restart; the first comes at once, since most deaths are accidents."""
+"""Seconds before the second restart; the first comes immediately, since most deaths are accidents."""
 LEFTOVER_SECONDS = 1.0
-"""So long after a child's end its ports may be its own family's, which was killed and is on its way out."""
+"""Seconds after a child's end in which killed processes of its own family may still hold its ports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds that things may take.
+    """How many seconds each step may take.
 
-    A service that does not answer is not ready after ``silence``, or three times that while it is at work, and is
-    started again after ``hang``, or ``busy`` while it is at work: see ``load``.
+    A service that does not answer turns not ready after ``silence``, or three times that while it is at work. It is
+    restarted after ``hang``, or after ``busy`` while it is at work: see ``load``.
     """
 
     start_probe: float = 0.02
@@ -48,13 +48,13 @@ class Patience:
     silence: float = 2.0
     """For one answer once it was ready."""
     stopped: float = 3.0
-    """Until a process that SIGSTOP stopped is restarted; it is not ready at once."""
+    """Until a process that SIGSTOP stopped is restarted; it turns not ready immediately."""
     hang: float = 8.0
     refuses: float = 15.0
     """Until a process that answers with a wrong status is restarted."""
     busy: float = 60.0
     slow_start: float = 20.0
-    """Until a start is called slow."""
+    """Until a start counts as slow."""
     longest_pause: float = 10.0
 
 

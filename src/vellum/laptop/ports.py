@@ -27,11 +27,11 @@ FIRST, LAST, HIGHEST = 18000, 27999, 32767
 
 
 FIRST_OF_TWINS = 19000
-"""The twin of the first port that has one, 10000 above, shall not be the gateway's, which is 28000 or little more."""
+"""The first port with a twin 10000 above it; the twin must not be the gateway's port, which is 28000 or little more."""
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on the port at any loopback address.
+    """Return whether no process listens on the port at any loopback address.
 
     Both families: browsers ask ``[::1]`` first for ``localhost`` and every name below it.
     """
@@ -60,7 +60,7 @@ _HOLDING = threading.Lock()
 
 
 def reserve(port: int, owner: Path) -> bool:
-    """Reserve a port for an installation; False while another one has it."""
+    """Reserve a port for an installation; return False while another one has it."""
     with _HOLDING:
         if port not in _HELD and (mark := _mark(port)) is not None:
             _HELD[port] = (owner, mark)
@@ -68,7 +68,7 @@ def reserve(port: int, owner: Path) -> bool:
 
 
 def release(owner: Path, ports: Iterable[int] | None = None) -> None:
-    """Free these ports of an installation, or all that it has."""
+    """Free these ports of an installation, or all of its ports."""
     with _HOLDING:
         for port in list(_HELD if ports is None else ports):
             if port in _HELD and _HELD[port][0] == owner:
@@ -78,7 +78,7 @@ def release(owner: Path, ports: Iterable[int] | None = None) -> None:
 def _mark(port: int) -> IO[bytes] | socket.socket | None:
     """Return an exclusive reservation of the port on this machine; None if another process has it."""
     if sys.platform == "linux":
-        # A name without a file, of the same network namespace as the port.
+        # A name without a file, in the same network namespace as the port.
         found = socket.socket(socket.AF_UNIX)
         try:
             found.bind(f"\0vellum-port-{port}")
@@ -102,7 +102,7 @@ def _can_have(port: int, owner: Path | None) -> bool:
 
 
 def next_free(port: int, *, own: int = 0, last: int = HIGHEST, owner: Path | None = None) -> int:
-    """Return the port, or the next free one, reserved for ``owner``; ``own`` is one that the asker has already.
+    """Return the port, or the next free one, reserved for ``owner``; ``own`` is a port that the caller has already.
 
     Raises:
         LaptopError: no port up to ``last`` is free (VEL403).
@@ -114,7 +114,7 @@ def next_free(port: int, *, own: int = 0, last: int = HIGHEST, owner: Path | Non
 
 
 def _first_free(wanted: int, taken: set[int], twin: int, owner: Path) -> int:
-    """Return the wanted port, or the next one of ours that is free and nobody's; after the last comes the first."""
+    """Return the wanted port, or the next one that is free and not assigned; after the last port comes the first."""
     last = min(LAST, HIGHEST - twin)
     start = wanted if FIRST <= wanted <= last else FIRST
     for port in chain(range(start, last + 1), range(FIRST, start)):
@@ -128,7 +128,10 @@ def _first_free(wanted: int, taken: set[int], twin: int, owner: Path) -> int:
 
 def _none_free(first: int, last: int) -> LaptopError:
     return LaptopError(
-        "VEL403", f"no free port from {first} to {last}", where="127.0.0.1", fix="stop what listens there"
+        "VEL403",
+        f"no free port from {first} to {last}",
+        where="127.0.0.1",
+        fix="stop the programs that listen there",
     )
 
 
@@ -142,10 +145,10 @@ class Ports:
         self._mutex = threading.Lock()
 
     def get(self, name: str, *, twin: int = 0) -> int:
-        """Return the port of that name, free at the first call, and so is the one that lies ``twin`` above it.
+        """Return the port of that name, free at the first call, together with the port ``twin`` above it.
 
         Raises:
-            LaptopError: none of our ports is free (VEL403).
+            LaptopError: no port of the range is free (VEL403).
         """
         with self._mutex:
             return self._get(name, twin)
@@ -163,5 +166,5 @@ class Ports:
         return self._known[name]
 
     def recheck(self, name: str) -> None:
-        """Look again at the next call: the owner could not start, as somebody else has the port."""
+        """Check the port again at the next call: its owner could not start, because another program has it."""
         self._checked.discard(name)

