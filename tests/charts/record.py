@@ -88,8 +88,7 @@ def _tables(record: Record) -> Iterator[str]:
     yield f"Rendered on {record.date} by Helm {record.helm.lstrip('v')} for Kubernetes {same}, with the same result."
     for title, (head, rows) in {
         "What each chart makes": _makes(record.parts),
-        "What others meet there": _meets(record.parts),
-        "What the values do": _values(record.parts),
+        "Services, kinds and webhooks": _meets(record.parts),
         "How the bench's stand-ins differ": _differ(record.parts),
         "Where the charts came from": _sources(record.parts),
     }.items():
@@ -119,14 +118,6 @@ def _meets(parts: list[Part]) -> Table:
         for part in parts
     ]  # fmt: skip
     return ("Part", "Services", "Kinds", "Webhooks", "Hooks"), [row for row in rows if any(row[1:])]
-
-
-def _values(parts: list[Part]) -> Table:
-    head = ("Part", "Change what is rendered", "Passed on to the program", "The chart's default, said again")
-    return head, [
-        (part.name, str(len(part.keys.effect)), _codes(part.keys.passed_on), _codes(part.keys.default))
-        for part in parts if part.values
-    ]  # fmt: skip
 
 
 def _differ(parts: list[Part]) -> Table:
