@@ -90,7 +90,6 @@ def _tables(record: Record) -> Iterator[str]:
         "What each chart makes": _makes(record.parts),
         "Services, kinds and webhooks": _meets(record.parts),
         "How the bench's stand-ins differ": _differ(record.parts),
-        "Where the charts came from": _sources(record.parts),
     }.items():
         yield f"\n## {title}\n"
         yield from map(_row, (head, ("---",) * len(head), *rows))
@@ -123,16 +122,6 @@ def _meets(parts: list[Part]) -> Table:
 def _differ(parts: list[Part]) -> Table:
     return ("Part", "Not in the stand-in", "Values without an effect there"), [
         (part.name, _counted(part.stand_in.lacks), _codes(part.stand_in.ignores)) for part in parts if part.stand_in
-    ]  # fmt: skip
-
-
-def _sources(parts: list[Part]) -> Table:
-    together: dict[tuple[str, str], list[str]] = {}
-    for part in parts:
-        name, version = part.chart["name"], part.chart["version"]
-        together.setdefault((part.chart["repository"], part.source), []).append(f"{name} {version}")
-    return ("Charts", "Published at", "Rendered from"), [
-        (_lines(charts), f"`{repository}`", source) for (repository, source), charts in together.items()
     ]  # fmt: skip
 
 
