@@ -172,7 +172,7 @@ def _releases(bench: Bench) -> Iterator[Figure]:
 
 
 def _drill(bench: Bench, release: str, number: int) -> Drill:
-    """Return a fault; it remembers what is there now, so it is made when it is due."""
+    """Return a fault, created only when it is due, because it remembers the state of that moment."""
     return next(islice(drills.drills(bench.api, (release,)), number, None))
 
 
@@ -258,7 +258,7 @@ def _edited(bench: Bench, key: Key) -> float:
     label = "platform.vellum.dev/team"
     before = (bench.api.get(key) or {})["metadata"]["labels"][label]
     began = time.perf_counter()
-    bench.api.merge(key, {"metadata": {"labels": {label: "somebody-else"}}})
+    bench.api.merge(key, {"metadata": {"labels": {label: "another"}}})
     until(lambda: (bench.api.get(key) or {})["metadata"]["labels"].get(label) == before, 30, 0.005)
     return time.perf_counter() - began
 
@@ -290,10 +290,10 @@ def _rotation(bench: Bench) -> Iterator[Figure]:
 
 
 def many(bench: Bench, count: int, bound: float | None) -> Iterator[Figure]:
-    """Yield how long so many claims at once take, and what the processes then hold."""
+    """Yield how long ``count`` simultaneous claims take, and the memory of the processes afterwards."""
     taken = bench.make(*(f"many-{number}" for number in range(count)))
-    yield Figure(f"{count} full claims at once, until all are Ready", taken, "s", bound)
-    # Asked now: what was broken on purpose has another process since.
+    yield Figure(f"{count} full claims together, until all are Ready", taken, "s", bound)
+    # Read now, because a process that a drill broke has been replaced.
     processes = json.loads(_bench(bench.root, "status", "--output", "json"))["processes"]
     memory = {one["name"]: resident(one["pid"]) for one in processes if one["pid"]}
     held = ", ".join(f"{name} {size:.0f}" for name, size in memory.items() if size > 100)

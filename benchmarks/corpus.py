@@ -35,10 +35,10 @@ PACKAGES = {
 
 
 def fetch(cache: Path = CACHE) -> list[Path]:
-    """Return the 16 PDFs, which lie in one folder below ``cache``; what is there already is not fetched again.
+    """Return the 16 PDFs, which are in one folder below ``cache``; what is there already is not fetched again.
 
     Raises:
-        subprocess.CalledProcessError: apt or dpkg refused; what they said stands on stderr.
+        subprocess.CalledProcessError: apt or dpkg refused; what they said is on stderr.
     """
     target = cache / "pdf"
     target.mkdir(parents=True, exist_ok=True)

@@ -100,7 +100,7 @@ def _ask(url: str, asked: Sequence[Asked]) -> list[dict[str, Any]]:
 def _rank(asked: Asked, prediction: dict[str, Any]) -> int:
     if not asked.pages:
         return 0 if prediction["answers"] else 1
-    # What a person is shown: the answers, or what comes nearest with the remark that it is no answer.
+    # What a user sees: the answers, or the nearest passages, marked as such.
     right = (
         number
         for number, answer in enumerate(prediction["answers"] or prediction["near"], 1)

@@ -146,7 +146,7 @@ def way(data: bytes) -> frozenset[tuple[str, str]]:
 def _usable(problem: Any) -> None:
     text = f"{problem}{problem.fix}"
     if not isinstance(problem, ClaimError) or not problem.fix or not text.isprintable() or len(text) > 2500:
-        raise AssertionError(f"a message that nobody can use: {text[:300]!r}")
+        raise AssertionError(f"a message that a user cannot act on: {text[:300]!r}")
 
 
 def crashes(seed: int, runs: int) -> tuple[list[tuple[str, bytes]], list[bytes], int]:

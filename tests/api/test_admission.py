@@ -1,4 +1,4 @@
-"""A laptop checks workloads by the rules of a cluster, and reports all mistakes at once."""
+"""A laptop checks workloads by the rules of a cluster, and reports all mistakes together."""
 
 from __future__ import annotations
 

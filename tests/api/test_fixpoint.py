@@ -64,7 +64,7 @@ def followed(root: Any, path: list[str | int], fix: str) -> None:
     elif found := WRITE.fullmatch(fix):
         written(root, path, found)
     else:
-        pytest.fail(f"nobody can follow: {fix}")
+        pytest.fail(f"a user cannot follow: {fix}")
 
 
 def written(root: Any, path: list[str | int], found: re.Match[str]) -> None:

@@ -17,7 +17,7 @@ GOOD = [
     "# why\n\n- target: {kind: Deployment, labelSelector: a=b}\n  options: {allowKindChange: true}\n  patch: |\n    spec: {}\n",
 ]
 WRONG = {
-    "this is no patch": "it is not a list of kustomize patches",
+    "this is not a patch": "it is not a list of kustomize patches",
     "[{target: {kind: A}, patch: 'spec: {}'}]": "it is not a list of kustomize patches",
     "{}": "it is not a list of kustomize patches",
     "- a\nresources: [x]": "it is not a list of kustomize patches",
@@ -53,7 +53,7 @@ def test_a_wrong_patch_is_refused_by_name(text: str) -> None:
 
 
 def test_the_file_is_refused_with_its_line_and_a_way_out() -> None:
-    text = f"{HEAD}  profile: light\n  charts:\n    patches: {{argo-workflows: this is no patch}}\n"
+    text = f"{HEAD}  profile: light\n  charts:\n    patches: {{argo-workflows: this is not a patch}}\n"
     with pytest.raises(ClaimError) as refused:
         loader.load(text.encode(), "p.yaml")
     error = refused.value

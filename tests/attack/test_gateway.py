@@ -209,7 +209,7 @@ def test_forms_of_the_request_line(target: Target) -> None:
             assert not 200 <= status(said) < 300, (line[:80], said[:300])
     found, _ = target.ask("GET", "evil.example", f"http://{target.own}{path}")
     answers[found] += 1
-    assert found == 200  # an absolute form of our own name is ours, whatever Host says
+    assert found == 200  # the absolute form of the gateway's own name counts, not Host
     report("request lines", answers)
 
 
@@ -249,7 +249,7 @@ def test_strange_headers(target: Target) -> None:
     for name in ("X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Forwarded-Prefix",
                  "X-Envoy-Internal", "X-HTTP-Method-Override", "Kubeflow-Userid"):  # fmt: skip
         for value in (target.notebook, "/v2/repository/index", f"{target.model}/metrics", "DELETE"):
-            found, said = target.ask("GET", target.own, "/serving/nobody/x", f"{name}: {value}")
+            found, said = target.ask("GET", target.own, "/serving/absent/x", f"{name}: {value}")
             answers[found] += 1
             assert found == 404, (name, value, said[:300])
     report("headers", answers)
@@ -272,7 +272,7 @@ def test_a_thousand_slow_connections_end_by_themselves(target: Target) -> None:
             assert waited < 40
             time.sleep(0.5)
     more = target.memory() - before
-    said = f"1000 opened, {refused} refused at once, answered after {waited:.1f} s, {more} MiB more"
+    said = f"1000 opened, {refused} refused immediately, answered after {waited:.1f} s, {more} MiB more"
     print(f"\nslow connections: {said}")  # noqa: T201  # the figures
     assert refused >= 150
     assert more < 150

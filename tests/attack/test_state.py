@@ -73,7 +73,7 @@ def outcome(state: State) -> str:
 
 
 def test_records(folder: Path) -> None:
-    """Every record with every damage, all four at once: the supervisor writes them anew and reports it."""
+    """The supervisor writes all four records anew, each with every damage, and reports it."""
     began = time.monotonic()
     state = State.open(folder / "state")
     assert outcome(state) == ""
@@ -310,4 +310,4 @@ def test_two_installations_at_once() -> None:
             assert [name for name, process in installation.processes().items() if process["restarts"]] == []
         ports = [set(json.loads((each.state / "ports.json").read_text()).values()) for each in (one, other)]
         assert not ports[0] & ports[1]
-    said("installations that start at once", 2, began)
+    said("installations that start together", 2, began)

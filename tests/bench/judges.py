@@ -25,7 +25,7 @@ def _run(*argv: str, home: Path, given: str = "") -> subprocess.CompletedProcess
 
 
 def checkov(folder: Path, home: Path) -> Obj:
-    """Return Checkov's report on the manifests in a folder; it asks nobody outside."""
+    """Return Checkov's report on the manifests in a folder; it uses no network."""
     argv = (
         "-d",
         str(folder),

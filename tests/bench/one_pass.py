@@ -1,6 +1,6 @@
 """One pass of the real Crossplane and one of the embedded control plane, from the same world, in the same words.
 
-What the two say differently on purpose stands in the tables below, each with its reason; all the rest must be equal.
+The tables below list the intended differences, each with its reason; everything else must be equal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OBJECTS: dict[Path, str] = {
 STATUS: dict[Path, str] = {
     ("claimConditionTypes",): "tells Crossplane's claim controller what to copy into the claim",
     ("observedGeneration",): "the embedded one says it once for all, Crossplane only in the conditions",
-    ("receipts",): "the embedded one tells people what it put back; Crossplane does so without a word",
+    ("receipts",): "the embedded one reports what it put back; Crossplane puts it back silently",
 }
 CONDITIONS: dict[Path, str] = {
     ("lastTransitionTime",): "each has its own clock",
@@ -46,7 +46,7 @@ CONDITIONS: dict[Path, str] = {
 SILENT = {
     "Responsive": "a condition about Crossplane's circuit breaker; the embedded one has none",
     "is not yet ready": "Crossplane repeats it in every pass; on a laptop the condition PartsReady says it once",
-    "Repaired": "the embedded one tells people what it put back; Crossplane does so without a word",
+    "Repaired": "the embedded one reports what it put back; Crossplane puts it back silently",
 }
 """Conditions by their type, events by their reason or last words."""
 FRAMES = (
@@ -210,7 +210,7 @@ def _unframed(said: Obj) -> Obj:
 
 
 def without(obj: Obj, paths: Iterable[Path]) -> Obj:
-    """Return a copy without what stands at the paths; what is empty then goes too."""
+    """Return a copy without the values at the paths, and without maps that are then empty."""
     result: Obj = copied(obj)
     for path in paths:
         _drop(result, *path)

@@ -32,7 +32,7 @@ DROPPED: dict[tuple[str, ...], str] = {
     ("metadata", "resourceVersion"): "each store counts its own",
     ("metadata", "generation"): "the embedded store counts it for every kind, the API server not for all",
     ("metadata", "creationTimestamp"): "each store has its own clock",
-    ("metadata", "finalizers"): "of whoever serves the kind",
+    ("metadata", "finalizers"): "of the controller that serves the kind",
     ("metadata", "ownerReferences"): "on Crossplane a composite stands between claim and object",
     ("metadata", "generateName"): "Crossplane writes one beside the name",
     ("metadata", "labels", "crossplane.io/*"): "which claim and composite: on a laptop the owner says so",
@@ -73,7 +73,7 @@ class Pair:
         self.world.store.delete(claim_key(name))
 
     def make(self, obj: Obj) -> None:
-        """Let somebody else make an object."""
+        """Create an object with another owner."""
         self.bench.apply(obj)
         self.world.store.ensure(obj)
 

@@ -296,7 +296,7 @@ def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_br
 
 
 def refused(name: str) -> Obj:
-    """Return an admission policy and its binding: nobody may create that Deployment."""
+    """Return an admission policy and its binding that forbid creating that Deployment."""
     rule = {
         "apiGroups": ["apps"],
         "apiVersions": ["v1"],

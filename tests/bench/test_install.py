@@ -32,7 +32,7 @@ READS = ("selfsubjectaccessreviews",)
 
 
 class Reader:
-    """Whoever follows the guide: one shell environment, and the commands of one section at a time."""
+    """A user who follows the guide: one shell environment, and the commands of one section at a time."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -234,7 +234,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     expected = [(verbs.get(one["kind"], "patch"), one["namespace"], one["name"]) for one in planned]
 
     def as_planned() -> bool:
-        # The log is written after the answer; and the request that SIGKILL met may be done and be answered to nobody.
+        # The log is written after the answer, and a request that SIGKILL interrupted may be done without an answer.
         written = reader.audited()[audited:]
         return written in (expected, [one for one in expected if one[2] != "function-vellum"])
 
@@ -251,7 +251,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     after = secret_values(bench.get("secret", ARTIFACTS, "kubeflow") or {})
     assert before["accesskey"] != after["accesskey"]
 
-    reader.s3().put_object(**OBJECT, Body=b"of before")
+    reader.s3().put_object(**OBJECT, Body=b"earlier")
     assert "VEL724" in reader.refused("uninstall", "--yes")
     there = marked(bench)
     plan = json.loads(reader.vellum("uninstall", "--dry-run", "--output", "json").stdout)
@@ -281,7 +281,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     assert again["accesskey"] == after["accesskey"]
     team = bench.team("team-a")
     assert marked_generation(bench.get("secret", "vellum-binding", team.namespace)) == "2"
-    assert reader.s3().get_object(**OBJECT)["Body"].read() == b"of before"
+    assert reader.s3().get_object(**OBJECT)["Body"].read() == b"earlier"
 
     gone = json.loads(
         reader.vellum("uninstall", "--with-claims", "--delete-data", "--yes", "--output", "json").stdout

@@ -14,7 +14,7 @@ from vellum.model.team import Team
 
 @pytest.fixture
 def waiting(bench: Bench) -> Iterator[str]:
-    """Return a claim that cannot become ready: somebody has taken its namespace's name."""
+    """Return a claim that cannot become ready: another owner has a namespace of its name."""
     team = Team("default", "watched", "")
     bench.apply(make("v1", "Namespace", team.namespace))
     bench.claim("watched", wait=0)

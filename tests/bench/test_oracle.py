@@ -41,7 +41,7 @@ def crossplane() -> Iterator[Oracle]:
 
 @pytest.fixture
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """Return a world with a platform that nobody has looked at yet, of a cluster if the test does not say."""
+    """Return a world with a platform before its first pass, by default of a cluster."""
     with opened(tmp_path, getattr(request, "param", "light")) as found:
         yield found
 
@@ -118,7 +118,7 @@ def changed_nothing(oracle: Oracle, world: World, key: Key) -> str:
 
 
 def parts(done: Pass) -> int:
-    """Count what was applied of what every place has: on a laptop there are no Usages."""
+    """Count the applied objects without Usages, which a laptop does not have."""
     return sum(key.api_version != usage.API for key in done.applied)
 
 

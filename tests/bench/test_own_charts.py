@@ -159,7 +159,7 @@ def test_the_guard_looks_at_all_but_what_it_leaves_alone_on_purpose(rendered: Re
 def test_the_api_server_knows_every_field_and_would_take_every_object(
     bench: Bench, rendered: Rendered, case: Case
 ) -> None:
-    """Helm itself sends what a server does not know, which then is dropped without a word."""
+    """Helm sends fields that a server does not know, and the server drops them silently."""
     objects = rendered(case.chart, case.values)
     bench.apply(make("v1", "Namespace", "ns"))
     said = bench.kubectl(
@@ -216,7 +216,7 @@ def test_the_largest_number_is_written_as_an_integer(
     rendered: Rendered, name: str, path: tuple[str, ...], most: object
 ) -> None:
     """A template's number is a double, which Helm writes as 1e+06 from a million on."""
-    # What is off by default does not read its numbers; and with a database elsewhere there is no volume.
+    # Parts that are off by default do not read their numbers; an external database needs no volume.
     used = {"kubeflow-pipelines": OUTSIDE, "notebook-controller": EVERYTHING}[name]
     base: Obj = {} if path[:2] == ("database", "storage") else used
     said = json.dumps(rendered(name, chart.with_value(base, path, most)))

@@ -110,7 +110,7 @@ def test_what_somebody_else_adds_stays_on_both(both: Pair) -> None:
     both.claim("twin")
     both.same("twin")
     both.edit("twin", "ConfigMap", "kfp-launcher", {"metadata": {"labels": {"theirs": "yes"}}})
-    both.claim("twin", owner="somebody")
+    both.claim("twin", owner="another")
     both.same("twin")
     team = both.bench.team("twin")
     real = both.bench.get("configmap", "kfp-launcher", team.namespace) or {}

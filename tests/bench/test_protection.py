@@ -44,7 +44,7 @@ def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: B
     team = bench.claim("stands", pipelines="disabled", inference="disabled")
     why = {one["metadata"]["name"]: one["spec"].get("reason", "") for one in bench.list("clusterusages")}
     assert why[f"claim-{team.id}"] == "claim default/stands stands on it"
-    # Other tests' claims may stand on it too, and only one is named.
+    # Other tests' claims may use it too, and only one is named.
     said = refused(bench, *PLATFORM)
     assert any(f'"{name}" with reason: "{words}"' in said for name, words in why.items())
 
@@ -55,7 +55,7 @@ def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: B
 
 def test_a_claim_that_says_retain_is_refused_while_its_data_still_carries_delete(bench: Bench) -> None:
     team = bench.claim("worried", deletionPolicy="Delete", pipelines="disabled", inference="disabled")
-    # Nobody composes it meanwhile, as while anything is in its way.
+    # Crossplane does not compose it meanwhile, as with any error.
     composite = (
         "xmlopsplatform",
         (bench.get("mlopsplatform", "worried", "default") or {})["spec"]["resourceRef"]["name"],

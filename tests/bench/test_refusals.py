@@ -1,4 +1,4 @@
-"""What somebody else made under a team's name: Crossplane itself would adopt it, and destroy it with the claim."""
+"""Objects of another owner under a team's name: Crossplane alone would adopt them, and delete them with the claim."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stateful_set(name: str) -> Obj:
 
 
 def theirs(part: str, team: Team) -> Obj:
-    """Return an object under the team's name as somebody else would have made it."""
+    """Return an object under the team's name as another owner would have made it."""
     if part == "namespace":
         return make("v1", "Namespace", team.namespace, labels={"theirs": "yes"})
     if part == "bucket":

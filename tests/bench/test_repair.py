@@ -180,7 +180,7 @@ def test_while_the_function_does_not_answer_nothing_of_a_team_is_changed_or_dele
     """
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
     before = composite["spec"]["resourceRefs"]
-    # The supervisor would start a stopped function again, so it is stopped first.
+    # Stop the supervisor first, because it would restart a stopped function.
     supervisor = json.loads((bench.root / "supervisor.json").read_text())["pid"]
     pids = supervisor, process(bench, "function")["pid"]
     for pid in pids:

@@ -49,7 +49,7 @@ def opens(bench: Bench, keys: dict[str, str], bucket: str) -> bool:
 
 @dataclass
 class Turn:
-    """One rotation: the keys before and after, as the Secret of whoever reads them says."""
+    """One rotation: the keys before and after, from the Secret that the reader mounts."""
 
     bench: Bench
     what: str

@@ -119,7 +119,7 @@ def test_the_composite_of_a_claim_is_not_deleted_by_hand(people: Bench) -> None:
 
 
 def test_the_api_server_takes_no_patch_that_is_no_list(people: Bench) -> None:
-    patch = json.dumps({"spec": {"charts": {"patches": {"argo-workflows": "this is no patch"}}}})
+    patch = json.dumps({"spec": {"charts": {"patches": {"argo-workflows": "this is not a patch"}}}})
     said = people.kubectl(
         "patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", patch, "--dry-run=server", check=False
     )

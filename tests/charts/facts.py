@@ -44,7 +44,7 @@ class Facts:
     hooks: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
-    """All that it pulls or lets somebody pull."""
+    """All images that it pulls or lets others pull."""
     pod_security: dict[str, list[str]] = field(default_factory=dict)
     """For each workload and Job the fields for which Pod Security ``restricted`` refuses its pods."""
 

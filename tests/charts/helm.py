@@ -19,7 +19,7 @@ from vellum.model.release import Chart
 
 HOOK = "helm.sh/hook"
 KUBERNETES = ("1.32.0", "1.36.3")
-"""The oldest that Vellum stands on, and the bench's."""
+"""The oldest version that Vellum supports, and the bench's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ _APART = re.compile(r"(charts/[^/]+/)*crds/")
 
 
 def apart(archive: Path) -> set[tuple[str, str]]:
-    """Return kind and name of what lies in crds/ of the chart or of one below it: Helm never deletes that."""
+    """Return kind and name of the objects in crds/ of the chart or of a subchart: Helm never deletes those."""
     return _kinds(content for name, content in files(archive).items() if _APART.match(name))
 
 
@@ -111,7 +111,7 @@ def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
     """Return about how many bytes Helm's Secret of this release holds: chart, values and what was rendered.
 
     As Helm 3 writes it (pkg/storage/driver/util.go), but for the notes, which are a few hundred bytes. Charts below it
-    are not in it (pkg/chart/chart.go: ``dependencies`` is no field of the JSON), nor in the manifest what lies in crds/.
+    are not in it (pkg/chart/chart.go: the JSON has no ``dependencies``), and files in crds/ are not in the manifest.
     """
     everything = files(archive)
     installed_once = apart(archive)

@@ -1,4 +1,4 @@
-"""Whether each value that Vellum sets does anything: most charts ignore a wrong key without a word."""
+"""Whether each value that Vellum sets has an effect: most charts ignore a wrong key silently."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _changed(one: Mapping[Key, Obj], other: Mapping[Key, Obj]) -> set[Key]:
 
 
 def leaves(values: Obj, above: Path = ()) -> Iterator[Path]:
-    """Yield the path of every value that is no map, or an empty one."""
+    """Yield the path of every value that is not a map, or that is an empty map."""
     for name, value in values.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, (*above, name))

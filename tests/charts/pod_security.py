@@ -103,7 +103,7 @@ def _security(of: Obj) -> Mapping[str, Any]:
 
 
 def _own_users(spec: Obj) -> bool:
-    """Root in a user namespace of the pod's own is nobody outside (1.35)."""
+    """Root in the pod's own user namespace has no rights outside it (1.35)."""
     return spec.get("hostUsers") is False
 
 

@@ -64,7 +64,7 @@ def published() -> list[Release]:
 
 
 def own_releases() -> list[Release]:
-    """Return those of the charts that nobody else publishes."""
+    """Return those of the charts that no other project publishes."""
     return [release for release in composed() if not release.chart.repository]
 
 

@@ -17,7 +17,7 @@ from vellum.package.charts import packed
 
 SAME = ("workloads", "pods", "services", "kinds", "scalers", "custom")
 LEFT_OUT = ("webhooks", "hooks")
-"""Nobody on the bench could answer a webhook, or run a hook's Job."""
+"""No process on the bench could answer a webhook, or run a hook's Job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Vellum's own charts, without Helm: every value is explained, has a schema, and stands in the README."""
+"""Vellum's own charts, without Helm: every value has a comment, a schema and a row in the README."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Server:
     def list(self, kind: Kind, **_: Any) -> tuple[list[Obj], str]:
         self.lists += 1
         if self.lists <= self.refusals or self.lists > self.refused_after:
-            raise NotFoundError("VEL307", "there is no such kind", where="here", fix="wait")
+            raise NotFoundError("VEL307", "the kind does not exist", where="here", fix="wait")
         return [dict(obj) for obj in self.objects], str(self.version)
 
     def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[tuple[str, Obj]]:

@@ -81,7 +81,7 @@ class Helm:
     unreported: dict[str, tuple[int, str]] = field(default_factory=dict)
     """The revision that hung and was rolled back: provider-helm reports it until it is woken."""
     gone: set[str] = field(default_factory=set)
-    """Kinds as group/Kind whose CRD somebody deleted."""
+    """Kinds as group/Kind whose CRD was deleted by hand."""
     breaks: bool = False
     """Whether every upgrade fails."""
     breaks_without: str = ""

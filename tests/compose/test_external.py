@@ -1,4 +1,4 @@
-"""An object store that somebody else runs, pass by pass: a key is given, copied, changed, and never told to anybody."""
+"""An external object store, pass by pass: a key is given, copied, changed, and never shown."""
 
 from __future__ import annotations
 
@@ -304,7 +304,7 @@ def test_a_new_key_of_the_platform_s_bucket_rolls_pipelines_and_tells_nothing_of
 
     assert len({first, second}) == 2
     assert len(first) == len(second) == 16
-    assert generation() == second, "a key that nobody knows now is no new one"
+    assert generation() == second, "a key that the store does not know now is not a new one"
 
 
 def test_a_place_for_secrets_that_somebody_else_made_is_refused() -> None:

@@ -97,7 +97,7 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "a policy for what goes out only": (("spec", "policyTypes"), [], ["Egress"]),
     "another API group": (("roleRef", "apiGroup"), "", "evil.example.org"),
     "a host network in place of a null": ((*POD, "hostNetwork"), None, True),
-    "an update all at once": (("spec", "strategy", "type"), "", "Recreate"),
+    "an update of all pods together": (("spec", "strategy", "type"), "", "Recreate"),
     "a type of a folder": ((*POD, "volumes", "0", "hostPath", "type"), "", "Socket"),
     "no replicas": (("spec", "replicas"), 0, 3),
 }  # fmt: skip

@@ -41,7 +41,7 @@ def later(world: World, seconds: float) -> list[Event]:
     while world.now < until:
         world.now += timedelta(seconds=1)
         if world.now >= look:
-            # Its own writes wake Crossplane: the pass after a change follows at once.
+            # Its own writes wake Crossplane: the pass after a change follows immediately.
             for _ in range(3):
                 before = world.resources
                 composed = world.step()
@@ -186,7 +186,7 @@ def test_a_workload_scaled_to_zero_whose_chart_says_no_number_comes_back_by_two_
     world.helm.edit(key, "spec", "replicas", value=3)
     later(world, 60)
     assert (revision(world, UNSCALED), world.helm.live[key]["spec"]["replicas"]) == (1, 3), (
-        "nobody said it is not 3"
+        "the chart does not exclude 3"
     )
     world.helm.edit(key, "spec", "replicas", value=0)
     later(world, 25)
@@ -548,4 +548,4 @@ def test_a_fault_that_a_repair_ended_has_its_receipt_though_another_stayed() -> 
         if done.receipts:
             assert [(one.object, one.wrong) for one in done.receipts] == [("A", "missing")]
             return
-    raise AssertionError("there was no receipt")
+    raise AssertionError("the status has no receipt")

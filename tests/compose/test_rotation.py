@@ -1,4 +1,4 @@
-"""Keys that change: nobody is ever left with a key that is not accepted, whatever happens in whichever order."""
+"""Keys that change: in any order of events every reader has a key that the server accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training is left out of a platform until somebody asks for it, and stays once it is there."""
+"""Training is left out of a platform until a user asks for it, and stays once it is there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS = {"kubeflow-trainer", "training-runtimes"}
 
 
 def without(profile: str) -> str:
-    """Return a platform that nobody asked to train."""
+    """Return a platform without training."""
     documents = yaml.safe_load(PLATFORMS[profile])
     del documents["spec"]["training"]
     return yaml.safe_dump(documents)

@@ -1,4 +1,4 @@
-"""A Release gets its values only after the parts that it needs, and shows fields that somebody else added."""
+"""A Release gets its values only after the parts that it needs, and shows fields that another client added."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_every_part_keeps_its_values_while_one_before_it_is_not_ready(
 
 
 def test_a_chart_that_changes_goes_before_those_that_come_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If two Releases change at once, the second is written only after the first has its composed values."""
+    """If two Releases change in one pass, the second is written only after the first has its composed values."""
     world = settled()
     for name in ("kserve", "kserve-runtimes"):
         component: Any = platform_components()[name]
@@ -111,7 +111,7 @@ def test_what_a_stranger_adds_to_a_release_is_said(name: str) -> None:
     said = next(one for one in composed.status["components"] if one["name"] == "argo-workflows")
     pointer = "/".join(("", "spec", "forProvider", *path))
     assert not said["ready"]
-    assert said["serves"], "what runs still works, so nobody waits for it"
+    assert said["serves"], "what runs still works, so no part waits for it"
     assert ".".join(("", "spec", "forProvider", *path)) in said["reason"]
     assert f'{{"op": "remove", "path": "{pointer}"}}' in said["reason"]
     assert [one["name"] for one in composed.status["components"] if not one["ready"]] == ["argo-workflows"]

@@ -97,10 +97,10 @@ def test_a_kubelet_s_symlinked_mount_is_read_and_a_replacement_is_seen(
 
 
 def test_the_environment_answers_only_when_it_names_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody's own key")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the user's own key")
     assert failure()[0] == "VEL604"
     monkeypatch.setenv("VELLUM_BUCKET", "b")
-    assert vellum.connect().as_env() == {"AWS_ACCESS_KEY_ID": "somebody's own key", "VELLUM_BUCKET": "b"}
+    assert vellum.connect().as_env() == {"AWS_ACCESS_KEY_ID": "the user's own key", "VELLUM_BUCKET": "b"}
 
 
 def test_a_named_team_wins_over_everything_else(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         binding.qdrant().close()
-        # It asks for the server's version on the side, and warns that nobody answers.
+        # It also asks for the server's version, and warns that no server answers.
         for thread in set(threading.enumerate()) - before:
             thread.join()
     assert [one for one in said if "insecure" in str(one.message)] == []

@@ -274,7 +274,7 @@ def test_a_platform_that_is_refused_at_first_says_why_and_nothing_of_ready_as_on
 
 
 def test_a_given_key_is_copied_when_it_comes_and_when_it_changes(world: World) -> None:
-    """Nobody tells the claim but the store: the Secret is no composed object, only one that a pass asked for."""
+    """Only the store wakes the claim: the Secret is not composed, a pass only asked for it."""
     store = {"backend": "external", "endpoint": "https://s3.example.org"}
     spec = platform.platform_spec().model_validate({"profile": "light", "objectStore": store})
     world.store.delete(PLATFORM)

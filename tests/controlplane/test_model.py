@@ -147,7 +147,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _uid(self, name: str) -> str:
         found = self.store.get(key_of(name))
-        return str(found["metadata"]["uid"]) if found else "nobody's"
+        return str(found["metadata"]["uid"]) if found else "absent"
 
     @invariant()
     def says_what_the_model_says(self) -> None:

@@ -70,7 +70,7 @@ class World:
     """One store and everything that works on it."""
 
     def __init__(self, store: SqliteStore, seed: Seed = SEED, platform_status: Obj | None = None) -> None:
-        """Build it; with a status of the platform, that one was composed on a cluster, and nobody here composes it."""
+        """Build it; a platform with a status was composed on a cluster, and this world does not compose it."""
         self.store, self.seed, self.seconds = store, seed, 0.0
         for service in api_services([kind for part in COMPONENTS for kind in part.kinds]):
             store.ensure(service)

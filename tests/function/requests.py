@@ -17,7 +17,7 @@ from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.state import LIST
 
-MANAGED = [{"manager": f"somebody-{number}", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+MANAGED = [{"manager": f"manager-{number}", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}}} for number in range(3)]  # fmt: skip
 """Other people's bookkeeping, which every observed object carries."""
 

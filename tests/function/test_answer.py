@@ -144,7 +144,7 @@ DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
     "a half where a whole belongs": (lambda one: set_spec(one, "search", {"replicas": 1.5}), "spec.search.replicas"),
     "a number where a word belongs": (lambda one: set_spec(one, "size", 3), "spec.size"),
     "a spec 40 deep": (lambda one: set_spec(one, "notebook", nested(25)), "spec.notebook"),
-    "an observed object that is no object": (lambda one: damage(one, "namespace"), "AttributeError"),
+    "an observed object that is not an object": (lambda one: damage(one, "namespace"), "AttributeError"),
 }  # fmt: skip
 
 

@@ -213,7 +213,7 @@ def test_a_run_that_nobody_listens_to_any_more_still_ends_when_it_is_asked_to(
         (tmp_path / f"{number:0200}.pdf").write_bytes(content + b"\n%%%d" % number)
     team.ingest(tmp_path)
     book(tmp_path / "b.pdf", 1500, first=100)
-    worker = team.worker(tmp_path)  # what it says of 500 files is more than a pipe holds
+    worker = team.worker(tmp_path)  # its events about 500 files are more than a pipe holds
     wait_for(lambda: any("committed" not in point for point in team.points()))
     worker.terminate()
     try:
@@ -317,7 +317,7 @@ def test_a_document_whose_first_passages_could_not_be_written_is_not_made_visibl
     team.kill_qdrant()
 
     def come_back() -> None:
-        time.sleep(1)  # the first batch is refused meanwhile: nobody listens
+        time.sleep(1)  # the first batch is refused meanwhile: no server listens
         team.start_qdrant()
 
     with pytest.raises(WorkloadError, match="VEL531"):

@@ -1,4 +1,4 @@
-"""``vellum ingest .`` in somebody's folder runs nothing that lies there."""
+"""``vellum ingest .`` in another user's folder runs none of the programs in it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
 
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    """Return an installation with four claims that answers on its socket; nobody composes anything."""
+    """Return an installation with four claims that answers on its socket and composes nothing."""
     folder = Path(tempfile.mkdtemp(prefix="vellum-test-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("VELLUM_STATE", str(folder / "state"))

@@ -164,7 +164,7 @@ while True: time.sleep(9)
         argv, log = (sys.executable, "-ISc", code.format(ends=ends)), job.folder / f"log{ends}"
         process = Process("job", argv, job.folder, None, once=True, grace_seconds=0.5)
         child = Child(process, log, "mark", lambda _: None)
-        wait_for(lambda: log.exists() and "on" in log.read_text())  # noqa: B023  # called at once
+        wait_for(lambda: log.exists() and "on" in log.read_text())  # noqa: B023  # called immediately
         assert child.end(0.5) == ended
         assert "asked" in log.read_text()
 

@@ -1,4 +1,4 @@
-"""What users write is stored with a port for the gateway that nobody else has; nothing is started here."""
+"""What users write is stored with a port for the gateway that no other program has; nothing is started here."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def neighbours(count: int) -> tuple[list[socket.socket], int]:
             continue
         listening.pop().close()
         return listening, first
-    raise AssertionError("there are no free ports in a row")
+    raise AssertionError("this machine has too few free ports in a row")
 
 
 def test_a_platforms_port_that_another_program_has_gives_the_next_free_one(
@@ -99,7 +99,7 @@ def test_the_first_claims_platform_gets_a_free_port_and_says_when_it_is_another(
             stranger.bind(("127.0.0.1", 28000))
             stranger.listen()
         except OSError:
-            pass  # somebody else's gateway is there, which is as good
+            pass  # another gateway has the port, which is as good
         installation.apply(claim.Claim("default", "team-a", claim.claim_spec()()).manifest())
     assert port_of(installation.store.get(PLATFORM_KEY)) > 28000
     assert len(told(installation)) == 1

@@ -1,4 +1,4 @@
-"""Ports: the same ones every day, another when somebody took them, never one for two."""
+"""Ports: the same at every start, another one if a port is taken, never one port for two names."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_two_installations_at_once_never_get_the_same_port(tmp_path: Path) -> No
 def test_every_port_of_an_installation_stays_reserved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program that is down for a while finds its port again, although nobody listens there meanwhile."""
+    """A program that is down for a while finds its port again, although no program listens there meanwhile."""
     # The first port that is asked for must be free, as on a machine where nothing else runs.
     monkeypatch.setattr("vellum.laptop.ports.FIRST", next_free(20_500))
     one, two = Ports(tmp_path / "one" / "ports.json"), Ports(tmp_path / "two" / "ports.json")

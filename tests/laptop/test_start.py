@@ -27,7 +27,7 @@ from vellum.laptop.words import last_words
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a folder with a short path, since sockets lie in it; whatever runs in it ends with the test."""
+    """Return a folder with a short path, as it holds sockets; every process in it ends with the test."""
     found = Path(tempfile.mkdtemp(prefix="vellum-test-"))
     for name in ("run", "other"):
         (found / name).mkdir(mode=0o700)

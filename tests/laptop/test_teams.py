@@ -1,4 +1,4 @@
-"""A claim that goes takes along what its ingests left on this machine: the text always, the rest if it says Delete."""
+"""A deleted claim removes the files of its ingests: their text always, the rest with deletionPolicy Delete."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def test_nothing_goes_while_other_parts_of_the_claim_are_going(state: State, sto
     folder = ingested(state, "team-a")
     work(store, TeamsController(state))
     uid = (store.get(KEY) or {})["metadata"]["uid"]
-    store.set_finalizer(KEY, uid, "somebody/else", present=True)
+    store.set_finalizer(KEY, uid, "another/controller", present=True)
     store.delete(KEY)
     work(store, TeamsController(state))
     assert seen(folder) == {**LOGS, **TEXT}
-    store.set_finalizer(KEY, uid, "somebody/else", present=False)
+    store.set_finalizer(KEY, uid, "another/controller", present=False)
     work(store, TeamsController(state))
     assert (store.get(KEY), folder.exists()) == (None, False)
 

@@ -161,7 +161,7 @@ def test_a_job_that_fails_is_tried_four_times_in_all(world: Laptop) -> None:
     }  # fmt: skip
     assert [line for line in world.told if line.startswith("BackOff")] == [
         "BackOff: exited with 3; 1 of 4 tries failed", "BackOff: exited with 3; 2 of 4 tries failed",
-        "BackOff: exited with 3; 3 of 4 tries failed", "BackOff: exited with 3; 4 of 4 tries failed, there is no other",
+        "BackOff: exited with 3; 3 of 4 tries failed", "BackOff: exited with 3; 4 of 4 tries failed, no try is left",
     ]  # fmt: skip
 
 
@@ -263,7 +263,7 @@ def test_a_deleted_job_ends_with_all_that_it_started(world: Laptop) -> None:
     wait_for(lambda: (world.look(), world.store.get(JOB) is None)[1])
 
     assert (alive(leader), folder.exists()) == (False, False)
-    # Killed with its group; who reaps it is no child of ours.
+    # Killed with its group; the process that reaps it is not a child of this one.
     wait_for(lambda: not alive(child))
 
 
@@ -296,7 +296,7 @@ def test_a_try_that_nobody_saw_end_counts_as_a_failure_and_there_are_so_many(wor
     world.job("print('begins', flush=True); import time; time.sleep(600)")
     pids = []
     for number in range(1, 5):
-        wait_for(lambda: (world.look(), len(world.log) == number)[1])  # noqa: B023  # called at once
+        wait_for(lambda: (world.look(), len(world.log) == number)[1])  # noqa: B023  # called immediately
         pids.append(world.supervised.pid(PROCESS))
         before = world.supervised.supervisor
         world.another_supervisor()  # Ends what another one recorded, as after a SIGKILL, before anything is begun.
@@ -306,7 +306,7 @@ def test_a_try_that_nobody_saw_end_counts_as_a_failure_and_there_are_so_many(wor
     assert status["conditions"][0]["reason"] == "FailedJobs"
     assert len(set(pids)) == len(world.log) == 4
     assert [line for line in world.told if line.startswith("Interrupted")][-1] == (
-        "Interrupted: the supervisor was ended while it ran; 4 of 4 tries failed, there is no other"
+        "Interrupted: the supervisor was ended while it ran; 4 of 4 tries failed, no try is left"
     )
 
 
@@ -392,7 +392,7 @@ def test_a_job_waits_for_its_runtime(world: Laptop) -> None:
     world.store.delete(Key(JOB.api_version, "ClusterTrainingRuntime", "", "vellum"))
     world.job("print('begins')")
     assert world.look() == 2.0
-    why = "there is no runtime vellum yet; next: the platform, which makes it"
+    why = "the runtime vellum does not exist yet; next: the platform, which makes it"
     assert (world.supervised.supervisor.running(), world.told) == ({}, [f"CreateContainerConfigError: {why}"])
     assert started(world) == why
 
@@ -413,7 +413,7 @@ def test_a_job_says_which_secrets_it_waits_for_and_starts_once_they_are(world: L
     world.job("import os; print(os.environ['A'], os.environ['B'])", trainer={"env": env})
     assert world.look() == 2.0
     assert started(world) == (
-        "there is no Secret absent with a key key in the namespace team; "
+        "the Secret absent with a key key does not exist in the namespace team; "
         "the Secret token in the namespace team has no key value (it has other); "
         "it starts once that is there, or name another in a new job; next: you"
     )

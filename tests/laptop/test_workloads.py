@@ -112,7 +112,7 @@ def test_a_process_is_found_while_others_come_and_go(supervised: Supervised, tmp
     sys.setswitchinterval(1e-6)
     other.start()
     try:
-        assert {workloads.key_of("nobody") for _ in range(1000)} == {None}
+        assert {workloads.key_of("absent") for _ in range(1000)} == {None}
         assert workloads.key_of("served") == SET
     finally:
         done.set()

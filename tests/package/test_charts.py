@@ -1,4 +1,4 @@
-"""``vellum package charts``: archives of Vellum's own charts, for somebody's registry."""
+"""``vellum package charts``: archives of Vellum's own charts, for a user's registry."""
 
 from __future__ import annotations
 

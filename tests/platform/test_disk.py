@@ -17,7 +17,7 @@ MEBIBYTES = 200
 
 @pytest.fixture
 def small() -> Iterator[Installation]:
-    """Return an installation whose state lies on a disk of its own."""
+    """Return an installation whose state is on its own disk."""
     for installation in new_installation():
         installation.state.mkdir(mode=0o700)
         size = f"size={MEBIBYTES}m,mode=700"

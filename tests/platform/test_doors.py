@@ -123,10 +123,11 @@ def test_other_names_are_answered_by_no_route(doors: dict[str, str], host: str) 
 
 
 @pytest.mark.parametrize("path", [
-    "/serving", "/serving/", "/serving/nobody/search/v2", "{serving}/metrics", "{serving}/openapi.json", "{serving}/docs",
+    "/serving", "/serving/", "/serving/absent/search/v2", "{serving}/metrics", "{serving}/openapi.json",
+    "{serving}/docs",
     "{serving}/v2/repository/index", "{serving}/v2/repository/models/search/unload", "{serving}/v2/%72epository/index",
     "{serving}//v2/models", "{serving}/../search/v2/models", "{serving}/v2/%2e%2e/v2/models", "/serving/../x", "/qdrant",
-    "/qdrant/nobody/collections", "/notebook", "/notebook/nobody/notebook/lab", "/pipelines", "/pipelines/team-a/apis",
+    "/qdrant/absent/collections", "/notebook", "/notebook/absent/notebook/lab", "/pipelines", "/pipelines/team-a/apis",
     "/apis", "/apis/v2beta1/healthz", "/apis/v1beta1/runs?page_size=1",
 ])  # fmt: skip
 def test_an_unknown_path_is_a_404_that_says_what_is_there(platform: Installation, path: str) -> None:

@@ -68,7 +68,7 @@ def test_a_process_that_dies_again_and_again_keeps_its_port(platform: Installati
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:Api key is used with an insecure connection"
-)  # loopback: nobody listens in
+)  # loopback traffic cannot be intercepted
 def test_kills_at_random_moments_lose_nothing_acknowledged(installation: Installation) -> None:
     """Proves: kills at random moments lose no acknowledged write.
 

@@ -196,7 +196,7 @@ def test_a_port_that_another_program_takes_from_the_running_gateway_moves_it(
 ) -> None:
     installation.up(team_a="{}")
     first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
-    # While the supervisor is stopped, nobody starts the gateway again before the stranger has its port.
+    # A stopped supervisor does not restart the gateway before the other program has its port.
     os.kill(installation.supervisor(), signal.SIGSTOP)
     envoy = (installation.state / "processes.json").read_text()
     os.kill(json.loads(envoy)["envoy"]["pid"], signal.SIGKILL)

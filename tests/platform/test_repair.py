@@ -1,4 +1,4 @@
-"""``vellum verify repair`` on a running installation: everything is broken once, is back, and nobody's data is gone."""
+"""``vellum verify repair`` on a running installation: each part is broken once and comes back, and no data is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.platform.test_services import s3
 pytestmark = [
     pytest.mark.laptop,
     pytest.mark.timeout(300),
-    # Loopback: nobody listens in.
+    # Loopback traffic cannot be intercepted.
     pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),
 ]
 KILLED = "killed by signal 9"
@@ -99,7 +99,7 @@ def test_everything_that_is_broken_is_back_with_a_receipt_and_the_data_is_there(
     assert installation.status()["ready"]
     assert what_is_kept(installation) == KEPT
 
-    # What was put back is known after a crash too, and starting again is no repair.
+    # Receipts survive a crash, and a start does not count as a repair.
     os.kill(installation.supervisor(), signal.SIGKILL)
     installation.run("up")
     assert installation.receipts() == receipts
@@ -121,7 +121,7 @@ def test_what_is_not_back_in_time_is_said_and_nothing_more_is_broken(installatio
 
 
 def test_all_processes_killed_at_once_are_back_and_nothing_is_lost(installation: Installation) -> None:
-    """Proves: all processes killed at once come back, and no data is lost."""
+    """Proves: all processes come back after one SIGKILL of all, and no data is lost."""
     installation.up(team_a=FULL)
     keep_something(installation)
     before = pids(installation)

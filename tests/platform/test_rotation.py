@@ -1,4 +1,4 @@
-"""Keys that are replaced while everything runs: the new one soon works, the old one goes, nobody loses anything."""
+"""Keys are replaced while everything runs: the new one soon works, the old one stops, no team loses data."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_teams_key_opens_nothing_of_another_team(platform: Installation) -> No
 
 @pytest.mark.filterwarnings(
     "ignore:Api key is used with an insecure connection"
-)  # loopback: nobody listens in
+)  # loopback traffic cannot be intercepted
 def test_the_unmodified_qdrant_client_works_behind_the_gateway(platform: Installation) -> None:
     """Proves: the unmodified qdrant-client works behind the gateway."""
     binding = platform.binding("team-a")

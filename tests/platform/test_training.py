@@ -156,12 +156,14 @@ spec: {predictor: {model: {modelFormat: {name: skops}, runtime: vellum-skops, ar
 
 
 def test_what_waits_says_for_what(platform: Installation, tmp_path: Path) -> None:
-    """A Secret that is not there, a model that nobody stored: the status names both, and no event is written in between."""
+    """The status names a missing Secret and a missing model, without further events."""
     file = tmp_path / "waits.yaml"
     file.write_text(WAITS)
     platform.run("apply", str(file), "--team", "team-a")
-    wait_for(lambda: "there is no models/absent.skops in the bucket yet" in status(platform), 60)
-    assert "there is no Secret absent with a key password in the namespace default-team-a" in status(platform)
+    wait_for(lambda: "models/absent.skops is not in the bucket yet" in status(platform), 60)
+    assert "the Secret absent with a key password does not exist in the namespace default-team-a" in status(
+        platform
+    )
     events = [one for one in platform.json("status", "--events")["events"] if one["name"] == "waits"]
     assert sum(one["count"] for one in events if one["kind"] == "TrainJob") <= 4
     platform.run("delete", "team-a", "--yes", "--file", str(file))

@@ -178,7 +178,7 @@ def test_deleting_while_others_read_answers_every_one(own_server: Any) -> None:
 
 
 def run(environment: dict[str, str]) -> tuple[int, str]:
-    """Run the process until it ends by itself; return its exit code and what it says."""
+    """Run the process until it ends by itself; return its exit code and its output."""
     done = subprocess.run(
         [sys.executable, "-m", "vellum.laptop.qdrant"], env={**os.environ, **environment}, capture_output=True,
         text=True, timeout=15, check=False,

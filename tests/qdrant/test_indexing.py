@@ -1,4 +1,4 @@
-"""A large collection gets its graph by itself, and nobody waits for it."""
+"""A large collection gets its graph automatically, and no request waits for it."""
 
 from __future__ import annotations
 

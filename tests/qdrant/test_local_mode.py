@@ -70,7 +70,7 @@ def pair(client: Any) -> Any:
         warnings.simplefilter("ignore")
         one = Pair(client)
         yield one
-    print("requests:", dict(one.tally))  # noqa: T201  # shown by `pytest -rP`, read by whoever measures
+    print("requests:", dict(one.tally))  # noqa: T201  # shown by `pytest -rP`, for measurements
     assert one.tally["answered"] > one.tally["refused"]
 
 

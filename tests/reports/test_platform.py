@@ -25,7 +25,7 @@ def beginning(steps: int) -> Obj:
 
 
 def broken() -> Obj:
-    """Return a platform that ran for an hour when somebody deleted KServe's Deployment, two seconds ago."""
+    """Return a platform that ran for an hour, until KServe's Deployment was deleted two seconds ago."""
     world = World(written(PLATFORMS["standard"]))
     world.settle()
     world.now += timedelta(hours=1)

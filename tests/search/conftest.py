@@ -80,7 +80,7 @@ def fresh() -> Iterator[Predictor]:
 
 @pytest.fixture
 def in_a_pod() -> Iterator[Predictor]:
-    """Return a predictor as a cluster starts it: nobody says where to listen."""
+    """Return a predictor as a cluster starts it, without an address to listen on."""
     yield from _predictor()
 
 

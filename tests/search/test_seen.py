@@ -92,7 +92,7 @@ def layered(path: Path) -> None:
 
 
 def noted(path: Path) -> None:
-    """Write a note that somebody typed onto the page."""
+    """Write a note that a reader typed onto the page."""
     write(path, ["A letter."])
     with pikepdf.open(path, allow_overwriting_input=True) as pdf:
         font = pdf.make_indirect(Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica))

@@ -1,4 +1,4 @@
-"""The contract of a component: whoever adds a file to ``components`` keeps it, and nothing else needs to change."""
+"""The contract of a component: a new file in ``components`` keeps it, and nothing else needs to change."""
 
 from __future__ import annotations
 

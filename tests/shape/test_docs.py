@@ -98,7 +98,7 @@ def _parse(words: list[str], group: click.Group = cli) -> None:
         return
     command = group.get_command(click.Context(group), words[0])
     if command is None:
-        raise click.UsageError("there is no such command")
+        raise click.UsageError("the command does not exist")
     context = click.Context(command, info_name=words[0])
     if isinstance(command, click.Group) and words[1:]:
         _parse(words[1:], command)

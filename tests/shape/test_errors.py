@@ -99,11 +99,11 @@ def test_every_class_has_a_range() -> None:
 
 
 def test_an_error_is_one_line_and_plain_data() -> None:
-    error = errors.ClaimError("VEL112", "there is no field", where="a.yaml:3", fix="write size")
-    assert str(error) == "VEL112: there is no field (a.yaml:3)"
+    error = errors.ClaimError("VEL112", "the field is missing", where="a.yaml:3", fix="write size")
+    assert str(error) == "VEL112: the field is missing (a.yaml:3)"
     assert error.as_dict() == {
         "code": "VEL112",
-        "what": "there is no field",
+        "what": "the field is missing",
         "where": "a.yaml:3",
         "fix": "write size",
     }

@@ -63,14 +63,14 @@ def test_the_package_itself_imports_nothing_heavy() -> None:
 
 
 def test_our_own_python_never_looks_for_modules_in_the_current_folder() -> None:
-    """``-m`` puts the current folder first, and that is somebody's home or the folder of their documents."""
+    """``-m`` puts the current folder first, which is a user's home or the folder of their documents."""
     wrong = []
     for file in MODULES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.List | ast.Tuple):
                 continue
             words = [ast.unparse(element) for element in node.elts]
-            # "python" is the one of a container image, whose folder nobody else writes.
+            # "python" is the Python of a container image, whose folder no user can write.
             if "'-m'" in words and "'-P'" not in words and words[0] != "'python'":
                 wrong.append(f"{_name(file)}:{node.lineno}")
     assert wrong == []

@@ -15,7 +15,7 @@ TOWER = (
 BESIDE = ("workloads", "connect", "errors")
 PARTS = [part for floor in TOWER for part in floor]
 EVERYWHERE = {"_version", ""}
-"""``from vellum import __version__`` binds nobody."""
+"""``from vellum import __version__`` does not count as an import."""
 
 
 def allowed(part: str) -> set[str]:

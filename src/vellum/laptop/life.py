@@ -59,31 +59,31 @@ class Patience:
 
 
 class Host(Protocol):
-    """What a life needs of the supervisor. Everything is called from the life's thread."""
+    """The part of the supervisor that a life uses. The life's thread makes all calls."""
 
     patience: Patience
 
     def log(self, name: str) -> Path:
-        """Return where the process writes."""
+        """Return the log file of the process."""
 
     def family(self, name: str) -> str:
         """Return the mark of all descendants of the process."""
 
     def record(self, name: str, pid: int) -> None:
-        """Write down a child, 0 for none, before it becomes the program."""
+        """Record a child, 0 for none, before it becomes the program."""
 
     def changed(self, name: str) -> None:
-        """Hear that readiness changed."""
+        """Take note that readiness changed."""
 
     def repaired(self, name: str, wrong: str, seen: datetime, back: datetime) -> None:
-        """Hear that a dead process answers again."""
+        """Take note that a dead process answers again."""
 
     def let_go(self, life: Life) -> bool:
-        """Forget the life if it is still unwanted."""
+        """Forget the life if it is still unwanted; return whether it was."""
 
 
 class Life:
-    """One name's process, over all its values and restarts."""
+    """The process of one name, across all its values and restarts."""
 
     def __init__(self, process: Process, host: Host) -> None:
         self.process, self.pid = process, 0
@@ -95,7 +95,7 @@ class Life:
         self.thread = threading.Thread(target=self._run, name=process.name, daemon=True)
 
     def want(self, process: Process | None) -> None:
-        """Change what shall run, None for nothing; returns at once. Not for a life that was let go."""
+        """Set what shall run, None for nothing; return immediately. Not for a life that was let go."""
         with self._mutex:
             if process == self.wanted:
                 return
@@ -106,7 +106,7 @@ class Life:
         self.bell.ring()
 
     def tell(self, turn: int, running: Running) -> None:
-        """Say how it is, unless something else is wanted by now: nobody may read the old one's readiness as its."""
+        """Store the state, unless something else is wanted by now: the old process's readiness is not the new one's."""
         with self._mutex:
             if self.turn != turn:
                 return
@@ -114,11 +114,11 @@ class Life:
         self.call(lambda: self.host.changed(self.process.name))
 
     def call(self, listener: Callable[[], None]) -> None:
-        """Tell somebody; what goes wrong there must not end this thread, for nobody would start it again."""
+        """Call a listener; its errors must not end this thread, because nothing would start it again."""
         try:
             listener()
         except Exception:
-            LOG.exception("nobody heard of %s", self.process.name)
+            LOG.exception("a listener failed for %s", self.process.name)
 
     def _run(self) -> None:
         while not self.host.let_go(self):
@@ -140,7 +140,7 @@ class _Watch:
         self._used = 0.0
 
     def look(self, probe: Probe | None) -> bool:
-        """Ask once; True if it answers as it should, or listens nowhere."""
+        """Send one probe; return True if the answer is right, or if the process has no probe."""
         patience = self._patience
         self._stopped = is_stopped(self._pid)
         if self._stopped:
@@ -173,7 +173,7 @@ class _Watch:
         return "does not answer, and is at work" if self._works else "does not answer any more"
 
     def is_over(self) -> bool:
-        """Tell whether it must be started again."""
+        """Return whether it must be restarted."""
         patience, silent = self._patience, self._silent()
         if self._stopped:
             return silent > patience.stopped
@@ -194,7 +194,7 @@ class _Watch:
 
 
 class _Value:
-    """One value of a process, until another is wanted; lives in the life's thread."""
+    """One value of a process, until another is wanted; used by the life's thread."""
 
     def __init__(self, life: Life, process: Process, turn: int) -> None:
         self._life, self._process, self._turn, self._host = life, process, turn, life.host
@@ -205,16 +205,16 @@ class _Value:
 
     @property
     def _current(self) -> bool:
-        # Counted, not compared: one that was ended and is wanted again did not crash, and begins anew.
+        # Counted, not compared: a process that was ended and is wanted again did not crash, and starts afresh.
         return self._life.turn == self._turn
 
     def keep(self) -> None:
-        """Run it for as long as it is wanted, with growing pauses when it ends at once or somebody has its port."""
+        """Run it while it is wanted; pause ever longer if it ends immediately or another program has its port."""
         pause, longest = 0.0, self._host.patience.longest_pause
         while self._current:
             began = time.monotonic()
             if taken := self._taken():
-                message = f"port {taken[0]} is taken by another program; it is tried again"
+                message = f"port {taken[0]} is taken by another program; the supervisor tries again"
             else:
                 message = f"{self._once()}{self._last_words()}; starting again; see `vellum logs {self._process.name}`"
             if not self._current:
@@ -234,14 +234,14 @@ class _Value:
         return f": {said}" if said else ""
 
     def _rest(self) -> None:
-        """Say how it ended, until something else is wanted."""
+        """Report how it ended, until something else is wanted."""
         said = Running(ready=False, message=self._why, restarts=self._restarts, ended=self._code)
         self._life.tell(self._turn, said)
         while self._current:
             self._sleep(LONGEST_SLEEP)
 
     def _taken(self) -> tuple[int, ...]:
-        """Return the ports that others have: a stranger's answer there would count as this process's own."""
+        """Return the ports that other programs have: their answers there would count as this process's own."""
         probe = self._process.probe
         ports = dict.fromkeys((*self._process.ports, *((probe.port,) if probe else ())))
         while taken := tuple(port for port in ports if not is_free(port)):
@@ -252,7 +252,7 @@ class _Value:
 
     def _once(self) -> str:
         """Run one child to its end; return why it ended."""
-        # Whoever reads that a port is taken looks for another one, and would find this child's own taken.
+        # A client that reads that a port is taken looks for another one, and would find this child's own port taken.
         if self._life.said.taken:
             self._tell(ready=False, message="starting")
         self._why = self._run()
@@ -276,7 +276,7 @@ class _Value:
         self._life.pid, wrong = child.pid, ""
         try:
             wrong = self._attend(child)
-        except Exception as error:  # a thread that ends leaves a process that nobody restarts
+        except Exception as error:  # without this thread nothing restarts the process
             LOG.exception("%s is restarted", name)
             wrong = f"could not be watched: {error}"
         finally:
@@ -290,7 +290,7 @@ class _Value:
         patience, began = self._host.patience, time.monotonic()
         watch = _Watch(child.pid, patience)
         while self._current:
-            # A slow start is asked less and less often: each answer that comes late by 5 % costs nobody anything.
+            # A slow start is probed less and less often: its answer may be noticed 5 % late.
             pause = max(patience.start_probe, (time.monotonic() - began) / 20)
             pause = patience.live_probe if watch.ready else min(pause, patience.live_probe)
             if child.exits_within(pause, self._life.bell):
@@ -299,7 +299,7 @@ class _Value:
                 self._answered()
                 over = False
             else:
-                # A job belongs to its owner: a person who stops a training with SIGSTOP resumes it later.
+                # A job belongs to its owner, who may stop a training with SIGSTOP and resume it later.
                 over = watch.is_over() and not self._process.once
                 if said := watch.why():
                     self._tell_once(f"{said}; it is started again" if over else said)

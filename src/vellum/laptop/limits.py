@@ -1,4 +1,4 @@
-"""The limits that this shell gives to what it starts, and what the platform needs of them."""
+"""The limits that this shell gives to its processes, and the least that the platform needs of each."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Limit:
 
 
 LIMITS = (
-    # A notebook, the store, the gateway and the supervisor have 60 to 150 open files each, and each connection is one.
+    # A notebook, the store, the gateway and the supervisor have 60 to 150 open files each, and one per connection.
     Limit("open files", resource.RLIMIT_NOFILE, "-n", 1, 512),
     # SeaweedFS reserves 1.6 GiB and does not start with 1; a model server with its libraries reserves more.
     Limit("KiB of address space", resource.RLIMIT_AS, "-v", KIBIBYTE, 4 * KIBIBYTE**3),
     Limit("KiB of data", resource.RLIMIT_DATA, "-d", KIBIBYTE, 4 * KIBIBYTE**3),
     # A volume of SeaweedFS grows to 64 MiB and a little more; a vector collection has files of its own size.
     Limit("KiB in one file", resource.RLIMIT_FSIZE, "-f", KIBIBYTE, 256 * KIBIBYTE**2),
-    # The supervisor lives for days, and the kernel kills what has used its processor time.
+    # The supervisor runs for days, and the kernel kills a process that has used up its processor time.
     Limit("seconds of processor time", resource.RLIMIT_CPU, "-t", 1, 24 * 3600),
     # Threads count as processes. Root has no such limit.
     Limit("processes and threads", resource.RLIMIT_NPROC, "-u", 1, 512),
@@ -38,7 +38,7 @@ LIMITS = (
 
 
 def check() -> None:
-    """Refuse to start what could not run; the limit of open files is raised as far as we may.
+    """Refuse to start on limits that are too low; raise the limit of open files as far as allowed.
 
     Raises:
         LaptopError: a limit is too low (VEL423).

@@ -1,7 +1,7 @@
-"""Tell why a process does not answer, by the kernel: it is stopped by a signal, at work, or neither.
+"""Find out from the kernel why a process does not answer: it is stopped by a signal, at work, or neither.
 
-A slow answer is not a hang. On a loaded machine every thread of a healthy service waits for the processor or the disk,
-and those are the two states that no hanging service is in: one that hangs sleeps.
+A slow answer is not a hang. On a loaded machine every thread of a healthy service waits for the processor or the disk.
+A service that hangs sleeps instead.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import os
 from vellum.laptop.reaper import is_stopped, stat_of
 
 WORKING_SHARE = 0.05
-"""Share of one processor; the timers of an idle runtime take less."""
+"""Share of one processor; the timers of an idle runtime use less."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def used(pid: int) -> float:
-    """Return the seconds of processor time that all threads of a process took so far; 0 if that is not known."""
+    """Return the seconds of processor time that all threads of a process have used; 0 if that is unknown."""
     found = stat_of(f"/proc/{pid}/stat")
     return (int(found[11]) + int(found[12])) / _TICKS if found else 0.0
 
 
 def works(pid: int, since: float, seconds: float) -> bool:
-    """Tell whether a process is at work: it took processor time, or waits for the processor or the disk.
+    """Return whether a process is at work: it used processor time, or waits for the processor or the disk.
 
     Args:
         pid: the process.
-        since: what it had ``used`` so many ``seconds`` ago.
+        since: the value of ``used`` that many ``seconds`` ago.
         seconds: how long ago that was.
     """
     try:

@@ -1,4 +1,4 @@
-"""Models that people serve themselves: InferenceServices that no component composed, as KServe runs them."""
+"""Models that users serve themselves: InferenceServices that no component composed, run as KServe runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REFUSED = re.compile(r"\bVEL5[0-9]{2}: ")
 
 
 def waits_for(log: Path) -> str:
-    """Return why a server of models is not ready, from its log; empty where the log does not say it."""
+    """Return why a model server is not ready, from its log; empty if the log does not say it."""
     said = last_words(log)
     if said.startswith(WAITS):
         return said.removeprefix(WAITS)
@@ -28,7 +28,7 @@ def waits_for(log: Path) -> str:
 
 
 class Models:
-    """What an InferenceService without a component's label is on this machine: a KServe ModelServer."""
+    """Runs an InferenceService without a component's label as a KServe ModelServer on this machine."""
 
     name = "models"
     workload = (INFERENCE_SERVICE.api_version, INFERENCE_SERVICE.kind)
@@ -36,7 +36,7 @@ class Models:
     twins: tuple[tuple[str, int], ...] = ()
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run the server that the runtime names; it is ready once the model is in the bucket and loaded."""
+        """Return the server that the runtime names; it is ready once the model is in the bucket and loaded."""
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         port = site.ports["http"]
         own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}
@@ -52,5 +52,5 @@ class Models:
         )  # fmt: skip
 
     def status(self, obj: Obj, running: Running) -> Obj:
-        """Return the status as KServe writes it, which it does for every InferenceService alike."""
+        """Return the status that KServe writes; it is the same for every InferenceService."""
         return team_components()["search"].status(obj, running)

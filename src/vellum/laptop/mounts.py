@@ -1,4 +1,4 @@
-"""What a kubelet does with Secrets: one folder each, one file per key, all replaced at once when the Secret changes."""
+"""Mounts Secrets as a kubelet does: one folder each, one file per key, all keys replaced in one step."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DATA = "..data"
 
 
 def mount(state: State, secret: Obj) -> None:
-    """Write a Secret's keys as files (0600); whoever reads ``..data`` sees all the old values or all the new ones.
+    """Write a Secret's keys as files (0600); a reader of ``..data`` sees all the old values or all the new ones.
 
     As a kubelet does it: a folder that never changes holds the files, ``..data`` is a link to that folder, and each key
-    is a link into ``..data``. New values are another folder, and one rename turns ``..data`` to it.
+    is a link into ``..data``. New values get a new folder, and one rename points ``..data`` at it.
     """
     meta = secret["metadata"]
     folder = private_folder(state.secrets(meta["namespace"]) / meta["name"])
@@ -39,7 +39,7 @@ def mount(state: State, secret: Obj) -> None:
 
 
 def _files(folder: Path) -> dict[str, bytes] | None:
-    # Bytes: read as text, a Windows line end never equals itself and would be written again for ever.
+    # Bytes: text mode changes Windows line ends, so such a value would be written again forever.
     try:
         return {path.name: path.read_bytes() for path in folder.iterdir()}
     except OSError:
@@ -76,10 +76,10 @@ def _remove(path: Path) -> None:
 
 
 class MountController:
-    """Stands in for the kubelet's secret volumes.
+    """Does the work of the kubelet's secret volumes.
 
-    The first look also removes folders of Secrets that are gone: a SIGKILL between the deletion in the store and the
-    one on disk would leave keys behind that nobody asks about any more.
+    The first pass also removes folders of deleted Secrets: a SIGKILL between the deletion in the store and the one on
+    disk would leave keys behind for good.
     """
 
     name = "mounts"
@@ -90,7 +90,7 @@ class MountController:
         self._swept = False
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Make the folder say what the Secret says."""
+        """Make the folder equal to the Secret."""
         del now
         if not self._swept:
             self._sweep(store)
@@ -109,10 +109,10 @@ class MountController:
 
 
 class VolumeController:
-    """Stands in for a storage provisioner: a PersistentVolumeClaim is a folder; deleting it deletes the data.
+    """Does the work of a storage provisioner: a PersistentVolumeClaim is a folder; deleting it deletes the data.
 
-    A team's volume claim keeps its folder unless its annotation ``KEEP_FOLDER`` is ``no``. Old ones have none.
-    A claim of the same name finds the folder again.
+    A team's volume claim keeps its folder unless its annotation ``KEEP_FOLDER`` is ``no``. Volume claims of older
+    versions have no annotation. A claim of the same name finds the folder again.
     """
 
     name = "volumes"
@@ -123,7 +123,7 @@ class VolumeController:
         self._state = state
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Make the folder, or remove it with its claim once nothing runs in it."""
+        """Create the folder, or remove it with its claim once no process runs in it."""
         del now
         claim = store.get(key)
         if claim is None:
@@ -136,7 +136,7 @@ class VolumeController:
             return None
         if (folder / IN_USE).exists():
             return 0.1
-        # What cannot be deleted is said and tried again: the next team of this name must not find it.
+        # A failed deletion is reported and tried again: the next team of this name must not find the data.
         if folder.exists() and not _is_kept(claim):
             shutil.rmtree(folder)
         store.set_finalizer(key, uid, self.finalizer, present=False)
@@ -144,9 +144,9 @@ class VolumeController:
 
 
 def _is_kept(claim: Obj) -> bool:
-    """Tell whether the folder stays. A volume claim without an owner is deleted only where its data is to go."""
+    """Return whether the folder stays. A volume claim without an owner is deleted only where its data is to go."""
     return annotations_of(claim).get(KEEP_FOLDER, "yes" if controller_uid(claim) else "no") != "no"
 
 
 IN_USE = ".in-use"
-"""Written by the workload controller while a process runs in a volume, as Kubernetes protects claims in use."""
+"""The workload controller sets it while a process runs in a volume, as Kubernetes protects claims in use."""

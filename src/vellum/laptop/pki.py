@@ -1,4 +1,4 @@
-"""This installation's own authority, for SeaweedFS's gRPC: without a certificate anybody local could read every key."""
+"""This installation's certificate authority. Without it any local user could read every key over SeaweedFS's gRPC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILES = ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")
 
 
 def ensure(folder: Path, now: datetime) -> Path:
-    """Make the authority, a server and a client certificate unless they last for another 30 days; return the folder."""
+    """Create the authority, a server and a client certificate unless they last another 30 days; return the folder."""
     if not _lasts(folder, now):
         _make(folder, now)
         write(folder / "until", (now + LIFETIME).isoformat(), durable=True)
@@ -31,7 +31,7 @@ def _lasts(folder: Path, now: datetime) -> bool:
         left = datetime.fromisoformat((folder / "until").read_text()) - now
     except (FileNotFoundError, ValueError):
         return False
-    # More than a lifetime is left when the clock was wrong on the day they were made: then they are not valid yet.
+    # More than a lifetime is left if the clock was wrong when they were made: then they are not valid yet.
     return RENEW_BEFORE < left <= LIFETIME and all((folder / name).exists() for name in FILES)
 
 
@@ -46,7 +46,7 @@ def _make(folder: Path, now: datetime) -> None:
     for name, (made, key) in pairs.items():
         write(folder / f"{name}.pem", made.public_bytes(serialization.Encoding.PEM), durable=True)
         if name == "ca":
-            continue  # the authority's key is forgotten: new certificates come with a new authority
+            continue  # its key is not kept: new certificates come with a new authority
         write(folder / f"{name}.key", pem(key), durable=True)
 
 

@@ -1,11 +1,11 @@
-"""End the children of a supervisor that is gone. A process of its own, 8 MB, that waits on a pipe.
+"""End the children of a dead supervisor. A process of its own, with 8 MB, that waits on a pipe.
 
-``python -I -S reaper.py PROCESSES_JSON SUPERVISOR_PID``; standard input ends when the supervisor does, however that
-ended. A line ``stay`` before means that it stopped everything itself. Standard library only; run by path.
+``python -I -S reaper.py PROCESSES_JSON SUPERVISOR_PID``; standard input ends when the supervisor does, in any way. A
+line ``stay`` before that means that it stopped everything itself. Standard library only; run by path.
 
-The record says of every child its pid, when it started, and which supervisor started it. All children lead a session
-of their own, so what they left behind is found by its number even when they are gone themselves. What left the session
-too is found by a variable of its environment, which every child of a program inherits.
+The record has, for each child, its pid, when it started, and which supervisor started it. Each child leads a session,
+so the processes it left behind are found by its number, even after its own end. Processes that also left the session
+are found by a variable of their environment, which all descendants of a child inherit.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _HIGHEST_PID = 2**31 - 1
 
 
 def _boot() -> str:
-    """Return what tells this boot of the machine from others: pids and start times begin anew with each."""
+    """Return an id of this boot of the machine: pids and start times begin anew with each boot."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123  # pathlib costs 10 ms here
             return file.read(8)
@@ -50,23 +50,23 @@ def _stat(pid: int) -> list[str]:
     found = stat_of(f"/proc/{pid}/stat")
     if not found:
         return []
-    # In a container whose first process reaps nobody, the dead stay on the list for ever.
+    # In a container whose first process does not reap, dead processes stay on the list forever.
     return [] if found[0] in "ZX" else found
 
 
 def started(pid: int) -> str:
-    """Return when a process started, empty if it is gone: a pid alone may be somebody else's by now."""
+    """Return when a process started, empty if it is gone: another process may have the same pid by now."""
     found = _stat(pid)
     return f"{_boot()} {found[19]}" if found else ""
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a signal stopped the process, so that it does nothing until SIGCONT."""
+    """Return whether a signal stopped the process, so that it does nothing until SIGCONT."""
     return _stat(pid)[:1] == ["T"]
 
 
 def _survivors(pid: int, since: str) -> bool:
-    """Tell whether anybody of a dead leader's session is left who started after it."""
+    """Return whether a dead leader's session still has a process that started after the leader."""
     boot, _, ticks = since.partition(" ")
     for name in os.listdir("/proc") if boot == _boot() else ():  # noqa: PTH208  # pathlib costs 10 ms here
         found = _stat(int(name)) if name.isdigit() else []
@@ -81,9 +81,9 @@ def _lives(pid: int, since: str) -> bool:
 
 
 def contents(path: str) -> "str | None":
-    """Return the text of a file; None if there is none, or if it cannot be a record of ours.
+    """Return the text of a file; None if it does not exist, or if it cannot be a record of a supervisor.
 
-    A pipe in its place would make the reader wait for ever, a device or a huge file would fill the memory.
+    A pipe in its place would make the reader wait forever, a device or a huge file would fill the memory.
     """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  # as above
@@ -102,7 +102,7 @@ def parsed(path: str) -> object:
 
 
 def is_process(entry: object) -> bool:
-    """Tell whether this is a supervisor's entry of a process: its pid and when it started."""
+    """Return whether this is a supervisor's entry of a process: its pid and when it started."""
     if not isinstance(entry, dict):
         return False
     pid, since = entry.get("pid"), entry.get("started")
@@ -159,13 +159,13 @@ def end_family(mark: str, seconds: float = FAMILY_SECONDS) -> None:
 
 
 def recorded(path: str) -> list[int]:
-    """Return the pids in the record that are still the processes that were recorded, or have left some behind."""
+    """Return the pids in the record that are still the recorded processes, or that left some behind."""
     return [pid for pid, since in _record(path, 0).items() if _lives(pid, since)]
 
 
 def end(path: str, by: int = 0) -> None:
-    """Ask the recorded process groups to stop, then make them."""
-    # Read once: while this waits, the next supervisor writes the same file, and its children are not ours.
+    """Send the recorded process groups SIGTERM, and SIGKILL after a pause."""
+    # Read once: while this waits, the next supervisor writes the same file, and its children must not be ended.
     left, marks = _record(path, by), _marks(path, by)
     for sign in (signal.SIGTERM, signal.SIGKILL):
         left = {pid: since for pid, since in left.items() if _lives(pid, since)}
@@ -182,7 +182,7 @@ def end(path: str, by: int = 0) -> None:
 
 
 def main() -> None:
-    """Wait for the supervisor's end."""
+    """Wait for the supervisor's end, then end its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.stdin.read().strip() != "stay":
         end(sys.argv[1], int(sys.argv[2]))

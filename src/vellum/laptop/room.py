@@ -37,7 +37,7 @@ def room(path: Path) -> Room:
 
 
 def needed(found: Room) -> int:
-    """Return how much must be free, so that every part can write."""
+    """Return how many bytes must be free, so that every part can write."""
     return max(NEEDED, found.total // NEEDED_SHARE)
 
 
@@ -56,7 +56,7 @@ def lacking(path: Path) -> LaptopError | None:
 
 
 def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
-    """Return the error of a store that can make no volume for one of its buckets, None if it can.
+    """Return the error of a store that cannot create a volume for one of its buckets, None if it can.
 
     SeaweedFS reserves the full size of every volume. So a disk that is far from full may have no room for the first
     object of a bucket, and SeaweedFS answers 500 (measured on weed 4.48).
@@ -82,7 +82,7 @@ def size(count: int) -> str:
 
 
 def advice(error: BaseException, otherwise: str) -> str:
-    """Return the fix of an operating system error."""
+    """Return the fix for an operating system error."""
     number = getattr(error, "errno", None)
     if number in FULL:
         return "make room on that disk, then run the command again: it continues where it stopped"

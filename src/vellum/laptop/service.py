@@ -1,6 +1,6 @@
-"""What every supervisor's process is around its work: one a state directory, a socket for commands, an orderly end.
+"""The frame of every supervisor process: one per state directory, a socket for commands, an orderly end.
 
-Commands come over a Unix socket in the private runtime folder: one JSON object per line in, one out.
+Commands come over a Unix socket in the private runtime folder: one line of JSON in, one line of JSON out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vellum.laptop.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
-"""Whoever looks whether a supervisor runs holds the lock for an instant, which is no other supervisor."""
+"""Seconds of retries: a command that checks for a supervisor also holds the lock for an instant."""
 LOG_SECONDS = 5.0
 Answer: TypeAlias = Mapping[str, Any]
 
@@ -38,26 +38,26 @@ class Runs(Protocol):
     """The work of one supervisor."""
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop, then end all processes."""
+        """Work until ``stop`` is set, then end all processes."""
 
 
 class Answers(Protocol):
-    """What may be asked through the socket."""
+    """Answers requests from the socket."""
 
     def answer(self, request: Mapping[str, Any]) -> Answer:
-        """Answer one request; errors become data."""
+        """Return the answer to one request; errors become data."""
 
 
 Begin: TypeAlias = Callable[[State, threading.Event], tuple[Runs, Answers]]
 
 
 def ping() -> Answer:
-    """Say who answers."""
+    """Return the version and pid of this supervisor."""
     return {"pid": os.getpid(), "version": __version__}
 
 
 def processes(supervisor: Supervisor, state: State) -> list[Obj]:
-    """Return what runs: never arguments' secrets or environments."""
+    """Return the running processes, without secret arguments and environments."""
     return [
         {
             "name": name, "pid": pid, "ready": running.ready, "message": running.message,
@@ -68,8 +68,8 @@ def processes(supervisor: Supervisor, state: State) -> list[Obj]:
 
 
 def run(begin: Begin) -> int:
-    """Run until stopped; say on the descriptor VELLUM_READY_FD whether the start went well."""
-    os.umask(0o077)  # whatever we and our children write is private
+    """Run until stopped; report on the descriptor VELLUM_READY_FD whether the start succeeded."""
+    os.umask(0o077)  # all files of this process and its children are private
     ready, stop = int(os.environ.pop("VELLUM_READY_FD", "-1")), threading.Event()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -111,7 +111,7 @@ def _write_anew(state: State) -> list[str]:
 
 
 def _cannot_start(error: Exception) -> LaptopError:
-    """Report an unforeseen error; the log has the trace."""
+    """Return the error for an unforeseen exception; the log has the trace."""
     place = getattr(error, "filename", None) or default_root()
     if getattr(error, "errno", None) in FULL and (lacks := lacking(default_root())):
         return lacks
@@ -123,7 +123,7 @@ def _cannot_start(error: Exception) -> LaptopError:
 
 
 def _only_one(state: State) -> None:
-    """Lock the installation, until this process ends, before its seed is drawn: two first starts would draw two."""
+    """Lock the installation until this process ends; before the seed is drawn, or two first starts would draw two."""
     lock, deadline = os.open(state.root / MARK, os.O_RDONLY), time.monotonic() + LOOK_SECONDS
     while True:
         try:
@@ -138,7 +138,7 @@ def _only_one(state: State) -> None:
 
 
 def _keep_log(state: State, stop: threading.Event) -> None:
-    """Keep what this process itself says as short as the logs of what it runs."""
+    """Keep this process's own log as short as the logs of its children."""
     while True:
         with contextlib.suppress(OSError):
             rotate(state.log("vellum"))

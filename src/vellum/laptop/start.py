@@ -31,15 +31,15 @@ Talk: TypeAlias = Callable[[str], None]
 
 
 def silent(_: str) -> None:
-    """Tell nobody."""
+    """Drop the note."""
 
 
 def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = silent) -> bool:
-    """Make sure that a supervisor of this version runs; True if it was started now.
+    """Make sure that a supervisor of this version runs; return True if it was started now.
 
     Args:
         state: its state directory.
-        daemon: module and arguments of the supervisor; the laptop's, where nothing is said.
+        daemon: module and arguments of the supervisor; by default the laptop's.
         stop: the command that ends it, for the error.
         talk: gets notes for the user, such as a damaged record.
 
@@ -96,12 +96,12 @@ def _spawn(state: State, daemon: tuple[str, ...], talk: Talk) -> None:
         return
     if "code" in answer:
         raise known(answer)
-    # It stays when we end; without this Python would warn about a child that still runs.
+    # The supervisor outlives this process; without this Python would warn about a child that still runs.
     child.returncode = 0
 
 
 def _answers_soon(state: State) -> bool:
-    """Wait for the supervisor that was quicker than ours: two commands at once both find their platform."""
+    """Wait for a supervisor that started faster: of two commands at the same time, both find the platform."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if Client(state).alive():
@@ -111,7 +111,7 @@ def _answers_soon(state: State) -> bool:
 
 
 def stop(state: State, talk: Talk = silent) -> bool:
-    """Stop the supervisor and everything it runs; False if none was running.
+    """Stop the supervisor and everything it runs; return False if none was running.
 
     The lock decides whether one runs. A silent socket proves nothing: its folder may be gone with a login, or the
     supervisor hangs. A live supervisor would restart children that are ended. A supervisor that a signal stopped is
@@ -121,7 +121,7 @@ def stop(state: State, talk: Talk = silent) -> bool:
         LaptopError: it does not end (VEL409).
     """
     if not _held(state):
-        # After a SIGKILL its children may still be on their way out.
+        # After a SIGKILL the children may still be ending.
         reaper.end(str(state.processes))
         return False
     asked = _agrees(state, talk)
@@ -153,7 +153,7 @@ def _ends_within(state: State, seconds: float, *, asked: bool, talk: Talk) -> bo
 
 
 def _agrees(state: State, talk: Talk) -> bool:
-    """Ask the supervisor to stop; False if nobody answers."""
+    """Ask the supervisor to stop; return False if none answers."""
     holder = state.holder()
     if holder and reaper.is_stopped(holder.pid):
         talk(
@@ -182,7 +182,7 @@ def _does_not_end(state: State) -> LaptopError:
 
 
 def _held(state: State) -> bool:
-    """Tell whether a supervisor still holds the installation; a pid alone could be a child that nobody waited for."""
+    """Return whether a supervisor still holds the installation; the pid alone could be a child that was not reaped."""
     with (state.root / MARK).open("rb") as mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The state directory of one installation (0700, one writer) and what lies where in it.
+"""The state directory of one installation (0700, one writer) and its content.
 
 .vellum              the mark: without it nothing is ever deleted
 seed                 32 random bytes (0600): every key derives from it
@@ -6,11 +6,11 @@ generations.json     the highest generation of keys that each team ever had
 store.db             the objects (SQLite)
 secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
 teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
-connect/             what makes ``import vellum`` work in every Python: ``vellum.connect`` alone
+connect/             makes ``import vellum`` work in every Python: ``vellum.connect`` alone
 data/NS/NAME         volumes and services
 data/ingest/NS.NAME  logs and records of the last ingests of a claim
-logs/NAME.log        what the processes say
-pki/                 this installation's own authority
+logs/NAME.log        the output of the processes
+pki/                 this installation's own certificate authority
 ports.json, processes.json
 supervisor.json      which process holds the installation, and where its sockets are
 """
@@ -45,11 +45,11 @@ FILES = (
     "processes.json", "supervisor.json",
 )  # fmt: skip
 FOLDERS = ("secrets", "data", "logs", "pki")
-"""Entries with these names are checked before anybody opens them: opening a pipe waits for ever."""
+"""Entries with these names are checked before any file is opened: opening a pipe can wait forever."""
 
 
 def default_root() -> Path:
-    """Return the state directory that the environment asks for; inside a part of an installation, that one's."""
+    """Return the state directory that the environment names; inside a part of an installation, that installation's."""
     if asked := os.environ.get("VELLUM_STATE"):
         return Path(asked).absolute()
     if (around := inside()) and around.root:
@@ -77,8 +77,8 @@ class State:
         """Create or check the state directory.
 
         Raises:
-            LaptopError: the directory is somebody else's, readable by others, holds other things, or cannot be made
-                (VEL401).
+            LaptopError: the directory belongs to another user, is readable by others, holds other things, or cannot be
+                created (VEL401).
         """
         try:
             root.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -101,7 +101,7 @@ class State:
         return self.root / "processes.json"
 
     def log(self, process: str) -> Path:
-        """Return where a process writes what it says."""
+        """Return the log file of a process."""
         return self.root / "logs" / f"{process}.log"
 
     def secrets(self, namespace: str) -> Path:
@@ -110,7 +110,7 @@ class State:
 
     @property
     def connect(self) -> Path:
-        """Return the folder with ``vellum.connect`` for the Pythons of people; the installation writes it."""
+        """Return the folder with ``vellum.connect`` for users' own Pythons; the installation writes it."""
         return self.root / "connect"
 
     def data(self, namespace: str, name: str) -> Path:
@@ -118,7 +118,7 @@ class State:
         return self.root / "data" / namespace / name
 
     def hold(self) -> None:
-        """Write down that this process holds the installation; it has the lock on the mark already."""
+        """Record that this process holds the installation; it already has the lock on the mark."""
         said = {
             "pid": os.getpid(),
             "started": reaper.started(os.getpid()),
@@ -127,13 +127,13 @@ class State:
         write_json(self._holder, said)
 
     def holder(self) -> Holder | None:
-        """Return the supervisor that holds the installation; None if there is none, or it has not said so yet."""
+        """Return the supervisor that holds the installation; None if there is none, or it is not recorded yet."""
         said = records.supervisor(read_json(self._holder, {}))
         lives = said and reaper.started(said["pid"]) == said["started"]
         return Holder(said["pid"], Path(said["runtime"])) if lives else None
 
     def ingest(self, claim: str) -> Path:
-        """Return the folder of what the last ingests of a claim, ``namespace/name``, left: logs, listings, records."""
+        """Return the folder of logs, listings and records of the last ingests of a claim, ``namespace/name``."""
         return self.data("ingest", claim.replace("/", "."))
 
     @property
@@ -142,9 +142,10 @@ class State:
 
     @property
     def runtime(self) -> Path:
-        """A short private folder for sockets, whose paths have at most 107 bytes; a state directory may have more.
+        """The short private folder for sockets. Their paths have at most 107 bytes; a state directory's may have more.
 
-        Where a supervisor runs it is the one that it chose: XDG_RUNTIME_DIR is another in a shell by ssh or cron.
+        While a supervisor runs, it is the folder that the supervisor chose: a shell by ssh or cron has another
+        XDG_RUNTIME_DIR.
         """
         holder = self.holder()
         return holder.runtime if holder else self._new_runtime()
@@ -158,7 +159,7 @@ class State:
         """Create the runtime folder.
 
         Raises:
-            LaptopError: it cannot be made, or somebody else's folder has that name (VEL401).
+            LaptopError: it cannot be created, or another user's folder has that name (VEL401).
         """
         path = self.runtime
         try:
@@ -169,31 +170,31 @@ class State:
         return path
 
     def check_runtime(self) -> None:
-        """Look whether the runtime folder is ours alone: below /tmp everybody can make one of its name.
+        """Check that only this user can use the runtime folder: below /tmp every user can create one of its name.
 
         Raises:
-            LaptopError: it is somebody else's, or others can use it (VEL401).
-            FileNotFoundError: there is none.
+            LaptopError: it belongs to another user, or others can use it (VEL401).
+            FileNotFoundError: it does not exist.
         """
         if wrong := _wrong(self.runtime):
             raise _not_private(self.runtime, wrong)
 
     def clear_runtime(self) -> None:
-        """Remove what a supervisor and its services leave in the runtime folder: sockets, and the page of ``open``."""
+        """Remove a supervisor's and its services' files from the runtime folder: sockets, and the page of ``open``."""
         for path in self.runtime.glob("*"):
             if path.is_socket() or path.name == PAGE:
                 path.unlink(missing_ok=True)
 
     @property
     def socket(self) -> Path:
-        """Where the supervisor listens for commands."""
+        """The socket on which the supervisor listens for commands."""
         return self.runtime / "control.sock"
 
     def seed(self) -> Seed:
         """Return the installation's seed, drawn once.
 
         Raises:
-            LaptopError: the seed is gone or cut but its data is there: new keys would lock everybody out (VEL402).
+            LaptopError: the seed is missing or cut but its data exists; new keys would lock out every team (VEL402).
         """
         path = self.root / "seed"
         if not path.exists() and not self.store.exists():
@@ -209,7 +210,7 @@ class State:
             ) from cause  # fmt: skip
 
     def delete(self) -> None:
-        """Remove everything, if the mark says that it is ours; the mark goes last, so that it can be tried again."""
+        """Remove everything, if the mark of Vellum exists; the mark goes last, so that this can be repeated."""
         if not (self.root / MARK).exists():
             return
         runtimes = {self._new_runtime(), self._last_runtime()}
@@ -223,7 +224,7 @@ class State:
             shutil.rmtree(runtime, ignore_errors=True)
 
     def _last_runtime(self) -> Path:
-        """Return the runtime folder of the supervisor that was the last; a path that cannot be ours is not believed."""
+        """Return the runtime folder of the last supervisor; a path that Vellum cannot have chosen is ignored."""
         new = self._new_runtime()
         said = Path(records.supervisor(read_json(self._holder, {})).get("runtime", new))
         return said if said.name == new.name else new
@@ -232,7 +233,7 @@ class State:
 def _check(path: Path) -> None:
     if wrong := _wrong(path):
         raise _not_ours(path, wrong)
-    # A first start that was killed leaves an unfinished mark, which is ours as well.
+    # A first start that was killed leaves an unfinished mark, which is Vellum's as well.
     if not (path / MARK).exists() and any(_strange(entry) for entry in path.iterdir()):
         raise _not_ours(path, "holds other things")
     for names, is_one, word in ((FILES, Path.is_file, "file"), (FOLDERS, Path.is_dir, "folder")):
@@ -245,7 +246,7 @@ def _check(path: Path) -> None:
 
 
 def _wrong(path: Path) -> str:
-    """Return in words why a folder is not ours alone, empty if it is."""
+    """Return why other users can use a folder, as a verb phrase; empty if only this user can."""
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode):
         return "is not a directory"
@@ -273,7 +274,7 @@ def _not_private(path: Path, why: str) -> LaptopError:
 
 
 def private_folder(path: Path) -> Path:
-    """Make the folder and those above it that are missing, all 0700 (``mkdir`` asks the umask for the latter)."""
+    """Create the folder and its missing parents, all 0700 (``mkdir`` would give the parents the umask's mode)."""
     if not path.is_dir():
         private_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
@@ -283,8 +284,8 @@ def private_folder(path: Path) -> Path:
 def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a private file (0600) so that a reader sees the old content or the new, never half.
 
-    After SIGKILL that holds for every file. After a power cut it holds for ``durable`` ones; the others are derived
-    from the store and written again by whoever finds them different.
+    After SIGKILL that holds for every file. After a power cut it holds for ``durable`` files. The others derive from
+    the store, and the next process that finds a difference writes them again.
     """
     private_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.new")
@@ -304,7 +305,7 @@ def write(path: Path, content: str | bytes, *, durable: bool = False) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename last: the name stands in the folder, not in the file."""
+    """Make a rename durable: the folder holds the name, not the file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -318,7 +319,7 @@ def write_json(path: Path, value: Any, *, durable: bool = False) -> None:  # noq
 
 
 def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Read derived JSON of ours; what is missing, damaged or of another type than ``otherwise`` gives ``otherwise``."""
+    """Read one of Vellum's derived JSON files; return ``otherwise`` if it is missing, damaged or of another type."""
     found = reaper.parsed(str(path))
     if otherwise is None:
         return found

@@ -1,7 +1,8 @@
-"""Keeps processes running: what shall run, how it is, and what ends it when this process is killed.
+"""Keeps the wanted processes running, and has a reaper that ends them when this process is killed.
 
 Invariants: a process runs exactly while its value is wanted; every child is recorded before it becomes the program, so
-that the reaper can end it after our own SIGKILL. No question here waits for a process, except ``remove`` and ``close``.
+that the reaper can end it after a SIGKILL of this process. No method waits for a process, except ``remove`` and
+``close``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from vellum.model.process import Process
 
 LOG = logging.getLogger(__name__)
 REAPER_PAUSE = 1.0
-"""Seconds between two tries to start a reaper that ends at once; without one a killed supervisor leaves orphans."""
+"""Seconds between two tries to start a reaper that ends immediately; without one a killed supervisor leaves orphans."""
 
 
 class Supervisor:
@@ -40,13 +41,13 @@ class Supervisor:
         repaired: Callable[[str, str, datetime, datetime], None],
         patience: Patience | None = None,
     ) -> None:
-        """Begin empty; leftovers of a killed supervisor are ended first.
+        """Begin empty; first end what a killed supervisor left running.
 
         Args:
             state: where logs and records go.
-            changed: told the name of a process whose readiness changed, or that is gone; called from its thread.
-            repaired: told (process, what was wrong, seen, back) when a dead process answers again.
-            patience: how long things may take.
+            changed: gets the name of a process whose readiness changed, or that is gone; called from its thread.
+            repaired: gets (process, what was wrong, seen, back) when a dead process answers again.
+            patience: how many seconds each step may take.
         """
         self._state, self.changed, self.repaired = state, changed, repaired
         self.patience = patience or Patience()
@@ -61,10 +62,10 @@ class Supervisor:
         self._keeper = threading.Thread(target=self._keep_reaper, name="reaper", daemon=True)
         self._keeper.start()
 
-    # What controllers ask
+    # For controllers
 
     def ensure(self, process: Process) -> Running:
-        """Run the process, or replace it when its value changed; return how it is."""
+        """Run the process, or replace it when its value changed; return its state."""
         with self._mutex:
             life = self._lives.get(process.name)
             if life is None:
@@ -74,13 +75,13 @@ class Supervisor:
             return life.said
 
     def said(self, name: str) -> Running:
-        """Return how a process is; one that is not wanted is not ready."""
+        """Return the state of a process; one that is not wanted is not ready."""
         with self._mutex:
             life = self._lives.get(name)
             return life.said if life else Running(ready=False, message="")
 
     def end(self, name: str) -> bool:
-        """Stop the process soon; True if nothing of it runs any more, else ``changed`` is called when it is gone."""
+        """Stop the process soon; return True if it is gone, else ``changed`` is called once it is."""
         with self._mutex:
             life = self._lives.get(name)
             if life is not None:
@@ -96,12 +97,12 @@ class Supervisor:
             life.thread.join()
 
     def running(self) -> dict[str, tuple[Process, Running, int]]:
-        """Return every process, how it is, and its pid (0 while it is down)."""
+        """Return every process, its state, and its pid (0 while it is down)."""
         with self._mutex:
             return {name: (life.process, life.said, life.pid) for name, life in sorted(self._lives.items())}
 
     def close(self) -> None:
-        """Stop everything, all at once, and let the reaper go in peace."""
+        """Stop all processes at the same time, then the reaper."""
         with self._mutex:
             lives = list(self._lives.values())
             for life in lives:
@@ -111,14 +112,14 @@ class Supervisor:
         self._closing.set()
         with self._mutex:
             _dismiss(self._reaper, b"stay")
-            # A reaper that a signal stopped would never read that.
+            # A reaper that a signal stopped would never read that line.
             self._reaper.send_signal(signal.SIGCONT)
         self._keeper.join()
 
-    # What lives ask
+    # For lives
 
     def log(self, name: str) -> Path:
-        """Return where a process writes."""
+        """Return the log file of a process."""
         return self._state.log(name)
 
     def family(self, name: str) -> str:
@@ -126,7 +127,7 @@ class Supervisor:
         return f"{self._token}.{name}"
 
     def record(self, name: str, pid: int) -> None:
-        """Write down a child, 0 for none."""
+        """Record a child, 0 for none."""
         with self._mutex:
             self._record.pop(name, None)
             if pid:
@@ -137,7 +138,7 @@ class Supervisor:
             write_json(self._state.processes, self._record)
 
     def let_go(self, life: Life) -> bool:
-        """Forget the life if it is still unwanted; a process that is wanted again goes on in the same thread."""
+        """Forget the life if it is still unwanted; a process that is wanted again continues in the same thread."""
         with self._mutex:
             if life.wanted is not None:
                 return False

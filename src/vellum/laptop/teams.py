@@ -1,6 +1,6 @@
-"""What this machine keeps about claims beside the store: which has which namespace, and what its ingests left.
+"""What this machine keeps about claims beside the store: their namespaces, and the files of their ingests.
 
-``teams.json`` is how ``vellum.connect("TEAM")`` finds a binding without asking anybody.
+``vellum.connect("TEAM")`` finds a binding through ``teams.json``, without a supervisor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vellum.model.team import Team
 
 FINALIZER = f"{DOMAIN}/ingest"
 TEXT = ("runs/*/steps*", "runs/*/tmp")
-"""Where a run of ``workloads/ingest`` keeps what it reads, also while it is on its way out; a kill leaves it there."""
+"""The folder where ``workloads/ingest`` keeps what it reads, until its process has ended; after a kill it stays."""
 WAIT_SECONDS = 1.0
 
 
@@ -36,7 +36,7 @@ class TeamsController:
         self._state, self._path = state, state.root / "teams.json"
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Write the file if it says something else; hold a claim that goes until its folder is gone."""
+        """Write the file if it differs; hold a claim that is being deleted until its folder is gone."""
         del now
         obj = store.get(key)
         again = self._hold(store, key, obj) if obj else None
@@ -54,7 +54,7 @@ class TeamsController:
         if "deletionTimestamp" not in meta:
             store.set_finalizer(key, meta["uid"], FINALIZER, present=True)
             return None
-        # Last of all: once bucket and keys are gone, an ingest that still runs soon fails.
+        # The last step: once bucket and keys are gone, an ingest that still runs soon fails.
         if meta.get("finalizers") != [FINALIZER]:
             return None
         everything = obj["spec"].get("deletionPolicy") == "Delete"
@@ -74,7 +74,7 @@ class TeamsController:
 
 
 def _clean(folder: Path, *, everything: bool) -> bool:
-    """Remove the text that ingests left, or all that they left; False while one runs."""
+    """Remove the text that ingests left, or all of their files; return False while an ingest runs."""
     if not folder.is_dir():
         return True
     with (folder / "lock").open("wb") as lock:

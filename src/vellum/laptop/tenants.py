@@ -1,7 +1,7 @@
-"""Buckets and keys: what seaweedfs-operator does with its five kinds, here by batches of ``weed shell``.
+"""Buckets and keys: does the work of seaweedfs-operator for its five kinds, with batches of ``weed shell``.
 
-A stand-in, and named as one in the docs. A batch says what is missing and ends with lists of what is there; an object
-is Ready, and one that goes is gone, only when those lists say so. A batch costs 0.25 s and 0.05 s a command.
+A stand-in, and named as one in the docs. A batch makes what is missing and ends with lists of what exists. An object is
+Ready, and a deleted object is gone, only when those lists show it. A batch costs 0.25 s and 0.05 s per command.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ LOG = logging.getLogger(__name__)
 FINALIZER = "platform.vellum.dev/tenant"
 KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 RESYNC_SECONDS = 60.0
-"""SeaweedFS closes a bucket that is over its quota only when it is told to look (measured: never by itself)."""
+"""SeaweedFS checks a bucket's quota only when it is told to (measured: never by itself)."""
 RETRY_SECONDS = 2.0
 SHELL_SECONDS = 60
 _GRANTS = {"s3:GetObject": "Read", "s3:PutObject": "Write", "s3:ListBucket": "List"}
-"""SeaweedFS's own words for the actions that our policies name."""
+"""SeaweedFS's own names for the actions that Vellum's policies name."""
 
 Shell = Callable[[str], str]
 Objects = Mapping[str, list[Obj]]
@@ -44,7 +44,7 @@ Objects = Mapping[str, list[Obj]]
 
 @dataclass(slots=True)
 class _Plan:
-    """What the objects mean for the store, and which of them wait for it."""
+    """The accounts that the objects ask for, and which of the objects wait for them."""
 
     wanted: Wanted
     seen: dict[Key, tuple[str, int]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class _Plan:
         return {**buckets, **keys, **self.blocked}
 
     def gone(self, there: Accounts) -> set[str]:
-        """Return the uids of the objects that go and have nothing left in the store."""
+        """Return the uids of the deleted objects that have nothing left in the store."""
         return {obj["metadata"]["uid"] for obj in self.going.values() if not self._left(obj, there)}
 
     def _left(self, obj: Obj, there: Accounts) -> bool:
@@ -88,8 +88,8 @@ class TenantController:
         """Begin with nothing verified.
 
         Args:
-            shell: runs commands and returns what they printed; may take seconds, is called from its own thread.
-            poke: says that an object is worth another look.
+            shell: runs commands and returns their output; may take seconds, is called from its own thread.
+            poke: asks for another look at an object.
             monotonic: seconds of a clock that never goes back.
         """
         self._shell, self._poke, self._monotonic = shell, poke, monotonic
@@ -103,7 +103,7 @@ class TenantController:
         self._last = float("-inf")
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Answer for one object from what the last batch saw, and start the next batch when that is too little."""
+        """Write the status that the last batch showed; start the next batch if that is not enough."""
         del now
         obj = store.get(key)
         if key.kind == "Seaweed":
@@ -127,7 +127,7 @@ class TenantController:
                 self._poke(Key.of(obj))
 
     def _due(self, store: Store, key: Key, obj: Obj) -> float | None:
-        """Start a batch if this object needs one; return when to look again."""
+        """Start a batch if this object needs one; return the seconds until the next look."""
         needed = self._verified.get(key) != _version(obj) or "deletionTimestamp" in obj["metadata"]
         stale = self._monotonic() - self._last > RESYNC_SECONDS
         if not needed and not stale:
@@ -150,12 +150,12 @@ class TenantController:
         return RETRY_SECONDS if needed else RESYNC_SECONDS
 
     def _run(self, plan: _Plan) -> None:
-        """Say what the last list lacked; what the list at the end still lacks is said once more."""
+        """Run a batch for what the last list lacked, and once more for what the new list still lacks."""
         try:
             there = self._ask(commands(plan.wanted, self._there))
             if again := commands(plan.wanted, there):
                 there = self._ask(again)
-        except Exception as error:  # noqa: BLE001  # a thread that ends without a word leaves everybody waiting
+        except Exception as error:  # noqa: BLE001  # a thread that ends silently leaves all objects waiting
             LOG.warning("the object store did not answer the tenants' batch: %s", error)
             self._there = Accounts()
             self._finish(dict.fromkeys(plan.seen, "the object store does not answer"))
@@ -198,8 +198,8 @@ class TenantController:
 def shell(state: State, ports: Ports, weed: str) -> Shell:
     """Return a function that runs commands in ``weed shell`` with this installation's certificate.
 
-    The function raises LaptopError (VEL404) when the store does not answer. Secrets go through standard input, and
-    what is printed, which repeats them, is never logged.
+    The function raises LaptopError (VEL404) when the store does not answer. Secrets go through standard input. The
+    output repeats them, so the function never logs it.
     """
 
     def address(part: str) -> str:
@@ -209,20 +209,20 @@ def shell(state: State, ports: Ports, weed: str) -> Shell:
     def run(commands: str) -> str:
         config = Path(state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}")) / "config"
         argv = [
-            # Without a master it hangs for ever, and our own SIGKILL would leave it behind.
+            # Without a master it hangs forever, and a SIGKILL of this process would leave it behind.
             sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(os.getpid()),
             f"--at-most={SHELL_SECONDS + 5}", weed, f"-config_dir={config}", "shell",
             f"-master={address('master')}", f"-filer={address('filer')}",
         ]  # fmt: skip
         try:
-            # An unknown user or an existing bucket makes the exit code 1 and stops nothing: the lists at the end tell.
+            # An unknown user or an existing bucket sets the exit code to 1 and stops nothing: only the lists count.
             done = subprocess.run(
                 argv, input=commands, capture_output=True, text=True, timeout=SHELL_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as cause:
             raise LaptopError(
                 "VEL404", f"weed shell did not answer: {type(cause).__name__}", where="the object store",
-                fix="look at `vellum logs seaweed`; it is tried again by itself",
+                fix="look at `vellum logs seaweed`; Vellum tries again automatically",
             ) from None  # fmt: skip
         return done.stdout
 
@@ -239,14 +239,14 @@ def _answers(store: Store) -> bool:
 
 
 def _plan(store: Store) -> _Plan:
-    """Put together what all objects of the store mean."""
+    """Return the accounts that all objects of the store ask for together."""
     objects: Objects = {kind: store.list(API, kind) for kind in KINDS}
     alive = {kind: [obj for obj in found if not _goes(obj)] for kind, found in objects.items()}
     keys, blocked, users = _keys(store, alive)
     unsure = {obj["spec"]["identityRef"]["name"] for obj in alive["S3Credentials"] if Key.of(obj) in blocked}
     owners = {obj["spec"]["identityRef"]["name"] for obj in objects["S3Credentials"]}
     limits = {obj["metadata"]["name"]: _limit(obj) for obj in alive["Bucket"]}
-    # A key whose Secret is missing for a moment must not look like one that nobody wants.
+    # A key whose Secret is missing for a moment must not look like an unwanted key.
     wanted = Wanted(Accounts(limits, users), frozenset(owners - unsure), _doomed(objects["Bucket"]))
     return _Plan(
         wanted=wanted,

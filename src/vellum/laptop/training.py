@@ -1,7 +1,7 @@
-"""TrainJobs become processes that end: what Kubeflow Trainer, JobSet, the Job controller and a kubelet do on a cluster.
+"""Runs TrainJobs as processes that end: the work of Kubeflow Trainer, JobSet, the Job controller and a kubelet.
 
-Invariants: at most one process of a job runs; how often it was tried is written down before each try, so that whoever
-kills the supervisor cannot make a job run for ever; what has ended, well or badly, is never started again.
+Invariants: at most one process of a job runs. The number of tries is stored before each try, so killing the supervisor
+cannot make a job run forever. A job that has ended, well or badly, is never started again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from vellum.model.training import NODE, TRAIN_JOB, TRAINING_RUNTIME
 
 FINALIZER = f"{DOMAIN}/training"
 GRACE_SECONDS = 10.0
-"""Between SIGTERM and SIGKILL; a kubelet gives 30, in which nobody waits for it."""
+"""Seconds between SIGTERM and SIGKILL; a kubelet gives 30, but here a user waits."""
 COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
 DONE = (COMPLETE, "AllJobsCompleted", "jobset completed successfully")
 OVERTIME = (FAILED, "DeadlineExceeded", "TrainJob exceeded its active deadline")
@@ -38,25 +38,25 @@ OVERTIME = (FAILED, "DeadlineExceeded", "TrainJob exceeded its active deadline")
 RETRY_SECONDS = 2.0
 FIRST_EVENT_SECONDS, LAST_EVENT_SECONDS = 10.0, 300.0
 STARTED = "Started"
-"""A condition on a laptop only: False with the cause while a try cannot begin; removed once one has begun."""
+"""A condition that only a laptop sets: False with the cause while a try cannot begin; removed once one has begun."""
 NOT_STARTED = "CreateContainerConfigError"
 """The kubelet's reason for a container with a reference to a missing object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What is written down of a job: how often it failed, and whether a try goes on."""
+    """The stored facts of a job: how often it failed, and whether a try is running."""
 
     uid: str = ""
     failed: int = 0
     goes_on: bool = False
     began: str = ""
-    """When it began to be active: its first try, or that after its last suspension or after `vellum down`."""
+    """When it became active: at its first try, or at the first after its last suspension or after `vellum down`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One look at a job: the object, its runtime, its tries, and when."""
+    """One pass over a job: the object, its runtime, its tries, and the time."""
 
     obj: Obj
     runtime: Obj
@@ -65,12 +65,12 @@ class Run:
 
     @property
     def uid(self) -> str:
-        """The job's uid: another job of the same name has another."""
+        """The job's uid, which differs for another job of the same name."""
         return str(self.obj["metadata"]["uid"])
 
     @property
     def limit(self) -> int:
-        """How many tries may fail before the job has."""
+        """How many tries may fail before the job has failed."""
         job = _job(self.runtime)
         return int(job["template"]["spec"].get("backoffLimit", 6))
 
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def trainer(self) -> Obj:
-        """What the TrainJob itself says of the container."""
+        """The fields of the container that the TrainJob itself sets."""
         return self.obj["spec"].get("trainer") or {}
 
 
@@ -105,7 +105,7 @@ class TrainJobController:
         return next((key for key, name in self._names.copy().items() if name == process), None)
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Start, judge, stop or forget the process of one job; return the seconds until it is over its time."""
+        """Start, judge, stop or forget the process of one job; return the seconds until its deadline."""
         obj = store.get(key)
         if obj is None:
             self._forget(key)
@@ -121,14 +121,15 @@ class TrainJobController:
             Key(TRAINING_RUNTIME.api_version, TRAINING_RUNTIME.kind, "", obj["spec"]["runtimeRef"]["name"])
         )
         if runtime is None:
-            why = f"there is no runtime {obj['spec']['runtimeRef']['name']} yet; next: the platform, which makes it"
+            runtime = obj["spec"]["runtimeRef"]["name"]
+            why = f"the runtime {runtime} does not exist yet; next: the platform, which makes it"
             return self._wait(store, key, Run(obj, {}, self._tries(obj), now), why)
         return self._attend(store, key, Run(obj, runtime, self._tries(obj), now))
 
     def close(self, store: Store, now: datetime) -> None:
-        """Write down that what runs is stopped on purpose: a laptop that goes to sleep is no failure of a job.
+        """Record that the running jobs are stopped on purpose: turning off a laptop is not a failure of a job.
 
-        Nor does the time without it count as active: nobody could have run the job. What ended well is over.
+        Time without the supervisor does not count as active, since no job runs in it. A job that ended well is over.
         """
         for key, name in self._names.copy().items():
             if self._supervisor.said(name).ended == 0:
@@ -138,7 +139,7 @@ class TrainJobController:
             tries = Tries(**read_json(path, {}))
             write_json(path, asdict(replace(tries, goes_on=False, began="")))
 
-    # What a job's state asks for
+    # What each state of a job needs
 
     def _attend(self, store: Store, key: Key, run: Run) -> float | None:
         if run.obj["spec"].get("suspend"):
@@ -148,8 +149,8 @@ class TrainJobController:
             run = self._interrupted(store, key, run)
         ended = self._supervisor.said(self._names.get(key, "")).ended if run.tries.goes_on else None
         if ended == 0:
-            # However late this is seen: what ended well is not over its time.
-            # The end is stored first: between the two a kill leaves a job that is over, not one to be run again.
+            # A job that ended well has not missed its deadline, however late this pass is.
+            # Store the end first: a kill between the two then leaves a job that is over, not one to run again.
             self._finish(store, run, DONE)
             self._noted(run, goes_on=False)
             return None
@@ -165,7 +166,7 @@ class TrainJobController:
         return None
 
     def _interrupted(self, store: Store, key: Key, run: Run) -> Run:
-        """Count a try that went on when the supervisor was killed: its end was seen by nobody, and so it failed."""
+        """Count a try that was running when the supervisor was killed as failed, since its end is unknown."""
         if not run.tries.goes_on:
             return run
         message = f"the supervisor was ended while it ran; {_tries_left(run.tries.failed + 1, run.limit)}"
@@ -173,14 +174,14 @@ class TrainJobController:
         return self._noted(run, failed=run.tries.failed + 1, goes_on=False)
 
     def _failed(self, store: Store, key: Key, run: Run, why: str) -> Run:
-        """Take note of a try that has failed."""
+        """Record a failed try."""
         failed = run.tries.failed + 1
         store.record(key, Event("Warning", "BackOff", f"{why}; {_tries_left(failed, run.limit)}"))
         return self._noted(run, failed=failed, goes_on=False)
 
     def _run(self, store: Store, key: Key, run: Run, left: float | None) -> float | None:
         if run.tries.goes_on and key in self._names:
-            # As a pod's, its environment is that of its start, whatever became of a Secret meanwhile.
+            # As in a pod, the environment is that of the start, even if a Secret changed meanwhile.
             running = self._supervisor.said(self._names[key])
             self._say(store, run, [*_resumed(run)], active=1, ready=int(running.ready))
             return left
@@ -193,14 +194,14 @@ class TrainJobController:
             run = self._noted(run, goes_on=True, began=run.tries.began or stamp(run.now))
         self._names[key] = process.name
         running = self._supervisor.ensure(process)
-        # The try that ended is judged above, so what is said here is of the one that was just begun.
+        # The ended try is judged above, so this describes the try that just began.
         self._say(store, run, [*_resumed(run)], active=1, ready=int(running.ready))
         return left
 
     def _wait(self, store: Store, key: Key, run: Run, why: str) -> float:
         """Set why the job does not start; return the seconds until the next check, which is cheap and so comes soon.
 
-        Events are rarer: one when the cause is another, then after 10 s, 20 s and so on to 5 min.
+        Events are rarer: one when the cause changes, then after 10 s, 20 s and so on up to 5 min.
         """
         before = self._waits.get(key, ("", run.now, FIRST_EVENT_SECONDS))
         if before[0] != why or run.now >= before[1]:
@@ -211,7 +212,7 @@ class TrainJobController:
         return RETRY_SECONDS
 
     def _suspend(self, store: Store, key: Key, run: Run) -> None:
-        """Stop it; it begins anew afterwards, and nothing of that counts as a failure."""
+        """Stop it without counting a failure; it begins anew afterwards."""
         name = self._names.get(key, "")
         if not self._supervisor.end(name):
             return
@@ -233,7 +234,7 @@ class TrainJobController:
         store.record(key, Event("Normal" if kind == COMPLETE else "Warning", reason, message))
 
     def _end(self, store: Store, key: Key, obj: Obj) -> None:
-        # Known by its name until it is gone: then we are asked again, and nobody waits meanwhile.
+        # The process keeps its name until it is gone: then this runs again, and no thread waits meanwhile.
         self._names[key] = self._process_name(obj)
         if not self._supervisor.end(self._names[key]):
             return
@@ -253,7 +254,7 @@ class TrainJobController:
         return f"jobset failed due to one or more job failures (first failed job: {name}-{NODE}-0): {tries}"
 
     def _say(self, store: Store, run: Run, said: list[Obj], **count: int) -> None:
-        """Write the status as the Trainer does: its conditions, and what JobSet says of the one job."""
+        """Write the status as the Trainer does: its conditions, and JobSet's status of the one job."""
         kept = {entry["type"]: entry for entry in (run.obj.get("status") or {}).get("conditions") or ()}
         if all(entry["type"] != STARTED for entry in said):
             kept.pop(STARTED, None)
@@ -285,18 +286,18 @@ class TrainJobController:
     # What runs
 
     def _process(self, store: Store, run: Run) -> Process:
-        """Describe the process: the container's command, in a folder of its own, with the team's binding."""
+        """Return the process: the container's command, in a folder of its own, with the team's binding."""
         namespace, container = run.obj["metadata"]["namespace"], run.container
         secret = store.get(Key("v1", "Secret", namespace, BINDING_SECRET))
         if secret is None:
-            why = f"there is no Secret {BINDING_SECRET} in the namespace {namespace} yet"
+            why = f"the Secret {BINDING_SECRET} does not exist in the namespace {namespace} yet"
             raise NotStartable(f"{why}; next: the platform, which makes it with the team")
         mount(self._state, secret)
         own = {
             "VELLUM_BINDING_DIR": str(self._state.secrets(namespace) / BINDING_SECRET),
             "VELLUM_PYTHONPATH": str(self._state.connect),
             "HOME": str(self._folder(Key.of(run.obj)) / "work"),
-            # `python` is the one that runs us, as in the image it is the one that Vellum is installed for.
+            # `python` is this process's own Python; in the image it is the one in which Vellum is installed.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         }
         try:
@@ -342,7 +343,7 @@ def _resumed(run: Run) -> list[Obj]:
 
 
 def _seconds_left(run: Run) -> float | None:
-    """Return how long the job may still be active, None for ever; counted from its start, not from its last try."""
+    """Return how long the job may still be active, None without a limit; counted from its start, not its last try."""
     seconds = run.obj["spec"].get("activeDeadlineSeconds")
     if not seconds:
         return None
@@ -356,4 +357,4 @@ def _ending(code: int) -> str:
 
 def _tries_left(failed: int, limit: int) -> str:
     left = limit + 1 - failed
-    return f"{failed} of {limit + 1} tries failed" + ("" if left > 0 else ", there is no other")
+    return f"{failed} of {limit + 1} tries failed" + ("" if left > 0 else ", no try is left")

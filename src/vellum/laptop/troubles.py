@@ -23,12 +23,12 @@ def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[
 
 
 def _is_ours(obj: Obj | None) -> bool:
-    """Tell whether the object belongs to the platform: it is a composite or composed, and not made by a team."""
+    """Return whether the object belongs to the platform: it is a composite or composed, not made by a team."""
     return obj is not None and ("platform.vellum.dev" in obj["apiVersion"] or controller_uid(obj) is not None)
 
 
 def _failing(key: Key, error: str) -> LaptopError:
     return LaptopError(
         "VEL422", f"{key} cannot be brought up to date: {error}", where=str(key),
-        fix="fix the cause; the supervisor tries again by itself. `vellum logs vellum` has the whole error",
+        fix="fix the cause; the supervisor then tries again automatically. `vellum logs vellum` has the whole error",
     )  # fmt: skip

@@ -25,11 +25,11 @@ _TRACEBACK = (
 
 
 def last_words(log: Path, begins: int = 0, *, errors: bool = False) -> str:
-    """Return the last line of a log that means something, from a place in bytes on; empty if there is none.
+    """Return the last meaningful line of a log, from the byte ``begins`` on; empty if there is none.
 
-    With ``errors`` only a line that names an error will do.
+    With ``errors``, return only a line that names an error.
 
-    Of a traceback it is the line that names the error, also where the program was cut off while it wrote the trace.
+    Of a traceback, return the line that names the error, even if the program was cut off while it wrote the trace.
     """
     lines = _tail(log, begins)
     said = [line for line in lines if not _EMPTY.fullmatch(line)]
@@ -43,7 +43,7 @@ def _tail(log: Path, begins: int) -> list[str]:
     try:
         with log.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
-            # A log that was cut meanwhile is shorter than where this began.
+            # A log that was rotated meanwhile may be shorter than ``begins``.
             file.seek(max(begins if begins <= end else 0, end - TAIL_BYTES))
             text = file.read(TAIL_BYTES).decode(errors="replace")
     except OSError:

@@ -1,7 +1,7 @@
-"""Composed workloads become processes: what a kubelet and five controllers do on a cluster, here in one.
+"""Composed workloads become processes: the work of a kubelet and five controllers of a cluster.
 
-For every component that names a workload kind, its live objects are turned into Process values by the component and
-kept running; the status is what the kind's own controller would write. A stand-in, and named as one in the docs.
+A component that names a workload kind turns its live objects into Process values, which are kept running. The status is
+the one that the kind's own controller would write. A stand-in, and named as one in the docs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CAUSE_SECONDS = 2.0
 
 
 class WorkloadController:
-    """Realises workload objects on this machine."""
+    """Runs workload objects on this machine."""
 
     name = "workloads"
 
@@ -56,12 +56,12 @@ class WorkloadController:
         self._gateway: tuple[Path, int] | None = None
 
     def key_of(self, process: str) -> Key | None:
-        """Return the object that a process realises."""
+        """Return the object that a process runs."""
         # Called from the threads of processes, while the manager's thread adds and removes names.
         return next((key for key, name in self._names.copy().items() if name == process), None)
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Run, replace or stop the process of one object, and say how it is."""
+        """Run, replace or stop the process of one object, and write its status."""
         del now
         obj = store.get(key)
         component = self._component(obj) if obj else None
@@ -76,7 +76,7 @@ class WorkloadController:
         try:
             return self._realise(store, key, component, live)
         except OSError as error:
-            # The status must be true also on a full disk: a running process is as ready as its probe says.
+            # The status must be true even on a full disk: a running process is as ready as its probe shows.
             running = self._supervisor.said(self._names.get(key, ""))
             missing = Running(ready=False, message=f"cannot be started: {error}")
             self._report(store, component, live, running if running.ready or running.message else missing)
@@ -149,7 +149,7 @@ class WorkloadController:
 
     def _component(self, obj: Obj) -> Realised | None:
         for component in self._components:
-            # What people made themselves carries no component's label.
+            # Objects that users made themselves have no component's label.
             same_kind = component.workload == (obj["apiVersion"], obj["kind"])
             if same_kind and labels_of(obj).get(COMPONENT, Models.name) == component.name:
                 return component
@@ -180,7 +180,7 @@ class WorkloadController:
         )
 
     def _env_from(self, store: Store, obj: Obj) -> tuple[Path, ...]:
-        """Return the folders of the Secrets that the first container takes all its variables from.
+        """Return the folders of the Secrets from which the first container takes all its variables.
 
         Raises:
             NotStartable: a Secret is missing that is not optional.
@@ -192,7 +192,9 @@ class WorkloadController:
             if store.get(Key("v1", "Secret", namespace, reference["name"])) is None and not reference.get(
                 "optional"
             ):
-                raise NotStartable(f"CreateContainerConfigError: there is no Secret {reference['name']}")
+                raise NotStartable(
+                    f"CreateContainerConfigError: the Secret {reference['name']} does not exist"
+                )
             found.append(self._state.secrets(namespace) / reference["name"])
         return tuple(found)
 
@@ -223,13 +225,13 @@ class WorkloadController:
 
 
 def _generation(obj: Obj) -> dict[str, str]:
-    """Return whose keys it runs with: another generation is another process, as it is another pod on a cluster."""
+    """Return the generation of its keys: another one means another process, as on a cluster another pod."""
     generation = marked(obj)
     return {ENVIRONMENT: str(generation)} if generation > 1 else {}
 
 
-class NotStartable(Exception):  # noqa: N818  # an answer between two methods, not an error of anybody
-    """A reference of the pod points to nothing; the kubelet would say CreateContainerConfigError."""
+class NotStartable(Exception):  # noqa: N818  # an answer between two methods, not an error
+    """A reference of the pod names a missing object; the kubelet would report CreateContainerConfigError."""
 
 
 def _pod(obj: Obj) -> Obj:
@@ -257,7 +259,7 @@ def _claims(obj: Obj) -> list[Obj]:
 
 
 def _delete_claims(store: Store, obj: Obj) -> None:
-    """Delete the volume claims of the same team; one that somebody else made under that name is left alone."""
+    """Delete the volume claims of the same team; leave a claim of that name that another owner made."""
     team = labels_of(obj).get(f"{DOMAIN}/team")
     for claim in _claims(obj):
         live = store.get(Key.of(claim))
@@ -300,6 +302,6 @@ def _missing(reference: Obj, namespace: str, keys: list[str] | None) -> str:
     """Return what a reference lacks: the Secret, or the key in an existing Secret."""
     name, key = reference["name"], reference["key"]
     if keys is None:
-        return f"there is no Secret {name} with a key {key} in the namespace {namespace}"
+        return f"the Secret {name} with a key {key} does not exist in the namespace {namespace}"
     known = f"it has {', '.join(keys[:_MOST_KEYS])}" if keys else "it is empty"
     return f"the Secret {name} in the namespace {namespace} has no key {key} ({known})"

@@ -40,7 +40,7 @@ _PAIRED = re.compile(f"[{_UNSPACED}]")
 
 
 def cut(text: str, *, document: bool) -> Iterator[tuple[str, int, int]]:
-    """Yield (form, start, end) of every word: the form that is compared, and where it stands in the text.
+    """Yield (form, start, end) of every word: the form that is compared, and its position in the text.
 
     Args:
         text: A passage or a question.

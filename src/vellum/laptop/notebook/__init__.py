@@ -1,4 +1,4 @@
-"""The notebook's process on a laptop: JupyterLab from Vellum's environment, kernels from an environment of the team's.
+"""The notebook's process on a laptop: JupyterLab runs in Vellum's environment, kernels run in the team's own.
 
 ``python -P -m vellum.laptop.notebook ARGUMENTS`` prepares the environment and becomes JupyterLab with the arguments.
 """

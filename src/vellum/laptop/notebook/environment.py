@@ -1,8 +1,8 @@
-"""The notebook's own Python environment: made once, kept over restarts and upgrades, never Vellum's.
+"""The notebook's own Python environment: created once, kept across restarts and upgrades, separate from Vellum's.
 
-It is a venv with a pip of its own. A ``.pth`` file puts Vellum's packages after those of the venv. So pandas and
-boto3 are there without a download, and packages that a user installs take precedence. pip installs into the venv only.
-It treats packages outside the venv as installed, and does not remove them.
+It is a venv with its own pip. A ``.pth`` file puts Vellum's packages after those of the venv. So pandas and boto3 are
+there without a download, and packages that a user installs take precedence. pip installs into the venv only. It treats
+packages outside the venv as installed, and does not remove them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MADE = ".vellum-made"
 ELSEWHERE = (sysconfig.get_config_var("WHEEL_PKG_DIR"), "/usr/share/python-wheels")
 """Where Fedora and Debian keep pip's wheel."""
 _COLUMNS = 3
-"""Of a package's RECORD."""
+"""The number of columns in a package's RECORD."""
 BEHIND = "vellum-behind.pth"
 KERNEL = "python3"
 """The name of JupyterLab's default kernel."""
@@ -42,7 +42,7 @@ def prepare(folder: Path, home: Path) -> None:
     """Make the environment, or update it to the current Python and packages.
 
     Args:
-        folder: where it lies; its ``bin/python`` is what notebooks run.
+        folder: its path; notebooks run its ``bin/python``.
         home: where to write the list of packages of an older Python's environment.
 
     Raises:
@@ -92,7 +92,7 @@ def _python_of(folder: Path) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether the environment is complete, has the current Python, and has pip."""
+    """Return whether the environment is complete, has the current Python, and has pip."""
     python = folder / "bin" / "python"
     return (
         (folder / MADE).is_file()
@@ -103,7 +103,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _has_pip(packages: Path) -> bool:
-    """Tell whether all of pip's modules are there, in the sizes that pip's own record names."""
+    """Return whether all of pip's modules exist, in the sizes that pip's own record names."""
     return any(
         all(_has_size(packages / name, size) for name, _, size in record if name.endswith(".py"))
         for one in metadata.distributions(name="pip", path=[str(packages)])
@@ -115,7 +115,7 @@ def _record(one: metadata.Distribution) -> list[list[str]]:
     """Return path, hash and size of each file of a package; empty where the record is missing or damaged."""
     with contextlib.suppress(ValueError, csv.Error):
         rows = list(csv.reader((one.read_text("RECORD") or "").splitlines()))
-        # A record that was cut has a last line that is too short, or does not name itself.
+        # The last line of a truncated record is too short, or does not name the record itself.
         if (
             rows
             and all(len(row) == _COLUMNS for row in rows)
@@ -152,7 +152,7 @@ def _make(folder: Path) -> None:
 
 
 def _bring_pip(packages: Path) -> None:
-    """Extract pip beside its place, then move it there: an extraction that is cut must not look like pip."""
+    """Extract pip beside its final path, then move it: an interrupted extraction must not look like pip."""
     aside = packages / ".vellum-pip"
     _remove(aside)
     with zipfile.ZipFile(_wheel()) as wheel:
@@ -207,7 +207,7 @@ def _replace(folder: Path, home: Path, python: str) -> None:
 
 
 def _installed(packages: Path) -> list[str]:
-    """Return the packages of a folder as pip takes them; of a damaged one at least the name."""
+    """Return the packages of a folder in pip's form; of a damaged one at least the name."""
     found = []
     for folder in (path for ending in ("dist-info", "egg-info") for path in packages.glob(f"*.{ending}")):
         one = metadata.PathDistribution(folder)

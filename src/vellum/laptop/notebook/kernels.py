@@ -28,7 +28,7 @@ def with_binding(given: Mapping[str, str]) -> dict[str, str]:
 
 
 class Kernel(ServerKernelManager):
-    """Starts a kernel with the binding; `!pip` and `!python` in it are those of the kernel's own environment."""
+    """Starts a kernel with the binding; its `!pip` and `!python` are those of the kernel's own environment."""
 
     async def _async_pre_start_kernel(self, **more: Any) -> tuple[list[str], dict[str, Any]]:  # noqa: ANN401  # Jupyter's
         """Complete the environment, also for a kernel that restarts with its first environment."""

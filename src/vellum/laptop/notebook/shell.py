@@ -1,6 +1,6 @@
-"""A terminal's shell, which sees the team's binding as variables: ``python -P -m vellum.laptop.notebook.shell``.
+"""A terminal's shell with the team's binding as variables: ``python -P -m vellum.laptop.notebook.shell``.
 
-No login shell, as Jupyter would start it: /etc/profile would set another PATH.
+Not a login shell, which Jupyter would start: /etc/profile would set another PATH.
 """
 
 from __future__ import annotations

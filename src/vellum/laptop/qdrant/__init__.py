@@ -2,5 +2,5 @@
 
 Qdrant's server binary is in no registry; its core is. ``translate`` modules (``filters``, ``queries``, ``points``)
 turn REST JSON into qdrant-edge values, ``collections`` keeps them on disk, ``routes`` and ``server`` speak HTTP.
-Whatever is not served is refused by name: a wrong answer would be worse than none.
+A request for anything that is not served is refused by name: a wrong answer would be worse than none.
 """

@@ -1,4 +1,4 @@
-"""The process: ``python -m vellum.laptop.qdrant``, told by its environment (``settings``)."""
+"""The server process: ``python -m vellum.laptop.qdrant``, configured by its environment (``settings``)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     with listener, ThreadPoolExecutor(1, "qdrant") as worker:
         collections = worker.submit(Collections, settings.directory).result()
         try:
-            # uvicorn raises the signal again when it is done; the default would end us before the flush.
+            # uvicorn raises the signal again at its end; the default handler would end this process before the flush.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: None)
             asyncio.run(_run(settings, collections, worker, listener))

@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(original: str, copy: str) -> int:
-    """Copy the shard, build, flush; ended by the kernel when the server is gone."""
+    """Copy the shard, build, flush; the kernel ends this process when the server is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.umask(0o077)

@@ -1,7 +1,7 @@
-"""Collections on disk: made, opened and deleted so that a kill at any moment leaves all of one or nothing.
+"""Collections on disk, created, opened and deleted so that a kill at any moment leaves a whole collection or none.
 
     <folder>/lock                     held while the process lives
-    <folder>/<uuid>/collection.json   name, schema, which shard folder counts: the collection exists while this does
+    <folder>/<uuid>/collection.json   name, schema, the current shard folder: the collection exists while this does
     <folder>/<uuid>/shard-<n>/        qdrant-edge's own files
 
 Folders carry no names, so any name is safe on any disk. Not thread-safe: one thread does all of it (``server``).
@@ -31,7 +31,7 @@ _MAX_NAME = 255
 
 
 class Collection:
-    """One collection; its shard is opened at the first use, which keeps the start quick."""
+    """One collection; its shard is opened at the first use, which keeps the start fast."""
 
     def __init__(self, folder: Path, name: str, schema: Schema, shard: str) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class Collection:
         self.schema = schema
         self.writes = 0
         self.settled: set[object] = set()
-        """Conditions with one meaning in all releases for the stored payloads (``releases``)."""
+        """Checks that conditions have one meaning in all releases for the stored payloads (``releases``)."""
         self._shard_name = shard
         self._shard: edge.EdgeShard | None = None
 
@@ -58,27 +58,27 @@ class Collection:
 
     @property
     def shard_path(self) -> Path:
-        """The folder of the shard that counts."""
+        """The folder of the current shard."""
         return self.folder / self._shard_name
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the shard has been used."""
+        """Return whether the shard has been used."""
         return self._shard is not None
 
     def update(self, operation: edge.UpdateOperation) -> int:
-        """Apply one write; it is in the write-ahead log when this returns. Return its number since the start."""
+        """Apply one write and store it in the write-ahead log; return its number since the start."""
         self.writes += 1
         self.settled.clear()
         self.shard.update(operation)
         return self.writes
 
     def next_shard_path(self) -> Path:
-        """Return a folder for a rebuilt shard; it counts only after ``adopt``."""
+        """Return a folder for a rebuilt shard; it becomes the current one only by ``adopt``."""
         return self.folder / f"shard-{int(self._shard_name.removeprefix('shard-')) + 1}"
 
     def adopt(self, path: Path) -> None:
-        """Make a rebuilt shard the one that counts, and remove the old one."""
+        """Make a rebuilt shard the current one, and remove the old one."""
         old = self.shard_path
         self.close()
         self._shard_name = path.name
@@ -86,7 +86,7 @@ class Collection:
         shutil.rmtree(old, ignore_errors=True)
 
     def write_record(self) -> None:
-        """Write the record at once or not at all."""
+        """Write the record as a whole or not at all."""
         record = {"name": self.name, "schema": self.schema.record(), "shard": self._shard_name}
         draft = self.folder / f"{_RECORD}.draft"
         with draft.open("wb") as file:
@@ -97,7 +97,7 @@ class Collection:
         _sync(self.folder)
 
     def flush(self) -> None:
-        """Put everything written so far into its files."""
+        """Write everything so far into its files."""
         self.shard.flush()
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class Collections:
         """Return a collection.
 
         Raises:
-            RefusedError: there is none of that name (404).
+            RefusedError: no collection has that name (404).
         """
         collection = self._by_name.get(name)
         if collection is None:
@@ -144,7 +144,7 @@ class Collections:
         return collection
 
     def create(self, name: str, schema: Schema) -> None:
-        """Make an empty collection; it exists from the moment its record is renamed into place.
+        """Create an empty collection; it exists from the moment its record is renamed into place.
 
         Raises:
             RefusedError: the name is taken (409) or not usable (400).
@@ -165,7 +165,7 @@ class Collections:
         self._by_name[name] = collection
 
     def delete(self, name: str) -> bool:
-        """Delete a collection; it is gone from the moment its record is. Return whether there was one."""
+        """Delete a collection by first deleting its record; return whether it existed."""
         collection = self._by_name.pop(name, None)
         if collection is None:
             return False
@@ -176,14 +176,14 @@ class Collections:
         return True
 
     def close(self) -> None:
-        """Flush and close everything, and let the folder go."""
+        """Flush and close everything, and release the folder."""
         for collection in self:
             collection.close()
         self._lock.close()
 
 
 def check_name(name: str) -> None:
-    """Refuse a collection name that Qdrant, a disk or a person could mistake."""
+    """Refuse a collection name that Qdrant, a disk or a user could mistake."""
     if not name or len(name) > _MAX_NAME:
         raise refused(f"Collection name must have 1 to {_MAX_NAME} characters")
     if name.startswith("."):
@@ -193,7 +193,7 @@ def check_name(name: str) -> None:
 
 
 def _hold(root: Path) -> IO[bytes]:
-    """Lock the folder; the kernel lets it go with the process, however that ends."""
+    """Lock the folder; the kernel releases the lock when the process ends in any way."""
     lock = (root / "lock").open("ab")
     (root / "lock").chmod(0o600)
     try:
@@ -208,7 +208,7 @@ def _hold(root: Path) -> IO[bytes]:
 
 
 def _found(root: Path) -> Iterator[Collection]:
-    """Read every record, and remove what a kill left behind: folders that no record names."""
+    """Read every record, and remove what a kill left behind: folders without a record."""
     for folder in sorted(one for one in root.iterdir() if one.is_dir()):
         if not (folder / _RECORD).exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qdrant_edge import NamedVector
 
 See = Callable[[object, str], Vector]
-"""Returns the vector of an example, given as sent and its place."""
+"""Returns the vector of an example, given as sent and its path in the request."""
 STRATEGIES = ("average_vector", "best_score", "sum_scores")
 
 
@@ -71,7 +71,7 @@ def _pairs(value: object, where: str, see: See) -> list[edge.ContextPair]:
 
 
 def _average(positive: list[NamedVector], negative: list[NamedVector], where: str) -> list[float]:
-    """Return the mean of the positive examples, moved away from that of the negative ones as far as that lies off."""
+    """Return the mean of the positive examples, moved away from the mean of the negative ones by their difference."""
     good, bad = _mean(positive, where), _mean(negative, where)
     return [2 * one - other for one, other in zip(good, bad, strict=True)] if bad else good
 

@@ -1,4 +1,4 @@
-"""Read one JSON object strictly: wrong types and fields that nobody reads are refused by their name."""
+"""Read one JSON object strictly: wrong types and unknown fields are refused by name."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Fields:
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Tell an integer from a boolean, which Python also calls an integer."""
+    """Return whether the value is an integer and not a boolean, which Python also counts as an integer."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -157,7 +157,7 @@ def as_texts(value: object, where: str) -> list[str]:
 def as_payload(value: object, where: str, depth: int = 0) -> Json:
     """Return the value if it is an object that is stored at most ``MAX_DEPTH`` deep.
 
-    ``depth`` is how deep it will be put; the walk is by levels, so no input can exhaust the stack.
+    ``depth`` is the level at which it will be stored. The walk goes level by level, so no input exhausts the stack.
     """
     if not isinstance(value, dict):
         raise refused(f"{where} must be an object")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qdrant_edge import ConditionType, MatchType, RangeType
 
 MAX_NESTING = 32
-"""How deep filters and prefetches may be nested: far beyond use, far before a stack ends."""
+"""How deep filters and prefetches may be nested: far more than clients use, far less than the stack allows."""
 _BOUNDS = ("lt", "gt", "lte", "gte")
 _CLAUSES = ("must", "should", "must_not", "min_should")
 _LEAST_RING = 4
@@ -105,7 +105,7 @@ _CONDITIONS: dict[str, Callable[[Fields, str, int], ConditionType]] = {
 
 
 def _field(value: object, where: str) -> edge.FieldCondition:
-    """Read the test of one payload field; Qdrant takes several at once but says nowhere how they are joined."""
+    """Read the test of one payload field. Qdrant accepts several tests, but does not document how it joins them."""
     fields = Fields(value, where, ("key", *_TESTS, "is_empty", "is_null"))
     key = fields.need_text("key")
     tests = [name for name in fields.names() if name != "key"]
@@ -138,10 +138,10 @@ _TEXTS: dict[str, Callable[[str], MatchType]] = {
 
 
 class _Boolean:
-    """A boolean that qdrant-edge does not take for a number.
+    """A boolean that qdrant-edge does not treat as a number.
 
-    ``MatchValue(True)`` matches the integer 1 and no boolean (measured): the binding tries integers first, and
-    Python's bool is one. It knows NumPy's booleans, by module and name, and those are no integers.
+    ``MatchValue(True)`` matches the integer 1 and not booleans (measured): the binding tries integers first, and
+    Python's bool is an integer. It knows NumPy's booleans, by module and name, and those are not integers.
     """
 
     def __init__(self, *, value: bool) -> None:

@@ -1,6 +1,6 @@
 """``POST /collections/{name}/points/query/groups``: the best points of each value of a field.
 
-The core has no groups. All points that pass are ranked once and then grouped, so that no group is missed; Qdrant asks
+The core has no groups. All matching points are ranked once and then grouped, so that no group is missed; Qdrant asks
 several times for some points each and can miss one.
 """
 

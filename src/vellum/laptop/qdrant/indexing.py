@@ -1,8 +1,8 @@
-"""Build the graph of a large collection without stopping anybody: another process does it, on a copy.
+"""Build the graph of a large collection without blocking requests: another process builds it, on a copy.
 
 qdrant-edge never builds one by itself, and its ``optimize`` holds the GIL to the end: 20 s for 30 000 points of 128
-numbers, in which a thread of the same process answered one query (measured). So a quiet, large collection is copied
-and built elsewhere while this process goes on answering from the original; a write in between wins, and the copy goes.
+numbers, while a thread of the same process answered one query (measured). So a quiet, large collection is copied and
+built elsewhere while this process answers from the original. A write in between discards the copy.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from vellum.laptop.qdrant.collections import Collection, Collections
 from vellum.laptop.qdrant.schema import INDEXING_THRESHOLD
 
 THRESHOLD = 20_000
-"""Points without a graph that are worth one; fewer are compared one by one in a few milliseconds."""
+"""Points without a graph that justify a build; fewer are compared one by one in a few milliseconds."""
 QUIET = 3.0
-"""Seconds without a write before a build begins: an upload in batches is not interrupted by its own middle."""
+"""Seconds without a write before a build begins, so that an upload in batches does not start one in its middle."""
 _LOOK = 0.5
 
 
@@ -35,7 +35,7 @@ class Indexer:
         self._built: dict[Path, int] = {}
 
     async def run(self) -> None:
-        """Look and build until cancelled."""
+        """Build graphs one after the other until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK)
@@ -93,7 +93,7 @@ class Indexer:
 
 
 async def _start(original: Path, copy: Path) -> asyncio.subprocess.Process:
-    """Start the build; it needs no key, so it gets none."""
+    """Start the build without a key, since it needs none."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QDRANT__")}
     argv = (sys.executable, "-P", "-m", "vellum.laptop.qdrant.build", str(original), str(copy))
     return await asyncio.create_subprocess_exec(*argv, env=environment, stdin=asyncio.subprocess.DEVNULL)

@@ -14,7 +14,7 @@ _NEXT = re.compile(r'\.(?:"(?P<quoted>[^"]+)"|(?P<raw>[\w-]+))|\[(?P<at>[0-9]*)\
 
 @lru_cache(maxsize=256)
 def steps(path: str) -> tuple[Step, ...]:
-    """Return the steps of a path; empty if it is no path, which the core refuses by itself."""
+    """Return the steps of a path; empty if it is not a path, which the core itself refuses."""
     found, end, pattern = [], 0, _FIRST
     while end < len(path):
         match = pattern.match(path, end)

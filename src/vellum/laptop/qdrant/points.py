@@ -167,7 +167,7 @@ def _dense(value: object, size: int, where: str) -> list[float]:
 
 
 def _floats(value: object, where: str) -> list[float]:
-    """Check a list of numbers without a loop in Python, which would cost more than the core does."""
+    """Return a list of numbers, checked without a loop in Python, which would cost more than the core does."""
     numbers = as_list(value, where)
     if not set(map(type, numbers)) <= {float, int}:
         raise refused(f"{where} must be a list of numbers")

@@ -30,7 +30,7 @@ Lookup = Callable[["PointId", str], Vector]
 
 
 class _Stage(TypedDict):
-    """What a request and a prefetch have in common, as qdrant-edge names it."""
+    """The fields that a request and a prefetch share, as qdrant-edge names them."""
 
     limit: int
     query: ScoringQueryType | None
@@ -70,7 +70,7 @@ class Reader:
         )
 
     def _stage(self, fields: Fields, depth: int, above: frozenset[str]) -> _Stage:
-        """Read what a request and a prefetch have in common; points asked by id are left out of its answer.
+        """Read the fields that a request and a prefetch share; the answer leaves out points that the query names.
 
         ``above`` are the alternatives (``should``, ``min_should``) in the filters around this one.
         """
@@ -147,10 +147,10 @@ class Reader:
 
 
 def _alternatives(fields: Fields, above: frozenset[str]) -> frozenset[str]:
-    """Return the alternatives in a filter; two of a kind, one above the other, are refused.
+    """Return the alternatives in a filter; refuse two of one kind that are nested.
 
-    Qdrant puts a query's filter into its prefetches and makes one list of both lists of alternatives, so that a point
-    passes which satisfies only one of the two filters.
+    Qdrant puts a query's filter into its prefetches and joins both lists of alternatives, so a point passes that
+    satisfies only one of the two filters.
     """
     given = fields.raw("filter")
     found = frozenset(("should", "min_should")) & set(given) if isinstance(given, dict) else frozenset()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qdrant_edge import PointId
 
 _ALL = 2**31
-"""More different values than a facet can have."""
+"""More than the number of different values that a facet can have."""
 
 
 def list_collections(request: Request) -> Json:
@@ -33,7 +33,7 @@ def list_collections(request: Request) -> Json:
 
 
 def no_aliases(request: Request) -> Json:
-    """``GET /aliases`` and ``GET /collections/{name}/aliases``: none can be made here."""
+    """``GET /aliases`` and ``GET /collections/{name}/aliases``: the list is empty, as none can be created here."""
     if "name" in request.path:
         request.collections.get(request.path["name"])
     return {"aliases": []}

@@ -1,4 +1,4 @@
-"""Filters that Qdrant's releases answer differently are refused where the stored payloads show the difference.
+"""Refuse filters that Qdrant's releases answer differently, where the stored payloads show the difference.
 
 A cluster may run any Qdrant from 1.16 on. Three conditions changed their meaning in that time, each as a repair:
 
@@ -10,8 +10,8 @@ A cluster may run any Qdrant from 1.16 on. Three conditions changed their meanin
 And two depend on whether the field has an index, where a path leads to several values: ``is_empty: true`` and
 ``is_null: false`` of a field are true of any value without one (``condition_checker.rs``), and of all with one.
 
-The core answers as the newest release does. A condition is asked of the core only if no stored value makes the two
-meanings differ: then every release gives the same answer.
+The core answers as the newest release does. It gets a condition only if no stored value makes the two meanings
+differ: then every release gives the same answer.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _PAGE = 5000
 
 @dataclass(frozen=True)
 class Doubt:
-    """One condition whose meaning changed: its kind, its argument, and the path to what it looks at.
+    """One condition whose meaning changed: its kind, its argument, and the path to its values.
 
     ``outer`` are the lists of objects around the key, from ``nested`` conditions.
     """
@@ -64,7 +64,7 @@ class Doubt:
         return ".".join((*(f"{one}[]" for one in self.outer), self.key))
 
     def differs(self, payload: object) -> bool:
-        """Tell whether two releases see this payload differently."""
+        """Return whether two releases answer differently for this payload."""
         objects = [payload]
         for name in self.outer:
             elements = (one for value in objects for one in values(value, (*steps(name), None)))
@@ -100,7 +100,7 @@ class Doubt:
 
 
 def check_releases(collection: Collection, wanted: object, where: str) -> None:
-    """Refuse a filter, already read, of which the stored payloads show that releases differ.
+    """Refuse a valid filter if releases answer it differently for the stored payloads.
 
     Raises:
         RefusedError: 400, naming the condition, a point and what to write instead.
@@ -118,7 +118,7 @@ def check_releases(collection: Collection, wanted: object, where: str) -> None:
 
 
 def _is_settled_by_index(doubt: Doubt, indexed: dict[str, edge.PayloadIndexInfo]) -> bool:
-    """Tell whether an index gives the condition one meaning in every release."""
+    """Return whether an index gives the condition one meaning in every release."""
     index = indexed.get(doubt.field)
     if index is None or doubt.kind == "values_count" or doubt.kind in _OF_EACH:
         return False
@@ -126,7 +126,7 @@ def _is_settled_by_index(doubt: Doubt, indexed: dict[str, edge.PayloadIndexInfo]
 
 
 def _witness(collection: Collection, doubt: Doubt) -> PointId | None:
-    """Return a point that releases see differently."""
+    """Return a point for which releases answer differently, or None."""
     first = steps(doubt.outer[0] if doubt.outer else doubt.key)[:1]
     if not first:
         return None
@@ -144,7 +144,7 @@ def _witness(collection: Collection, doubt: Doubt) -> PointId | None:
 
 
 def _doubts(wanted: object, where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
-    """Find every condition whose meaning changed, with its place."""
+    """Yield every condition whose meaning changed, with its path."""
     if not isinstance(wanted, dict):
         return
     inner = wanted.get("min_should")
@@ -188,13 +188,13 @@ def _in_field(one: dict[str, object], where: str, outer: tuple[str, ...]) -> Ite
 
 
 def _admits_none(bounds: dict[str, int]) -> bool:
-    """Tell whether no values at all satisfy a count's bounds."""
+    """Return whether a count of 0 is within the bounds."""
     low = bounds.get("gte", 0) <= 0 and "gt" not in bounds
     return low and bounds.get("lt", 1) > 0
 
 
 def _is_read_differently(kind: str, asked: str, stored: str) -> bool:
-    """Tell whether a text matches inside words but not by words, or the other way round."""
+    """Return whether a text matches inside words but not by words, or the other way round."""
     if not (_is_plain(asked) and _is_plain(stored)):
         return True
     wanted, found = _WORD.findall(asked.lower()), _WORD.findall(stored.lower())
@@ -211,5 +211,5 @@ def _is_read_differently(kind: str, asked: str, stored: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether Python's words equal the core's: both use letters and digits, but they differ at combining marks."""
+    """Return whether Python sees the core's words: both use letters and digits, but differ at combining marks."""
     return text.isascii() or not any(unicodedata.category(one).startswith("M") for one in text)

@@ -1,4 +1,4 @@
-"""One request as the calls see it: path, body and the open collections."""
+"""One request for the calls: path, body and the open collections."""
 
 from __future__ import annotations
 

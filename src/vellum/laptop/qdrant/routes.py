@@ -1,4 +1,4 @@
-"""Which method and path is which call; everything else is answered 501."""
+"""Map methods and paths to calls; every other request gets 501."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def find(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
     Segments are split before they are decoded, so ``%2F`` stays inside a name and is refused there.
 
     Raises:
-        RefusedError: nothing is served at this route (501), or the path is no UTF-8 (400).
+        RefusedError: nothing is served at this route (501), or the path is not UTF-8 (400).
     """
     shown = raw_path.decode("ascii", "replace")
     try:

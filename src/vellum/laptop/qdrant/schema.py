@@ -1,4 +1,4 @@
-"""What a collection holds: its dense and sparse vectors, read from the body that created it."""
+"""The schema of a collection: its dense and sparse vectors, read from the body that created it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ OPTIMIZERS = {
     "deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "max_segment_size": None,
     "memmap_threshold": None, "indexing_threshold": 10000, "flush_interval_sec": 5, "max_optimization_threads": 1,
 }  # fmt: skip
-"""Qdrant's own defaults. What is given is recorded and shown; the core decides by itself when it optimizes.
+"""Qdrant's own defaults. Given values are stored and shown; the core itself decides when it optimizes.
 
-No answer depends on these, nor on those of ``_HNSW_RECORDED``: they say when and where a graph is built.
+No answer depends on these or on ``_HNSW_RECORDED``: they define when and where a graph is built.
 """
 INDEXING_THRESHOLD = 10_000
 """Kilobytes of one dense vector without a graph from which the core builds one; below it only compares."""
@@ -82,7 +82,7 @@ class Schema:
     optimizers: Json
     on_disk_payload: bool
     by_name: bool = True
-    """Whether ``vectors`` was given as an object of names: Qdrant shows it as it was given."""
+    """Whether ``vectors`` was given as an object of names: Qdrant shows it as given."""
 
     @classmethod
     def read(cls, body: object) -> Schema:
@@ -125,7 +125,7 @@ class Schema:
         return {**shown, **dict.fromkeys(_ONLY_ONE, 1)}
 
     def record(self) -> Json:
-        """Return all of it; ``read`` understands it again."""
+        """Return the whole schema in a form that ``read`` accepts."""
         return {**self.public(), "hnsw_config": self.hnsw, "optimizers_config": self.optimizers}
 
     def check_name(self, name: str) -> None:
@@ -146,7 +146,7 @@ def _dense(fields: Fields) -> dict[str, Dense]:
 
 
 def _is_one_vector(value: object) -> bool:
-    """Tell the parameters of the default vector from an object of names, one of which may be ``size``."""
+    """Return whether the value has the parameters of the default vector, not names, of which one may be ``size``."""
     return isinstance(value, dict) and not isinstance(value.get("size", {}), dict)
 
 

@@ -42,7 +42,7 @@ _OPEN = {
     "/livez": b"livez check passed",
     "/readyz": b"all shards are ready",
 }
-"""Answered without a key, as in Qdrant."""
+"""Paths that need no key, as in Qdrant."""
 _HARMLESS: dict[str, Callable[[str], bool]] = {
     "wait": lambda value: value in ("true", "false"),
     "timeout": lambda value: re.fullmatch("[1-9][0-9]{0,8}", value) is not None,
@@ -51,14 +51,14 @@ _HARMLESS: dict[str, Callable[[str], bool]] = {
     ),
     "ordering": lambda value: value in ("weak", "medium", "strong"),
 }
-"""Parameters that change nothing for one process with one copy; ``wait`` alone is read."""
+"""Parameters without effect on one process with one copy; only ``wait`` is read."""
 
 
 class App:
     """The ASGI application.
 
     All calls run in one thread of ``worker``: qdrant-edge holds the GIL for the whole of every call (measured), so
-    more threads would win nothing, and one makes each call whole without a lock, deletion against reads included.
+    more threads would gain nothing. One thread makes each call atomic without a lock, also deletions against reads.
     """
 
     def __init__(self, settings: Settings, collections: Collections, worker: Executor) -> None:
@@ -102,12 +102,12 @@ class App:
         except Exception as error:
             raise _translated(error) from error
         except BaseException as error:
-            # A panic of the core arrives as pyo3's PanicException, which is no Exception.
+            # A panic of the core arrives as pyo3's PanicException, which does not derive from Exception.
             _log.exception("the core failed on %s %s", route.method, route.template)
             raise RefusedError(500, "Service internal error: the core failed") from error
 
     def _may_write(self, headers: dict[bytes, bytes]) -> bool:
-        """Tell whether the key may write; compare both keys always, in constant time."""
+        """Return whether the key may write; always compare both keys, in constant time."""
         bearer = headers.get(b"authorization", b"")
         given = headers.get(b"api-key") or (bearer[7:] if bearer[:7].lower() == b"bearer " else b"")
         if not given:
@@ -120,7 +120,7 @@ class App:
 
 
 def _translated(error: Exception) -> RefusedError:
-    """Turn an error of the core into an answer; what is ours is a fault of the server, and logged."""
+    """Return the answer for an error of the core; log an error that the request did not cause."""
     message = str(error).partition("\n")[0]
     if type(error) is ValueError:
         return RefusedError(400, f"Wrong input: {message}")
@@ -143,7 +143,7 @@ def _wait(query_string: bytes) -> bool:
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Receive the body; one that announces too much is refused before it is read."""
+    """Return the body; refuse one that announces too much before it is read."""
     length = headers.get(b"content-length", b"0")
     if int(length) > MAX_BODY:
         raise _too_large()

@@ -1,4 +1,4 @@
-"""What the process is told by its environment; without a key it does not start."""
+"""The settings in the environment of the process; without a key it does not start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the collections are, the loopback port, and the two keys (the second may be empty: no such key)."""
+    """Where the collections are, the loopback port, and the two keys (an empty second key does not exist)."""
 
     directory: Path
     port: int

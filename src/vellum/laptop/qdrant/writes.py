@@ -1,4 +1,4 @@
-"""The calls that write: each is checked whole before the core sees it, so an error changes nothing."""
+"""The calls that write: each is checked completely before the core sees it, so an error changes nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def upsert(request: Request) -> Json:
 
 
 def delete_points(request: Request) -> Json:
-    """``POST /collections/{name}/points/delete``; absent points are no error."""
+    """``POST /collections/{name}/points/delete``; absent points do not cause an error."""
     fields = request.fields(*_SELECTOR)
     chosen = _chosen(request, fields)
     if isinstance(chosen, list):

@@ -1,4 +1,4 @@
-"""Tell the worker what happens inside a step, and end the step when its worker is gone."""
+"""Report the events of a step to its worker, and end the step when the worker is gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALIVE = "VELLUM_INGEST_ALIVE"
 
 
 def emit(event: str, **fields: object) -> None:
-    """Append one JSON line to the worker's file; in a pod, where there is none, to the step's log."""
+    """Append one JSON line to the worker's file, or in a pod, which has no such file, to the step's log."""
     line = orjson.dumps({"event": event, **fields}) + b"\n"
     path = os.environ.get(EVENTS)
     if path is None:
@@ -32,7 +32,7 @@ def emit(event: str, **fields: object) -> None:
 
 
 def end_with_worker() -> None:
-    """End this step at once when its worker dies, so that no orphan writes beside the next run; tidy up in its place.
+    """End this step and clean up as soon as its worker dies: an orphan must not write beside the next run.
 
     The worker holds an exclusive lock on its own file; a shared lock is granted when the worker is gone. A parent's
     death signal would not do: kfp puts a shell between the worker and the step.
@@ -41,7 +41,7 @@ def end_with_worker() -> None:
     if path is not None:
         tidying = threading.Lock()
         threading.Thread(target=_wait_for, args=(Path(path), tidying), daemon=True).start()
-        # A step that is done just then would end in the middle of it.
+        # A step that finishes at this moment would be cut off.
         atexit.register(tidying.acquire)
 
 

@@ -26,9 +26,9 @@ PAGES_PER_JOB = 64
 PAGE_SECONDS = 20.0
 """How long one page, or opening one file, may take before its reader is ended."""
 _GRACE_SECONDS = 5
-"""After so much longer a reader ends by itself: then nobody is left to end it."""
+"""Seconds beyond that after which a reader ends itself, in case its parent has died."""
 _LOST_LIMIT = 3
-"""After so many pages of a file that ended or hung their reader, the file's other pages are not tried."""
+"""After this many pages of a file that crashed or hung their reader, the rest of the file is skipped."""
 _PROGRESS_SECONDS = 0.2
 
 Job = TypeVar("Job")
@@ -71,7 +71,7 @@ class _Reader:
             on_page()
 
     def close(self) -> None:
-        """End the process; it may hang inside PDFium, so it is not asked."""
+        """Kill the process; it may hang inside PDFium, where it ignores requests."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -96,7 +96,7 @@ class _Reader:
 
 @dataclass(slots=True)
 class Extracted:
-    """What became of one document."""
+    """The result of one document."""
 
     document: Document
     verdict: str = "ok"
@@ -121,7 +121,7 @@ class Extracted:
 
 
 def stamp_of_or_none(document: Document) -> object:
-    """Return the file's stamp, or None when it has gone: a file that changes while it is read cannot be cited."""
+    """Return the file's stamp, or None if the file is gone. A file that changes while it is read cannot be cited."""
     try:
         return stamp_of(document.path)
     except OSError:
@@ -147,7 +147,7 @@ class Extraction:
         self._lock = threading.Lock()
 
     def run(self, documents: Sequence[Document]) -> list[Extracted]:
-        """Return what became of each document, in their order."""
+        """Return the results of the documents, in their order."""
         self._folder.mkdir(parents=True, exist_ok=True)
         results = [Extracted(document) for document in documents]
         readers = [_Reader(self._page_seconds) for _ in range(READERS)]

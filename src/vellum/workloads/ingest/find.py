@@ -29,15 +29,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder holds."""
+    """The contents of a folder."""
 
     documents: tuple[Document, ...]
     unreadable: tuple[str, ...]
     """Names of PDFs that this user may not read."""
     closed: tuple[str, ...]
-    """Names of folders that this user may not read, each with a slash at its end: what they hold is not known."""
+    """Names of folders that this user may not read, each with a slash at its end; their contents are unknown."""
     listed: frozenset[str]
-    """Every name of a PDF that was seen, whatever is behind it now: what it stood for is not gone."""
+    """Every name of a PDF that was seen, even an unreadable one: its earlier content is not deleted."""
     skipped: tuple[str, ...]
     """Names of files that are not PDFs, and of links that leave the folder."""
 
@@ -84,13 +84,13 @@ def find(source: Path) -> Listing:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Return what tells whether a file is still the one that was read before."""
+    """Return the stamp of a file, which changes when the file is replaced or written to."""
     info = path.stat()
     return info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def text_of(path: Path) -> str:
-    r"""Return a path as text; bytes that are no UTF-8 are shown as ``\xff``, so different names stay different."""
+    r"""Return a path as text; bytes that are not UTF-8 are shown as ``\xff``, so different names stay different."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
@@ -112,7 +112,7 @@ def _files(root: Path, closed: list[Path]) -> Iterator[Path]:
 
 
 def _belongs(path: Path, root: Path) -> bool:
-    """Tell a regular file inside the folder from pipes, devices, broken links and links that leave it."""
+    """Return whether a path is a regular file inside the folder, not a pipe, device, broken or outward link."""
     try:
         real = path.resolve(strict=True)
         return real.is_relative_to(root) and stat.S_ISREG(real.stat().st_mode)

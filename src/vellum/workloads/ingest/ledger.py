@@ -1,8 +1,7 @@
-"""What the team's Qdrant already holds: one entry a document, kept in the payload of its first passage.
+"""The documents in the team's Qdrant: one entry per document, in the payload of its first passage.
 
-There is no second place that could disagree: a document's entry is written, made visible and deleted with its
-passages. ``places`` are the (folder, name) pairs under which the content was ingested; a document goes when its last
-place does.
+The entry cannot disagree with the passages: it is written, made visible and deleted with them. ``places`` are the
+(folder, name) pairs under which the content was ingested; a document is deleted with its last place.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ SMALL = ("listing", "counts", "verdicts")
 def tidy(run: Path) -> None:
     """Keep the small files that the steps wrote, as ``<name>.json``, and remove the rest.
 
-    The folder is renamed first: whoever is still at work opens files by path, so none comes after those that are
-    removed. A worker and its step may both do this: one at a time, and what one left by a kill the other ends.
+    The folder is renamed first: a process that still works opens files by path, so it adds none to the renamed
+    folder. A worker and its step may both do this, one at a time; if one is killed, the other finishes.
     """
     steps, going = run / STEPS, run / f"{STEPS}.going"
     with _alone(run):

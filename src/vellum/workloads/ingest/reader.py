@@ -1,12 +1,12 @@
-"""The process that calls PDFium: one job a line on standard input, answers a line each on standard output.
+"""The process that calls PDFium: it reads one job per line from standard input and writes one answer per line.
 
 It is a process of its own because PDFium is not safe for threads and may crash or hang on a broken file. A job is
 ``{"seconds", "path"}`` (how many pages?) or ``{"seconds", "path", "document_id", "start", "stop", "output"}`` (write
 the text of these pages). Answers: ``{"pages": n}``, ``{"verdict": "encrypted" | "damaged"}``; for text ``{"page": i}``
 before each page, then ``{"failed": [pages], "characters": n}``. Pages count from 0 here.
 
-Who asks ends a reader that hangs. Where nobody is left to do it the kernel does: at once when the asker's end of
-standard input is closed in the middle of a job, and in any case after ``seconds`` for one page or one opening.
+The parent ends a reader that hangs. If the parent has died, the kernel does it: immediately when the parent's end of
+standard input closes in the middle of a job, and in any case after ``seconds`` for one page or one opening.
 """
 
 from __future__ import annotations

@@ -115,12 +115,12 @@ def _end_tidily() -> None:
 
 
 def ingest(source: Path, work: Path, out: IO[bytes], *, prune: bool) -> None:
-    """Ingest ``source``, keeping the run's files in ``work``, one run at a time.
+    """Ingest ``source``, one run at a time; the run's files are in ``work``.
 
     Raises:
         WorkloadError: the folder cannot be read (VEL501), another ingest runs (VEL502), a step failed (VEL503, or
             what the step said), or the bucket refuses (VEL521).
-        BindingError: there is no usable binding.
+        BindingError: no binding can be used.
     """
     began = time.monotonic()
     if not source.is_dir():
@@ -193,7 +193,7 @@ class _Run:
         try:
             yield
         except KeyboardInterrupt:
-            # Whoever asks for an end may not read any more, and a full pipe holds the follower for ever.
+            # The parent that asks for an end may no longer read, and a full pipe would block the follower forever.
             patience = 0.0
             raise
         finally:
@@ -340,7 +340,7 @@ def _fail(said: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
 
 
 def _line(out: IO[bytes], event: dict[str, Any]) -> None:
-    # Whoever started it may be gone already.
+    # The parent may be gone already.
     with contextlib.suppress(BrokenPipeError):
         out.write(orjson.dumps(event) + b"\n")
 

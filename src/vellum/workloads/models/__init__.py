@@ -1,1 +1,1 @@
-"""Serve a model of scikit-learn that lies in the team's bucket: the runtime ``vellum-skops``."""
+"""Serve a model of scikit-learn that is in the team's bucket: the runtime ``vellum-skops``."""

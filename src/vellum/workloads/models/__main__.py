@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve a model of scikit-learn from the team's bucket")
     parser.add_argument("--http_port", type=int, default=8080)
     parser.add_argument("--model_name", required=True, help="what it is called in requests")
-    parser.add_argument("--model", required=True, metavar="KEY", help="where it lies in the team's bucket")
+    parser.add_argument("--model", required=True, metavar="KEY", help="where it is in the team's bucket")
     arguments = parser.parse_args()
     # kserve parses sys.argv itself when it is imported; it configures logging unless told not to.
     sys.argv = [

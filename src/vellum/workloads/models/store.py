@@ -78,7 +78,7 @@ def awaited(key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
         try:
             if (model := load(key, connect())) is not None:
                 return model
-            why = f"there is no {key} in the bucket yet"
+            why = f"{key} is not in the bucket yet"
         except BindingError as error:
             why = error.what
         if why != said:

@@ -89,7 +89,7 @@ def _kept_beside_the_model() -> frozenset[str]:
         kind for kind in vars(sklearn.model_selection).values()
         if inspect.isclass(kind) and hasattr(kind, "split")
     ]  # fmt: skip
-    scorers = [sklearn.metrics.get_scorer(name)._score_func for name in sklearn.metrics.get_scorer_names()]  # noqa: SLF001  # there is no public name for it
+    scorers = [sklearn.metrics.get_scorer(name)._score_func for name in sklearn.metrics.get_scorer_names()]  # noqa: SLF001  # it has no public name
     kept = [
         *splitters,
         *scorers,

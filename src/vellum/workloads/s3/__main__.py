@@ -11,7 +11,7 @@ from pathlib import Path
 from vellum.errors import WorkloadError
 
 _CONNECTIONS = 512
-"""Each may hold 64 KiB of a body that nobody has read yet; more are answered with 503."""
+"""Each may hold 64 KiB of an unread body; further connections get 503."""
 
 
 def main() -> int:

@@ -167,7 +167,7 @@ class Front:
         await _refuse(call, guard.conflict(asked))
 
     async def _begun_and_ended(self, call: Call, asked: Asked) -> None:
-        """Refuse a multipart upload. No condition stops the store from beginning it, so the front aborts it at once."""
+        """Refuse a multipart upload. The store begins it despite any condition, so the front aborts it immediately."""
         body = call.body() if call.has_body else None
         async with self._upstream.ask(call.method.encode(), call.target, call.headers, body) as answer:
             if answer.status >= _OK:
@@ -217,7 +217,7 @@ class Front:
         return False
 
     async def _may_delete(self, call: Call) -> bool:
-        """Ask the store with the client's own request, but for a key that nobody has.
+        """Ask the store with the client's own request, but for a key that does not exist.
 
         The store judges each key of a list after it has read the list, and does not hash the list (measured on 4.48).
         """
@@ -297,7 +297,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _spaces(length: int) -> AsyncIterator[bytes]:
-    """Yield a body that is no request: its length may be signed."""
+    """Yield a body without a request in it: the client may have signed its length."""
     while length > 0:
         yield b" " * min(length, 1 << 16)
         length -= 1 << 16

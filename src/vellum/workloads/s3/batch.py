@@ -36,7 +36,7 @@ class Reader:
         """Read one part.
 
         Raises:
-            ValueError: the body is no list of at most 1000 keys.
+            ValueError: the body is not a list of at most 1000 keys.
         """
         self._parse(part, last=False)
 
@@ -90,7 +90,7 @@ def read(body: bytes) -> list[str]:
     """Return the keys of a whole body.
 
     Raises:
-        ValueError: the body is no list of at most 1000 keys.
+        ValueError: the body is not a list of at most 1000 keys.
     """
     reader = Reader()
     reader.feed(body)

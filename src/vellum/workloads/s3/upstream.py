@@ -33,7 +33,7 @@ class _Connection:
     writer: asyncio.StreamWriter
     protocol: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, 1 << 16))
     proceed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the body may be sent: at once, or after the store's ``100 Continue`` if the client waits for it."""
+    """Set once the body may be sent: immediately, or after the store's ``100 Continue`` if the client waits for it."""
 
     async def event(self, seconds: float | None) -> h11.Event | type[h11.PAUSED]:
         """Return what comes next; the store may be silent for so long."""

@@ -104,7 +104,7 @@ def _checked(text: object, limit: object, where: str) -> Question:
     if not text.strip():
         raise BadQuestionError(f"{where}: the question is empty")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadQuestionError(f"{where}: the question has half a surrogate pair, which is no text")
+        raise BadQuestionError(f"{where}: the question has half a surrogate pair, which is not text")
     if len(text) > MAX_QUESTION:
         raise BadQuestionError(
             f"{where}: the question has {len(text):,} characters, at most {MAX_QUESTION:,} are read"
@@ -116,4 +116,4 @@ def _checked(text: object, limit: object, where: str) -> Question:
 
 def _count(questions: Sequence[object]) -> None:
     if not 1 <= len(questions) <= MAX_QUESTIONS:
-        raise BadQuestionError(f"ask 1 to {MAX_QUESTIONS} questions at once, not {len(questions)}")
+        raise BadQuestionError(f"ask 1 to {MAX_QUESTIONS} questions in one request, not {len(questions)}")

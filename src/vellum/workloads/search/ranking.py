@@ -42,7 +42,7 @@ def term_of(word: str) -> int | None:
 
 
 def words_of(text: str, *, document: bool) -> list[tuple[int, int, int]]:
-    """Return (term, start, end) of every word that is no stop word."""
+    """Return (term, start, end) of every word except stop words."""
     found = ((term_of(form), start, end) for form, start, end in words.cut(text, document=document))
     return [(term, start, end) for term, start, end in found if term is not None]
 

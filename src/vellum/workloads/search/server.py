@@ -21,7 +21,7 @@ _MOST_BYTES = 1024 * 1024
 
 
 class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
-    """Answers in threads; ready at once, because it has nothing to load and Qdrant may come later."""
+    """Answers in threads; ready immediately, because it has nothing to load and Qdrant may come later."""
 
     def __init__(self) -> None:
         super().__init__(NAME)
