@@ -1,1 +1,1 @@
-"""What runs inside the platform: ingest in a pipeline, search in a predictor. They know their binding, nothing else."""
+"""The programs inside the platform: ingest in a pipeline, search in a predictor. They depend only on their binding."""

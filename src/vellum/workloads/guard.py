@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of one request, as in Qdrant."""
 MOST_HELD = 4 * MOST_BYTES
-"""Bytes of all request bodies that are held at one time."""
+"""Bytes of all request bodies that are held at the same time."""
 SECONDS = 60.0
-"""How long the body of one request may take to arrive."""
+"""Seconds in which the body of one request must arrive."""
 _NAMES = r"(?:127\.0\.0\.1|localhost|\[::1\])"
 _OWN_HOST = re.compile(rf"{_NAMES}(:[0-9]+)?", re.IGNORECASE)
 _OWN_ORIGIN = re.compile(rf"http://{_NAMES}(:[0-9]+)?", re.IGNORECASE)
@@ -42,12 +42,12 @@ class _RefusedError(Exception):
 class Guard:
     """Passes on only requests of the inference protocols, and limits their bodies.
 
-    KServe also serves its model repository, where any caller can unload a model, and describes itself by OpenAPI.
-    Nothing of ours needs either, so only what is listed here is passed on.
+    KServe also serves its model repository, where any client can unload a model, and describes itself by OpenAPI.
+    Vellum needs neither, so only the listed paths are passed on.
 
-    On loopback it looks at two more headers. A web page may point its own name at a loopback address; the browser then
-    takes this server for a part of that page's site and shows it the answers (DNS rebinding): ``Host`` shows it.
-    A page may also send a simple request here without seeing the answer: ``Origin`` shows it.
+    On loopback it checks two more headers. A web page may point its own name at a loopback address; the browser then
+    treats this server as a part of that page's site and shows it the answers (DNS rebinding): ``Host`` reveals that.
+    A page may also send a simple request here without seeing the answer: ``Origin`` reveals that.
     Starlette's TrustedHostMiddleware cannot be used: it cuts the port off at the first colon, so ``[::1]`` never fits.
     """
 
@@ -112,9 +112,13 @@ class Guard:
             said = f"the body is larger than {self._most_bytes} bytes; send fewer rows in one request"
             raise _RefusedError(_TOO_LARGE, said)
         if self._held > MOST_HELD:
-            raise _RefusedError(_BUSY, "too much is being sent at one time; try again in a moment")
+            raise _RefusedError(
+                _BUSY, "too many bytes are being sent at the same time; try again in a moment"
+            )
         if left:
-            raise _RefusedError(_BAD_REQUEST, "the caller left before the whole body was here")
+            raise _RefusedError(
+                _BAD_REQUEST, "the client closed the connection before the whole body arrived"
+            )
 
 
 def _only(scope: Scope, name: bytes) -> str | None:
@@ -124,7 +128,7 @@ def _only(scope: Scope, name: bytes) -> str | None:
 
 
 def _is_own(origin: str | None, host: str) -> bool:
-    """Tell whether no page sent the request, or a page of a loopback name and the same port."""
+    """Return whether no page sent the request, or a page of a loopback name and the same port."""
     if origin is None:
         return True
     found, asked = _OWN_ORIGIN.fullmatch(origin), _OWN_HOST.fullmatch(host)

@@ -1,4 +1,4 @@
-"""KServe's model server as our models use it: bound where the platform says, and honest about bad requests."""
+"""KServe's model server with Vellum's settings: its address, its limits, and exact errors for bad requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BAD_REQUEST, _UNAVAILABLE = 400, 503
 
 
 class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve publishes no types
-    """KServe's server, on the interface that ``VELLUM_BIND`` names: KServe itself always takes all of them."""
+    """KServe's server, on the address that ``VELLUM_BIND`` names: KServe itself always binds all interfaces."""
 
     most_bytes = MOST_BYTES
 
@@ -98,7 +98,7 @@ def _check_binary(body: Any, headers: Any) -> None:  # noqa: ANN401  # whatever 
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell a laptop from a cluster, where services and probes ask by names and addresses of their own."""
+    """Return whether the host is loopback: on a cluster, services and probes use other names and addresses."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -121,7 +121,7 @@ def _malformed(request: Request, error: Exception) -> JSONResponse:
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Answer without KServe's own log line, which would write what people ask into the log."""
+    """Answer without KServe's own log line, which would write users' questions into the log."""
     del request
     return JSONResponse({"error": str(error)}, _BAD_REQUEST)
 

@@ -1,4 +1,4 @@
-"""Read a tensor of a v2 request strictly: datatype, shape and data must fit each other."""
+"""Read a tensor of a v2 request strictly: datatype, shape and data must agree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(tensor: Any) -> Any:  # noqa: ANN401  # KServe's InferInput in, an arra
     """Return a tensor as an array of its shape; BYTES become an array of texts.
 
     Raises:
-        BadTensorError: datatype, shape and data do not fit each other.
+        BadTensorError: datatype, shape and data do not agree.
     """
     name, datatype, shape = tensor.name, tensor.datatype, tensor.shape
     if datatype not in _DATATYPES:

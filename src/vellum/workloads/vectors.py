@@ -1,4 +1,4 @@
-"""Talk to the team's Qdrant over plain HTTP, and make the sparse vectors that both sides must agree on.
+"""Talk to the team's Qdrant over plain HTTP, and make the sparse vectors that ingest and search share.
 
 ``qdrant_client`` is not used here: importing it costs 0.96 s, more than a whole pipeline step, and its upserts are
 half as fast as a prepared JSON body.
@@ -20,7 +20,7 @@ from vellum.workloads import words
 COLLECTION = "passages"
 VECTOR = "bm25"
 FORM = 2
-"""The form of words that passages are indexed by; documents of another form are read again. 2: ``workloads.words``."""
+"""The version of the words' form; documents of another version are indexed again. 2: ``workloads.words``."""
 MEAN_WORDS = 140
 """Mean words of a passage of at most 1,000 characters; BM25 weighs a passage's length against it."""
 
@@ -58,9 +58,9 @@ def where(**fields: str) -> dict[str, Any]:
 def having(field: str) -> dict[str, Any]:
     """Return a filter: the payload has this field.
 
-    A passage that may be seen has ``committed`` (true); one that may not has no such field. Asking whether a field is
-    there is the fastest test that Qdrant has, and the one that every build of it answers alike: qdrant-edge 0.9
-    takes a Python ``True`` for the integer 1, and a match on it finds nothing.
+    A visible passage has ``committed`` (true); an invisible one does not have the field. A test for a field is the
+    fastest that Qdrant has, and all of its builds answer it alike: qdrant-edge 0.9 treats a Python ``True`` as the
+    integer 1, and a match on it finds nothing.
     """
     return {"must_not": [{"is_empty": {"key": field}}]}
 
@@ -73,12 +73,12 @@ class Qdrant:
     """One persistent connection, for one thread. Every call made through it must be safe to repeat."""
 
     def __init__(self, url: str, key: str | None, *, patience: float = 0.0) -> None:
-        """Remember the address; nothing is opened yet.
+        """Remember the address; open no connection yet.
 
         Args:
             url: The service's address, with a path prefix when it is behind a gateway.
             key: The API key, or None.
-            patience: Seconds for which a service that is down is asked again.
+            patience: Seconds for which calls to a service that is down are repeated.
         """
         parts = urlsplit(url)
         self._url, self._patience, self._prefix = url, patience, parts.path.rstrip("/")
@@ -114,7 +114,7 @@ class Qdrant:
         self._connection.close()
 
     def _send(self, method: str, path: str, payload: bytes | None) -> tuple[int, bytes]:
-        """Send once, and once more when a connection that was kept open turns out to be gone."""
+        """Send once, and once more if a connection that was kept open turns out to be closed."""
         reused = self._connection.sock is not None
         try:
             return self._exchange(method, path, payload)
@@ -142,7 +142,7 @@ class Qdrant:
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             raise WorkloadError(
                 "VEL532", "Qdrant refuses the key of the binding", where=self._url,
-                fix="run `vellum status`: the team may be gone; if its key is another now, start the process again",
+                fix="run `vellum status`: the team may be gone; if its key has changed, start the process again",
             )  # fmt: skip
         raise WorkloadError(
             "VEL533", f"Qdrant refuses the call: HTTP {status} {said}", where=self._url,

@@ -70,7 +70,7 @@ def shown(text: str) -> str:
 
 @functools.cache
 def _unit() -> re.Pattern[str]:
-    """Return what finds a run of a script without spaces, or a word with its marks and the rest behind a line end."""
+    """Return a pattern for a run of a script without spaces, or a word with its marks and its part after a line end."""
     marks = "".join(
         _ranges(code for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M")
     )
@@ -98,7 +98,7 @@ def _normal(text: str) -> str:
 
 def _pairs(run: re.Match[str], *, document: bool) -> Iterator[tuple[str, int, int]]:
     text, start = unicodedata.normalize("NFKC", run[0]), run.start()
-    # Half-width Katakana become fewer letters: then every form stands for the whole run.
+    # Half-width Katakana turn into fewer letters: then every form stands for the whole run.
     places = range(len(text) + 1) if len(text) == len(run[0]) else None
     sizes = (1, 2) if document or len(text) == 1 else (2,)
     for size in sizes:
@@ -127,7 +127,7 @@ def _without_accents(form: str) -> str:
 
 
 def _one_word(normal: str) -> Iterator[str]:
-    """Yield the words of a normal form; it can have several, as one half is 1 and 2."""
+    """Yield the words of a normal form; it can have several: one half becomes 1 and 2."""
     if normal.isalnum():
         yield normal
     elif any(unicodedata.category(one)[0] == "M" for one in normal):

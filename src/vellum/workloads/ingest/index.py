@@ -1,6 +1,6 @@
-"""Write passages to Qdrant so that a document is seen whole or not at all, however often this is killed.
+"""Write passages to Qdrant so that a document is visible whole or not at all, even if the writer is killed.
 
-Points are written without the field ``committed``, and no query sees those; one call gives it to all of a document.
+Points are written without the field ``committed``, and no query sees those; one call adds it to a whole document.
 Point ids derive from the content, so a second attempt writes the same points again.
 """
 
@@ -24,9 +24,9 @@ from vellum.workloads.vectors import VECTOR, NoCollectionError, Qdrant, document
 
 BATCH = 256
 _IN_FLIGHT = 3
-"""Batches that wait while one is sent: enough to keep both sides busy, little enough to bound memory."""
+"""Batches that wait while one is sent: enough to keep both sides busy, few enough to bound memory."""
 _IDS = 1000
-"""Documents that are named in one call."""
+"""How many documents one call names."""
 _INDEXES = {"document_id": "keyword", "committed": "bool", "first": "bool"}
 
 
@@ -56,7 +56,7 @@ class Index:
             self._qdrant.call("PUT", "/index?wait=true", {"field_name": name, "field_schema": kind})
         names = iter(wanted)
         while some := list(islice(names, _IDS)):
-            # Asked for by document and not by the ledger: what is left may lack the first passage, which has the entry.
+            # Queried by document and not by the ledger: leftovers may lack the first passage, which has the entry.
             left = {
                 "must": [{"key": "document_id", "match": {"any": some}}, {"is_empty": {"key": "committed"}}]
             }
@@ -73,12 +73,12 @@ class Index:
         """Index the passages of the wanted documents, yielding each document's id once it is visible.
 
         Args:
-            passages: What ``chunk`` wrote.
+            passages: The file that ``chunk`` wrote.
             wanted: The documents, by id.
             older: Those that an older version of Vellum indexed. Each stays visible until its own passages are written.
 
         Raises:
-            WorkloadError: Qdrant does not do what is asked (VEL53x), or lost passages meanwhile (VEL505).
+            WorkloadError: Qdrant fails or refuses (VEL53x), or lost passages meanwhile (VEL505).
         """
         with ThreadPoolExecutor(max_workers=1) as sender:
             flights: list[Future[list[str]]] = []
@@ -96,7 +96,7 @@ class Index:
     ) -> list[str]:
         """Record every content's places, and remove contents that have none left; return the removed ids.
 
-        A content is cited by a name that it has now: one that it had before may be gone or stand for something else.
+        A content is cited by a name that it has now: an earlier name may be gone or belong to another content.
 
         Args:
             present: The places of each content that is now in the folder and in Qdrant.
@@ -121,7 +121,7 @@ class Index:
 
     def _send(self, batch: Batch, before: Future[list[str]] | None, older: frozenset[str]) -> list[str]:
         if before is not None:
-            # A document may have begun in a batch that failed: then nothing after it may be made visible.
+            # A document may have begun in a batch that failed, so no later batch may make one visible.
             before.result()
         self.forget(older & set(batch.begun))
         if batch.points:
@@ -131,7 +131,7 @@ class Index:
         return [entry.document_id for entry in batch.complete]
 
     def _commit(self, entry: Entry) -> None:
-        """Make a document visible if all of it is there: on a cluster nothing keeps two ingests of a team apart."""
+        """Make a document visible if all of it is stored: on a cluster two ingests of a team can overlap."""
         chosen = where(document_id=entry.document_id)
         there = self._qdrant.call("POST", "/points/count", {"filter": chosen, "exact": True})["count"]
         if there != entry.passages:
@@ -142,7 +142,7 @@ class Index:
         self._set({"committed": True}, chosen)
 
     def _move(self, old: Entry, new: Entry) -> None:
-        """Write what differs; each is compared with what is there, so a kill between the two calls is made good."""
+        """Write the differences. Each is compared with the stored one, so the next run repairs an interrupted one."""
         if new.document != old.document:
             self._set({"document": new.document}, where(document_id=new.document_id))
         if new.places != old.places:
@@ -156,7 +156,7 @@ class Index:
 
 
 def _shown(entry: Entry, places: Collection[ledger.Place]) -> str:
-    """Return the name to cite: the one that is cited, if it is one of these."""
+    """Return the name to cite: the current one if it is still a name of the content."""
     names = {name for _, name in places}
     return entry.document if entry.document in names else min(names)
 

@@ -1,4 +1,4 @@
-"""Take out of a PDF what its layers hide, so that only what a reader shows is cited.
+"""Remove from a PDF what its layers hide, so that only visible text is cited.
 
 A PDF names its layers (optional content groups) and says which are off. Content, drawings inside drawings and
 annotations can belong to a layer, or to an expression over several (ISO 32000-2, 8.11). PDFium extracts the text
@@ -71,7 +71,7 @@ class _Layers:
         self._apply_usage(config)
 
     def hides(self, owner: Any, depth: int = 0) -> bool:  # noqa: ANN401  # a layer, an expression's dictionary, or none
-        """Tell whether what belongs to this layer, or to this expression over layers, is hidden."""
+        """Return whether the content of this layer, or of this expression over layers, is hidden."""
         if not isinstance(owner, pikepdf.Dictionary) or depth > _DEEPEST:
             return False
         if owner.get("/Type") != "/OCMD":

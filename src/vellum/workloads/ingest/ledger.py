@@ -32,7 +32,7 @@ class Entry:
 
     @property
     def current(self) -> bool:
-        """Tell whether the document is visible and indexed as this version indexes."""
+        """Return whether the document is visible and indexed in the form of this version."""
         return self.committed and self.form == FORM
 
     def payload(self) -> dict[str, Any]:
@@ -44,10 +44,10 @@ class Entry:
 
 
 def read(qdrant: Qdrant) -> dict[str, Entry]:
-    """Return every document by its id, whole or not; empty where nothing was ever indexed.
+    """Return every document by its id, whole or not; empty if nothing was ever indexed.
 
     Raises:
-        WorkloadError: Qdrant does not answer as it must (VEL531, VEL532, VEL533).
+        WorkloadError: Qdrant fails or refuses (VEL531, VEL532, VEL533).
     """
     entries: dict[str, Entry] = {}
     request: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What stays of a run on disk: the log and small files; never the text of documents, however the run ends."""
+"""The files of a run that stay on disk: the log and small files, but never the text of documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 STEPS = "steps"
-"""kfp's folder in a run's folder: what the steps write, one folder a step."""
+"""kfp's folder in a run's folder: one folder per step, with the files that the step wrote."""
 SMALL = ("listing", "counts", "verdicts")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from kfp import compiler, dsl
 
 LOCAL_IMAGE = "python"
-"""kfp.local ignores the image but warns about one that does not sound like Python."""
+"""kfp.local ignores the image but warns about a name without "python"."""
 
 
 def extract(
@@ -59,7 +59,7 @@ def define(image: str) -> Any:  # noqa: ANN401  # kfp publishes no types
     read, cut, write = component(extract), component(chunk), component(index)
 
     def ingest(source: str, prune: bool = False) -> None:  # noqa: FBT001, FBT002
-        # Nothing is cached: what Qdrant holds may have changed since, and the steps ask it themselves.
+        # No caching: the content of Qdrant may have changed since, and the steps read it themselves.
         found = read(source=source, prune=prune).set_caching_options(enable_caching=False)
         passages = cut(pages=found.outputs["pages"], listing=found.outputs["listing"])
         passages.set_caching_options(enable_caching=False)

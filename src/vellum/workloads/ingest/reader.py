@@ -32,9 +32,9 @@ from vellum.workloads.ingest.layers import without_hidden
 from vellum.workloads.words import LINE_END
 
 _ADDRESS_SPACE = 1 << 30
-"""A page that wants more (a decompression bomb) fails alone instead of taking the machine's memory."""
+"""A page that needs more (a decompression bomb) fails alone instead of using up the machine's memory."""
 _REOPEN = 256
-"""PDFium keeps what it parsed; reopening after so many pages bounds memory on a file of any length."""
+"""PDFium keeps what it parsed; reopening after this many pages bounds memory on a file of any length."""
 
 
 _FILLED_IN = frozenset(
@@ -50,7 +50,7 @@ _FILLED_IN = frozenset(
 
 
 class _Open:
-    """The document that was asked for last, kept open because jobs come in runs."""
+    """The most recently requested document, kept open because jobs come in runs."""
 
     def __init__(self) -> None:
         self._path, self._read = "", 0
@@ -73,7 +73,7 @@ class _Open:
         self._read += 1
         opened = document[page]
         if _draws_text(opened):
-            # PDFium needs no form for that; only pypdfium2 requires one.
+            # PDFium itself needs no form for this; only pypdfium2 requires one.
             pypdfium2.raw.FPDFPage_Flatten(opened, pypdfium2.raw.FLAT_NORMALDISPLAY)
             opened.close()
             opened = document[page]
@@ -97,7 +97,7 @@ class _Open:
 
 
 def _draws_text(page: Any) -> bool:  # noqa: ANN401  # pypdfium2 publishes no types
-    """Tell whether annotations draw text on a page: PDFium extracts that only once they are part of the page."""
+    """Return whether annotations draw text on a page: PDFium extracts that only once they are part of the page."""
     for number in range(pypdfium2.raw.FPDFPage_GetAnnotCount(page)):
         annotation = pypdfium2.raw.FPDFPage_GetAnnot(page, number)
         kind = pypdfium2.raw.FPDFAnnot_GetSubtype(annotation)
@@ -138,7 +138,7 @@ def main() -> None:
     for number in (signal.SIGALRM, signal.SIGIO):
         signal.signal(number, signal.SIG_DFL)
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    # Whatever a library prints goes to stderr: the answers have the old standard output for themselves.
+    # Output of libraries goes to stderr: only answers may use the original standard output.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     opened = _Open()
@@ -151,12 +151,12 @@ def main() -> None:
 
 @contextmanager
 def _mortal(seconds: int) -> Iterator[None]:
-    """Let the kernel end this process when a job takes too long (SIGALRM) or the asker is gone (SIGIO).
+    """Let the kernel end this process when a job takes too long (SIGALRM) or the parent is gone (SIGIO).
 
-    Neither signal needs Python to run, which may be inside PDFium. SIGIO comes when standard input changes: as the
-    asker sends nothing before it has its answer, its end was closed. The kernel's death signal would not do: it comes
-    when the thread that started a process ends, and the asker's threads come and go. A thread that waits for the end
-    of standard input would take 130 MB of the address space (measured).
+    Neither signal needs Python to run, which may be inside PDFium. SIGIO comes when standard input changes: the parent
+    sends nothing before it has its answer, so the change means that its end was closed. The kernel's death signal is
+    not enough: it comes when the thread that started a process ends, and the parent's threads come and go. A thread
+    that waits for the end of standard input would use 130 MB of address space (measured).
     """
     flags = fcntl.fcntl(0, fcntl.F_GETFL)
     fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)

@@ -1,10 +1,10 @@
-"""The worker: run the ingest pipeline on this machine and say on standard output, in JSON lines, what happens.
+"""The worker: run the ingest pipeline on this machine and report it on standard output, in JSON lines.
 
     python -m vellum.workloads.ingest.run --source DIR --work DIR [--prune] [--attached]
 
 Events: ``page_progress {pages, of, pages_per_s}``, ``file {document, verdict, pages, page_errors, passages,
-unchanged}``, ``done {files, pages, passages, ...}`` or ``error {code, what, where, fix}`` with exit code 1. What
-kfp says goes to ``pipeline.log`` in the run's folder.
+unchanged}``, ``done {files, pages, passages, ...}`` or ``error {code, what, where, fix}`` with exit code 1. The output
+of kfp is in ``pipeline.log`` in the run's folder.
 
 A file that is gone from the folder stays searchable until ``--prune`` is given: a folder that is not mounted must not
 empty the index.
@@ -41,12 +41,12 @@ from vellum.workloads.ingest.leftovers import SMALL, STEPS, tidy
 from vellum.workloads.ingest.store import RunStore
 
 KEPT_RUNS = 5
-"""Folders of earlier runs that stay in the work directory: their logs."""
+"""How many folders of earlier runs stay in the work directory, for their logs."""
 _FOLLOW_SECONDS = 0.02
 
 
 def main() -> None:
-    """Run once; every failure is one ``error`` event, in words."""
+    """Run once; report every failure as one ``error`` event."""
     parser = argparse.ArgumentParser(description="Ingest a folder of PDFs")
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _said(out: IO[bytes], work: Callable[[], None]) -> None:
-    """Do the work; whatever it fails by is said, and not shown as a trace of calls."""
+    """Do the work; report a failure as an event, without a traceback."""
     try:
         work()
     except VellumError as error:
@@ -77,7 +77,7 @@ def _said(out: IO[bytes], work: Callable[[], None]) -> None:
     except OSError as error:
         # The installation was deleted meanwhile, or the disk is full.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        way_out = "make room on the disk" if full else "see `vellum status`"
+        way_out = "free some disk space" if full else "see `vellum status`"
         failed = WorkloadError(
             "VEL503", f"the run's files cannot be used: {error}", where=str(error.filename or "the pipeline"),
             fix=f"{way_out}; what was indexed before is kept with the team",
@@ -87,16 +87,16 @@ def _said(out: IO[bytes], work: Callable[[], None]) -> None:
 
 
 def _end_with_whoever_started_it() -> None:
-    """Wait until standard input ends, which a kill of the starter cannot prevent, and then ask for an end."""
+    """Wait until standard input ends, which happens even if the parent is killed, and then ask for an end."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_tidily() -> None:
-    """Let the signals that ask for an end unwind the run once; one that was to be ignored, as by nohup, still is.
+    """Let the signals that ask for an end unwind the run once; a signal that was ignored, as by nohup, stays so.
 
-    It must be a KeyboardInterrupt: at any other exception subprocess waits for the step, which waits for this process.
+    It must be a KeyboardInterrupt: on any other exception subprocess waits for the step, which waits for this process.
     """
     asking = [
         number
@@ -119,7 +119,7 @@ def ingest(source: Path, work: Path, out: IO[bytes], *, prune: bool) -> None:
 
     Raises:
         WorkloadError: the folder cannot be read (VEL501), another ingest runs (VEL502), a step failed (VEL503, or
-            what the step said), or the bucket refuses (VEL521).
+            the step's own error), or the bucket refuses (VEL521).
         BindingError: no binding can be used.
     """
     began = time.monotonic()
@@ -169,7 +169,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
-        """Hold the lock whose release tells the steps that this worker is gone; put their environment up."""
+        """Hold the lock whose release tells the steps that this worker is gone; set their environment."""
         alive = self._folder / "alive"
         with alive.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -201,7 +201,7 @@ class _Run:
             follower.join(patience)
 
     def _follow(self, path: Path, ended: threading.Event) -> None:
-        """Pass on the lines that the steps append, until the pipeline has ended and nothing more comes."""
+        """Pass on the lines that the steps append, until the pipeline has ended and no more lines come."""
         with path.open("rb") as file:
             rest = b""
             while True:
@@ -289,7 +289,7 @@ def address_of(folder: Path) -> str:
 
 @contextlib.contextmanager
 def _plain_python(folder: Path) -> Iterator[None]:
-    """Let ``python3`` be this interpreter for what is started inside.
+    """Make ``python3`` this interpreter for child processes.
 
     kfp.local puts the interpreter's path unquoted into a shell line, and in place of "python3" in every argument: a
     path with a space, or a folder of that name, would break the step. So the path that it puts there is "python3".
@@ -320,7 +320,7 @@ def _only_one(work: Path) -> Iterator[None]:
 
 
 def _forget(runs: Path) -> None:
-    """Drop the folders of old runs, and the text of one whose worker and step were killed together."""
+    """Remove the folders of old runs, and the text of a run whose worker and step were killed together."""
     folders = sorted(runs.iterdir())
     for folder in folders[:-KEPT_RUNS]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -330,12 +330,12 @@ def _forget(runs: Path) -> None:
 
 
 def _fail(said: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
-    """Raise what the step itself said, or that it failed."""
+    """Raise the step's own error, or an error that it failed."""
     if said is not None:
         raise WorkloadError(said["code"], said["what"], where=said["where"], fix=said["fix"])
     raise WorkloadError(
         "VEL503", f"a pipeline step failed: {failure}", where=str(log),
-        fix="read the end of that log, then ingest again: what was indexed is not done twice",
+        fix="read the end of that log, then ingest again: indexed documents are not read twice",
     )  # fmt: skip
 
 
