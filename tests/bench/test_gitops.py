@@ -112,7 +112,7 @@ HEALTH = [
 ]  # fmt: skip
 
 
-def test_both_tools_take_for_healthy_what_crossplane_says_is_ready_and_nothing_else(tmp_path: Path) -> None:
+def test_both_tools_see_healthy_exactly_what_crossplane_calls_ready(tmp_path: Path) -> None:
     (settings,) = yaml.safe_load_all(
         (rendered("argocd", tmp_path / "argo") / "argocd/settings.yaml").read_text()
     )

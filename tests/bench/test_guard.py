@@ -64,7 +64,7 @@ def _in_the_end_everything_is_ready(bench: Bench) -> Iterator[None]:
     until(lambda: condition(platform(bench), "Ready").get("status") == "True", 90, lambda: explained(bench))
 
 
-def test_the_provider_is_healthy_before_istio_and_istio_is_there_before_everything_else(bench: Bench) -> None:
+def test_the_provider_comes_before_istio_and_istio_before_the_rest(bench: Bench) -> None:
     """Proves: Crossplane makes provider-helm Healthy first, then istio-base, istiod and the other parts."""
     provider = bench.get("provider.pkg.crossplane.io", "provider-helm")
     healthy = condition(provider, "Healthy")
@@ -86,7 +86,7 @@ def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench
         assert one["status"]["atProvider"]["state"] == "deployed"
 
 
-def test_the_pods_of_pipelines_cannot_start_without_the_secret_that_was_there_before_them(
+def test_the_pods_of_pipelines_need_their_secret_to_start(
     bench: Bench,
 ) -> None:
     """Proves: Pipelines' Secret exists before Pipelines, whose pods cannot start without it."""
@@ -135,7 +135,7 @@ def test_a_workload_is_back_within_seconds_by_exactly_one_upgrade(bench: Bench, 
 
 
 @pytest.mark.nightly
-def test_a_workload_scaled_to_zero_whose_chart_says_no_number_is_back_by_two_upgrades(bench: Bench) -> None:
+def test_a_workload_without_replicas_scaled_to_zero_is_restored(bench: Bench) -> None:
     """Proves: a workload scaled to 0 whose chart sets no replicas, as KServe's, is back by two upgrades."""
     comes_back(bench, scaled, "kserve", KSERVE, upgrades=2)
 
@@ -182,7 +182,7 @@ def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> N
 
 
 @pytest.mark.nightly
-def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_repair(bench: Bench) -> None:
+def test_a_restart_causes_no_repair_and_a_later_one_has_an_event(bench: Bench) -> None:
     """Proves: a restart of all processes causes no repair.
 
     A restart also gives the events their budget back, of which the installation took all: 25 for each object.
@@ -209,7 +209,7 @@ def test_a_restart_of_everything_repairs_nothing_and_events_tell_of_the_next_rep
 
 
 @pytest.mark.nightly
-def test_a_service_and_a_config_map_that_go_at_once_are_back_by_one_upgrade(bench: Bench) -> None:
+def test_two_objects_deleted_together_are_repaired_by_one_upgrade(bench: Bench) -> None:
     """Proves: a Service and a ConfigMap deleted together are back by one upgrade."""
     was = revision(bench, "kserve")
     places = (
@@ -279,7 +279,7 @@ def process(bench: Bench, name: str) -> int:
     return next(int(one["pid"]) for one in found["processes"] if one["name"] == name)
 
 
-def test_a_provider_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_broken(bench: Bench) -> None:
+def test_a_provider_killed_during_an_upgrade_leaves_nothing_broken(bench: Bench) -> None:
     """Proves: a provider-helm killed during an upgrade breaks nothing."""
     before, others = bench.get(*OPERATOR), bench.get(*KSERVE)
     assert before is not None
@@ -324,7 +324,7 @@ def refused(name: str) -> Obj:
     return {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
 
 
-def test_a_repair_that_is_refused_is_turned_back_said_and_done_once_it_may_be(bench: Bench) -> None:
+def test_a_refused_repair_is_reverted_reported_and_done_later(bench: Bench) -> None:
     """Proves: a refused repair is rolled back and reported, and done as soon as it is allowed.
 
     provider-helm alone would upgrade without end: about a revision in two seconds.
@@ -389,7 +389,7 @@ def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) ->
 
 
 @pytest.mark.nightly
-def test_with_the_guard_off_the_deployment_stays_gone_and_the_release_says_ready(bench: Bench) -> None:
+def test_without_the_guard_a_deleted_deployment_stays_deleted(bench: Bench) -> None:
     """Proves: control: without the guard, a deleted Deployment stays gone and its Release says Ready."""
 
     def switch(to: str) -> None:

@@ -164,9 +164,7 @@ def external_platform(folder: Path) -> Path:
     return folder / "platform.yaml"
 
 
-def test_a_cluster_that_cannot_take_the_platform_is_refused_with_the_way_out(
-    reader: Reader, tmp_path: Path
-) -> None:
+def test_an_unsuitable_cluster_is_refused_with_a_fix(reader: Reader, tmp_path: Path) -> None:
     """Proves: a cluster that cannot run the platform is refused, with the fix."""
     bench = reader.bench
     default = "storageclass.kubernetes.io/is-default-class"

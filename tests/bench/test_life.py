@@ -56,7 +56,7 @@ EVERYTHING = {
 }  # fmt: skip
 
 
-def test_the_claim_of_the_first_example_becomes_ready_with_everything_a_team_gets(bench: Bench) -> None:
+def test_the_first_example_becomes_ready_with_all_parts(bench: Bench) -> None:
     """Proves: the first example's claim becomes Ready with all that a team gets."""
     bench.kubectl("apply", "-f", str(ROOT / "examples/01-team/claim.yaml"))
     found = bench.ready("team-a")
@@ -84,9 +84,7 @@ def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(
     assert client.get_object(Bucket=ada.bucket, Key="hello.txt")["Body"].read() == b"hello"
 
 
-def test_the_keys_are_refused_at_the_bucket_of_another_team_and_at_the_platforms(
-    bench: Bench, ada: Team
-) -> None:
+def test_the_keys_are_refused_at_other_buckets(bench: Bench, ada: Team) -> None:
     """Proves: these keys open no other bucket."""
     other = bench.claim("other")
     for bucket in (other.bucket, "vellum-artifacts"):
@@ -190,7 +188,7 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Be
     bench.delete("volumes")
 
 
-def test_notebooks_turned_off_take_the_notebook_away_and_leave_its_home_for_the_next_one(
+def test_turning_notebooks_off_keeps_the_home_volume(
     bench: Bench,
 ) -> None:
     """Proves: a disabled notebook leaves its home directory for the next one."""
@@ -231,7 +229,7 @@ def left_over(bench: Bench, team: Team) -> set[str]:
     }
 
 
-def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_and_finds_it_again(
+def test_a_claim_deleted_with_retain_keeps_only_its_data(
     bench: Bench,
 ) -> None:
     """Proves: a claim deleted with Retain leaves its data and nothing else; a new claim finds the data."""
@@ -257,7 +255,7 @@ def test_a_claim_that_is_deleted_with_retain_leaves_its_data_and_nothing_else_an
     bench.delete("keeps")
 
 
-def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_volume_included(
+def test_a_claim_deleted_with_delete_leaves_nothing(
     bench: Bench,
 ) -> None:
     """Proves: a claim deleted with Delete leaves nothing."""
@@ -272,7 +270,7 @@ def test_a_claim_that_is_deleted_with_delete_leaves_nothing_the_bucket_and_the_v
     bench.delete("forgets")
 
 
-def test_a_claim_that_is_made_again_as_soon_as_the_old_one_is_gone_has_its_bucket(bench: Bench) -> None:
+def test_a_claim_made_again_immediately_has_its_bucket(bench: Bench) -> None:
     """Proves: a claim that is deleted and recreated gets its bucket back."""
     team = bench.claim("again", notebooks="enabled")
     s3(bench, team).put_object(Bucket=team.bucket, Key="kept.txt", Body=b"kept")
@@ -286,7 +284,7 @@ def test_a_claim_that_is_made_again_as_soon_as_the_old_one_is_gone_has_its_bucke
     bench.delete("again")
 
 
-def test_a_composite_of_the_same_name_that_comes_while_the_old_ones_objects_go_is_not_given_them(
+def test_a_new_composite_does_not_get_the_objects_of_the_old_one(
     bench: Bench,
 ) -> None:
     """Proves: a composite never adopts objects of an earlier composite of the same name.

@@ -155,9 +155,7 @@ def test_every_pass_of_a_new_platform_until_it_is_ready(crossplane: Oracle, empt
 
 @pytest.mark.parametrize("world", ["local"], indirect=True)
 @pytest.mark.parametrize("key", [ADA, PLATFORM], ids=["claim", "platform"])
-def test_a_pass_over_a_settled_world_applies_all_of_it_again_and_changes_nothing(
-    crossplane: Oracle, team: World, key: Key
-) -> None:
+def test_a_pass_over_a_settled_world_changes_nothing(crossplane: Oracle, team: World, key: Key) -> None:
     before = team.snapshot()
 
     done = both(crossplane, team, key)
@@ -175,7 +173,7 @@ def test_a_pass_over_a_settled_world_applies_all_of_it_again_and_changes_nothing
         ("inference", {("InferenceService", "search")}),
     ],
 )  # fmt: skip
-def test_a_switch_that_is_turned_off_deletes_what_it_made_and_keeps_the_home(
+def test_turning_a_switch_off_deletes_its_objects_but_the_home(
     crossplane: Oracle, team: World, switch: str, gone: set[tuple[str, str]]
 ) -> None:
     team.put("ada", **{"notebooks": "enabled", switch: "disabled"})
@@ -224,9 +222,10 @@ def test_a_part_that_stops_answering_takes_its_keys_out_of_the_binding(
 
 
 @pytest.mark.parametrize(("group", "waits", "kind"), [(STORE, "bucket", "Bucket"), (KSERVE, "search", "InferenceService")])  # fmt: skip
-def test_a_kind_that_is_not_served_is_neither_made_nor_looked_up_and_the_rest_is_made(
+def test_a_kind_that_is_not_served_is_left_out(
     crossplane: Oracle, world: World, group: str, waits: str, kind: str
 ) -> None:
+    """A kind that is not served is neither composed nor looked up; everything else is composed."""
     not_served(world, group)
     world.put("ada", notebooks="enabled")
 
@@ -249,7 +248,7 @@ def test_a_kind_that_is_not_served_any_more_deletes_nothing(
 
 
 @pytest.mark.parametrize("owner", ["nobody", "XMLOpsPlatform theirs"])
-def test_a_namespace_of_the_derived_name_that_somebody_else_made_stops_the_claim(
+def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(
     crossplane: Oracle, world: World, owner: str
 ) -> None:
     theirs = {
@@ -271,9 +270,7 @@ def test_a_namespace_of_the_derived_name_that_somebody_else_made_stops_the_claim
     assert said.endswith(f"Namespace {TEAM.namespace} (controlled by {owner})")
 
 
-def test_a_namespace_of_the_platform_that_somebody_else_made_stops_the_platform(
-    crossplane: Oracle, empty: World
-) -> None:
+def test_a_foreign_platform_namespace_stops_the_platform(crossplane: Oracle, empty: World) -> None:
     empty.store.put(make("v1", "Namespace", "kubeflow"))
 
     assert changed_nothing(crossplane, empty, PLATFORM) == "NotOurs"

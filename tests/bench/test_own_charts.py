@@ -188,7 +188,7 @@ def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> 
 @pytest.mark.parametrize(
     "release", [one for one in own_releases() if one.chart.name in OWN], ids=lambda one: f"{one.name}-{'-'.join(one.profiles)}"
 )  # fmt: skip
-def test_each_value_that_vellum_sets_does_something_and_the_component_knows_the_kinds(
+def test_each_value_has_an_effect_and_the_component_lists_the_kinds(
     rendered: Rendered, release: object
 ) -> None:
     from tests.charts.releases import Release

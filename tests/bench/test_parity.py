@@ -130,9 +130,7 @@ def test_what_somebody_else_has_taken_is_refused_with_the_same_words(both: Pair)
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
-def test_a_deleted_claim_leaves_nothing_composed_on_both_and_can_be_made_again(
-    both: Pair, policy: str
-) -> None:
+def test_a_deleted_claim_leaves_nothing_composed_on_both(both: Pair, policy: str) -> None:
     """Proves: a claim that is deleted and created again gives the same on both."""
     both.claim("twin", notebooks="enabled", deletionPolicy=policy)
     both.same("twin")

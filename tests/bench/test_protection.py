@@ -31,7 +31,7 @@ def allowed(bench: Bench) -> Iterator[None]:
     bench.kubectl("annotate", *PLATFORM, f"{ALLOWS}-")
 
 
-def test_the_platform_is_not_deleted_by_accident_since_the_data_of_all_teams_would_go_with_it(
+def test_the_platform_is_not_deleted_while_teams_use_it(
     bench: Bench,
 ) -> None:
     """Proves: the API server refuses to delete the platform until an annotation allows it."""
@@ -53,7 +53,7 @@ def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: B
     until(lambda: bench.get("clusterusage", f"claim-{team.id}") is None, 5)
 
 
-def test_a_claim_that_says_retain_is_refused_while_its_data_still_carries_delete(bench: Bench) -> None:
+def test_retain_is_refused_while_the_data_still_says_delete(bench: Bench) -> None:
     team = bench.claim("worried", deletionPolicy="Delete", pipelines="disabled", inference="disabled")
     # Crossplane does not compose it meanwhile, as with any error.
     composite = (
@@ -95,7 +95,7 @@ def test_what_other_objects_need_to_go_does_not_go_before_them(
     assert f"by resource {by}" in refused(bench, *what)
 
 
-def test_the_helm_provider_may_do_what_charts_need_and_nothing_with_what_is_a_teams(bench: Bench) -> None:
+def test_the_helm_provider_has_no_rights_on_team_objects(bench: Bench) -> None:
     """Secrets it may read: Crossplane's own rbac-manager gives every provider those of all namespaces."""
     account = f"--as=system:serviceaccount:{SYSTEM}:provider-helm"
 

@@ -41,9 +41,7 @@ def untouched(obj: Obj | None) -> Any:
 
 
 @pytest.mark.parametrize("part", ["namespace", "bucket", "qdrant"])
-def test_what_somebody_else_made_under_the_teams_name_is_refused_by_name_and_never_touched(
-    bench: Bench, part: str
-) -> None:
+def test_objects_of_another_owner_are_refused_by_name_and_not_changed(bench: Bench, part: str) -> None:
     """Proves: an existing namespace, bucket or Qdrant of a team's name is reported by name and never changed."""
     name = f"taken-{part}"
     foreign = theirs(part, Team("default", name, ""))

@@ -106,9 +106,7 @@ def test_a_field_that_somebody_else_adds_is_theirs_and_stays(bench: Bench, team:
     assert (bench.get(*place) or {})["metadata"]["annotations"]["theirs"] == "yes"
 
 
-def test_a_team_namespace_that_is_deleted_by_hand_comes_back_with_everything_in_it(
-    bench: Bench, team: Team
-) -> None:
+def test_a_deleted_team_namespace_comes_back_with_its_content(bench: Bench, team: Team) -> None:
     """Proves: a deleted team namespace comes back with everything in it."""
     before = {kind: bench.get(*where(team, kind)) for kind in KINDS}
     old = (bench.get("namespace", team.namespace) or {})["metadata"]["uid"]
@@ -140,7 +138,7 @@ def process(bench: Bench, name: str) -> dict[str, Any]:
         lambda name: name in {"function", "crossplane", "etcd"},
     ),
 )
-def test_a_killed_process_of_the_control_plane_is_back_and_what_was_asked_meanwhile_is_done(
+def test_a_killed_control_plane_process_comes_back_and_catches_up(
     bench: Bench, team: Team, name: str
 ) -> None:
     """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are done."""
@@ -171,9 +169,7 @@ def test_a_killed_process_of_the_control_plane_is_back_and_what_was_asked_meanwh
     until(lambda: bench.get("deployment", "search-predictor", team.namespace), 30)
 
 
-def test_while_the_function_does_not_answer_nothing_of_a_team_is_changed_or_deleted(
-    bench: Bench, team: Team
-) -> None:
+def test_without_the_function_nothing_of_a_team_changes(bench: Bench, team: Team) -> None:
     """Proves: while the function does not answer, nothing of a team is changed or deleted.
 
     The claim asks for less meanwhile; no answer must never be taken for an empty one.

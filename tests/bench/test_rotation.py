@@ -95,7 +95,7 @@ def pipelines_roll_at(bench: Bench) -> str:
     return str(release["spec"]["forProvider"]["values"]["objectStore"]["generation"])
 
 
-def test_a_team_and_the_platform_move_to_new_keys_and_the_old_ones_are_refused(bench: Bench) -> None:
+def test_a_team_and_the_platform_move_to_new_keys(bench: Bench) -> None:
     """Proves: new keys work beside the old ones, which are refused once the overlap ends; Pipelines too."""
     team = bench.claim("turns", notebooks="enabled")
     pod, rolled = bench.get("pod", f"{team.qdrant}-0", VECTORS) or {}, pipelines_roll_at(bench)

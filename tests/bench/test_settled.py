@@ -28,7 +28,7 @@ def at_rest(api: Api) -> dict[str, str]:
     pytest.fail("it does not come to rest within two minutes")
 
 
-def test_nothing_changes_while_nothing_is_asked_nor_when_crossplane_looks_again(bench: Bench) -> None:
+def test_nothing_changes_while_no_one_asks(bench: Bench) -> None:
     """Proves: nothing is written once a claim has settled."""
     bench.claim("quiet", notebooks="enabled")
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["spec"]["claimRef"]["name"] == "quiet")

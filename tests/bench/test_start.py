@@ -35,9 +35,8 @@ def test_a_bench_that_is_stopped_while_it_starts_leaves_nothing(tmp_path: Path) 
         assert not empty.root.exists()
 
 
-def test_a_bench_that_runs_takes_more_files_a_claim_in_a_namespace_of_its_own_among_them(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_a_running_bench_accepts_more_files(bench: Bench, tmp_path: Path) -> None:
+    """One of the files is a claim in a namespace of its own."""
     claim = tmp_path / "claim.yaml"
     claim.write_text(
         "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\n"
@@ -48,7 +47,8 @@ def test_a_bench_that_runs_takes_more_files_a_claim_in_a_namespace_of_its_own_am
     bench.kubectl("delete", "mlopsplatform", "alpha", "-n", "beta")
 
 
-def test_what_is_elsewhere_on_the_bench_the_api_server_changes_on_its_way_in(bench: Bench) -> None:
+def test_the_benchs_api_server_changes_addresses_on_admission(bench: Bench) -> None:
+    """The API server changes the addresses of the bench when objects are applied."""
     written = {"metadata": {"annotations": {"a": "b"}}}
     package = {
         "apiVersion": "pkg.crossplane.io/v1",

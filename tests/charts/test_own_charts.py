@@ -16,7 +16,7 @@ from vellum.package.charts import FOLDER, OWN, own, packed, version
 OF_OURS = sorted({release.chart.name for release in own_releases()})
 
 
-def test_every_chart_that_nobody_else_publishes_is_ours_or_a_stand_in_of_the_bench() -> None:
+def test_every_unpublished_chart_is_ours_or_a_stand_in() -> None:
     from vellum.bench.charts import STAND_INS
 
     assert {*OWN} <= {*OF_OURS}

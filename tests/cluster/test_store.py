@@ -75,7 +75,7 @@ def test_a_watch_that_breaks_is_begun_anew_with_a_list(broken: Exception) -> Non
     assert server.lists == 2
 
 
-def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_loop() -> None:
+def test_a_server_that_ends_every_watch_is_asked_with_pauses() -> None:
     server = Server()
     made = KubeStore(server, [KIND], lambda: datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
     time.sleep(0.6)
@@ -83,7 +83,8 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_tight_loop() -
     assert server.lists < 8
 
 
-def test_an_answer_that_comes_after_the_word_of_the_deletion_brings_nothing_back() -> None:
+def test_a_late_answer_does_not_restore_a_deleted_object() -> None:
+    """An answer that arrives after the event of the deletion does not restore the object."""
     made = store(Server(("DELETED", config(7))))
     made._learn(config(6, step="late"))
     assert made.get(KEY) is None

@@ -69,7 +69,8 @@ def encoded(**values: str) -> dict[str, str]:
     return {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
 
 
-def test_a_claim_waits_for_its_secret_with_a_sentence_and_everything_else_comes() -> None:
+def test_a_claim_names_its_missing_secret_and_makes_the_rest() -> None:
+    """A claim waits for its Secret with a sentence, and composes everything else."""
     world = team()
     composed = world.settle()
     assert not_ready_parts(composed) == {
@@ -225,9 +226,8 @@ def test_every_pass_asks_for_the_same_whatever_is_given() -> None:
     ("endpoint", "ports"),
     [("https://s3.example.org", [443]), ("http://10.0.0.7", [80]), ("https://s3.example.org:9000", [9000])],
 )
-def test_teams_reach_the_port_of_the_endpoint_at_every_address_and_the_store_s_namespace_no_more(
-    endpoint: str, ports: list[int]
-) -> None:
+def test_teams_reach_only_the_port_of_an_external_endpoint(endpoint: str, ports: list[int]) -> None:
+    """The policy allows the endpoint's port at every address, and no longer the store's namespace."""
     world = team(given(TEAM.id), spec="spec: {pipelines: disabled, inference: disabled}\n")
     assert world.platform
     world.platform["spec"]["objectStore"]["endpoint"] = endpoint
@@ -287,7 +287,9 @@ def test_a_platform_whose_secret_goes_keeps_what_runs() -> None:
     assert world.resources == before
 
 
-def test_a_new_key_of_the_platform_s_bucket_rolls_pipelines_and_tells_nothing_of_itself() -> None:
+def test_a_new_key_of_the_platforms_bucket_rolls_pipelines_in_secret() -> None:
+    """A new key rolls Pipelines, and no object or status contains it."""
+
     def generation() -> str:
         release = world.resources["kubeflow-pipelines-release"]
         return str(release["spec"]["forProvider"]["values"]["objectStore"]["generation"])

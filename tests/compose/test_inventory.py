@@ -143,7 +143,7 @@ def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
     assert [str(one) for one in rendered(record(*documents), "own", {})] == ["Service own/s"]
 
 
-def test_a_workload_scaled_to_nothing_is_found_also_where_no_number_is_rendered() -> None:
+def test_a_workload_scaled_to_zero_is_found_without_rendered_replicas() -> None:
     assert found({}, {"replicas": 3}) == []
     assert found({}, {"replicas": 0}) == [".spec.replicas"]
     assert found({}, {"replicas": 3}, scaled=True) == []

@@ -92,7 +92,8 @@ def test_a_bucket_whose_quota_changes_keeps_its_keys_in_the_binding() -> None:
     assert binding(world) == before
 
 
-def test_a_platform_store_that_hesitates_does_not_take_the_secret_from_pipelines() -> None:
+def test_pipelines_keep_their_secret_while_the_store_is_not_ready() -> None:
+    """A platform's store that turns not ready does not remove the Secret of Pipelines."""
     world = World(written(PLATFORMS["local"]))
     assert world.settle().ready
     world.resources["artifacts-credentials"]["status"] = {"phase": "Pending", "observedGeneration": 1}
@@ -143,9 +144,10 @@ def test_a_kind_that_is_not_served_any_more_takes_nothing_that_exists(group: str
     ("part", "waits", "stays_away"),
     [("storage", "bucket", "bucket-key"), ("vector-storage", "qdrant", "qdrant-set")],
 )
-def test_what_stands_on_a_part_of_the_platform_waits_for_it_and_loses_nothing_when_it_fails(
+def test_a_team_waits_for_a_failed_platform_part_and_loses_nothing(
     part: str, waits: str, stays_away: str
 ) -> None:
+    """Parts that use a part of the platform wait for it, and keep their objects when it fails."""
     world = team()
     assert world.platform
     status = copied(world.platform["status"])
@@ -170,7 +172,8 @@ def test_the_platform_makes_its_namespaces_before_what_is_in_them() -> None:
     assert {"storage-store", "artifacts-bucket"} <= set(world.resources)
 
 
-def test_the_platform_waits_for_the_kinds_of_its_operators_and_makes_the_rest() -> None:
+def test_the_platform_waits_for_kinds_and_makes_the_rest() -> None:
+    """Objects of an operator wait for its kinds; all others are composed."""
     world = World(written(PLATFORMS["light"]), not_served={STORE})
     composed = world.settle()
     reason = "kind {} (seaweed.seaweedfs.com/v1) is not served yet"
@@ -222,7 +225,8 @@ def test_an_image_that_is_not_named_makes_only_its_part_wait() -> None:
     assert "notebook" not in composed.objects
 
 
-def test_an_image_that_is_not_named_any_more_takes_nothing_and_the_old_one_runs_on() -> None:
+def test_without_the_image_the_running_workload_stays() -> None:
+    """An image that is no longer named deletes nothing: the old workload keeps running."""
     world = settled(place="light")
     before = copied({name: world.resources[name] for name in ("qdrant-set", "search", "notebook")})
     world.platform = _without("workloads", "notebook", "qdrant")
@@ -308,7 +312,8 @@ def test_the_deletion_policy_reaches_bucket_and_vectors() -> None:
     assert (said("Retain"), said("Delete")) == (("Retain", "Retain"), ("Delete", "Delete"))
 
 
-def test_a_stored_spec_that_is_not_valid_is_said_in_words_and_nothing_changes() -> None:
+def test_a_stored_spec_that_is_not_valid_changes_nothing() -> None:
+    """The condition explains what is not valid, and no object changes."""
     world = settled()
     before = copied(world.resources)
     world.composite["spec"]["notebooks"] = "perhaps"
@@ -405,7 +410,8 @@ def test_the_store_waits_for_its_image_and_keeps_the_one_that_runs() -> None:
     assert (composed.ready, composed.objects["storage-store"].obj["spec"]["image"]) == (False, image)
 
 
-def test_a_volume_keeps_the_size_that_it_was_made_with_and_the_claim_says_so() -> None:
+def test_a_volume_keeps_its_size_and_the_claim_says_so() -> None:
+    """A volume keeps the size with which it was created."""
     world = settled("spec: {vectors: {storage: 10Gi}}")
     world.composite["spec"]["vectors"] = {"storage": "40Gi"}
     composed = world.settle()
@@ -416,7 +422,8 @@ def test_a_volume_keeps_the_size_that_it_was_made_with_and_the_claim_says_so() -
                     "reason": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized"}  # fmt: skip
 
 
-def test_a_notebooks_home_keeps_the_size_that_it_was_made_with_and_the_claim_says_so() -> None:
+def test_a_notebooks_home_keeps_its_size_and_the_claim_says_so() -> None:
+    """A home keeps the size with which it was created."""
     world = settled("spec: {notebooks: enabled, notebook: {storage: 5Gi}}")
     world.composite["spec"]["notebook"] = {"storage": "20Gi"}
     composed = world.settle()
@@ -454,7 +461,8 @@ def sizes(composed: Composed) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_the_home_of_a_notebook_that_is_turned_off_stays_and_is_found_again() -> None:
+def test_the_home_of_a_disabled_notebook_is_kept() -> None:
+    """A notebook that is turned on again finds its home."""
     world = settled("spec: {notebooks: enabled}")
     home = copied(world.resources["notebook-home"])
     world.composite["spec"]["notebooks"] = "disabled"

@@ -148,7 +148,8 @@ def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) ->
     assert revision(world) == 2, "a second upgrade would be for nothing"
 
 
-def test_with_the_guard_off_the_release_says_ready_while_its_deployment_is_gone() -> None:
+def test_without_the_guard_a_release_is_ready_without_its_deployment() -> None:
+    """Control: with the guard off, the Release says Ready while its Deployment is missing."""
     world = off(settled())
     del world.helm.live[KSERVE]
     later(world, 120)
@@ -158,7 +159,8 @@ def test_with_the_guard_off_the_release_says_ready_while_its_deployment_is_gone(
     }  # fmt: skip
 
 
-def test_a_service_and_a_config_map_that_go_at_once_come_back_by_one_upgrade() -> None:
+def test_two_objects_deleted_together_come_back_by_one_upgrade() -> None:
+    """A Service and a ConfigMap that are deleted together need one upgrade."""
     world = settled()
     for kind in ("Service", "ConfigMap"):
         del world.helm.live[Key("v1", kind, "kserve", "kserve")]
@@ -180,7 +182,8 @@ def test_an_edited_custom_resource_comes_back_by_two_upgrades() -> None:
     assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
 
 
-def test_a_workload_scaled_to_zero_whose_chart_says_no_number_comes_back_by_two_upgrades() -> None:
+def test_a_workload_without_replicas_scaled_to_zero_needs_two_upgrades() -> None:
+    """A workload whose chart sets no replicas comes back from 0 by two upgrades."""
     world = settled()
     key = Key("apps/v1", "Deployment", UNSCALED, UNSCALED)
     world.helm.edit(key, "spec", "replicas", value=3)
@@ -196,7 +199,8 @@ def test_a_workload_scaled_to_zero_whose_chart_says_no_number_comes_back_by_two_
     assert revision(world, UNSCALED) == 3
 
 
-def test_a_custom_resource_that_takes_no_patch_ends_as_contended_and_not_in_a_loop() -> None:
+def test_a_custom_resource_that_rejects_patches_becomes_contended() -> None:
+    """The repair ends as Contended and not in a loop."""
     world = settled()
     world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
     world.helm.refuses = True
@@ -246,7 +250,8 @@ def test_while_helm_is_at_work_nothing_is_touched() -> None:
     assert part(world)["reason"] == "Helm is at work: pending-upgrade"
 
 
-def test_a_provider_that_freed_an_upgrade_at_which_it_was_ended_is_woken_and_the_repair_goes_on() -> None:
+def test_a_repair_continues_after_the_provider_was_killed_in_an_upgrade() -> None:
+    """A provider that freed the interrupted upgrade is woken, and the repair continues."""
     world = settled()
     del world.helm.live[KSERVE]
     world.helm.records["kserve"] = (3, "deployed", world.helm.records["kserve"][2])
@@ -348,7 +353,8 @@ def test_a_registry_of_our_own_charts_holds_no_others() -> None:
     }
 
 
-def test_an_upgrade_of_the_guard_that_fails_is_turned_back_so_that_helm_does_not_repeat_it_for_ever() -> None:
+def test_a_failed_repair_is_reverted_so_that_helm_stops_repeating_it() -> None:
+    """A failed upgrade of the guard is reverted; otherwise the provider would repeat it forever."""
     world = settled()
     world.helm.breaks = True
     del world.helm.live[KSERVE]
@@ -360,7 +366,8 @@ def test_an_upgrade_of_the_guard_that_fails_is_turned_back_so_that_helm_does_not
     assert world.composite["status"]["receipts"][0]["object"] == "Deployment kserve/kserve"
 
 
-def test_a_failure_that_the_provider_did_not_report_yet_is_turned_back_at_once() -> None:
+def test_an_unreported_failure_is_reverted_immediately() -> None:
+    """A failure is reverted before the provider reports it."""
     world = settled()
     world.helm.breaks = True
     del world.helm.live[KSERVE]
@@ -373,7 +380,8 @@ def test_a_failure_that_the_provider_did_not_report_yet_is_turned_back_at_once()
     assert "patchesFrom" not in world.resources["kserve-release"]["spec"]["forProvider"]
 
 
-def test_the_second_half_of_a_write_through_that_fails_is_turned_back_and_tried_again_slowly() -> None:
+def test_a_failed_write_through_is_reverted_and_retried_slowly() -> None:
+    """The second half of a write-through fails: it is reverted and tried again with pauses."""
     world = settled()
     world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
     world.helm.breaks_without = "evil"
@@ -401,7 +409,8 @@ def test_the_second_half_of_a_write_through_that_fails_is_turned_back_and_tried_
     assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
 
 
-def test_a_guard_that_is_switched_off_between_the_halves_of_a_write_through_leaves_no_wrong_value() -> None:
+def test_repair_turned_off_during_a_write_through_leaves_no_wrong_value() -> None:
+    """The guard is turned off between the halves of a write-through."""
     world = settled()
     world.helm.edit(STORAGE_CONTAINER, "spec", "host", value="evil")
     while world.composite["status"]["guard"]["kserve"].get("step") != "record":
@@ -413,7 +422,8 @@ def test_a_guard_that_is_switched_off_between_the_halves_of_a_write_through_leav
     assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
 
 
-def test_an_autoscaler_that_is_switched_off_by_zero_replicas_is_switched_on_again() -> None:
+def test_zero_replicas_under_an_autoscaler_are_repaired() -> None:
+    """Zero replicas turn an autoscaler off; the guard turns it on again."""
     world = settled()
     world.helm.scalers = [
         {"metadata": {"name": "x"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "kserve"}}}
@@ -423,7 +433,8 @@ def test_an_autoscaler_that_is_switched_off_by_zero_replicas_is_switched_on_agai
     assert world.helm.live[KSERVE]["spec"]["replicas"] == 1
 
 
-def test_the_first_revision_of_what_outlived_a_platform_is_never_uninstalled() -> None:
+def test_a_first_revision_that_outlived_a_platform_stays() -> None:
+    """The first revision of a release that outlived a platform is never uninstalled."""
     world = World(written(PLATFORMS["light"]))
     while "kserve-crd-release" not in world.resources:
         world.step()
@@ -455,7 +466,7 @@ def test_what_helm_could_not_begin_is_not_called_somebodys_doing() -> None:
     assert (part(world)["ready"], KSERVE in world.helm.live) == (True, True)
 
 
-def test_a_release_of_one_of_our_names_that_somebody_else_made_stops_the_platform() -> None:
+def test_a_foreign_release_with_our_name_stops_the_platform() -> None:
     theirs = {
         "apiVersion": "helm.crossplane.io/v1beta1",
         "kind": "Release",
@@ -504,7 +515,8 @@ def test_a_profile_of_which_nothing_was_installed_can_be_taken_back() -> None:
     assert not any("istio" in name for name in world.resources)
 
 
-def test_another_bucket_for_artifacts_changes_nothing_as_they_would_be_lost_from_sight() -> None:
+def test_another_bucket_for_artifacts_is_refused() -> None:
+    """Another bucket changes nothing, because the stored artifacts would no longer be visible."""
     world = settled()
     before = copied(world.resources)
     world.composite["spec"]["artifacts"] = {"bucket": "artifacts-eu"}

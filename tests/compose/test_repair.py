@@ -120,7 +120,7 @@ def test_a_healthy_release_stops_changing_what_is_remembered(sights: Sights, mor
 
 
 @given(SIGHTS)
-def test_every_receipt_is_of_a_fault_that_was_repaired_and_time_only_goes_forward(
+def test_every_receipt_has_a_repaired_fault_and_rising_times(
     sights: Sights,
 ) -> None:
     repaired: set[tuple[str, str]] = set()

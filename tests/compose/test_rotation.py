@@ -87,7 +87,8 @@ def test_a_team_begins_with_the_generation_that_its_claim_says() -> None:
     assert "bucket-credentials-g7" in world.resources
 
 
-def test_a_new_key_is_tried_before_anybody_gets_it_and_the_old_one_goes_after_the_overlap() -> None:
+def test_a_new_key_is_tested_first_and_the_old_one_ends_later() -> None:
+    """A new key is tried before any reader gets it, and the old key ends after the overlap."""
     world = team()
     world.settle()
     old = {name: value(world, "binding", name) for name in ("AWS_ACCESS_KEY_ID", "QDRANT_API_KEY")}
@@ -109,7 +110,8 @@ def test_a_new_key_is_tried_before_anybody_gets_it_and_the_old_one_goes_after_th
     assert keys_of(world) == {"generation": 2, "removed": 1}
 
 
-def test_the_database_turns_once_and_only_after_the_new_key_opens_the_bucket() -> None:
+def test_the_database_changes_once_after_the_key_opens_the_bucket() -> None:
+    """The database takes the new key once, and only after the key opens the bucket."""
     world = team()
     world.settle()
     ask(world, generation=2)
@@ -129,7 +131,8 @@ def test_the_database_turns_once_and_only_after_the_new_key_opens_the_bucket() -
     assert template["annotations"] == {GENERATION: "2"}
 
 
-def test_a_newer_generation_waits_until_the_one_that_the_database_took_is_in_use() -> None:
+def test_a_newer_generation_waits_for_the_databases_one() -> None:
+    """A newer generation waits until the generation that the database took is in use."""
     seen = Seen(generations={1, 2}, open=set(), turned_to={2})
     memory = Memory(using=1, coming=2, single=2)
     first = plan(3, timedelta(hours=1), memory, seen, NOW)

@@ -37,7 +37,8 @@ def test_a_platform_has_no_trainer_unless_it_is_asked_for_one(profile: str) -> N
     assert not [name for name in bare.objects if "training" in name or "trainer" in name]
 
 
-def test_a_team_that_wants_to_train_is_told_who_can_help_and_has_all_the_rest() -> None:
+def test_a_team_without_training_is_told_who_can_help() -> None:
+    """A team that asks for training is told who can enable it, and gets all other parts."""
     world = World(written(CLAIM), settled_platform(without("light")))
     composed = world.settle()
     waiting = {name: part for name, part in parts(composed.status).items() if not part["ready"]}

@@ -41,7 +41,7 @@ def using(one: Obj) -> Key | None:
 
 
 @pytest.mark.parametrize("case", ON_CLUSTERS)
-def test_a_usage_names_two_objects_that_are_composed_and_never_its_own_composite(case: str) -> None:
+def test_a_usage_names_two_composed_objects_not_its_composite(case: str) -> None:
     world = worlds()[case]
     found = usages(world)
     there = {Key.of(obj) for obj in world.resources.values()}
@@ -54,7 +54,7 @@ def test_a_usage_names_two_objects_that_are_composed_and_never_its_own_composite
 
 
 @pytest.mark.parametrize("case", ON_CLUSTERS)
-def test_a_refused_deletion_of_the_platform_or_its_store_is_never_repeated_unasked(case: str) -> None:
+def test_a_refused_platform_deletion_is_not_repeated(case: str) -> None:
     repeated = {used(one).kind for one in usages(worlds()[case]) if one["spec"].get("replayDeletion")}
     assert repeated <= {"Namespace", "Release"}
 
@@ -65,7 +65,8 @@ def test_on_a_laptop_there_is_none(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ON_CLUSTERS)
-def test_crossplane_may_mark_and_delete_what_is_used_and_look_at_what_uses_it(case: str) -> None:
+def test_crossplane_has_the_rights_that_usages_need(case: str) -> None:
+    """Crossplane may mark and delete the used objects, and read the objects that use them."""
     rules = roles()[0]["rules"]
     may = {
         (group, resource): set(rule["verbs"])

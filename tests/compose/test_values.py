@@ -130,7 +130,7 @@ def test_a_value_of_ours_that_a_stranger_changed_is_written_back() -> None:
     assert (said["ready"], said["reason"]) == (False, "Release kserve is being changed")
 
 
-def test_what_the_api_server_and_crossplane_write_into_a_release_is_no_strangers() -> None:
+def test_fields_of_the_api_server_and_crossplane_are_not_foreign() -> None:
     world = settled()
     release = world.resources["kserve-release"]
     release["spec"] |= {"deletionPolicy": "Delete", "managementPolicies": ["*"]}

@@ -205,7 +205,8 @@ def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
     assert [one for one in said if "insecure" in str(one.message)] == []
 
 
-def test_it_looks_where_a_laptop_keeps_its_state_and_at_the_lock_of_its_supervisor(state: Path) -> None:
+def test_it_reads_a_laptops_state_and_its_supervisors_lock(state: Path) -> None:
+    """It looks in the default state directory and checks the lock of the supervisor."""
     assert (sources.state_root(), sources._MARK) == (default_root(), MARK) == (state, ".vellum")
 
 

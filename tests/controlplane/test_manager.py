@@ -88,7 +88,8 @@ def test_an_edited_field_is_put_back_and_what_others_added_stays(world: World) -
     assert world.receipts("team-a") == [receipt("edited at .data.VELLUM_BUCKET")]
 
 
-def test_a_repaired_platform_comes_to_rest_and_keeps_its_receipts_through_a_restart(world: World) -> None:
+def test_a_repaired_platform_settles_and_keeps_its_receipts(world: World) -> None:
+    """The receipts survive a restart."""
     world.put("team-a")
     world.settle()
     world.store.delete(BINDING)
@@ -257,9 +258,10 @@ def test_a_broken_controller_stops_nobody_else(world: World) -> None:
     }
 
 
-def test_a_platform_that_is_refused_at_first_says_why_and_nothing_of_ready_as_on_crossplane(
+def test_a_refused_platform_says_why_without_the_condition_ready(
     store: SqliteStore,
 ) -> None:
+    """A platform that is refused in its first pass sets no condition Ready, as on Crossplane."""
     store.ensure(make("v1", "Namespace", "kubeflow"))
     World(store).settle()
     said = {entry["type"]: entry["reason"] for entry in (store.get(PLATFORM) or {})["status"]["conditions"]}

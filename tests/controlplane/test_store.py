@@ -85,7 +85,7 @@ def test_a_write_that_changes_nothing_is_no_write(store: SqliteStore) -> None:
     assert store.version == before
 
 
-def test_what_was_read_and_written_back_says_nothing_of_versions_and_status(store: SqliteStore) -> None:
+def test_put_ignores_the_versions_and_status_of_its_input(store: SqliteStore) -> None:
     uid = store.put(settings(a="1"))["metadata"]["uid"]
     read = store.get(KEY) or {}
     store.patch_status(KEY, uid, {"phase": "Ready"})
@@ -97,9 +97,10 @@ def test_what_was_read_and_written_back_says_nothing_of_versions_and_status(stor
     assert store.put({**read, "data": {"a": "2"}})["metadata"]["uid"] == got(store)["metadata"]["uid"] != uid
 
 
-def test_applying_sets_ours_drops_what_we_stopped_saying_and_keeps_what_others_wrote(
+def test_applying_sets_and_drops_our_fields_and_keeps_others(
     store: SqliteStore,
 ) -> None:
+    """Applying sets our fields, drops those that we stopped applying, and keeps fields of others."""
     store.apply(settings(a="1", b="1"), owner=OWNER, resource="settings")
     live = got(store)
     theirs = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"theirs": "kept"}}
@@ -397,9 +398,8 @@ def test_events_are_bounded_and_the_newest_stay(store: SqliteStore) -> None:
     ]
 
 
-def test_receipts_stand_in_the_status_of_the_owner_the_newest_first_also_after_a_restart(
-    store: SqliteStore, opened: Opens
-) -> None:
+def test_receipts_are_in_the_owners_status_newest_first(store: SqliteStore, opened: Opens) -> None:
+    """The receipts survive a restart."""
     live = composed(store)
     for number in range(KEPT_RECEIPTS + 5):
         store.receipt(live, f"process {number}", "killed by signal 9", NOW, NOW + timedelta(seconds=1.25))

@@ -74,7 +74,7 @@ def test_every_pass_asks_for_the_same_once_everything_is_known() -> None:
     assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
 
 
-def test_a_given_key_is_required_by_name_copied_when_it_comes_and_told_to_nobody() -> None:
+def test_a_given_key_is_required_copied_and_never_shown() -> None:
     world = settled(team_world(place="external"))
     secret = next(one for one in world.foreign if one["metadata"]["name"].startswith("s3-team-a"))
     before, _ = looked(world)

@@ -85,7 +85,8 @@ def function() -> Iterator[Function]:
     running.end()
 
 
-def test_a_claim_is_answered_over_the_wire_by_both_versions_of_the_protocol(function: Function) -> None:
+def test_both_protocol_versions_answer_a_claim_over_grpc(function: Function) -> None:
+    """Each version of the protocol gets an answer over a real connection."""
     response, _ = looked(team_world(), function.ask)
     assert set(response.desired.resources) == {"namespace", "namespace-usage"}
     raw = request(team_world(), {}).SerializeToString()

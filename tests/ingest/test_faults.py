@@ -205,9 +205,8 @@ def test_a_run_ends_with_whoever_started_it_and_the_next_one_may_begin(team: Tea
     assert team.ingest(tmp_path)[-1]["event"] == "done"
 
 
-def test_a_run_that_nobody_listens_to_any_more_still_ends_when_it_is_asked_to(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_run_without_a_reader_still_ends_on_request(team: Team, tmp_path: Path) -> None:
+    """A run whose output is no longer read ends when it is asked to."""
     content = book(tmp_path / "a.pdf", 1).read_bytes()
     for number in range(500):
         (tmp_path / f"{number:0200}.pdf").write_bytes(content + b"\n%%%d" % number)
@@ -256,9 +255,7 @@ def test_a_reader_whose_asker_forgets_it_ends_by_itself(tmp_path: Path) -> None:
             reader.kill()
 
 
-def test_a_qdrant_that_is_killed_in_between_delays_the_run_and_loses_nothing(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_killed_qdrant_delays_the_run_and_loses_nothing(team: Team, tmp_path: Path) -> None:
     for number in range(4):
         book(tmp_path / f"{number}.pdf", 200, first=1000 * number)
     worker = team.worker(tmp_path)
@@ -310,9 +307,8 @@ def write_in_two_parts(team: Team, folder: Path, between: Callable[[], object]) 
             feeder.join()
 
 
-def test_a_document_whose_first_passages_could_not_be_written_is_not_made_visible(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_document_without_its_first_passages_stays_invisible(team: Team, tmp_path: Path) -> None:
+    """A document whose first passages could not be written is not made visible."""
     prepare(team)
     team.kill_qdrant()
 
@@ -325,9 +321,8 @@ def test_a_document_whose_first_passages_could_not_be_written_is_not_made_visibl
     assert team.points(visible=True) == []
 
 
-def test_a_document_that_a_second_ingest_takes_for_left_over_is_not_made_visible(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_document_removed_by_a_second_ingest_stays_invisible(team: Team, tmp_path: Path) -> None:
+    """A second ingest takes the document for a leftover and removes passages of it."""
     prepare(team)
 
     def come_between() -> None:

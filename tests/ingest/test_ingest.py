@@ -89,9 +89,8 @@ def test_a_passage_cites_its_place_exactly(team: Team, tmp_path: Path) -> None:
     ]
 
 
-def test_the_same_content_under_two_names_is_indexed_once_and_both_are_reported(
-    team: Team, tmp_path: Path
-) -> None:
+def test_the_same_content_under_two_names_is_indexed_once(team: Team, tmp_path: Path) -> None:
+    """Both names are reported."""
     content = book(tmp_path / "a.pdf", 2).read_bytes()
     (tmp_path / "b.pdf").write_bytes(content)
     events = team.ingest(tmp_path)
@@ -115,9 +114,8 @@ def test_a_changed_file_replaces_what_its_name_stood_for(team: Team, tmp_path: P
     assert not {point["id"] for point in before} & {point["id"] for point in after}
 
 
-def test_content_that_another_name_still_has_survives_a_change_and_takes_that_name(
-    team: Team, tmp_path: Path
-) -> None:
+def test_content_with_another_name_survives_a_change(team: Team, tmp_path: Path) -> None:
+    """A changed file keeps its old content visible under the other name, which is cited from then on."""
     content = book(tmp_path / "a.pdf", 2).read_bytes()
     (tmp_path / "b.pdf").write_bytes(content)
     team.ingest(tmp_path)
@@ -143,9 +141,8 @@ def test_a_citation_that_a_killed_run_left_behind_is_put_right(team: Team, tmp_p
     assert {point["document"] for point in team.points() if point["document_id"] == kept} == {"b.pdf"}
 
 
-def test_a_file_with_a_new_name_is_cited_by_it_before_the_old_one_is_pruned(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_renamed_file_is_cited_by_its_new_name(team: Team, tmp_path: Path) -> None:
+    """The new name is cited even before the old name is pruned."""
     one, other = tmp_path / "one", tmp_path / "other"
     content = book(one / "old.pdf", 2).read_bytes()
     team.ingest(one)
@@ -181,9 +178,7 @@ def test_a_removed_file_stays_searchable_until_it_is_pruned(team: Team, tmp_path
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
-def test_a_folder_inside_that_cannot_be_read_stops_a_prune_before_it_changes_anything(
-    team: Team, tmp_path: Path, mode: int
-) -> None:
+def test_an_unreadable_folder_stops_a_prune_before_any_change(team: Team, tmp_path: Path, mode: int) -> None:
     book(tmp_path / "a.pdf", 1)
     book(tmp_path / "inside" / "closed" / "b.pdf", 1, first=9)
     book(tmp_path / "inside" / "closed" / "deeper" / "c.pdf", 1, first=19)
@@ -233,9 +228,8 @@ def test_a_name_that_is_still_there_keeps_its_document_whatever_it_is_now(team: 
     assert team.counts() == {name: count for name, count in whole.items() if name != "gone.pdf"}
 
 
-def test_a_replacement_that_cannot_be_read_does_not_take_the_old_content_away(
-    team: Team, tmp_path: Path
-) -> None:
+def test_an_unreadable_replacement_keeps_the_old_content(team: Team, tmp_path: Path) -> None:
+    """A file that is replaced by an unreadable one keeps its indexed content."""
     book(tmp_path / "a.pdf", 1)
     team.ingest(tmp_path)
     before = team.points()
@@ -244,9 +238,7 @@ def test_a_replacement_that_cannot_be_read_does_not_take_the_old_content_away(
     assert team.points() == before
 
 
-def test_links_inside_the_folder_are_other_names_and_links_out_of_it_are_skipped(
-    team: Team, tmp_path: Path
-) -> None:
+def test_inner_links_are_names_and_outer_links_are_skipped(team: Team, tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     book(inside / "a.pdf", 1)
     book(tmp_path / "outside" / "b.pdf", 1, first=9)
@@ -388,7 +380,7 @@ def test_a_bucket_that_refuses_is_told_after_the_passages_are_indexed(team: Team
     assert set(team.counts()) == {"a.pdf"}
 
 
-def test_the_compiled_pipeline_installs_nothing_and_runs_in_the_image_it_is_given(tmp_path: Path) -> None:
+def test_the_pipeline_installs_nothing_and_uses_the_given_image(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     argv = [
         sys.executable,

@@ -76,7 +76,7 @@ def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, te
     assert stored(installation) == [name for name in CLAIMS if name != gone]
 
 
-def test_a_claim_that_says_retain_is_not_deleted_while_its_data_still_carries_delete(
+def test_retain_blocks_a_deletion_while_the_data_still_says_delete(
     installation: Installation,
 ) -> None:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
@@ -375,9 +375,10 @@ def test_the_platform_is_explained_as_a_picture(installation: Installation) -> N
     assert {"artifacts", "gateway", "storage", "vector-storage"} <= set(texts)
 
 
-def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_nothing_else_edited(
+def test_the_socket_edits_and_deletes_composed_objects_only(
     installation: Installation,
 ) -> None:
+    """The socket refuses to edit any other object."""
     client, claim = Client(installation.state), installation.store.list(CLAIM.api_version, CLAIM.kind)[0]
     wanted = make("v1", "ConfigMap", "settings", "default", data={"ours": "yes"})
     installation.store.apply(wanted, owner=claim, resource="settings")
@@ -395,9 +396,8 @@ def test_a_composed_object_may_be_edited_and_deleted_through_the_socket_and_noth
     assert installation.store.get(Key.of(edited)) is None
 
 
-def test_a_file_deletes_what_a_team_made_and_nothing_that_its_claim_composed(
-    installation: Installation, tmp_path: Path
-) -> None:
+def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp_path: Path) -> None:
+    """`delete --file` refuses objects that the team's claim composed."""
     owner, kind = installation.store.list(CLAIM.api_version, CLAIM.kind)[0], "InferenceService"
     search, own = (
         make("serving.kserve.io/v1beta1", kind, name, "team", labels={"networking.kserve.io/visibility": "cluster-local"}, spec={"predictor": {"model": {
@@ -462,7 +462,7 @@ def test_a_file_that_does_not_name_what_to_delete_is_refused(tmp_path: Path, wor
 
 
 @pytest.mark.parametrize("verb", ["up", "apply"])
-def test_a_platform_of_a_cluster_is_refused_in_one_sentence_and_nothing_is_stored(
+def test_a_platform_of_a_cluster_is_refused_and_not_stored(
     installation: Installation, tmp_path: Path, verb: str
 ) -> None:
     file = tmp_path / "platform.yaml"
@@ -476,9 +476,10 @@ def test_a_platform_of_a_cluster_is_refused_in_one_sentence_and_nothing_is_store
     assert installation.store.version == before
 
 
-def test_while_the_platform_is_not_composed_its_status_is_said_to_be_of_before_and_nothing_is_broken(
+def test_status_and_drills_say_that_the_platform_is_not_composed(
     installation: Installation,
 ) -> None:
+    """The table is marked as the earlier state, and no drill breaks a part."""
     live = installation.store.get(PLATFORM_KEY)
     assert live is not None
     message = "the platform was installed as light, and its spec.profile says local"
@@ -573,9 +574,10 @@ def test_rotate_writes_the_next_generation_and_says_what_it_does(installation: I
         ),
     ],
 )  # fmt: skip
-def test_rotate_waits_for_the_end_of_an_earlier_one_unless_it_is_told_not_to(
+def test_rotate_waits_for_an_earlier_rotation_by_default(
     installation: Installation, keys: dict[str, Any], what: str
 ) -> None:
+    """An option turns the wait off."""
     say_of_keys(installation, **keys)
     status, said = vellum("rotate", "here")
     assert (status, f"VEL725: an earlier rotation is not over: {what}" in said) == (1, True)
@@ -584,7 +586,7 @@ def test_rotate_waits_for_the_end_of_an_earlier_one_unless_it_is_told_not_to(
     assert rotated(installation) == {"generation": 3}
 
 
-def test_a_file_without_a_word_keeps_the_keys_and_one_with_a_lower_generation_is_refused(
+def test_a_file_without_keys_keeps_them_and_a_lower_generation_is_refused(
     installation: Installation, tmp_path: Path
 ) -> None:
     head = "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: here}\n"

@@ -90,9 +90,10 @@ def test_a_port_that_the_gateway_has_itself_is_kept(installation: Installation) 
     assert told(installation) == []
 
 
-def test_the_first_claims_platform_gets_a_free_port_and_says_when_it_is_another(
+def test_the_first_claims_platform_gets_a_free_port(
     installation: Installation,
 ) -> None:
+    """The answer names the port when it is not the wanted one."""
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

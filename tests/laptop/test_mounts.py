@@ -82,9 +82,10 @@ def test_the_plain_files_of_an_earlier_version_are_replaced(state: State, store:
     assert str((folder / "KEY").readlink()) == "..data/KEY"
 
 
-def test_values_that_cannot_be_written_leave_the_old_ones_and_no_other_folder(
+def test_a_failed_mount_keeps_the_old_values_and_adds_no_folder(
     state: State, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Values that cannot be written leave the old ones in place."""
     mount(state, secret("binding", "team", {"KEY": "one"}))
     folder = state.secrets("team") / "binding"
 
@@ -110,9 +111,8 @@ def test_keys_of_a_secret_that_went_during_a_crash_go_at_the_next_start(
     assert seen(state.root / "secrets") == {"team/binding/KEY": b"binding"}
 
 
-def test_a_volume_is_bound_and_its_data_goes_with_its_claim_once_nobody_uses_it(
-    state: State, store: SqliteStore
-) -> None:
+def test_an_unused_volume_is_deleted_with_its_claim(state: State, store: SqliteStore) -> None:
+    """A volume is bound, and its data is deleted with the claim once no process uses it."""
     controller = VolumeController(state)
     store.put(make("v1", "PersistentVolumeClaim", "home", "team"))
     work(store, controller)
@@ -131,9 +131,8 @@ def test_a_volume_is_bound_and_its_data_goes_with_its_claim_once_nobody_uses_it(
     assert (store.get(VOLUME), folder.exists()) == (None, False)
 
 
-def test_a_volume_that_says_so_keeps_its_folder_for_a_claim_of_the_same_name(
-    state: State, store: SqliteStore
-) -> None:
+def test_a_kept_volume_is_found_by_a_claim_of_the_same_name(state: State, store: SqliteStore) -> None:
+    """A volume that is marked to be kept leaves its folder for the next claim of its name."""
     controller = VolumeController(state)
     claim = make("v1", "PersistentVolumeClaim", "home", "team", annotations={KEEP_FOLDER: "yes"})
     for _ in range(2):

@@ -30,7 +30,8 @@ def test_a_killed_supervisors_family_is_gone_within_12_seconds(tmp_path: Path, d
     wait_for(lambda: not any(alive(pid) for pid in pids.values()), 12)
 
 
-def test_without_its_reaper_a_killed_supervisors_child_is_ended_by_the_kernel(tmp_path: Path) -> None:
+def test_without_a_reaper_the_kernel_ends_the_children(tmp_path: Path) -> None:
+    """The supervisor is killed after its reaper."""
     supervisor, pids = host(tmp_path)
     supervisor.send_signal(signal.SIGSTOP)
     os.kill(pids["reaper"], signal.SIGKILL)

@@ -65,9 +65,10 @@ def test_the_supervisor_says_who_it_is_to_its_owner_alone(running: tuple[State, 
 
 
 @pytest.mark.parametrize("elsewhere", ["other", ""], ids=["another folder", "none"])
-def test_a_shell_with_another_runtime_folder_finds_the_supervisor_and_stops_it(
+def test_a_shell_with_another_runtime_folder_stops_the_supervisor(
     running: tuple[State, int], folder: Path, elsewhere: str
 ) -> None:
+    """The shell finds the supervisor although XDG_RUNTIME_DIR differs."""
     state, pid = running
     there = str(folder / elsewhere) if elsewhere else ""
     code, said = vellum(folder, "status", XDG_RUNTIME_DIR=there)

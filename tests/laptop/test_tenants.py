@@ -87,7 +87,7 @@ class Model:
 
 
 @given(ACCOUNTS, ACCOUNTS, st.frozensets(NAMES), st.frozensets(NAMES))
-def test_the_commands_lead_from_any_state_to_the_wanted_one_and_touch_nobody_else(
+def test_the_commands_reach_the_wanted_state_and_change_no_other_user(
     wanted: Accounts, there: Accounts, ours: frozenset[str], doomed: frozenset[str]
 ) -> None:
     doomed -= wanted.buckets.keys()

@@ -171,7 +171,7 @@ def test_a_program_that_does_not_exist_is_a_failure_too(world: Laptop) -> None:
     assert world.log == ["there-is-no-such-program cannot be started: No such file or directory"] * 4
 
 
-def test_a_job_sees_its_binding_and_its_variables_and_nobody_reads_a_key_in_its_arguments(
+def test_a_job_has_its_binding_and_variables_but_no_key_in_arguments(
     world: Laptop,
 ) -> None:
     code = """
@@ -279,9 +279,10 @@ def test_a_job_over_its_time_is_ended_as_failed(world: Laptop) -> None:
     wait_for(lambda: not world.supervised.supervisor.running())
 
 
-def test_a_job_that_ended_well_is_complete_though_nobody_looked_before_its_time_was_over(
+def test_a_job_that_ended_before_its_deadline_is_complete(
     world: Laptop,
 ) -> None:
+    """The job is complete even if the first look at it is after the deadline."""
     world.job("print('trained')", activeDeadlineSeconds=60)
     world.look()
     wait_for(lambda: world.supervised.supervisor.said(PROCESS).ended is not None)
@@ -292,7 +293,8 @@ def test_a_job_that_ended_well_is_complete_though_nobody_looked_before_its_time_
     assert world.status["jobsStatus"] == counts(succeeded=1)
 
 
-def test_a_try_that_nobody_saw_end_counts_as_a_failure_and_there_are_so_many(world: Laptop) -> None:
+def test_a_try_with_an_unknown_end_counts_as_a_failure(world: Laptop) -> None:
+    """A try that was running when the supervisor was killed counts toward the limit."""
     world.job("print('begins', flush=True); import time; time.sleep(600)")
     pids = []
     for number in range(1, 5):
@@ -320,9 +322,10 @@ def test_a_try_that_was_stopped_on_purpose_is_no_failure(world: Laptop) -> None:
     assert [line for line in world.told if line.startswith(("Interrupted", "BackOff"))] == []
 
 
-def test_a_job_that_ended_well_is_over_also_when_nobody_looked_before_everything_stopped(
+def test_a_job_that_ended_before_a_stop_is_complete(
     world: Laptop,
 ) -> None:
+    """The job is complete even if the supervisor stopped before it looked."""
     world.job("print('trained', flush=True)")
     world.look()
     wait_for(lambda: world.supervised.supervisor.said(PROCESS).ended == 0)
@@ -333,7 +336,8 @@ def test_a_job_that_ended_well_is_over_also_when_nobody_looked_before_everything
     assert world.log == ["trained"]
 
 
-def test_a_job_that_runs_keeps_its_environment_whatever_becomes_of_a_secret(world: Laptop) -> None:
+def test_a_running_job_keeps_its_environment(world: Laptop) -> None:
+    """A deleted or changed Secret does not affect a running job."""
     key = secret("token", "team", {"value": "first"})
     world.store.put(key)
     variable = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}

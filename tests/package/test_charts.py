@@ -10,7 +10,8 @@ from pathlib import Path
 from vellum.package.charts import OWN, version
 
 
-def test_the_archives_are_what_helm_push_takes_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_the_archives_suit_helm_push_and_are_reproducible(tmp_path: Path) -> None:
+    """The bytes are the same each time."""
     names = [f"{name}-{version(name)}.tgz" for name in OWN]
     written = []
     for folder in (tmp_path / "one", tmp_path / "two"):

@@ -90,7 +90,7 @@ def numbered(files: Files) -> Files:
     return {path: objects for path, objects in files.items() if path[0].isdigit()}
 
 
-def test_waves_rise_from_folder_to_folder_and_every_object_of_the_tree_is_in_one(
+def test_every_object_has_a_wave_and_waves_rise_by_folder(
     tree_alone: Files, argo: Files, folder: Path
 ) -> None:
     found = numbered(argo)
@@ -107,7 +107,7 @@ def test_waves_rise_from_folder_to_folder_and_every_object_of_the_tree_is_in_one
     ]
 
 
-def test_argo_cd_takes_nothing_away_and_tries_nothing_whose_kind_is_still_to_come(argo: Files) -> None:
+def test_argo_cd_prunes_nothing_and_skips_missing_kinds(argo: Files) -> None:
     options = {
         obj["kind"]: annotations_of(obj)["argocd.argoproj.io/sync-options"]
         for objects in numbered(argo).values() for obj in objects
@@ -144,9 +144,7 @@ def test_flux_applies_the_tree_as_it_is_folder_after_folder(tree_alone: Files, f
     }
 
 
-def test_flux_reads_the_repository_that_is_named_with_the_secret_that_is_named(
-    asked: list[str], tmp_path: Path
-) -> None:
+def test_flux_reads_the_named_repository_with_the_named_secret(asked: list[str], tmp_path: Path) -> None:
     files = in_git(asked, tmp_path / "git", "--gitops", "flux", *IN_GIT, "--secret", "git")
     (repository,) = files["flux/source.yaml"]
     assert repository["spec"] == {

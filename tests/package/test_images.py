@@ -62,7 +62,7 @@ def test_every_image_of_every_real_chart_is_named_and_no_other(clusters: dict[st
                 assert sorted(map(rendered_images.line, named)) == rendered[chart.part]
 
 
-def test_every_chart_that_is_installed_is_named_in_the_order_in_which_it_is(
+def test_every_chart_is_named_in_the_order_of_installation(
     clusters: dict[str, Platform],
 ) -> None:
     for one in clusters.values():

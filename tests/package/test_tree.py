@@ -70,9 +70,8 @@ def test_what_is_applied_first_comes_first(files: list[str]) -> None:
     assert list(dict.fromkeys(kinds)) == order
 
 
-def test_rendering_again_changes_nothing_and_a_claim_that_is_gone_keeps_its_file_until_it_is_pruned(
-    files: list[str], tmp_path: Path
-) -> None:
+def test_a_deleted_claim_keeps_its_file_until_a_prune(files: list[str], tmp_path: Path) -> None:
+    """Rendering again changes nothing, and the file of a deleted claim stays until it is pruned."""
     folder = tmp_path / "git"
     render(*files, "--output", str(folder))
     (folder / "README.md").write_text("mine")
@@ -102,7 +101,8 @@ def test_a_list_that_names_files_elsewhere_removes_nothing_there(files: list[str
     assert victim.read_text() == "mine"
 
 
-def test_a_claim_called_namespace_and_its_namespace_have_files_of_their_own(tmp_path: Path) -> None:
+def test_a_claim_called_namespace_has_its_own_file(tmp_path: Path) -> None:
+    """The claim's file differs from the file of its namespace."""
     (tmp_path / "claim.yaml").write_text(CLAIM.replace("research", "namespace") + "spec: {}\n")
     found = json.loads(render(str(tmp_path / "claim.yaml"), "--output", "json").stdout)
     kinds = {path: [obj["kind"] for obj in objects] for path, objects in found.items() if path > "5"}

@@ -158,9 +158,7 @@ def test_the_page_tells_every_kind_of_change_and_what_it_means(asked: Path, earl
     assert done.stdout == GOLDEN.read_text()
 
 
-def test_a_claim_that_has_no_file_any_more_is_told_with_what_happens_to_its_data(
-    asked: Path, earlier: Path
-) -> None:
+def test_the_upgrade_page_names_a_removed_claim_and_its_data(asked: Path, earlier: Path) -> None:
     (asked / "claim.yaml").write_text(CLAIM.replace("research", "other") + "spec: {deletionPolicy: Delete}\n")
     found = [change for change in changes(asked, earlier) if change["topic"] == "Claims"]
     assert told(found) == [

@@ -48,7 +48,7 @@ def fill(installation: Installation, left: int) -> Path:
     return path
 
 
-def test_a_disk_that_fills_up_is_said_and_what_waits_goes_on_when_there_is_room(small: Installation) -> None:
+def test_a_full_disk_is_reported_and_work_continues_with_room(small: Installation) -> None:
     """Proves: a full disk is reported, and all work continues once there is room."""
     small.up(team_a="{}")
     assert small.status()["ready"] is True

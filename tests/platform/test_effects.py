@@ -63,7 +63,7 @@ def an_ordinary_life_goes_on(installation: Installation) -> None:
     assert mine.stdout == "", "nothing of either life runs any more"
 
 
-def test_a_kill_at_any_effect_of_a_claims_life_leaves_nothing_that_an_ordinary_life_minds(
+def test_a_claim_survives_a_kill_at_any_effect(
     tmp_path: Path,
 ) -> None:
     for installation in new_installation():

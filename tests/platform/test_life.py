@@ -90,9 +90,10 @@ def test_a_second_up_changes_nothing(platform: Installation) -> None:
     assert {name: process["pid"] for name, process in platform.processes().items()} == before
 
 
-def test_a_switch_that_is_turned_off_takes_its_part_away_and_not_the_files_in_it(
+def test_turning_a_part_off_keeps_its_files(
     installation: Installation,
 ) -> None:
+    """The part is gone and its files stay."""
     installation.up(team_a=FULL)
     assert installation.process("notebook")["ready"]
     (home,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace")
@@ -176,9 +177,10 @@ def test_a_taken_port_gives_the_next_free_one_and_it_is_remembered(installation:
     assert installation.binding("team-a")["AWS_ENDPOINT_URL"] == first
 
 
-def test_a_gateway_port_taken_later_moves_the_gateway_and_the_binding_says_so(
+def test_a_gateway_port_taken_later_moves_the_gateway(
     installation: Installation,
 ) -> None:
+    """The binding names the new port."""
     installation.up(team_a="{}")
     first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
     installation.run("down")
@@ -191,9 +193,10 @@ def test_a_gateway_port_taken_later_moves_the_gateway_and_the_binding_says_so(
     assert "PortTaken" in installation.run("status", "--events").stdout
 
 
-def test_a_port_that_another_program_takes_from_the_running_gateway_moves_it(
+def test_a_port_taken_from_the_running_gateway_moves_it(
     installation: Installation,
 ) -> None:
+    """Another program takes the port while the gateway restarts."""
     installation.up(team_a="{}")
     first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
     # A stopped supervisor does not restart the gateway before the other program has its port.
@@ -245,7 +248,7 @@ def test_a_platform_file_whose_port_is_taken_comes_up_on_the_next_free_one(
 
 
 @pytest.mark.parametrize("death_signal", ["", "1"], ids=["linux", "reaper alone"])
-def test_a_killed_supervisors_children_are_gone_within_12_seconds_and_up_takes_over(
+def test_the_children_of_a_killed_supervisor_end_within_12_seconds(
     installation: Installation, death_signal: str
 ) -> None:
     """Proves: all processes of a killed supervisor end within 12 seconds."""

@@ -118,7 +118,7 @@ def test_a_cell_finds_its_bucket_and_vectors_by_connect(platform: Installation) 
     assert said == "cell 1\n"
 
 
-def test_a_file_in_its_home_that_is_named_like_a_module_does_not_stop_the_notebook(
+def test_a_home_file_named_like_a_module_does_not_stop_the_notebook(
     platform: Installation,
 ) -> None:
     name = platform.process("notebook")["name"]

@@ -77,7 +77,7 @@ def home(installation: Installation) -> Path:
 KEPT = {"bucket": b"kept", "vectors": [{"kept": True}], "home": "kept"}
 
 
-def test_everything_that_is_broken_is_back_with_a_receipt_and_the_data_is_there(
+def test_every_broken_part_comes_back_with_a_receipt_and_its_data(
     installation: Installation,
 ) -> None:
     """Proves: `vellum verify repair` breaks each part; each is back with a receipt and all data."""

@@ -72,9 +72,10 @@ def test_a_key_and_keys_below_it_live_side_by_side(binding: dict[str, str], pref
 
 
 @pytest.mark.parametrize("key", ["a//b", "a\\b", "./a", "a/../b", "a/.uploads/x", "a.versions/x", "x" * 256])
-def test_a_key_that_the_store_would_mix_up_is_refused_and_nothing_is_stored(
+def test_a_key_that_the_store_would_confuse_is_refused(
     binding: dict[str, str], prefix: str, key: str
 ) -> None:
+    """The store would mix it up with another key; nothing is stored."""
     store, bucket = s3(binding), binding["VELLUM_BUCKET"]
     code = "KeyTooLongError" if len(key) > 255 else "InvalidArgument"
 

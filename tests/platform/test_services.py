@@ -170,9 +170,10 @@ def test_weed_shell_without_the_installations_certificate_reads_nothing(
     assert "accessKey" not in said
 
 
-def test_the_object_stores_worker_finds_its_admin_and_has_nothing_to_complain_of(
+def test_the_object_stores_worker_finds_its_admin(
     platform: Installation,
 ) -> None:
+    """The worker logs no error."""
     log = platform.state / "logs" / "seaweed.log"
 
     wait_for(lambda: "Worker registered" in log.read_text(errors="replace"))
@@ -192,7 +193,7 @@ def test_the_filer_does_not_serve_objects_around_the_keys(platform: Installation
         assert connection.getresponse().status in (400, 401, 403, 404)
 
 
-def test_the_volume_server_neither_gives_nor_takes_blocks_without_a_signed_token(
+def test_the_volume_server_requires_a_signed_token(
     platform: Installation,
 ) -> None:
     port = json.loads((platform.state / "ports.json").read_text())["seaweed/vellum-storage/store/volume"]

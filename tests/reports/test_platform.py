@@ -42,7 +42,8 @@ def test_every_part_stands_after_what_it_comes_after() -> None:
     assert {"istiod", "kserve", "kubeflow-pipelines"} <= seen
 
 
-def test_a_laptops_platform_is_a_table_of_who_is_ready_since_when_after_whom() -> None:
+def test_a_laptops_platform_is_a_table_of_readiness() -> None:
+    """The table shows which part is ready, since when, and what it comes after."""
     parts = report.nodes(settled_platform(PLATFORMS["local"]))
     assert report.text(parts, NOW + timedelta(minutes=5)).splitlines() == [
         "PART               STATE  SINCE  AFTER",
@@ -75,7 +76,7 @@ def test_a_platform_that_was_never_composed_says_so() -> None:
 
 
 @pytest.mark.parametrize("composite", [beginning(1), beginning(4), broken(), written(PLATFORMS["local"])])
-def test_the_picture_has_a_box_for_every_part_and_an_arrow_for_every_direct_need(composite: Obj) -> None:
+def test_the_picture_has_boxes_for_parts_and_arrows_for_needs(composite: Obj) -> None:
     parts = report.nodes(composite)
     root = ET.fromstring(report.svg(parts))  # our own text of a moment ago
     boxes = {str(box[2].text): (box.get("class"), float(box[1].get("y", 0))) for box in root.iter(f"{SVG}g")}

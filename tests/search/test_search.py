@@ -66,7 +66,8 @@ def test_what_no_document_answers_gets_no_answer_and_says_so(manual: Predictor, 
     assert prediction["message"].startswith("nothing relevant was found: no indexed document mentions ")
 
 
-def test_what_answers_a_part_of_the_question_is_shown_as_near_and_not_as_an_answer(manual: Predictor) -> None:
+def test_a_partial_answer_is_shown_as_near(manual: Predictor) -> None:
+    """A passage that answers a part of the question is near, but not an answer."""
     prediction = manual.ask("which passengers does the supply boat take")
     near = [(one["document"], one["page"]) for one in prediction["near"]]
     assert (prediction["answers"], near) == ([], [("lighthouse.pdf", 4)])
@@ -281,9 +282,8 @@ def test_a_document_that_is_not_whole_is_never_an_answer(fresh: Predictor, tmp_p
     assert places(fresh.ask("lantern")) == [("a.pdf", 1)]
 
 
-def test_a_qdrant_that_is_down_is_told_and_the_next_question_after_its_return_is_answered(
-    fresh: Predictor, tmp_path: Path
-) -> None:
+def test_search_reports_a_qdrant_that_is_down_and_recovers(fresh: Predictor, tmp_path: Path) -> None:
+    """The next question after Qdrant is back is answered."""
     write(tmp_path / "a.pdf", ["A lantern is a lamp."])
     fresh.team.ingest(tmp_path)
     fresh.ask("lantern")
