@@ -15,7 +15,7 @@ MEBIBYTE = 2**20
 NEEDED = 64 * MEBIBYTE
 """SeaweedFS writes into volumes of 64 MiB, and a bucket without a volume needs a new one."""
 NEEDED_SHARE = 100
-"""SeaweedFS refuses writes if less than 1/100 of the disk is free (its -minFreeSpace, measured on weed 4.48)."""
+"""SeaweedFS refuses writes if less than 1/100 of the disk is free: `weed mini` has no flag for it (weed 4.48)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,22 @@ def lacking(path: Path) -> LaptopError | None:
 def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
     """Return the error of a store that cannot create a volume for one of its buckets, None if it can.
 
-    SeaweedFS reserves the full size of every volume. So a disk that is far from full may have no room for the first
-    object of a bucket, and SeaweedFS answers 500 (measured on weed 4.48).
+    SeaweedFS reserves the rest of every volume. So a disk that is far from full may have no room for a new bucket, or
+    for a bucket whose volumes are full, and SeaweedFS answers 500 (measured on weed 4.48).
     """
-    volumes = [path for path in folder.glob("*.dat") if path.stem.rpartition("_")[2].isdigit()]
-    kept = sum(max(0, NEEDED - path.stat().st_size) for path in volumes)
-    without = sorted(set(buckets) - {path.stem.rpartition("_")[0] for path in volumes})
+    volumes = {
+        path.stem: path.stat().st_size
+        for path in folder.glob("*.dat")
+        if path.stem.rpartition("_")[2].isdigit()
+    }
+    kept = sum(max(0, NEEDED - length) for length in volumes.values())
+    usable = {name.rpartition("_")[0] for name, length in volumes.items() if length < NEEDED}
+    without = sorted(set(buckets) - usable)
     if not without or not folder.is_dir() or room(folder).free - kept >= NEEDED:
         return None
     return LaptopError(
-        "VEL419", f"the object store has no room for a volume of bucket {without[0]}: {size(NEEDED)} are needed beside "
-        f"the {size(kept)} that it keeps for its {len(volumes)} volumes", where=str(room(folder)),
+        "VEL419", f"the object store has no room for a new volume of bucket {', '.join(without)}: {size(NEEDED)} are "
+        f"needed beside the {size(kept)} that it keeps for its {len(volumes)} volumes", where=str(room(folder)),
         fix="make room on that disk; the bucket then accepts writes again",
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ supervisor.json      which process holds the installation, and where its sockets
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -219,7 +220,12 @@ class State:
                 shutil.rmtree(path)
             elif path.name != MARK:
                 path.unlink()
-        shutil.rmtree(self.root)
+        try:
+            shutil.rmtree(self.root)
+        except OSError as error:
+            # A mount point cannot be removed; it is empty now.
+            if error.errno != errno.EBUSY:
+                raise
         for runtime in runtimes:
             shutil.rmtree(runtime, ignore_errors=True)
 

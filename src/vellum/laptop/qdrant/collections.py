@@ -21,6 +21,7 @@ import orjson
 import qdrant_edge as edge
 
 from vellum.errors import WorkloadError
+from vellum.laptop.qdrant import space
 from vellum.laptop.qdrant.refused import RefusedError, absent, refused
 from vellum.laptop.qdrant.schema import Schema
 
@@ -51,8 +52,9 @@ class Collection:
 
     @property
     def shard(self) -> edge.EdgeShard:
-        """The open shard."""
+        """The open shard; to open it needs room on the disk, since the core replays its write-ahead log."""
         if self._shard is None:
+            space.check(self.folder)
             self._shard = edge.EdgeShard.load(str(self.shard_path))
         return self._shard
 
@@ -101,11 +103,12 @@ class Collection:
         self.shard.flush()
 
     def close(self) -> None:
-        """Flush and close the shard."""
+        """Close the shard, flushed if the disk has room; the write-ahead log holds all writes."""
         if self._shard is not None:
             shard, self._shard = self._shard, None
-            shard.flush()
-            shard.close()
+            if space.has_room(self.folder):
+                shard.flush()
+                shard.close()
 
 
 class Collections:

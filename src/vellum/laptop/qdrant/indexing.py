@@ -15,6 +15,7 @@ import time
 from concurrent.futures import Executor
 from pathlib import Path
 
+from vellum.laptop.qdrant import space
 from vellum.laptop.qdrant.collections import Collection, Collections
 from vellum.laptop.qdrant.schema import INDEXING_THRESHOLD
 
@@ -56,7 +57,7 @@ class Indexer:
         return time.monotonic() - since >= QUIET
 
     def _is_worth_it(self, collection: Collection) -> bool:
-        if not (collection.is_open and collection.schema.dense):
+        if not (collection.is_open and collection.schema.dense and space.has_room(collection.folder)):
             return False
         if self._built.get(collection.folder) == collection.writes:
             return False

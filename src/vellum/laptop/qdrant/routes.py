@@ -15,13 +15,14 @@ Call = Callable[[Request], object]
 
 @dataclass(frozen=True)
 class Route:
-    """One served call: whether it needs the writing key, and whether it takes a body."""
+    """One served call: whether it needs the writing key, takes a body, and may run on a full disk."""
 
     method: str
     template: str
     call: Call
     writes: bool = False
     body: bool = True
+    frees: bool = False
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """Return what the path gives for the template's placeholders, or None."""
@@ -41,7 +42,7 @@ ROUTES = (
     Route("GET", f"{_ONE}/aliases", reads.no_aliases, body=False),
     Route("GET", _ONE, reads.collection_info, body=False),
     Route("PUT", _ONE, writes.create_collection, writes=True),
-    Route("DELETE", _ONE, writes.delete_collection, writes=True, body=False),
+    Route("DELETE", _ONE, writes.delete_collection, writes=True, body=False, frees=True),
     Route("GET", f"{_ONE}/exists", reads.collection_exists, body=False),
     Route("PUT", f"{_ONE}/index", writes.create_index, writes=True),
     Route("DELETE", f"{_ONE}/index/{{field}}", writes.delete_index, writes=True, body=False),

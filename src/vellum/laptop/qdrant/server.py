@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from vellum.laptop.qdrant import space
 from vellum.laptop.qdrant.collections import Collections
 from vellum.laptop.qdrant.refused import RefusedError, refused
 from vellum.laptop.qdrant.request import Request
@@ -96,6 +97,8 @@ class App:
 
     def _call(self, route: Route, values: Mapping[str, str], raw: bytes, wait: bool) -> object:  # noqa: FBT001
         try:
+            if route.writes and not route.frees:
+                space.check(self._settings.directory, len(raw))
             return route.call(Request(self._collections, values, _parse(route, raw), wait))
         except RefusedError:
             raise
