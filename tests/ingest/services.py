@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -15,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 KEY = "the-writing-key"
 S3_KEYS = ("VLMTESTACCESSKEY0000", "a-secret-key-of-forty-characters-at-least")
@@ -41,6 +42,7 @@ class Team:
         self.binding.mkdir()
         self._qdrant: subprocess.Popen[bytes] | None = None
         self._weed: subprocess.Popen[bytes] | None = None
+        self._mark: IO[bytes] | None = None
         self.bind("QDRANT_API_KEY", KEY)
         self.bind("QDRANT_URL", f"http://127.0.0.1:{self.port}")
 
@@ -108,6 +110,8 @@ class Team:
         return read_folder(self.binding).s3()
 
     def stop(self) -> None:
+        if self._mark is not None:
+            self._mark.close()
         for process in (self._qdrant, self._weed):
             if process is not None:
                 process.kill()
@@ -125,6 +129,26 @@ class Team:
             str(self.work),
         ]
         return subprocess.Popen([*argv, *options], env=self.environment, stdin=stdin, stdout=subprocess.PIPE)
+
+    def command(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the command line on a state directory whose only team this is."""
+        state = self.root / "state"
+        binding = state / "secrets" / "team" / "vellum-binding"
+        binding.parent.mkdir(parents=True)
+        binding.symlink_to(self.binding)
+        for name in ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET"):
+            self.bind(name, "not used")
+        (state / "teams.json").write_text(json.dumps({"default/team-a": {"namespace": "team"}}))
+        # A running platform holds this lock.
+        self._mark = (state / ".vellum").open("wb")
+        fcntl.flock(self._mark, fcntl.LOCK_EX)
+        argv = [*OBEDIENT, str(Path(sys.executable).with_name("vellum")), *arguments]
+        return subprocess.Popen(
+            argv,
+            env={**os.environ, "VELLUM_STATE": str(state)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def ingest(self, source: Path, *options: str) -> list[Event]:
         """Run the worker to its end and return its events."""

@@ -205,6 +205,35 @@ def test_a_run_ends_with_whoever_started_it_and_the_next_one_may_begin(team: Tea
     assert team.ingest(tmp_path)[-1]["event"] == "done"
 
 
+@pytest.mark.parametrize("struck", ["vellum", "worker", "vellum and worker", "launcher"])
+def test_nothing_outlives_a_killed_ingest_command(team: Team, tmp_path: Path, struck: str) -> None:
+    """Proves: SIGKILL of `vellum ingest` or of a process below it leaves no process.
+
+    It strikes the command, its worker, both, and the launcher of the step, while a reader hangs in a page.
+    """
+    endless(tmp_path / "a.pdf")
+    ingest = team.command("ingest", str(tmp_path))
+    family: list[int] = []
+    try:
+        wait_for(lambda: ingest.poll() is not None or any(map(busy, readers(ingest.pid))))
+        family += [pid for pid, _ in children(ingest.pid)]
+        worker, launcher = family[:2]
+        assert ingest.poll() is None
+        for name, pid in (("vellum", ingest.pid), ("worker", worker), ("launcher", launcher)):
+            if name in struck:
+                os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        while any(map(alive, family)) and time.monotonic() < began + 10:
+            time.sleep(0.05)
+        assert [pid for pid in family if alive(pid)] == []
+    finally:
+        for pid in filter(alive, family):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ingest.kill()
+        print(ingest.communicate()[0].decode())  # noqa: T201  # pytest shows it where the test fails
+
+
 def test_a_run_without_a_reader_still_ends_on_request(team: Team, tmp_path: Path) -> None:
     """A run whose output is no longer read ends when it is asked to."""
     content = book(tmp_path / "a.pdf", 1).read_bytes()

@@ -198,9 +198,8 @@ def test_the_store_refuses_writes_at_the_documented_share(platform: Installation
     room(platform)
 
 
-def test_a_disk_that_fills_up_is_said_and_what_waits_goes_on_when_there_is_room(
-    platform: Installation,
-) -> None:
+def test_a_full_disk_is_reported_and_work_continues_with_room(platform: Installation) -> None:
+    """Proves: a full disk is reported, and all work continues once there is room."""
     wait_for(lambda: platform.status()["ready"])
     fill(platform, 40 * MEBIBYTE)
     done = platform.run("status", check=False)

@@ -1,4 +1,4 @@
-"""Report the events of a step to its worker, and end the step when the worker is gone."""
+"""Report the events of a step to its worker, and end the step when its worker or its launcher is gone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import fcntl
 import os
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import IO
 
 import orjson
 
@@ -15,6 +17,7 @@ from vellum.workloads.ingest.leftovers import tidy
 
 EVENTS = "VELLUM_INGEST_EVENTS"
 ALIVE = "VELLUM_INGEST_ALIVE"
+_LOOK_SECONDS = 0.1
 
 
 def emit(event: str, **fields: object) -> None:
@@ -32,24 +35,36 @@ def emit(event: str, **fields: object) -> None:
 
 
 def end_with_worker() -> None:
-    """End this step and clean up as soon as its worker dies: an orphan must not write beside the next run.
+    """End this step as soon as its worker or its launcher dies: an orphan must not write beside the next run.
 
     The worker holds an exclusive lock on its own file; a shared lock is granted when the worker is gone. A parent's
-    death signal would not do: kfp puts a shell between the worker and the step.
+    death signal would not do: kfp puts a shell, the launcher, between the worker and the step.
     """
     path = os.environ.get(ALIVE)
     if path is not None:
         tidying = threading.Lock()
-        threading.Thread(target=_wait_for, args=(Path(path), tidying), daemon=True).start()
+        threading.Thread(target=_watch, args=(Path(path), os.getppid(), tidying), daemon=True).start()
         # A step that finishes at this moment would be cut off.
         atexit.register(tidying.acquire)
 
 
-def _wait_for(alive: Path, tidying: threading.Lock) -> None:
+def _watch(alive: Path, launcher: int, tidying: threading.Lock) -> None:
+    """Look several times a second; tidy up in place of a worker that is gone."""
     with alive.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        while not (orphaned := _is_free(file)) and os.getppid() == launcher:
+            time.sleep(_LOOK_SECONDS)
         tidying.acquire()
         try:
-            tidy(alive.parent)
+            if orphaned:
+                tidy(alive.parent)
         finally:
             os._exit(1)
+
+
+def _is_free(file: IO[bytes]) -> bool:
+    """Tell whether nobody holds the file's exclusive lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
