@@ -668,3 +668,18 @@ def test_what_the_supervisor_meets_again_and_again_is_said(
     monkeypatch.setattr(installation.manager, "failing", lambda: {PLATFORM_KEY: "OSError: read-only"})
     code, said = vellum("status")
     assert (code, "installation: not ready: VEL422: KubeflowPlatform kubeflow cannot be" in said) == (3, True)
+
+
+@pytest.mark.parametrize("command", [
+    "status", "open --print", "connect", "search x", "logs", "explain team-a", "rotate keys", "verify repair --yes",
+    "delete team-a", "down", "bench status",
+])  # fmt: skip
+def test_a_command_on_a_new_machine_creates_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    """`up` alone makes the state directory: a folder that a look left would be taken for an installation."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    for name in ("VELLUM_STATE", "VELLUM_BENCH"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    code, said = vellum(*command.split())
+    assert (code, list(tmp_path.iterdir())) == (0 if command in ("down", "logs") else 1, []), said

@@ -186,7 +186,7 @@ def function_package(function: F) -> F:
 
 
 def state() -> State:
-    """Return the installation's state, checked.
+    """Return the installation's state, checked; its directory is created if there is none.
 
     Raises:
         LaptopError: the directory is not ours (VEL401).

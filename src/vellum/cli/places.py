@@ -148,10 +148,10 @@ class _Laptop:
     releases: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        from vellum.cli import options
         from vellum.laptop.client import Client
+        from vellum.laptop.state import State, default_root
 
-        self._client = Client(options.state())
+        self._client = Client(State(default_root()))
 
     def composites(self) -> list[Obj]:
         found: list[Obj] = self._client.ask("list")

@@ -86,8 +86,9 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
 def status(output: str) -> None:
     """Show what runs, and how to use it."""
     from vellum.laptop.client import Client
+    from vellum.laptop.state import State, default_root
 
-    _finish(Client(options.state(), *NAMED).ask("status"), output)
+    _finish(Client(State(default_root()), *NAMED).ask("status"), output)
 
 
 @command.command()

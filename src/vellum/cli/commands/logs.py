@@ -33,7 +33,8 @@ def command(name: str | None, lines: int, *, follow: bool) -> None:
     state = State(default_root())
     names = options.log_names(state)
     if name is None:
-        click.echo("\n".join(names))
+        for each in names:
+            click.echo(each)
         return
     path = state.log(_chosen(name, names))
     with path.open(errors="replace") as log:

@@ -10,7 +10,7 @@ import click
 from vellum.cli import options
 from vellum.errors import LaptopError
 from vellum.laptop.client import Client
-from vellum.laptop.state import PAGE, write
+from vellum.laptop.state import PAGE, State, default_root, write
 from vellum.model.team import Team
 
 
@@ -22,7 +22,7 @@ def command(team: str | None, *, show: bool) -> None:
 
     The token goes through a private file, not through the browser's command line, which every user here can read.
     """
-    state = options.state()
+    state = State(default_root())
     name, url = _notebook(Client(state).ask("list", kinds=options.CLAIMS), team)
     namespace, _, claim = name.rpartition("/")
     token = (state.secrets(Team(namespace, claim, "").namespace) / "notebook-token" / "token").read_text()
