@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,16 @@ def between(binding: dict[str, str], places: dict[str, str]) -> Iterator[Figure]
         list(threads.map(lambda name: first.put_object(Bucket=bucket, Key=name, Body=b""), names))
     content = bytes(1 << 20) * (GIGABYTE >> 20)
     for name, client in clients.items():
-        took = _timed(lambda client=client: client.put_object(Bucket=bucket, Key="large", Body=content))
+        took = _timed(partial(client.put_object, Bucket=bucket, Key="large", Body=content))
         yield Figure(f"Put 1 GB, through {name}", len(content) / took / 1e6, "MB/s")
-        took = _timed(lambda client=client: _read(client, bucket))
+        took = _timed(partial(_read, client, bucket))
         yield Figure(f"Get 1 GB, through {name}", len(content) / took / 1e6, "MB/s")
-        for what, prefix in (
-            (f"{MANY} keys in one folder", "flat/"),
-            (f"{FEW} folders of one key", "folders/"),
+        for what, prefix, more in (
+            (f"{MANY} keys in one folder", "flat/", {}),
+            (f"{FEW} folders of one key", "folders/", {}),
+            (f"the names of {FEW} folders", "folders/", {"Delimiter": "/"}),
         ):
-            took = _timed(lambda client=client, prefix=prefix: _listed(client, bucket, prefix))
+            took = _timed(partial(_listed, client, bucket, prefix, more))
             yield Figure(f"List {what}, through {name}", took, "s")
 
 
@@ -69,6 +71,6 @@ def _read(client: Any, bucket: str) -> None:  # noqa: ANN401  # a client of boto
         pass
 
 
-def _listed(client: Any, bucket: str, prefix: str) -> int:  # noqa: ANN401  # a client of boto3
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return sum(len(page.get("Contents", ())) for page in pages)
+def _listed(client: Any, bucket: str, prefix: str, more: dict[str, str]) -> int:  # noqa: ANN401  # a client of boto3
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **more)
+    return sum(page["KeyCount"] for page in pages)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.s3.model import DELIMITERS, NAMES, Folders, Question
 from tests.s3.model import listed as expected
 
-from vellum.workloads.s3.listing import Group, Listing, listed
+from vellum.workloads.s3.listing import Group, Listing, Page, listed
 
 KEYS = st.lists(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join), max_size=40).map(set)
 PARTS = st.one_of(
@@ -78,3 +78,40 @@ def test_a_start_beside_many_names_reads_few_pages() -> None:
     store = Folders({"run/x", *(f"run-{n:05}/a" for n in range(5000))}, 1000)
     assert texts(ask(store, Question("", "", "run-04990/a", 3)))[0] == "run-04991/a"
     assert store.asked < 12
+
+
+class Slow(Folders):
+    """A store that counts how many pages are asked for at the same time, and answers the newest question first."""
+
+    def __init__(self, keys: set[str]) -> None:
+        super().__init__(keys, 1000)
+        self.open, self.most, self.ended = 0, 0, 0
+
+    async def page(self, prefix: str, after: str, size: int) -> Page:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            await asyncio.sleep(0.004 / self.open)
+            return await super().page(prefix, after, size)
+        finally:
+            self.open -= 1
+            self.ended += 1
+
+
+@pytest.mark.parametrize("delimiter", ["", "/"])
+def test_folders_are_read_eight_at_a_time(delimiter: str) -> None:
+    """A folder costs one request, so the time of a listing is that of its folders."""
+    keys = {f"{a}{end}/{b}/key" for a in range(50) for b in range(2) for end in ("", "-1", ".x")}
+    store = Slow(keys)
+    found = ask(store, Question("", delimiter, "", 1000))
+    assert (texts(found), found.truncated) == expected(keys, Question("", delimiter, "", 1000))
+    assert store.most == 8
+
+
+@pytest.mark.parametrize(("each", "most"), [(1, 5), (600, 1000), (1000, 1)])
+def test_what_is_read_ahead_is_needed(each: int, most: int) -> None:
+    """At most three pages are read in vain, and none is left running."""
+    store = Slow({f"{folder:03}/{key:04}" for folder in range(40) for key in range(each)})
+    assert len(ask(store, Question("", "", "", most)).entries) == most
+    assert store.asked <= 1 + -(-(most + 1) // each) + 3
+    assert (store.open, store.ended >= store.asked) == (0, True)

@@ -8,14 +8,18 @@ chain of names, each the beginning of the next: at most as many as the longest n
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from vellum.workloads.s3.ahead import Ahead
 from vellum.workloads.s3.keys import LONGEST_NAME, refusal
 
 HIGHEST = "\U0010ffff"
 """The highest character."""
+_SOME = 3
+"""Entries of a folder that are read to know whether it has keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,17 @@ async def listed(pages: Pages, *, prefix: str, delimiter: str, after: str, most:
     found = Listing()
     if most == 0 or _never(prefix):
         return found
-    async for entry in _grouped(_Walk(pages, min(1000, most + 2)), prefix, delimiter, after):
-        if len(found.entries) == most:
-            found.truncated = True
-            break
-        found.entries.append(entry)
+    # Other delimiters skip what is in a group, so what was read ahead would be thrown away.
+    ahead = Ahead(pages, most + 1 if delimiter in ("", "/") else 0)
+    try:
+        async for entry in _grouped(_Walk(ahead, min(1000, most + 2)), prefix, delimiter, after):
+            if len(found.entries) == most:
+                found.truncated = True
+                break
+            found.entries.append(entry)
+            ahead.entries += 1
+    finally:
+        await ahead.forget()
     return found
 
 
@@ -129,8 +139,8 @@ def _past(after: str, prefix: str, delimiter: str) -> str:
 class _Walk:
     """Goes through folders in the order of whole keys."""
 
-    def __init__(self, pages: Pages, size: int) -> None:
-        self._pages, self._size = pages, size
+    def __init__(self, ahead: Ahead[Page], size: int) -> None:
+        self._ahead, self._size = ahead, size
 
     async def entries(self, prefix: str, after: str, *, groups: bool) -> AsyncIterator[Entry]:
         """Yield what begins with the prefix and comes after a text; folders of the first level as groups, if asked."""
@@ -142,8 +152,10 @@ class _Walk:
                 yield entry
             # Names from here to NAME + "/" hold only keys that come before what is in it.
             start += f".{HIGHEST}"
-        async for path, item in self._from(prefix, start):
+        coming: deque[str] = deque()
+        async for path, item in self._from(prefix, start, coming):
             while waiting and f"{waiting[-1]}/" < path:
+                self._look_ahead(coming, waiting[-1], groups=groups)
                 async for entry in self._content(waiting.pop(), after, groups=groups):
                     yield entry
             if item is None:
@@ -151,20 +163,30 @@ class _Walk:
             elif path > after:
                 yield item
         while waiting:
+            self._look_ahead(coming, waiting[-1], groups=groups)
             async for entry in self._content(waiting.pop(), after, groups=groups):
                 yield entry
 
-    async def _from(self, prefix: str, start: str) -> AsyncIterator[tuple[str, Item | None]]:
-        """Yield the names of a folder: keys with their item, and folders."""
+    async def _from(
+        self, prefix: str, start: str, coming: deque[str]
+    ) -> AsyncIterator[tuple[str, Item | None]]:
+        """Yield the names of a folder: keys with their item, and folders, which also wait in ``coming``."""
         if not start.startswith(prefix):
             start = ""
         while True:
-            page = await self._pages(prefix, start, self._size)
+            page = await self._ahead.page(prefix, start, self._size)
+            coming.extend(sorted(f"{path}/" for path in page.folders))
             for pair in _merged(page):
                 yield pair
             start = page.after
             if not start:
                 return
+
+    def _look_ahead(self, coming: deque[str], path: str, *, groups: bool) -> None:
+        """Begin to read the folders that come after this one."""
+        while coming and coming[0] <= f"{path}/":
+            coming.popleft()
+        self._ahead.begin(coming, _SOME if groups else self._size)
 
     async def _content(self, path: str, after: str, *, groups: bool) -> AsyncIterator[Entry]:
         inside = f"{path}/"
@@ -183,7 +205,7 @@ class _Walk:
     async def _has_keys(self, inside: str) -> bool:
         after = ""
         while True:
-            page = await self._pages(inside, after, 3)
+            page = await self._ahead.page(inside, after, _SOME)
             if page.items:
                 return True
             for path in page.folders:
