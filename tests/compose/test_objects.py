@@ -116,7 +116,7 @@ def test_the_names_of_resources_never_change() -> None:
         "platform-local": [
             "artifacts-bucket", "artifacts-credentials", "artifacts-grant", "artifacts-identity", "artifacts-key",
             "artifacts-kubeflow", "artifacts-policy", "artifacts-secret", "gateway", "storage-admin",
-            "storage-namespace", "storage-network", "storage-quotas", "storage-service", "storage-store",
+            "storage-front", "storage-namespace", "storage-network", "storage-quotas", "storage-service", "storage-store",
             "storefront-deployment", "storefront-network", "training-runtimes-jobs", "training-runtimes-models", "vector-storage-namespace",
             "vector-storage-network",
         ],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vellum.components.storage import ADMIN_SECRET
+from vellum.components.storage import FRONT_SECRET
 from vellum.components.storefront import READY_PATH, component
 from vellum.laptop.child import answer
 from vellum.laptop.ports import is_free
@@ -23,7 +23,7 @@ from vellum.model.process import Probe, Process, Site
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """Return a site whose store takes connections and says nothing."""
-    keys = tmp_path / ADMIN_SECRET
+    keys = tmp_path / FRONT_SECRET
     keys.mkdir()
     identity = {"credentials": [{"accessKey": "a", "secretKey": "s"}]}
     (keys / "s3.json").write_text(json.dumps({"identities": [identity]}))

@@ -26,6 +26,7 @@ OPERATOR = "seaweedfs-operator"
 FRONT = {"app.kubernetes.io/name": "vellum-s3"}
 """The pods of the front (``components/storefront.py``); load-bearing: a Deployment's selector cannot change."""
 ADMIN_SECRET = "vellum-s3-admin"  # noqa: S105  # a name, not a secret
+FRONT_SECRET = "vellum-s3-front"  # noqa: S105  # the same
 
 
 class StorageComponent(PlatformComponent[Spec]):
@@ -51,11 +52,14 @@ class StorageComponent(PlatformComponent[Spec]):
         labels = wish.labels(self.name)
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         signing = {f"jwt-{use}": wish.seed.token(f"seaweed-jwt-{use}", STORE) for use in ("read", "write")}
-        admin = {"s3.json": _identities(wish), **signing}
+        front = _identity(wish, "vellum-front", "Read", "Write", "List")
+        identities = [_identity(wish, ADMIN, "Admin", "Read", "Write", "List", "Tagging"), front]
+        admin = {"s3.json": _file(identities), **signing}
         fronted = _fronted(wish)
         made = {
             "storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels={**labels, **restricted}),
             "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
+            "storage-front": secret(FRONT_SECRET, STORAGE_NAMESPACE, {"s3.json": _file([front])}, labels=labels),
             "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels,
                                   spec=_store(wish.platform.images["seaweedfs"])),
             # The operator sets a bucket's quota and nobody looks at it: weed closes a full bucket only when told to.
@@ -115,10 +119,13 @@ class StorageComponent(PlatformComponent[Spec]):
         return {"conditions": [ready], "observedGeneration": obj["metadata"]["generation"]}
 
 
-def _identities(wish: PlatformWish[Spec]) -> str:
-    keys = {"accessKey": wish.seed.access_key(ADMIN), "secretKey": wish.seed.secret_key(ADMIN)}
-    admin = {"name": ADMIN, "credentials": [keys], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
-    return json.dumps({"identities": [admin]}, sort_keys=True)
+def _identity(wish: PlatformWish[Spec], name: str, *actions: str) -> Obj:
+    keys = {"accessKey": wish.seed.access_key(name), "secretKey": wish.seed.secret_key(name)}
+    return {"name": name, "credentials": [keys], "actions": [*actions]}
+
+
+def _file(identities: list[Obj]) -> str:
+    return json.dumps({"identities": identities}, sort_keys=True)
 
 
 def _security(site: Site) -> str:
@@ -182,7 +189,10 @@ def _service(*, fronted: bool) -> Obj:
         "app.kubernetes.io/instance": STORE,
         "app.kubernetes.io/name": "seaweedfs",
     }
-    return {"selector": dict(FRONT) if fronted else store, "ports": [{"name": "http-s3", "port": 8333}]}
+    # A front knows only its own requests, so those of one client that could meet go to one front.
+    affinity = {"sessionAffinity": "ClientIP"} if fronted else {}
+    ports = [{"name": "http-s3", "port": 8333}]
+    return {"selector": dict(FRONT) if fronted else store, "ports": ports, **affinity}
 
 
 def _walls(*, fronted: bool) -> Obj:

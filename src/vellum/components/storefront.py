@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vellum.components.storage import ADMIN_SECRET, FRONT
+from vellum.components.storage import FRONT, FRONT_SECRET
 from vellum.kube.objects import DOMAIN, RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
 from vellum.kube.seaweed import STORE
 from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
@@ -41,14 +41,14 @@ class StorefrontComponent(PlatformComponent[Spec]):
         }  # fmt: skip
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run the front. It connects to the store's Unix socket, and reads the store's own key from a file."""
+        """Run the front. It connects to the store's Unix socket, and reads its key from a file."""
         del obj
         port = site.ports["http"]
         env = {
             **site.env,
             "VELLUM_BIND": "127.0.0.1",
             "VELLUM_S3_GRACE": "3",
-            "VELLUM_S3_IDENTITIES": str(site.secrets / ADMIN_SECRET / "s3.json"),
+            "VELLUM_S3_IDENTITIES": str(site.secrets / FRONT_SECRET / "s3.json"),
             "VELLUM_S3_PORT": str(port),
             "VELLUM_S3_STORE": str(site.runtime / "s3.sock"),
         }
@@ -90,7 +90,7 @@ def _deployment(image: str, labels: dict[str, str]) -> Obj:
         "volumeMounts": [{"name": "keys", "mountPath": _KEYS, "readOnly": True}],
     }
     keys = {
-        "secretName": ADMIN_SECRET,
+        "secretName": FRONT_SECRET,
         "items": [{"key": "s3.json", "path": "s3.json"}],
         "defaultMode": 0o440,
     }

@@ -18,8 +18,9 @@ def main() -> int:
     """Serve until SIGTERM; return 0, or 1 with one line on stderr.
 
     Environment: ``VELLUM_S3_STORE`` is the store's HOST:PORT, or the path of its Unix socket.
-    ``VELLUM_S3_IDENTITIES`` is its file of identities. ``VELLUM_S3_PORT`` is where to listen (8333), on the interface
-    ``VELLUM_BIND`` (all). After SIGTERM, requests have ``VELLUM_S3_GRACE`` seconds (3) to end.
+    ``VELLUM_S3_IDENTITIES`` is a file of identities, of which the first is the front's. ``VELLUM_S3_PORT`` is where to
+    listen (8333), on the interface ``VELLUM_BIND`` (all). After SIGTERM, requests have ``VELLUM_S3_GRACE`` seconds (3)
+    to end.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -43,8 +44,8 @@ def _serve() -> None:
         signer = Signer.of(Path(place).read_text())
     except (OSError, ValueError) as wrong:
         raise WorkloadError(
-            "VEL561", f"the store's own key cannot be read: {wrong}", where=place or "VELLUM_S3_IDENTITIES",
-            fix="point VELLUM_S3_IDENTITIES to the store's file of identities",
+            "VEL561", f"the front's key cannot be read: {wrong}", where=place or "VELLUM_S3_IDENTITIES",
+            fix="point VELLUM_S3_IDENTITIES to a file of identities",
         ) from None  # fmt: skip
     upstream = Upstream(os.environ["VELLUM_S3_STORE"])
     front = Front(upstream, Store(upstream, signer, lambda: datetime.now(UTC)))

@@ -15,7 +15,7 @@ _REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The platform's own key of the store."""
+    """The front's key of the store."""
 
     access_key: str
     secret_key: str = field(repr=False)
