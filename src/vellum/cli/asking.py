@@ -120,18 +120,13 @@ def _bucket(team: str) -> str:
         binding = connect(team).require("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "VELLUM_BUCKET")
     except VellumError as error:
         return f"its size is not known: {error.what}"
-    import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     deadline, count, total = time.monotonic() + COUNTED_SECONDS, 0, 0
     try:
-        client = boto3.client(
-            "s3", endpoint_url=binding.AWS_ENDPOINT_URL, region_name=binding.AWS_REGION,
-            aws_access_key_id=binding.AWS_ACCESS_KEY_ID, aws_secret_access_key=binding.AWS_SECRET_ACCESS_KEY,
-            config=Config(connect_timeout=2, read_timeout=COUNTED_SECONDS, retries={"total_max_attempts": 1},
-                          s3={"addressing_style": "path"}),
-        )  # fmt: skip
+        impatient = Config(connect_timeout=2, read_timeout=COUNTED_SECONDS, retries={"total_max_attempts": 1})
+        client = binding.s3(impatient)
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=binding.VELLUM_BUCKET):
             for one in page.get("Contents", ()):
                 count, total = count + 1, total + one["Size"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vellum.errors import BindingError
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from qdrant_client import QdrantClient
 
 SECRETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY"})
@@ -57,8 +58,11 @@ class Binding:
             )  # fmt: skip
         return self
 
-    def s3(self) -> Any:  # noqa: ANN401  # boto3 publishes no types
+    def s3(self, config: Config | None = None) -> Any:  # noqa: ANN401  # boto3 publishes no types
         """Return a boto3 client for the team's bucket (path-style, which every S3 service understands).
+
+        Args:
+            config: more of botocore's settings, such as timeouts.
 
         Raises:
             BindingError: the bucket is not ready (VEL605) or boto3 is not installed (VEL606).
@@ -69,11 +73,12 @@ class Binding:
             from botocore.config import Config
         except ImportError as error:
             raise _not_installed("boto3") from error
+        # For a custom endpoint in us-east-1 botocore presigns with Signature Version 2, which stores refuse.
+        own = Config(signature_version="s3v4", s3={"addressing_style": "path"})
         return boto3.client(
             "s3", endpoint_url=self.AWS_ENDPOINT_URL, region_name=self.AWS_REGION or "us-east-1",
             aws_access_key_id=self.AWS_ACCESS_KEY_ID, aws_secret_access_key=self.AWS_SECRET_ACCESS_KEY,
-            # For a custom endpoint in us-east-1 botocore presigns with Signature Version 2, which stores refuse.
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+            config=own.merge(config) if config else own,
         )  # fmt: skip
 
     def qdrant(self) -> QdrantClient:
