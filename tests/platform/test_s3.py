@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import urllib.error
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.platform.door import Installation
+from botocore.exceptions import ClientError
+from tests.platform.door import ROOT, Installation
 from tests.platform.test_services import refused, s3
 
 from vellum.connect.binding import Binding
@@ -113,6 +120,30 @@ def test_a_presigned_link_names_the_download(binding: dict[str, str], prefix: st
             assert answer.status == 200
 
 
+def test_the_guides_presigned_addresses_work(binding: dict[str, str]) -> None:
+    """The code of the guide, run as a user runs it."""
+    guide = (ROOT / "docs/guides/connect-your-code.md").read_text()
+    code = guide.partition("### Let somebody")[2].partition("```python\n")[2].partition("```")[0]
+    environment = {**os.environ, **binding}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "b'Hello from outside'\n", "")
+
+
+def test_a_presigned_post_is_refused_with_the_way_out(binding: dict[str, str], prefix: str) -> None:
+    form = s3(binding).generate_presigned_post(binding["VELLUM_BUCKET"], f"{prefix}form")
+    request = urllib.request.Request(
+        form["url"], b"--x--", {"Content-Type": "multipart/form-data; boundary=x"}, method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(request)
+    with refusal.value as answer:
+        body = answer.read()
+    assert (refusal.value.code, b"<Code>NotImplemented</Code>" in body) == (501, True)
+    assert b"generate_presigned_url(" in body
+
+
 def test_a_key_and_a_marker_of_its_name_never_overwrite_each_other(
     binding: dict[str, str], prefix: str
 ) -> None:
@@ -128,6 +159,33 @@ def test_a_key_and_a_marker_of_its_name_never_overwrite_each_other(
     assert refused(store.get_object, Bucket=bucket, Key=f"{prefix}a/") == "NoSuchKey"
     assert store.get_object(Bucket=bucket, Key=f"{prefix}a")["Body"].read() == b"a"
     assert "Uploads" not in store.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
+
+
+@pytest.mark.parametrize("pair", [("a", "a/"), ("a", "a/b"), ("a/", "a/b")])
+def test_simultaneous_writes_are_all_there_or_refused(
+    binding: dict[str, str], prefix: str, pair: tuple[str, str]
+) -> None:
+    """The store answered 200 to `a` and `a/` and kept one of them."""
+    store, both = s3(binding), threading.Barrier(2)
+
+    def written(key: str) -> str:
+        both.wait()
+        try:
+            put(store, binding, "", key)
+        except ClientError as refusal:
+            return f"{refusal.response['Error']['Code']}"
+        return key
+
+    for turn in range(20):
+        tried = [f"{prefix}{turn}/{key}" for key in pair]
+        with ThreadPoolExecutor(2) as threads:
+            found = list(threads.map(written, tried))
+        right = [key for key in tried if key in found]
+        assert [key for key in found if key not in tried] == ["InvalidRequest"] * (pair == ("a", "a/"))
+        assert keys(store, binding, f"{prefix}{turn}/") == [key.rpartition(f"/{turn}/")[2] for key in right]
+        for key in right:
+            content = store.get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
+            assert content == (b"" if key.endswith("/") else key.encode())
 
 
 def test_an_upload_in_parts_and_keys_below_it_exclude_each_other(

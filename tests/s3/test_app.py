@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 import tracemalloc
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.s3.upstream import Scripted, Seen, answer, ask, before, fronted, request
 
-from vellum.workloads.s3 import app, call, upstream
+from vellum.workloads.s3 import app, call, places, upstream
 
 PARTS = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>1</ETag></Part></CompleteMultipartUpload>"
 
@@ -140,6 +141,110 @@ def test_a_batch_that_takes_what_it_names_goes_through(
     store.has(*there)
     assert run(store, deleted(*named)) == [(200, b"done")]
     assert [seen.body for seen in store.changes()] == [deleted(*named).partition(b"\r\n\r\n")[2]]
+
+
+@pytest.mark.parametrize(("first", "second"), [("/b/a", "/b/a/"), ("/b/a/", "/b/a")])
+def test_a_key_and_a_marker_of_its_name_are_not_written_at_the_same_time(first: str, second: str) -> None:
+    """The store would answer 200 to both and keep one. The second write waits until it can see the first."""
+    store, begun, go_on = Scripted(), asyncio.Event(), asyncio.Event()
+
+    async def slowly(seen: Seen, _: asyncio.StreamWriter) -> bool:
+        if (seen.method, seen.target) == ("PUT", first):
+            begun.set()
+            await go_on.wait()
+            store.has(first)
+        return False
+
+    async def both() -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+        store.special = slowly
+        async with fronted(store) as port:
+            one = asyncio.create_task(ask(port, request("PUT", first)))
+            await begun.wait()
+            two = asyncio.create_task(ask(port, request("PUT", second)))
+            await asyncio.wait({two}, timeout=0.2)
+            go_on.set()
+            return await one, await two
+
+    (status, _), (refused, body) = asyncio.run(asyncio.wait_for(both(), 10))
+    assert (status, refused, code(body)) == (200, 409, "InvalidRequest")
+    assert [seen.target for seen in store.changes()] == [first]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        request("PUT", "/b/a/"), request("DELETE", "/b/a/"), deleted("a/", "c"), request("PUT", "/b/a/x/y"),
+        request("POST", "/b/a/x?uploadId=1"),
+    ],
+)  # fmt: skip
+def test_a_change_does_not_wait_for_ever_for_the_other_key(
+    monkeypatch: pytest.MonkeyPatch, second: bytes
+) -> None:
+    monkeypatch.setattr(places, "WAIT_SECONDS", 0.2)
+
+    async def slowly(seen: Seen, _: asyncio.StreamWriter) -> bool:
+        return (seen.method, seen.target) == ("PUT", "/b/a")
+
+    async def both() -> tuple[int, bytes]:
+        async with fronted(Scripted(special=slowly)) as port:
+            one = asyncio.create_task(ask(port, request("PUT", "/b/a")))
+            await asyncio.sleep(0.1)
+            two = await ask(port, second)
+            one.cancel()
+            return two
+
+    status, body = asyncio.run(asyncio.wait_for(both(), 10))
+    assert (status, code(body)) == (409, "OperationAborted")
+
+
+@pytest.mark.parametrize(
+    "second", [request("PUT", "/b/a"), request("PUT", "/b/ab/c"), request("PUT", "/c/a/")]
+)
+def test_changes_that_do_not_meet_do_not_wait(second: bytes) -> None:
+    """The same key too: of two writes of one key the last stays, as in S3."""
+    begun = asyncio.Event()
+
+    async def silent(seen: Seen, _: asyncio.StreamWriter) -> bool:
+        first = seen.target == "/b/a" and not begun.is_set() and seen.method == "PUT"
+        if first:
+            begun.set()
+        return first
+
+    async def both() -> tuple[int, bytes]:
+        async with fronted(Scripted(special=silent)) as port:
+            one = asyncio.create_task(ask(port, request("PUT", "/b/a")))
+            await begun.wait()
+            two = await asyncio.wait_for(ask(port, second), 5)
+            one.cancel()
+            return two
+
+    assert asyncio.run(asyncio.wait_for(both(), 10)) == (200, b"")
+
+
+def test_the_next_pages_of_a_list_of_uploads_are_not_read_again() -> None:
+    """The store lists uploads in an order of its own, so the front reads all of them for the first page."""
+    store, most = Scripted(special=_uploads), 600
+
+    def pages(*markers: str) -> list[bytes]:
+        asked = [request("GET", f"/b?uploads&max-uploads={most}&key-marker={marker}") for marker in markers]
+        return [body for _, body in run(store, *asked)]
+
+    found = [key for body in pages("", "k00599", "k01199") for key in re.findall(rb"<Key>(.*?)</Key>", body)]
+    assert found == [f"k{n:05}".encode() for n in range(1500)]
+    own = [seen.target for seen in store.seen if "Credential=own/" in seen.headers.get("authorization", "")]
+    assert len(own) == 2
+
+
+async def _uploads(seen: Seen, writer: asyncio.StreamWriter) -> bool:
+    """Answer with pages of 1000 of 1500 uploads, in an order of the store's own."""
+    after = re.search(r"[?&]key-marker=k(\d+)", seen.target)
+    numbers = list(range(1499, -1, -1))
+    shown = numbers[numbers.index(int(after[1])) + 1 :] if after else numbers[:1000]
+    each = "".join(f"<Upload><Key>k{n:05}</Key><UploadId>{n}</UploadId><Initiated/></Upload>" for n in shown)
+    more = "false" if after else "true"
+    body = f'<L xmlns="x"><IsTruncated>{more}</IsTruncated>{each}</L>'
+    writer.write(answer(200, body.encode()))
+    return True
 
 
 def test_old_keys_of_versions_can_be_deleted() -> None:

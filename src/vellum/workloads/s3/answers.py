@@ -84,10 +84,7 @@ def page(body: bytes) -> Page:
     Raises:
         ValueError: the text is not a listing.
     """
-    try:
-        root = ET.fromstring(body)  # noqa: S314  # the platform's own store
-    except ET.ParseError as wrong:
-        raise ValueError(f"the store's listing is not XML: {wrong}") from wrong
+    root = _root(body)
     said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     items = [item for child in root if child.tag.endswith("}Contents") if not _phantom(item := _item(child))]
     folders = [
@@ -97,6 +94,13 @@ def page(body: bytes) -> Page:
     ]
     more = said.get("IsTruncated") == "true"
     return Page(items, folders, said.get("NextContinuationToken", "") if more else "")
+
+
+def _root(body: bytes) -> ET.Element:
+    try:
+        return ET.fromstring(body)  # noqa: S314  # the platform's own store
+    except ET.ParseError as wrong:
+        raise ValueError(f"the store's answer is not XML: {wrong}") from wrong
 
 
 def _phantom(item: Item) -> bool:
@@ -116,21 +120,28 @@ def _item(element: ET.Element) -> Item:
 def code(body: bytes) -> str:
     """Return the code of an error of the store; empty where the body is not one."""
     try:
-        root = ET.fromstring(body)  # noqa: S314  # the platform's own store
-    except ET.ParseError:
+        root = _root(body)
+    except ValueError:
         return ""
     return next((child.text or "" for child in root if child.tag.rpartition("}")[2] == "Code"), "")
 
 
 def upload_id(body: bytes) -> str:
-    """Return the id of a multipart upload that the store has begun."""
-    root = ET.fromstring(body)  # noqa: S314  # the platform's own store
-    return next((child.text or "" for child in root if child.tag.endswith("}UploadId")), "")
+    """Return the id of a multipart upload that the store has begun.
+
+    Raises:
+        ValueError: the text is not XML.
+    """
+    return next((child.text or "" for child in _root(body) if child.tag.endswith("}UploadId")), "")
 
 
 def uploads(body: bytes) -> tuple[list[Item], Mapping[str, str]]:
-    """Return the multipart uploads in the store's listing, and the fields around them."""
-    root = ET.fromstring(body)  # noqa: S314  # the platform's own store
+    """Return the multipart uploads in the store's listing, and the fields around them.
+
+    Raises:
+        ValueError: the text is not XML.
+    """
+    root = _root(body)
     said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     return [_upload(child) for child in root if child.tag.endswith("}Upload")], said
 

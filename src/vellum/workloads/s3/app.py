@@ -16,6 +16,7 @@ from vellum.workloads.s3 import answers, batch, guard, uploads
 from vellum.workloads.s3.call import Call, ClientGoneError, Message
 from vellum.workloads.s3.keys import Refusal, refusal
 from vellum.workloads.s3.params import Wanted, wanted
+from vellum.workloads.s3.places import Places
 from vellum.workloads.s3.request import Asked, Kind, read, repeated
 from vellum.workloads.s3.store import Store
 from vellum.workloads.s3.upstream import Answer, Upstream, UpstreamError
@@ -31,7 +32,6 @@ BATCH_SECONDS = 30.0
 """For the whole list of keys to come."""
 _BODY_UNREAD = frozenset(("MalformedXML", "BadDigest", "XAmzContentSHA256Mismatch"))
 """What the store says of a body of spaces, to a client that may send a real one (measured on 4.48)."""
-_OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection"))
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _OK, _BAD = 300, 400
 _NOT_FOUND, _CONFLICT, _FAILED = 404, 409, 412
@@ -46,6 +46,7 @@ class Front:
     def __init__(self, upstream: Upstream, store: Store) -> None:
         self._upstream, self._store = upstream, store
         self._batches = asyncio.Semaphore(BATCHES)
+        self._places = Places()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -141,6 +142,11 @@ class Front:
 
     async def _change(self, call: Call, asked: Asked) -> None:
         """Forward a write or a deletion, unless the store would also change another key."""
+        keys = [asked.key] if guard.changes(asked) else []
+        async with self._places.held(asked.bucket, keys, writes=asked.kind is Kind.WRITE) as free:
+            await (self._changed(call, asked) if free else _refuse(call, guard.busy(asked.key)))
+
+    async def _changed(self, call: Call, asked: Asked) -> None:
         verdict = await guard.judged(self._store, asked)
         if verdict is guard.Verdict.GO:
             await self._pass(call, asked)
@@ -194,12 +200,16 @@ class Front:
                 await _refuse(call, found)
                 return
             body, keys = found
-            held = await guard.at_risk(self._store, asked.bucket, keys)
-            # Who may not delete gets the store's answer, and is not told what exists.
-            if held is not None and await self._may_delete(call):
-                await _refuse(call, guard.batch_conflict(held))
-                return
-            await self._send(call, _once(body))
+            async with self._places.held(asked.bucket, keys, writes=False) as free:
+                if not free:
+                    await _refuse(call, guard.busy(keys[0]))
+                    return
+                held = await guard.at_risk(self._store, asked.bucket, keys)
+                # Who may not delete gets the store's answer, and is not told what exists.
+                if held is not None and await self._may_delete(call):
+                    await _refuse(call, guard.batch_conflict(held))
+                    return
+                await self._send(call, _once(body))
 
     async def _may_send(self, call: Call) -> bool:
         """Ask the store with the client's own request, but spaces for its body; False when its error is the answer."""
@@ -261,7 +271,7 @@ class Front:
         if isinstance(page, Refusal):
             await _refuse(call, page)
             return
-        found = await self._store.uploads(asked.bucket)
+        found = await self._store.uploads(asked.bucket, continued=bool(page.key_marker))
         await call.xml(uploads.page(asked.bucket, page, found), request_id=_request_id())
 
     async def _allowed(self, call: Call) -> bool:
@@ -276,7 +286,7 @@ class Front:
 
 
 async def _relay(call: Call, answer: Answer) -> None:
-    headers = [(name.lower(), value) for name, value in answer.headers if name.lower() not in _OF_ONE_HOP]
+    headers = [(name.lower(), value) for name, value in answer.headers]
     if answer.status >= _OK:
         headers += await call.closing()
     await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from vellum.workloads.s3.keys import Refusal
+from vellum.workloads.s3.keys import Refusal, other
 from vellum.workloads.s3.request import Asked, Kind
 from vellum.workloads.s3.store import Store
 
@@ -36,7 +36,7 @@ def never(headers: Mapping[str, str]) -> tuple[bytes, bytes]:
 async def judged(store: Store, asked: Asked) -> Verdict:
     """Return the decision on a write or a deletion."""
     bucket, key = asked.bucket, asked.key
-    if "uploadId" in asked.query and asked.method != "POST":
+    if not changes(asked):
         return Verdict.GO
     if key.endswith("/"):
         held = await store.head(bucket, key.removesuffix("/")) is not None
@@ -61,13 +61,13 @@ def _spared(asked: Asked) -> Verdict:
 async def at_risk(store: Store, bucket: str, keys: Iterable[str]) -> str | None:
     """Return a key of a batch whose deletion would delete another key that the batch does not name, or None."""
     named = dict.fromkeys(keys)
-    alone = [key for key in named if _other(key) not in named]
+    alone = [key for key in named if other(key) not in named]
 
     async def deletes_another(key: str) -> bool:
-        other = await store.head(bucket, _other(key))
-        if key.endswith("/") or other is None:
-            return other is not None
-        return shows_marker(other) and await store.head(bucket, key) is None
+        there = await store.head(bucket, other(key))
+        if key.endswith("/") or there is None:
+            return there is not None
+        return shows_marker(there) and await store.head(bucket, key) is None
 
     for start in range(0, len(alone), _AT_ONCE):
         some = alone[start : start + _AT_ONCE]
@@ -77,9 +77,9 @@ async def at_risk(store: Store, bucket: str, keys: Iterable[str]) -> str | None:
     return None
 
 
-def _other(key: str) -> str:
-    """Return the key that shares the place of this one."""
-    return key.removesuffix("/") if key.endswith("/") else f"{key}/"
+def changes(asked: Asked) -> bool:
+    """Tell whether the request changes its key; a part of an upload does not."""
+    return "uploadId" not in asked.query or asked.method == "POST"
 
 
 def is_multipart(asked: Asked) -> bool:
@@ -99,16 +99,22 @@ async def is_marker(store: Store, bucket: str, key: str, headers: Mapping[str, s
 
 def conflict(asked: Asked) -> Refusal:
     """Return the refusal of a write that would overwrite another key."""
-    other = _other(asked.key)
+    held = other(asked.key)
     if is_multipart(asked):
-        said = f"This store cannot put a multipart upload at '{asked.key}' beside keys below '{other}'."
+        said = f"This store cannot put a multipart upload at '{asked.key}' beside keys below '{held}'."
         return Refusal(409, "InvalidRequest", f"{said} Choose another key, or upload it in one part.")
-    said = f"This store cannot keep '{asked.key}' beside '{other}', which exists."
-    return Refusal(409, "InvalidRequest", f"{said} Choose another key, or delete '{other}' first.")
+    said = f"This store cannot keep '{asked.key}' beside '{held}', which exists."
+    return Refusal(409, "InvalidRequest", f"{said} Choose another key, or delete '{held}' first.")
+
+
+def busy(key: str) -> Refusal:
+    """Return the refusal of a change while other requests change keys that the store could mix up with it."""
+    said = f"Other requests are still changing '{other(key)}', or keys above or below '{key}'."
+    return Refusal(409, "OperationAborted", f"{said} Send the request again.")
 
 
 def batch_conflict(key: str) -> Refusal:
     """Return the refusal of a batch that would delete a key which it does not name."""
-    other = _other(key)
-    said = f"There is no '{key}', and to delete it would delete '{other}'. Nothing was deleted."
-    return Refusal(409, "InvalidRequest", f"{said} Leave '{key}' out, or name '{other}' too.")
+    held = other(key)
+    said = f"There is no '{key}', and to delete it would delete '{held}'. Nothing was deleted."
+    return Refusal(409, "InvalidRequest", f"{said} Leave '{key}' out, or name '{held}' too.")

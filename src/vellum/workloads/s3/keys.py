@@ -57,6 +57,11 @@ def refusal(key: str, *, writes: bool, deletes: bool = False) -> Refusal | None:
     return None
 
 
+def other(key: str) -> str:
+    """Return the key that shares the place of this one in the store: ``a/`` for ``a``, and the other way round."""
+    return key.removesuffix("/") if key.endswith("/") else f"{key}/"
+
+
 def refused_source(source: str) -> Refusal | None:
     """Return why nothing can be copied from ``x-amz-copy-source``: BUCKET/KEY, percent-encoded."""
     try:

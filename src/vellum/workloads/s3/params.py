@@ -55,10 +55,9 @@ class Wanted:
 
 def wanted(query: Mapping[str, str], form: str) -> Wanted | Refusal:
     """Return what the parameters ask for, or what is wrong with them."""
-    most = query.get("max-keys", "") or str(MOST)
-    if not (most.isascii() and most.isdigit() and len(most) <= 10):  # noqa: PLR2004  # 2147483647 has ten
-        said = f"max-keys is '{most}'. Write a whole number from 0."
-        return Refusal(400, "InvalidArgument", said)
+    most = page_size(query, "max-keys")
+    if isinstance(most, Refusal):
+        return most
     encoding = query.get("encoding-type", "")
     if encoding not in ("", "url"):
         return Refusal(400, "InvalidArgument", f"encoding-type is '{encoding}'. Write url, or leave it out.")
@@ -75,9 +74,17 @@ def wanted(query: Mapping[str, str], form: str) -> Wanted | Refusal:
         if name in query or form != "v2"
     )
     return Wanted(
-        query.get("prefix", ""), query.get("delimiter", ""), after, min(int(most), MOST), encoded,
+        query.get("prefix", ""), query.get("delimiter", ""), after, most, encoded,
         form != "v2" or query.get("fetch-owner") == "true", said_back, form,
     )  # fmt: skip
+
+
+def page_size(query: Mapping[str, str], name: str) -> int | Refusal:
+    """Return how many entries a page may have, at most 1000, or what is wrong with the number."""
+    said = query.get(name, "") or str(MOST)
+    if not (said.isascii() and said.isdigit() and len(said) <= 10):  # noqa: PLR2004  # 2147483647 has ten
+        return Refusal(400, "InvalidArgument", f"{name} is '{said}'. Write a whole number from 0.")
+    return min(int(said), MOST)
 
 
 _FIELDS = {

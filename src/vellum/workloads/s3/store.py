@@ -1,7 +1,8 @@
-"""The front's own requests to the store, with the platform's own key."""
+"""The front's own requests to the store, with its own key, which reads, writes and lists."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -14,6 +15,9 @@ from vellum.workloads.s3.upstream import Upstream, UpstreamError
 _LONGEST_PAGE = 16 << 20
 """Bytes of one page of a folder: 1000 keys of 1024 bytes, each byte encoded, and what is said of them."""
 _MOST_UPLOADS = 100_000
+_PAGE = 1000
+UPLOADS_SECONDS = 30
+"""For which the next pages of a list of uploads come from what was read for the first."""
 _OK, _NOT_FOUND = 200, 404
 
 
@@ -25,6 +29,8 @@ class Store:
     ) -> None:
         """Ask pages of at most ``size`` entries."""
         self._upstream, self._signer, self._now, self._size = upstream, signer, now, size
+        self._read: dict[str, list[Item]] = {}
+        """The uploads of the bucket that was asked for last, if they do not fit into one page."""
 
     async def answers(self) -> None:
         """Return when the store lists.
@@ -80,10 +86,23 @@ class Store:
                 return None
         raise UpstreamError(f"the store answers {answer.status} when it is asked for a key")
 
-    async def uploads(self, bucket: str) -> list[Item]:
-        """Return every multipart upload that is under way."""
+    async def uploads(self, bucket: str, *, continued: bool) -> list[Item]:
+        """Return every multipart upload that is under way; for a continued list, as the first page saw them."""
+        if not continued or bucket not in self._read:
+            found = await self._all_uploads(bucket)
+            if len(found) <= _PAGE:
+                return found
+            self._read = {bucket: found}
+            asyncio.get_running_loop().call_later(UPLOADS_SECONDS, self._forget, bucket, found)
+        return self._read[bucket]
+
+    def _forget(self, bucket: str, uploads: list[Item]) -> None:
+        if self._read.get(bucket) is uploads:
+            del self._read[bucket]
+
+    async def _all_uploads(self, bucket: str) -> list[Item]:
         found: list[Item] = []
-        query = {"uploads": "", "max-uploads": "1000"}
+        query = {"uploads": "", "max-uploads": str(_PAGE)}
         while True:
             status, body = await self._get(f"/{bucket}", query)
             if status != _OK:

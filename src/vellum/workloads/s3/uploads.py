@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from vellum.workloads.s3.answers import coded, upload_entry, whole
 from vellum.workloads.s3.keys import Refusal
 from vellum.workloads.s3.listing import Group, Item
-
-MOST = 1000
+from vellum.workloads.s3.params import page_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,12 @@ class WantedUploads:
 
 def wanted_uploads(query: Mapping[str, str]) -> WantedUploads | Refusal:
     """Return what the parameters ask for, or what is wrong with them."""
-    most = query.get("max-uploads", "") or str(MOST)
-    if not (most.isascii() and most.isdigit() and len(most) <= 10):  # noqa: PLR2004  # 2147483647 has ten
-        return Refusal(400, "InvalidArgument", f"max-uploads is '{most}'. Write a whole number from 1.")
+    most = page_size(query, "max-uploads")
+    if isinstance(most, Refusal):
+        return most
     return WantedUploads(
         query.get("prefix", ""), query.get("delimiter", ""), query.get("key-marker", ""),
-        query.get("upload-id-marker", ""), min(int(most), MOST), query.get("encoding-type") == "url",
+        query.get("upload-id-marker", ""), most, query.get("encoding-type") == "url",
     )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ SILENCE_SECONDS = 60.0
 WORK_SECONDS = 600.0
 """For the head of an answer to PUT and POST once the body is sent: the store copies, or puts parts together."""
 _OF_ONE_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"))
+_FRAMED = _OF_ONE_HOP | {b"transfer-encoding"}
+"""For an answer: the server frames the body itself."""
 
 
 class UpstreamError(Exception):
@@ -115,7 +117,7 @@ class Upstream:
         Raises:
             UpstreamError: the store does not answer.
         """
-        request = h11.Request(method=method, target=target, headers=_passed_on(headers))
+        request = h11.Request(method=method, target=target, headers=_passed_on(headers, _OF_ONE_HOP))
         connection, answer, sending = await self._answered(request, body)
         try:
             yield answer
@@ -235,7 +237,7 @@ async def _final(connection: _Connection) -> Answer:
     while True:
         event = await connection.event(None)
         if isinstance(event, h11.Response):
-            return Answer(event.status_code, list(event.headers.raw_items()), connection)
+            return Answer(event.status_code, _passed_on(event.headers.raw_items(), _FRAMED), connection)
         if isinstance(event, h11.InformationalResponse):
             connection.proceed.set()
         if isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
@@ -246,5 +248,5 @@ def _waits(request: h11.Request) -> bool:
     return any(name == b"expect" and b"100-continue" in value.lower() for name, value in request.headers)
 
 
-def _passed_on(headers: Headers) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in headers if name.lower() not in _OF_ONE_HOP]
+def _passed_on(headers: Headers, without: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() not in without]

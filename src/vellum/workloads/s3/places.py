@@ -1,0 +1,73 @@
+"""Changes under way, so that keys that meet in the store never change at the same time.
+
+The store keeps ``a`` and ``a/`` in one place, and makes a folder ``a`` for the first key below it. Measured on
+SeaweedFS 4.48: of 200 simultaneous writes of ``a`` and ``a/`` 144 were both answered with 200, and the marker was gone.
+On a busy machine 2 of 40 of ``a`` and ``a/b`` were, and ``a`` was gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from vellum.workloads.s3.keys import other
+
+WAIT_SECONDS = 10.0
+"""For earlier changes to end."""
+
+
+class _Change:
+    """The keys of one request."""
+
+    def __init__(self, bucket: str, keys: Iterable[str], *, writes: bool) -> None:
+        named = list(keys)
+        self.ended = asyncio.Event()
+        self._keys = {(bucket, key) for key in named}
+        self._others = {(bucket, other(key)) for key in named}
+        self._paths = {(bucket, key.removesuffix("/")) for key in named}
+        # A deletion makes no folders.
+        self._above = {(bucket, path) for key in named for path in _folders(key)} if writes else set()
+
+    def meets(self, that: _Change) -> bool:
+        """Tell whether the store would mix up the two changes."""
+        return not (
+            self._keys.isdisjoint(that._others)
+            and self._paths.isdisjoint(that._above)
+            and self._above.isdisjoint(that._paths)
+        )
+
+
+class Places:
+    """The changes of this process, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changing: list[_Change] = []
+
+    @asynccontextmanager
+    async def held(self, bucket: str, keys: Iterable[str], *, writes: bool) -> AsyncIterator[bool]:
+        """Hold keys while they are changed; yield False if earlier changes of the same place do not end."""
+        mine = _Change(bucket, keys, writes=writes)
+        earlier = [change for change in self._changing if change.meets(mine)]
+        self._changing.append(mine)
+        try:
+            yield await _ended(earlier)
+        finally:
+            self._changing.remove(mine)
+            mine.ended.set()
+
+
+async def _ended(changes: list[_Change]) -> bool:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            for change in changes:
+                await change.ended.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _folders(key: str) -> list[str]:
+    """Return the folders of a key: ``a`` and ``a/b`` for ``a/b/c``."""
+    names = key.removesuffix("/").split("/")
+    return ["/".join(names[:end]) for end in range(1, len(names))]
