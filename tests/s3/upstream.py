@@ -64,7 +64,12 @@ class Scripted:
                     await writer.drain()
                     writer.close()
                     return
-                seen.body = await _body(reader, int(seen.headers.get("content-length", "0")))
+                if "expect" in seen.headers:
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                if seen.headers.get("transfer-encoding", "") == "chunked":
+                    seen.body = await _chunked(reader)
+                else:
+                    seen.body = await _body(reader, int(seen.headers.get("content-length", "0")))
                 if self.special is not None and await self.special(seen, writer):
                     continue
                 writer.write(self._answer(seen))
@@ -129,6 +134,14 @@ async def _body(reader: asyncio.StreamReader, length: int) -> bytes:
         length -= len(part)
         kept += part.strip(b" ")
     return kept
+
+
+async def _chunked(reader: asyncio.StreamReader) -> bytes:
+    whole = b""
+    while length := int(await reader.readline(), 16):
+        whole += (await reader.readexactly(length + 2))[:-2]
+    await reader.readline()
+    return whole
 
 
 @asynccontextmanager
