@@ -1,24 +1,24 @@
 """One error for everything a user can meet: a code, what is wrong, where, and what to do next.
 
     VellumError
-    ├── ClaimError       what somebody wrote is not a valid claim or platform           VEL1xx
+    ├── ClaimError       a file is not a valid claim or platform                        VEL1xx
     ├── ComposeError     a valid claim cannot be turned into objects                    VEL2xx
     ├── StoreError       the embedded control plane refuses or cannot read its state    VEL3xx
     ├── LaptopError      a process, port or file of the laptop                          VEL4xx
     ├── WorkloadError    ingest, search and the Qdrant stand-in                         VEL5xx
     ├── BindingError     `vellum.connect()` finds no usable binding                     VEL6xx
-    ├── UsageError       the command line was asked for something it cannot do          VEL7xx
+    ├── UsageError       the command line cannot do what the user asked                 VEL7xx
     ├── FunctionError    Crossplane's composition function cannot start or decide       VEL8xx
     └── BenchError       the bench cannot be built, started or stopped                  VEL9xx
 
-Every code has a heading in docs/errors/; a test compares both ways. Retired codes stay there.
+Every code has a heading in docs/errors/, and a test compares both ways. Retired codes keep their heading.
 """
 
 from __future__ import annotations
 
 
 class VellumError(Exception):
-    """The base of all errors: ``what`` went wrong, ``where``, and the ``fix`` to try next.
+    """The base of all errors: ``what`` is wrong, ``where``, and the ``fix`` to try next.
 
     ``str(error)`` is one line, ``<code>: <what> (<where>)``; the fix is shown on its own line by the CLI.
     """
@@ -34,7 +34,7 @@ class VellumError(Exception):
         return f"{self.code}: {self.what} ({self.where})"
 
     def every(self) -> tuple[VellumError, ...]:
-        """Return all errors in this one; a single error returns itself."""
+        """Return all errors that this one holds; a single error returns itself."""
         return (self,)
 
     def as_dict(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ class VellumError(Exception):
 
 
 class ClaimError(VellumError):
-    """What somebody wrote is not a valid claim or platform."""
+    """A file is not a valid claim or platform."""
 
 
 class ComposeError(VellumError):
@@ -55,11 +55,11 @@ class StoreError(VellumError):
 
 
 class LaptopError(VellumError):
-    """A process, port or file of the laptop is not as it must be."""
+    """A process, port or file of the laptop is not in a usable state."""
 
 
 class WorkloadError(VellumError):
-    """Ingest, search or the Qdrant stand-in cannot do what was asked."""
+    """Ingest, search or the Qdrant stand-in cannot do what the user asked."""
 
 
 class BindingError(VellumError):
@@ -67,7 +67,7 @@ class BindingError(VellumError):
 
 
 class UsageError(VellumError):
-    """The command line was asked for something it cannot do."""
+    """The command line cannot do what the user asked."""
 
 
 class FunctionError(VellumError):

@@ -1,1 +1,1 @@
-"""What people write: the two kinds as typed models, and the strict way in. Bytes go in, frozen values come out."""
+"""The two kinds that people write: typed models and a strict loader, which turns bytes into frozen values."""

@@ -1,7 +1,7 @@
-"""Check the fields of a workload against each other and against a cluster's admission rules; find all mistakes at once.
+"""Check the fields of a workload against each other and against a cluster's admission rules; report all mistakes.
 
-The models of ``workloads.py`` judge each field by itself and say nothing more where one is wrong. This reads what was
-written, whatever it is, so that a mistake in one place hides none in another.
+The models of ``workloads.py`` judge each field by itself and stop at a wrong one. These checks read the data as it was
+written, even where it is malformed, so that one mistake does not hide another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vellum.kube.objects import DOMAIN
 from vellum.model.training import INFERENCE_SERVICE, LONGEST_JOB, TRAIN_JOB
 
 USUAL_NAMESPACE = 27
-"""Length of the namespace of default/team-a; the checks use it for a file without a namespace."""
+"""Length of the namespace of default/team-a; the checks assume it for a file without a namespace."""
 _BETWEEN = len("-predictor-")
 _LONGEST_KEY = 1024
 _FLAG = "--model"
@@ -32,9 +32,9 @@ NO_COMMAND = "there is no command, and a laptop has no image that brings one"
 
 
 def longest(kind: str, namespace: str) -> int:
-    """Return how many characters a name of the kind may have in a team's namespace, empty for the usual one.
+    """Return how many characters a name of the kind may have in the namespace; empty means a usual namespace.
 
-    KServe makes one host label NAME-predictor-NAMESPACE of them, at most 63 characters (0.20, Standard mode).
+    KServe makes one host label, NAME-predictor-NAMESPACE, of at most 63 characters (0.20, Standard mode).
     """
     if kind != INFERENCE_SERVICE.kind:
         return LONGEST_JOB
@@ -42,7 +42,7 @@ def longest(kind: str, namespace: str) -> int:
 
 
 def between(kind: str, spec: Any, annotations: Any, labels: Any) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
-    """Yield what is wrong between fields, and what a cluster refuses of one that its schema allows."""
+    """Yield conflicts between fields, and values that the schema allows but a cluster's admission refuses."""
     spec = _fields(spec)
     yield from _marks(labels, "labels")
     yield from _marks(annotations, "annotations")
@@ -62,7 +62,7 @@ def _list(value: Any) -> list[Any]:  # noqa: ANN401  # whatever was written
 
 
 def _marks(texts: Any, field: str) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
-    """Refuse the platform's own marks: with one, a user's object would count as a part of the platform."""
+    """Refuse the platform's own marks: with one, a user's object would count as part of the platform."""
     for name in _fields(texts):
         if name.startswith(OWN):
             what = f"{shown(name)} is a mark of the platform itself"
@@ -105,7 +105,7 @@ def _environment(env: list[Any], path: Path) -> Iterator[Mistake]:
 
 
 def _shown_values(trainer: dict[str, Any], path: Path) -> Iterator[Mistake]:
-    """A kubelet puts values in place of $(NAME); here every user of the machine could read them."""
+    """Refuse $(NAME): a kubelet expands it, but a laptop would show the value to every user in the process list."""
     names = [entry.get("name") for entry in map(_fields, _list(trainer.get("env")))]
     known = "|".join(re.escape(name) for name in names if isinstance(name, str) and name)
     for field in ("command", "args") if known else ():
@@ -128,7 +128,7 @@ def _predictor(predictor: dict[str, Any], path: Path) -> Iterator[Mistake]:
 
 
 def _arguments(args: list[Any], path: Path) -> Iterator[Mistake]:
-    """Yield what is wrong with the arguments, which name one model and nothing else."""
+    """Yield what is wrong with the arguments: they may name one model and nothing else."""
     words = [word for word in args if isinstance(word, str)]
     if len(words) != len(args):
         return
@@ -147,7 +147,7 @@ def _arguments(args: list[Any], path: Path) -> Iterator[Mistake]:
 
 
 def _wrong_key(key: str) -> str:
-    """Return what is wrong with the key of a model, empty for nothing."""
+    """Return what is wrong with the key of a model; empty if nothing is."""
     if not key:
         return "the model has no key"
     if "://" in key:
@@ -164,7 +164,7 @@ def _wrong_key(key: str) -> str:
 
 
 def _args(key: str) -> str:
-    """Return arguments with the key that was most likely meant."""
+    """Return arguments with the key that the user most likely meant."""
     address = re.fullmatch(r"[a-z0-9]+://[^/]*/*(.*)", key)
     plain = address[1] if address else key
     parts = [re.sub(r"[^\w!\-.()+=@,:]+", "-", part)[:200] for part in plain.split("/")]

@@ -1,4 +1,4 @@
-"""``MLOpsPlatform``: the claim, its model made from the catalogue of components; see docs/reference/claim.md."""
+"""``MLOpsPlatform``: the claim, whose model is made from the catalogue of components; see docs/reference/claim.md."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ CROSSPLANE_FIELDS = frozenset({
     "compositionSelector", "compositionUpdatePolicy", "crossplane", "environmentConfigRefs",
     "publishConnectionDetailsTo", "resourceRef", "resourceRefs", "writeConnectionSecretToRef",
 })  # fmt: skip
-"""Crossplane writes these into the spec of every claim and composite; they are read by name and mean nothing here."""
+"""Crossplane writes these into the spec of every claim and composite. Vellum accepts and ignores them."""
 CROSSPLANE_DEFAULTS = {"compositeDeletePolicy": "Foreground", "compositionUpdatePolicy": "Automatic"}
-"""What the API server or Crossplane fills in where a claim does not say it."""
+"""What the API server or Crossplane sets where a claim does not."""
 
 
 class ClaimWideSpec(Spec):
@@ -58,7 +58,7 @@ class ClaimWideSpec(Spec):
 
 @cache
 def claim_spec() -> type[ClaimWideSpec]:
-    """Return the model of the claim's spec: the claim-wide fields and what each component lets people write."""
+    """Return the model of the claim's spec: the claim-wide fields and the fields of each component."""
     fields: dict[str, Any] = {}
     for component in team_components().values():
         if component.switch:
@@ -74,7 +74,7 @@ def claim_spec() -> type[ClaimWideSpec]:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One valid claim. ``uid`` is empty until a control plane has stored it."""
+    """One valid claim. ``uid`` is empty until a control plane has stored the claim."""
 
     namespace: str
     name: str
@@ -85,11 +85,11 @@ class Claim:
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     rotation: Mapping[str, Any] = field(default_factory=dict)
-    """What the status remembers of its keys."""
+    """What the status records about the team's keys."""
 
     @property
     def team(self) -> Team:
-        """The team that the claim stands for."""
+        """The team of the claim."""
         return Team(self.namespace, self.name, self.uid)
 
     def wants(self, component: AnyComponent) -> bool:
@@ -97,12 +97,12 @@ class Claim:
         return not component.switch or getattr(self.spec, component.switch) == "enabled"
 
     def detail(self, component: AnyComponent) -> Spec:
-        """Return what the claim says in the component's block."""
+        """Return the claim's settings for the component."""
         detail: Spec = getattr(self.spec, component.block) if component.block else component.spec()
         return detail
 
     def manifest(self) -> Obj:
-        """Return the claim as it is stored: what was written and every default."""
+        """Return the claim as it is stored: the fields that were written and every default."""
         metadata: Obj = {"name": self.name, "namespace": self.namespace}
         if self.labels:
             metadata["labels"] = dict(self.labels)
@@ -117,13 +117,13 @@ class Claim:
 
 
 def from_live(obj: Obj) -> Claim:
-    """Read a claim, or a composite that carries its ``claimRef``, as a control plane holds it.
+    """Return the claim of a stored claim, or of a composite that carries its ``claimRef``.
 
     Raises:
         pydantic.ValidationError: the stored spec does not fit the model; the caller answers with a condition.
     """
     meta, spec = obj["metadata"], dict(obj.get("spec") or {})
-    # A claim has no reference to itself: one would let its author act in the name of another team.
+    # Ignored on a claim: with a claimRef, its author could act in the name of another team.
     reference = (spec.get("claimRef") or {}) if obj["kind"] != KIND else {}
     written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
     return Claim(

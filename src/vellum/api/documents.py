@@ -1,7 +1,7 @@
-"""From text to plain data with the line of every field: YAML without anchors, aliases, tags, merges and surprises.
+"""Parse text to plain data with the line of every field: YAML without anchors, aliases, tags and merges.
 
-Built from libyaml's events, which arrive one by one: a hostile file is left at the first event that breaks a limit, so
-a mebibyte of ``[`` costs milliseconds. PyYAML's own constructor is never asked.
+The reader takes libyaml's events one by one and stops at the first event that breaks a limit. So a hostile file, such
+as a mebibyte of ``[``, costs milliseconds. PyYAML's own constructor is not used.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from vellum.api.scalars import Surprise, meaning
 from vellum.errors import ClaimError
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where a value stands in its document: field names and list positions."""
+"""The place of a value in its document: field names and list positions."""
 MOST_DEPTH = 32
 MOST_DOCUMENTS = 100
 MOST_VALUES = 5_000
 MOST_PROBLEMS = 20
-"""Nobody reads further, and every further problem costs a search for the nearest name."""
+"""Users do not read more, and every further problem costs a search for the nearest name."""
 _PLAIN_FIELD = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _WIDEST = 60
 _ODD_VALUES = frozenset({"VEL108", "VEL109"})
@@ -30,7 +30,7 @@ _ODD_VALUES = frozenset({"VEL108", "VEL109"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Line (from 1) of a field, and the unquoted word that stands there, if it is one."""
+    """Line (from 1) of a field, and its unquoted word, if it has one."""
 
     line: int
     word: str = ""
@@ -38,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake and where it stands."""
+    """One mistake and its place."""
 
     line: int
     path: Path
@@ -47,44 +47,44 @@ class Problem:
 
 @dataclass(slots=True)
 class Document:
-    """One YAML document: its data, where each field stands, and what is wrong with it so far."""
+    """One YAML document: its data, the place of each field, and the mistakes found so far."""
 
     source: str
     value: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     doubtful: set[Path] = field(default_factory=set)
-    """Paths about which something was said: what else is wrong there follows from that."""
+    """Paths with a reported mistake: further mistakes there follow from the first."""
 
     def line(self, path: Path) -> int:
-        """Return the line of the path, or of the nearest parent that was written."""
+        """Return the line of the path, or of its nearest parent that was written."""
         known = (path[:end] for end in range(len(path), -1, -1) if path[:end] in self.places)
         return next((self.places[place].line for place in known), 1)
 
     def where(self, path: Path) -> str:
-        """Return ``file:line: field`` of the path; an object that came from no file has no lines."""
+        """Return ``file:line: field`` of the path; an object that did not come from a file has no lines."""
         head = f"{self.source}:{self.line(path)}" if self.places else self.source
         return head + (f": {dotted(path)}" if path else "")
 
     def problem(self, code: str, what: str, path: Path, fix: str) -> None:
-        """Note one mistake at the path."""
+        """Record one mistake at the path."""
         self.doubtful.add(path)
         error = ClaimError(code, what, where=self.where(path), fix=fix)
         self.problems.append(Problem(self.line(path), path, error))
 
     def word(self, path: Path) -> str:
-        """Return the unquoted word at the path, empty if there is none."""
+        """Return the unquoted word at the path; empty if there is none."""
         return self.places[path].word if path in self.places else ""
 
     def advise(self, advice: Callable[[Path, str], str]) -> None:
-        """Say what to write for words that only the field's own rules can tell: ``on`` may mean ``enabled``."""
+        """Replace the fix of words that only the field's own rules can explain: ``on`` may mean ``enabled``."""
         for index, problem in enumerate(self.problems):
             if problem.error.code in _ODD_VALUES and (fix := advice(problem.path, self.word(problem.path))):
                 error = ClaimError(problem.error.code, problem.error.what, where=problem.error.where, fix=fix)
                 self.problems[index] = Problem(problem.line, problem.path, error)
 
     def forgive(self, ignored: frozenset[Path]) -> None:
-        """Forget odd values under fields that nobody reads, such as ``creationTimestamp: null``."""
+        """Drop mistakes about odd values under ignored fields, such as ``creationTimestamp: null``."""
         kept = [
             problem for problem in self.problems
             if problem.error.code not in _ODD_VALUES or not any(problem.path[:size] in ignored for size in (1, 2))
@@ -92,7 +92,7 @@ class Document:
         self.problems[:] = kept
 
     def mistakes(self) -> list[ClaimError]:
-        """Return what is wrong, in the order of the lines."""
+        """Return the mistakes in the order of their lines."""
         return [problem.error for problem in sorted(self.problems, key=lambda problem: problem.line)]
 
 
@@ -108,17 +108,17 @@ def dotted(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value in quotes for a message: one line, at most 60 characters, nothing that steers a terminal."""
+    """Return a value in quotes for a message: one line, at most 60 characters, without terminal controls."""
     text = repr(value[: _WIDEST + 1]) if isinstance(value, str) else str(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 4]}...'"
 
 
 class _End(Exception):  # noqa: N818  # how the reader leaves the middle of a document
-    """Reading ends here: the rest of the file cannot be trusted to mean anything."""
+    """Reading ends here: the meaning of the rest of the file is not certain."""
 
 
 def documents(text: str, source: str) -> list[Document]:
-    """Return the documents of a text, empty ones left out; a mistake that ends the reading is the last problem."""
+    """Return the non-empty documents of a text; a mistake that ends the reading is the last problem."""
     reader = _Reader(text, source)
     try:
         reader.read()
@@ -144,10 +144,11 @@ class _Reader:
     def __init__(self, text: str, source: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
         self._values = 0
-        # Where a mistake before the first document is noted.
+        # Holds mistakes that come before the first document.
         self.documents = [Document(source)]
 
     def read(self) -> None:
+        """Read all documents; stop with an exception at the first mistake after which reading is not safe."""
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if len(self.documents) > MOST_DOCUMENTS:
@@ -177,7 +178,7 @@ class _Reader:
         raise _End
 
     def _checked(self, event: Any, path: Path) -> None:  # noqa: ANN401
-        """Refuse what no claim needs and what a limit forbids."""
+        """Refuse features that a claim does not need, and values beyond a limit."""
         self._values += 1
         if self._values > MOST_VALUES:
             self._stop(
@@ -290,7 +291,7 @@ def _line(event: Any) -> int:  # noqa: ANN401  # PyYAML's stubs know no common e
 
 
 def _is_blank(event: Any) -> bool:  # noqa: ANN401
-    """Tell whether a document has nothing but comments, as between two ``---``; Kubernetes' tools skip those too."""
+    """Tell whether a document has only comments, as between two ``---``; Kubernetes' tools skip those too."""
     return isinstance(event, yaml.ScalarEvent) and not (
         event.value or event.style or event.anchor or event.tag
     )

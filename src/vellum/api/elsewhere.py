@@ -1,6 +1,6 @@
-"""What only a cluster has: kinds of KServe, Kubeflow and Kubernetes, and fields of the kinds that a laptop knows.
+"""Kinds and fields that only a cluster has: kinds of KServe, Kubeflow and Kubernetes, and fields of a laptop's kinds.
 
-The facts are those of KServe 0.20, Trainer 2.3 and Kubernetes 1.34. No message may deny one that exists there.
+The facts are those of KServe 0.20, Trainer 2.3 and Kubernetes 1.34. A message must not deny a field that exists there.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ _HERE = {
 
 
 def field(kind: str, path: Path) -> tuple[str, str] | None:
-    """Return what is wrong with a field that the operator of the kind has and a laptop does not serve, and the fix."""
+    """Return what is wrong with a field that the kind's operator has but a laptop does not serve, and the fix."""
     owner, known = _FIELDS.get(kind, ("", {}))
     name = str(path[-1])
     place = ".".join(part for part in path[:-1] if isinstance(part, str))
@@ -130,12 +130,12 @@ def field(kind: str, path: Path) -> tuple[str, str] | None:
 
 
 def known(word: object) -> bool:
-    """Tell whether a kind is one that others define."""
+    """Tell whether another project defines the kind."""
     return isinstance(word, str) and word in _KINDS
 
 
 def kind(api_version: object, word: object) -> tuple[str, str] | None:
-    """Return what to say of an object that others define, and the fix; None for what may be a misspelt one of ours."""
+    """Return what to report for another project's kind, and the fix; None if it may be a misspelt kind of ours."""
     if not isinstance(word, str):
         return None
     group, slash, version = api_version.rpartition("/") if isinstance(api_version, str) else ("", "", "")

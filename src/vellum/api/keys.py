@@ -30,5 +30,5 @@ class KeysSpec(Spec):
 
     @property
     def time(self) -> timedelta:
-        """The overlap."""
+        """The overlap as a duration."""
         return span(self.overlap or OVERLAP)

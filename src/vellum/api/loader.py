@@ -1,6 +1,6 @@
-"""The strict way in: bytes of YAML or JSON become valid claims and platforms, or errors with line and field.
+"""The strict loader: bytes of YAML or JSON become valid claims and platforms, or errors with line and field.
 
-Whatever the bytes are, the answer is values or a ``ClaimError``, in time linear in their number.
+All bytes give values or a ``ClaimError``, in time linear in their number.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _RENAME = "write {} instead"
-"""The fix of a misspelt field; the same field is then not also reported as missing."""
+"""The fix for a misspelt field; the loader then does not also report that field as missing."""
 _IDENTITY = frozenset({
     ("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace"),
 })  # fmt: skip
 _OF_A_FIELD = frozenset({"VEL107", "VEL108", "VEL109"})
-"""Mistakes of one field, after which the rest of the file can be trusted."""
+"""Mistakes of one field that leave the rest of the file readable."""
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
 class MistakesError(ClaimError):
-    """Everything that is wrong, in the order of the lines; the error itself speaks of the first."""
+    """All mistakes of the files, in the order of the lines; the error's own text is that of the first."""
 
     def __init__(self, problems: Iterable[ClaimError]) -> None:
         self.problems: tuple[ClaimError, ...] = tuple(problems)
@@ -57,11 +57,11 @@ def load(data: bytes, source: str, namespace: str = "") -> list[Written]:
 
     Args:
         data: the file's content.
-        source: what messages call the file.
-        namespace: the team's namespace for workloads that name none, empty where it is not known.
+        source: the name of the file in messages.
+        namespace: the team's namespace for workloads without one; empty where it is not known.
 
     Raises:
-        MistakesError: a ClaimError of code VEL102 to VEL125 whose ``problems`` are all that was found.
+        MistakesError: a ClaimError of code VEL102 to VEL125 whose ``problems`` are all mistakes.
     """
     found, problems = _checked(data, source, namespace)
     if problems:
@@ -70,7 +70,7 @@ def load(data: bytes, source: str, namespace: str = "") -> list[Written]:
 
 
 def admit(obj: Obj) -> Written:
-    """Return an object that did not come out of a file, checked as one that did.
+    """Return an object that did not come from a file, with the checks of one that did.
 
     Raises:
         MistakesError: as ``load``.
@@ -88,7 +88,7 @@ def read(*paths: str | File, namespace: str = "") -> list[Written]:
     ``namespace`` is that of ``load``.
 
     Raises:
-        MistakesError: as ``load``, for all files together; VEL101 a file cannot be read.
+        MistakesError: as ``load``, for all files together; VEL101 if a file cannot be read.
     """
     found: list[tuple[str, Written]] = []
     problems: list[ClaimError] = []
@@ -111,7 +111,7 @@ def read(*paths: str | File, namespace: str = "") -> list[Written]:
 def named(*paths: str | File) -> list[Obj]:
     """Return ``apiVersion``, ``kind``, name and namespace of the objects of files; nothing else is checked.
 
-    ``paths`` are those of ``read``. An object that an earlier version took can be deleted by its file.
+    ``paths`` are those of ``read``. So a file that only an earlier version accepts can still delete its objects.
 
     Raises:
         MistakesError: as ``read``, for what is wrong with these four fields or with the file.
@@ -134,7 +134,7 @@ def named(*paths: str | File) -> list[Obj]:
 
 
 def _identity(document: Document) -> Obj | None:
-    """Return what names the object of a document; drop the mistakes that are elsewhere in it."""
+    """Return the identity of a document's object; drop mistakes in other fields."""
     document.problems[:] = [
         one for one in document.problems
         if not one.path or one.path in _IDENTITY or one.error.code not in _OF_A_FIELD
@@ -163,7 +163,7 @@ def _files(path: str) -> list[tuple[str, bytes]]:
         return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
     if not File(path).is_dir():
         return [(path, _bytes(File(path)))]
-    # Nobody named a pipe that lies in a folder, so it is skipped.
+    # The user did not name a pipe that is in the folder, so the loader skips it.
     names = sorted(
         file for file in File(path).iterdir()
         if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
@@ -199,7 +199,7 @@ def _parsed(data: bytes, source: str) -> list[Document]:
     """Return the documents of a file, at least one.
 
     Raises:
-        ClaimError: it is not text (VEL103, VEL104), or there is no object in it (VEL102).
+        ClaimError: it is not text (VEL103, VEL104), or does not have an object (VEL102).
     """
     parsed = documents(text(data, source), source)
     if not parsed:
@@ -219,7 +219,7 @@ def _checked(data: bytes, source: str, namespace: str) -> tuple[list[Written], l
 
 
 def _object(document: Document, namespace: str) -> Written | None:
-    """Return the object of a document, None where something is wrong; ``namespace`` is that of ``load``."""
+    """Return the object of a document, or None if it has a mistake; ``namespace`` is that of ``load``."""
     document.forgive(metadata.IGNORED)
     value = document.value
     if not isinstance(value, dict):
@@ -237,7 +237,7 @@ def _object(document: Document, namespace: str) -> Written | None:
     if kind == claim.KIND:
         _not_crossplanes(document, value)
     if "spec" not in value and all(field in _TOP for field in value):
-        # An API server wants it too: Crossplane's definitions require it.
+        # An API server requires it too, because Crossplane's definitions do.
         example = flow(example_of(node_at(kind, ("spec",)))) if kind in workloads.KINDS else "{}"
         document.problem("VEL114", "the object has no spec", (), f"write spec: {example}")
         return None
@@ -253,7 +253,7 @@ def _object(document: Document, namespace: str) -> Written | None:
 
 
 def _kind(document: Document, value: dict[str, object]) -> str:
-    """Return the kind if the document is one of ours; say what is wrong otherwise."""
+    """Return the kind if the document is one of ours; record a mistake otherwise."""
     kind, version = value.get("kind"), value.get("apiVersion")
     versions = tuple(dict.fromkeys(API_VERSIONS.values()))
     if isinstance(kind, str) and kind in API_VERSIONS:
@@ -279,7 +279,7 @@ def _misspelt(kind: object, version: object) -> bool:
 
 
 def _between(document: Document, kind: str, value: dict[str, object]) -> None:
-    """Note mistakes between the fields of a workload, except where its own model reported one already."""
+    """Record conflicts between the fields of a workload, except where its own model already reported a mistake."""
     if kind not in workloads.KINDS:
         return
     meta = value.get("metadata")
@@ -329,7 +329,7 @@ def _known_at_the_top(document: Document, value: dict[str, object]) -> None:
 
 
 def _not_crossplanes(document: Document, value: dict[str, object]) -> None:
-    """Refuse Crossplane's own fields in a claim that a person wrote; one that a control plane printed has a uid."""
+    """Refuse Crossplane's own fields in a claim without a uid; a claim that a control plane printed has one."""
     spec, meta = value.get("spec"), value.get("metadata")
     if not isinstance(spec, dict) or (isinstance(meta, dict) and "uid" in meta):
         return

@@ -1,4 +1,4 @@
-"""The metadata of what people write: names, labels and annotations by the rules of Kubernetes."""
+"""The metadata that people write: names, labels and annotations by the rules of Kubernetes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIVE = frozenset({
     "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
     "managedFields", "finalizers", "ownerReferences", "selfLink",
 })  # fmt: skip
-"""Written by the control plane. Ignored, so that what ``kubectl get -o yaml`` prints can be applied."""
+"""The control plane writes these. They are ignored, so that the output of ``kubectl get -o yaml`` can be applied."""
 IGNORED: frozenset[Path] = frozenset({
     ("status",), *(("metadata", name) for name in LIVE), *(("spec", name) for name in CROSSPLANE_FIELDS),
 })  # fmt: skip
@@ -36,9 +36,9 @@ _LONGEST_SUBDOMAIN = 253
 def check(
     document: Document, kind: str, metadata: Any, team: str = "",  # noqa: ANN401  # whatever was written
 ) -> tuple[str, str, dict[str, str], dict[str, str]]:  # fmt: skip
-    """Return (namespace, name, labels, annotations); note mistakes in the document.
+    """Return (namespace, name, labels, annotations); record mistakes in the document.
 
-    ``team`` is the namespace for a workload that names none, empty where it is not known.
+    ``team`` is the namespace for a workload without one; empty where it is not known.
     """
     here: Path = ("metadata",)
     if not isinstance(metadata, dict):
@@ -80,7 +80,7 @@ def _namespace(document: Document, metadata: dict[str, Any]) -> str:
 
 
 def _of_a_team(document: Document, metadata: dict[str, Any]) -> str:
-    """Return the namespace, empty where none is written: a laptop that has one team knows it."""
+    """Return the namespace, or empty if the file has none: a laptop with one team knows it."""
     return _name(document, metadata, "namespace") if "namespace" in metadata else ""
 
 
@@ -105,7 +105,7 @@ def _workload_name(document: Document, metadata: dict[str, Any], kind: str, name
 def _name(
     document: Document, metadata: dict[str, Any], field: str, default: str = "", *, letter: bool = False
 ) -> str:
-    """Return the name in a field, empty where it is none; ``letter`` makes the repaired one begin with a letter."""
+    """Return the name in a field, empty if it is not valid; with ``letter`` the suggested name begins with a letter."""
     path: Path = ("metadata", field)
     value = metadata.get(field, default)
     if path in document.doubtful:
@@ -128,7 +128,7 @@ def _name(
 
 
 def _repaired(value: str, *, letter: bool) -> str:
-    """Return the nearest valid name; with ``letter`` one that begins with a letter."""
+    """Return the nearest valid name; with ``letter``, the nearest one that begins with a letter."""
     made = re.sub(r"[^a-z0-9]+", "-", value[:LABEL_LIMIT].lower()).strip("-") or "research"
     return made if made[0].isalpha() or not letter else f"m-{made}"[:LABEL_LIMIT].rstrip("-")
 

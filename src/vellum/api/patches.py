@@ -1,7 +1,8 @@
-"""Kustomize patches as text: what provider-helm would hand to kustomize, checked before anything of it is stored.
+"""Check Kustomize patches, which provider-helm hands to kustomize as text, before they are stored.
 
-Their form is that of ``patches`` in a kustomization (kustomize api v0.20, types.Patch): a list, each with the ``patch``
-as text, and a ``target`` unless the patch names its object itself. A patch in a file is refused: there are no files.
+Their form is that of ``patches`` in a kustomization (kustomize api v0.20, types.Patch): a list in which each entry has
+the ``patch`` as text, and a ``target`` unless the patch names its object. A patch in a file is refused, because
+provider-helm has only the text.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from vellum.api.documents import documents
 from vellum.model.types import Refused
 
 START = r"^([ \t]*(#[^\n]*)?\n)*[ \t]*-[ \t\n]"
-"""The start of such a text: comments, then the first patch of a list. The API server checks only this."""
+"""The start of a valid text: comments, then the first patch of a list. The API server checks only this."""
 _NO_LIST = "it is not a list of kustomize patches"
 _FIX = "write patches as in examples/bench/platform.yaml: `- target: ...` and `patch: |`"
 _FIELDS = frozenset({"options", "patch", "target"})
@@ -28,15 +29,15 @@ _OPERATIONS = {
     "test": "value",
 }
 _ODD = ("VEL108", "VEL109")
-"""Words that YAML readers disagree on, and ``null``: of use in a patch."""
+"""Words that YAML readers disagree on, and ``null``; both are useful in a patch."""
 
 
 class _WrongError(ValueError):
-    """A mistake in a patch; the text describes it."""
+    """A mistake in a patch."""
 
 
 def checked(text: str) -> str:
-    """Return the text.
+    """Return the text unchanged.
 
     Raises:
         Refused: the text is not a list of kustomize patches.

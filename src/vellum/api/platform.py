@@ -1,4 +1,4 @@
-"""``KubeflowPlatform``: what Crossplane installs; its ``profile`` says the place, so that the claim never has to."""
+"""``KubeflowPlatform``: what Crossplane installs. Its ``profile`` names the place, so that a claim does not have to."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ PatchText = Annotated[
     Field(json_schema_extra={"pattern": patches.START}),
 ]
 LOCAL_IMAGE = "laptop.invalid/none"
-"""On a laptop processes come from wheels; the objects still need a name, and this one can never be pulled."""
+"""A laptop runs processes from wheels. The objects still need an image, and this one can never be pulled."""
 
 
 class ArtifactsSpec(Spec):
@@ -185,7 +185,7 @@ class PlatformWideSpec(Spec):
     @field_validator("objectStore")
     @classmethod
     def _made_on_laptops(cls, store: ObjectStoreSpec, info: ValidationInfo) -> ObjectStoreSpec:
-        # Its one gateway answers for S3 too, and there is no kubectl that could give it a Secret.
+        # The laptop's own gateway answers S3, and a laptop has no kubectl to give it a Secret.
         if store.backend == "external" and info.data.get("profile") == LAPTOP:
             raise Refused(
                 "a laptop runs its own object store",
@@ -213,7 +213,7 @@ def _images_spec() -> type[Spec]:
 
 @cache
 def platform_spec() -> type[PlatformWideSpec]:
-    """Return the model of the platform's spec, made from the catalogue."""
+    """Return the model of the platform's spec, which is made from the catalogue."""
     switches = dict.fromkeys(part.switch for part in platform_components().values() if part.switch)
     fields: dict[str, Any] = {
         switch: (Switch, Field(default="disabled", description=_switched(switch))) for switch in switches
@@ -236,34 +236,34 @@ def _switched(switch: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One valid platform object and the facts that claims need from its status."""
+    """One valid platform object, and the facts from its status that claims need."""
 
     spec: PlatformWideSpec
     uid: str = ""
     generation: int = 0
     gateway: str = ""
     profile: str = ""
-    """The profile that it began with, as the status says it; empty before the first pass."""
+    """The profile that it started with, from the status; empty before the first pass."""
     store: str = ""
-    """The object store that it began with, as the status says it."""
+    """The object store that it started with, from the status."""
     bucket: str = ""
-    """The bucket of its artifacts that it began with, as the status says it."""
+    """The bucket for artifacts that it started with, from the status."""
     waiting: Mapping[str, str] = field(default_factory=dict)
-    """Parts that are not ready, and why, as the status says it."""
+    """Parts that are not ready, and why, from the status."""
     guarded: Mapping[str, Any] = field(default_factory=dict)
-    """What the release guard remembered in the status, by part."""
+    """What the release guard recorded in the status, by part."""
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the status says of each part."""
+    """The status of each part."""
     receipts: tuple[Obj, ...] = ()
-    """What was put back, the newest first, as the status says it."""
+    """The repairs in the status, newest first."""
     rotation: Mapping[str, Any] = field(default_factory=dict)
-    """What the status remembers of its keys."""
+    """What the status records about the platform's keys."""
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Parts that the platform could have and nobody asked for, and what to write for them."""
+        """Return the parts that the platform leaves out, each with the field that adds it."""
         return {
             name: f"it is left out; a platform engineer writes spec.{part.switch}: enabled in KubeflowPlatform {NAME}"
             for name, part in platform_components().items()
@@ -271,7 +271,7 @@ class Platform:
         }
 
     def has_begun(self, name: str) -> bool:
-        """Tell whether any of a part was installed: Helm made a revision, or the status says ready."""
+        """Tell whether any of a part was installed: Helm made a revision, or the status has it as ready."""
         said = self.said.get(name) or {}
         remembered = self.guarded.get(name) or {}
         return bool(said.get("ready") or said.get("revision") or remembered.get("installed"))
@@ -283,12 +283,12 @@ class Platform:
 
     @property
     def charts(self) -> Charts:
-        """Where charts come from."""
+        """Where Helm finds charts."""
         said = self.spec.charts
         return Charts(said.repository, said.own, said.plainHTTP, said.patches)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
-        """Tell whether the profile has the component, beside this object store, and nobody left it out."""
+        """Tell whether the profile and the object store have the component, and its switch is on."""
         return self._could(component) and not self._is_off(component)
 
     def _could(self, component: AnyPlatformComponent) -> bool:
@@ -300,20 +300,20 @@ class Platform:
         return bool(getattr(self.spec, component.switch) == "disabled")
 
     def detail(self, component: AnyPlatformComponent) -> Spec:
-        """Return what the platform says in the component's block."""
+        """Return the platform's settings for the component."""
         detail: Spec = getattr(self.spec, component.block) if component.block else component.spec()
         return detail
 
     @property
     def _laptop_gateway(self) -> str:
-        # Known before the status says it: otherwise the first Secrets name Services that a laptop does not have, and
-        # for a moment the old port after the gateway moved.
+        # Known before the status has it. Otherwise the first Secrets would name Services that a laptop lacks, and
+        # after the gateway moves they would name the old port.
         blocks = self.spec.model_dump()
         return f"http://127.0.0.1:{blocks['gateway']['port']}"
 
     @property
     def facts(self) -> PlatformFacts:
-        """What the composition of a claim may know of the platform."""
+        """The facts of the platform that the composition of a claim may use."""
         images: Spec = getattr(self.spec, "images")  # noqa: B009  # a field made from the catalogue
         on_laptop = self.spec.profile == LAPTOP
         local = dict.fromkeys(type(images).model_fields, LOCAL_IMAGE) if on_laptop else {}
@@ -340,7 +340,7 @@ class Platform:
 
 
 def from_live(obj: Obj) -> Platform:
-    """Read a platform as a control plane holds it.
+    """Return the platform of a stored object.
 
     Raises:
         pydantic.ValidationError: the stored spec does not fit the model.
@@ -363,12 +363,12 @@ def from_live(obj: Obj) -> Platform:
 
 
 def _store(status: Obj) -> str:
-    """Return the store that the platform began with; before there was a choice, no status said it."""
+    """Return the store that the platform started with; the first versions had one store and did not record it."""
     return str(status.get("objectStore") or ("seaweedfs" if "seedFingerprint" in status else ""))
 
 
 def _waiting(platform: Platform) -> dict[str, str]:
-    """Return the profile's parts that do not work by the status; a part without an entry was never composed."""
+    """Return the profile's parts that are not ready by the status; a part without an entry was never composed."""
     said = platform.said
     parts = platform_components()
     wanted = [name for name, part in parts.items() if platform.wants(part)]

@@ -1,4 +1,4 @@
-"""``python -m vellum.api.reference DIR`` writes DIR/claim.md: every field of both kinds, from the models themselves."""
+"""``python -m vellum.api.reference DIR`` writes DIR/claim.md: every field of both kinds, from the models."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def _code(value: object) -> str:
     if value is None:
         return ""
     text = json.dumps(value)
-    # The digits of a digest say nothing and would make the column as wide as the page.
+    # The digits of a digest tell the reader nothing and would make the column as wide as the page.
     return f"`{text.replace('0' * 64, '…')}`"
 
 
 def main() -> None:
-    """Write the page into the folder that is the only argument."""
+    """Write the page into the folder that the only argument names."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / NAME).write_text(reference(), encoding="utf-8")

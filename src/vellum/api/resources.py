@@ -1,4 +1,4 @@
-"""Check requests and limits of a container by the rules of a cluster's API server for pods."""
+"""Check a container's requests and limits by the rules of an API server for pods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vellum.api.words import Mistake
 from vellum.kube import quantity
 
 PATTERN = r"^\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
-"""A quantity as the API server reads it, but without a minus sign: a reservation cannot be negative."""
+"""A quantity as the API server reads it, without a minus sign: a reservation cannot be negative."""
 _QUANTITY = re.compile(PATTERN)
 _SMALL = {"n": Decimal("1e-9"), "u": Decimal("1e-6")}
 _MOST = Decimal(2**63)
@@ -39,11 +39,11 @@ _UNITS = {
     **{f"{unit}i{end}": f"{unit.upper()}i" for unit in "kmgtpe" for end in ("", "b")},
     **{f"{word}byte{end}": unit for word, unit in _WORDS.items() for end in ("", "s")},
 }  # fmt: skip
-"""Common wrong spellings of units, in small letters, to Kubernetes' unit."""
+"""Common wrong spellings of units in lower case, to Kubernetes' unit."""
 
 
 def parse(value: object) -> Decimal | None:
-    """Return the number of base units (cores, bytes) of a quantity as text or number, None if it is none."""
+    """Return a quantity, written as text or number, in base units (cores, bytes); None if it is not a quantity."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = value if isinstance(value, str) else _plain(value)
@@ -65,12 +65,12 @@ def _plain(number: float) -> str:
 
 
 def check(resources: object, path: Path, defaults: Mapping[str, Mapping[str, str]]) -> Iterator[Mistake]:
-    """Yield what an API server refuses of ``requests`` and ``limits``.
+    """Yield the mistakes in ``requests`` and ``limits`` that an API server refuses.
 
     Args:
-        resources: what was written, whatever it is.
-        path: where it stands.
-        defaults: the runtime's own ``requests`` and ``limits``, which hold where nothing is written.
+        resources: what was written, valid or not.
+        path: its place in the document.
+        defaults: the runtime's own ``requests`` and ``limits``, which apply where the file sets none.
     """
     if not isinstance(resources, dict):
         return
@@ -143,7 +143,7 @@ def _suggested(name: str, value: object) -> str:
 
 
 def _is_odd(name: str, amount: Decimal) -> bool:
-    """Tell whether an amount is implausible: a fraction of a byte or of a device, or fewer bytes than 1Mi."""
+    """Tell whether an amount is implausible: a fraction of a byte or device, or less than 1Mi of bytes."""
     if name == "cpu":
         return False
     return amount != int(amount) or (name in _BYTES and 0 < amount < _LEAST_BYTES)
@@ -153,7 +153,7 @@ def _between(
     resources: Mapping[str, Any], amounts: Mapping[str, Mapping[str, Decimal]], path: Path,
     defaults: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Mistake]:  # fmt: skip
-    """Yield every request above its limit; if one of the two is not written, the runtime's own applies."""
+    """Yield every request above its limit; if the file sets only one of the two, the runtime's own is the other."""
     requests, limits = amounts["requests"], amounts["limits"]
     for name in dict.fromkeys((*requests, *limits)):
         said, default = _said(resources, "requests", name), defaults["requests"].get(name)
@@ -183,7 +183,7 @@ def _between(
 
 
 def _pair(path: Path, request: tuple[Decimal, object], limit: tuple[Decimal, object]) -> Iterator[Mistake]:
-    """Yield what is wrong with a request and its limit, each as a number and as it was written."""
+    """Yield what is wrong with a request and its limit, each as a number and as written."""
     name, said, most = path[-1], request[1], limit[1]
     if name not in _PLAIN and request[0] != limit[0]:
         what = f"the request {shown(said)} is not the limit {shown(most)}, and the two of a device are equal"

@@ -1,7 +1,7 @@
-"""What an unquoted word of YAML means, and which words mean different things to different readers.
+"""The meaning of an unquoted word of YAML, and the words that YAML readers disagree on.
 
 YAML 1.1 (PyYAML, Crossplane's older tools) and 1.2 (JSON, newer tools) disagree about ``on``, ``012`` and ``12:30``.
-We read the part that both read alike and refuse the rest, so that no claim changes its meaning between two tools.
+Vellum reads the words that both read alike and refuses the rest, so that two tools read a claim alike.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Surprise:
 
 
 LONGEST_NUMBER = 18
-"""Digits that always fit 64 bits; Kubernetes stores no larger number."""
+"""Numbers of this many digits always fit 64 bits; Kubernetes stores no larger number."""
 _LONGEST_WORD = 64
-"""No surprising word is longer, so longer ones are text without a look."""
+"""The longest surprising word has this length, so longer words are text without a check."""
 _WORDS: dict[str, Scalar] = {"true": True, "false": False}
 _YES = frozenset({"y", "yes", "on", "true"})
 _NO = frozenset({"n", "no", "off", "false"})

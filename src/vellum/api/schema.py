@@ -1,4 +1,4 @@
-"""The two kinds as data: structural schemas made from the models, and ``vellum explain`` on top of them."""
+"""The two kinds as data: structural schemas from the models, and ``vellum explain``, which reads them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ API_VERSIONS: Mapping[str, str] = {
 }
 """Every kind that files may hold: our own, and those of Kubeflow that a team writes beside its claim."""
 _DROPPED = frozenset({"title", "additionalProperties", "$defs", "$ref", "examples", "const", "anyOf"})
-"""What Kubernetes' structural schemas forbid, or what is written in another way below."""
+"""What Kubernetes' structural schemas forbid, or what the code below writes in another way."""
 LONGEST_PATH = 1000
 LONGEST_NAME = 64
-"""The search for the nearest name takes time with the square of the length; no field's name is longer."""
+"""The search for the nearest name takes time quadratic in the length; every field's name is shorter."""
 
 
 def schema(kind: str) -> Obj:
-    """Return the OpenAPI v3 structural schema of a kind; the caller's own copy.
+    """Return the OpenAPI v3 structural schema of a kind, as a copy that the caller may change.
 
     Raises:
         KeyError: the kind is not one of ``API_VERSIONS``.
@@ -112,18 +112,18 @@ def _metadata(kind: str) -> Obj:
 
 
 def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
-    """Return a node of pydantic's JSON schema without references and other things that Kubernetes refuses."""
+    """Return a node of pydantic's JSON schema without references and other features that Kubernetes refuses."""
     if "$ref" in node:
         beside = {key: value for key, value in node.items() if key != "$ref"}
         node = {**shared[node["$ref"].rpartition("/")[2]], **beside}
     for option in node.get("anyOf", ()):
-        # Optional: Kubernetes says so by leaving the field out.
+        # Optional: Kubernetes leaves the field out instead of allowing null.
         if "$ref" in option:
             option = shared[option["$ref"].rpartition("/")[2]]  # noqa: PLW2901  # resolved
         node = {**node, **option} if option.get("type") != "null" else node
     found: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
     if isinstance(node.get("additionalProperties"), dict):
-        # Names of the writer's own; without this the API server would throw them away.
+        # The writer chooses these names; without this the API server would drop them.
         found["additionalProperties"] = _structural(node["additionalProperties"], shared)
     if "const" in node:
         found["enum"] = [node["const"]]
@@ -132,7 +132,7 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
     if isinstance(node.get("items"), dict):
         found["items"] = _structural(node["items"], shared)
     if "properties" in node:
-        # An empty object, so that the defaults inside it are set by the API server too.
+        # An empty object, so that the API server also sets the defaults inside it.
         found["default"] = {}
         found["properties"] = {name: _structural(part, shared) for name, part in node["properties"].items()}
     return found
@@ -140,7 +140,7 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field in words, as ``vellum explain`` shows it and as the reference lists it."""
+    """One field in words, for ``vellum explain`` and the reference."""
 
     path: str
     type: str
@@ -152,7 +152,7 @@ class Field:
     children: tuple[Field, ...] = field(default=(), repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data; fields without an answer are left out."""
+        """Return plain data without the fields that have no value."""
         own = {
             name: getattr(self, name)
             for name in ("path", "type", "description", "default", "example", "required")
@@ -161,7 +161,7 @@ class Field:
         return {name: value for name, value in {**own, **listed}.items() if value not in (None, [], False)}
 
     def text(self) -> str:
-        """Return what a terminal shows: the field first, then its children, one line each."""
+        """Return the text for a terminal: the field first, then its children, one line each."""
         lines = [self.path, f"  {self.description}", f"  type: {self.type}"]
         if self.default is not None and not self.children:
             lines.append(f"  default: {json.dumps(self.default)}")
@@ -188,12 +188,12 @@ class Field:
 
 
 def explain(path: str = "") -> Field:
-    """Return what a field means: ``spec.notebooks``, ``TrainJob.spec.trainer.env[0].name``, ``metadata.labels['a/b']``.
+    """Describe a field: ``spec.notebooks``, ``TrainJob.spec.trainer.env[0].name``, ``metadata.labels['a/b']``.
 
-    A path without a kind is of the first kind that has it, the claim's before the platform's before the workloads'.
+    A path without a kind belongs to the first kind that has it: the claim, then the platform, then the workloads.
 
     Raises:
-        ClaimError: VEL119 there is no such field; VEL120 only a cluster has it.
+        ClaimError: VEL119 if the field does not exist; VEL120 if only a cluster has it.
     """
     words = [found[0] or found[1] for found in _WORD.findall(path[:LONGEST_PATH])]
     named = [name for name in API_VERSIONS if words and words[0].lower() == name.lower()]
@@ -213,18 +213,18 @@ def explain(path: str = "") -> Field:
 
 
 _WORD = re.compile(r"""\['([^']*)'\]|([^.\[\]]+)(?:\[[0-9]*\])*""")
-"""One step of a path: a field, whatever place in its list, or a name in brackets."""
+"""One step of a path: a field with any position in its list, or a name in brackets."""
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _inside(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the node of a list's entries, any other node itself."""
+    """Return the node of a list's entries, or the node itself if it is not a list."""
     found: Mapping[str, Any] = node.get("items", node)
     return found
 
 
 def _child(node: Mapping[str, Any], word: str) -> Mapping[str, Any] | None:
-    """Return the node of a field, also where its name is the writer's own; None if there is none."""
+    """Return the node of a field, also where the writer chose its name; None if it does not exist."""
     inside = _inside(node)
     if word in (known := inside.get("properties", {})):
         found: Mapping[str, Any] = known[word]
@@ -234,7 +234,7 @@ def _child(node: Mapping[str, Any], word: str) -> Mapping[str, Any] | None:
 
 
 def _known(kind: str, words: list[str]) -> int:
-    """Return how many steps of a path a kind knows."""
+    """Return how many steps of the path exist in the kind."""
     node: Mapping[str, Any] | None = _schema(kind)
     for position, word in enumerate(words):
         node = _child(node or {}, word)
@@ -250,7 +250,7 @@ def _unknown(path: str, word: str, parent: str, known: Mapping[str, Any]) -> Cla
 
 
 def nearest(word: str, known: Mapping[str, Any]) -> str:
-    """Return the known name that looks most like the word, or nothing; capitals do not count."""
+    """Return the known name that looks most like the word, or empty; the comparison ignores case."""
     if len(word) > LONGEST_NAME:
         return ""
     names = {name.lower(): name for name in known}
@@ -259,7 +259,7 @@ def nearest(word: str, known: Mapping[str, Any]) -> str:
 
 
 def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:
-    """Return the schema of the field, empty if there is none."""
+    """Return the schema of the field; empty if it does not exist."""
     node = _schema(kind)
     for part in path:
         node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
@@ -282,7 +282,7 @@ _PLAIN = {"array": "list", "boolean": "true or false", "number": "number"}
 
 
 def in_words(node: Mapping[str, Any]) -> str:
-    """Return the type of a field as a person would say it."""
+    """Return the type of a field in words."""
     if "enum" in node:
         return " | ".join(map(str, node["enum"]))
     if "type" not in node:

@@ -1,4 +1,4 @@
-"""From bytes to text that is safe to parse and safe to print: size, encoding, characters that nobody can see."""
+"""Turn bytes into text that is safe to parse and to print: check size, encoding and invisible characters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from vellum.errors import ClaimError
 
 MOST_BYTES = 1 << 20
-"""1 MiB: the largest object that etcd stores is of this order, and a claim has a few hundred bytes."""
+"""1 MiB: etcd's largest object is of this size, and a claim has a few hundred bytes."""
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 and C1 controls: they steer a terminal

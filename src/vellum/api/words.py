@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of the claim: what is wrong with a field, and what to write there."""
+"""Turn pydantic's errors into the words of the claim: what is wrong with a field, and what to write there."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def mistakes(
 
     Args:
         kind: the object's kind.
-        error: what the model says.
-        word: tells which unquoted word stands at a path.
-        written: the paths of all fields that were written.
+        error: the model's error.
+        word: returns the unquoted word at a path.
+        written: the paths of all fields in the file.
     """
     details: Any = islice(error.errors(include_url=False), MOST_PROBLEMS)
     return [_mistake(kind, detail, word, written) for detail in details]
@@ -76,7 +76,7 @@ def _mistake(
 
 
 def unknown(path: Path, known: Mapping[str, Any], kind: str = "", written: Container[Path] = ()) -> Mistake:
-    """Return the mistake of an unknown field: only a cluster has it, or its name is misspelt."""
+    """Return the mistake for an unknown field: only a cluster has it, or its name is misspelt."""
     if found := elsewhere.field(kind, path):
         return Mistake("VEL120", found[0], path, found[1])
     word = str(path[-1])
@@ -90,7 +90,7 @@ def unknown(path: Path, known: Mapping[str, Any], kind: str = "", written: Conta
 
 
 def advice(kind: str, path: Path, word: str) -> str:
-    """Return what to write at a field with a list of allowed values, empty for other fields."""
+    """Return what to write in a field with a list of allowed values; empty for other fields."""
     node = node_at(kind, path)
     return write(path, node, word, kind=kind) if "enum" in node else ""
 

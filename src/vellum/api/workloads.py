@@ -1,7 +1,7 @@
-"""What a team writes beside its claim, in the kinds of Kubeflow: ``TrainJob`` and ``InferenceService``.
+"""The kinds of Kubeflow that a team writes beside its claim: ``TrainJob`` and ``InferenceService``.
 
-A cluster takes all that its operators know; this is what a laptop takes, and a file that it takes means the same on a
-cluster. What only a cluster can do is refused here with the reason, never ignored.
+These models accept what a laptop can run; a cluster accepts all that its operators know. A file that a laptop accepts
+means the same on a cluster. A field that only a cluster can serve is refused with the reason, never ignored.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from vellum.model.training import (
 from vellum.model.types import Refused
 
 MOST_WORDS, LONGEST_WORD = 128, 65536
-"""Of a command; the CRD allows 128 words of 1 MiB, and a file here has at most 1 MiB in all."""
+"""The limit of a command. The CRD allows 128 words of 1 MiB; a file here has at most 1 MiB in all."""
 Word = Annotated[str, StringConstraints(max_length=LONGEST_WORD, pattern=r"^[^\x00]*$")]
 Words = Annotated[list[Word], Field(max_length=MOST_WORDS)]
 Name = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 ]  # fmt: skip
-"""Of an object: a DNS subdomain."""
+"""The limit of an object's name: a DNS subdomain."""
 SecretKeyName = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
 ]
 Variable = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
 ]
-"""As Kubernetes has them: not ``.``, not ``..``, and no ``=``."""
+"""The names that Kubernetes allows: not ``.``, not ``..``, and without ``=``."""
 Image = Annotated[str, StringConstraints(max_length=500, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$")]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Amounts = Annotated[
@@ -53,7 +53,7 @@ Amounts = Annotated[
         "type": "string", "description": "A quantity of Kubernetes: cores, bytes, devices", "example": "1Gi",
     }}),
 ]  # fmt: skip
-"""Checked by ``api/resources.py``, which knows what each name counts and what the runtime itself says."""
+"""Checked by ``api/resources.py``, which knows the unit of each name and the runtime's own values."""
 CLUSTER = "apply it to a cluster: kubectl apply -f FILE"
 
 
@@ -250,7 +250,7 @@ KINDS = {kind.kind: kind for kind in (TRAIN_JOB, INFERENCE_SERVICE)}
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One valid TrainJob or InferenceService; ``namespace`` is empty where the file names none."""
+    """One valid TrainJob or InferenceService; ``namespace`` is empty if the file does not set one."""
 
     kind: Kind
     namespace: str

@@ -28,7 +28,7 @@ def agree(question: str, what: str, *, yes: bool, where: str = "this installatio
     """Ask for confirmation, unless ``yes`` is true.
 
     Raises:
-        UsageError: there is no terminal to ask on (VEL712).
+        UsageError: no terminal is attached to ask on (VEL712).
         click.Abort: the answer is no.
     """
     if yes:
@@ -41,7 +41,7 @@ def agree(question: str, what: str, *, yes: bool, where: str = "this installatio
 
 
 def tell(lines: Iterable[str]) -> None:
-    """Print what goes and what stays."""
+    """Print what the deletion removes and what it keeps."""
     for line in lines:
         click.echo(line, err=True)
 
@@ -52,7 +52,7 @@ def place(obj: Obj) -> str:
 
 
 def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
-    """Return lines that say what deleting the claim removes and leaves on this machine, with sizes."""
+    """Return lines with what deleting the claim removes and leaves on this machine, with sizes."""
     state, meta = State(default_root()), claim["metadata"]
     team = Team(meta["namespace"], meta["name"], "")
     own = (
@@ -68,14 +68,14 @@ def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
 
 
 def of_a_workload(key: Key) -> list[str]:
-    """Return lines that say what deleting a TrainJob or an InferenceService removes and leaves."""
+    """Return lines with what deleting a TrainJob or an InferenceService removes and leaves."""
     folder = State(default_root()).data(key.namespace, f"{key.kind.lower()}-{key.name}")
     return [f"  goes   {key.kind} {key.name}  its processes and its folder: {_folder(folder)}",
             "  stays  what it stored in the bucket"]  # fmt: skip
 
 
 def of_everything(state: State) -> list[str]:
-    """Return lines that say what deleting the installation removes."""
+    """Return lines with what deleting the installation removes."""
     known = ", ".join(options.teams()) or "none"
     return [f"  goes   all data of the teams: {known}",
             f"  goes   data of teams that were deleted before; all data together: {_folder(state.root / 'data')}",
@@ -101,7 +101,7 @@ def _folder(path: Path) -> str:
 
 
 def _blocks(path: Path) -> Iterator[int]:
-    """Yield the number of disk blocks of every file below a folder; skip files that disappear meanwhile."""
+    """Yield the number of disk blocks of every file below a folder; skip files that disappear during the count."""
     with contextlib.suppress(OSError):
         for entry in os.scandir(path):
             with contextlib.suppress(OSError):

@@ -36,7 +36,7 @@ def page(code: str) -> Page:
     """Return the page of a code, without links.
 
     Raises:
-        UsageError: there is no such code (VEL745).
+        UsageError: the code does not exist (VEL745).
     """
     wanted, known = code.upper(), []
     for file in sorted(FOLDER.glob("*.md")):

@@ -1,4 +1,4 @@
-"""Read claims as people name them: files, folders, or ``-`` for standard input."""
+"""Read claims from the paths that users give: files, folders, or ``-`` for standard input."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vellum.model.platform import LAPTOP
 
 
 def manifests(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
-    """Return the manifests of all files; platforms come first, so that claims find their platform.
+    """Return the manifests of all files. Platforms come first, so that each claim finds its platform.
 
-    ``namespace`` is the team's, for workloads that name none; empty if the team is not known.
+    ``namespace`` is the team's, for workloads without one; empty if the team is not known.
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
@@ -25,11 +25,11 @@ def manifests(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
 
 
 def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
-    """Return the manifests of all files, if this machine can be what they ask for.
+    """Return the manifests of all files, if this machine supports them.
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
-        UsageError: a platform is of a cluster (VEL714), or something is no platform and no claim (VEL721).
+        UsageError: a platform is for a cluster (VEL714), or an object is neither a platform nor a claim (VEL721).
     """
     found = manifests(paths)
     _no_workloads(found, "start the platform first, then: vellum apply FILE")
@@ -37,13 +37,13 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
 
 
 def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
-    """Return the manifests of all files, those of Kubeflow's kinds last, if this machine can be what they ask for.
+    """Return the manifests of all files, those of Kubeflow's kinds last, if this machine supports them.
 
     ``namespace`` is that of ``manifests``.
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
-        UsageError: a platform is of a cluster (VEL714).
+        UsageError: a platform is for a cluster (VEL714).
     """
     return sorted(
         _of_a_laptop(manifests(paths, namespace)), key=lambda manifest: manifest["kind"] in WORKLOADS
@@ -51,7 +51,7 @@ def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
 
 
 def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
-    """Return kind, name and namespace of the workloads in all files; the rest of them is not checked.
+    """Return kind, name and namespace of the workloads in all files; other fields are not checked.
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
@@ -88,11 +88,11 @@ def _of_a_laptop(found: list[Obj]) -> list[Obj]:
 
 
 def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
-    """Return the manifests of all files, if Crossplane can make what they ask for.
+    """Return the manifests of all files, if Crossplane can create what they describe.
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
-        UsageError: a platform is of a laptop (VEL716), or something is no platform and no claim (VEL721).
+        UsageError: a platform is for a laptop (VEL716), or an object is neither a platform nor a claim (VEL721).
     """
     found = manifests(paths)
     _no_workloads(found, "apply it once the claim is ready: kubectl apply -f FILE")
@@ -106,7 +106,7 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
 
 
 def _profiles(found: list[Obj]) -> Iterator[tuple[str, str]]:
-    """Yield what a message calls each platform, and its profile."""
+    """Yield the name of each platform for messages, and its profile."""
     for manifest in found:
         if manifest["kind"] == KIND:
             yield f"{KIND} {manifest['metadata']['name']}", manifest["spec"].get("profile", LAPTOP)

@@ -1,4 +1,4 @@
-"""``vellum``: the group of commands. Imports click alone; a command's module comes when it runs.
+"""``vellum``: the group of commands. Imports only click; a command's module is imported when the command runs.
 
 Exit codes: 0 done; 1 an error with a VEL code; 2 the command line itself is wrong; 3 not ready; 130 interrupted.
 """
@@ -42,24 +42,24 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "function": "Serve the composition function that Crossplane calls.",
     "completion": "Print the completion script of a shell.",
 })  # fmt: skip
-"""Name and summary of every command: help must not import all their modules."""
+"""Name and summary of every command, so that help does not import all their modules."""
 OUTSIDE = frozenset({"up", "down", "bench", "install", "uninstall"})
-"""Commands that a notebook or a job must not run: they start or stop the platform that it is a part of."""
+"""Commands that a notebook or a job must not run: they start or stop the platform in which it runs."""
 INTERRUPTED = 130
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-"""What a person can mend; any other error of the system that no command foresaw is a fault of ours, with its trace."""
+"""Errors that a user can fix. Any other unexpected system error is a bug of ours, and keeps its traceback."""
 
 
 class Commands(click.Group):
-    """A group that knows its commands by name and imports one when it is used."""
+    """A group that knows all commands by name and imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which a person needs them."""
+        """Return the names in the order in which a user needs them."""
         del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of the command."""
+        """Return the command, importing its module."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -73,7 +73,7 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the summaries without importing anything."""
+        """Write the summaries without importing the commands."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -81,7 +81,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command when one is misspelt."""
+        """Suggest the nearest command when the name is misspelt."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from difflib import get_close_matches
 
@@ -112,7 +112,7 @@ def main() -> NoReturn:
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output left, as `head` does; Python would complain once more at exit.
+        # The reader of our output has closed it, as `head` does; Python would report that again at exit.
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
@@ -124,7 +124,7 @@ def main() -> NoReturn:
 
 
 def _refused(error: OSError) -> VellumError:
-    """Say what the system refuses where no command foresaw it: a full disk, a folder that became read-only."""
+    """Return an error for what the system refuses and no command handles: a full disk, a read-only folder."""
     return UsageError(
         "VEL735", f"the system refuses: {error.strerror or error}", where=str(error.filename or "the output"),
         fix="make room or give the right to it, then run the command again: it goes on where it was",
@@ -132,7 +132,7 @@ def _refused(error: OSError) -> VellumError:
 
 
 def report(error: VellumError) -> None:
-    """Write an error for a person, or as JSON where JSON was asked for."""
+    """Print an error as text, or as JSON if the user asked for JSON."""
     if _wants_json(sys.argv):
         said = [one.as_dict() for one in error.every()]
         more = {"errors": said} if len(said) > 1 else {}

@@ -1,4 +1,4 @@
-"""Options that several commands share, and completion of names that live on this machine."""
+"""Options that several commands share, and completion of names on this machine."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from vellum.model.team import Team
 
 F = TypeVar("F", bound=Callable[..., Any])
 WORKLOADS = ("TrainJob", "InferenceService")
-"""The kinds that a team makes itself."""
+"""The kinds that a team creates itself."""
 MADE = [["trainer.kubeflow.org/v1alpha1", "TrainJob"], ["serving.kserve.io/v1beta1", "InferenceService"]]
-"""The same, as a question to the supervisor."""
+"""The same kinds, as a query to the supervisor."""
 CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
-"""The kinds of a question to the supervisor that is about claims alone."""
+"""The query to the supervisor for claims alone."""
 
 
 def printable(text: str) -> str:
-    """Return text of somebody else's as it may stand in one line of a terminal: no escapes, no line breaks."""
+    """Return foreign text as one line that is safe for a terminal: no escapes, no line breaks."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Say in words that files cannot be written to a folder.
+    """Turn a failure to write to a folder into a UsageError.
 
     Raises:
-        UsageError: so it is (VEL720).
+        UsageError: the folder is not writable (VEL720).
     """
     try:
         yield
@@ -51,7 +51,7 @@ def teams() -> list[str]:
 
 
 def known_namespace(team: str | None = None) -> str:
-    """Return the namespace of the given team; empty if the records on disk do not tell it."""
+    """Return the namespace of the given team; empty if the records on disk do not have it."""
     try:
         return Team(*one_team(team, teams()).rpartition("/")[::2], "").namespace
     except UsageError:
@@ -59,10 +59,10 @@ def known_namespace(team: str | None = None) -> str:
 
 
 def one_team(team: str | None, known: list[str]) -> str:
-    """Return the claim, as ``namespace/name``, that a person means: by both, by its name, or as the only one.
+    """Return the claim, as ``namespace/name``, of a full name, a name, or the only claim.
 
     Raises:
-        UsageError: there is none (VEL704), or several are meant (VEL705).
+        UsageError: the claim does not exist (VEL704), or several claims match (VEL705).
     """
     found = [claim for claim in known if team in (None, claim, claim.rpartition("/")[2])]
     if len(found) == 1:
@@ -81,10 +81,10 @@ def one_team(team: str | None, known: list[str]) -> str:
 
 
 def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> list[Obj]:
-    """Return the manifests, each that a team makes itself with its namespace: the team's, where it names none.
+    """Return the manifests; a workload without a namespace gets the team's.
 
     Raises:
-        UsageError: there is no such team (VEL704), or several are meant (VEL705).
+        UsageError: the team does not exist (VEL704), or several match (VEL705).
     """
     if all(
         manifest["kind"] not in WORKLOADS or "namespace" in manifest["metadata"] for manifest in manifests
@@ -103,7 +103,7 @@ def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> l
 
 
 def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the teams whose names begin with the text; a name of two teams comes with its namespace."""
+    """Return the teams whose names begin with the text; a name that two teams have comes with its namespace."""
     del ctx, param
     known = teams()
     short = [claim.rpartition("/")[2] for claim in known]
@@ -118,7 +118,7 @@ def _complete_log(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 
 def log_names(state: State) -> list[str]:
-    """Return the processes that ever wrote a log."""
+    """Return the processes that have a log."""
     return sorted(path.stem for path in (state.root / "logs").glob("*.log"))
 
 
@@ -148,7 +148,7 @@ class _Seconds(click.ParamType[float]):
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return so many seconds: a number that a clock can wait for."""
+        """Return the number of seconds, limited to what a clock can wait for."""
         try:
             seconds = float(str(value))
         except ValueError:
@@ -172,9 +172,10 @@ _PACKAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?
 
 
 def function_package(function: F) -> F:
-    """Add ``--function``, as strict as Crossplane: an image with its registry, and a tag or a digest."""
+    """Add ``--function``, as strict as Crossplane: an image with its registry, and a tag or digest."""
 
     def checked(ctx: click.Context, param: click.Parameter, value: str) -> str:
+        """Return the option's value if it is empty or a full image name."""
         found = _PACKAGE.fullmatch(value)
         if value and not (found and (found[3] or found[4])):
             said = f"{value[:80]!r} is no image with its registry and a tag or digest, such as ghcr.io/you/function:v1"
@@ -189,6 +190,6 @@ def state() -> State:
     """Return the installation's state, checked; its directory is created if there is none.
 
     Raises:
-        LaptopError: the directory is not ours (VEL401).
+        LaptopError: the directory does not belong to us (VEL401).
     """
     return State.open(default_root())

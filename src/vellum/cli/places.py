@@ -1,4 +1,4 @@
-"""Where a command looks: this machine's installation, or a Kubernetes API server that is named on purpose."""
+"""The place that a command works on: this machine's installation, or a Kubernetes API server named by the user."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 
 
 def kubeconfig(function: F) -> F:
-    """Add ``--kubeconfig``; the variable KUBECONFIG is not read, as it may name a cluster that nobody means."""
+    """Add ``--kubeconfig``. The variable KUBECONFIG is not read: it may name a cluster by accident."""
     text = "A cluster or a bench instead of this machine's installation."
     kind = click.Path(exists=True, dir_okay=False, path_type=Path)
     return click.option("--kubeconfig", type=kind, metavar="FILE", help=text)(function)
 
 
 def cluster(function: F) -> F:
-    """Add ``--kubeconfig`` where there must be one."""
+    """Add a required ``--kubeconfig``."""
     kind = click.Path(exists=True, dir_okay=False, path_type=Path)
     return click.option("--kubeconfig", type=kind, metavar="FILE", required=True, help="The cluster.")(
         function
@@ -40,29 +40,29 @@ def cluster(function: F) -> F:
 
 
 class Place(Protocol):
-    """Where a platform may be."""
+    """A place that may have a platform."""
 
     name: str
     start: str
-    """The command that puts a platform there."""
+    """The command that creates a platform there."""
     releases: tuple[str, ...]
-    """The Helm releases that ``verify repair`` breaks where nobody names any."""
+    """The Helm releases that ``verify repair`` breaks by default."""
 
     def composites(self) -> list[Obj]:
-        """Return the platform and what else stands there with receipts in its status."""
+        """Return the platform and the other objects there that have receipts in their status."""
 
     def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
-        """Yield the faults that may be made there."""
+        """Yield the faults that the command may cause there."""
 
     def claims(self) -> list[Obj]:
         """Return the claims there."""
 
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
-        """Write a generation of keys into a claim or the platform; without an overlap the one that is said stays."""
+        """Write a generation of keys into a claim or the platform; an empty overlap keeps the current one."""
 
 
 def at(config: Path | None) -> Place:
-    """Return the cluster of a kubeconfig, or this machine."""
+    """Return the cluster of a kubeconfig; without one, this machine."""
     return _Cluster(config) if config else _Laptop()
 
 
@@ -70,7 +70,7 @@ def platform(place: Place) -> Obj:
     """Return the platform as it is stored there.
 
     Raises:
-        UsageError: there is none (VEL710).
+        UsageError: the platform does not exist (VEL710).
     """
     found = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), None)
     if found is None:
@@ -80,11 +80,11 @@ def platform(place: Place) -> Obj:
 
 
 def stopped(composite: Obj) -> str:
-    """Return why the composite is not composed any more, so that its status is of before; empty while it is."""
+    """Return why the composite is not composed any more, so that its status is stale; empty while it is composed."""
     from vellum.compose.live import ALARMS
 
     if not (composite.get("status") or {}).get("conditions"):
-        # It was never composed, so no condition is out of date. Every part of it says that it waits.
+        # It was never composed, so no condition is stale. Each of its parts reports that it waits.
         return ""
     synced, parts = (current(composite, name) for name in ("Synced", PARTS_READY))
     if synced is None or parts is None:
@@ -95,7 +95,7 @@ def stopped(composite: Obj) -> str:
 
 
 def receipts(place: Place) -> list[Obj]:
-    """Return what was put back there, of each composite the newest first."""
+    """Return the repairs there, for each composite the newest first."""
     return [one for obj in place.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
 
 
@@ -103,7 +103,7 @@ def api(config: Path) -> Api:
     """Return a cluster's API server.
 
     Raises:
-        UsageError: the file is no kubeconfig (VEL718), or the client of a cluster is not installed (VEL719).
+        UsageError: the file is not a kubeconfig (VEL718), or the cluster client is not installed (VEL719).
     """
     if find_spec("kubernetes") is None:
         raise UsageError(
@@ -123,18 +123,22 @@ class _Cluster:
         self.name, self._api = str(config), api(config)
 
     def composites(self) -> list[Obj]:
+        """Return the platform, if it exists."""
         found = self._api.get(PLATFORM)
         return [found] if found else []
 
     def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
+        """Yield the faults of the Helm releases."""
         from vellum.cluster import drills
 
         return drills.drills(self._api, releases)
 
     def claims(self) -> list[Obj]:
+        """Return the claims of all namespaces."""
         return self._api.list(CLAIM)[0]
 
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
+        """Write the generation into the object's spec."""
         from vellum.cluster import generations
 
         keys = {"generation": generation, **({"overlap": overlap} if overlap else {})}
@@ -154,20 +158,24 @@ class _Laptop:
         self._client = Client(State(default_root()))
 
     def composites(self) -> list[Obj]:
+        """Return the platform and the claims."""
         found: list[Obj] = self._client.ask("list")
         return found
 
     def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
+        """Yield the faults of this machine, which has no Helm releases."""
         from vellum.laptop import drills
 
         del releases
         return drills.drills(self._client)
 
     def claims(self) -> list[Obj]:
+        """Return the claims of this installation."""
         found: list[Obj] = self._client.ask("list", kinds=[[CLAIM.api_version, CLAIM.kind]])
         return found
 
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
+        """Write the generation into the object's spec."""
         self._client.ask(
             "rotate", kind=[key.api_version, key.kind], namespace=key.namespace, name=key.name, generation=generation,
             overlap=overlap,

@@ -14,10 +14,11 @@ from vellum.model.team import Team
 
 
 def either(function: Callable[..., None]) -> Callable[..., None]:
-    """Add TEAM and ``--team``, which mean the same. Commands that take files as arguments have only the option."""
+    """Add TEAM and ``--team``, which have the same meaning. Commands with file arguments have only the option."""
 
     @functools.wraps(function)
     def merged(*args: Any, team: str | None, named: str | None, **more: Any) -> None:  # noqa: ANN401  # click's
+        """Call the command with the one team of both forms."""
         if team and named and team != named:
             raise click.UsageError(f"TEAM says {team!r}, and --team says {named!r}.")
         function(*args, team=team or named, **more)
@@ -30,7 +31,7 @@ def either(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def claim_of(team: str, found: list[Obj]) -> Obj:
-    """Return the claim that the name stands for.
+    """Return the claim that has the name.
 
     Raises:
         UsageError: no claim has this name (VEL704), or several have it (VEL705).

@@ -1,4 +1,4 @@
-"""The live table while things start: every part, ready or what it waits for. Talk, so it goes to stderr."""
+"""The live table during a start: every part, ready or with what it waits for. It goes to stderr."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Row:
 
 
 def rows(composites: list[Obj]) -> list[Row]:
-    """Return the parts of all composites from their status. No part is ready in a status of an older spec."""
+    """Return the parts of all composites from their status. A status of an older spec does not have a ready part."""
     return [
         Row(owner(obj), part["name"], part["ready"] and fresh, part.get("reason", "") if fresh else _STALE)
         for obj in composites
@@ -44,7 +44,7 @@ def rows(composites: list[Obj]) -> list[Row]:
 
 
 def owner(obj: Obj) -> str:
-    """Return what a person calls the composite."""
+    """Return the composite's name in messages."""
     if obj["kind"] == "KubeflowPlatform":
         return "platform"
     meta = obj["metadata"]
@@ -57,12 +57,12 @@ def is_ready(obj: Obj) -> bool:
 
 
 def is_a_persons(obj: Obj) -> bool:
-    """Tell whether somebody made it: what is composed has an owner."""
+    """Tell whether a user created the object: a composed object has an owner."""
     return controller_uid(obj) is None
 
 
 def stage(obj: Obj) -> str:
-    """Return in words how far a TrainJob or an InferenceService of a team is."""
+    """Return the progress of a team's TrainJob or InferenceService in words."""
     if obj["kind"] == "TrainJob":
         return _training(obj)
     ready = current(obj, "Ready") or {}
@@ -83,7 +83,7 @@ def _training(job: Obj) -> str:
 
 
 def rotation(obj: Obj) -> str:
-    """Return how far the composite's keys are on their way to another generation; empty while none is on its way."""
+    """Return the progress of a key rotation in words; empty while no rotation is in progress."""
     keys: Obj = (obj.get("status") or {}).get("keys") or {}
     said = []
     if "coming" in keys:
@@ -96,7 +96,7 @@ def rotation(obj: Obj) -> str:
 
 
 def stuck(obj: Obj) -> str:
-    """Return why the composite cannot go on by itself, empty if it can."""
+    """Return why the composite needs help to continue; empty if it does not."""
     from vellum.compose.live import ALARMS
 
     entry = current(obj, PARTS_READY) or {}
@@ -108,7 +108,7 @@ def until_ready(
 ) -> list[Obj]:
     """Show the parts until all composites are Ready, one is stuck, or the time is over; return the last state.
 
-    A halted installation needs somebody to act, so the wait for it ends after ``HALT_SECONDS``.
+    A halted installation waits for the user, so the wait for it ends after ``HALT_SECONDS``.
     """
     found: list[Obj] = []
     began = time.monotonic()
@@ -126,7 +126,7 @@ def _shown(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> Ite
         return
     said: set[tuple[str, str]] = set()
     for began, found in _looks(look, seconds):
-        # The status of a stuck composite shows its parts as they were when it was composed last.
+        # The status of a stuck composite shows its parts as they were when it was last composed.
         for row in rows([obj for obj in found if not stuck(obj)]):
             if row.ready and (row.owner, row.part) not in said and not quiet:
                 said.add((row.owner, row.part))
@@ -170,5 +170,5 @@ def table(parts: list[Row], seconds: float | None = None) -> Table:
 
 
 def short(reason: str) -> str:
-    """Return a reason that fits a table: the object's name is in the row already."""
+    """Return a reason that fits a table: the row already has the object's name."""
     return reason.rpartition(": ")[2] if len(reason) > WIDEST_REASON else reason

@@ -1,1 +1,1 @@
-"""A real Kubernetes API: plain objects in and out, and the small Store that controllers work on."""
+"""Access to a real Kubernetes API: plain objects in and out, and a small Store for controllers."""

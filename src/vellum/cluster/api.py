@@ -1,6 +1,6 @@
-"""Plain objects to and from a Kubernetes API server. The official client brings connection, TLS and kubeconfig.
+"""Plain objects to and from a Kubernetes API server. The official client handles connection, TLS and kubeconfig.
 
-Its typed models are not used: everything here is JSON already, and half of our kinds are custom.
+Its typed models are not used: all our data is JSON, and half of our kinds are custom.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ Objs: TypeAlias = list[Obj]
 
 
 class ConflictError(Exception):
-    """Somebody was quicker: an object exists already, or is not as it was read. Read again and decide anew."""
+    """Another client was faster: an object exists already, or differs from what was read. Read again, then decide."""
 
 
 class GoneError(Exception):
-    """A watch is too old to go on; list again."""
+    """A watch is too old to continue; list again."""
 
 
 class Api:
     """One API server, as one user; safe for several threads."""
 
     def __init__(self, kubeconfig: Path, *, connections: int = 16, agent: str = "vellum") -> None:
-        """Read where the API server is; it is not asked yet. Its audit log will say ``agent``.
+        """Read the API server's address, without a request to it. Its audit log will show ``agent``.
 
         Raises:
-            UsageError: the file is no kubeconfig (VEL718).
+            UsageError: the file is not a kubeconfig (VEL718).
         """
         from kubernetes import client, config
 
@@ -83,7 +83,7 @@ class Api:
         return [{**head, **obj} for obj in found["items"]], found["metadata"]["resourceVersion"]
 
     def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[tuple[str, Obj]]:
-        """Yield (ADDED | MODIFIED | DELETED, object) for so many seconds.
+        """Yield (ADDED | MODIFIED | DELETED, object) for this many seconds.
 
         Raises:
             GoneError: the version is too old.
@@ -111,16 +111,16 @@ class Api:
         return self._call(_Request("POST", collection(_kind(obj), obj["metadata"].get("namespace", "")), obj))
 
     def apply(self, obj: Obj, *, manager: str = FIELD_MANAGER, dry: bool = False) -> Obj:
-        """Apply by server-side apply, taking fields back that others took; ``dry``: return what would be stored."""
+        """Apply by server-side apply, taking back fields that others took; ``dry``: return what would be stored."""
         query = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry else {})}
         return self._call(_Request("PATCH", path(Key.of(obj)), obj, _APPLY, query))
 
     def merge(self, key: Key, patch: Obj, *, subresource: str = "") -> Obj:
-        """Change by a merge patch."""
+        """Change an object by a merge patch."""
         return self._call(_Request("PATCH", f"{path(key)}{subresource}", patch, _MERGE))
 
     def change(self, key: Key, *steps: Obj, subresource: str = "") -> Obj:
-        """Change by a JSON patch, all steps or none; a ``test`` step that fails means a conflict.
+        """Change an object by a JSON patch, all steps or none; a failed ``test`` step means a conflict.
 
         Raises:
             ConflictError: the object is not as a ``test`` step says, or is gone.
@@ -131,7 +131,7 @@ class Api:
             raise ConflictError(str(gone)) from gone
 
     def delete(self, key: Key, *, uid: str = "", propagation: str = "Background") -> bool:
-        """Delete the object with this uid (empty: whatever has the name); False if it is not there."""
+        """Delete the object with this uid (empty: any object with the name); return False if it does not exist."""
         body: Obj = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
@@ -142,9 +142,9 @@ class Api:
         return True
 
     def resources(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the path of every kind that can be listed, in its first version, and the groups that are silent.
+        """Return the path of every kind that can be listed, in its first version, and the groups that do not answer.
 
-        A group that another server serves may be silent for good, where that server is gone.
+        A group that another server provides may never answer, if that server is gone.
         """
         groups = json.loads(self.raw("/apis"))["groups"]
         served = [[f"/apis/{one['groupVersion']}" for one in group["versions"]] for group in groups]
@@ -163,7 +163,7 @@ class Api:
         return tuple(found.values()), tuple(silent)
 
     def listed(self, url: str, limit: int = 0) -> Objs:
-        """Return the objects that a path lists, all or so many; none where the kind is not served any more."""
+        """Return the objects at a path, all or up to a limit; none if the kind is not served any more."""
         query = {"limit": str(limit)} if limit else {}
         try:
             found = self._call(_Request("GET", url, query=query))
@@ -173,7 +173,7 @@ class Api:
         return [{**head, **obj} for obj in found["items"]]
 
     def raw(self, url: str) -> bytes:
-        """Return what a path answers, such as ``/readyz``."""
+        """Return the response of a path, such as ``/readyz``."""
         return self._read(_Request("GET", url, seconds=30))
 
     def _call(self, request: _Request) -> Obj:
@@ -213,7 +213,7 @@ class _Request:
 
 @contextmanager
 def _answering(request: _Request) -> Iterator[None]:
-    """Say in our words that the connection broke: while it is made, or in the middle of an answer."""
+    """Turn a broken connection into a StoreError, before or during an answer."""
     from urllib3.exceptions import HTTPError
 
     try:
@@ -233,11 +233,11 @@ def _ended(request: _Request, said: Obj) -> Exception:
 
 
 class NotFoundError(StoreError):
-    """No object of this name, or no such kind."""
+    """The object, or its kind, does not exist."""
 
 
 class UnavailableError(StoreError):
-    """The server cannot answer this now; it may in a moment."""
+    """The server cannot answer this now, but may soon."""
 
 
 _KINDS: Mapping[int, type[StoreError]] = {_NOT_FOUND: NotFoundError, _BUSY: UnavailableError}

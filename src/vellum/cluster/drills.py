@@ -1,4 +1,4 @@
-"""Faults made on purpose in the Helm releases of a platform: the proof that the release guard repairs them."""
+"""Faults made on purpose in a platform's Helm releases, to prove that the release guard repairs them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was checked, its state, and the fix of a failure."""
+    """A check, its result, and the fix of a failure."""
 
     name: str
     state: str

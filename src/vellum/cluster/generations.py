@@ -1,4 +1,4 @@
-"""Keep the highest generation of keys that each team ever had in the seed's Secret, also after the team is deleted."""
+"""Store each team's highest generation of keys in the seed's Secret; it stays after the team is deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRIES = 5
 
 
 def record(api: Api) -> None:
-    """Record the generations that claims and the platform use or ask for; keep higher recorded ones.
+    """Record the generations that claims and the platform use or want; keep higher recorded ones.
 
     Raises:
         StoreError: the API server refuses, or does not answer (VEL307).

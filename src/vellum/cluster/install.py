@@ -1,7 +1,7 @@
-"""Put a rendered tree on a cluster, in its order, each object once what it stands on is there.
+"""Install a rendered tree on a cluster in its order, each object once its prerequisites exist.
 
-Nothing is remembered but on the API server, so an installation that was killed is begun again and goes on. What stands
-there already as it is rendered is not written again.
+The only state is on the API server, so a killed installation can be run again and continues. An object that is already
+as rendered is not written again.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 
 CREATE, CHANGE, RESUME = "create", "change", "resume"
 SEED_PATH = "08-seed"
-"""Where the seed comes in the tree's order; it is made here and lies in no file."""
+"""The seed's place in the tree's order; it is made here and never written to a file."""
 DEFINED_SECONDS, PULLED_SECONDS = 60, 300
 SEED = Key("v1", "Secret", SYSTEM, keys.SEED_SECRET)
 HOLD_DATA = tuple(Key("v1", "Namespace", "", name) for name in (STORAGE_NAMESPACE, VECTORS_NAMESPACE))
 UNINSTALLING = f"{DOMAIN}/uninstalling"
-"""Annotation of a platform that an uninstallation paused, and that an installation sets free again."""
+"""Annotation of a platform that an uninstallation paused, so that an installation resumes it."""
 _PACKAGES = ("Function", "Provider")
 _NOT_WRITTEN = ("managedFields", "resourceVersion", "generation")
 Say = Callable[[str], None]
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One request that changes something: which object of which file, and whether it is there already."""
+    """One write: the object, its file, and whether the object exists already."""
 
     path: str
     action: str
@@ -54,12 +54,12 @@ class Installation:
     def __init__(
         self, api: Api, files: Mapping[str, list[Obj]], stop: Callable[[], bool] = lambda: False
     ) -> None:
-        """Remember what to install where; ``stop`` ends all waiting when it turns true."""
+        """Store the tree and the cluster; ``stop`` ends all waiting when it returns true."""
         self._api, self._stop = api, stop
         self._files = {**files, SEED_PATH: []}
 
     def changes(self) -> list[Change]:
-        """Return what ``run`` would change now; nothing is changed.
+        """Return what ``run`` would change now, without changing anything.
 
         Raises:
             StoreError: as ``run``.
@@ -71,7 +71,7 @@ class Installation:
 
         Raises:
             StoreError: the API server refuses (VEL307), a definition (VEL308) or a package (VEL309) does not become
-                ready, or the seed of a platform that is there is gone (VEL310).
+                ready, or the seed of an existing platform is gone (VEL310).
         """
         done: list[Change] = []
         last = ""
@@ -90,7 +90,7 @@ class Installation:
     def _objects(self) -> Iterator[tuple[str, Obj]]:
         for path in sorted(self._files):
             if path == SEED_PATH:
-                # The value is random, and drawn only by whoever writes it.
+                # The value is random, and generated only when it is written.
                 yield path, secret(SEED.name, SYSTEM, {})
             for obj in self._files[path]:
                 yield path, obj
@@ -125,7 +125,7 @@ class Installation:
 
     def _write(self, change: Change, obj: Obj) -> None:
         if change.key == SEED:
-            # Whoever else installs at the same time may have drawn it: the first one stays.
+            # A second installation at the same time may have written it: the first seed stays.
             with suppress(ConflictError):
                 self._api.create(secret(SEED.name, SYSTEM, {keys.SEED: secrets.token_hex(keys.SEED_BYTES)}))
             return
@@ -140,7 +140,7 @@ class Installation:
         )
 
     def _applied(self, obj: Obj) -> bool:
-        """Apply; False while so new a kind is not known to the API server or its webhooks, or somebody else writes."""
+        """Apply; return False while the API server or its webhooks do not know a new kind, or another client writes."""
         try:
             self._api.apply(obj)
         except (NotFoundError, UnavailableError, ConflictError):
@@ -148,7 +148,7 @@ class Installation:
         return True
 
     def _settled(self, obj: Obj) -> None:
-        """Return when what comes next may stand on the object."""
+        """Return once the next objects may depend on this one."""
         key = Key.of(obj)
         if key.kind == "CompositeResourceDefinition":
             kind = "Offered" if "claimNames" in obj["spec"] else "Established"
@@ -178,7 +178,7 @@ class Installation:
 
 
 def described(key: Key) -> str:
-    """Return how to look at an object for which Crossplane does nothing."""
+    """Return the command that shows an object which Crossplane does not process."""
     where = f" -n {key.namespace}" if key.namespace else ""
     name = f"kubectl describe {key.kind.lower()} {key.name}{where}"
     return f"{name}; kubectl logs deployment/crossplane -n {SYSTEM}"

@@ -1,4 +1,4 @@
-"""What of ours is on a cluster: every object of every kind that its API server serves, by the marks that it carries."""
+"""Find Vellum's objects on a cluster: every object of every served kind, by the marks that it carries."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/rel
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is there after a removal."""
+    """What exists after a removal."""
 
     kinds: int
-    """How many kinds were listed: all that are served."""
+    """How many kinds were listed: all served ones."""
     silent: tuple[str, ...]
     """Groups of kinds whose server does not answer."""
     ours: tuple[Key, ...]
     kept: tuple[Key, ...]
-    """What stays on purpose: data with its namespaces, the seed, kinds of which somebody has an object."""
+    """What stays on purpose: data with its namespaces, the seed, kinds that still have objects."""
 
     def as_dict(self) -> Obj:
         """Return it as JSON."""
@@ -38,7 +38,7 @@ def as_dict(key: Key) -> Obj:
 
 
 def find(api: Api) -> Left:
-    """List everything.
+    """List every kind and return what is left.
 
     Raises:
         StoreError: the API server does not answer (VEL307).
@@ -61,7 +61,7 @@ def find(api: Api) -> Left:
 
 
 def everything(api: Api, lost: Collection[str]) -> list[Obj]:
-    """Return every object of ours, Helm's records of our releases, and the volume claims of namespaces that would go.
+    """Return Vellum's objects, Helm's records of its releases, and the volume claims of namespaces to be deleted.
 
     Raises:
         StoreError: the API server does not answer (VEL307).
@@ -93,7 +93,7 @@ def _is_lost(obj: Obj, namespaces: Collection[str]) -> bool:
 
 
 def is_ours(obj: Obj) -> bool:
-    """Tell whether an object is of our kinds, has a mark of ours, or was made by Helm for a release of our names."""
+    """Tell whether an object has one of our kinds or marks, or Helm made it for a release with one of our names."""
     return _is_marked(obj) or is_of_a_chart(obj) or Key.of(obj) == SEED
 
 
@@ -109,9 +109,9 @@ def _is_marked(obj: Obj) -> bool:
 
 
 def is_of_a_chart(obj: Obj) -> bool:
-    """Tell whether Helm made the object for a release of the name and namespace of one of ours.
+    """Tell whether Helm made the object for a release with the name and namespace of one of ours.
 
-    They are what upstream proposes, so it may be somebody else's: then Helm's record of that release is there.
+    Upstream proposes these names, so the release may be foreign: then Helm's record of that release exists.
     """
     return _is_release(*_release(obj))
 
@@ -122,7 +122,7 @@ def _release(obj: Obj) -> tuple[str, str]:
 
 
 def _is_installed(obj: Obj, records: set[tuple[str, str]]) -> bool:
-    """Tell whether it belongs to a release that is still there: not ours, whose Releases carry our marks."""
+    """Tell whether it belongs to an installed release: a foreign one, because our Releases carry our marks."""
     return not _is_marked(obj) and _release(obj) in records
 
 

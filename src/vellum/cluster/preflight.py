@@ -1,4 +1,4 @@
-"""What a cluster must have before anything is installed on it: reads only, and says all that is wrong at once."""
+"""Check what a cluster needs before an installation: read only, and report all problems together."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from vellum.model.state import Observed
 from vellum.model.team import Team
 
 KUBERNETES, CROSSPLANE = (1, 32), (2, 2)
-"""The oldest that are supported."""
+"""The oldest supported versions."""
 BURST = 1000
-"""Crossplane's --circuit-breaker-burst; with less, a new claim is not looked at for half a minute now and then."""
+"""Crossplane's --circuit-breaker-burst; with less, a new claim sometimes waits for half a minute."""
 HELM_LINE = (
     "helm upgrade --install crossplane crossplane --repo https://charts.crossplane.io/stable --version 2.3.4 "
     f"--namespace {SYSTEM} --create-namespace --wait --set args='{{--circuit-breaker-burst={BURST}}}'"
@@ -44,11 +44,11 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
-    """Look at everything that ``files`` need.
+    """Check everything that ``files`` need.
 
     Args:
         api: the cluster.
-        files: the tree that is to be installed.
+        files: the tree to install.
 
     Raises:
         StoreError: the API server does not answer (VEL307).
@@ -64,7 +64,7 @@ def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
 
 
 def _version(said: str) -> tuple[int, int]:
-    """Return major and minor; what is no version is older than any."""
+    """Return major and minor; a text that is not a version counts as older than any."""
     found = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})", said)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -93,7 +93,7 @@ def _crossplane(api: Api) -> Finding:
         return Finding("crossplane", FAILED, f"there is no Deployment {SYSTEM}/crossplane", HELM_LINE)
     container = found["spec"]["template"]["spec"]["containers"][0]
     labels = found["metadata"].get("labels") or {}
-    # A mirror may name its image by digest alone; Crossplane's chart says the version once more.
+    # A mirror may name its image by digest alone; Crossplane's chart has the version in a second place.
     tag = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
     version = tag or str(labels.get("app.kubernetes.io/version", ""))
     if not version:
@@ -137,7 +137,7 @@ def _function(api: Api, files: Mapping[str, list[Obj]]) -> Finding:
 
 
 def _room(api: Api, wanted: Platform) -> Finding:
-    """Compare what is not requested yet with what the profile requests; nodes that take no pods do not count."""
+    """Compare free resources with the profile's requests; nodes that accept no pods do not count."""
     if api.get(PLATFORM) is not None:
         return Finding("room", OK, "the platform has its place already")
     nodes, _ = api.list(Kind("v1", "Node"))
@@ -147,7 +147,7 @@ def _room(api: Api, wanted: Platform) -> Finding:
     says = f"{free[0]:.1f} cores and {_gibibytes(free[1])} are free"
     if any(has < needs for has, needs in zip(free, needed, strict=True)):
         fix = f"add nodes: the profile {wanted.spec.profile} requests {needed[0]} cores and {_gibibytes(needed[1])}"
-        # Nodes may come by themselves when pods wait for them.
+        # An autoscaler may add nodes when pods wait for them.
         return Finding("room", WARNING, says, fix)
     return Finding("room", OK, says)
 
@@ -216,7 +216,7 @@ def _given(api: Api, wanted: Platform, claims: Iterable[Obj]) -> list[Finding]:
 
 
 def _namespaces(api: Api, wanted: Platform) -> Finding:
-    """Find namespaces of the platform's names that are somebody else's: the platform would refuse to begin."""
+    """Find foreign namespaces with the platform's names: the platform would refuse to start."""
     ours = (api.get(PLATFORM) or {"metadata": {}})["metadata"].get("uid")
     taken = sorted(
         obj["metadata"]["name"]

@@ -1,4 +1,4 @@
-"""Check that Vellum's own charts can be pulled from the platform's registry, as Helm does it without a login.
+"""Check that Vellum's own charts can be pulled from the platform's registry, as Helm pulls them without a login.
 
 Vellum gives provider-helm no login, so it cannot pull from a registry that requires one.
 """
@@ -25,7 +25,7 @@ _PUSH = "vellum package charts FOLDER; then helm push each file of it to {where}
 
 
 def findings(wanted: Platform) -> list[Finding]:
-    """Return a finding for each missing chart of Vellum; else one finding that all are there."""
+    """Return a finding for each missing chart of Vellum; if none is missing, one finding that says so."""
     charts = wanted.charts
     where = charts.own or charts.repository
     own = [part.chart for part in platform_components().values()
@@ -77,7 +77,7 @@ def _asked(where: str, chart: Chart, *, plain: bool) -> int:
 
 
 def _of_a_registry(where: str, chart: Chart, *, plain: bool) -> int:
-    """Ask for the manifest of the version; a public registry may first want the token that it gives to everybody."""
+    """Request the manifest of the version; a public registry may first require the token that it gives to all."""
     host, _, path = where.removeprefix("oci://").partition("/")
     repository = "/".join(filter(None, (path.strip("/"), chart.name)))
     # Helm writes the + of a version as _ (3.21).

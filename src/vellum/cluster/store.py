@@ -1,8 +1,8 @@
-"""The Store of controllers on a Kubernetes API server: kinds that are watched are answered from memory.
+"""The Store of controllers on a Kubernetes API server: watched kinds are answered from memory.
 
-One thread a kind lists and then watches, for ever; a watch that breaks is begun anew with a list, so nothing is missed.
-A kind whose operator is not installed yet has no objects, and is asked for until it comes.
-What is written is remembered at once: a controller sees its own writes.
+One thread per kind lists and then watches, without end. A broken watch starts again with a list, so nothing is missed.
+A kind whose operator is not installed yet has no objects; the thread asks for it until the operator exists.
+A controller sees its own writes, because they are stored in memory immediately.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Objs: TypeAlias = list[Obj]
 LOG = logging.getLogger(__name__)
 WATCH_SECONDS = 300
 REMEMBERED = 10_000
-"""Deleted objects; an answer that comes later than so many deletions is no answer."""
+"""How many deletions are remembered, so that a late answer does not bring a deleted object back."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 BENCH_FIX = "look at `vellum bench status` and the logs that it names"
 UNSERVED_PAUSE = 1.0
-"""Seconds between two questions for a kind that is not served; a dozen of them a second cost the server nothing."""
+"""Seconds between two requests for a kind that is not served; a dozen a second are cheap for the server."""
 
 
 class KubeStore:
@@ -118,7 +118,7 @@ class KubeStore:
         )
 
     def set_finalizer(self, key: Key, uid: str, finalizer: str, *, present: bool) -> bool:
-        """Add or remove a finalizer; one that is being deleted gets no new ones."""
+        """Add or remove a finalizer; an object that is being deleted gets no new one."""
         live = self.get(key)
         if live is None or live["metadata"]["uid"] != uid:
             return False
@@ -134,7 +134,7 @@ class KubeStore:
         return self._changed(key, as_read, {"op": "add", "path": "/metadata/finalizers", "value": rest})
 
     def ensure(self, obj: Obj) -> Obj:
-        """Create the object if there is none of that name; return what is there."""
+        """Create the object if no object has its name; return the stored one."""
         key = Key.of(obj)
         found = self.get(key)
         if found is not None:
@@ -145,7 +145,7 @@ class KubeStore:
             return self._api.get(key) or obj
 
     def delete(self, key: Key, *, uid: str | None = None) -> bool:
-        """Delete the object; False if it is not there or has another uid."""
+        """Delete the object; return False if it does not exist or has another uid."""
         return self._api.delete(key, uid=uid or "")
 
     def record(self, key: Key, event: Event) -> None:
@@ -171,7 +171,7 @@ class KubeStore:
         try:
             self._learn(self._api.change(key, *steps, subresource=subresource))
         except ConflictError as quicker:
-            # The watch brings what somebody else wrote, and the controller is asked again.
+            # The watch brings the other client's change, and the controller runs again.
             LOG.debug("%s changed meanwhile: %s", key, quicker)
             self._poke(key)
             return False
@@ -193,7 +193,7 @@ class KubeStore:
                 LOG.info("watching %s again: %s", kind.kind, error)
                 version = ""
                 pause = min(2 * pause, LONGEST_PAUSE)
-            # A server that ends every watch at once is not asked in a tight loop.
+            # A server that ends every watch immediately must not cause a tight loop.
             self._stop.wait(pause)
 
     def _follow_once(self, kind: Kind, version: str) -> str:
@@ -206,7 +206,7 @@ class KubeStore:
         return version
 
     def _relist(self, kind: Kind) -> str:
-        """Learn all objects of the kind; return the list's version, empty while nobody serves the kind."""
+        """Store all objects of the kind; return the list's version, empty while the kind is not served."""
         try:
             found, version = self._api.list(kind)
         except NotFoundError:
@@ -214,7 +214,7 @@ class KubeStore:
         fresh = {Key.of(obj): obj for obj in found}
         with self._mutex:
             before = self._objects.get(kind, {})
-            # What we wrote while the list was under way is newer than the list.
+            # Our own writes during the list request are newer than the list.
             newer = {key: obj for key, obj in before.items() if version and _version(obj) > int(version)}
             self._objects[kind] = fresh = {**fresh, **newer}
         for key in before.keys() | fresh.keys():
@@ -223,7 +223,7 @@ class KubeStore:
         return version
 
     def _learn(self, obj: Obj, *, gone: bool = False) -> Obj:
-        """Remember what the API server said, unless something newer is known."""
+        """Store the object from the API server, unless a newer version is known."""
         key, kind = Key.of(obj), Kind(obj["apiVersion"], obj["kind"])
         with self._mutex:
             known = self._objects.get(kind)
@@ -240,7 +240,7 @@ class KubeStore:
         return copied(obj)  # type: ignore[no-any-return]  # JSON in, JSON out
 
     def _forget(self, key: Key, version: int) -> None:
-        """Remember when it went: the answer to our own last write may come after the watch's word."""
+        """Store the version of the deletion: the answer to our own last write may come after the watch's event."""
         self._deleted.pop(key, None)
         self._deleted[key] = version
         if len(self._deleted) > REMEMBERED:
@@ -256,7 +256,7 @@ def _is(uid: str) -> Obj:
 
 
 def _version(obj: Obj) -> int:
-    # Opaque by the book; of one object of one server it only grows (KEP-5504 makes that the rule).
+    # Officially opaque, but for one object of one server it only grows (KEP-5504 makes that the rule).
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 

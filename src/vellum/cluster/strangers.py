@@ -1,7 +1,7 @@
-"""Find cluster-scoped objects that our charts would make and that somebody else holds.
+"""Find foreign cluster-scoped objects that our charts would make.
 
-Helm refuses to take over what is not marked as its own release's ("cannot be imported into the current release"), so a
-part that meets one is never installed. Vellum reports it before it installs anything.
+Helm refuses to adopt an object without the marks of its own release ("cannot be imported into the current release"), so
+a part that meets one is never installed. Vellum reports it before it installs anything.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ Owner: TypeAlias = tuple[str, str]
 
 @cache
 def made() -> Mapping[str, list[str]]:
-    """Return what each part's chart makes outside of namespaces, as Kind/name."""
+    """Return the cluster-scoped objects that each part's chart makes, as Kind/name."""
     found: dict[str, list[str]] = yaml.load(LIST.read_text(encoding="utf-8"), yaml.CSafeLoader)
     return found
 
 
 def findings(api: Api, wanted: Platform) -> list[Finding]:
-    """Return one finding for each owner and part of ours that conflict; else one that nothing conflicts.
+    """Return one finding for each owner and part of ours that conflict; if none do, one that says so.
 
     Raises:
         StoreError: the API server does not answer (VEL307).

@@ -1,8 +1,9 @@
-"""Take an installation off a cluster in the reverse of its order, keep what holds data, and look what is left.
+"""Remove an installation from a cluster in reverse order, keep what holds data, and check what is left.
 
-Nothing is remembered but on the API server, so a removal that was killed is begun again and goes on. The platform is
-paused meanwhile: Crossplane would put back what goes, and drop all of it at once where it were deleted as a whole; a
-store that goes before its buckets leaves them hanging on their finalizers for ever (measured with its operator).
+The only state is on the API server, so a killed removal can be run again and continues. The platform is paused during
+the removal. Otherwise Crossplane would restore what is deleted; and if the platform were deleted as a whole, Crossplane
+would delete everything together. A store that is deleted before its buckets leaves them hanging on their finalizers for
+ever (measured with its operator).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ PROVIDER_FOLDER = "05-provider"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What goes together; the next stage begins when all of it is gone."""
+    """Objects that are deleted together; the next stage begins when all of them are gone."""
 
     title: str
     keys: tuple[Key, ...]
@@ -58,7 +59,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The objects that would go, in order, and all objects of ours that would stay, with the reason."""
+    """The objects to delete, in order, and all of Vellum's objects to keep, with the reason."""
 
     stages: list[Stage]
     stays: tuple[tuple[Key, str], ...]
@@ -73,12 +74,12 @@ class Removal:
     """The removal of one installation."""
 
     def __init__(self, api: Api, files: Mapping[str, list[Obj]], *, data: bool, seconds: float) -> None:
-        """Remember what to do.
+        """Store what to do.
 
         Args:
             api: the cluster.
-            files: the tree without platform and claims: what every installation has.
-            data: whether data goes too.
+            files: the tree without platform and claims, which every installation has.
+            data: whether to delete data too.
             seconds: how long one stage may take.
         """
         self._api, self._files, self._data, self._seconds = api, files, data, seconds
@@ -86,7 +87,7 @@ class Removal:
         self._memo: dict[str, set[str]] = {}
 
     def claims(self) -> dict[str, bool]:
-        """Return the claims that there are, as ``namespace/name``, and whether their data goes with them."""
+        """Return the existing claims, as ``namespace/name``, and whether their data is deleted with them."""
         try:
             found = self._api.list(CLAIM)[0]
         except NotFoundError:
@@ -94,7 +95,7 @@ class Removal:
         return {f"{one['metadata']['namespace']}/{one['metadata']['name']}": _is_lost(one) for one in found}
 
     def plan(self) -> Plan:
-        """Return what would go, in order, and what would stay; nothing is changed."""
+        """Return what would be deleted, in order, and what would stay, without changing anything."""
         self._planned, self._memo = True, {}
         stages = [stage for stage in self._stages() if stage.keys]
         said = {_identity(key) for stage in stages for key in stage.keys}
@@ -111,10 +112,10 @@ class Removal:
         return Plan(stages, tuple(sorted(stays)))
 
     def _why_it_stays(self, obj: Obj, kept: Collection[str], staying: Collection[str]) -> str:
-        """Return why an object of ours would stay; empty if it would go.
+        """Return why an object of ours would stay; empty if it would be deleted.
 
         Args:
-            obj: one that no stage deletes by name.
+            obj: an object that no stage deletes by name.
             kept: the platform's namespaces that stay.
             staying: its releases that stay.
         """
@@ -137,7 +138,7 @@ class Removal:
         return "its chart keeps it, as it opens data" if keeps else ""
 
     def _lost(self) -> set[str]:
-        """Return the namespaces that would go: the teams' and those of the platform in which nothing stays."""
+        """Return the namespaces to delete: the teams' and those of the platform in which nothing stays."""
         return self._once(
             "lost",
             lambda: self._teams() | {key.name for key in self._namespaces() if not self._is_kept(key)},
@@ -151,7 +152,7 @@ class Removal:
         })  # fmt: skip
 
     def _once(self, name: str, find: Callable[[], set[str]]) -> set[str]:
-        """Return what is found; a plan changes nothing, so it searches only once."""
+        """Return the result of a search; a plan changes nothing, so it searches only once."""
         if not self._planned:
             return find()
         if name not in self._memo:
@@ -159,7 +160,7 @@ class Removal:
         return self._memo[name]
 
     def _stages(self) -> Iterator[Stage]:
-        """Yield what goes, in order, as far as it is there when its turn comes; what stays is not among it."""
+        """Yield the stages in order, each with what exists when its turn comes; kept objects are not among it."""
         yield Stage("claims", tuple(self._listed(CLAIM)))
         yield from self._parts()
         yield Stage("kinds of the charts", tuple(self._kinds()))
@@ -174,12 +175,12 @@ class Removal:
         """Remove everything, and return what is left.
 
         Args:
-            say: hears of every stage.
-            agreed: the claims that may go, as ``claims`` returned them.
+            say: is called with the text of every stage.
+            agreed: the claims to delete, as ``claims`` returned them.
 
         Raises:
-            UsageError: there is another claim by now (VEL724).
-            StoreError: the API server refuses (VEL307), Crossplane does not pause (VEL308), or something does not go
+            UsageError: a new claim exists (VEL724).
+            StoreError: the API server refuses (VEL307), Crossplane does not pause (VEL308), or a deletion does not end
                 (VEL311).
         """
         self._planned = False
@@ -191,16 +192,16 @@ class Removal:
         self._gone(claims, say)
         self._pause()
         for stage in stages:
-            # One that comes in the middle would stand on a platform of which a half is gone.
+            # A claim made during the removal would depend on a half-removed platform.
             _refuse_others(set(self.claims()))
             if stage.title == "the platform":
-                # The API server refuses otherwise; what holds data is out of it by now.
+                # Otherwise the API server refuses; objects with data are no longer part of it.
                 self._annotate(stage.keys, {f"{DOMAIN}/delete-all-data": "yes"})
             self._gone(stage, say)
         return self._left()
 
     def _left(self) -> leftovers.Left:
-        """Return what is left once the garbage collector has taken what was owned by something."""
+        """Return what is left once the garbage collector has deleted owned objects."""
         deadline = time.monotonic() + COLLECTED_SECONDS
         while (found := leftovers.find(self._api)).ours and time.monotonic() < deadline:
             time.sleep(AGAIN_SECONDS)
@@ -226,7 +227,7 @@ class Removal:
                 by_part.setdefault(labels_of(obj).get(COMPONENT, ""), []).append(key)
         for name in [*reversed(order), *sorted(by_part.keys() - set(order))]:
             keys = by_part.get(name, [])
-            # A Usage that goes before what it is by is looked at only every half a minute (Crossplane 2.3.4).
+            # A Usage that is deleted before its ``by`` is checked only every half a minute (Crossplane 2.3.4).
             for usages in (False, True):
                 yield Stage(
                     name or "the rest", tuple(key for key in keys if (key.api_version == usage.API) == usages)
@@ -242,7 +243,7 @@ class Removal:
         return sorted({*there, *kept})
 
     def _is_kept(self, namespace: Key) -> bool:
-        """A namespace stays with volumes in it, with keys that people gave, and with a chart whose kinds are used."""
+        """Tell whether the namespace stays: it has volumes, given keys, or a chart whose kinds are used."""
         if self._records(namespace.name) - self._uninstalled():
             return True
         if self._data:
@@ -251,7 +252,7 @@ class Removal:
         return bool(volumes) or namespace.name == STORAGE_NAMESPACE
 
     def _kinds(self) -> list[Key]:
-        """Return the CRDs that the platform's own releases left, and of which nobody has an object."""
+        """Return the CRDs that the platform's own releases left and that have no foreign objects."""
         gone = self._uninstalled()
         return [
             Key.of(crd)
@@ -265,7 +266,7 @@ class Removal:
         return {key.name for key in (_composed(platform) if platform else []) if key.kind == RELEASE.kind}
 
     def _uninstalled(self) -> set[str]:
-        """Return the platform's own releases of which Helm has no record any more; in a plan, those that would go."""
+        """Return the platform's own releases without a Helm record; in a plan, those that would be uninstalled."""
         names = self._names()
         if not self._planned:
             return names - self._records()
@@ -273,13 +274,13 @@ class Removal:
         return names - used
 
     def _is_used(self, release: str) -> bool:
-        """Tell whether somebody has an object of a kind that the release brought."""
+        """Tell whether foreign objects exist of a kind that the release defines."""
         return any(
             self._in_use(crd) for crd in self._api.list(CRD)[0] if leftovers.release_of(crd) == release
         )
 
     def _records(self, namespace: str = "") -> set[str]:
-        """Return the releases that Helm has a record of: in one namespace, or anywhere."""
+        """Return the releases that have a Helm record: in one namespace, or anywhere."""
         kept = self._api.list(Kind("v1", "Secret"), namespace=namespace, labels={"owner": "helm"})[0]
         return {labels_of(one).get("name", "") for one in kept}
 
@@ -289,7 +290,7 @@ class Removal:
         path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
         if not self._planned:
             return bool(self._api.listed(path, limit=1))
-        # Objects that are deleted before the kind are ours, in a namespace that goes, or owned by such an object.
+        # Objects that are deleted before the kind are ours, in a deleted namespace, or owned by such an object.
         return any(
             not leftovers.is_ours(obj) and not obj["metadata"].get("ownerReferences")
             and obj["metadata"].get("namespace") not in self._teams()
@@ -297,7 +298,7 @@ class Removal:
         )  # fmt: skip
 
     def _installed(self, path: str) -> Iterator[Key]:
-        """Yield what an installation brought in one file, if it carries our mark and serves nobody else."""
+        """Yield what an installation added from one file, if it carries our mark and no other owner uses it."""
         if path.startswith(PROVIDER_FOLDER) and self._provider_is_shared():
             return
         for obj in reversed(self._files[path]):
@@ -313,13 +314,13 @@ class Removal:
     # What is done
 
     def _pause(self) -> None:
-        """Keep Crossplane from putting back what goes, and take from it what stays."""
+        """Keep Crossplane from restoring what is deleted, and take what stays away from it."""
         platform = self._api.get(PLATFORM)
         if platform is None or "deletionTimestamp" in platform["metadata"]:
             return
         self._annotate([PLATFORM], {PAUSED: "true", UNINSTALLING: "true"})
         wait_for(self._is_paused, PAUSE_SECONDS, f"Crossplane pauses {PLATFORM}", described(PLATFORM))
-        # A deletion that Crossplane refused once is repeated by it when the last release in the namespace is gone.
+        # Crossplane repeats a deletion that it refused once, when the last release in the namespace is gone.
         annotations = {KEPT: "true", ATTEMPT: None}
         for key in self._namespaces():
             self._api.merge(key, {"metadata": {"ownerReferences": None, "annotations": annotations}})
@@ -329,7 +330,7 @@ class Removal:
         return said.get("reason") == "ReconcilePaused"
 
     def _delete(self, key: Key) -> None:
-        """Delete; a release that outlives a platform is uninstalled too where nobody has an object of its kinds."""
+        """Delete; a release that outlives its platform is uninstalled too if its kinds have no foreign objects."""
         if key.kind == RELEASE.kind and _outlives(key.name) and not self._is_used(key.name):
             self._api.merge(key, {"spec": {"deletionPolicy": "Delete"}})
         self._api.delete(key)
@@ -339,7 +340,7 @@ class Removal:
             self._api.merge(key, {"metadata": {"annotations": dict(annotations)}})
 
     def _gone(self, stage: Stage, say: Say) -> None:
-        """Delete, and ask again while somebody refuses: what is in use may not be in a moment."""
+        """Delete, and repeat while the API server refuses: what is in use now may be free later."""
         if stage.keys:
             say(f"{stage.title}: {len(stage.keys)} {'object' if len(stage.keys) == 1 else 'objects'}")
         deadline = time.monotonic() + self._seconds
@@ -359,19 +360,19 @@ class Removal:
                 asked[key] = time.monotonic()
                 self._delete(key)
         elif key == PLATFORM and PAUSED in annotations_of(live):
-            # It composes nothing any more, and only an unpaused one gives its finalizer back.
+            # It does not compose any more, and only an unpaused one removes its finalizer.
             self._annotate([PLATFORM], {PAUSED: None})
         return True
 
 
 def _identity(key: Key) -> tuple[str, ...]:
-    """Return what names an object in every version of its group: files and listings may use different ones."""
+    """Return the identity of an object in every version of its group: files and listings may use different ones."""
     group, _, _version = key.api_version.rpartition("/")
     return group, key.kind, key.namespace, key.name
 
 
 def _is_lost(claim: Obj) -> bool:
-    """Tell whether the claim's data goes with it: what it says now, or what its objects still carry."""
+    """Tell whether the claim's data is deleted with it: by its current policy, or the policy of its objects."""
     says = (claim["spec"].get("deletionPolicy"), (claim.get("status") or {}).get("deletionPolicy"))
     return "Delete" in says
 

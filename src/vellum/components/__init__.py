@@ -1,6 +1,6 @@
-"""The catalogue: one file per part of the platform, found by name; there is no list to edit.
+"""The catalogue: one file per part of the platform, found by name, so a new part needs no list.
 
-A module joins by having an attribute ``component``. Modules here import nothing heavy: a test loads them all.
+A module joins by having an attribute ``component``. Modules here import nothing heavy, because a test loads them all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who the team's workloads are: one narrow ServiceAccount, not Kubeflow's ``kubeflow-edit``.
+"""The identity of the team's workloads: one narrow ServiceAccount instead of Kubeflow's ``kubeflow-edit``.
 
 ``kubeflow-edit`` would let a notebook read every Secret of the namespace and delete its NetworkPolicies.
 """

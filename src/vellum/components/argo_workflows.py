@@ -21,7 +21,7 @@ _EXECUTOR: Obj = {
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 }
-"""Kubeflow's own setting of Argo's helper containers (pipelines 2.17.0)."""
+"""Kubeflow's own setting for Argo's helper containers (pipelines 2.17.0)."""
 
 
 class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
@@ -43,14 +43,14 @@ class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
         """Return the chart's values."""
         del wish
         return {
-            # Minified kinds from the chart itself: the full ones would be fetched by a Job from the internet.
+            # Minified kinds from the chart itself: a Job would fetch the full ones from the internet.
             "crds": {"install": True, "keep": True, "full": False},
             "server": {"enabled": False},
             "createAggregateRoles": False,
             "images": {"pullPolicy": "IfNotPresent"},
             "workflow": {"rbac": {"create": False}},
             "controller": {
-                # Not to create it is not enough: without the name the controller reads one that does not exist.
+                # Disabling it is not enough: without the name the controller reads a ConfigMap that does not exist.
                 "configMap": {"create": False, "name": CONFIG},
                 "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                 "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},

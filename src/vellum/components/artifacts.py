@@ -27,7 +27,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
-        """Return the kinds of the store that there is."""
+        """Return the kinds of the platform's object store."""
         kinds = objectstore.backend(platform).kinds
         return known((*kinds, USAGE), platform) if kinds else ()
 
@@ -48,12 +48,12 @@ class ArtifactsComponent(PlatformComponent[Spec]):
         return made
 
     def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
-        """Ready when the Secret is in place."""
+        """Return ready once the Secret exists."""
         own = tenant(wish.platform)
         return objectstore.ready(own, wish, super().ready(wish, objectstore.in_use(own, wish, made)))
 
     def generations(self, wish: PlatformWish[Spec]) -> Collection[int]:
-        """Return those that have a key in the store."""
+        """Return the generations that have a key in the store."""
         return objectstore.backend(wish.platform).generations(tenant(wish.platform), wish.observed)
 
     def accepts(self, wish: PlatformWish[Spec], generation: int) -> Ready:
@@ -61,12 +61,12 @@ class ArtifactsComponent(PlatformComponent[Spec]):
         return objectstore.backend(wish.platform).opens(tenant(wish.platform), wish.observed, generation)
 
     def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
-        """See the key, where it is given."""
+        """Require the Secret of the key, if the key is given."""
         return objectstore.backend(platform).requires(tenant(platform))
 
 
 def tenant(platform: PlatformFacts) -> Tenant:
-    """Return whose bucket it is: the platform's own."""
+    """Return the owner of the bucket: the platform itself."""
     return Tenant(
         part="artifacts", id="artifacts", bucket=platform.artifacts_bucket, namespace=KUBEFLOW_NAMESPACE,
         named_by="spec.artifacts.bucket",

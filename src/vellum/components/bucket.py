@@ -1,4 +1,4 @@
-"""The team's bucket and the one key that opens it, from whichever store ``model.objectstore`` knows."""
+"""The team's bucket and the one key that opens it, from any store of ``model.objectstore``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ArtifactsSpec(Spec):
 
 @lru_cache(maxsize=1024)
 def team_tenant(team: Team) -> Tenant:
-    """Return the team as the object store knows it."""
+    """Return the team as a tenant of the object store."""
     return Tenant(part="bucket", id=team.id, bucket=team.bucket, namespace=team.namespace)
 
 
@@ -48,7 +48,7 @@ class BucketComponent(Component[ArtifactsSpec]):
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
-        """Return the kinds of the store that there is."""
+        """Return the kinds of the platform's object store."""
         return objectstore.backend(platform).kinds
 
     def objects(self, wish: Wish[ArtifactsSpec]) -> dict[str, Obj]:
@@ -56,12 +56,12 @@ class BucketComponent(Component[ArtifactsSpec]):
         return objectstore.objects(team_tenant(wish.team), wish, quota=wish.detail.quota, keep=wish.keep_data)
 
     def ready(self, wish: Wish[ArtifactsSpec], made: Mapping[str, Obj]) -> Ready:
-        """Ready when the store accepts the key and the Secret is there."""
+        """Return ready once the store accepts the key and the Secret exists."""
         tenant = team_tenant(wish.team)
         return objectstore.ready(tenant, wish, super().ready(wish, objectstore.in_use(tenant, wish, made)))
 
     def generations(self, wish: Wish[ArtifactsSpec]) -> Collection[int]:
-        """Return those that have a key in the store."""
+        """Return the generations that have a key in the store."""
         return objectstore.backend(wish.platform).generations(team_tenant(wish.team), wish.observed)
 
     def accepts(self, wish: Wish[ArtifactsSpec], generation: int) -> Ready:
@@ -69,7 +69,7 @@ class BucketComponent(Component[ArtifactsSpec]):
         return objectstore.backend(wish.platform).opens(team_tenant(wish.team), wish.observed, generation)
 
     def binding(self, wish: Wish[ArtifactsSpec]) -> dict[str, str]:
-        """Hand out the S3 endpoint, the bucket and its key."""
+        """Return the S3 endpoint, the bucket and its key."""
         access = objectstore.access(team_tenant(wish.team), wish)
         if access is None:
             return {}
@@ -83,24 +83,24 @@ class BucketComponent(Component[ArtifactsSpec]):
         }
 
     def endpoints(self, wish: Wish[ArtifactsSpec]) -> dict[str, str]:
-        """Where S3 answers, and the bucket's name."""
+        """Return the address of S3, and the bucket's name."""
         return {"s3": wish.platform.s3_endpoint, "bucket": bucket_of(wish)}
 
     def policy(self, wish: Wish[ArtifactsSpec]) -> Policy:
-        """Reach S3."""
+        """Allow S3."""
         return objectstore.backend(wish.platform).policy(wish.platform)
 
     def requires(self, wish: Wish[ArtifactsSpec]) -> Mapping[str, Requirement]:
-        """See the key, where it is given."""
+        """Require the Secret of the key, if the key is given."""
         return objectstore.backend(wish.platform).requires(team_tenant(wish.team))
 
     def guarded(self, wish: Wish[ArtifactsSpec]) -> Mapping[str, Requirement]:
-        """See that what the store would make is not there already as somebody else's."""
+        """Require the objects of the derived names, which must not belong to another owner."""
         return objectstore.backend(wish.platform).guarded(team_tenant(wish.team))
 
 
 def bucket_of(wish: Wish[Any]) -> str:
-    """Return how the team's bucket is called; before a key is given, as it would be by itself."""
+    """Return the name of the team's bucket; before a key is given, the derived name."""
     access = objectstore.access(team_tenant(wish.team), wish)
     return access.bucket if access else wish.team.bucket
 

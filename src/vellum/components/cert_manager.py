@@ -40,7 +40,7 @@ class CertManagerComponent(ReleaseComponent[Spec]):
             "resources": _requests("64Mi"),
             "webhook": {"resources": _requests("32Mi")},
             "cainjector": {"resources": _requests("96Mi")},
-            # A hook that waits until certificates can be made; its default of a minute is short on a new cluster.
+            # A hook that waits until certificates can be made; its default of one minute is too short on a new cluster.
             "startupapicheck": {"timeout": "3m", "resources": _requests("32Mi")},
         }
 

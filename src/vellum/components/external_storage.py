@@ -1,4 +1,4 @@
-"""The place of the keys that a platform engineer gives, where the object store is one that somebody else runs."""
+"""The namespace for the keys to an external object store, which a platform engineer gives."""
 
 from __future__ import annotations
 

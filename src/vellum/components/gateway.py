@@ -1,4 +1,4 @@
-"""The one door of a laptop: a Gateway whose routes follow the composed objects; Envoy answers behind it."""
+"""The only entrance of a laptop: a Gateway whose routes follow the composed objects, served by Envoy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vellum.model.team import KUBEFLOW_NAMESPACE
 
 _ENVOY = "type.googleapis.com/envoy.extensions.filters"
 READY_PATH = "/.vellum/ready"
-"""Answered by Envoy itself: the question whether the gateway is up must not depend on what stands behind it."""
+"""Envoy answers this itself: the gateway's health must not depend on the services behind it."""
 LOWEST, HIGHEST = 1024, 32767
-"""Above 32767 lie the ephemeral ports: a client there can connect to itself, and Envoy loses its port (measured)."""
+"""Ports above 32767 are ephemeral: a client there can connect to itself, and Envoy loses its port (measured)."""
 
 _BUFFER = 256 * 1024
-"""Bytes that Envoy keeps of one direction of a connection; its default is one MiB."""
+"""How many bytes Envoy keeps for one direction of a connection; its default is one MiB."""
 _CONNECTIONS = "envoy.resource_monitors.global_downstream_max_connections"
 _MOST_CONNECTIONS = 800
 """Below the thousand files that a process may have open on many systems."""
@@ -76,7 +76,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
         return {"gateway": gateway}
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run Envoy; clusters and routes come from files that the laptop replaces by rename (live in 2 ms)."""
+        """Run Envoy; it reads clusters and routes from files that the laptop replaces by rename (live in 2 ms)."""
         boot, port = site.directory / "envoy.json", obj["spec"]["listeners"][0]["port"]
         argv = (
             site.programs["envoy"], "-c", str(boot), "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
@@ -84,7 +84,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
         files = {boot: json.dumps(_boot(port, site), sort_keys=True)}
         return Process(
             name="envoy", argv=argv, directory=site.directory, files=files, priority=3,
-            # It has its own port: a gateway whose connections are all taken is busy, but does not hang.
+            # It has its own port: a gateway whose connections are all in use is busy, but does not hang.
             probe=Probe(site.ports["probe"], READY_PATH), ports=(port,),
         )  # fmt: skip
 
@@ -102,6 +102,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
 
 def _boot(port: int, site: Site) -> Obj:
     def dynamic(name: str) -> Obj:
+        """Return the source of a dynamic configuration file."""
         source = {"path": str(site.directory / name), "watched_directory": {"path": str(site.directory)}}
         return {"path_config_source": source, "resource_api_version": "V3"}
 
@@ -147,7 +148,7 @@ def _boot(port: int, site: Site) -> Obj:
 
 
 def _probed() -> Obj:
-    """Return the listener that answers the supervisor's probe and routes nothing."""
+    """Return the listener that answers the supervisor's probe and has no routes."""
     router = {"@type": f"{_ENVOY}.http.router.v3.Router"}
     manager = {
         "@type": f"{_ENVOY}.network.http_connection_manager.v3.HttpConnectionManager",
@@ -172,7 +173,7 @@ def _health_check() -> Obj:
 
 
 def _reply(status: int, words: str) -> Obj:
-    """Return the form of answers that Envoy itself makes; a route's own answers have their own text."""
+    """Return the form of Envoy's own answers; a route's answers have their own text."""
     flags = {"response_flag_filter": {"flags": list(_OWN_FAULTS)}} if status == _UNAVAILABLE else None
     code = {
         "status_code_filter": {

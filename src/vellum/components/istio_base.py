@@ -1,4 +1,4 @@
-"""Istio's kinds, before anything of Istio runs."""
+"""Istio's kinds, which are installed before Istio runs."""
 
 from __future__ import annotations
 

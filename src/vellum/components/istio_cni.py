@@ -1,4 +1,4 @@
-"""Istio's plugin on every node, in a privileged namespace of its own: it writes into the host's network."""
+"""Istio's plugin on every node, in its own privileged namespace: it writes into the host's network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door of the mesh."""
+"""The entrance of the mesh."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class IstioIngressGatewayComponent(ReleaseComponent[Spec]):
             "serviceAccount": {"name": "istio-ingressgateway-service-account"},
             "service": {"type": "ClusterIP"},
             "autoscaling": {"enabled": False},
-            # The chart says no number by itself, and Helm puts back only what it says.
+            # The chart does not set a number by default, and Helm restores only what the chart sets.
             "replicaCount": 1,
             "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}},
-            # To set it replaces the chart's own, so the sysctl that lets it bind port 80 is said again.
+            # Setting this replaces the chart's value, so the sysctl for binding port 80 is repeated.
             "securityContext": {
                 "seccompProfile": {"type": "RuntimeDefault"},
                 "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],

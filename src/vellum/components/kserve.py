@@ -35,7 +35,7 @@ class KserveComponent(ReleaseComponent[Spec]):
         return {
             "kserve": {
                 "controller": {
-                    # Deployments and Services: no Knative, and no Ingress, as models answer inside the cluster only.
+                    # Deployments and Services: no Knative, and no Ingress, as models answer only inside the cluster.
                     "deploymentMode": "Standard",
                     "gateway": {"disableIstioVirtualHost": True, "disableIngressCreation": True},
                     "resources": {
@@ -51,7 +51,7 @@ class KserveComponent(ReleaseComponent[Spec]):
                         "region": wish.platform.region,
                     }
                 },
-                # The default asks for a whole core and 2 GiB for every model.
+                # The default requests a whole core and 2 GiB for every model.
                 "inferenceservice": {
                     "resources": {
                         "requests": {"cpu": "100m", "memory": "256Mi"},

@@ -1,4 +1,4 @@
-"""KServe's kinds, in a release of their own: they are most of what a release may hold, and go with it when it goes."""
+"""KServe's kinds in a separate release: they fill most of what a release may hold, and are deleted with it."""
 
 from __future__ import annotations
 

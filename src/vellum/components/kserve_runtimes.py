@@ -10,9 +10,9 @@ NOT_HERE = (
     "autogluonserver", "paddleserver", "pmmlserver", "predictiveserver", "tensorflow", "torchserve", "tritonserver",
     "vllmserver",
 )  # fmt: skip
-"""Old images, the tag latest, or frameworks that few have; teams bring runtimes of their own for these.
+"""Runtimes with old images, the tag latest, or rare frameworks; a team can bring its own runtime for these.
 
-The chart's key for Hugging Face on several nodes does nothing (0.20.0): that runtime follows the one for a single node.
+The chart's key for Hugging Face on several nodes has no effect (0.20.0): that runtime follows the single-node one.
 """
 
 

@@ -19,7 +19,7 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
     spec = Spec
     chart = Chart("", "kubeflow-pipelines", "0.1.0")
     namespace = KUBEFLOW_NAMESPACE
-    # In a mesh its pods get sidecars as they are made, which wait for the node's plugin.
+    # In a mesh its pods get sidecars at creation, and those wait for the node's plugin.
     after = ("argo-workflows", "artifacts", "istiod", "istio-cni")
     holders = ("kubeflow-pipelines-release",)
     rotates = "its API server and UI are rolled by one Helm upgrade"
@@ -39,11 +39,11 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
         }
 
     def _generation(self, wish: PlatformWish[Spec]) -> str:
-        """Return what changes with the key and tells nothing of it: programs read it only as they start."""
+        """Return a value that changes with the key and does not reveal it: programs read the key only at the start."""
         opened = objectstore.access(artifacts.tenant(wish.platform), wish)
         if opened is not None:
             return wish.seed.token("generation", f"{opened.access_key}|{opened.secret_key}")[:16]
-        # While nobody knows the key nothing is rolled for it.
+        # A key that is not known yet does not roll anything.
         live: Obj = wish.observed.resources.get(f"{self.name}-release") or {}
         values = ((live.get("spec") or {}).get("forProvider") or {}).get("values") or {}
         return str((values.get("objectStore") or {}).get("generation") or "")

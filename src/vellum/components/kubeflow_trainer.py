@@ -1,4 +1,4 @@
-"""Runs every TrainJob: Kubeflow Trainer, and JobSet below it, which its chart brings along."""
+"""Runs every TrainJob: Kubeflow Trainer, and JobSet, which its chart installs too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
         Image("ghcr.io/kubeflow/trainer/trainer-controller-manager:v2.3.0"),
         Image("registry.k8s.io/jobset/jobset:v0.12.0"),
     )
-    # Its three kinds are templates without a keep policy: Helm would delete every TrainJob with them.
+    # Its chart has its three kinds as templates without a keep policy: Helm would delete every TrainJob with them.
     outlives = True
     namespace = "kubeflow-system"
     makes_namespace = True
@@ -31,10 +31,10 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
         """Return the chart's values."""
         del wish
         return {
-            # The Job that would install them fetches kubectl from the Internet as root; ours are composed.
+            # The chart's Job would fetch kubectl from the internet as root to install them; Vellum composes its own.
             "runtimes": {"defaultEnabled": False},
             "manager": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}},
-            # The default asks for half a core.
+            # The default requests half a core.
             "jobset": {"controller": {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}},
         }
 

@@ -13,7 +13,7 @@ from vellum.model.state import Requirement
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much of the cluster a team of one size may use: requests, limits are twice as much."""
+    """The requests that a team of one size may make in total; limits are twice as much."""
 
     cpu: int
     memory_gib: int
@@ -37,7 +37,7 @@ class NamespaceComponent(Component[Spec]):
     spec = Spec
 
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
-        """Return the namespace first: nothing else of the team can exist without it."""
+        """Return the namespace first: the team's other objects need it."""
         team, room = wish.team, ROOM[wish.size]
         made = {
             "namespace": _namespace(wish),
@@ -60,7 +60,7 @@ class NamespaceComponent(Component[Spec]):
         return made
 
     def guarded(self, wish: Wish[Spec]) -> dict[str, Requirement]:
-        """Look for a namespace of that name before composing: Crossplane's apply would adopt and later destroy it."""
+        """Require the namespace of that name: Crossplane's apply would adopt a foreign one and later delete it."""
         return {"namespace": Requirement("v1", "Namespace", wish.team.namespace)}
 
 
@@ -84,9 +84,9 @@ def _namespace(wish: Wish[Spec]) -> Obj:
 
 
 def _usage(wish: Wish[Spec]) -> Obj:
-    """Return what keeps the platform as long as the claim is there.
+    """Return the Usage that keeps the platform while the claim exists.
 
-    Never with ``replay``: a deletion of the platform that was refused once would follow the last claim unasked.
+    It never has ``replay``: a refused deletion of the platform would then happen unasked after the last claim.
     """
     team = wish.team
     reason = f"claim {team.claim_namespace}/{team.claim_name} stands on it"

@@ -1,4 +1,4 @@
-"""Default deny both ways, then exactly what the wanted components ask for in their policies."""
+"""Default deny in both directions, and exactly what the policies of the wanted components allow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NetworkComponent(Component[Spec]):
     needs = ("namespace",)
 
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
-        """Return three policies: deny all, talk among ourselves and to DNS, and what the components need."""
+        """Return three policies: deny all, traffic inside the team and to DNS, and what the components need."""
         return {
             "network-deny": self._policy(wish, "default-deny", {"policyTypes": ["Ingress", "Egress"]}),
             "network-inside": self._policy(wish, "inside", {
@@ -44,7 +44,7 @@ class NetworkComponent(Component[Spec]):
         )
 
     def policy(self, wish: Wish[Spec]) -> Policy:
-        """Let the mesh's gateway in: without a mesh the namespace does not exist and nothing is opened."""
+        """Allow the mesh's gateway; without a mesh its namespace does not exist, and nothing is opened."""
         del wish
         return Policy(ingress=(("istio-system", {}, 8888), ("istio-system", {}, 8080)))
 

@@ -49,7 +49,7 @@ class NotebookComponent(Component[NotebookSpec]):
     spec = NotebookSpec
     block = "notebook"
     switch = "notebooks"
-    # A notebook costs memory all day, so a team asks for it; everything else of the request comes by itself.
+    # A notebook uses memory all day, so this part is off by default.
     default = "disabled"
     keeps_size = "the home keeps its {}: its size is decided when it is made"
     needs = ("namespace", "access")
@@ -64,7 +64,7 @@ class NotebookComponent(Component[NotebookSpec]):
     actor = "the notebook controller"
 
     def objects(self, wish: Wish[NotebookSpec]) -> dict[str, Obj]:
-        """Return the Notebook and its belongings."""
+        """Return the Notebook and its other objects."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _storage(wish)}}}
         token = {"token": wish.seed.token("notebook", wish.team.id, wish.keys.using)}
@@ -78,31 +78,31 @@ class NotebookComponent(Component[NotebookSpec]):
         }  # fmt: skip
 
     def ready(self, wish: Wish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
-        """Ready when the Notebook is; a size that came too late is said."""
+        """Return the Notebook's state, with a note if its size cannot change any more."""
         answer = super().ready(wish, made)
         size = self.kept_size(wish) if answer else ""
         return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def kept_size(self, wish: Wish[NotebookSpec]) -> str:
-        """Return the size that the volume has, if the claim asks for another; else empty."""
+        """Return the volume's size if the claim asks for another; else empty."""
         size = _storage(wish)
         return "" if size == wish.detail.storage else size
 
     def endpoints(self, wish: Wish[NotebookSpec]) -> dict[str, str]:
-        """Where a person opens it."""
+        """Return the address for a browser."""
         return {"notebook": wish.platform.notebook_url(wish.team, NOTEBOOK)}
 
     def policy(self, wish: Wish[NotebookSpec]) -> Policy:
-        """Let the notebook controller in, at the port at which its culler asks for kernels.
+        """Allow the notebook controller at the port where its culler asks for kernels.
 
-        That alone makes no culling: the culler sends no token, this notebook wants one, and a notebook that
-        refuses is taken for idle. It would be stopped busy or not, so culling stays off.
+        Culling still does not work: the culler sends no token, this notebook requires one, and the culler takes a
+        refusal for an idle notebook. It would stop busy notebooks too, so culling stays off.
         """
         del wish
         return Policy(ingress=((KUBEFLOW_NAMESPACE, {"app": "notebook-controller"}, 8888),))
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run JupyterLab; the token comes by the environment, since argv is readable by every local user."""
+        """Run JupyterLab; the token comes in the environment, because every local user can read argv."""
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         port, prefix = site.ports["http"], origins.notebook_path(namespace, name)
         host = origins.notebook_host(namespace, name)
@@ -131,7 +131,7 @@ class NotebookComponent(Component[NotebookSpec]):
         }
         return Process(
             name=f"notebook-{namespace}", argv=argv, directory=work, env=env, priority=0,
-            # Answered without the token, which would go to whoever has the port.
+            # The probe has no token: another program may own the port, and would get the token.
             probe=Probe(port, f"{prefix}api"),
             routes=(Route(prefix, port, host=host, most_bytes=_MOST_BYTES),),
         )  # fmt: skip
@@ -146,14 +146,14 @@ class NotebookComponent(Component[NotebookSpec]):
 
 
 def _storage(wish: Wish[NotebookSpec]) -> str:
-    """Return the size of the home that exists: to resize it is forbidden by most storage classes, and ends the pass."""
+    """Return the size of the existing home: most storage classes forbid a resize, and a refused one ends the pass."""
     home = wish.observed.resources.get("notebook-home")
     size = home["spec"]["resources"]["requests"]["storage"] if home else wish.detail.storage
     return str(size)
 
 
 def _kept(wish: Wish[NotebookSpec]) -> dict[str, str]:
-    """Return what tells a laptop to keep or to remove the folder. A cluster needs a volume's namespace to keep it."""
+    """Return the annotation that tells a laptop to keep or remove the folder; a cluster needs the namespace instead."""
     return {} if wish.platform.crossplane else {KEEP_FOLDER: "yes" if wish.keep_data else "no"}
 
 
@@ -179,7 +179,7 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
             "name": NOTEBOOK,
             "image": wish.platform.images["notebook"],
             "env": _env(wish),
-            # Optional, as the volume is. Later keys appear in the volume, and in the variables of the next pod.
+            # Optional, like the volume. Later keys appear in the volume, and in the variables of the next pod.
             "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
             "resources": _RESOURCES[wish.size],
             # The Jupyter image writes below / at start, so its root file system cannot be read-only.
@@ -194,7 +194,7 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
         "volumes": [
             {"name": "workspace", "persistentVolumeClaim": {"claimName": HOME}},
             {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
-            # Optional: the notebook starts before the first key works, and the kubelet adds keys as they come.
+            # Optional: the notebook starts before the first key works, and the kubelet adds keys later.
             {"name": "binding", "secret": {"secretName": BINDING_SECRET, "optional": True}},
             {"name": "pipelines-token", "projected": {"sources": [token]}},
         ],
@@ -207,7 +207,7 @@ def _env(wish: Wish[NotebookSpec]) -> list[Obj]:
         {"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH},
     ]
     if wish.keys.using > 1:
-        # The controller hands changes of the pod's spec on, and never those of its annotations
+        # The controller passes on changes of the pod's spec, but not of its annotations
         # (CopyStatefulSetFields in notebooks 1.11).
         env.append({"name": ENVIRONMENT, "value": str(wish.keys.using)})
     if wish.platform.pipelines_endpoint:

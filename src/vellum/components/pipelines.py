@@ -1,6 +1,6 @@
-"""What Kubeflow Pipelines needs in the team's namespace, so that runs execute there, on the team's bucket and key.
+"""The objects that Kubeflow Pipelines needs in the team's namespace to run there, on the team's bucket and key.
 
-Upstream a metacontroller writes these ConfigMaps for one shared bucket; here the composition writes them per team.
+Upstream, a metacontroller writes these ConfigMaps for one shared bucket; here the composition writes them per team.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
 _API_SERVER = (443, 6443)
-"""Its ports: it is no pod, and its address differs from cluster to cluster."""
+"""Its ports: the API server is not a pod, and its address differs between clusters."""
 
 
 class PipelinesComponent(Component[Spec]):
@@ -31,7 +31,7 @@ class PipelinesComponent(Component[Spec]):
     needs = ("namespace", "access", "bucket")
 
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
-        """Return the settings that the launcher and Argo read per run."""
+        """Return the settings that the launcher and Argo read for each run."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         repository = {"workflows.argoproj.io/default-artifact-repository": "default-namespaced"}
         metadata = {
@@ -46,7 +46,7 @@ class PipelinesComponent(Component[Spec]):
         }  # fmt: skip
 
     def ready(self, wish: Wish[Spec], made: Mapping[str, Obj]) -> Ready:
-        """Settings alone run nothing: the bucket that they name must be ready too."""
+        """Return ready once the settings and their bucket are: settings alone run nothing."""
         if "bucket-secret" not in wish.observed.resources:
             return waits(
                 f"waits for Secret {STORE_SECRET}, which comes with the bucket",
@@ -55,12 +55,12 @@ class PipelinesComponent(Component[Spec]):
         return super().ready(wish, made)
 
     def binding(self, wish: Wish[Spec]) -> dict[str, str]:
-        """Hand out the API where there is one; on a laptop kfp runs pipelines in a worker, so nothing answers."""
+        """Return the API's address, if there is one; on a laptop kfp runs pipelines in a worker without an API."""
         endpoint = wish.platform.pipelines_endpoint
         return {"KF_PIPELINES_ENDPOINT": endpoint} if endpoint else {}
 
     def policy(self, wish: Wish[Spec]) -> Policy:
-        """Reach the Pipelines API, metadata, and the API server: launcher and executor read and write there."""
+        """Allow the Pipelines API, metadata, and the API server: launcher and executor read and write there."""
         del wish
         api, metadata = {"app": "ml-pipeline"}, {"app": "metadata-grpc-server"}
         return Policy(

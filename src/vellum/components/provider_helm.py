@@ -1,4 +1,4 @@
-"""Crossplane's Helm provider, without which nothing is installed: the tree for git brings it, this part waits."""
+"""Crossplane's Helm provider, which installs every other part: the rendered tree has it, this part waits for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
     actor = "Crossplane's package manager"
 
     def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
-        """See what Crossplane says of its provider."""
+        """Require the provider's state in Crossplane."""
         del platform
         return {"provider": Requirement("pkg.crossplane.io/v1", "Provider", PROVIDER)}
 
@@ -32,7 +32,7 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
         return {}
 
     def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
-        """Ready once Crossplane says that the provider is healthy."""
+        """Return ready once Crossplane reports the provider as healthy."""
         del made
         provider = wish.observed.required.get(f"{self.name}/provider")
         if provider is None:

@@ -1,7 +1,7 @@
-"""The team's vectors: Qdrant with its own keys, outside the team's namespace so that the data outlives it.
+"""The team's vectors: Qdrant with its own keys, outside the team's namespace, so that the data outlives it.
 
-A StatefulSet, not the chart: the chart reads the key at render time and starts Qdrant *without* one when its Secret
-comes later. Here the kubelet blocks the pod until the Secret exists.
+A StatefulSet instead of the chart: the chart reads the key at render time, and starts Qdrant *without* one if its
+Secret comes later. Here the kubelet blocks the pod until the Secret exists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vellum.model.team import VECTORS_NAMESPACE
 from vellum.model.types import Storage
 
 VOLUME = "data"
-"""Teams lose their vectors when this changes: the volume claim is found by ``data-<name>-0``."""
+"""Teams lose their vectors if this changes: the volume claim is found by ``data-<name>-0``."""
 _RESOURCES: dict[Size, Obj] = {
     "small": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
     "medium": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
@@ -55,7 +55,7 @@ class QdrantComponent(Component[VectorsSpec]):
     actor = "the kubelet"
 
     def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:
-        """Return the database and what guards it."""
+        """Return the database and its protection."""
         name, labels = wish.team.qdrant, wish.labels(self.name)
         service = {
             "selector": _selector(wish),
@@ -71,27 +71,27 @@ class QdrantComponent(Component[VectorsSpec]):
         }  # fmt: skip
 
     def binding(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
-        """Hand out the address and the key that may write."""
+        """Return the address and the key that may write."""
         key = _keys(wish, wish.keys.using)["api-key"]
         return {"QDRANT_API_KEY": key, "QDRANT_URL": wish.platform.qdrant_url(wish.team)}
 
     def endpoints(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
-        """Where the vectors answer."""
+        """Return the address of the vectors."""
         return {"qdrant": wish.platform.qdrant_url(wish.team)}
 
     def ready(self, wish: Wish[VectorsSpec], made: Mapping[str, Obj]) -> Ready:
-        """Ready when the set is; a size that came too late is said."""
+        """Return the StatefulSet's state, with a note if its size cannot change any more."""
         answer = super().ready(wish, made)
         size = self.kept_size(wish) if answer else ""
         return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def kept_size(self, wish: Wish[VectorsSpec]) -> str:
-        """Return the size that the volume has, if the claim asks for another; else empty."""
+        """Return the volume's size if the claim asks for another; else empty."""
         size = _storage(wish)
         return "" if size == wish.detail.storage else size
 
     def accepts(self, wish: Wish[VectorsSpec], generation: int) -> Ready:
-        """Tell whether the database runs with these keys; one that is not there yet begins with them."""
+        """Tell whether the database runs with these keys; one that does not exist yet starts with them."""
         live = wish.observed.resources.get("qdrant-set")
         if live is None:
             return READY
@@ -101,13 +101,13 @@ class QdrantComponent(Component[VectorsSpec]):
         return READY if ready else waits(reason, actor=self.actor)
 
     def policy(self, wish: Wish[VectorsSpec]) -> Policy:
-        """Reach the team's own Qdrant, nobody else's."""
+        """Allow the team's own Qdrant, and no other team's."""
         return Policy(
             egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334))
         )
 
     def guarded(self, wish: Wish[VectorsSpec]) -> dict[str, Requirement]:
-        """A StatefulSet of the derived name that is not ours is refused: its volume holds somebody's data."""
+        """Require the StatefulSet of the derived name: a foreign one is refused, because its volume holds data."""
         return {"qdrant": Requirement("apps/v1", "StatefulSet", wish.team.qdrant, VECTORS_NAMESPACE)}
 
     def process(self, obj: Obj, site: Site) -> Process:
@@ -131,7 +131,7 @@ class QdrantComponent(Component[VectorsSpec]):
 
 
 def _storage(wish: Wish[VectorsSpec]) -> str:
-    """Return the volume's size: what it was made with, since the API server refuses any change of the templates."""
+    """Return the size with which the volume was made: the API server refuses any change of the templates."""
     templates = ((wish.observed.resources.get("qdrant-set") or {}).get("spec") or {}).get(
         "volumeClaimTemplates"
     ) or ()
@@ -169,7 +169,7 @@ def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
 
 def _pod_metadata(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
     found: Obj = {"labels": {**labels, **_selector(wish)}}
-    # It reads its keys when it starts, so another generation starts it anew.
+    # It reads its keys at the start, so another generation restarts it.
     return {**found, "annotations": said} if (said := mark(wish.keys.single)) else found
 
 

@@ -56,7 +56,7 @@ class SearchComponent(Component[SearchSpec]):
         annotations = {
             "serving.kserve.io/deploymentMode": "Standard",
             "serving.kserve.io/autoscalerClass": "none",
-            # KServe gives the pods the service's annotations (0.20, buildObjectMeta), so another one rolls them.
+            # KServe gives the pods the service's annotations (0.20, buildObjectMeta), so a changed one rolls them.
             **mark(wish.keys.using),
         }
         labels = {**wish.labels(self.name), "networking.kserve.io/visibility": "cluster-local"}
@@ -66,20 +66,20 @@ class SearchComponent(Component[SearchSpec]):
         }  # fmt: skip
 
     def binding(self, wish: Wish[SearchSpec]) -> dict[str, str]:
-        """Hand out the address that speaks KServe's v1 and v2 protocols."""
+        """Return the address for KServe's v1 and v2 protocols."""
         return {"VELLUM_SEARCH_URL": wish.platform.serving_url(wish.team, SERVICE)}
 
     def endpoints(self, wish: Wish[SearchSpec]) -> dict[str, str]:
-        """Where questions are asked."""
+        """Return the address for questions."""
         return {"search": wish.platform.serving_url(wish.team, SERVICE)}
 
     def policy(self, wish: Wish[SearchSpec]) -> Policy:
-        """Let the gateway's namespace ask."""
+        """Allow requests from the gateway's namespace."""
         del wish
         return Policy(ingress=((KUBEFLOW_NAMESPACE, {}, 8080),))
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Run the predictor, a real KServe ModelServer; it starts beside Qdrant and is ready once that answers."""
+        """Run the predictor, a real KServe ModelServer; it starts with Qdrant and is ready once Qdrant answers."""
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         port = site.ports["http"]
         own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}

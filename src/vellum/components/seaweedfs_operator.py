@@ -1,4 +1,4 @@
-"""Makes stores, buckets and keys of their objects."""
+"""Creates stores, buckets and keys from their objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
         """Return the chart's values."""
         del wish
         return {
-            # With cert-manager two hook Jobs with images of third parties go away.
+            # With cert-manager the chart does not need two hook Jobs with third-party images.
             "webhook": {"certManager": {"enabled": True}},
             "grafanaDashboard": {"enabled": False},
             "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},

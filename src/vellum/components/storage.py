@@ -1,8 +1,8 @@
-"""The object store: SeaweedFS by its operator's own kind, closed from its first second.
+"""The object store: SeaweedFS by its operator's own kind, closed from the start.
 
-Four holes decide the shape (measured on weed 4.48): without any identity S3 is open to all, so a static admin comes
-first; the filer's HTTP port serves every object, so HTTP is off; the volume server's HTTP port serves every block, so
-it asks for signed tokens; the gRPC ports know no keys, so they get mTLS or a NetworkPolicy.
+Four holes decide the shape (measured on weed 4.48). Without any identity S3 is open to all, so a static admin comes
+first. The filer's HTTP port serves every object, so HTTP is off. The volume server's HTTP port serves every block, so
+it requires signed tokens. The gRPC ports check no keys, so they get mTLS or a NetworkPolicy.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
 
 WORKER_DISTANCE = 10_000
-"""The worker inside ``weed mini`` dials the admin's port plus this, whatever ``-admin.port.grpc`` says. No switch turns
-it off, and where nobody answers it says so 26 times a minute, for ever (measured on weed 4.48)."""
+"""The worker inside ``weed mini`` dials the admin's port plus this, whatever ``-admin.port.grpc`` is. It cannot be
+switched off. If nothing answers it logs that 26 times a minute, for ever (measured on weed 4.48)."""
 ADMIN = "vellum-admin"
 OPERATOR = "seaweedfs-operator"
 FRONT = {"app.kubernetes.io/name": "vellum-s3"}
-"""The pods of the front (``components/storefront.py``); load-bearing: a Deployment's selector cannot change."""
+"""The pods of the front (``components/storefront.py``). Do not change it: a Deployment's selector is immutable."""
 ADMIN_SECRET = "vellum-s3-admin"  # noqa: S105  # a name, not a secret
 FRONT_SECRET = "vellum-s3-front"  # noqa: S105  # the same
 
@@ -62,7 +62,7 @@ class StorageComponent(PlatformComponent[Spec]):
             "storage-front": secret(FRONT_SECRET, STORAGE_NAMESPACE, {"s3.json": _file([front])}, labels=labels),
             "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels,
                                   spec=_store(wish.platform.images["seaweedfs"])),
-            # The operator sets a bucket's quota and nobody looks at it: weed closes a full bucket only when told to.
+            # The operator sets a bucket's quota, but weed enforces it only on command.
             "storage-quotas": make(API, "AdminScript", "quotas", STORAGE_NAMESPACE, labels=labels, spec={
                 "clusterRef": {"name": STORE}, "schedule": "*/5 * * * *", "script": "s3.bucket.quota.enforce -apply",
             }),
@@ -97,7 +97,7 @@ class StorageComponent(PlatformComponent[Spec]):
             f"-filer.localSocket={site.runtime / 'filer.sock'}", f"-s3.localSocket={site.runtime / 's3.sock'}",
         )  # fmt: skip
         env = {
-            # Its idle heap is 230 MB, most of it never touched: with less, Go collects without end (a fifth of a core).
+            # Its idle heap is 230 MB, most of it unused. With less, Go collects garbage constantly (0.2 cores).
             "GOMEMLIMIT": "400MiB",
             "GOGC": "50",
             "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
@@ -106,7 +106,7 @@ class StorageComponent(PlatformComponent[Spec]):
         return Process(
             name="seaweed", argv=argv, directory=site.directory / "data", env=env,
             files={config / "security.toml": _security(site)},
-            # Signed or not, an answer of S3 means that it is up; anonymous callers get 403.
+            # Any S3 answer means that it is up, signed or not; anonymous callers get 403.
             probe=Probe(ports["s3"], "/", ok=(200, 403)), priority=2,
             ports=(grpc["admin"],),
         )  # fmt: skip
@@ -129,13 +129,13 @@ def _file(identities: list[Obj]) -> str:
 
 
 def _security(site: Site) -> str:
-    """Return security.toml: gRPC asks for a certificate of this installation's authority, blocks for a signed token."""
+    """Return security.toml: gRPC requires a certificate of this installation's authority, blocks a signed token."""
     tls = site.tls
     server = [f'cert = "{tls / "server.pem"}"', f'key = "{tls / "server.key"}"']
     sections = ["[grpc]", f'ca = "{tls / "ca.pem"}"']
     for part in ("master", "volume", "filer", "s3", "admin", "worker", "msg_broker", "msg_agent", "mq"):
         sections += [f"[grpc.{part}]", *server]
-    # The volume server's HTTP port would give every stored block to whoever knows its number, and take new ones.
+    # Without a token, any caller who knows a block's number could read it from the volume server's HTTP port, or write.
     keys = site.mounted.get(ADMIN_SECRET, {})
     sections += ["[jwt.signing]", f'key = "{keys.get("jwt-write", "")}"']
     sections += ["[jwt.signing.read]", f'key = "{keys.get("jwt-read", "")}"']
@@ -152,7 +152,7 @@ def _store(image: str) -> Obj:
         "volume": {"replicas": 1, "requests": {"storage": "20Gi", "cpu": "50m", "memory": "128Mi"}, **_safe()},
         "filer": {
             "replicas": 1,
-            # Holds names and identities: without it every key is lost.
+            # Holds names and identities: if it is lost, every key is lost.
             "persistence": {"enabled": True, "resources": {"requests": {"storage": "2Gi"}}},
             "s3": {"enabled": True, "configSecret": {"name": ADMIN_SECRET, "key": "s3.json"}},
             **_safe(),
@@ -162,7 +162,7 @@ def _store(image: str) -> Obj:
 
 
 def _safe() -> Obj:
-    """The image runs as root unless it is told otherwise, and the namespace enforces ``restricted``."""
+    """Return the security context: the image runs as root by default, and the namespace enforces ``restricted``."""
     return {
         "podSecurityContext": {
             **copied(RESTRICTED_POD),
@@ -175,7 +175,7 @@ def _safe() -> Obj:
 
 
 def _fronted(wish: PlatformWish[Spec]) -> bool:
-    """Tell whether clients reach S3 through the front: from its first answer on, permanently."""
+    """Tell whether clients reach S3 through the front: from its first answer on, and then always."""
     live = wish.observed.resources.get("storage-service")
     if live is not None and live["spec"].get("selector") == FRONT:
         return True
@@ -199,7 +199,7 @@ def _walls(*, fronted: bool) -> Obj:
     clients = {"namespaceSelector": {"matchLabels": {f"{DOMAIN}/s3-client": "true"}}}
     ingress: list[Obj] = [
         {"from": [{"podSelector": {}}]},
-        # The API server calls the operator's webhook, and no selector can name the API server.
+        # The API server calls the operator's webhook, and a selector cannot name the API server.
         {"ports": [{"port": 9443, "protocol": "TCP"}]},
     ]
     if not fronted:

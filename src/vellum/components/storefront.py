@@ -1,4 +1,4 @@
-"""The front of the object store: lists keys in S3's order, and refuses those that SeaweedFS would mix up."""
+"""The front of the object store: lists keys in S3's order, and refuses keys that SeaweedFS would confuse."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vellum.model.team import STORAGE_NAMESPACE
 
 PORT = 8333
 READY_PATH, LIVE_PATH = "/.vellum/ready", "/.vellum/live"
-"""Answer 200 when the store lists its buckets, and when the front itself runs; no bucket can have these names."""
+"""Paths that answer 200 when the store lists its buckets, and when the front runs; no bucket can have these names."""
 _GRACE_SECONDS = 25
-"""For requests under way when a pod ends; Kubernetes kills it after 30."""
+"""For requests in progress when a pod ends; Kubernetes kills it after 30 s."""
 _KEYS = "/keys"
 
 
@@ -52,7 +52,7 @@ class StorefrontComponent(PlatformComponent[Spec]):
             "VELLUM_S3_PORT": str(port),
             "VELLUM_S3_STORE": str(site.runtime / "s3.sock"),
         }
-        # The store has a probe of its own: when it is silent, a restart of the front helps nobody.
+        # The store has its own probe: while the store does not answer, a restart of the front does not help.
         return Process(
             name="s3", argv=(site.python, "-P", "-m", "vellum.workloads.s3"), directory=site.directory, env=env,
             probe=Probe(port, LIVE_PATH), routes=(Route("/", port),), priority=2,

@@ -1,4 +1,4 @@
-"""Training by the team: the right to start Kubeflow Trainer's jobs in its namespace, and to serve what they made."""
+"""Training by the team: the right to start Kubeflow Trainer's jobs in its namespace, and to serve their models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ALL = ["create", "delete", "get", "list", "patch", "update", "watch"]
 _RULES: list[Obj] = [
     {"apiGroups": ["trainer.kubeflow.org"], "resources": ["trainjobs"], "verbs": _ALL},
     {"apiGroups": ["trainer.kubeflow.org"], "resources": ["trainjobs/status"], "verbs": ["get"]},
-    # What Kubeflow's SDK asks for to show a job's steps, and why one does not start.
+    # Kubeflow's SDK reads these to show a job's steps, and why a step does not start.
     {"apiGroups": ["jobset.x-k8s.io"], "resources": ["jobsets"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]},
@@ -26,13 +26,13 @@ class TrainingComponent(Component[Spec]):
     summary = "Training by Kubeflow Trainer: the team may run TrainJobs and serve the models that they make"
     spec = Spec
     switch = "training"
-    # A right that nobody asked for is one too many, and most platforms have no Trainer.
+    # Off by default: a team gets no right that it does not need, and most platforms do not have Trainer.
     default = "disabled"
     needs = ("namespace", "access", "bucket")
     stands_on = ("training-runtimes",)
 
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
-        """Return the Role of the team's account; its pods reach the bucket, the vectors and each other already."""
+        """Return the Role of the team's account; its pods already reach the bucket, the vectors and each other."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": namespace}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "training"}

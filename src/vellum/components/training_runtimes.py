@@ -1,6 +1,7 @@
-"""What a TrainJob and a served model run in: the runtimes that every team shares.
+"""The runtimes of TrainJobs and served models, which all teams share.
 
-Upstream's own are applied by a Job that fetches kubectl from the Internet as root, and pass no Pod Security; these do.
+A Job applies upstream's own runtimes: it fetches kubectl from the internet as root, and they fail Pod Security. These
+pass it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from vellum.model.training import (
 )
 
 TRIES = 3
-"""How often a job is tried again after its first failure (``backoffLimit``)."""
+"""How often a job is retried after its first failure (``backoffLimit``)."""
 
 JOB_RESOURCES: Mapping[str, Mapping[str, str]] = {
     "requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"},
 }  # fmt: skip
-"""Default resources of a TrainJob; Trainer lays the job's ``resourcesPerNode`` over these."""
+"""Default resources of a TrainJob; the job's ``resourcesPerNode`` overrides them."""
 MODEL_RESOURCES: Mapping[str, Mapping[str, str]] = {
     "requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"},
 }  # fmt: skip
@@ -63,7 +64,7 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
 def _job(image: str) -> Obj:
     container = {"name": NODE, **_container(image, JOB_RESOURCES)}
     pod = {
-        # Never: each try is a pod of its own, whose log stays.
+        # Never: each try has its own pod, whose log stays.
         "restartPolicy": "Never",
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
@@ -83,7 +84,7 @@ def _job(image: str) -> Obj:
 def _server(image: str) -> Obj:
     container = {
         "name": "kserve-container",
-        # KServe puts the InferenceService's name in place of the word, and its args behind these.
+        # KServe replaces this word with the InferenceService's name, and appends its args.
         "command": ["python", "-m", "vellum.workloads.models"],
         "args": ["--http_port=8080", "--model_name={{.Name}}"],
         "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
@@ -103,7 +104,7 @@ def _container(image: str, resources: Mapping[str, Mapping[str, str]]) -> Obj:
         "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108  # in the pod
         "envFrom": [secret_env_all(BINDING_SECRET)],
         "resources": {name: dict(amounts) for name, amounts in resources.items()},
-        # On the container: a ServingRuntime has no place for a pod's.
+        # On the container, because a ServingRuntime has no field for a pod's context.
         "securityContext": {**RESTRICTED_CONTAINER, **RESTRICTED_POD, "runAsUser": 1000},
         "volumeMounts": [
             {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},

@@ -1,4 +1,4 @@
-"""The namespace in which every team's Qdrant and its volume live, so that vectors outlive a team's namespace."""
+"""The namespace of every team's Qdrant and its volume, so that vectors outlive a team's namespace."""
 
 from __future__ import annotations
 

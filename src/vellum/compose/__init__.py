@@ -1,1 +1,1 @@
-"""What a claim means: (claim, platform, observed, seed) to desired objects, conditions and requirements. Pure."""
+"""Turn (claim, platform, observed, seed) into desired objects, conditions and requirements. Pure."""

@@ -1,7 +1,7 @@
-"""What must be there before an object may be composed: its kind, and its namespace. Pure.
+"""The conditions under which an object may be composed: its kind is served, and its namespace is active. Pure.
 
-Both are load-bearing on a cluster. Crossplane persists a reference to an object before it applies it, so one of a kind
-that is not served freezes the whole composite; and it stops at the first object that the API server does not take.
+Both matter on a cluster. Crossplane persists a reference to an object before it applies it, so an object of a kind
+that is not served freezes the whole composite. Crossplane also stops at the first object that the API server refuses.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PREFIX = "api/"
 
 
 def questions(kinds: Iterable[Kind]) -> dict[str, Requirement]:
-    """Return what to ask for the kinds of operators: an APIService, which tells that a group is served.
+    """Return what to ask for the kinds of operators: an APIService, which shows that a group is served.
 
-    Never the CRD itself: InferenceService's schema nests 34 deep, and protobuf stops at 33 (measured).
+    The CRD itself is never asked for: InferenceService's schema nests 34 deep, and protobuf stops at 33 (measured).
     """
     names = {_group_version(kind) for kind in kinds}
     return {
@@ -49,7 +49,7 @@ def kinds_served(observed: Observed, kinds: Iterable[Kind]) -> Ready:
 
 
 def stands(on: Iterable[str], platform: PlatformFacts) -> Ready:
-    """Tell whether the platform's parts that a team's component stands on are ready; if not, which one and why."""
+    """Tell whether the platform's parts that a team's component needs are ready; if not, which one is not, and why."""
     for name in on:
         if name in platform.waiting:
             return waits(f"waits for the platform's {name}: {platform.waiting[name]}", actor="the platform")
@@ -57,7 +57,7 @@ def stands(on: Iterable[str], platform: PlatformFacts) -> Ready:
 
 
 def after_their_namespaces(made: Mapping[str, Obj], observed: Observed) -> dict[str, Obj]:
-    """Return the objects without those whose namespace is composed here and not Active yet; what exists stays."""
+    """Return the objects without those whose namespace is composed here and not Active yet; existing objects stay."""
     closed = {
         obj["metadata"]["name"]
         for name, obj in made.items()

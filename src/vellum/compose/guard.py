@@ -1,6 +1,6 @@
-"""What a composite must never take: objects of the derived names that somebody else made.
+"""Keep a composite from adopting foreign objects that have its derived names.
 
-Crossplane's apply adopts such an object and deletes it with the composite (measured on 2.3.4), so compose asks first.
+Crossplane's apply adopts such an object and deletes it with the composite (measured on 2.3.4), so compose looks first.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ PREFIX = "ours/"
 
 
 def questions(guarded: Mapping[str, Requirement]) -> dict[str, Requirement]:
-    """Return the requirements under names that cannot meet others."""
+    """Return the requirements under names that cannot collide with others."""
     return {f"{PREFIX}{name}": requirement for name, requirement in guarded.items()}
 
 
 def unanswered(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None]) -> bool:
-    """Tell whether any of the questions was not looked up yet; then nothing may be created."""
+    """Tell whether any of the objects was not looked up yet; then nothing may be created."""
     return any(f"{PREFIX}{name}" not in required for name in guarded)
 
 
 def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[str]:
-    """Return, in words, the objects that exist and are not controlled by the composite with this uid."""
+    """Return, in words, the objects that exist but are not controlled by the composite with this uid."""
     found = (required.get(f"{PREFIX}{name}") for name in guarded)
     return [
         _whose(obj) for obj in found if obj is not None and controller_uid(obj) != uid and not _is_free(obj)
@@ -32,7 +32,7 @@ def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | Non
 
 
 def _is_free(obj: Obj) -> bool:
-    """Tell whether it is a namespace that an earlier platform left with the data in it."""
+    """Tell whether it is a namespace that an earlier platform left with its data."""
     return obj["kind"] == "Namespace" and KEPT in annotations_of(obj) and controller_uid(obj) is None
 
 

@@ -1,4 +1,4 @@
-"""What runs while the platform does not name an image: nothing new, and what runs already as it is. Pure."""
+"""Parts whose image the platform does not name: new ones wait, and running ones stay as they are. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def named(image: str, platform: PlatformFacts) -> Ready:
 
 
 def with_some(wish: W, image: str) -> W:
-    """Return the wish; where the platform stopped naming the image, with a stand-in for it."""
+    """Return the wish; if the platform does not name the image any more, with a placeholder for it."""
     if named(image, wish.platform):
         return wish
     images = {**wish.platform.images, image: _NO_IMAGE}
@@ -31,7 +31,7 @@ def with_some(wish: W, image: str) -> W:
 
 
 def keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
-    """Return what was made, with the image that runs now wherever the stand-in stands."""
+    """Return what was made, with the running image in place of the placeholder."""
     if made == _NO_IMAGE:
         return live
     if isinstance(made, dict) and isinstance(live, Mapping):

@@ -1,7 +1,7 @@
-"""What a Helm release recorded that it made, and how the live objects differ from it. Pure.
+"""The objects in a Helm release's record, and how the live objects differ from them. Pure.
 
-provider-helm never looks at live objects (measured on 1.3.0: a deleted Deployment stays gone while its Release says
-Ready), so we do. Every rendered field must be live; what only the live side has is fine: defaults, injected sidecars.
+provider-helm never looks at live objects (measured on 1.3.0: a deleted Deployment stays gone while its Release is
+Ready), so Vellum does. Every rendered field must be live; other live fields are fine: defaults, injected sidecars.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vellum.kube.objects import Obj, labels_of
 from vellum.model.component import Kind
 
 OWNED = (("app.kubernetes.io/managed-by", "Helm"),)
-"""Helm puts this label on everything that it installs, and the release's name into an annotation."""
+"""Helm sets this label on everything that it installs, and puts the release's name into an annotation."""
 RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -40,7 +40,7 @@ COMPARED = {
           for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")),
     )
 }  # fmt: skip
-"""Never Secrets (live ones would travel to the function; what a chart renders does, in Helm's record), CRDs (they nest
+"""Never Secrets (live ones would go to the function; rendered ones do, in Helm's record), CRDs (they nest
 too deep for protobuf, and a recreated one has lost its objects), Jobs and Pods (they run once) or volume claims (a new
 one is empty)."""
 _CLUSTER_SCOPED = frozenset({
@@ -51,8 +51,8 @@ _ONLY_THERE = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfi
 """Their own controllers write into them (certificates; istiod also the failure policy), so only absence is a fault."""
 _NOT_COMPARED = frozenset({"apiVersion", "kind", "metadata", "status"})
 _CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
-"""CRDs are most of the bytes, and to parse them takes seconds. One that is spelled another way only costs that time:
-to look for the kinds that are compared instead would miss what is spelled in another way, JSON for example."""
+"""CRDs are most of the bytes, and parsing them takes seconds. An unusual spelling of a CRD only costs that time.
+Searching for the compared kinds instead would miss objects with an unusual spelling, such as JSON."""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -80,7 +80,7 @@ REPLICAS: Path = ("spec", "replicas")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One object of the record that is compared: its kind, where it lies, its name, and the manifest."""
+    """One compared object of the record: its kind, namespace, name and manifest."""
 
     kind: Kind
     namespace: str
@@ -93,53 +93,53 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field that is not what was rendered; ``live`` is None where the field is gone."""
+    """One field that differs from the rendered one; ``live`` is None if the field is gone."""
 
     path: Path
     live: Any
     rendered: bool = True
-    """Whether the manifest has the field; where it has not, an upgrade alone does not put it back."""
+    """Whether the manifest has the field; if not, an upgrade alone does not restore it."""
 
     def __str__(self) -> str:
         return "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in self.path)
 
 
 def status_of(record: Obj) -> str:
-    """Return what Helm says of the revision: deployed, superseded, failed, pending-upgrade, ..."""
+    """Return Helm's state of the revision: deployed, superseded, failed, pending-upgrade, ..."""
     return labels_of(record).get("status", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A kind that a chart brings by a CRD."""
+    """A kind that a chart defines with a CRD."""
 
     group: str
     kind: str
     name: str
-    """The CRD's."""
+    """The name of the CRD."""
     templated: bool = True
-    """Whether an upgrade makes it again. Helm makes the CRDs in ``crds/`` only when it installs."""
+    """Whether an upgrade creates it again. Helm creates the CRDs in ``crds/`` only on installation."""
 
     def __str__(self) -> str:
         return f"CustomResourceDefinition {self.name}"
 
 
 def rendered(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[Rendered, ...]:
-    """Return what the record, Helm's Secret of one revision, says it made, as far as it is compared.
+    """Return the compared objects that the record, Helm's Secret of one revision, lists.
 
     Args:
         record: the Secret ``sh.helm.release.v1.NAME.vN``.
-        namespace: the release's namespace, where an object names none.
-        custom: kinds of operators to look at, by ``apiVersion/kind``.
+        namespace: the release's namespace, for objects without one.
+        custom: kinds of operators to compare, by ``apiVersion/kind``.
 
     Raises:
-        ValueError: it is no record of Helm 3.
+        ValueError: the Secret is not a record of Helm 3.
     """
     return _both(record, namespace, custom)[0]
 
 
 def brought(record: Obj, namespace: str, custom: Mapping[str, Kind]) -> tuple[Brought, ...]:
-    """Return the kinds that the revision brought; arguments and errors as of ``rendered``."""
+    """Return the kinds that the revision defined; arguments and errors as in ``rendered``."""
     return _both(record, namespace, custom)[1]
 
 
@@ -159,8 +159,8 @@ def _both(
 
 
 _known: dict[tuple[str, str, str, frozenset[str]], tuple[tuple[Rendered, ...], tuple[Brought, ...]]] = {}
-"""A settled platform shows the same records in every pass, and the largest takes 60 ms to read. By version: to compare
-their texts, two megabytes, would take a millisecond."""
+"""A settled platform has the same records in every pass, and the largest takes 60 ms to read. The key is the version:
+comparing their texts, two megabytes, would take a millisecond."""
 _MOST_KNOWN = 256
 
 
@@ -168,7 +168,7 @@ def _rendered(
     payload: str, namespace: str, custom: frozenset[str]
 ) -> tuple[tuple[Rendered, ...], tuple[Brought, ...]]:
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(payload))))
-    # The line break before the marker is the object's: a block of text at its end would lose its last one.
+    # The line break before the marker belongs to the object: without it, a block of text at its end would lose one.
     all_of_them = [f"{text}\n" for text in str(release["manifest"]).split("\n---\n")]
     texts = [text for text in all_of_them if not _CRD.search(text)]
     found = [one for text in texts for one in yaml.load_all(text, _Loader) if one]
@@ -219,12 +219,12 @@ def _one(obj: Obj, namespace: str) -> Rendered:
 
 
 def differences(want: Rendered, live: Obj, *, scaled: bool = False) -> Iterator[Difference]:
-    """Yield the fields of a live object that are not what was rendered.
+    """Yield the fields of a live object that differ from the rendered ones.
 
     Args:
-        want: what was rendered.
-        live: the object as the API server has it.
-        scaled: an autoscaler owns the number of replicas, which it leaves at 0 once it is 0.
+        want: the rendered object.
+        live: the object in the API server.
+        scaled: whether an autoscaler owns the number of replicas; it leaves 0 at 0.
     """
     if want.kind.kind in _ONLY_THERE:
         return
@@ -238,7 +238,7 @@ def differences(want: Rendered, live: Obj, *, scaled: bool = False) -> Iterator[
 
 
 def _is_switched_off(want: Rendered, live: Obj) -> bool:
-    """Tell whether a workload is scaled to nothing whose chart says no number, as KServe's does not."""
+    """Tell whether a workload is scaled to 0 whose chart sets no number, such as KServe's."""
     if want.kind.kind not in _SCALABLE or "replicas" in want.manifest["spec"]:
         return False
     return bool(live["spec"].get("replicas") == 0)
@@ -258,7 +258,7 @@ def _differences(want: Any, live: Any, path: Path) -> Iterator[Difference]:  # n
 
 
 def _pairs(want: list[Any], live: list[Any]) -> list[tuple[Any, Any]] | None:
-    """Return each wanted entry beside its live one; None where the lists cannot be matched."""
+    """Return each wanted entry with its live one; None if the lists cannot be matched."""
     key = next((key for key in _MERGE_KEYS if _identifies(key, want)), "")
     if key:
         by_key = {one.get(key): one for one in live if isinstance(one, Mapping)}

@@ -1,4 +1,4 @@
-"""From objects as a control plane holds them to compose's typed arguments, and every doubt to a fatal answer."""
+"""Turn a control plane's objects into compose's typed arguments, and every doubt into a fatal answer."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
 ALARMS = frozenset({
     "BucketChanged", "Invalid", "KeysLowered", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed",
 })  # fmt: skip
-"""Reasons that stay until a person does something."""
+"""Reasons that stay until a user acts."""
 
 
 def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
-    """Compose a claim as it is stored; the platform is one of its requirements, the same in every pass."""
+    """Compose a stored claim; the platform is one of its requirements, the same in every pass."""
     out = refusals(composite, observed, now)
     composed = out.applied(_team(composite, out.observed, seed, now), now)
     return _told(composite, _followed(composite, composed))
 
 
 def _followed(composite: Obj, composed: Composed) -> Composed:
-    """Set the condition that sizes are as written again: Crossplane keeps a condition until a new one of its type."""
+    """Reset the condition about sizes once they match: Crossplane keeps a condition until a new one of its type."""
     if (
         composed.fatal
         or any(said.type == SIZES for said in composed.conditions)
@@ -54,13 +54,13 @@ def _followed(composite: Obj, composed: Composed) -> Composed:
 
 
 def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
-    """Compose the platform as it is stored; a seed that is not the one it began with changes nothing."""
+    """Compose the stored platform; a seed other than the first one changes nothing."""
     out = refusals(composite, observed, now)
     return _told(composite, out.applied(_kubeflow(composite, out.observed, seed, now), now))
 
 
 def _told(composite: Obj, composed: Composed) -> Composed:
-    """Add an event for what is news: the composite's own status remembers what was said last."""
+    """Add an event for news: the composite's own status has what was last reported."""
     before = condition(composite, PARTS_READY) or {}
     news = [
         Event(
@@ -102,13 +102,13 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
 
 
 def _not_yet() -> Composed:
-    # Its first status tells which seed it began with; until then nobody knows whether ours gives the same keys.
+    # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
     message = "the platform is not composed yet"
     return Composed(conditions=(not_ready("NoPlatform", message),), fatal=message)
 
 
 def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
-    """Say that every key would change, if the composite began with another seed."""
+    """Refuse a composite that began with another seed: every key would change."""
     said: Mapping[str, str] = composite.get("status") or {}
     if said.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
         return None
@@ -121,7 +121,7 @@ def _other_place(place: platform.Platform | None) -> Composed | None:
 
 
 def _other_profile(place: platform.Platform | None) -> Composed | None:
-    """Say that Helm would uninstall what is in use, if the platform began as more than it is now."""
+    """Refuse a profile that would make Helm uninstall parts in use, because the platform began with more."""
     if place is None or place.profile in ("", place.spec.profile):
         return None
     began, now = place.profile, place.spec.profile
@@ -131,7 +131,7 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
         part for part in platform_components().values() if began in part.profiles and now not in part.profiles
     ]
     if (began, now) == ("standard", "light") and not any(place.has_begun(part.name) for part in lost):
-        # A change that was refused before anything was installed is undone by writing the old value.
+        # A change that was refused before any installation is undone by writing the old value.
         return None
     message = (
         f"the platform was installed as {began}, and its spec.profile says {now}, which would remove parts that are "
@@ -141,7 +141,7 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
 
 
 def _left_out(place: platform.Platform | None) -> Composed | None:
-    """Say that what teams use would go, if a part that the platform has is left out now."""
+    """Refuse to leave out an existing part: it would be deleted while teams use it."""
     gone = [name for name in place.left_out if place.has_begun(name)] if place else []
     if not gone:
         return None
@@ -151,7 +151,7 @@ def _left_out(place: platform.Platform | None) -> Composed | None:
 
 
 def _other_store(place: platform.Platform | None) -> Composed | None:
-    """Say that every bucket would be deleted or lost from sight, if the platform began with another store."""
+    """Refuse another object store: every bucket would be deleted or out of reach."""
     if place is None or place.store in ("", place.spec.objectStore.backend):
         return None
     began, now = place.store, place.spec.objectStore.backend
@@ -162,7 +162,7 @@ def _other_store(place: platform.Platform | None) -> Composed | None:
 
 
 def _other_bucket(place: platform.Platform | None) -> Composed | None:
-    """Say that the artifacts would be lost from sight: a composed object keeps its name, and so does its bucket."""
+    """Refuse another bucket for artifacts: composed objects keep their names, so the artifacts would be lost."""
     if place is None or place.spec.objectStore.backend == "external":
         return None
     began, now = place.bucket, place.spec.artifacts.bucket

@@ -1,8 +1,8 @@
-"""Compare values in the API server's normal form, so that the guard does not repair its rewrites for ever. Pure.
+"""Compare values in the API server's normal form, so that the guard does not repair normalisation for ever. Pure.
 
-What it does to a rendered value, apart from adding fields: it keeps quantities in their shortest form, drops what is
-empty, null, or zero in a field that has no other way to say "not set", fills an empty field that has a default, and
-writes base64 without line breaks. Helm reads YAML a little differently than PyYAML does.
+Besides adding fields, the API server changes a rendered value in these ways. It shortens quantities. It drops values
+that are empty, null, or zero in a field without another form of "not set". It fills an empty field with its default,
+and writes base64 without line breaks. Helm also reads YAML a little differently than PyYAML.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 Path = tuple[str | int, ...]
 EMPTY: tuple[Any, ...] = (None, "", {}, [])
 AMOUNTS = frozenset({"sizeLimit", "divisor", "averageValue", "storage"})
-"""Fields that are quantities wherever they are."""
+"""Fields that are always quantities."""
 OF_AMOUNTS = frozenset({"limits", "requests", "capacity", "hard", "overhead", "allocatable", "min", "max", "default",
                         "defaultRequest", "maxLimitRequestRatio"})  # fmt: skip
 """Maps of quantities."""
@@ -27,24 +27,24 @@ DROPPED = frozenset({
     "minReadySeconds", "publishNotReadyAddresses", "initialDelaySeconds", "timeoutSeconds", "periodSeconds",
     "successThreshold", "failureThreshold", "weight", "healthCheckNodePort",
 })  # fmt: skip
-"""Fields whose false or 0 the API server does not keep, or takes for "not set" and fills."""
+"""Fields whose false or 0 the API server drops, or treats as "not set" and fills."""
 DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "strategy.type": ("RollingUpdate",), "updateStrategy.type": ("RollingUpdate",), "httpGet.path": ("/",),
     "fieldRef.apiVersion": ("v1",), "volumeClaimTemplates.apiVersion": ("v1",),
     "roleRef.apiGroup": ("rbac.authorization.k8s.io",), "subjects.apiGroup": ("rbac.authorization.k8s.io",),
-    # It depends on the image's tag.
+    # The default depends on the image's tag.
     "imagePullPolicy": ("IfNotPresent", "Always"),
     "protocol": ("TCP",), "restartPolicy": ("Always",), "dnsPolicy": ("ClusterFirst",), "scheme": ("HTTP",),
     "schedulerName": ("default-scheduler",), "serviceAccountName": ("default",), "sessionAffinity": ("None",),
     "externalTrafficPolicy": ("Cluster",), "internalTrafficPolicy": ("Cluster",), "ipFamilyPolicy": ("SingleStack",),
     "terminationMessagePath": ("/dev/termination-log",), "terminationMessagePolicy": ("File",),
     "podManagementPolicy": ("OrderedReady",),
-    # It depends on whether there are rules for Egress.
+    # The default depends on the rules for Egress.
     "policyTypes": (["Ingress"], ["Ingress", "Egress"]),
     "livenessProbe.timeoutSeconds": (1,), "readinessProbe.timeoutSeconds": (1,), "startupProbe.timeoutSeconds": (1,),
     "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,),
 }  # fmt: skip
-"""What the API server writes into a field that is empty or 0, by the field's name, where needed with its parent's."""
+"""What the API server writes into a field that is empty or 0, by the field's name, if needed with its parent's."""
 PORTS = frozenset({"nodePort", "healthCheckNodePort"})
 """Numbers that the API server chooses."""
 ADDRESSES = frozenset({"clusterIP", "clusterIPs"})
@@ -75,7 +75,7 @@ def same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
 
 
 def amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
-    """Return a quantity as the API server reads it, to a thousand-millionth, rounded up; None if it is none."""
+    """Return a quantity as the API server reads it, rounded up to a billionth; None if it is not a quantity."""
     found = _AMOUNT.fullmatch(str(value)) if not isinstance(value, bool) and value is not None else None
     if found is None:
         return None
@@ -91,11 +91,11 @@ def _is_left_out(want: Any, live: Any, name: str | int) -> bool:  # noqa: ANN401
 
 
 def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
-    """Tell whether the live value is what the API server writes where nothing is said."""
+    """Tell whether the live value is what the API server writes by default."""
     name = path[-1] if path else ""
     if path[:1] in (("data",), ("binaryData",)):
         return want is None
-    # Helm drops a null, so a field whose default is not known says as little as one that is not rendered.
+    # Helm drops a null, so a field with an unknown default is treated as if it were not rendered.
     if want is None and live is not True:
         return (known := _default(path, live)) is None or known
     if want is None:
@@ -106,7 +106,7 @@ def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any
 
 
 def _default(path: Path, live: Any) -> bool | None:  # noqa: ANN401  # any JSON
-    """Tell whether a value is the default of its field; None where the default is not known."""
+    """Tell whether a value is the default of its field; None if the default is not known."""
     if path == ("spec", "type"):
         return bool(live == "ClusterIP")
     names = [step for step in path if isinstance(step, str)]
@@ -138,7 +138,7 @@ def _is_amount(path: Path) -> bool:
 
 
 def _is_number(want: Any, live: Any) -> bool:  # noqa: ANN401  # any JSON
-    """Tell whether a text is a number for Helm that PyYAML does not take for one: 0o644, 1e3."""
+    """Tell whether Helm reads a text as a number but PyYAML does not: 0o644, 1e3."""
     if not isinstance(want, str) or isinstance(live, bool) or not isinstance(live, (int, float)):
         return False
     try:

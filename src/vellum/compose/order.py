@@ -1,4 +1,4 @@
-"""Who is composed before whom: components sorted by what they need. Pure; the same input gives the same order."""
+"""The order of composition: components sorted by their needs. Pure; the same input gives the same order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vellum.errors import ComposeError
 
 
 class Needy(Protocol):
-    """Anything that names what it needs."""
+    """Anything with needs."""
 
     needs: tuple[str, ...]
 
@@ -22,10 +22,10 @@ N = TypeVar("N", bound=Needy)
 def in_order(
     parts: Mapping[str, N], needs: Callable[[N], tuple[str, ...]] = lambda part: part.needs
 ) -> list[tuple[str, N]]:
-    """Return the parts so that each comes after what it needs; needs that are not wanted are left out.
+    """Return the parts so that each comes after its needs; needs that are not wanted are ignored.
 
     Raises:
-        ComposeError: the needs form a cycle; a component is wrong, not a claim.
+        ComposeError: the needs form a cycle; then a component is wrong, not a claim.
     """
     graph = tuple((name, tuple(needs(parts[name]))) for name in sorted(parts))
     return [(name, parts[name]) for name in _sorted(graph)]
@@ -33,7 +33,7 @@ def in_order(
 
 @lru_cache(maxsize=64)
 def _sorted(graph: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, ...]:
-    """Remembered: there are few sets of parts, and every pass asks for one."""
+    """Return the sorted names; cached, because there are few sets of parts and every pass needs one."""
     known = {name for name, _ in graph}
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for name, needs in graph:

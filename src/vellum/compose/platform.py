@@ -1,4 +1,4 @@
-"""The platform, in one pass: the parts of its profile, their objects, their readiness, and where it answers. Pure."""
+"""One pass over the platform: the parts of its profile, their objects, readiness and addresses. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WAITS = "waits for "
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the profile: what it wants to make, and whether it may: if not, what it waits for."""
+    """One part of the profile: the objects that it wants, and whether it may make them or what it waits for."""
 
     component: AnyPlatformComponent
     wish: PlatformWish[Any]
@@ -50,13 +50,13 @@ class Part:
     memory: Memory = BLANK
     plan: repair.Plan | None = None
     held: bool = False
-    """Whether its Release keeps the chart and values that it has, or is still on its way to those composed now."""
+    """Whether its Release keeps its current chart and values, or still changes to the composed ones."""
 
 
 def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Return everything that the platform object means now.
 
-    A namespace or Release of one of the platform's names that is not ours composes nothing and changes nothing.
+    A foreign namespace or Release with one of the platform's names composes nothing and changes nothing.
     """
     memory = remembered_keys(platform.rotation)
     if refused := rotation.lowered(platform.spec.keys.generation, memory, seed.lowest(PLATFORM_OWNER)):
@@ -76,8 +76,8 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
 
 
 def everything(platform: Platform, seed: Seed) -> list[Obj]:
-    """Return all that the platform's parts make once nothing keeps them from it: what rights must cover."""
-    # Where nothing is observed nothing depends on the time.
+    """Return all objects of the platform's parts as if nothing blocked them; rights must cover these."""
+    # Without observed objects nothing depends on the time.
     parts = _parts(platform, Observed(), seed, datetime.fromtimestamp(0, UTC), FIRST)
     return [obj for part in parts for obj in part.objects.values()]
 
@@ -108,7 +108,7 @@ def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:
 
 
 def brought(component: AnyPlatformComponent) -> tuple[Kind, ...]:
-    """Return the kinds that are asked for because a chart brings them, or makes objects of them."""
+    """Return the kinds to ask for because a chart defines them or makes objects of them."""
     return (*component.serves, *component.custom) if isinstance(component, ReleaseComponent) else ()
 
 
@@ -137,7 +137,7 @@ def _part(component: AnyPlatformComponent, wish: PlatformWish[Any], before: Mapp
         made = {
             name: images.keeping(obj, wish.observed.resources.get(name) or {}) for name, obj in made.items()
         }
-    # What a part stands on is asked once: later it is as ready as its own objects are.
+    # The readiness of other parts is checked once: later the part is as ready as its own objects are.
     exists = all(name in wish.observed.resources for name in made)
     ready = component.ready(wish, made) if may or (exists and named) else may
     return Part(component, wish, made, may, ready)
@@ -172,7 +172,7 @@ def _release_part(
         if releases.stored(wish.observed, component.name, charts)
         else waits("its patches are not stored yet", actor="the control plane"),
     )
-    # Foreign fields can be told from our own only while no change of ours is in progress.
+    # Foreign fields differ from ours only while no change of ours is in progress.
     judged = release.live if moving and release.live else wanted
     ready = releases.ready(release, memory, judged, repaired=platform.repairs) if may or release.live else may
     if ready and moving:
@@ -181,7 +181,7 @@ def _release_part(
 
 
 def _changing(component: ReleaseComponent[Any], after: Ready, before: Mapping[str, Part]) -> Ready:
-    """Say why a Release that runs is not yet what is composed."""
+    """Return why a running Release does not yet have the composed chart and values."""
     if not after:
         return after
     first = next((name for name in component.after if name in before and before[name].held), "")
@@ -198,7 +198,7 @@ def _made(parts: Mapping[str, Part]) -> dict[str, Obj]:
 
 
 def _after(component: AnyPlatformComponent, before: Mapping[str, Part]) -> Ready:
-    """Tell whether everything that the part comes after is ready; if not, what the first of them all waits for."""
+    """Tell whether all earlier parts are ready; if not, what the first of them waits for."""
     for name in component.after:
         if name in before and not (before[name].ready or before[name].ready.serves):
             other = before[name].ready
@@ -218,7 +218,7 @@ def _has_chart(component: ReleaseComponent[Any], charts: Charts) -> Ready:
 
 
 def _has_namespace(component: ReleaseComponent[Any], made: Mapping[str, Obj], observed: Observed) -> Ready:
-    """Tell whether the namespace is there: nobody but us makes it, as it must enforce Pod Security from the start."""
+    """Tell whether the namespace exists. Only Vellum makes it, so that it enforces Pod Security from the start."""
     for name, obj in made.items():
         if obj["kind"] == "Namespace" and obj["metadata"]["name"] == component.namespace:
             active, reason = observed.health(name, f"Namespace {component.namespace}")
@@ -227,7 +227,7 @@ def _has_namespace(component: ReleaseComponent[Any], made: Mapping[str, Obj], ob
 
 
 def _with_patches(platform: Platform, parts: Mapping[str, Part], observed: Observed) -> Part:
-    """Give the provider's part the ConfigMap that Releases refer to, once the guard has decided for all of them."""
+    """Add the ConfigMap to which Releases refer to the provider's part, once the guard has decided for all of them."""
     part = parts[PROVIDER]
     labels = part.wish.labels(PROVIDER)
     pairs = [(one.release, one.memory) for one in parts.values() if one.release]
@@ -236,13 +236,13 @@ def _with_patches(platform: Platform, parts: Mapping[str, Part], observed: Obser
 
 
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:
-    """Every namespace and Release of the platform: to adopt one would mean to destroy it with the platform."""
+    """Return every namespace and Release of the platform: an adopted one would be destroyed with the platform."""
     return {
         name: Requirement(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
         for part in parts
         for name, obj in part.objects.items()
         if obj["kind"] == "Namespace"
-        # A kind that is not served cannot be looked up, and no object of it can exist.
+        # A kind that is not served cannot be looked up, and its objects cannot exist.
         or (obj["kind"] == RELEASE.kind and gates.served(part.wish.observed, RELEASE))
     }
 
@@ -269,13 +269,13 @@ def _composed(
 
 
 def _may(part: Part, obj: Obj, name: str, observed: Observed) -> bool:
-    """A part that waits makes only what every API server knows; what exists stays desired."""
+    """Tell whether the object may be made: a waiting part makes only core kinds, and existing objects stay."""
     kinds = {(kind.api_version, kind.kind) for kind in part.component.kinds_on(part.wish.platform)}
     return bool(part.may) or name in observed.resources or (obj["apiVersion"], obj["kind"]) not in kinds
 
 
 def _events(parts: list[Part]) -> tuple[Event, ...]:
-    """Tell of every repair when it begins, when it is done, and when it is given up."""
+    """Report every repair when it begins, when it is done, and when it is given up."""
     told: list[Event] = []
     for part in parts:
         if part.plan is None or part.release is None:
@@ -318,7 +318,7 @@ def _status(platform: Platform, parts: list[Part], observed: Observed, seed: See
 
 
 def _said(part: Part, before: Mapping[str, Any], now: datetime) -> Obj:
-    """Return the part's line of the status; it is ready, or waits, since the time at which it began to."""
+    """Return the part's entry in the status, with the time since which it is ready or waits."""
     same = before.get("ready") == bool(part.ready) and "since" in before
     since = before["since"] if same else written(now)
     said: Obj = {"name": part.component.name, "ready": bool(part.ready), "since": since}

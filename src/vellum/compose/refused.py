@@ -3,9 +3,9 @@
 Crossplane 2.3.4 ends a pass at the first apply that fails (unless it is Invalid): the rest is not applied, and no
 status is written. It names the object in ``Synced``. Such an object is left as it is and tried again later.
 
-What exists must not be deleted by being left out. Crossplane deletes what it observed and what is not desired, by
-resource name. So for one pass a stand-in is desired under that name: an inert Usage. After it the composite has no
-reference to the object, which stays, and is taken up again by the next apply.
+An existing object must not be deleted because it is left out. Crossplane deletes an observed object that is not
+desired, by resource name. So for one pass a stand-in is desired under that name: an inert Usage. After it the
+composite has no reference to the object, which stays; the next apply adopts it again.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from vellum.model.repair import written
 from vellum.model.state import PARTS_READY, Composed, Desired, Observed, Requirement, not_ready
 
 PAUSES = (30, 60, 120, 300)
-"""Seconds until an object is tried again, by the number of tries that failed; the last one for all further ones."""
+"""Seconds until an object is tried again, by the number of failed tries; the last one for all further tries."""
 STANDS_FOR = f"{DOMAIN}/stands-for"
 """Annotation of a stand-in: until when an object is left out, its tries, API version, kind and name."""
 ABSENT = "could not find the requested resource"
 _APPLY = re.compile(r'cannot apply composed resource "([^"]+)": (.*)', re.DOTALL)
 _DOWN = ("failed calling webhook", ABSENT, "no matches for kind", "custom resource definition is terminating")
-"""Errors of a whole operator, not of one object: all objects of its kinds would meet them."""
+"""Errors of a whole operator instead of one object: all objects of its kinds would get them."""
 _PREFIX = "refused/"
 
 
@@ -41,7 +41,7 @@ class Refusal:
     until: str
     tries: int
     obj: Key | None = None
-    """The object, where it is there."""
+    """The object, if it exists."""
 
     def as_dict(self) -> Obj:
         """Return plain data for the status."""
@@ -99,7 +99,7 @@ class Refusals:
     def _all(self, composed: Composed) -> dict[str, Refusal]:
         """Return the refused object, and the objects that would be refused too: a pass reports only one of them.
 
-        That is everything of its kind in its namespace, and with an operator that does not answer all of its kinds.
+        These are all objects of its kind in its namespace; if an operator does not answer, all objects of its kinds.
         """
         first = self.known.get(self.fresh)
         if first is None or self.fresh not in composed.objects:
@@ -146,7 +146,7 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
 
 
 def _said(composite: Obj) -> tuple[str, str]:
-    """Return which object Crossplane could not apply in its last pass, and why; empty where it could apply all."""
+    """Return the object that Crossplane could not apply in its last pass, and why; empty if it applied all."""
     synced = current(composite, "Synced") or {}
     if synced.get("status") != "False":
         return "", ""
@@ -155,7 +155,7 @@ def _said(composite: Obj) -> tuple[str, str]:
 
 
 def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
-    """Yield what a stand-in tells, where the pass that made it ended before its status, and what the status tells."""
+    """Yield the refusals in stand-ins, in case that pass ended before it wrote its status, and those in the status."""
     for name, obj in observed.resources.items():
         if said := annotations_of(obj).get(STANDS_FOR):
             until, tries, api_version, kind, *named = said.split()
@@ -196,7 +196,7 @@ def _place(obj: Obj) -> str:
 def _stand_in(name: str, one: Refusal, obj: Obj) -> Obj:
     """Return an inert object of the same scope: a Usage of an object that does not exist.
 
-    It has a name of its own. Under the name of ``obj`` it would replace the real Usage of that name. The name also
+    It has its own name. Under the name of ``obj`` it would replace the real Usage of that name. The name also
     differs between two claims: their resources have the same names, and some stand-ins have no namespace.
     """
     key = Key.of(obj)
@@ -225,7 +225,7 @@ def _components(status: Obj, out: Mapping[str, Refusal]) -> list[Obj]:
 
 
 def _part_of(name: str, status: Obj) -> str:
-    """Return whose object it is: names of resources begin with the part's."""
+    """Return the part that owns the object: names of resources begin with the part's name."""
     parts = [part["name"] for part in status.get("components") or ()]
     return max((part for part in parts if name == part or name.startswith(f"{part}-")), key=len, default="")
 

@@ -1,4 +1,4 @@
-"""What one pass sees of one Helm release: Helm's records, the live objects, and what is wrong with them. Pure."""
+"""One pass's view of one Helm release: Helm's records, the live objects, and their faults. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AnyRelease = ReleaseComponent[Any]
 
 @dataclass(frozen=True)
 class Release:
-    """One release in one pass: the component, what is observed of it, and what the guard remembered."""
+    """One release in one pass: the component, its observed state, and the guard's memory."""
 
     component: AnyRelease
     observed: Observed
@@ -37,7 +37,7 @@ class Release:
 
     @property
     def name(self) -> str:
-        """Its name, for Helm, for Crossplane and in the status."""
+        """The release's name for Helm and Crossplane, and in the status."""
         return self.component.name
 
     @property
@@ -47,12 +47,12 @@ class Release:
 
     @property
     def live(self) -> Obj | None:
-        """The Release as the API server has it."""
+        """The Release in the API server."""
         return self.observed.resources.get(self.resource)
 
     @cached_property
     def revision(self) -> int:
-        """Helm's revision that provider-helm saw last; 0 before the first."""
+        """Helm's revision that provider-helm last reported; 0 before the first."""
         said = ((self.live or {}).get("status") or {}).get("atProvider") or {}
         return int(said.get("revision") or 0)
 
@@ -61,10 +61,10 @@ class Release:
         return f"record/{self.name}"
 
     def record_question(self) -> dict[str, Requirement]:
-        """Ask for Helm's records of the revision and of the two after it, which provider-helm did not report yet.
+        """Require Helm's records of the revision and of the next two, which provider-helm has not reported yet.
 
-        There are two after it where one that failed was rolled back and is tried again. By name, as all that Helm keeps
-        would not fit into a message; and never by status, as what once hung stays in the history.
+        There are two if a failed revision was rolled back and is retried. They are required by name: all of Helm's
+        records would not fit into a message, and a record that once hung keeps its status in the history.
         """
         if not self.revision:
             return {}
@@ -80,12 +80,12 @@ class Release:
 
     @property
     def record(self) -> Obj | None:
-        """Helm's record, once it was looked up and if it is there."""
+        """Helm's record, if it was looked up and exists."""
         return self.observed.required.get(self._record_key)
 
     @cached_property
     def _newest(self) -> tuple[int, str]:
-        """The newest revision that provider-helm did not report yet, and what Helm says of it; 0: there is none."""
+        """The newest revision that provider-helm has not reported yet, and Helm's state of it; 0 if there is none."""
         for ahead in range(AHEAD, 0, -1):
             if found := self.observed.required.get(f"{self._record_key}{'+' * ahead}"):
                 return self.revision + ahead, inventory.status_of(found)
@@ -98,19 +98,19 @@ class Release:
 
     @cached_property
     def state(self) -> str:
-        """What Helm says: deployed, failed, pending-upgrade, ...; absent where its record is gone."""
+        """Helm's state: deployed, failed, pending-upgrade, ...; absent if its record is gone."""
         newest, status = self._newest
         if newest:
-            # A failure counts at once: provider-helm reports it when it tries again, which is to be prevented.
+            # A failure counts immediately: provider-helm reports it only when it retries, which must be prevented.
             return UNREPORTED if status == repair.DEPLOYED else status
         status = inventory.status_of(self.record) if self.record else repair.ABSENT
         return UNREADABLE if status == repair.DEPLOYED and self._read is None else status
 
     @property
     def freed(self) -> int:
-        """The revision to which one that hung or failed was rolled back, until provider-helm reports it; 0: none.
+        """The revision to which a hung or failed one was rolled back, until provider-helm reports it; 0: none.
 
-        It does so only at its next look. After an ordinary upgrade it is about to, and must not be disturbed.
+        It reports it only at its next poll. After an ordinary upgrade it is about to report, and must not be disturbed.
         """
         newest, status = self._newest
         own = inventory.status_of(self.record) if self.record else ""
@@ -118,12 +118,12 @@ class Release:
 
     @cached_property
     def rendered(self) -> tuple[Rendered, ...]:
-        """What the deployed revision made, as far as it is compared."""
+        """The compared objects of the deployed revision."""
         return (self._read or ()) if self.state == repair.DEPLOYED else ()
 
     @cached_property
     def _read(self) -> tuple[Rendered, ...] | None:
-        """The inventory of the record; None where it is none that we understand, which must not stop other releases."""
+        """The inventory of the record; None if it cannot be read, which must not stop other releases."""
         try:
             return (
                 inventory.rendered(self.record, self.component.namespace, self._custom)
@@ -140,14 +140,14 @@ class Release:
 
     @cached_property
     def gone(self) -> tuple[Brought, ...]:
-        """The kinds of the deployed revision that the API server does not have; none if discovery was not possible."""
+        """The kinds of the deployed revision that the API server lacks; none if discovery was not possible."""
         known = self.observed.kinds
         if known is None or self.state != repair.DEPLOYED or self.record is None:
             return ()
         there = {(name.split("/")[0], name.rsplit("/", 1)[-1]) for name in known}
         brought = inventory.brought(self.record, self.component.namespace, self._custom)
         named = {(one.group, one.kind) for one in brought}
-        # Helm's record does not hold the CRDs of a subchart.
+        # Helm's record does not contain the CRDs of a subchart.
         below = [
             Brought(group, kind.kind, f"{plural(kind.kind)}.{group}", templated=False)
             for kind in self.component.serves
@@ -156,7 +156,7 @@ class Release:
         return tuple(one for one in (*brought, *below) if (one.group, one.kind) not in there)
 
     def live_questions(self) -> dict[str, Requirement]:
-        """Ask for the live objects: a list for each kind and namespace that the record names."""
+        """Require the live objects: a list for each kind and namespace in the record."""
         places = {(one.kind, one.namespace) for one in self.rendered}
         questions = {
             _live_key(kind, namespace): Requirement(
@@ -203,16 +203,16 @@ class Release:
 
     @cached_property
     def faults(self) -> dict[str, str]:
-        """What is wrong, in words, by object."""
+        """The faults in words, by object."""
         if self.state == repair.FAILED:
-            # Without Helm's words, which differ from try to try: the same faults are counted together.
+            # Without Helm's text, which differs between tries: equal faults are counted together.
             return {f"Release {self.name}": repair.FAILED}
         found = {str(one): _fault(found) for one, found in self._found.items() if found is None or found}
         return {**found, **{str(kind): "missing" for kind in self.gone if kind.templated}}
 
     @cached_property
     def patch(self) -> str:
-        """The kustomize patch that writes what an upgrade alone would not put back into Helm's record."""
+        """The kustomize patch that writes into Helm's record what an upgrade alone would not restore."""
         edited = [
             {
                 "target": {"kind": one.kind.kind, "name": one.name},
@@ -224,12 +224,15 @@ class Release:
         return json.dumps({"patches": edited}, sort_keys=True) if edited else ""
 
     def _beyond_an_upgrade(self, one: Rendered, found: tuple[Difference, ...]) -> list[Difference]:
-        """Helm compares only manifests where a kind is an operator's, and never sees a field that no manifest has."""
+        """Return the differences that an upgrade misses.
+
+        For custom resources Helm compares only manifests, and it never sees a field that the manifest lacks.
+        """
         custom = f"{one.kind.api_version}/{one.kind.kind}" in self.component.looks_at()
         return [difference for difference in found if custom or not difference.rendered]
 
     def looked(self) -> repair.Look:
-        """Return what the state machine needs of this pass."""
+        """Return what the state machine needs from this pass."""
         stored = stored_patches(self.observed)
         return repair.Look(
             record=self.state, revision=self._latest, faults=self.faults, patch=_patch_key(self.name, self.patch),
@@ -237,11 +240,11 @@ class Release:
         )  # fmt: skip
 
     def guarded(self, now: datetime) -> repair.Plan | None:
-        """Return the guard's plan; None while there is nothing to guard yet."""
+        """Return the guard's plan; None while the release has nothing to guard."""
         return repair.plan(self.name, self.memory, self.looked(), now) if self.revision else None
 
     def starting(self) -> str:
-        """Say which workload does not run yet; empty where all do."""
+        """Return which workload does not run yet; empty if all run."""
         for one in self.rendered:
             if one.kind.kind in inventory.WORKLOADS:
                 ready, reason = health(self._live(one), str(one))
@@ -274,7 +277,7 @@ def _fault(found: tuple[Difference, ...] | None) -> str:
 
 
 def _written(difference: Difference) -> Obj:
-    """Return the operation: the live value, so that the next manifest differs, or the default of the API server."""
+    """Return the operation: write the live value, so that the next manifest differs, or the API server's default."""
     path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in difference.path)
     if not difference.rendered:
         return {"op": "add", "path": path, "value": 1}
@@ -295,7 +298,7 @@ _MOST_KNOWN = 4096
 
 
 def _compared(one: Rendered, live: Obj, record: Obj, *, scaled: bool) -> tuple[Difference, ...]:
-    """Compare once per version of both sides: a settled platform shows the same in every pass."""
+    """Compare once per version of both sides: a settled platform has the same in every pass."""
     versions = [
         side["metadata"].get(word, "") for side in (record, live) for word in ("uid", "resourceVersion")
     ]

@@ -1,9 +1,9 @@
-"""Helm releases of the platform: what the guard asks for, what it sees, and the Release that follows from it. Pure.
+"""Helm releases of the platform: the guard's requirements, its view, and the resulting Release. Pure.
 
-Facts of provider-helm 1.3.0 that decide the shape (all measured): with ``patchesFrom`` at the first installation it
-upgrades once more for nothing, so there is none until the first repair; after an upgrade it says Ready=False until its
-next poll, so an annotation follows the revision and wakes it; a failed or stuck upgrade stays so without
-``rollbackLimit``, but with it a stuck *first* revision is uninstalled, which must not happen to what was there before.
+These facts of provider-helm 1.3.0 decide the shape (all measured). With ``patchesFrom`` at the first installation it
+upgrades once more without need, so it has none until the first repair. After an upgrade it reports Ready=False until
+its next poll, so an annotation follows the revision and wakes it. A failed or stuck upgrade stays so without
+``rollbackLimit``. With it a stuck *first* revision is uninstalled, which must not happen to an adopted release.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from vellum.model.rotation import mark
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 
 PATCHES = "vellum-releases"
-"""The ConfigMap of kustomize patches: two that match nothing, what the platform engineer wrote, what is written
-through."""
+"""The ConfigMap of kustomize patches: two without effect, the platform engineer's, and the written-through
+values."""
 SEEN = f"{DOMAIN}/seen"
 ROLLBACKS, HISTORY = 3, 5
 _FLIPS = ("a", "b")
 
 
 def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> Ready:
-    """Judge the release by proof: Helm deployed it, everything in it is live and runs, its kinds are served.
+    """Judge the release by proof: Helm deployed it, all its objects are live and run, and its kinds are served.
 
     Args:
-        release: what is seen of it.
-        memory: what the guard remembers from now on.
-        wanted: the Release as it is composed; further fields of the live one are foreign.
+        release: the view of the release.
+        memory: the guard's memory after this pass.
+        wanted: the composed Release; further fields of the live one are foreign.
         repaired: whether the guard repairs.
     """
     live = release.live
@@ -44,7 +44,7 @@ def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> R
         return waits(f"Release {release.name} is not created yet", actor="the control plane")
     said = current(live, "Synced") or {}
     if said.get("status") == "False" and release.state != repair.FAILED:
-        # Nothing that Helm could not even begin is the fault of whoever it would have repaired.
+        # A failure before Helm started is not a fault that the guard could repair.
         return waits(f"Release {release.name}: {said.get('message')}", actor="the platform engineer")
     if repaired and (trouble := _trouble(release, memory)) is not None:
         return trouble
@@ -105,7 +105,7 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
 
 
 def _lost(release: Release, kinds: list[str]) -> str:
-    """Return the reason for missing kinds that no upgrade makes; without its record Helm installs again."""
+    """Return the reason for missing kinds that no upgrade creates; without its record Helm installs again."""
     command = f"kubectl delete secret -n {release.component.namespace} -l owner=helm,name={release.name}"
     return f"{', '.join(kinds)} is missing, and Helm makes it only as it installs: {command}"
 
@@ -123,10 +123,10 @@ def _sentence(faults: Mapping[str, str]) -> str:
 
 
 def _at_work(release: Release) -> str:
-    """Return what is said meanwhile, with a way out where there is no other.
+    """Return the message while Helm works, with a command if nothing else can end the wait.
 
-    provider-helm 1.3.0 frees an upgrade at which it was ended, never a rollback, and an installation by uninstalling
-    everything, which it is not allowed where something was before.
+    provider-helm 1.3.0 frees an upgrade during which it was ended, but never a rollback. It frees an installation only
+    by uninstalling everything, which is forbidden if the release existed before.
     """
     name, namespace = release.name, release.component.namespace
     ways_out = {
@@ -138,7 +138,7 @@ def _at_work(release: Release) -> str:
 
 
 def questions(releases: Iterable[Release], *, repaired: bool) -> dict[str, Requirement]:
-    """Return what is to be seen: Helm's records, without which no Release is safe, and for repairs the live objects."""
+    """Return the requirements: Helm's records, without which no Release is safe, and for repairs the live objects."""
     found: dict[str, Requirement] = {}
     for release in releases:
         found |= release.record_question()
@@ -148,7 +148,7 @@ def questions(releases: Iterable[Release], *, repaired: bool) -> dict[str, Requi
 
 
 def held(release: Release, wanted: Obj) -> Obj:
-    """Return the composed Release with the chart and the values that it has now."""
+    """Return the composed Release with its current chart and values."""
     live: Mapping[str, Any] = (release.live or wanted)["spec"]["forProvider"]
     kept = {name: plain(live[name]) for name in ("chart", "values") if name in live}
     provider = {**wanted["spec"]["forProvider"], **kept}
@@ -156,7 +156,7 @@ def held(release: Release, wanted: Obj) -> Obj:
 
 
 def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: Charts) -> Obj:
-    """Return the Release object that follows from what the guard decided."""
+    """Return the Release object that follows from the guard's decision."""
     chart, component = release.component.chart, release.component
     live: Mapping[str, Any] = ((release.live or {}).get("spec") or {}).get("forProvider") or {}
     named = charts.repository if chart.repository else charts.own or charts.repository
@@ -191,10 +191,10 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
 
 
 def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
-    """Return what keeps the release's namespace until Helm has uninstalled it.
+    """Return the Usage that keeps the release's namespace until Helm has uninstalled it.
 
-    With the namespace Helm's record would go, and without that nobody removes what the chart has outside of it:
-    webhooks that nobody answers, roles, CRDs.
+    Helm's record would be deleted with the namespace. Then the chart's objects outside of it would stay for ever:
+    webhooks without a server, roles, CRDs.
     """
     by = Key(RELEASE.api_version, RELEASE.kind, "", release.name)
     return usage(
@@ -213,9 +213,9 @@ def _patches(release: Release, memory: Memory, charts: Charts) -> list[Obj]:
 
 
 def _may_roll_back(release: Release, memory: Memory) -> bool:
-    """A stuck first revision is uninstalled by it: good for a first installation, and never for an adopted one.
+    """Tell whether a stuck first revision may be uninstalled: right for a first installation, never for an adopted one.
 
-    What outlives the platform may be adopted by a new one, whatever ``deletionPolicy`` says.
+    A new platform may adopt what outlived an earlier one, whatever ``deletionPolicy`` is.
     """
     if not memory.installed:
         return not release.component.outlives
@@ -224,7 +224,7 @@ def _may_roll_back(release: Release, memory: Memory) -> bool:
 
 
 def _seen(release: Release) -> str:
-    """Return the mark that wakes provider-helm: after a revision that it made, and when its record is gone."""
+    """Return the mark that wakes provider-helm: after each of its revisions, and when its record is gone."""
     if not release.revision:
         return ""
     if release.freed:
@@ -232,7 +232,7 @@ def _seen(release: Release) -> str:
     if release.state == repair.ABSENT:
         return f"{release.revision}.gone"
     if release.state == repair.DEPLOYED:
-        # Not after a failure: it would be tried again at once, and each time make the next revision to wake for.
+        # Not after a failure: it would retry immediately, and each retry would make the next revision to wake for.
         return str(release.revision)
     return annotations_of(release.live or {"metadata": {}}).get(SEEN, "")
 
@@ -240,7 +240,7 @@ def _seen(release: Release) -> str:
 def patches(
     charts: Charts, releases: Iterable[tuple[Release, Memory]], observed: Observed, labels: Mapping[str, str]
 ) -> Obj:
-    """Return the ConfigMap of all patches; what Helm reads of it is never changed, only added and taken away."""
+    """Return the ConfigMap of all patches; patches that Helm reads are never changed, only added and removed."""
     data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS}
     data |= {f"{name}.yaml": f"patches:\n{text}" for name, text in charts.patches.items()}
     stored = stored_patches(observed)
@@ -251,7 +251,7 @@ def patches(
 
 
 def stored(observed: Observed, name: str, charts: Charts) -> bool:
-    """Tell whether the API server has the patches that the Release of this name refers to from its beginning."""
+    """Tell whether the API server has the patches to which the new Release of this name refers."""
     return name not in charts.patches or f"{name}.yaml" in stored_patches(observed)
 
 

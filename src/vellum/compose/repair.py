@@ -1,9 +1,9 @@
-"""The release guard's decisions: one pure function of what it remembers, what it sees, and the time.
+"""The release guard's decisions: a pure function of its memory, its view, and the time.
 
 The rules were measured on provider-helm 1.3.0. One change of a Release's ``patchesFrom`` is exactly one ``helm
-upgrade``, which puts back what is missing and what is edited. A custom resource that was edited comes back only when
-the wrong value is first written into Helm's record, since Helm 3 compares two manifests there and never the live one.
-While Helm is at work the Release is left alone: a conflict on its status costs one more upgrade.
+upgrade``, which restores missing and edited objects. An edited custom resource is restored only if the wrong value is
+first written into Helm's record, because for those Helm 3 compares two manifests and never the live object. While Helm
+works the Release is left alone: a conflict on its status costs one more upgrade.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from vellum.model.repair import Faults, Memory, Receipt, Repair, seconds_between
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How patient the guard is; all in seconds."""
+    """The guard's limits, in seconds unless they are counts."""
 
     watch: int = 7
-    """A look at everything is this often; nobody tells the function that a required object changed (Crossplane 2.3)."""
+    """Between two looks at everything: Crossplane 2.3 does not call the function when a required object changes."""
     grace: int = 2
-    """A fault must last this long: in a rollout objects come and go."""
+    """How long a fault must last: during a rollout objects come and go."""
     pause: int = 5
     """Between two repairs of one release."""
     cooldown: int = 20
     """Between two repairs of the same faults, doubled each time."""
     retry: int = 60
-    """Before a failed upgrade is tried again, doubled each time; provider-helm itself rolls back and tries at once."""
+    """Before a failed upgrade is retried, doubled each time; provider-helm itself would retry immediately."""
     tries: int = 3
-    """So often are the same faults repaired before it is somebody else's will."""
+    """Consecutive repairs of the same faults before the guard gives up: then another actor wants the change."""
     hourly: int = 20
-    """Repairs of one release within an hour, whatever the faults are."""
+    """The most repairs of one release within an hour, for any faults."""
     forget: int = 300
-    """So long without a fault and the next one is a new one."""
+    """After this time without a fault, the next fault counts as new."""
 
 
 RULES = Rules()
@@ -43,28 +43,28 @@ DEPLOYED, FAILED, ABSENT = "deployed", "failed", "absent"
 HEALTHY, NOTICED, REPAIRING, CONTENDED, BUSY = "Healthy", "Noticed", "Repairing", "Contended", "Busy"
 OFF = "Off"
 WRITE, RECORD, HELD = "write", "record", "held"
-"""Steps of a write-through: the patch is stored; Helm records it; the upgrade that undoes it failed and is tried again
-later, and until then the Release keeps the patch, as any other would be tried without end."""
+"""Steps of a write-through: the patch is stored; Helm records it; the upgrade that undoes it failed and is retried
+later. Until then the Release keeps the patch, because any other patch would be retried without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one pass sees of a release."""
+    """One pass's view of a release."""
 
     record: str
-    """What Helm's record of the newest revision says; absent where there is none."""
+    """Helm's state in the record of the newest revision; absent if there is none."""
     revision: int
     faults: Faults = field(default_factory=dict)
-    """Everything that is wrong, in words."""
+    """All faults, in words."""
     patch: str = ""
-    """The key of the patch that writes the edited custom resources' live values into the record; empty: none is."""
+    """The key of the patch that writes the live values of edited custom resources into the record; empty if none is."""
     patch_stored: bool = False
-    """Whether the patch of the memory is in the ConfigMap already, as the API server has it."""
+    """Whether the patch of the memory is already in the API server's ConfigMap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to remember, when to look again, and what came back."""
+    """The new memory, the time of the next look, and the receipts."""
 
     memory: Memory
     again: int
@@ -72,17 +72,17 @@ class Plan:
 
 
 def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules = RULES) -> Plan:
-    """Decide. Equal input gives an equal memory, so a settled platform writes nothing.
+    """Return the decision. Equal input gives an equal memory, so a settled platform writes nothing.
 
     Args:
-        component: whose release it is, for the receipts.
-        memory: what the last pass remembered.
-        look: what is seen now.
+        component: the release's component, for the receipts.
+        memory: the memory of the last pass.
+        look: the view of this pass.
         now: the time, in UTC.
-        rules: how patient to be.
+        rules: the limits.
     """
     if look.record not in (DEPLOYED, FAILED):
-        # Helm is at work, or it is stuck, which rollbackLimit ends; faults seen meanwhile mean nothing.
+        # Helm works, or is stuck, which rollbackLimit ends; faults in that time mean nothing.
         return Plan(memory.but(phase=BUSY, since={}, faults={}), rules.watch)
     memory = memory.but(installed=memory.installed or look.record == DEPLOYED)
     if memory.step == HELD and memory.last:
@@ -97,10 +97,10 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
 
 
 def off(memory: Memory, *, deployed: bool) -> Memory:
-    """Return what is remembered while the guard is switched off: what was done stays, or Helm would do it again."""
+    """Return the memory while the guard is switched off: it keeps what was done, or Helm would do it again."""
     memory = memory.but(phase=OFF, since={}, faults={}, installed=memory.installed or deployed)
     if memory.step == RECORD:
-        # Nobody would undo it later, and every upgrade would render the wrong value again.
+        # A patch left behind would never be undone, and every upgrade would render the wrong value again.
         return memory.but(step="", patch="", nonce=memory.nonce + 1)
     return memory.but(step="", patch="") if memory.step == WRITE else memory
 
@@ -110,10 +110,10 @@ def _is_its_own(last: Repair, look: Look) -> bool:
 
 
 def _undone(memory: Memory, last: Repair, rules: Rules) -> Plan:
-    """Turn the Release back to the patches of the last success: a written-through value, or the flip before.
+    """Turn the Release back to the patches of the last success: a written-through value, or the earlier flip.
 
-    provider-helm repeats a failed upgrade without end while its patches are not those of the last success, and rolls
-    back, a few times, only when they are (``hasUpdates`` and ``shouldRollBack`` in its 1.3.0).
+    provider-helm repeats a failed upgrade without end while its patches differ from those of the last success. It rolls
+    back, a few times, only when they are equal (``hasUpdates`` and ``shouldRollBack`` in its 1.3.0).
     """
     step = HELD if memory.patch else ""
     memory = memory.but(phase=REPAIRING, nonce=memory.nonce - 1, step=step, last=replace(last, undone=True))
@@ -138,19 +138,19 @@ def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: R
 
 
 def _over(last: Repair, look: Look, now: datetime, rules: Rules) -> bool:
-    """Tell whether the upgrade was seen: before, a written-through value in the record looks like a healthy one."""
+    """Tell whether the upgrade was seen: before it, a written-through value in the record looks healthy."""
     return look.revision > last.revision or seconds_between(last.at, now) > rules.cooldown
 
 
 def _faulty(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
     since = {name: memory.since.get(name, written(now)) for name in look.faults}
     memory = memory.but(since=since, faults=dict(look.faults))
-    # A failed upgrade hides the faults for which it was made; they are the same ones afterwards.
+    # A failed upgrade hides the faults for which it was made; afterwards they are the same.
     same = memory.last is not None and (memory.last.faults == look.faults or look.record == FAILED)
     tries = memory.tries if same else 0
     recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
     if tries >= rules.tries or len(recent) >= rules.hourly:
-        # The last repair, too, may take its time before it is called one that did not last.
+        # The last repair also gets its time before the guard decides that it did not last.
         over = memory.last is None or seconds_between(memory.last.at, now) > rules.cooldown
         return Plan(memory.but(phase=CONTENDED if over else REPAIRING), rules.watch)
     wait = _due_in(memory, look, tries, now, rules)
@@ -172,7 +172,7 @@ def _faulty(component: str, memory: Memory, look: Look, now: datetime, rules: Ru
 
 
 def _came_back(component: str, last: Repair | None, look: Look, now: datetime) -> tuple[Receipt, ...]:
-    """Return the receipts of those faults of an open repair that it did end."""
+    """Return the receipts of the faults that an open repair ended."""
     if last is None or not last.open or look.record == FAILED:
         return ()
     return tuple(
@@ -184,13 +184,13 @@ def _came_back(component: str, last: Repair | None, look: Look, now: datetime) -
 
 
 def _earliest(memory: Memory, since: Mapping[str, str]) -> Mapping[str, str]:
-    """A fault that an open repair did not end was seen when it was seen first."""
+    """Return when each fault was first seen; a fault that an open repair did not end keeps its time."""
     before = memory.last.since if memory.last and memory.last.open else {}
     return {name: before.get(name, at) for name, at in since.items()}
 
 
 def _due_in(memory: Memory, look: Look, tries: int, now: datetime, rules: Rules) -> float:
-    """Return the seconds until a repair may be made."""
+    """Return the seconds until the next repair is allowed."""
     failed = look.record == FAILED
     grace, cooldown = (rules.retry, rules.retry) if failed else (rules.grace, rules.cooldown)
     waits = [grace - seconds_between(min(memory.since.values()), now)]
@@ -201,14 +201,14 @@ def _due_in(memory: Memory, look: Look, tries: int, now: datetime, rules: Rules)
 
 
 def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
-    """Go on with a write-through: first the patch is stored, then Helm records it, then an upgrade without it."""
+    """Continue a write-through: first the patch is stored, then Helm records it, then an upgrade runs without it."""
     last = memory.last
     if last and memory.step == RECORD and look.revision > last.revision and look.record == DEPLOYED:
         last = replace(last, revision=look.revision)
         return Plan(memory.but(step="", nonce=memory.nonce + 1, last=last), rules.watch)
     failed = last is not None and look.record == FAILED and look.revision > last.revision
     if last is None or failed or seconds_between(last.at, now) > rules.cooldown:
-        # Helm did not take the patch, and the Release is as before; the faults are there, and the next try counts.
+        # Helm did not take the patch, and the Release is as before. The faults remain, and the next try counts.
         return Plan(memory.but(step="", patch="", last=last and replace(last, undone=True)), 1)
     if memory.step == WRITE and look.patch_stored:
         memory = memory.but(step=RECORD)
@@ -216,10 +216,10 @@ def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) ->
 
 
 def _held(memory: Memory, last: Repair, look: Look, now: datetime, rules: Rules) -> Plan:
-    """Try the second upgrade of a write-through again, slowly.
+    """Retry the second upgrade of a write-through, slowly.
 
-    Helm's record holds the wrong value meanwhile, so the faults are the ones of before; what differs from that record
-    is news, and arms the guard again.
+    Meanwhile Helm's record has the wrong value, so the earlier faults still count. A new difference from that record
+    is a new fault, and arms the guard again.
     """
     tries = 0 if look.record == DEPLOYED and look.faults else memory.tries
     recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)

@@ -1,7 +1,7 @@
-"""What becomes of a composite's keys: a new generation is made, tried, handed out; the old one goes later. Pure.
+"""Rotate a composite's keys: a new generation is made, tested and given out; the old one is removed later. Pure.
 
-Three rules make every order of passes safe, also after a crash, with an old status, or with none. What is seen of a
-generation stays until its overlap is over. What anybody still holds stays longer. What went once never comes back.
+Three rules make every order of passes safe, even after a crash, or with an old or lost status. An observed
+generation stays until its overlap is over. A generation that is still in use stays longer. A removed one never returns.
 """
 
 from __future__ import annotations
@@ -19,51 +19,51 @@ from vellum.model.rotation import written as as_status
 from vellum.model.state import READY, Composed, Observed, Ready, not_ready
 
 NEAR_SECONDS = 5
-"""Crossplane comes up to a tenth later than it is told to (2.3.4), so it is told to come often at the end."""
+"""Crossplane calls up to a tenth later than requested (2.3.4), so near the end the intervals are short."""
 SHORTEST_SECONDS = 0.2
 
 
 class World(Protocol):
-    """What is seen of one composite's keys."""
+    """The observed state of one composite's keys."""
 
     def seen(self) -> Collection[int]:
-        """Return the generations of which there is a key in the store."""
+        """Return the generations that have a key in the store."""
 
     def held(self) -> Mapping[str, int]:
-        """Return who holds keys, in words, and of which generation."""
+        """Return the holders of keys, in words, each with its generation."""
 
     def opens(self, generation: int) -> Ready:
-        """Tell whether keys of the generation open what takes several at a time."""
+        """Tell whether keys of the generation open the services that accept several at a time."""
 
     def turned(self, generation: int) -> Ready:
-        """Tell whether what takes one key at a time takes this one."""
+        """Tell whether the services that accept one key at a time accept this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The world of a composite's parts, each with its wish."""
+    """The observed keys of a composite's parts, each with its wish."""
 
     parts: Sequence[tuple[AnyComponent, Wish[Any]]] | Sequence[tuple[AnyPlatformComponent, PlatformWish[Any]]]
     observed: Observed
     holders: tuple[str, ...] = ()
-    """What holds keys beside the parts' own, by resource name."""
+    """Holders of keys besides the parts' own, by resource name."""
 
     def seen(self) -> Collection[int]:
-        """Return the generations of which there is a key in the store."""
+        """Return the generations that have a key in the store."""
         return {found for part, wish in self.parts for found in part.generations(wish)}  # type: ignore[arg-type]
 
     def held(self) -> Mapping[str, int]:
-        """Return who holds keys, in words, and of which generation."""
+        """Return the holders of keys, in words, each with its generation."""
         names = (*self.holders, *(name for part, _ in self.parts for name in part.holders))
         live = (self.observed.resources.get(name) for name in names)
         return {str(Key.of(obj)): marked(obj) for obj in live if obj}
 
     def opens(self, generation: int) -> Ready:
-        """Tell whether keys of the generation open what takes several at a time."""
+        """Tell whether keys of the generation open the services that accept several at a time."""
         return self._takes(generation, one_key=False)
 
     def turned(self, generation: int) -> Ready:
-        """Tell whether what takes one key at a time takes this one."""
+        """Tell whether the services that accept one key at a time accept this one."""
         return self._takes(generation, one_key=True)
 
     def _takes(self, generation: int, *, one_key: bool) -> Ready:
@@ -82,11 +82,11 @@ class Plan:
     keys: Keys
     status: Obj
     again: float | None = None
-    """Seconds until something is to be decided."""
+    """Seconds until the next decision."""
 
 
 def lowered(wanted: int | None, memory: Memory, lowest: int = 1) -> Composed | None:
-    """Refuse a generation whose keys were replaced before; ``lowest`` holds that of an owner that is new."""
+    """Refuse a generation whose keys were already replaced; ``lowest`` is the first valid one of a new owner."""
     newest = memory.newest or lowest
     if wanted is None or wanted >= newest:
         return None
@@ -105,16 +105,16 @@ def plan(  # noqa: PLR0913  # each is something else
     Args:
         wanted: the generation in the spec; without one, the current generation.
         overlap: how long an old generation stays after a new one is in use.
-        memory: what the last status said.
-        world: what is seen.
+        memory: the memory in the last status.
+        world: the observed keys.
         now: the time in UTC.
-        lowest: the first generation of an owner that is made again: lower ones were replaced before.
+        lowest: the first valid generation of an owner that was made again; lower ones were replaced.
     """
     seen = {generation for generation in world.seen() if generation > memory.removed}
     if not memory.newest and not seen:
         memory = replace(memory, removed=max(memory.removed, lowest - 1))
     if seen == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
-        # Every pass but those of a rotation ends here.
+        # Every pass outside a rotation ends here.
         return Plan(_keys(memory), as_status(memory, {}, "", {}))
     memory = _with_strays(_begun(wanted, memory, seen), seen, now)
     memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
@@ -122,7 +122,7 @@ def plan(  # noqa: PLR0913  # each is something else
     memory = _without_the_expired(memory, overlap, held.values(), now)
     until = {one.generation: one.since + overlap for one in memory.previous}
     said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason, held)
-    # Where an end is over somebody holds the keys still; that one's change is an event.
+    # A generation whose overlap is over is still held; the holder's change is an event.
     ahead = [end - now for end in until.values() if end > now]
     return Plan(_keys(memory), said, _again(min(ahead)) if ahead else None)
 
@@ -137,25 +137,25 @@ def _keys(memory: Memory) -> Keys:
 
 
 def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:
-    """Return the memory with what is wanted; also of a composite that is new, or whose status was lost."""
-    # The oldest that is there: nobody is locked out by it, and a newer one takes over once it works.
+    """Return the memory with the wanted generation; also for a new composite, or one whose status was lost."""
+    # Start with the oldest that exists, which locks no client out; a newer one takes over once it works.
     using = memory.using or min(seen, default=wanted or memory.removed + 1)
     newest = max([using, memory.coming, wanted or 0, *seen])
     if using < memory.single < newest and memory.single in seen:
-        # Single servers take only this one by now, so it comes into use before a newer one is begun.
+        # Servers with a single key accept only this one now, so it comes into use before a newer one is begun.
         newest = memory.single
     return replace(memory, using=using, coming=newest if newest > using else 0, single=memory.single or using)
 
 
 def _with_strays(memory: Memory, seen: Collection[int], now: datetime) -> Memory:
-    """Give each generation that is seen, and that nobody remembers, an overlap of its own."""
+    """Give each observed generation that is not in the memory its own overlap."""
     known = {memory.using, memory.coming, *(one.generation for one in memory.previous)}
     strays = [Previous(one, _second(now)) for one in sorted(seen) if one not in known and one < max(known)]
     return replace(memory, previous=(*memory.previous, *strays))
 
 
 def _brought_in(memory: Memory, world: World, now: datetime) -> tuple[Memory, Ready]:
-    """Go on with the generation that is on its way: it opens the bucket, then single servers turn, then all use it."""
+    """Continue the coming generation: it opens the bucket, then single servers change to it, then all use it."""
     coming = memory.coming
     opens = world.opens(coming)
     if not opens and memory.single != coming:
@@ -169,7 +169,7 @@ def _brought_in(memory: Memory, world: World, now: datetime) -> tuple[Memory, Re
 
 
 def _without_the_expired(memory: Memory, overlap: timedelta, held: Collection[int], now: datetime) -> Memory:
-    # A clock that was put back must not make an overlap longer.
+    # A clock that was set back must not make an overlap longer.
     previous = tuple(replace(one, since=min(one.since, _second(now))) for one in memory.previous)
     gone = [one for one in previous if one.since + overlap <= now and one.generation not in held]
     removed = max([memory.removed, *(one.generation for one in gone)])
@@ -177,7 +177,7 @@ def _without_the_expired(memory: Memory, overlap: timedelta, held: Collection[in
 
 
 def _second(now: datetime) -> datetime:
-    """Return the next whole second, as a status has no parts of one, and no overlap is to be shorter than promised."""
+    """Return the next whole second: a status has whole seconds, and no overlap may be shorter than promised."""
     whole = now.replace(microsecond=0)
     return whole if whole == now else whole + timedelta(seconds=1)
 

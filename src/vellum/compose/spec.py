@@ -1,7 +1,7 @@
 """Compare the live spec of a Release with the composed one: which fields differ, and who owns them. Pure.
 
-Crossplane applies what we compose, so a field of ours that somebody changed is written back. A field that somebody
-added is not ours, and server-side apply leaves it where it is.
+Crossplane applies what Vellum composes, so it restores a composed field that another actor changed. A field that
+another actor added is not ours, and server-side apply leaves it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ DEFAULTS: Obj = {
     "forProvider": {"chart": {"pullSecretRef": {"name": "", "namespace": ""}}},
     "providerConfigRef": {"kind": "ProviderConfig", "policy": {"resolution": "Required", "resolve": "Always"}},
 }  # fmt: skip
-"""What the API server or Crossplane's runtime writes into a Release by itself (provider-helm 1.3.0)."""
+"""Fields that the API server or Crossplane's runtime writes into a Release (provider-helm 1.3.0)."""
 COMPOSER = "apiextensions.crossplane.io/composed"
 """The prefix of the field manager with which Crossplane applies a function's objects."""
 
 
 def settled(live: Obj, wanted: Obj) -> bool:
-    """Tell whether the live chart and values are the composed ones; what others added does not count."""
+    """Tell whether the live chart and values are the composed ones; fields that others added do not count."""
     return not any(_changed(_part(wanted), _part(live)))
 
 
@@ -70,7 +70,7 @@ def _added(live: Any, wanted: Any, known: Any, path: Path = ()) -> Iterator[Path
 
 
 def _is_empty(value: Any) -> bool:  # noqa: ANN401  # any JSON
-    """Tell whether the value is empty: provider-helm writes the whole object, with an empty ``pullSecretRef`` in it."""
+    """Tell whether the value is empty: provider-helm writes the whole object, with an empty ``pullSecretRef``."""
     if isinstance(value, Mapping):
         return all(map(_is_empty, value.values()))
     return value in (None, "", [], False, 0)

@@ -1,4 +1,4 @@
-"""A claim, in one pass: which parts, are they allowed, what objects, are they ready, what is handed out. Pure."""
+"""One pass over a claim: its parts, their permission, objects and readiness, and the binding. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One wanted component, the wish it answers, what it makes, and whether it may: if not, what it waits for."""
+    """One wanted component, its wish and objects, and whether it may make them or what it waits for."""
 
     component: AnyComponent
     wish: Wish[Any]
@@ -53,8 +53,8 @@ def compose_team(
 ) -> Composed:
     """Return everything that the claim means now.
 
-    A claim that is being deleted, or a namespace, bucket or Qdrant of the derived name that is not ours, composes
-    nothing and changes nothing.
+    A claim that is being deleted composes nothing and changes nothing. So does a claim whose derived name is taken by
+    a foreign namespace, bucket or Qdrant.
     """
     if claim.deleting:
         return _waiting("Deleting", "the claim is being deleted")
@@ -92,7 +92,7 @@ def compose_team(
 
 
 def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
-    """Return all that the claim's parts make once nothing keeps them from it: what rights must cover."""
+    """Return all objects of the claim's parts as if nothing blocked them; rights must cover these."""
     return [
         obj
         for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
@@ -101,7 +101,7 @@ def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
 
 
 def kept_by_parts(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
-    """Return what parts keep when they are turned off."""
+    """Return the objects that parts keep when they are turned off."""
     return [
         obj
         for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
@@ -118,7 +118,7 @@ def _keyed(claim: Claim, wishes: Mapping[str, Wish[Any]], observed: Observed) ->
 def _wishes(
     claim: Claim, platform: Platform, observed: Observed, seed: Seed, keys: Keys
 ) -> dict[str, Wish[Any]]:
-    # Built anew and not by `replace`, which costs four times as much and is called for every part in every pass.
+    # Built directly: `replace` costs four times as much, and this runs for every part in every pass.
     common: dict[str, Any] = {
         "team": claim.team, "size": claim.spec.size, "owner": claim.spec.owner, "cost_center": claim.spec.costCenter,
         "keep_data": claim.spec.deletionPolicy == "Retain", "platform": platform.facts, "seed": seed,
@@ -169,7 +169,7 @@ def _may(
 
 
 def _is_new(made: Mapping[str, Obj], wish: Wish[Any]) -> bool:
-    """Tell whether something is still to be made. What runs does not stop when the operator that made it restarts."""
+    """Tell whether an object is still to be made. A running part continues when the operator that made it restarts."""
     return any(name not in wish.observed.resources for name in made)
 
 
@@ -183,7 +183,7 @@ def _questions(parts: list[Part]) -> dict[str, Requirement]:
 
 
 def _guarded(parts: list[Part]) -> dict[str, Requirement]:
-    # A kind that is not served cannot be looked up, and no object of it can exist.
+    # A kind that is not served cannot be looked up, and its objects cannot exist.
     return {
         name: question
         for part in parts
@@ -197,7 +197,7 @@ def _answer(part: Part) -> Ready:
 
 
 def _kept(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> dict[str, Obj]:
-    """Return what exists of parts that were turned off and holds data."""
+    """Return the existing objects with data of parts that were turned off."""
     off = [(wishes[name], part) for name, part in team_components().items() if not claim.wants(part)]
     return {
         name: obj
@@ -211,7 +211,7 @@ def _kept(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> dict[str, Obj]:
 def _objects(
     parts: list[Part], answers: Mapping[str, Ready], kept: Mapping[str, Obj], observed: Observed
 ) -> dict[str, Desired]:
-    """Return what shall exist. What exists stays desired while its part is blocked: a smaller set is a delete order."""
+    """Return the desired objects. Existing ones stay while their part is blocked: a smaller set is a delete order."""
     objects = dict(kept)
     for part in parts:
         if part.may:
@@ -232,7 +232,7 @@ def _objects(
 
 
 def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
-    """A key is handed out only where something answers behind it."""
+    """Return the binding's Secret; it has only the keys of services that answer."""
     values: dict[str, str] = {}
     for part in parts:
         if (answer := answers[part.component.name]) or answer.serves:
@@ -250,7 +250,7 @@ def _composed(
     missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
     if not missing and not objects["binding"].ready:
         missing.append(f"binding: Secret {BINDING_SECRET} is not created yet")
-    # What a part that was turned off keeps has no part to speak for it.
+    # An object that a turned-off part keeps is not reported by any part.
     missing = missing or [f"{Key.of(one.obj)} is not ready" for one in objects.values() if not one.ready]
     ready = not missing
     message = "; ".join(missing)
@@ -259,7 +259,7 @@ def _composed(
         conditions=(parts_ready() if ready else not_ready("Creating", message), *_sizes(parts)),
         status={
             "team": claim.team.namespace,
-            # What bucket and volume carry from now on; an answer that is not applied leaves what was said.
+            # The policy of bucket and volume from now on; an answer that is not applied keeps the earlier one.
             "deletionPolicy": claim.spec.deletionPolicy,
             "components": _components(answers),
             "endpoints": {
@@ -274,7 +274,7 @@ def _composed(
 
 
 def _sizes(parts: list[Part]) -> tuple[Condition, ...]:
-    """Return the condition that names the sizes that the volumes do not follow."""
+    """Return the condition with the sizes that the volumes do not have."""
     kept = [
         f"{part.component.name}: {part.component.keeps_size.format(size)}; write {part.component.block}.storage: {size}"
         for part in parts
@@ -292,5 +292,5 @@ def _components(answers: Mapping[str, Ready]) -> list[Obj]:
 
 
 def _waiting(reason: str, message: str) -> Composed:
-    """Nothing is decided yet: the control plane keeps what is there."""
+    """Return an answer without a decision: the control plane keeps what exists."""
     return Composed(conditions=(not_ready(reason, message),), fatal=message)

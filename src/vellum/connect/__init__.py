@@ -1,9 +1,9 @@
-"""Find a team's binding: one call gives its bucket, vectors and endpoints, wherever the code runs.
+"""Find a team's binding: one call returns its bucket, vectors and endpoints, wherever the code runs.
 
     import vellum
     binding = vellum.connect()
 
-The same line works in a notebook, a step, a predictor, a test and a shell; on a laptop and on a cluster.
+The same line works in a notebook, step, predictor, test or shell, on a laptop and on a cluster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Binding", "connect"]
 
 
 class _Callable(ModuleType):
-    """Importing this package makes ``vellum.connect`` the module, so the module can be called too."""
+    """The class of ``vellum.connect``, which makes the module callable: importing it replaces the function's name."""
 
     def __call__(self, team: str | None = None) -> Binding:
         return connect(team)

@@ -1,4 +1,4 @@
-"""What a team's binding holds: typed, hidden when printed, and clear about what is missing."""
+"""The content of a team's binding: typed, hidden when printed, with an error for each missing key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_K
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Binding:
-    """The keys and addresses of one team; a field is None while its part has not answered yet."""
+    """The keys and addresses of one team; a field is None until its part is ready."""
 
     AWS_ACCESS_KEY_ID: str | None = None
     AWS_SECRET_ACCESS_KEY: str | None = None
@@ -35,7 +35,7 @@ class Binding:
 
     @classmethod
     def of(cls, values: Mapping[str, str], source: str) -> Binding:
-        """Take the known keys out of ``values``; empty values count as absent, unknown keys are ignored."""
+        """Return the binding of the known keys; empty values count as absent, unknown keys are ignored."""
         return cls(source=source, **{name: values[name] for name in KEYS if values.get(name)})
 
     def as_env(self) -> dict[str, str]:
@@ -48,7 +48,7 @@ class Binding:
 
         Raises:
             BindingError: a key is absent because its part is not ready or not enabled (VEL605).
-            AttributeError: the name is not a key of a binding.
+            AttributeError: a binding does not have a key of this name.
         """
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
@@ -93,9 +93,9 @@ class Binding:
         except ImportError as error:
             raise _not_installed("qdrant-client") from error
         with warnings.catch_warnings():
-            # On loopback and inside a namespace's network policy plain HTTP is what is meant.
+            # Plain HTTP is intended on loopback and inside a namespace's network policy.
             warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
-            # Without port=None the client adds :6333 to an address that has a path prefix and no port of its own.
+            # Without port=None the client adds :6333 to an address that has a path but no port.
             return QdrantClient(url=self.QDRANT_URL, api_key=self.QDRANT_API_KEY, port=None)
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ class Binding:
 
 
 KEYS = tuple(field.name for field in fields(Binding) if field.name != "source")
-"""The names a binding may hand out: environment variables, Secret keys and file names alike."""
+"""The names that a binding may have: environment variables, Secret keys and file names alike."""
 
 
 def _not_installed(package: str) -> BindingError:

@@ -1,4 +1,4 @@
-"""Where bindings come from, in order: a named team, a mounted folder, the environment, the only team."""
+"""The sources of a binding, in order: a named team, a mounted folder, the environment, the only team."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its cont
 
 
 def connect(team: str | None = None) -> Binding:
-    """Return the binding of ``team``, or of whoever runs this code.
+    """Return the binding of ``team``, or of the environment in which the code runs.
 
-    The first source that exists answers; sources are never mixed:
+    The first source that exists is used alone:
 
-    1. ``team``, "namespace/name" or just "name" where that is unique: a claim of this laptop;
+    1. ``team``, "namespace/name", or "name" if only one team has it: a claim of this laptop;
     2. ``VELLUM_BINDING_DIR``: a folder with one file per key, as a kubelet mounts a Secret;
     3. environment variables of the same names, when ``VELLUM_BUCKET`` is among them;
     4. this laptop's team, when there is exactly one.
 
     Raises:
-        BindingError: there is no such team (VEL601), it is ambiguous (VEL602), its folder or the state cannot
+        BindingError: the team does not exist (VEL601), its name is ambiguous (VEL602), its folder or the state cannot
             be read (VEL603), no source exists (VEL604), or this laptop's platform does not run (VEL607).
     """
     if team is not None:
@@ -41,7 +41,7 @@ def connect(team: str | None = None) -> Binding:
 
 
 def read_folder(folder: Path) -> Binding:
-    """Read a mounted Secret; keys that are not there yet are None.
+    """Return the binding of a mounted Secret; keys that do not exist yet are None.
 
     Raises:
         BindingError: the folder does not exist or cannot be read (VEL603).
@@ -101,12 +101,12 @@ def state_root() -> Path:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """Open a file of the state directory without waiting on a pipe in its place."""
+    """Return the open file; opening does not wait if a pipe has its place."""
     return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123  # a descriptor
 
 
 def _teams() -> dict[str, str]:
-    """Return "claim namespace/claim name" to team namespace; empty where nothing was ever started."""
+    """Return "claim namespace/claim name" to team namespace; empty if the platform was never started."""
     path = state_root() / "teams.json"
     try:
         with _opened(path) as file:
@@ -142,14 +142,14 @@ def _of_team(team: str) -> Binding:
 
 
 def _runs(root: Path) -> bool:
-    """Tell whether a supervisor holds its lock; nobody is given a key for a port that may be anybody's by now."""
+    """Tell whether a supervisor holds its lock. Otherwise another program may own the ports, and must not get a key."""
     try:
         with _opened(root / _MARK) as mark:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        # There is none, or we may not read it: then the binding is not ours either.
+        # The file does not exist, or we may not read it: then we may not use the binding either.
         return False
     return False
 

@@ -1,1 +1,1 @@
-"""The composition function: Crossplane asks over gRPC, compose answers. Its own environment (protobuf 7)."""
+"""The composition function: Crossplane calls over gRPC, compose answers. Its environment is separate (protobuf 7)."""

@@ -1,8 +1,8 @@
-"""One request, one answer: what Crossplane observed goes to compose, what compose says goes back. No I/O.
+"""Turn one request into one answer: compose gets what Crossplane observed, Crossplane gets what compose wants. No I/O.
 
-Any doubt is a FATAL answer, which makes Crossplane change nothing: a smaller desired state is a delete order. Every
-answer lists the same requirements, and none has a ttl of 0: once Crossplane's circuit breaker is open, such a composite
-is never looked at again (measured on 2.3.4).
+Every doubt gives a FATAL answer, on which Crossplane changes nothing: a smaller desired state is a delete order. Every
+answer has the same requirements, and none has a ttl of 0: once Crossplane's circuit breaker is open, it never
+reconciles such a composite again (measured on 2.3.4).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _STATUS = {
 
 
 Kinds = Mapping[str, bool] | None
-"""What is known of the kinds that the API server serves; see ``kinds``."""
+"""The kinds that the API server serves, as far as known; see ``kinds``."""
 
 
 def answer_bytes(raw: bytes, now: datetime, kinds: Kinds = None) -> tuple[fnv1.RunFunctionResponse, str]:
-    """Answer a request as it came over the wire; return the answer and the composite's kind for the metrics."""
+    """Return the answer to a request in wire form, and the composite's kind for the metrics."""
     request = fnv1.RunFunctionRequest()
     try:
         request.ParseFromString(raw)
@@ -54,7 +54,7 @@ def answer_bytes(raw: bytes, now: datetime, kinds: Kinds = None) -> tuple[fnv1.R
 def answer(
     request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds = None
 ) -> tuple[fnv1.RunFunctionResponse, str]:
-    """Answer one request; return the answer and the composite's kind."""
+    """Return the answer to one request, and the composite's kind."""
     response = fnv1.RunFunctionResponse()
     response.meta.tag = request.meta.tag
     kind = ""
@@ -104,7 +104,7 @@ def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, k
 
 
 def _seed(request: fnv1.RunFunctionRequest) -> Seed:
-    """Return the seed of the credentials; without it there are no keys, and no other may take its place."""
+    """Return the seed in the credentials. Without it no keys exist, and another seed may not replace it."""
     data = request.credentials[SEED].credential_data.data if SEED in request.credentials else {}
     try:
         known = generations(bytes(data[GENERATIONS]).decode() if GENERATIONS in data else "")
@@ -125,9 +125,9 @@ def _found(found: fnv1.Resources) -> Obj | None:
 
 
 def _ours(struct: Struct) -> Obj:
-    """Return an object of our own API with its spec as plain data, which the models want.
+    """Return an object of our own API with its spec as plain data, which the models need.
 
-    Crossplane's own fields stay unread: among them is a reference to every composed object.
+    Crossplane's own fields are not read: among them is a reference to every composed object.
     """
     view = View(struct)
     spec: Mapping[str, object] = view.get("spec") or {}
@@ -143,7 +143,7 @@ def _ours(struct: Struct) -> Obj:
 def _asked(
     response: fnv1.RunFunctionResponse, request: fnv1.RunFunctionRequest, composed: Composed
 ) -> fnv1.RunFunctionResponse:
-    """Ask for what is missing; Crossplane looks it up and calls again before it changes anything."""
+    """Require what is missing; Crossplane looks it up and calls again before it changes anything."""
     can = request.meta.capabilities
     if fnv1.CAPABILITY_CAPABILITIES in can and fnv1.CAPABILITY_REQUIRED_RESOURCES not in can:
         # To such a caller an answer without objects would mean that everything may go.
@@ -159,7 +159,7 @@ def _answered(
     response: fnv1.RunFunctionResponse, request: fnv1.RunFunctionRequest, composed: Composed
 ) -> fnv1.RunFunctionResponse:
     _require(response, composed.requirements)
-    # What earlier steps of the pipeline tell later ones passes through.
+    # The context from earlier steps of the pipeline is passed on to later steps.
     response.context.CopyFrom(request.context)
     for condition in composed.conditions:
         _say(response, condition)
@@ -167,7 +167,7 @@ def _answered(
         _tell(response, event)
     if composed.fatal:
         return _stop(response, composed.fatal)
-    # Whatever earlier steps of the pipeline want stays wanted.
+    # Objects that earlier steps of the pipeline want are kept.
     response.desired.CopyFrom(request.desired)
     for name, desired in composed.objects.items():
         target = response.desired.resources[name]
@@ -186,7 +186,7 @@ def _require(response: fnv1.RunFunctionResponse, requirements: Mapping[str, Requ
         if wanted.name:
             selector.match_name = wanted.name
         else:
-            # Said even without labels: a selector that matches nothing by name or label is an error.
+            # Set even without labels: Crossplane fails on a selector without a name and without labels.
             selector.match_labels.SetInParent()
             selector.match_labels.labels.update(wanted.labels)
         if wanted.namespace:
@@ -214,7 +214,7 @@ def _fatal(response: fnv1.RunFunctionResponse, condition: Condition) -> fnv1.Run
 
 
 def _stop(response: fnv1.RunFunctionResponse, message: str) -> fnv1.RunFunctionResponse:
-    """Change nothing. Crossplane tells the claim of the results before this one, but of this one only the composite."""
+    """Change nothing. Crossplane reports earlier results to the claim, but this one only to the composite."""
     response.results.add(
         severity=fnv1.SEVERITY_FATAL, message=message, target=fnv1.TARGET_COMPOSITE_AND_CLAIM
     )

@@ -1,8 +1,8 @@
-"""Ask the API server's discovery which kinds it serves now: one small request that any account may make.
+"""Ask the API server's discovery which kinds it serves now: one small request, which any account may make.
 
-Crossplane can tell a function that a group and version is served (by its APIService), and nothing of a single kind: a
-CRD is too deep for protobuf, and to list a kind that is gone freezes the composite. So the function asks discovery.
-If it may not, for example without an account in its pod, it uses what Crossplane tells.
+Crossplane can tell a function whether a group and version is served (by its APIService), but not a single kind. A CRD
+is nested too deeply for protobuf, and listing a deleted kind freezes the composite. So the function asks discovery.
+If it may not, for example because its pod has no account, it uses what Crossplane tells.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LOG = logging.getLogger(__name__)
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 FRESH_SECONDS, TIMEOUT_SECONDS, PAUSE_SECONDS = 0.5, 1.0, 10.0
-"""How old an answer may be; how long to wait for one; how long nobody asks after a failure."""
+"""How old an answer may be; how long to wait for one; how long to pause after a failure."""
 MOST_BYTES = 16 * 2**20
 
 
 @dataclass
 class Discovery:
-    """An API server that is asked at most twice a second; what did not change is answered without a body."""
+    """An API server's discovery, asked at most twice a second; an unchanged answer comes without a body."""
 
     host: str
     port: int
@@ -44,9 +44,9 @@ class Discovery:
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> Mapping[str, bool] | None:
-        """Return each kind as ``group/version/Kind``, and whether objects of it can be made; None if nobody knows.
+        """Return each kind as ``group/version/Kind``, and whether its objects can be made; None if this is unknown.
 
-        A kind whose CRD is being deleted is listed, but no object of it can be made.
+        A kind whose CRD is being deleted is listed, but its objects cannot be made.
         """
         with self._mutex:
             if time.monotonic() < self._next:
@@ -84,10 +84,10 @@ class Discovery:
 
 
 def kinds(said: Mapping[str, Any]) -> dict[str, bool]:
-    """Return the kinds of an ``APIGroupDiscoveryList``.
+    """Return the kinds of an ``APIGroupDiscoveryList``, and whether objects of each can be made.
 
     Raises:
-        ValueError: the data is not one, or is incomplete; then no kind may count as gone.
+        ValueError: the data is not such a list, or is incomplete; then no kind may count as gone.
     """
     if said.get("kind") != "APIGroupDiscoveryList" or not said.get("items"):
         raise ValueError("it is not an APIGroupDiscoveryList")
@@ -104,7 +104,7 @@ def kinds(said: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def found() -> Discovery | None:
-    """Return the API server of the pod's account, or of the file that KUBECONFIG names; None without either."""
+    """Return discovery with the pod's account, or with the file that KUBECONFIG names; None without either."""
     if config := os.environ.get("KUBECONFIG"):
         return _configured(Path(config))
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
@@ -115,7 +115,7 @@ def found() -> Discovery | None:
 
 
 def _configured(path: Path) -> Discovery:
-    """Read a kubeconfig in JSON with everything in it, as the bench writes it."""
+    """Return discovery from a self-contained kubeconfig in JSON, as the bench writes it."""
     said = json.loads(path.read_text())
     cluster, user = said["clusters"][0]["cluster"], said["users"][0]["user"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()

@@ -1,4 +1,4 @@
-"""The function's process: gRPC with mTLS, health and metrics, and a stop that finishes what it began."""
+"""The function's process: gRPC with mTLS, health and metrics; a stop finishes the calls in progress."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SERVICES = (
     "apiextensions.fn.proto.v1.FunctionRunnerService",
     "apiextensions.fn.proto.v1beta1.FunctionRunnerService",
 )
-"""Equal on the wire; Crossplane asks for the second where the first is unknown."""
+"""The two names are equal on the wire; Crossplane uses the second where the server does not know the first."""
 MOST_BYTES = 32 * 2**20
-"""A request above gRPC's 4 MiB is read: what is observed grows with other people's managedFields."""
+"""Above gRPC's default of 4 MiB, because managedFields of other managers make the observed objects large."""
 GRACE_SECONDS = 5
 CALLS = Histogram(
     "vellum_function_call_seconds", "Time of one call, from bytes to bytes", ("kind",),
@@ -44,11 +44,11 @@ class Settings:
     address: str
     certificates: Path | None
     metrics: str = ""
-    """``HOST:PORT`` of Prometheus' metrics; empty: none."""
+    """``HOST:PORT`` of Prometheus' metrics; empty to serve none."""
 
 
 async def run(raw: bytes, context: object, discovery: Discovery | None = None) -> bytes:
-    """Answer one call; the same request at the same time, with the same kinds served, gives the same bytes."""
+    """Return the answer to one call; equal requests, times and served kinds give equal bytes."""
     del context
     began = time.perf_counter()
     known = await asyncio.to_thread(discovery.look) if discovery else None
@@ -70,12 +70,13 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    # Without this option a second process would share the port in silence, and answer every other call.
+    # Without this option a second process would silently share the port, and answer every other call.
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MOST_BYTES)]
     server = grpc.aio.server(options=options)
     discovery = kinds.found()
 
     async def call(raw: bytes, context: object) -> bytes:
+        """Answer one call with the kinds that are served now."""
         return await run(raw, context, discovery)
 
     handler = grpc.unary_unary_rpc_method_handler(call)

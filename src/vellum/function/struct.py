@@ -1,8 +1,8 @@
-"""protobuf's Struct read as a mapping, and written from plain data: only what is asked for is ever converted.
+"""Read protobuf's Struct as a mapping, and write it from plain data; only fields that are read are converted.
 
-Turning every observed object into dicts costs 70 % of a call (measured with the SDK's ``struct_to_dict``), and compose
-reads a handful of fields of each. So an object is a view on its Struct: a field becomes Python when it is read. What is
-wanted is converted once and remembered by its content.
+Turning every observed object into dicts costs 70 % of a call (measured with the SDK's ``struct_to_dict``), but compose
+reads only a few fields of each. So an object is a view of its Struct, which converts a field when it is read. Desired
+objects are converted once, and cached by content.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class View(Mapping[str, Any]):
         return found
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401  # any JSON
-        """Return the field, or the default where there is none; without the exception that Mapping would raise."""
+        """Return the field, or the default if it is absent, without the exception of Mapping's own ``get``."""
         known = self._known
         if key in known:
             return known[key]
-        # Never by its index: reading an absent key of a protobuf map would make one.
+        # Not by index: reading an absent key of a protobuf map would add the key.
         value = self._fields.get(key)
         if value is None:
             return default
@@ -54,15 +54,15 @@ class View(Mapping[str, Any]):
         return len(self._fields)
 
     def __bool__(self) -> bool:
-        """Tell whether there is any field; asked often, and without this it would count them."""
+        """Tell whether the Struct has any field; called often, and by default Python would count them."""
         return bool(self._fields)
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether there is such a field, without reading it."""
+        """Tell whether the field exists, without reading it."""
         return key in self._fields
 
     def __repr__(self) -> str:
-        """Show names and not values: some are secrets."""
+        """Show names without values: some are secrets."""
         return f"View({sorted(self._fields)})"
 
 
@@ -83,7 +83,7 @@ def _read(value: Value) -> Any:  # noqa: ANN401  # any JSON
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Return plain data of a view, all the way down: for a model that wants dicts."""
+    """Return plain data of a view and all its children, for models that need dicts."""
     if isinstance(value, View):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -92,13 +92,13 @@ def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
 
 
 def write(struct: Struct, data: Mapping[str, Any]) -> None:
-    """Put plain data into an empty Struct.
+    """Write plain data into an empty Struct.
 
     Raises:
-        TypeError: something is no JSON; nobody may send a half object.
+        TypeError: a value is not JSON; a partial object must not be sent.
     """
     try:
-        # Version 2 knows no references, so equal data gives equal bytes.
+        # Version 2 of marshal has no references, so equal data gives equal bytes.
         key = marshal.dumps(dict(data), 2)
     except ValueError as cause:
         raise TypeError(f"it is no JSON: {cause}") from cause
@@ -107,7 +107,7 @@ def write(struct: Struct, data: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=2048)
 def _encoded(key: bytes) -> bytes:
-    """Return the Struct's wire form: most of what a composite wants is what it wanted in its last pass."""
+    """Return the Struct in wire form, cached: most desired objects are unchanged since the last pass."""
     struct = Struct()
     _fill(struct, marshal.loads(key))  # noqa: S302  # our own bytes of a moment ago
     return bytes(struct.SerializeToString(deterministic=True))
@@ -126,7 +126,7 @@ def _write(target: Value, value: Any) -> None:  # noqa: ANN401  # any JSON
     elif isinstance(value, int | float):
         target.number_value = value
     elif isinstance(value, Mapping):
-        # Touched even when empty: an empty object is not an absent one.
+        # Touched even when empty: an empty object differs from an absent one.
         target.struct_value.SetInParent()
         _fill(target.struct_value, value)
     elif isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Is an observed object ready? One answer per kind, with a reason in words. Pure; Crossplane itself has no opinion.
+"""Judge whether an observed object is ready: one answer per kind, with a reason. Pure; Crossplane has no such check.
 
 Sources: the status of each kind as its controller writes it (KServe 0.20, notebooks 1.11, seaweedfs-operator 1.0).
 """
@@ -15,7 +15,7 @@ Health = tuple[bool, str]
 
 
 def health(obj: Obj | None, name: str) -> Health:
-    """Judge one observed object; ``name`` is what to call it while it does not exist."""
+    """Return whether an observed object is ready, and why not; ``name`` describes it while it does not exist."""
     if obj is None:
         return False, f"{name} is not created yet"
     if obj["metadata"].get("deletionTimestamp"):
@@ -51,7 +51,7 @@ def _not_seen(status: Mapping[str, Any], obj: Obj) -> str:
 
 
 def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
-    # A culled notebook has no conditions; that is what its user asked for, not a fault.
+    # A culled notebook has no conditions; its user asked for that, so this is not a fault.
     if "kubeflow-resource-stopped" in (obj["metadata"].get("annotations") or {}):
         return True, ""
     if (status.get("readyReplicas") or 0) >= 1:
@@ -63,6 +63,7 @@ def _conditioned(
     kind: str, read: Callable[[Obj, str], Mapping[str, Any] | None] = current
 ) -> Callable[[Mapping[str, Any], Obj], Health]:
     def judge(_: Mapping[str, Any], obj: Obj) -> Health:
+        """Judge an object by its condition of the kind."""
         entry = read(obj, kind)
         if entry is not None and entry.get("status") == "True":
             return True, ""
@@ -77,13 +78,13 @@ _OF_READINESS = ("Available", "Ready", "Running", "Succeeded")
 def _reported(entry: Mapping[str, Any] | None, kind: str, otherwise: str) -> Health:
     if entry is None or entry.get("status") == "True":
         return False, otherwise
-    # Some controllers leave the reason of the time when the condition was true.
+    # Some controllers keep the reason from the time when the condition was true.
     reason = "" if entry.get("reason") in _OF_READINESS else entry.get("reason")
     return False, str(entry.get("message") or reason or f"{kind} is {entry.get('status')}")
 
 
 def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
-    # Ready alone lies when the cluster reference disappears: phase and observedGeneration do not.
+    # Ready alone is wrong when the cluster reference disappears; phase and observedGeneration are right.
     phase, current = (
         status.get("phase"),
         status.get("observedGeneration") == obj["metadata"].get("generation"),

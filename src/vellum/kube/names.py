@@ -1,4 +1,4 @@
-"""Names derived from a claim: one function per kind of name; every length law of the platform lives here.
+"""Names derived from a claim: one function per kind of name, with every length limit of the platform.
 
 A derived name carries a hash of the whole (namespace, name) tuple: cutting or joining alone would let
 ``a-b``/``c`` and ``a``/``b-c`` share a namespace, a bucket and a key.
@@ -47,6 +47,9 @@ def team_id(namespace: str, name: str) -> str:
 def bucket_name(team: str) -> str:
     """Return a team's bucket name, at most 47 characters."""
     return f"vellum-{team}"
+
+
+"""60 bits: with a billion teams, the chance that two have the same hash is below one half."""
 
 
 def qdrant_name(team: str) -> str:

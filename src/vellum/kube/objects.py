@@ -1,4 +1,4 @@
-"""Kubernetes objects as plain dicts, and the key that names one. Goes in: words; comes out: JSON-ready data."""
+"""Kubernetes objects as plain dicts: builders, and the key that names an object."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Obj: TypeAlias = dict[str, Any]
 """A Kubernetes object: JSON types only, always with ``apiVersion``, ``kind`` and ``metadata.name``."""
 
 DOMAIN = "platform.vellum.dev"
-"""The API group, and the domain of every label and annotation of ours. Load-bearing: live objects carry it."""
+"""The API group, and the domain of our labels and annotations. Do not change it: live objects carry it."""
 KEPT = f"{DOMAIN}/kept"
-"""Annotation of a namespace that outlived its platform; the next platform takes it up."""
+"""Annotation of a namespace that outlived its platform; the next platform adopts it."""
 KEEP_FOLDER = f"{DOMAIN}/keep-folder"
-"""Annotation of a team's volume claim on a laptop: ``no`` lets its folder be removed with it, all else keeps it."""
+"""Annotation of a team's volume claim on a laptop: ``no`` removes its folder with it, any other value keeps it."""
 INSTALLED = f"{DOMAIN}/installed"
-"""Label of what an installation brings beside the platform and the claims: only what has it is ever removed."""
+"""Label of the objects that an installation adds beside the platform and the claims; only these are removed."""
 COMPONENT = "app.kubernetes.io/component"
-"""The label that tells whose object it is."""
+"""The label that names the owner of an object."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
-    """What names one object in a control plane; ``namespace`` is empty for cluster-scoped kinds."""
+    """The identity of one object in a control plane; ``namespace`` is empty for cluster-scoped kinds."""
 
     api_version: str
     kind: str
@@ -51,7 +51,7 @@ def make(  # noqa: PLR0913  # metadata has this many independent words
     annotations: Mapping[str, str] | None = None,
     **body: Any,  # noqa: ANN401  # the body of an object is any JSON
 ) -> Obj:
-    """Build an object; empty metadata parts are left out, so that equal input gives equal bytes."""
+    """Return an object; empty metadata parts are left out, so that equal input gives equal bytes."""
     metadata: Obj = {"name": name}
     if namespace:
         metadata["namespace"] = namespace
@@ -63,7 +63,7 @@ def make(  # noqa: PLR0913  # metadata has this many independent words
 
 
 def secret(name: str, namespace: str, values: Mapping[str, str], **meta: Any) -> Obj:  # noqa: ANN401  # passed to make
-    """Build an Opaque Secret; values are text, stored base64 as the API server stores them."""
+    """Return an Opaque Secret; values are text, stored in base64 as the API server stores them."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}
     return make("v1", "Secret", name, namespace, **meta, type="Opaque", data=data)
 
@@ -74,12 +74,12 @@ def secret_values(obj: Mapping[str, Any]) -> dict[str, str]:
 
 
 def config_map(name: str, namespace: str, values: Mapping[str, str], **meta: Any) -> Obj:  # noqa: ANN401  # passed to make
-    """Build a ConfigMap of text values."""
+    """Return a ConfigMap of text values."""
     return make("v1", "ConfigMap", name, namespace, **meta, data=dict(sorted(values.items())))
 
 
 def secret_env(name: str, secret_name: str, key: str, *, optional: bool = False) -> Obj:
-    """Build an environment variable that the kubelet fills from a Secret; a missing Secret blocks the pod."""
+    """Return an environment variable that the kubelet fills from a Secret; a missing Secret blocks the pod."""
     reference: Obj = {"name": secret_name, "key": key}
     if optional:
         reference["optional"] = True
@@ -87,7 +87,7 @@ def secret_env(name: str, secret_name: str, key: str, *, optional: bool = False)
 
 
 def secret_env_all(secret_name: str, *, optional: bool = False) -> Obj:
-    """Build the entry of ``envFrom`` that makes every key of a Secret a variable, as it is when the pod starts."""
+    """Return the entry of ``envFrom`` that makes every key of a Secret a variable when the pod starts."""
     return {"secretRef": {"name": secret_name, "optional": True} if optional else {"name": secret_name}}
 
 
@@ -129,8 +129,8 @@ def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Return the condition of the given type if it is of the object's current generation, else None.
 
-    Crossplane names the generation in its own conditions, and writes those of a function in the same moment; other
-    controllers name it once for the whole status. A foreign kind without a generation is trusted. Our
+    Crossplane writes the generation into its own conditions and into those of a function. Other
+    controllers write it once for the whole status. A foreign kind without a generation is trusted. Our
     kinds always name one.
     """
     found = condition(obj, kind)

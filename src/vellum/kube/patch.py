@@ -1,6 +1,6 @@
-"""Server-side apply for plain objects: set what we say, drop what we stopped saying, keep what others wrote.
+"""Server-side apply for plain objects: set our fields, remove those we no longer set, keep the fields of others.
 
-Lists are atomic. The control plane remembers what was applied last; that memory is the only field ownership there is.
+Lists are atomic. The control plane stores what it applied last; that record is the only field ownership.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def copied(value: Any) -> Any:  # noqa: ANN401  # any JSON goes in and the same comes out
-    """Return a deep copy of JSON data; three times as fast as copy.deepcopy, which must expect anything."""
+    """Return a deep copy of JSON data; three times as fast as copy.deepcopy, which handles any object."""
     if isinstance(value, dict):
         return {key: copied(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -21,7 +21,7 @@ def copied(value: Any) -> Any:  # noqa: ANN401  # any JSON goes in and the same 
 def merged(
     live: Mapping[str, Any], previous: Mapping[str, Any], desired: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return ``live`` with ``desired`` applied over what this manager applied before (``previous``)."""
+    """Return ``live`` with ``desired`` applied over what this manager applied earlier (``previous``)."""
     result = dict(live)
     for key, before in previous.items():
         if key not in desired and key in result:
@@ -32,7 +32,7 @@ def merged(
 
 
 def first_difference(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> str:
-    """Return where ``live`` first says something else than we do, such as ``.spec.replicas``; empty if nowhere."""
+    """Return the first path where ``live`` differs from ``wanted``, such as ``.spec.replicas``; empty if none does."""
     for key, value in wanted.items():
         there = live.get(key)
         if isinstance(value, dict) and isinstance(there, dict):
@@ -44,7 +44,7 @@ def first_difference(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> str:
 
 
 def _drop(result: dict[str, Any], key: str, before: Any) -> None:  # noqa: ANN401  # JSON
-    """Take away what we applied; fields that others put into the same mapping stay, and keep it alive."""
+    """Remove what we applied; a mapping stays while it has fields of others."""
     current = result[key]
     if isinstance(before, dict) and isinstance(current, dict):
         rest = merged(current, before, {})

@@ -1,4 +1,4 @@
-"""Kubernetes quantities ("500m", "10Gi") to exact numbers, strictly: what the API server refuses, we refuse."""
+"""Kubernetes quantities ("500m", "10Gi") to exact numbers; what the API server refuses is refused here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SUFFIXES = {
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
 }  # fmt: skip
 PATTERN = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(m|k|[MGTPE]|[KMGTPE]i)?"
-"""Go, Rust and Python read it alike, so schemas carry it too. ``\\d`` would let other alphabets' digits in."""
+"""Go, Rust and Python read it alike, so schemas carry it too. ``\\d`` would accept the digits of other alphabets."""
 _QUANTITY = re.compile(PATTERN)
 
 
@@ -19,7 +19,7 @@ def parse(text: str) -> Decimal:
     """Return the number of base units (cores, bytes).
 
     Raises:
-        ValueError: the text is not a quantity; signs and exponents are refused, nobody means them here.
+        ValueError: the text is not a quantity. Signs and exponents are refused: in a claim they are a mistake.
     """
     match = _QUANTITY.fullmatch(text)
     if match is None:

@@ -1,4 +1,4 @@
-"""The key of one bucket as Kubernetes keeps it: one shape for everybody who reads it, and what is read of one given."""
+"""The Secret of one bucket's key: one shape for all programs that read it, and the reader of a given Secret."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def consumer_secret(  # noqa: PLR0913  # one shape for every consumer has this m
     namespace: str, access: Access, derived: str, *, endpoint: str, region: str, labels: Mapping[str, str],
     marks: Mapping[str, str],
 ) -> Obj:  # fmt: skip
-    """Build the Secret that KFP, Argo, KServe and boto3 all read; compose it only once the key works.
+    """Return the Secret that KFP, Argo, KServe and boto3 all read; compose it only once the key works.
 
     Sources: KFP 2.17 (``accesskey``/``secretkey``), KServe 0.20 ``pkg/credentials/s3`` (annotations, AWS spellings).
-    A bucket that is not called as ``derived`` is named too, so that ``read`` gives back what this was built of.
+    A bucket whose name differs from ``derived`` is named too, so that ``read`` returns what this was built from.
     """
     secure = "1" if endpoint.startswith("https://") else "0"
     annotations = {
@@ -54,14 +54,14 @@ def consumer_secret(  # noqa: PLR0913  # one shape for every consumer has this m
 
 
 def read(given: Mapping[str, Any], derived: str) -> Access | str:
-    """Return what a Secret opens, or what is wrong with it, in words that hold none of its values."""
+    """Return the access that a Secret gives, or what is wrong with it, without any of its values."""
     data = given.get("data") or {}
     if missing := [name for name in _KEYS if not data.get(name)]:
         return f"it has no {' and no '.join(missing)}"
     keys = [_text(data[name]) for name in _KEYS]
     for name, key in zip(_KEYS, keys, strict=True):
         if not _WORD.fullmatch(key):
-            # The commonest way to get there is `echo KEY | base64`.
+            # The usual cause is `echo KEY | base64`.
             return f"its {name} is not one word of printable ASCII; look for a line break at its end"
     bucket = _text(data["bucket"]) if data.get("bucket") else derived
     if not _BUCKET.fullmatch(bucket):
@@ -70,7 +70,7 @@ def read(given: Mapping[str, Any], derived: str) -> Access | str:
 
 
 def _text(value: object) -> str:
-    """Return a stored value as text; empty where it is none."""
+    """Return a stored value as text; empty if it is not valid base64 of text."""
     try:
         return base64.b64decode(str(value), validate=True).decode()
     except (binascii.Error, ValueError):

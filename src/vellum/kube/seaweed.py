@@ -1,7 +1,7 @@
 """The S3 objects of one tenant in the seaweedfs-operator's kinds: bucket, identity, policy, binding, credentials.
 
-Field paths: seaweedfs-operator ``api/v1`` of August 2026. All live in one namespace: bucket and identity names are
-global in SeaweedFS and become unique through Kubernetes names, and no team can reach or wedge them.
+Field paths: seaweedfs-operator ``api/v1`` of August 2026. All objects are in one namespace. Bucket and identity names
+are global in SeaweedFS, so one namespace makes them unique by Kubernetes names, and teams cannot reach or block them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from vellum.kube.usage import usage
 
 API = "seaweed.seaweedfs.com/v1"
 STORE = "store"
-"""The name of the Seaweed object. Load-bearing: without it every tenant object hangs on its finalizer."""
+"""The name of the Seaweed object. Do not change it: without it every tenant object hangs on its finalizer."""
 KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 PIECES = ("bucket", "identity", "policy", "grant")
-"""What a tenant has once, as its resources are called."""
+"""The resources that a tenant has once."""
 KEYED = ("key", "credentials")
-"""What a tenant has of each generation; the key works once these and all ``PIECES`` are ready."""
+"""The resources that a tenant has per generation; the key works once these and all ``PIECES`` are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One bucket and the keys that open it: one, and two or more while a new one replaces the old."""
+    """One bucket and the keys that open it: one, or more while a new key replaces the old."""
 
     id: str
     bucket: str
@@ -45,7 +45,7 @@ class Tenant:
 
 
 def resource(prefix: str, piece: str, generation: int) -> str:
-    """Return the resource name of a piece of one generation; those of the first were named before there were more."""
+    """Return the resource name of a piece of one generation; the first generation keeps its older, shorter names."""
     return f"{prefix}-{piece}" if generation == 1 else f"{prefix}-{piece}-g{generation}"
 
 
@@ -63,7 +63,7 @@ def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
         "bucket": ("Bucket", tenant.bucket, {
             "clusterRef": store,
             "reclaimPolicy": "Retain" if tenant.keep else "Delete",
-            # A team that comes back after Retain finds its bucket; safe, as the name is derived, never given.
+            # A team that returns after Retain finds its bucket. This is safe: the name is derived, never given.
             "adoptExisting": True,
             "quota": {"size": tenant.quota, "enforce": True},
             # The default of 7 volumes per bucket fills a 20 Gi disk with two buckets.
@@ -81,7 +81,7 @@ def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
         f"{prefix}-{part}": make(API, kind, name, tenant.namespace, labels=tenant.labels, spec=spec)
         for part, (kind, name, spec) in kinds.items()
     }
-    # The operator does not look at a Secret again, and touched by hand it swaps keys without an overlap (measured): a
+    # The operator does not read a Secret again. Edited by hand, it swaps keys without an overlap (measured): a
     # new key is a new pair of objects beside the old one.
     keys = {resource(prefix, "key", pair.generation): _key(tenant, pair) for pair in tenant.keys}
     credentials = {
@@ -111,7 +111,7 @@ def _credentials(tenant: Tenant, pair: Pair) -> Obj:
 
 
 def store_usage(bucket: Obj) -> Obj:
-    """Return what keeps the store as long as the bucket is there: without it every tenant's objects would hang."""
+    """Return the Usage that keeps the store while the bucket exists: without it every tenant's objects would hang."""
     by = Key.of(bucket)
     return usage(
         by.name, by.namespace, of=Key(API, "Seaweed", by.namespace, STORE), by=by, labels=labels_of(bucket),

@@ -1,15 +1,16 @@
-"""Crossplane's Usage: what it refuses to delete as long as something else is there. Pure.
+"""Crossplane's Usage, which refuses to delete an object while another exists. Pure.
 
-Fields: crossplane v2.3.4, apis/protection/v1beta1. What decides the shape, read in its usage controller and measured:
+Fields: crossplane v2.3.4, apis/protection/v1beta1. These facts decide the shape; its usage controller shows them, and
+we measured them:
 
-- A composed Usage that is deleted stays until what is ``by`` it is gone, so ``by`` is never the composite itself: one
-  that is deleted in the foreground waits for the Usage, which would wait for the composite, for ever.
-- The controller makes ``by`` a second owner. So when the platform goes, the garbage collector only takes the Usage out
-  of its hands, and the Usage goes with ``by``, at once. Where the composite is deleted in the foreground, as a claim's
-  is, it goes up to 30 s later, at the next poll of the controller, and meanwhile a claim of the same name takes it over
-  and cannot go before it. So what a claim uses has no ``by``.
-- A Usage looks for what it protects in its own namespace. One that is cluster-scoped is found only if ``namespace`` is
-  there and empty; without it the object gets its label, and nothing refuses its deletion.
+- A deleted composed Usage stays until its ``by`` is gone, so ``by`` is never the composite itself. A composite that is
+    deleted in the foreground waits for the Usage, and the Usage would wait for the composite, for ever.
+- The controller makes ``by`` a second owner. When the platform is deleted, the garbage collector only removes the
+    platform's owner reference, and the Usage is deleted with ``by``. A claim's composite is deleted in the foreground;
+    then the Usage is deleted up to 30 s later, at the controller's next poll. A new claim of the same name would adopt
+    it in that time, and could not be deleted before it. So what a claim uses has no ``by``.
+- A Usage looks for the protected object in its own namespace. A cluster-scoped object is found only if ``namespace``
+    is present and empty. Without it the object gets its label, but its deletion is not refused.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ def usage(  # noqa: PLR0913  # what uses what, and why, has this many independen
     labels: Mapping[str, str],
     replay: bool = False,
 ) -> Obj:
-    """Return what keeps ``of`` as long as ``by`` is there, or the Usage itself; with a namespace, ``by`` may be in it.
+    """Return a Usage that keeps ``of`` while ``by`` exists, or while the Usage exists; ``by`` may be in the namespace.
 
     Args:
         name: of the Usage; Crossplane names it when it refuses.
         namespace: empty where both objects are cluster-scoped.
-        of: what is not deleted.
-        by: what uses it.
-        reason: in words, for who lists Usages; without ``by`` also for who is refused.
+        of: the object that is not deleted.
+        by: the object that uses it.
+        reason: shown to users who list Usages; without ``by`` also to users whose deletion is refused.
         labels: of the Usage.
-        replay: whether a deletion that was refused is done, unasked, two seconds after ``by`` is gone.
+        replay: whether Crossplane repeats a refused deletion two seconds after ``by`` is gone.
     """
     used: dict[str, Any] = {"name": of.name}
     if of.namespace != namespace:

@@ -1,1 +1,1 @@
-"""The words of Vellum: team, keys, observed, desired, ready, process, component. Values only."""
+"""The vocabulary of Vellum: team, keys, observed, desired, ready, process, component. Values only."""

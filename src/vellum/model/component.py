@@ -1,7 +1,7 @@
-"""A component: one module that answers everything about one part of the platform.
+"""A component: one module with all facts about one part of the platform.
 
-Its answers: the spec that people may write, the objects, whether they are ready, what the binding hands out, what the
-network must let through, which kinds must exist first, and the process that a laptop runs instead.
+It defines the spec that people may write, the objects and their readiness, the keys of the binding, the network
+policy, the kinds that must exist first, and the process that a laptop runs instead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ S = TypeVar("S", bound=Spec)
 
 @dataclass(frozen=True, slots=True)
 class Wish(Generic[S]):
-    """What a team asks of one component, and everything the component may know to answer."""
+    """What a team wants from one component, and everything that the component may use to answer."""
 
     team: Team
     detail: S
@@ -48,17 +48,17 @@ class Wish(Generic[S]):
     seed: Seed = field(repr=False)
     observed: Observed
     policies: tuple[Policy, ...] = ()
-    """What the network must let through for every component that the claim wants."""
+    """What the network must allow for every component that the claim wants."""
     keys: Keys = FIRST
 
     def labels(self, component: str) -> dict[str, str]:
-        """Labels of an object of this team and component."""
+        """Return the labels of an object of this team and component."""
         return {**self.team.labels, COMPONENT: component}
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformWish(Generic[S]):
-    """What the platform object asks of one component."""
+    """What the platform object wants from one component."""
 
     detail: S
     platform: PlatformFacts
@@ -67,102 +67,102 @@ class PlatformWish(Generic[S]):
     keys: Keys = FIRST
 
     def labels(self, component: str) -> dict[str, str]:
-        """Labels of an object of the platform."""
+        """Return the labels of an object of the platform."""
         return {"app.kubernetes.io/managed-by": "vellum", COMPONENT: component}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the team's network must let through for a component: peers as (namespace, pod labels, port)."""
+    """What the team's network must allow for a component: peers as (namespace, pod labels, port)."""
 
     egress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
     ingress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
     anywhere: tuple[int, ...] = ()
-    """Ports of what no selector can name: it is no pod, and nobody here knows its address. Open to every address."""
+    """Ports of a peer that is not a pod and whose address is not known here; they are open to every address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind that an operator must have installed before it may be composed: (group/version, kind)."""
+    """A kind whose operator must be installed before it may be composed: (group/version, kind)."""
 
     api_version: str
     kind: str
 
 
 USAGE, CLUSTER_USAGE = Kind(usage.API, usage.USAGE), Kind(usage.API, usage.CLUSTER_USAGE)
-"""By which Crossplane refuses deletions."""
+"""The kind by which Crossplane refuses deletions."""
 
 
 def known(kinds: Iterable[Kind], platform: PlatformFacts) -> tuple[Kind, ...]:
-    """Return the kinds without those that only Crossplane has, where it does not compose."""
+    """Return the kinds; on a platform without Crossplane, without those that only Crossplane has."""
     return tuple(kind for kind in kinds if platform.crossplane or kind.api_version != usage.API)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the laptop knows of a workload's process, for the status that a cluster's controller would write."""
+    """The state of a workload's process on a laptop, for the status that a cluster's controller would write."""
 
     ready: bool
     message: str
     restarts: int = 0
     taken: tuple[int, ...] = ()
-    """Ports of it that another program has, for which it was not started."""
+    """The process's ports that another program has, so that it was not started."""
     url: str = ""
     since: str = ""
     ended: int | None = None
-    """The exit code of a process that ends by itself, once it has; negative for a signal."""
+    """The exit code of a process that ends by itself, once it has ended; negative for a signal."""
 
 
 class Component(ABC, Generic[S]):
-    """One part of a team's corner. A module of ``components`` has one instance, named ``component``."""
+    """One part of a team. A module of ``components`` has one instance, named ``component``."""
 
     name: str
-    """Unique, a DNS label; also its key in ``status.components``."""
+    """A unique DNS label; also the key in ``status.components``."""
     summary: str
     """One sentence for ``vellum explain``."""
     spec: type[S]
-    """What a claim may write in this component's block."""
+    """The fields that a claim may write in this component's block."""
     block: str = ""
-    """The claim's field that holds ``spec``; empty when there is nothing to say."""
+    """The claim's field that holds ``spec``; empty if the component has no fields."""
     switch: str = ""
     """The claim's field with ``enabled | disabled``; empty for parts that every team has."""
     default: Literal["enabled", "disabled"] = "enabled"
-    """What the switch says when the claim does not."""
+    """The value of the switch if the claim does not set it."""
     needs: tuple[str, ...] = ()
-    """Components that must be composed before; a graph without cycles."""
+    """Components that must be composed first; a graph without cycles."""
     stands_on: tuple[str, ...] = ()
-    """Parts of the platform that must be ready before, where the platform's profile has them."""
+    """Parts of the platform that must be ready first, if the platform's profile has them."""
     operators: tuple[str, ...] = ()
-    """Parts of the platform that make its objects run; asked only while something of it is still to be made."""
+    """Parts of the platform that run its objects; checked only while an object is still to be made."""
     kinds: tuple[Kind, ...] = ()
     """Kinds of operators; while one is missing only this component waits."""
     keeps: tuple[str, ...] = ()
-    """Which of its objects hold data: they stay while the claim lives, also when its switch is turned off."""
+    """The objects that hold data: they stay while the claim exists, even if its switch is turned off."""
     image: str = ""
-    """The key of ``KubeflowPlatform.spec.images`` without which nothing is composed."""
+    """The key in ``KubeflowPlatform.spec.images``; without that image nothing is composed."""
     workload: tuple[str, str] = ("", "")
-    """(apiVersion, kind) of the object that a laptop realises as a process."""
+    """(apiVersion, kind) of the object that a laptop runs as a process."""
     ports: tuple[str, ...] = ()
     """Names of the ports that the process needs."""
     twins: tuple[tuple[str, int], ...] = ()
-    """Which of them needs another port at a fixed distance above it."""
+    """Names of ports that need another port at a fixed distance above them."""
     holders: tuple[str, ...] = ()
-    """Which of its objects hold keys that may overlap, or run what holds them; marked by ``rotation.mark``."""
+    """Objects that hold keys that may overlap, or run programs that hold them; marked by ``rotation.mark``."""
     rotates: str = ""
-    """What a new generation of keys does to it, for whoever asks for one."""
+    """The effect of a new generation of keys, for the user who starts a rotation."""
     one_key: bool = False
-    """Whether its server takes one key at a time: it turns to a new one by a restart, when that opens all else."""
+    """Whether its server accepts one key at a time: it restarts with a new key once that key opens the rest."""
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
-        """Return those of its kinds that it makes objects of on this platform."""
+        """Return the kinds of which it makes objects on this platform."""
         return known(self.kinds, platform)
 
     @abstractmethod
     def objects(self, wish: Wish[S]) -> dict[str, Obj]:
-        """Return the objects by resource name; names start with the component's and never change."""
+        """Return the objects by resource name; names start with the component's name and never change."""
 
     def ready(self, wish: Wish[S], made: Mapping[str, Obj]) -> Ready:
-        """Judge what is observed of the objects that were just made; the first that is not ready gives the reason."""
+        """Judge the observed state of the objects just made; the first that is not ready gives the reason."""
         for resource, desired in made.items():
             name = f"{desired['kind']} {desired['metadata']['name']}"
             ready, reason = wish.observed.health(resource, name)
@@ -171,7 +171,7 @@ class Component(ABC, Generic[S]):
         return READY
 
     actor: str = "the control plane"
-    """Who acts next while this component is not ready."""
+    """The actor that must act next while this component is not ready."""
 
     keeps_size: str = ""
     """The message if a volume does not follow the claim's size; {} is the size that stays."""
@@ -182,32 +182,32 @@ class Component(ABC, Generic[S]):
         return ""
 
     def binding(self, wish: Wish[S]) -> dict[str, str]:
-        """Return the keys that the binding hands out once this component is ready."""
+        """Return the keys that the binding gets once this component is ready."""
         del wish
         return {}
 
     def endpoints(self, wish: Wish[S]) -> dict[str, str]:
-        """Return where people and programs find this part, by name, for the claim's status."""
+        """Return the addresses of this part for people and programs, by name, for the claim's status."""
         del wish
         return {}
 
     def policy(self, wish: Wish[S]) -> Policy:
-        """Return what the team's network must let through."""
+        """Return what the team's network must allow."""
         del wish
         return Policy()
 
     def requires(self, wish: Wish[S]) -> Mapping[str, Requirement]:
-        """Return objects that it wants to see, whatever is observed; answered as ``NAME/KEY``."""
+        """Return the objects that it needs to see, the same in every pass; answered as ``NAME/KEY``."""
         del wish
         return {}
 
     def generations(self, wish: Wish[S]) -> Collection[int]:
-        """Return the generations of keys that it made, as far as they are observed."""
+        """Return the observed generations of its keys."""
         del wish
         return ()
 
     def accepts(self, wish: Wish[S], generation: int) -> Ready:
-        """Tell whether what it makes takes the keys of a generation."""
+        """Tell whether its objects accept the keys of a generation."""
         del wish, generation
         return READY
 
@@ -217,7 +217,7 @@ class Component(ABC, Generic[S]):
         return {}
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Describe the process that realises the workload on a laptop."""
+        """Return the process that runs the workload on a laptop."""
         del site
         raise TypeError(f"component {self.name} has no process for {obj['kind']}")
 
@@ -235,13 +235,13 @@ class PlatformComponent(ABC, Generic[S]):
     spec: type[S]
     block: str = ""
     switch: str = ""
-    """The platform's field with ``enabled | disabled``, disabled by default; a laptop has the part in any case."""
+    """The platform's field with ``enabled | disabled``, disabled by default; a laptop always has the part."""
     profiles: tuple[str, ...] = ("local", "light", "standard")
     backends: tuple[str, ...] = ("seaweedfs", "external")
-    """The object stores beside which it is there."""
+    """The object stores with which the part exists."""
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    """Parts that must be ready before this one makes anything, where the profile has them; what exists then stays."""
+    """Parts that must be ready before this one makes objects, if the profile has them; existing objects stay."""
     kinds: tuple[Kind, ...] = ()
     image: str = ""
     workload: tuple[str, str] = ("", "")
@@ -253,21 +253,21 @@ class PlatformComponent(ABC, Generic[S]):
     actor: str = "the control plane"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
-        """Return those of its kinds that it makes objects of on this platform."""
+        """Return the kinds of which it makes objects on this platform."""
         return known(self.kinds, platform)
 
     def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
-        """Return objects that it wants to see, whatever is observed; answered as ``NAME/KEY``."""
+        """Return the objects that it needs to see, the same in every pass; answered as ``NAME/KEY``."""
         del platform
         return {}
 
     def generations(self, wish: PlatformWish[S]) -> Collection[int]:
-        """Return the generations of keys that it made, as far as they are observed."""
+        """Return the observed generations of its keys."""
         del wish
         return ()
 
     def accepts(self, wish: PlatformWish[S], generation: int) -> Ready:
-        """Tell whether what it makes takes the keys of a generation."""
+        """Tell whether its objects accept the keys of a generation."""
         del wish, generation
         return READY
 
@@ -276,7 +276,7 @@ class PlatformComponent(ABC, Generic[S]):
         """Return the objects by resource name."""
 
     def ready(self, wish: PlatformWish[S], made: Mapping[str, Obj]) -> Ready:
-        """Judge what is observed of the objects that were just made."""
+        """Judge the observed state of the objects just made."""
         for resource, desired in made.items():
             name = f"{desired['kind']} {desired['metadata']['name']}"
             ready, reason = wish.observed.health(resource, name)
@@ -285,7 +285,7 @@ class PlatformComponent(ABC, Generic[S]):
         return READY
 
     def process(self, obj: Obj, site: Site) -> Process:
-        """Describe the process that realises the workload on a laptop."""
+        """Return the process that runs the workload on a laptop."""
         del site
         raise TypeError(f"component {self.name} has no process for {obj['kind']}")
 

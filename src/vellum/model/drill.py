@@ -1,4 +1,4 @@
-"""A fault that is made on purpose, and how one sees that it is undone: the same words for a laptop and a cluster."""
+"""A fault made on purpose, and how to see its repair; a laptop and a cluster use the same class."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from vellum.kube.objects import Obj
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """One fault. It remembers what was there before, so it is made when the one before it is over."""
+    """One fault. It remembers the state before the fault, and it is made once the previous fault is repaired."""
 
     object: str
-    """What it is done to, as a receipt calls it."""
+    """The object, as a receipt names it."""
     what: str
-    """What is done, as a participle."""
+    """The fault, as a participle."""
     harm: Callable[[], Any] = field(repr=False)
     whole: Callable[[], bool] = field(repr=False)
     """Whether the object is as before."""
     at_rest: Callable[[], bool] = field(repr=False)
-    """Whether whoever repairs has nothing to do any more; until then the next fault would tell nothing."""
+    """Whether the repairer has finished; before that, the next fault would prove nothing."""
 
 
 def is_back(before: Obj, now: Obj | None) -> bool:
-    """Tell whether an object that was deleted is there anew, or one that was edited says what it said."""
+    """Tell whether a deleted object exists again, or an edited one has its former content."""
     if now is None or "deletionTimestamp" in now["metadata"]:
         return False
     return now["metadata"]["uid"] != before["metadata"]["uid"] or _body(now) == _body(before)

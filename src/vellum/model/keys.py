@@ -1,7 +1,7 @@
-"""Keys are derived, not drawn: HMAC of (seed, purpose, owner, generation).
+"""Keys are derived, not random: HMAC of (seed, purpose, owner, generation).
 
-A random key would need "keep what I observed", and one pass over a lagging cache would rotate it silently.
-Derived keys make every pass give the same bytes, and rotation is a new generation.
+A random key would have to be kept from the observed state, and one pass over a stale cache would silently rotate it.
+Derived keys give the same bytes in every pass, and rotation is a new generation.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ SEED_SECRET = "vellum-seed"  # noqa: S105  # a name, not a secret
 SEED = "seed"
 """The name of the function's credentials, and of the key in their Secret."""
 GENERATIONS = "generations"
-"""The key beside it: the highest generation that each owner of keys ever had, as JSON."""
+"""The key beside the seed: the highest generation that each owner of keys ever had, as JSON."""
 PLATFORM_OWNER = "platform"
-"""The platform among those owners; the others are teams, whose ids end with a hash."""
+"""The platform as an owner of keys; the other owners are teams, whose ids end with a hash."""
 
 
 def generations(text: str) -> dict[str, int]:
-    """Return the highest generation of each owner; none from an empty text.
+    """Return the highest generation of each owner; empty for an empty text.
 
     Raises:
         ValueError: the text does not have the written form.
@@ -40,7 +40,7 @@ def generations(text: str) -> dict[str, int]:
 
 @lru_cache(maxsize=4096)
 def _digest(material: bytes, message: str) -> bytes:
-    # Every pass asks for the same ones; they cost a twentieth of it.
+    # Cached: every pass asks for the same ones, and they would cost a twentieth of it.
     return hmac.digest(material, message.encode(), "sha256")
 
 
@@ -58,11 +58,11 @@ class Seed:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that tell two seeds apart and reveal neither."""
+        """16 hex digits that tell two seeds apart without revealing either."""
         return self._digest("fingerprint").hex()[:16]
 
     def lowest(self, owner: str) -> int:
-        """Return the generation below which all keys of the owner were replaced once."""
+        """Return the lowest generation that is still valid: lower keys of the owner were replaced."""
         return self.generations.get(owner, 1)
 
     def access_key(self, owner: str, generation: int = 1) -> str:
@@ -74,7 +74,7 @@ class Seed:
         return self._text(f"s3-secret|{owner}|{generation}", 40)
 
     def token(self, purpose: str, owner: str, generation: int = 1) -> str:
-        """Return a token for anything else that asks for a key: 43 characters, 256 bits."""
+        """Return a token for any other service that needs a key: 43 characters, 256 bits."""
         return self._text(f"{purpose}|{owner}|{generation}", 43)
 
     def _digest(self, message: str) -> bytes:
@@ -85,4 +85,4 @@ class Seed:
 
 
 DUMMY_SEED = Seed(b"vellum-dummy-seed-never-for-real-keys!")
-"""What goldens and rendered examples use, so that a real key can never be mistaken for one."""
+"""The seed of goldens and rendered examples, so that a real key can never look like one of theirs."""

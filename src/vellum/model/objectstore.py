@@ -1,8 +1,8 @@
-"""The object store behind every bucket: who makes a bucket and its key, and when the key may be handed out. Pure.
+"""The object store of all buckets: how a bucket and its key are made, and when the key may be given out. Pure.
 
-Two backends: ``seaweedfs``, which the platform runs itself, and ``external``, which somebody else runs. A further one
-(S3 by its Crossplane provider, MinIO) is one more class here: its objects come from ``objects``, and the key that its
-provider draws is found in what is observed of them, by ``access``. Components ask the functions below and know none.
+Two backends: ``seaweedfs``, which the platform runs itself, and ``external``, an existing store. A further backend
+(S3 by its Crossplane provider, MinIO) is one more class here. ``objects`` returns its objects, and ``access`` finds
+its provider's random key in their observed state. Components call the functions below and do not know the backend.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ AnyWish: TypeAlias = Wish[Any] | PlatformWish[Any]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Who has one bucket and one key: a team, or the platform itself."""
+    """The owner of one bucket and one key: a team, or the platform itself."""
 
     part: str
-    """The component that composes what is the tenant's; the names of its resources begin with it."""
+    """The component that composes the tenant's objects; their resource names begin with its name."""
     id: str
     bucket: str
-    """The derived name; a store that somebody else runs may call it otherwise."""
+    """The derived bucket name; an external store may use another."""
     namespace: str
-    """Where its Secret is wanted."""
+    """The namespace of the tenant's Secret."""
     named_by: str = ""
-    """The field that names the bucket, if one does; then nothing else may."""
+    """The field that names the bucket, if one does; then nothing else may name it."""
 
     @property
     def secret(self) -> str:
@@ -45,34 +45,34 @@ class Tenant:
 
 
 class ObjectStoreBackend(Protocol):
-    """Makes a bucket and a key for each tenant, or is given them."""
+    """Makes a bucket and a key for each tenant, or reads given ones."""
 
     kinds: tuple[Kind, ...]
-    """Kinds of its operator, without which it makes nothing."""
+    """The kinds of its operator, which it needs to make anything."""
 
     def objects(self, tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
-        """Return what makes the bucket and the key, by resource name."""
+        """Return the objects that make the bucket and the key, by resource name."""
 
     def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
-        """Return what opens the bucket, once something does; it stays when the store hesitates."""
+        """Return the access to the bucket, once it works; a short failure of the store does not remove it."""
 
     def generations(self, tenant: Tenant, observed: Observed) -> Collection[int]:
-        """Return the generations of keys that there are."""
+        """Return the existing generations of keys."""
 
     def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
         """Tell whether the key of a generation opens the bucket."""
 
     def ready(self, tenant: Tenant, observed: Observed) -> Ready:
-        """Say what the key waits for beside the objects, or what else is to say."""
+        """Return what the key waits for besides the objects, or another note."""
 
     def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:
-        """Return what must be looked at; the same whatever is observed."""
+        """Return the objects to observe, the same in every pass."""
 
     def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
-        """Return what must be ours, or not exist, before anything is made."""
+        """Return the objects that must be ours, or not exist, before anything is made."""
 
     def policy(self, platform: PlatformFacts) -> Policy:
-        """Return what lets a team reach the store."""
+        """Return the network policy that lets a team reach the store."""
 
 
 class SeaweedFS:
@@ -90,7 +90,7 @@ class SeaweedFS:
 
     def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
         """Return the derived key once the store accepts it."""
-        # Once handed out it stays: a store that hesitates for a moment must not take the key from running steps.
+        # Once given out it stays: a short failure of the store must not take the key from running steps.
         using = wish.keys.using
         if tenant.secret not in wish.observed.resources and not self.opens(tenant, wish.observed, using):
             return None
@@ -102,34 +102,34 @@ class SeaweedFS:
         return seaweed.generations(tenant.part, observed.resources)
 
     def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
-        """Tell whether the store says that it accepts the key."""
+        """Tell whether the store reports that it accepts the key."""
         names = [f"{tenant.part}-{piece}" for piece in seaweed.PIECES]
         names += [seaweed.resource(tenant.part, piece, generation) for piece in seaweed.KEYED]
         answers = (observed.health(name, name) for name in names)
         return next((waits(reason, "the object store") for ready, reason in answers if not ready), READY)
 
     def ready(self, tenant: Tenant, observed: Observed) -> Ready:
-        """Say nothing: the objects speak for themselves."""
+        """Return ready: the objects' own state is enough."""
         del tenant, observed
         return READY
 
     def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:
-        """Look at nothing that is not ours."""
+        """Return nothing: it observes only our own objects."""
         del tenant
         return {}
 
     def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
-        """A Bucket object of the derived name that is not ours is refused."""
+        """Return the Bucket object of the derived name, which is refused if it is not ours."""
         return {"bucket": Requirement(seaweed.API, "Bucket", tenant.bucket, STORAGE_NAMESPACE)}
 
     def policy(self, platform: PlatformFacts) -> Policy:
-        """Reach S3 in the store's namespace."""
+        """Allow S3 in the store's namespace."""
         del platform
         return Policy(egress=((STORAGE_NAMESPACE, {}, 8333),))
 
 
 class External:
-    """A store that somebody else runs: bucket and key are given in a Secret, nothing is made, tried or deleted."""
+    """An existing store: a Secret gives bucket and key, and nothing is made, tested or deleted."""
 
     kinds: tuple[Kind, ...] = ()
 
@@ -139,7 +139,7 @@ class External:
         return {}
 
     def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
-        """Return what the Secret gives now; while it gives nothing, what it gave before."""
+        """Return what the Secret gives now; while it gives nothing, what it gave earlier."""
         given = self._given(tenant, wish.observed)
         return given if isinstance(given, Access) else self._before(tenant, wish.observed)
 
@@ -149,12 +149,12 @@ class External:
         return ()
 
     def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
-        """Say yes: a given key is nobody's here to change."""
+        """Return ready: a given key is not changed here."""
         del tenant, observed, generation
         return READY
 
     def ready(self, tenant: Tenant, observed: Observed) -> Ready:
-        """Say which Secret is wanted, or what is wrong with it; else what an external store means for the tenant."""
+        """Return which Secret is missing, or what is wrong with it; else the limits of an external store."""
         given = self._given(tenant, observed)
         if isinstance(given, Access):
             said = f"bucket {given.bucket} is in an external store: no quota is set there, and no data is ever deleted"
@@ -164,16 +164,16 @@ class External:
         return Ready(ready=False, reason=f"{given}{kept}", actor="the platform engineer", serves=serves)
 
     def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:
-        """Look at the Secret of the tenant. Its name is derived, so that no team can point at another's key."""
+        """Return the Secret of the tenant. Its name is derived, so that a team cannot point at another's key."""
         return {"given": Requirement("v1", "Secret", f"s3-{tenant.id}", STORAGE_NAMESPACE)}
 
     def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
-        """Nothing is made, so nothing can be taken over."""
+        """Return nothing: it makes no objects, so it cannot adopt any."""
         del tenant
         return {}
 
     def policy(self, platform: PlatformFacts) -> Policy:
-        """Reach the endpoint's port."""
+        """Allow the endpoint's port."""
         address = urlsplit(platform.external)
         return Policy(anywhere=(address.port or (443 if address.scheme == "https" else 80),))
 
@@ -210,7 +210,7 @@ def backend(platform: PlatformFacts) -> ObjectStoreBackend:
 
 
 def objects(tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
-    """Return what makes the tenant's bucket, and its Secret for KFP, Argo and KServe once a key is known to work."""
+    """Return the objects of the tenant's bucket, and its Secret for KFP, Argo and KServe once a key works."""
     store, platform = backend(wish.platform), wish.platform
     made = store.objects(tenant, wish, quota=quota, keep=keep)
     if opened := access(tenant, wish):
@@ -222,8 +222,8 @@ def objects(tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[st
 
 
 def access(tenant: Tenant, wish: AnyWish) -> Access | None:
-    """Return what opens the tenant's bucket, once something does."""
-    # Asked six times in a pass.
+    """Return the access to the tenant's bucket, once it works."""
+    # Cached: it is called six times in a pass.
     key, memo = ("access", tenant.part), wish.observed.memo
     if key not in memo:
         memo[key] = backend(wish.platform).access(tenant, wish)
@@ -232,7 +232,7 @@ def access(tenant: Tenant, wish: AnyWish) -> Access | None:
 
 
 def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, Obj]:
-    """Return what was made without other generations of the key: whether those are ready changes nothing in use."""
+    """Return the objects without other generations of the key, whose readiness does not affect the key in use."""
     others = {
         seaweed.resource(tenant.part, piece, generation)
         for generation in wish.keys.valid
@@ -243,11 +243,11 @@ def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, 
 
 
 def ready(tenant: Tenant, wish: AnyWish, judged: Ready) -> Ready:
-    """Tell whether the tenant has its key; ``judged`` is what its objects say."""
+    """Tell whether the tenant has its key; ``judged`` is the state of its objects."""
     said = backend(wish.platform).ready(tenant, wish.observed)
     handed_out = tenant.secret in wish.observed.resources
     if not said or not judged:
-        # A bucket whose quota changes waits for the store, and its key works meanwhile.
+        # While a bucket's quota changes it waits for the store, but its key works.
         return replace(said and judged, serves=handed_out)
     if handed_out:
         return said

@@ -1,6 +1,6 @@
-"""Name the origins of a laptop's gateway: each kind of page has a host name, so browsers separate them.
+"""The origins of a laptop's gateway: each kind of page has its own host name, so that browsers separate them.
 
-Browsers share cookies between ports, and a page reads everything of its own origin. So a server of other people's pages
+Browsers share cookies between ports, and a page can read everything of its own origin. So a server of foreign pages
 has its own host name below ``localhost``. Browsers resolve such names to this machine without a name server.
 """
 
@@ -23,7 +23,7 @@ def notebook_path(namespace: str, name: str) -> str:
 
 
 def notebook_url(gateway: str, namespace: str, name: str) -> str:
-    """Return where a person opens a notebook; without a gateway relative to the cluster's own address."""
+    """Return the address of a notebook for a browser; without a gateway, relative to the cluster's own address."""
     if not gateway:
         return notebook_path(namespace, name)
     port = urlsplit(gateway).port

@@ -1,4 +1,4 @@
-"""A laptop stand-in for a cluster workload: one process, described as a value. A new value restarts it."""
+"""A laptop's process instead of a cluster workload, described as a value. A new value restarts it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An HTTP question on loopback whose answer means ready; it carries no key, since a stranger may have the port."""
+    """An HTTP request on loopback whose answer means ready. It has no key: another program may have the port."""
 
     port: int
     path: str
     ok: tuple[int, ...] = (200,)
     tls: bool = False
-    """Ask over TLS, whoever answers."""
+    """Whether to use TLS without checking the server's certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the gateway sends to a port: requests under ``prefix``, which is replaced by ``rewrite`` if given."""
+    """What the gateway sends to a port: requests under ``prefix``, which ``rewrite`` replaces if given."""
 
     prefix: str
     port: int
@@ -34,32 +34,32 @@ class Route:
 
 
 INFERENCE = r"|v1/models(/[^/]+)?|v2|v2/health/(live|ready)|v2/models(/.*)?"
-"""What of a model server is served: KServe's inference protocols, and not its repository, metrics or OpenAPI."""
+"""The paths of a model server that are served: KServe's inference protocols, but not its repository or metrics."""
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of a request to a model or to Qdrant, which is Qdrant's own limit; both servers also count bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """How to run one service. Nothing secret stands in ``argv``; secrets go to ``env`` or ``files`` (0600)."""
+    """How to run one service. ``argv`` must not have secrets; those go to ``env`` or ``files`` (0600)."""
 
     name: str
     argv: tuple[str, ...]
     directory: Path
     probe: Probe | None
-    """None for a program that listens nowhere: it counts as ready while it runs."""
+    """None for a program that does not listen: it counts as ready while it runs."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     env_from: tuple[Path, ...] = ()
     """Folders of mounted Secrets: each file is a variable, read at the start; ``env`` takes precedence."""
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
     routes: tuple[Route, ...] = ()
     ports: tuple[int, ...] = ()
-    """What it listens on; it is not started while somebody else has one of them."""
+    """The ports that it listens on; it is not started while another program has one of them."""
     grace_seconds: float = 3.0
     once: bool = False
-    """It ends by itself, and then it is not started again: how it ended is for its controller to judge."""
+    """Whether it ends by itself, and is then not restarted: its controller judges how it ended."""
     attempt: int = 0
-    """Which try of one that ends by itself; another number is another value, and so runs it again."""
+    """The number of the try, for a process that ends by itself; a new number is a new value, so it runs again."""
     title: str = ""
     """The name of this run in its log: in a line before each further run, and after each failed run."""
     priority: int = 10
@@ -68,21 +68,21 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the laptop offers one workload when its component describes the process."""
+    """What the laptop gives one workload when its component describes the process."""
 
     directory: Path
-    """Private folder (0700) of this object; data in it outlives the process."""
+    """A private folder (0700) of this object; its data outlives the process."""
     secrets: Path
     """Secrets of the object's namespace, one folder each, one file per key, as a kubelet mounts them."""
     ports: Mapping[str, int]
     """The ports that the component asked for by name; loopback, below 32768."""
     mounted: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    """The same Secrets as values, for a configuration file that must hold one: Secret name to key to value."""
+    """The same Secrets as values, for a configuration file that must have one: Secret name to key to value."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment of the first container, Secret and ConfigMap references resolved."""
     python: str = "python3"
     connect: Path = Path("/nonexistent")
-    """A folder that makes ``import vellum`` work in every Python, with ``connect`` and nothing else of it."""
+    """A folder that makes ``import vellum`` work in every Python, with ``connect`` only."""
     programs: Mapping[str, str] = field(default_factory=dict)
     """Absolute paths of the programs from wheels: ``weed``, ``envoy``."""
     tls: Path = Path("/nonexistent")

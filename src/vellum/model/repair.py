@@ -1,4 +1,4 @@
-"""What repairs leave in a status: receipts, and what the release guard remembers of one release between passes."""
+"""What repairs leave in a status: receipts, and the release guard's memory of one release between passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from vellum.kube.objects import Obj
 
 Faults = Mapping[str, str]
-"""Object in words to what is wrong with it in words."""
+"""An object, and what is wrong with it, both in words."""
 
 
 KEPT_RECEIPTS = 20
@@ -18,7 +18,7 @@ KEPT_RECEIPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One object or process that was put back."""
+    """One object or process that was repaired."""
 
     component: str
     object: str
@@ -27,7 +27,7 @@ class Receipt:
     back: str
     seconds: float
     revision: int = 0
-    """The Helm revision with which it came back; 0 where Helm had nothing to do with it."""
+    """The Helm revision that repaired it; 0 if Helm was not involved."""
 
     def __str__(self) -> str:
         return f"{self.object} was {self.wrong}, seen {self.seen}: back after {self.seconds} s"
@@ -41,13 +41,13 @@ class Receipt:
 
 
 def with_receipts(receipts: Iterable[Receipt], before: Sequence[Obj]) -> list[Obj]:
-    """Return a status's receipts, the newest first; a crash loop must not fill it."""
+    """Return a status's receipts, newest first, and limited: a crash loop must not fill the status."""
     return [*(receipt.as_dict() for receipt in receipts), *before][:KEPT_RECEIPTS]
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The upgrade that was forced last: when, for what, from which revision; ``open`` until everything was back."""
+    """The last forced upgrade: when, for what, from which revision; ``open`` until everything was restored."""
 
     at: str
     faults: Faults
@@ -55,7 +55,7 @@ class Repair:
     revision: int
     open: bool = True
     undone: bool = False
-    """Whether the upgrade failed and the Release was turned back to what Helm had deployed last."""
+    """Whether the upgrade failed and the Release was turned back to what Helm last deployed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +64,29 @@ class Memory:
 
     phase: str = "Waiting"
     since: Mapping[str, str] = field(default_factory=dict)
-    """When each fault that is there now was seen first."""
+    """When each current fault was first seen."""
     faults: Faults = field(default_factory=dict)
     nonce: int = 0
     """How often the Release was flipped; 0 means that its patchesFrom was never set."""
     tries: int = 0
     """How often the same faults were repaired in a row."""
     step: str = ""
-    """Where a write-through of an edited custom resource stands: write, record, held, or nothing."""
+    """The step of a write-through of an edited custom resource: write, record, held, or empty."""
     patch: str = ""
-    """The key of its patch in the guard's ConfigMap, until everything is back."""
+    """The key of its patch in the guard's ConfigMap, until everything is restored."""
     repairs: int = 0
     recent: tuple[str, ...] = ()
-    """When repairs were made within the last hour."""
+    """The times of the repairs within the last hour."""
     last: Repair | None = None
     installed: bool = False
-    """Whether it was deployed once: from then on nothing may uninstall it."""
+    """Whether it was ever deployed: from then on nothing may uninstall it."""
 
     def but(self, **changes: Any) -> Memory:  # noqa: ANN401  # the fields' own types
         """Return a copy with these fields changed."""
         return replace(self, **changes)
 
     def as_dict(self) -> Obj:
-        """Return plain data for the status; what is as at the beginning is left out."""
+        """Return plain data for the status, without initial values."""
         found: Obj = {
             name: getattr(self, name)
             for name in self.__slots__
@@ -100,11 +100,11 @@ class Memory:
 
 
 BLANK = Memory()
-"""What is remembered of a release that was never seen."""
+"""The memory of a release that was never seen."""
 
 
 def remembered(said: Mapping[str, Any]) -> Memory:
-    """Read what ``as_dict`` wrote; unknown fields are of another version and are left out."""
+    """Return the memory that ``as_dict`` wrote; unknown fields come from another version and are ignored."""
     known = {name: said[name] for name in Memory.__slots__ if name in said}
     for name in ("since", "faults"):
         known[name] = dict(known.get(name) or {})
@@ -118,10 +118,10 @@ def remembered(said: Mapping[str, Any]) -> Memory:
 
 
 def written(moment: datetime) -> str:
-    """Return a time as Kubernetes writes it."""
+    """Return a time in Kubernetes' form."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def seconds_between(earlier: str, later: datetime) -> float:
-    """Return how many seconds lie between a written time and another."""
+    """Return the seconds between a written time and another."""
     return (later - datetime.fromisoformat(earlier)) / timedelta(seconds=1)

@@ -1,6 +1,6 @@
-"""Generations of keys: which are valid now, and what a status remembers of a rotation between two passes.
+"""Generations of keys: which are valid now, and what a status records of a rotation between two passes.
 
-Every key is derived from its generation (``model.keys``), so the number says all of it and tells nothing.
+Every key is derived from its generation (``model.keys``), so the number identifies the key without revealing it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from vellum.kube.objects import DOMAIN, Obj
 
 GENERATION = f"{DOMAIN}/key-generation"
-"""On what holds or uses keys: whose key it has. Another number rolls its pods. Without it, the first."""
+"""Annotation of an object that holds or uses keys: their generation, by default 1. A new number rolls its pods."""
 ENVIRONMENT = "VELLUM_KEY_GENERATION"
-"""The same where annotations do not roll pods; see ``components.notebook``."""
+"""The same for objects whose annotations do not roll pods; see ``components.notebook``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +23,31 @@ class Keys:
     """The generations that are composed in one pass."""
 
     using: int = 1
-    """In the hands of everybody who uses keys."""
+    """The generation that all users of keys have."""
     valid: tuple[int, ...] = (1,)
-    """What opens the bucket: the one in use, one that is on its way, and those whose overlap is not over."""
+    """The generations that open the bucket: the one in use, the coming one, and those whose overlap is not over."""
     single: int = 1
-    """Of servers that take one key at a time."""
+    """The generation of servers that accept one key at a time."""
 
 
 FIRST = Keys()
-"""Before the first rotation."""
+"""The keys before the first rotation."""
 
 
 def mark(generation: int) -> dict[str, str]:
-    """Return the annotation of what holds keys of a generation; none for the first, so that no upgrade rolls pods."""
+    """Return the annotation of a holder of keys; none for the first generation, so that no upgrade rolls pods."""
     return {GENERATION: str(generation)} if generation > 1 else {}
 
 
 def marked(obj: Mapping[str, Any]) -> int:
-    """Return the generation whose keys an observed object holds; 0 where somebody wrote nonsense."""
+    """Return the generation whose keys an observed object holds; 0 if the annotation is not a number."""
     said = str((obj["metadata"].get("annotations") or {}).get(GENERATION, "1"))
     return int(said) if said.isdecimal() and len(said) < len(str(2**31)) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """A generation that is not handed out any more and still accepted; since when."""
+    """A generation that is not given out any more but still accepted, and since when."""
 
     generation: int
     since: datetime
@@ -59,21 +59,21 @@ class Memory:
 
     using: int = 0
     coming: int = 0
-    """On its way to be used."""
+    """The generation that will be used next."""
     single: int = 0
-    """What servers were told that take one key at a time."""
+    """The generation of servers that accept one key at a time."""
     previous: tuple[Previous, ...] = ()
     removed: int = 0
-    """Up to here all are gone for good: a late look at one that is being deleted must not bring it back."""
+    """The highest generation that is removed for good: a stale view of a deleted one must not bring it back."""
 
     @property
     def newest(self) -> int:
-        """The highest generation that was ever asked for."""
+        """The highest generation that was ever wanted."""
         return max(self.using, self.coming, self.single)
 
 
 def remembered(said: Mapping[str, Any]) -> Memory:
-    """Read a status's ``keys``; an entry that somebody spoiled is forgotten, and its key then seen anew."""
+    """Return the memory in a status's ``keys``; a damaged entry is ignored, and its key is then observed again."""
     found = ((int(one.get("generation") or 0), _time(one.get("since"))) for one in said.get("previous") or ())
     previous = tuple(Previous(generation, since) for generation, since in found if generation and since)
     using = int(said.get("generation") or 0)
@@ -91,13 +91,13 @@ def _time(text: object) -> datetime | None:
 
 
 def written(memory: Memory, until: Mapping[int, str], waits: str, held: Mapping[str, int]) -> Obj:
-    """Return what ``remembered`` reads, and what people want to know.
+    """Return the data that ``remembered`` reads, and further facts for people.
 
     Args:
-        memory: what is known.
-        until: when each previous one ends.
-        waits: what the coming one waits for.
-        held: who holds keys, and of which generation.
+        memory: the facts.
+        until: when each previous generation ends.
+        waits: what the coming generation waits for.
+        held: the holders of keys, each with its generation.
     """
     said: Obj = {"generation": memory.using}
     if memory.coming:

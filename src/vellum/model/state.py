@@ -1,4 +1,4 @@
-"""What is there (observed), what shall be there (desired), and what is said about it (ready, condition, event)."""
+"""The observed state, the desired state, and what is reported about them (ready, condition, event)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vellum.kube.objects import Obj
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer in words: is it ready, and if not, what is missing and who acts next."""
+    """Whether something is ready, and if not, what is missing and who must act next."""
 
     ready: bool
     reason: str = ""
     actor: str = ""
     serves: bool = False
-    """Not ready, yet what it handed out before still works, so the binding keeps it."""
+    """Not ready, but what it gave out earlier still works, so the binding keeps it."""
 
     def __bool__(self) -> bool:
         return self.ready
@@ -28,13 +28,13 @@ READY = Ready(ready=True)
 
 
 def waits(reason: str, actor: str) -> Ready:
-    """Return the answer of what is not ready: what is missing, and who acts next."""
+    """Return the answer for something that is not ready: what is missing, and who must act next."""
     return Ready(ready=False, reason=reason, actor=actor)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A Kubernetes condition without its times: the control plane adds those when the status changes."""
+    """A Kubernetes condition without its times, which the control plane adds when the status changes."""
 
     type: str
     status: Literal["True", "False", "Unknown"]
@@ -43,13 +43,13 @@ class Condition:
 
 
 PARTS_READY = "PartsReady"
-"""Our own condition, which says in words what is missing. ``Ready`` and ``Synced`` belong to the control plane:
+"""Our own condition, with what is missing in words. ``Ready`` and ``Synced`` belong to the control plane:
 Crossplane drops them from a function's answer."""
 
 
 SIZES, SIZE_KEPT = "SizesAsWritten", "SizeKept"
-"""Our condition of a claim whose volume keeps another size than the one that is written, and its reason; the condition
-comes with the first such size, and turns True when all are as written."""
+"""Our condition of a claim whose volume keeps another size than the spec has, and its reason. The condition
+appears with the first such size, and turns True when all sizes match."""
 
 
 def parts_ready() -> Condition:
@@ -58,13 +58,13 @@ def parts_ready() -> Condition:
 
 
 def not_ready(reason: str, message: str) -> Condition:
-    """Return the condition of a composite that waits, or cannot go on: one word for programs, a sentence for people."""
+    """Return the condition of a composite that waits or is stuck: one word for programs, a sentence for people."""
     return Condition(PARTS_READY, "False", reason, message)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth telling a person about an object once."""
+    """A fact about an object to report once to people."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -76,10 +76,10 @@ LIST = "list/"
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """An object that compose wants to see before it decides; by name, in a namespace or cluster-wide.
+    """An object that compose must see before it decides; by name, in a namespace or cluster-wide.
 
-    Without a name all objects are wanted that carry the labels. Such a requirement is asked for under a name that
-    begins with ``LIST``, and what is found is then in ``Observed.lists``.
+    Without a name it means all objects with the labels. Such a requirement has a key that begins with
+    ``LIST``, and its objects are then in ``Observed.lists``.
     """
 
     api_version: str
@@ -93,21 +93,21 @@ class Requirement:
 class Observed:
     """What the control plane sees: our composed objects by resource name, and the answers to requirements.
 
-    ``required`` holds None for an object that was looked for and does not exist; a requirement that was not looked
-    for yet is absent. The two must never be confused: only the first may lead to a creation.
+    ``required`` holds None for an object that was looked up and does not exist; a requirement that was not looked
+    up yet is absent. The two must not be confused: only the first may lead to a creation.
     """
 
     resources: Mapping[str, Obj] = field(default_factory=dict)
     required: Mapping[str, Obj | None] = field(default_factory=dict)
     lists: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
-    """The answers to requirements without a name; the same rule: empty is not absent."""
+    """The answers to requirements without a name; again, empty differs from absent."""
     kinds: Mapping[str, bool] | None = None
-    """Kinds as ``group/version/Kind``, and whether objects of them can be made now; None without discovery."""
+    """Kinds as ``group/version/Kind``, and whether their objects can be made now; None without discovery."""
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
-    """What was worked out in this pass: a part and the whole ask the same of one object."""
+    """A cache for this pass: a part and the whole ask the same about one object."""
 
     def health(self, resource: str, name: str) -> Health:
-        """Judge one of our composed objects; ``name`` is what to call it while it does not exist."""
+        """Judge one of our composed objects; ``name`` describes it while it does not exist."""
         key = ("health", resource)
         if key in self.memo:
             found: Health = self.memo[key]
@@ -121,7 +121,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One object to apply, and whether what is observed of it is ready."""
+    """One object to apply, and whether its observed state is ready."""
 
     obj: Obj
     ready: bool
@@ -129,7 +129,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The whole answer of one pass. A ``fatal`` answer changes nothing: the control plane keeps what is there."""
+    """The whole answer of one pass. A ``fatal`` answer changes nothing: the control plane keeps what exists."""
 
     objects: Mapping[str, Desired] = field(default_factory=dict)
     requirements: Mapping[str, Requirement] = field(default_factory=dict)

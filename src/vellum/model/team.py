@@ -1,4 +1,4 @@
-"""A team: the claim that asked, and every name derived from it."""
+"""A team: its claim, and every name derived from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KUBEFLOW_NAMESPACE = "kubeflow"
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """What one claim stands for; ``claim_uid`` is the owner mark of everything composed for it."""
+    """The identity of one claim; ``claim_uid`` marks the owner of everything composed for it."""
 
     claim_namespace: str
     claim_name: str
@@ -34,7 +34,7 @@ class Team:
 
     @property
     def bucket(self) -> str:
-        """The team's bucket; derived, never taken from a user, so that it can be adopted again after Retain."""
+        """The team's bucket; derived, never taken from a user, so that the team can adopt it again after Retain."""
         return names.bucket_name(self.id)
 
     @property

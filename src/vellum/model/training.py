@@ -1,4 +1,4 @@
-"""The words of training and of served models: names that files, objects and the laptop must spell alike."""
+"""Names of training and of served models, which files, objects and the laptop must spell alike."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ RUNTIME = "vellum"
 """The runtime that a TrainJob refers to: one container with Python, Vellum and the team's binding."""
 MODEL_RUNTIME = "vellum-skops"
 MODEL_FORMAT = "skops"
-"""Models written by skops: scikit-learn's, without pickle, so that to read one runs nothing of it."""
+"""The format that skops writes: scikit-learn models without pickle, so that reading one runs none of its code."""
 NODE = "node"
-"""The job and the container that a TrainJob's ``trainer`` is laid over (trainer 2.3.0, pkg/constants)."""
+"""The job and the container to which a TrainJob's ``trainer`` is applied (trainer 2.3.0, pkg/constants)."""
 LONGEST_JOB = 48
 """A pod is called NAME-node-0-0-XXXXX, in at most 63 characters (jobset 0.12.0, its webhook)."""

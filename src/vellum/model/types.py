@@ -1,4 +1,4 @@
-"""Field types of what people write; each refuses with the rule in words."""
+"""Field types of the specs; each refuses a value with its rule in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vellum.kube import quantity
 
 
 class Refused(ValueError):  # noqa: N818  # a value is refused; nothing has failed
-    """A value that its own form allows and another field does not; it knows what to write instead."""
+    """A value that its own type allows but another field forbids; it has the fix."""
 
     def __init__(self, what: str, fix: str) -> None:
         super().__init__(what)
@@ -36,7 +36,7 @@ Storage = Annotated[
     AfterValidator(_storage),
     Field(examples=["10Gi"], json_schema_extra={"pattern": f"^{quantity.PATTERN}$"}),
 ]
-"""A Kubernetes quantity of bytes from 1Mi on, kept as written: ``10Gi``."""
+"""A Kubernetes quantity of bytes, at least 1Mi, kept as written: ``10Gi``."""
 
 
 _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -46,10 +46,10 @@ _SHORTEST, _LONGEST = timedelta(seconds=10), timedelta(days=7)
 
 
 def span(text: str) -> timedelta:
-    """Return the time that ``90s``, ``30m``, ``1h`` or ``7d`` means.
+    """Return the time of ``90s``, ``30m``, ``1h`` or ``7d``.
 
     Raises:
-        ValueError: it is of another form, or not from 10s to 7d.
+        ValueError: the text has another form, or is not from 10s to 7d.
     """
     found = _SPAN.fullmatch(text)
     if not found:

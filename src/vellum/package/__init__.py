@@ -1,1 +1,1 @@
-"""What Crossplane needs to know of Vellum, made from the typed models: XRDs, Compositions, rights, the function."""
+"""Everything that Crossplane needs for Vellum, made from the typed models: XRDs, Compositions, rights, the function."""

@@ -1,6 +1,6 @@
 """The two kinds as Crossplane's XRDs.
 
-The claim is a v1 XRD of scope LegacyCluster: claims exist only there, and only such a composite may make a Namespace.
+The claim is a v1 XRD of scope LegacyCluster: only there claims exist, and only such a composite may make a Namespace.
 The platform is a v2 XRD of scope Cluster. Sources: crossplane v2.3.4, apis/apiextensions and crossplane-runtime's xcrd.
 """
 
@@ -25,7 +25,7 @@ def xrds() -> list[Obj]:
         "group": DOMAIN,
         "names": {"kind": claim.XR_KIND, "plural": f"x{CLAIM_PLURAL}"},
         "claimNames": {"kind": claim.KIND, "plural": CLAIM_PLURAL, "shortNames": ["mlops"]},
-        # With Background the claim would be gone while its namespace and keys still go.
+        # With Background the claim would be deleted before its namespace and keys.
         "defaultCompositeDeletePolicy": "Foreground",
         "enforcedCompositionRef": {"name": CLAIM_COMPOSITION},
         "versions": [_version(claim.KIND, _claim_status(), _NAME, _columns("Team", ".status.team"))],
@@ -51,7 +51,7 @@ _NAME = {"rule": f"self.metadata.name.matches('{_LABEL}')",
          "message": "at most 63 of a-z 0-9 -, a letter or digit first and last"}  # fmt: skip
 _UPWARDS = {"rule": "!has(self.generation) || !has(oldSelf.generation) || self.generation >= oldSelf.generation",
             "message": "generation only goes up: the keys of a lower one were replaced"}  # fmt: skip
-"""A transition rule. Without a word nothing is lowered: compose goes on with the one in use."""
+"""A transition rule. A claim without a generation lowers nothing: compose keeps the current one."""
 _ONE = {"rule": f"self.metadata.name == '{platform.NAME}'",
         "message": f"the platform is named {platform.NAME}, as there is one"}  # fmt: skip
 
@@ -78,7 +78,7 @@ def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
 
 
 def _on_clusters(spec: Obj) -> Obj:
-    """Return the platform's spec where Crossplane composes: a profile is named, and it is none of a laptop."""
+    """Return the platform's spec for Crossplane: the profile is required, and it is not a laptop's."""
     profile = {name: value for name, value in spec["properties"]["profile"].items() if name != "default"}
     profile["enum"] = [name for name in profile["enum"] if name != LAPTOP]
     properties = {**spec["properties"], "profile": profile}
@@ -94,7 +94,7 @@ def _columns(name: str, path: str) -> list[Obj]:
 
 
 def _guard() -> Obj:
-    """What the release guard remembers, and its receipts; see model/repair.py."""
+    """Return the schema of the release guard's memory and its receipts; see model/repair.py."""
     whole = {"type": "integer"}
     repair: Obj = {
         "at": _TEXT, "faults": _TEXTS, "since": _TEXTS, "revision": whole, "open": {"type": "boolean"},
@@ -166,7 +166,7 @@ def _refused() -> Obj:
 
 
 def _keys() -> Obj:
-    """What is remembered of keys; see model/rotation.py."""
+    """Return the schema of what is recorded about keys; see model/rotation.py."""
     whole = {"type": "integer"}
     previous: Obj = {
         "generation": {**whole, "description": "Which one"},

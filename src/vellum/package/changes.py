@@ -1,4 +1,4 @@
-"""A change between two renders, what it means, and the page that tells all of them. Pure."""
+"""One change between two renders, its meaning, and the page of all changes. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TOPICS = (BEGIN, CHARTS, IMAGES, DEFINITIONS, PLATFORM, CLAIMS, COMPOSED, OTHERS
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changes, and what it means."""
+    """One difference, and what it means."""
 
     topic: str
     what: str
     means: tuple[str, ...]
     grave: bool = False
-    """Whether it touches data, takes something away, or cannot be undone by rendering as before."""
+    """Whether it affects data, removes something, or cannot be undone by rendering the earlier files."""
 
     def as_dict(self) -> Obj:
         """Return plain data."""
@@ -44,5 +44,5 @@ def markdown(changes: list[Change]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text that a page shows as it is: it comes from a file in git."""
+    """Return the text escaped for Markdown, because it comes from a file in git."""
     return "".join(f"\\{one}" if one in "\\`*_[]<>|" else one for one in text if one.isprintable())

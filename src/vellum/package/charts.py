@@ -1,4 +1,4 @@
-"""Vellum's own charts, for what nobody else publishes one of: the folders of ``charts/``, or its copy in a wheel."""
+"""Vellum's own charts, for software without a published chart: the folders of ``charts/``, or their copy in a wheel."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _HERE = Path(__file__).resolve()
 _IN_WHEEL, _IN_CHECKOUT = _HERE.parents[1] / "charts", _HERE.parents[3] / "charts"
 FOLDER = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 OWN = tuple(sorted(path.parent.name for path in FOLDER.glob("*/Chart.yaml")))
-"""Their names."""
+"""The names of the charts."""
 
 
 _EPOCH = 315532800
-"""1980: the first second of an archive's time that every reader takes."""
+"""1980: the first second of an archive's time that every reader accepts."""
 
 
 @cache
@@ -37,7 +37,7 @@ def version(name: str) -> str:
 
 
 def archives() -> dict[str, bytes]:
-    """Return what ``helm push`` takes, by file name."""
+    """Return the files for ``helm push``, by name."""
     return {f"{name}-{version(name)}.tgz": packed(name, own(name)) for name in OWN}
 
 

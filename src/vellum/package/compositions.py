@@ -22,7 +22,7 @@ METRICS_PORT = 8080
 
 
 def compositions() -> list[Obj]:
-    """Return both; what a pass needs to know whatever the claim says is looked up before the function is called."""
+    """Return both. Objects that every pass needs are looked up before the function is called."""
     teams = (kind for part in team_components().values() for kind in part.kinds)
     parts = platform_components().values()
     platforms = _once(kind for part in parts for kind in (*part.kinds, *brought(part)))
@@ -65,7 +65,7 @@ def _selector(name: str, wanted: Requirement) -> Obj:
 
 
 def function(package: str) -> list[Obj]:
-    """Return the Function and how its pod runs; ``package`` is its image, with registry and digest or tag."""
+    """Return the Function and its runtime; ``package`` is its image, with registry and digest or tag."""
     container = {
         "name": "package-runtime",
         "args": [f"--metrics-address=0.0.0.0:{METRICS_PORT}"],
@@ -80,7 +80,7 @@ def function(package: str) -> list[Obj]:
     }
     pod = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
            "containers": [container]}  # fmt: skip
-    # Two, so that a claim is answered while one moves to another node.
+    # Two, so that one answers while the other moves to another node.
     deployment = {"spec": {"replicas": 2, "selector": {}, "template": {"spec": pod}}}
     runtime = make("pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", FUNCTION,
                    spec={"deploymentTemplate": deployment})  # fmt: skip

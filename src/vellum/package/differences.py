@@ -1,4 +1,4 @@
-"""How two pieces of JSON differ, field by field, and how two schemas do. Pure."""
+"""The differences of two pieces of JSON, field by field, and of two schemas. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from vellum.kube.objects import Obj
 
 _WIDEST = 120
-"""Letters of a value that are shown."""
+"""The most characters of a value in a message."""
 NOT_SAID = "not said"
 
 
 def by_field(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the path of each field that differs, and a line that tells both values."""
+    """Yield the path of each field that differs, and a line with both values."""
     old, new = dict(_leaves(was)), dict(_leaves(now))
     for path in dict.fromkeys((*old, *new)):
         same = (path in old, old.get(path)) == (path in new, new.get(path))
@@ -22,7 +22,7 @@ def by_field(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _opened(path: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
-    """Tell whether a field is empty here, and there its own fields say what changed."""
+    """Tell whether a field is empty here, and there its own fields show what changed."""
     return here.get(path) in ({}, []) and any(other.startswith((f"{path}.", f"{path}[")) for other in there)
 
 
@@ -50,7 +50,7 @@ def _shown(found: Mapping[str, Any], path: str) -> str:
 
 
 def properties(schema: Obj, above: str = "") -> dict[str, Obj]:
-    """Return every field of a schema by its path, each without those below and without words for people."""
+    """Return every field of a schema by its path, each without its children and without descriptions."""
     found: dict[str, Obj] = {}
     for name, inner in (schema.get("properties") or {}).items():
         path = f"{above}.{name}" if above else name

@@ -1,7 +1,7 @@
 """What Argo CD and Flux need to apply the tree in its order. Pure.
 
-Both are told the same: one folder after the other, each when the one before is healthy, and nothing is ever deleted
-because a file goes. Argo CD reads the order off a wave on every object, Flux off a Kustomization for every folder.
+Both get the same rules: one folder after the other, each once the one before is healthy. No object is deleted because
+its file is removed. Argo CD reads the order from a wave on every object, Flux from a Kustomization for every folder.
 Sources: the documents of argo-cd v3.5.7 (sync waves, sync options) and of kustomize-controller v1.9.6 (Kustomization),
 and Crossplane's guide for Argo CD.
 """
@@ -23,11 +23,11 @@ WAVE = "argocd.argoproj.io/sync-wave"
 OPTIONS = "argocd.argoproj.io/sync-options"
 _ARGO_NAMESPACE, _FLUX_NAMESPACE = "argocd", "flux-system"
 _TIMEOUT = "30m"
-"""For the slowest folder: the platform is healthy when every chart is installed and every image pulled."""
+"""For the slowest folder: the platform is healthy once every chart is installed and every image is pulled."""
 _KEPT = ("Prune=false", "Delete=false")
-"""A file that goes, or the Application itself, takes no object along: with most of them the data of a team would go."""
+"""Removing a file, or the Application itself, deletes no object: most of them would delete data of the team."""
 _BROUGHT = ("ProviderConfig", platform.KIND, claim.KIND)
-"""Kinds that nothing in the tree defines as a CRD: the provider brings one, Crossplane makes the others."""
+"""Kinds without a CRD in the tree: the provider brings one, Crossplane makes the others."""
 _HEALTHY = {
     ("apiextensions.crossplane.io/v1", "CompositeResourceDefinition"): ("Established", "Offered"),
     ("apiextensions.crossplane.io/v2", "CompositeResourceDefinition"): ("Established",),
@@ -36,29 +36,29 @@ _HEALTHY = {
     (claim.API_VERSION, platform.KIND): ("Synced", "Ready"),
     (claim.API_VERSION, claim.KIND): ("Synced", "Ready"),
 }
-"""Conditions that must be True before the next folder's turn; both tools take a new object for healthy otherwise."""
+"""Conditions that must be True before the next folder; without them both tools take a new object for healthy."""
 _ONLY_CLAIMS = ("Offered",)
-"""Conditions that a definition has only if it has a claim's kind: Argo CD knows kinds, not their versions."""
+"""Conditions that a definition has only if it has a claim's kind: Argo CD knows kinds, but not their versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the tree lies in git."""
+    """The place of the tree in git."""
 
     repository: str
-    """As git and the tool know it."""
+    """The repository's address for git and the tool."""
     branch: str
     path: str
     """The tree's folder from the repository's root, with ``/``; ``.`` is the root itself."""
     secret: str = ""
-    """Of Flux: the Secret that opens the repository; Argo CD knows its repositories by their address."""
+    """For Flux: the Secret for the repository. Argo CD finds its credentials by the repository's address."""
 
 
 def source(repository: str, branch: str, path: str, secret: str = "") -> Source:
-    """Return where the tree lies, the path in its shortest form.
+    """Return the place of the tree, with the path in its shortest form.
 
     Raises:
-        UsageError: something is missing, or the path leads out of the repository (VEL730).
+        UsageError: an option is missing, or the path leads out of the repository (VEL730).
     """
     said = {"--repository": repository, "--branch": branch, "--path": path}
     if missing := [option for option, value in said.items() if not value]:
@@ -73,16 +73,16 @@ def source(repository: str, branch: str, path: str, secret: str = "") -> Source:
 
 
 def told(tool: str, files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj]]:
-    """Return the tree as the tool wants it, and last what tells the tool of it."""
+    """Return the tree for the tool, and last the tool's own objects for it."""
     return argo_cd(files, where) if tool == ARGO_CD else flux(files, where)
 
 
 def argo_cd(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj]]:
-    """Return the tree with waves, Argo CD's Application, and the settings without which it takes all for healthy."""
+    """Return the tree with waves, Argo CD's Application, and the settings that keep it from taking all for healthy."""
     waves = {path: [_in_wave(obj, _folder(path)) for obj in objects] for path, objects in files.items()}
     application = make(
         "argoproj.io/v1alpha1", "Application", NAME, _ARGO_NAMESPACE,
-        # Else what the API server adds to an object, as to a policy's rules, is a difference for ever.
+        # Otherwise a field that the API server adds, for example to a policy's rules, is a difference for ever.
         annotations={"argocd.argoproj.io/compare-options": "ServerSideDiff=true"},
         spec={
             "project": "default",
@@ -96,14 +96,14 @@ def argo_cd(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj
             "syncPolicy": {
                 "automated": {"prune": False, "selfHeal": True},
                 "syncOptions": ["ServerSideApply=true"],
-                # A kind may be served a moment before every server knows it.
+                # One API server may serve a kind a moment before the others do.
                 "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "3m"}},
             },
         },
     )  # fmt: skip
     kinds = sorted({(api.partition("/")[0], kind) for api, kind in _HEALTHY})
     data = {f"resource.customizations.health.{group}_{kind}": _lua(group, kind) for group, kind in kinds}
-    # A claim's annotations are copied to its composite, which a label would make Argo CD's own.
+    # A claim's annotations are copied to its composite; a label there would make it Argo CD's own object.
     settings = config_map(
         "argocd-cm", _ARGO_NAMESPACE, {"application.resourceTrackingMethod": "annotation", **data}
     )
@@ -111,7 +111,7 @@ def argo_cd(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj
 
 
 def flux(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj]]:
-    """Return the tree as it is, Flux's source, and a Kustomization for each folder that waits for the one before."""
+    """Return the unchanged tree, Flux's source, and a Kustomization per folder that waits for the one before."""
     spec: Obj = {"url": where.repository, "ref": {"branch": where.branch}, "interval": "1m"}
     if where.secret:
         spec["secretRef"] = {"name": where.secret}
@@ -156,7 +156,7 @@ def _kustomization(folder: str, objects: list[Obj], where: Source, before: Itera
 
 
 def _cel(api_version: str, kind: str) -> Obj:
-    """Return when an object is healthy; while it has no conditions the answer is an error, and Flux asks again."""
+    """Return when an object is healthy; without conditions the answer is an error, and Flux asks again."""
     wanted = [
         f"status.conditions.exists(c, c.type == '{name}' && c.status == 'True')"
         for name in _HEALTHY[api_version, kind]

@@ -1,7 +1,7 @@
-"""Every chart and every image that a platform pulls, from where its project publishes it: what a mirror must hold.
+"""Every chart and image that a platform pulls, and its publisher's registry: the content of a mirror.
 
-Of other projects' charts the component says it, beside the version; ``tests/charts`` holds it against what the real
-charts render. Of Vellum's own charts their values say it, of teams' parts the platform object.
+For other projects' charts, the component lists the images beside the version; ``tests/charts`` compares that list with
+the rendered charts. For Vellum's own charts their values list them, for teams' parts the platform object does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vellum.package.compositions import FUNCTION
 from vellum.package.provider import PACKAGE
 
 _STARTED = ("driver", "launcher")
-"""Images in the values of Vellum's own charts that a program starts pods with, and no pod of the chart has."""
+"""Images in the values of Vellum's own charts that only a program uses, for the pods that it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,23 @@ class PulledChart:
 
 @dataclass(frozen=True, slots=True)
 class PulledImage:
-    """One image, the part whose it is, and why it is pulled."""
+    """One image, the part that needs it, and why."""
 
     part: str
     image: str
     source: str
-    """The chart that names it, ``spec.images`` of the platform, or ``crossplane``."""
+    """The source of its name: a chart, ``spec.images`` of the platform, or ``crossplane``."""
     use: Use
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """All that is pulled, in the order of installation, and what nobody has named yet."""
+    """All charts and images, in the order of installation, and the images without a name."""
 
     charts: list[PulledChart]
     images: list[PulledImage]
     unnamed: list[str]
-    """Fields of the platform without which a part of it, or of the teams, is not composed."""
+    """Fields of the platform that are not set; without them a part of it, or of the teams, is not composed."""
 
     def as_dict(self) -> Obj:
         """Return plain data."""
@@ -62,7 +62,7 @@ class Pulled:
 
 
 def pulled(platform: Platform, function_package: str = "") -> Pulled:
-    """Return what this platform pulls, and what its teams may: all of their parts, as nobody knows who comes."""
+    """Return what this platform pulls, and what its teams may pull: all their parts, as future claims are not known."""
     found = [PulledImage(PROVIDER, PACKAGE, "crossplane", "package")]
     if function_package:
         found.append(PulledImage(FUNCTION, function_package, "crossplane", "package"))
@@ -91,7 +91,7 @@ def _users(wanted: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 
 def of_own_chart(name: str) -> Iterator[Image]:
-    """Yield the images in the values of one of Vellum's own charts; one of the bench's stand-ins names none here."""
+    """Yield the images in the values of one of Vellum's own charts; the bench's stand-ins have none."""
     if name not in charts.OWN:
         return
     said = yaml.safe_load(charts.own(name)["values.yaml"])["images"]

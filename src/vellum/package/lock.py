@@ -1,7 +1,7 @@
 """What a tree means beyond its files: this version's charts with their values, images, and every object it composes.
 
-The tree names a platform and claims; what they mean is in Vellum, so another version makes other objects of the same
-files. ``.vellum-composed`` lies beside them in git, is applied by nobody, and lets two renders be compared.
+The tree has a platform and claims; their meaning is in Vellum, so another version makes other objects of the same
+files. ``.vellum-composed`` is beside them in git. It is never applied, but allows a comparison of two renders.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Strict(BaseModel):
 
 
 class LockedChart(_Strict):
-    """One release: its chart and with what it is installed. No value is a secret; keys derive from the visible seed."""
+    """One release: its chart and its values. No value is a secret: keys derive from the visible example seed."""
 
     repository: str
     name: str
@@ -53,17 +53,17 @@ class Lock(_Strict):
     charts: dict[str, LockedChart] = {}
     """By part."""
     images: dict[str, list[str]] = {}
-    """By part, those of charts and packages; the platform names the others itself."""
+    """By part: the images of charts and packages. The platform object names the others itself."""
     composed: dict[str, dict[str, str]] = {}
-    """By claim, or for the platform: each object, and a digest of it."""
+    """By claim, or for the platform: each object, and its digest."""
 
     def text(self) -> str:
-        """Return it as it lies in git, a line for each fact."""
+        """Return the file's text for git, with one line per fact."""
         return json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n"
 
 
 def locked(manifests: Iterable[Obj], function_package: str = "") -> Lock:
-    """Return what platform and claims mean; without a platform nothing is known of them."""
+    """Return the lock of platform and claims; without a platform it is empty."""
     found = list(manifests)
     for one in found:
         if one["kind"] == platform.KIND:
@@ -112,10 +112,10 @@ def _digests(objects: Iterable[Obj]) -> Iterator[tuple[str, str]]:
 
 
 def read(folder: Path) -> Lock | None:
-    """Return what lies beside a tree; None beside one that was written before there was such a file.
+    """Return the lock of a tree; None if an earlier version wrote the tree without a lock.
 
     Raises:
-        UsageError: it is not what was written (VEL733).
+        UsageError: the file is not a lock (VEL733).
     """
     path = folder / NAME
     if not path.exists():

@@ -1,4 +1,4 @@
-"""What a change of a field or of an object means for who runs the platform, in sentences of the upgrade page."""
+"""What a change of a field or an object means for the platform engineer, as sentences of the upgrade page."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PLATFORM = {
     "repair": "while it is disabled nothing of a chart that is deleted or edited is put back",
     "images": "pods that run it are made anew",
 }
-"""By field of the platform, the longest that fits."""
+"""By field of the platform; the longest matching path counts."""
 REFUSED = ("profile", "objectStore.backend", "artifacts.bucket")
 SWITCHES = ("notebooks", "pipelines", "inference", "training")
-"""Fields of a claim that take something away when they say disabled."""
+"""Fields of a claim that remove something when they are disabled."""
 CLAIM = {
     "size": "quota, requests and limits change; pods are made anew",
     "deletionPolicy": "decides what happens to bucket and vectors when the claim is deleted; nothing happens now",
@@ -65,9 +65,9 @@ DATA = {
 }
 """Parts whose programs open files that outlive them."""
 MIGRATE = ("/mysql", "/kfp-api-server", "/ml_metadata_store_server")
-"""Ends of the paths of images, of a chart's, that change such files as they start."""
+"""Ends of the paths of a chart's images that migrate such files at their start."""
 
 
 def opens(part: str) -> str:
-    """Return what is to be said of another version of such a part."""
+    """Return the sentence about another version of such a part."""
     return f"it opens {DATA[part]}: back it up first, as an older version may not read what a newer one wrote"

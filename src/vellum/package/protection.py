@@ -1,8 +1,8 @@
 """Admission policies: the API server refuses deletions that lose data, and Crossplane's own fields in a claim.
 
-The namespaces of the object store and of the vectors are the platform's own, so they go with it, whatever the claims'
-``deletionPolicy`` says. And a claim's policy lies in what was composed: Crossplane 2.3.4 looks at a claim that is being
-deleted before it copies it, so one that said Retain a moment ago would go as it was composed, under Delete.
+The namespaces of the object store and of the vectors belong to the platform, so they are deleted with it, whatever the
+claims' ``deletionPolicy`` is. A claim's policy takes effect once it is composed. Crossplane 2.3.4 processes a deletion
+before it copies a claim's spec, so a claim changed to Retain just before would be deleted as composed, under Delete.
 ValidatingAdmissionPolicy is part of Kubernetes since 1.30 and needs no webhook.
 
 Crossplane's own fields in a claim can keep it at an old revision for ever (``compositionUpdatePolicy``), write a Secret
@@ -24,7 +24,7 @@ ALLOWS = f"{DOMAIN}/delete-all-data"
 
 
 def of_the_platform() -> list[Obj]:
-    """Return the policy, and its binding, that keeps the platform until somebody says that all data may go."""
+    """Return the policy, and its binding, that keeps the platform until an annotation allows deleting all data."""
     annotations = "oldObject.metadata.?annotations.orValue({})"
     message = f"it would delete the data of every team; to do so, set the annotation {ALLOWS} to yes first"
     return _policy(
@@ -63,7 +63,7 @@ def of_composites() -> list[Obj]:
 
 
 def of_fields() -> list[Obj]:
-    """Return the policy, and its binding, that keeps Crossplane's own fields out of a tenant's claim.
+    """Return the policy, and its binding, that keeps Crossplane's own fields out of a team's claim.
 
     Accounts that may write the platform may also write these fields, such as a platform engineer or a backup's restore.
     """
@@ -90,11 +90,11 @@ def of_fields() -> list[Obj]:
 
 
 def _unchanged(field: str) -> str:
-    """Return the rule that a field stays as Crossplane wrote it, or as the API server fills it in."""
+    """Return the rule that a field stays as Crossplane wrote it, or as the API server sets it by default."""
     before = f"oldObject != null && has(oldObject.spec) && has(oldObject.spec.{field})"
     same = f"{before} && object.spec.{field} == oldObject.spec.{field}"
     if field == "resourceRef":
-        # Without it Crossplane makes a second composite.
+        # Without the field Crossplane makes a second composite.
         return f"has(object.spec.{field}) ? ({same}) : !({before})"
     filled = (
         f" || object.spec.{field} == '{CROSSPLANE_DEFAULTS[field]}'" if field in CROSSPLANE_DEFAULTS else ""

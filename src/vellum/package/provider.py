@@ -1,4 +1,4 @@
-"""Crossplane's Helm provider: the package, how its pod runs, with which rights, and where it installs."""
+"""Crossplane's Helm provider: the package, its runtime and rights, and the target of its installations."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vellum.model.component import Kind
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, SYSTEM, ReleaseComponent
 
 PACKAGE = "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0"
-"""1.3.0 carries Helm 3, on which the release guard was measured; 1.4.0 went to Helm 4 with server-side apply."""
+"""1.3.0 has Helm 3, with which the release guard was measured; 1.4.0 moved to Helm 4 with server-side apply."""
 ROLE = f"vellum:{PROVIDER}"
 APART = (
     Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), Kind("batch/v1", "Job"),
     Kind("v1", "PersistentVolumeClaim"), Kind("v1", "Secret"),
 )  # fmt: skip
-"""Kinds that charts make and the release guard does not compare; Jobs are hooks of Helm's."""
+"""Kinds that charts make but the release guard does not compare; Jobs are Helm hooks."""
 _RBAC = "rbac.authorization.k8s.io"
 POLL = "1m"
-"""How often it reads Helm's records again. What it must know at once, annotations tell it."""
+"""How often it reads Helm's records again. Annotations wake it for urgent changes."""
 
 
 def provider() -> list[Obj]:
-    """Return the package and how it runs."""
+    """Return the package and its runtime."""
     container = {"name": "package-runtime", "args": [f"--poll={POLL}"]}
     deployment = {"spec": {"selector": {}, "template": {"spec": {"containers": [container]}}}}
     account = {"metadata": {"name": PROVIDER}}
@@ -41,9 +41,9 @@ def provider() -> list[Obj]:
 
 
 def role() -> Obj:
-    """Return what it may do for our charts; what it needs for itself Crossplane's rbac-manager gives it.
+    """Return its rights for our charts; Crossplane's rbac-manager grants what it needs for itself.
 
-    The verbs are those of Helm 3.21: it makes, patches and deletes by name, looks at what it waits for, and keeps its
+    The verbs are those of Helm 3.21: it creates, patches and deletes by name, reads what it waits for, and keeps its
     records in Secrets.
     """
     parts = [part for part in platform_components().values() if isinstance(part, ReleaseComponent)]
@@ -59,8 +59,8 @@ def role() -> Obj:
         _rule("", ["pods"], "get", "list", "watch"),
         _rule("apps", ["replicasets"], "get", "list"),
         _rule("batch", ["jobs"], "list", "watch"),
-        # Charts give their programs rights that it does not hold. So it could give itself any, by a chart that says so:
-        # the role keeps it from accidents, and whoever may make a Release may still become anybody.
+        # Charts grant their programs rights that the provider does not hold, so a chart could grant it any right.
+        # The role prevents accidents only: a user who may create a Release can still get every right.
         _rule(_RBAC, ["clusterroles", "roles"], "bind", "escalate"),
     ]  # fmt: skip
     return make(f"{_RBAC}/v1", "ClusterRole", ROLE, rules=rules)
@@ -71,6 +71,6 @@ def _rule(group: str, resources: list[str], *verbs: str) -> Obj:
 
 
 def provider_config() -> list[Obj]:
-    """Return where it installs: here, as whoever it runs as. Its kind comes with the provider."""
+    """Return the ProviderConfig: this cluster, with the provider's own account. Its kind comes with the provider."""
     spec = {"credentials": {"source": "InjectedIdentity"}}
     return [make("helm.crossplane.io/v1beta1", "ProviderConfig", PROVIDER_CONFIG, spec=spec)]

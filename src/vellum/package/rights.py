@@ -1,7 +1,7 @@
-"""Rights: what Crossplane must hold to make what we compose, and what people may do with claims.
+"""Rights: what Crossplane needs to create what Vellum composes, and what people may do with claims.
 
-The kinds are read off the composed objects themselves, so that a new component cannot be forgotten. Crossplane's own
-ClusterRole takes up every role with the label (crossplane v2.3.4, its chart's clusterrole.yaml).
+The kinds come from the composed objects themselves, so a new component is never forgotten. Crossplane's own
+ClusterRole aggregates every role with the label (crossplane v2.3.4, its chart's clusterrole.yaml).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HAS = frozenset(
         ("protection.crossplane.io", "usages"),
     }
 )
-"""Crossplane holds these by itself."""
+"""Crossplane already holds rights on these."""
 TEAM_OWNER = "vellum:claims-edit"
 """The role to make claims. It is not part of ``edit`` or ``admin``: a claim may use much of the cluster.
 
@@ -71,7 +71,7 @@ def _compose() -> list[Obj]:
     return [
         *rules,
         *_looked_at(),
-        # A team's Role holds what Crossplane itself does not; "*" above has escalate and bind in it, said here aloud.
+        # A team's Role has rights that Crossplane lacks; "*" above includes escalate and bind, explicit here.
         {
             "apiGroups": ["apiregistration.k8s.io"],
             "resources": ["apiservices"],
@@ -81,7 +81,7 @@ def _compose() -> list[Obj]:
 
 
 def _looked_at() -> list[Obj]:
-    """What the release guard reads: the kinds that charts make, and never writes."""
+    """Return the kinds that the release guard only reads: the kinds that charts make."""
     parts = [part for part in platform_components().values() if isinstance(part, ReleaseComponent)]
     kinds = {kind for part in parts for kind in part.custom} | set(COMPARED.values())
     by_group: dict[str, set[str]] = defaultdict(set)

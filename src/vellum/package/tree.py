@@ -1,18 +1,18 @@
-"""The whole of an installation as files for git, in the order in which they are applied. Pure but for ``written``.
+"""A whole installation as files for git, in the order in which they are applied. Pure except for ``write``.
 
     05-provider/      Crossplane's Helm provider
-    07-providerconfig/  where it installs (its kind comes with the provider)
+    07-providerconfig/  its target (the kind comes with the provider)
     10-apis/          the two XRDs
     20-rights/        ClusterRoles
-    25-protection/    nobody deletes the platform by accident
-    30-function/      the function and how it runs (only with its package's name)
+    25-protection/    policies against accidental deletion
+    30-function/      the function and its runtime (only with its package's name)
     40-compositions/  what a claim and the platform mean
     50-platform/      the KubeflowPlatform
-    55-namespaces/    where claims live
+    55-namespaces/    the namespaces of the claims
     60-teams/         the claims
 
-With ``package.gitops`` also ``argocd/`` or ``flux/``: what tells that tool of the tree, and is no part of the order.
-No secret is among them: the seed is made once, where the installation is.
+With ``package.gitops`` also ``argocd/`` or ``flux/``: the tool's own objects, which are not part of the order.
+The files hold no secret: the seed is made once, in the installation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from vellum.package.provider import provider, provider_config
 from vellum.package.rights import roles
 
 MARK = ".vellum-rendered"
-"""Lists the files that were written here; only those are ever removed."""
+"""Lists the files that Vellum wrote; only those are ever removed."""
 
 
 _OURS = re.compile(r"(\d\d-[a-z]+|argocd|flux)/[a-z0-9][a-z0-9.-]*\.yaml")
@@ -47,7 +47,7 @@ _NUMBERED = re.compile(r"\d\d-")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The paths that changed, and those of an earlier time that nothing renders now."""
+    """The paths that changed, and earlier files that are not rendered now."""
 
     changed: list[str]
     kept: list[str] = field(default_factory=list)
@@ -86,11 +86,11 @@ def _marked(obj: Obj) -> Obj:
 
 
 def read(folder: Path) -> dict[str, list[Obj]]:
-    """Return the files of a written tree that are applied, first to last; it lies in git, so it is read strictly.
+    """Return the applied files of a written tree in order; they are read strictly, because they come from git.
 
     Raises:
         UsageError: the folder was not written by ``write`` (VEL733).
-        ClaimError: a file is not what was written (VEL103 to VEL113).
+        ClaimError: a file is not as Vellum wrote it (VEL103 to VEL113).
     """
     if not (folder / MARK).exists():
         raise UsageError(
@@ -115,7 +115,7 @@ def _objects(path: Path) -> Iterator[Obj]:
 
 
 def _as_of_a_tree(mistake: ClaimError) -> ClaimError:
-    """Say of aliases, which an earlier Vellum wrote by itself, how they are written out without a change by hand."""
+    """Return the mistake; for aliases, which an earlier Vellum wrote, with the command that expands them."""
     if mistake.code != "VEL106":
         return mistake
     fix = "in a copy of that tree write them out: yq --inplace 'explode(.)' */*.yaml"
@@ -130,12 +130,12 @@ def _is_object(value: object) -> bool:
 
 
 def in_order(folder: Path) -> list[Path]:
-    """Return the files of a written tree that are applied, first to last."""
+    """Return the applied files of a written tree, in order."""
     return sorted(path for path in folder.glob("*/*.yaml") if _NUMBERED.match(path.parent.name))
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as it is read."""
+    """Writes text of several lines as a block."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -143,7 +143,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
-# In git every object is read by itself, and whoever reads strictly reads no aliases.
+# Each object in git is read by itself, and strict readers do not read aliases.
 _Dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
 
 
@@ -155,12 +155,12 @@ def text(objects: Iterable[Obj]) -> str:
 def write(
     folder: Path, files: Mapping[str, list[Obj]], lock: Lock | None = None, *, prune: bool = False
 ) -> Written:
-    """Write the files; those of an earlier time that are no more stay, or go with ``prune``.
+    """Write the files; earlier files that are not rendered now stay, or are removed with ``prune``.
 
-    A file that goes takes its team along where something prunes by git, and the platform's file takes all of them.
+    If a tool prunes by git, a removed file deletes its team, and removing the platform's file deletes all teams.
 
     Raises:
-        UsageError: the folder holds files but none of ours (VEL708).
+        UsageError: the folder has files that Vellum did not write (VEL708).
     """
     mark = folder / MARK
     if not mark.exists() and folder.exists() and any(folder.iterdir()):
@@ -168,9 +168,9 @@ def write(
             "VEL708", "the folder holds other things", where=str(folder), fix="name an empty folder, or a new one",
         )  # fmt: skip
     listed = mark.read_text().splitlines() if mark.exists() else []
-    # The list lies in git, where others write too: it names nothing outside the folder.
+    # Others can edit the list in git, so it must not name anything outside the folder.
     before = {path for path in listed if _OURS.fullmatch(path)}
-    # Said before it is written: a kill in between leaves no file that nobody knows.
+    # Listed before it is written: a kill in between leaves no unlisted file.
     _put(mark, "".join(f"{path}\n" for path in sorted(before | files.keys())))
     changed = [path for path, objects in files.items() if _put(folder / path, text(objects))]
     if lock:

@@ -1,7 +1,7 @@
-"""What changes between two renders, and what that means for who runs it. Pure.
+"""What changes between two renders, and what that means for the platform engineer. Pure.
 
-The sentences hold for charts and objects as Crossplane, provider-helm and Kubernetes treat them; what a chart's new
-version does inside is in its own release notes.
+The sentences describe how Crossplane, provider-helm and Kubernetes treat charts and objects. What a chart's new
+version changes inside is in its own release notes.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from vellum.package.meanings import DATA, MIGRATE, opens
 from vellum.package.upgrade_tree import of_tree
 
 _PODS = {*WORKLOADS, "Notebook", "InferenceService", "Seaweed"}
-"""Kinds of which somebody makes pods, and makes them anew when they change."""
+"""Kinds whose controller makes pods, and replaces them on a change."""
 _PRECIOUS = {*_PODS, "Namespace", "PersistentVolumeClaim", "Bucket"}
 
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """One rendered tree: the objects in order, and what they mean, where that is known."""
+    """One rendered tree: the objects in order, and their meaning, if it is known."""
 
     objects: tuple[Obj, ...]
     lock: Lock | None
 
 
 def compare(before: Render, after: Render) -> list[Change]:
-    """Return what changes, topic by topic."""
+    """Return the changes, topic by topic."""
     found = list(of_tree(before.objects, after.objects))
     if before.lock and after.lock:
         for of in (_versions, _charts, _images, _composed):
@@ -142,7 +142,7 @@ def _image(part: str, was: str, now: str) -> Change:
 
 
 def _pairs(gone: list[str], come: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield each image that goes with the one of the same repository that comes for it."""
+    """Yield each removed image with the added one of the same repository."""
     rest = list(come)
     for was in gone:
         now = next((one for one in rest if _repository(one) == _repository(was)), "")
@@ -158,7 +158,7 @@ def _repository(image: str) -> str:
 
 
 def _composed(before: Lock, after: Lock) -> Iterator[Change]:
-    """Yield what one render's files make and the other's do not; of claims that come or go, the tree tells."""
+    """Yield the differences between the objects of both renders; the tree shows added and removed claims."""
     for owner in (name for name in after.composed if name in before.composed):
         old, new = before.composed[owner], after.composed[owner]
         for name in dict.fromkeys((*old, *new)):
@@ -187,7 +187,7 @@ def _changes(kind: str) -> str:
 
 @cache
 def _kept() -> frozenset[tuple[str, str]]:
-    """Return kind and name of what a claim's parts keep when they are turned off."""
+    """Return kind and name of the objects that a claim's parts keep when they are turned off."""
     switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
     claim = Claim("any", "any", claim_spec().model_validate(switches))
     place = Platform(platform_spec().model_validate({"profile": "light"}))

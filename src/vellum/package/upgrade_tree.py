@@ -23,11 +23,11 @@ _HOLD = (
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
 )
-"""Kinds without which something stops, or loses its guard."""
+"""Kinds whose removal stops something or removes a protection."""
 
 
 def of_tree(before: Iterable[Obj], after: Iterable[Obj]) -> Iterator[Change]:
-    """Yield what changes from one tree's objects to the other's."""
+    """Yield the changes from one tree's objects to the other's."""
     old, new = ({Key.of(obj): _plain(obj) for obj in objects} for objects in (before, after))
     for key in dict.fromkeys((*old, *new)):
         was, now = old.get(key), new.get(key)
@@ -44,7 +44,7 @@ def of_tree(before: Iterable[Obj], after: Iterable[Obj]) -> Iterator[Change]:
 
 
 def _plain(obj: Obj) -> Obj:
-    """Return an object without what only tells Argo CD of its order."""
+    """Return an object without what only sets its order in Argo CD."""
     meta = {name: value for name, value in obj["metadata"].items() if name != "annotations"}
     if kept := {name: text for name, text in annotations_of(obj).items() if not name.startswith("argocd.")}:
         meta["annotations"] = kept
@@ -173,7 +173,7 @@ def _gone(kind: str) -> str:
 
 
 def _told(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    """Return the first few differences: an object like a role may have hundreds."""
+    """Return the first few differences: an object such as a role may have hundreds."""
     found = list(differences(was, now))
     few = 5
     return [*found[:few], f"and {len(found) - few} more"] if len(found) > few else found

@@ -1,1 +1,1 @@
-"""One module a command; each has one attribute ``command``."""
+"""One module per command; each has one attribute ``command``."""

@@ -19,7 +19,7 @@ from vellum.laptop.state import State
 NOT_READY = 3
 NAMED = ("the bench", "vellum bench up", "a bench is made anew")
 FUNCTION = "bench.invalid/function-vellum:v0"
-"""The function's package in the rendered tree: the bench runs it from this checkout and pulls nothing."""
+"""The function's package in the rendered tree; the bench runs it from this checkout and does not pull it."""
 
 
 @click.group()

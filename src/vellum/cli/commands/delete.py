@@ -54,7 +54,7 @@ def _team(client: Client, team: str, seconds: float, *, yes: bool) -> None:
     namespace, _, name = claim.rpartition("/")
     client.ask("delete", namespace=namespace, name=name)
     uid = found[claim]["metadata"]["uid"]
-    # The uid, not the name: another claim of that name may be waiting for this one's end.
+    # By uid, not by name: another claim of that name may be waiting until this one is deleted.
     _until(lambda: _uids(client, options.CLAIMS).get(claim) != uid, claim, seconds)
 
 

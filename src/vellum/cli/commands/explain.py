@@ -18,7 +18,7 @@ _TEAM = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]*[a-z0-9])
 """The form of a team's name. A path has a dot, or is a word of ``_ROOTS``."""
 _ROOTS = ("spec", "metadata", "mlopsplatform", "kubeflowplatform", "trainjob", "inferenceservice")
 GRAPH = "platform"
-"""The word that asks for the platform as it is, and not for a field."""
+"""The word for the platform's state instead of a field."""
 
 
 @click.command()

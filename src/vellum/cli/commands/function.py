@@ -47,6 +47,6 @@ def command(
         stream=sys.stderr, level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )  # fmt: skip
-    # Requests carry the seed, so what goes in plain text stays on this machine.
+    # Requests carry the seed, so plain text must stay on this machine.
     address = address or ("127.0.0.1:9443" if insecure else "0.0.0.0:9443")
     serve(Settings(address, None if insecure else tls_certs_dir, metrics_address))

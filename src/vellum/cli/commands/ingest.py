@@ -41,7 +41,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     work = private_folder(state.ingest(claim))
     argv = [
         sys.executable,
-        # The folder from which somebody calls us may hold an orjson.py.
+        # The current folder may have an orjson.py.
         "-P",
         "-m",
         "vellum.workloads.ingest.run",
@@ -72,7 +72,7 @@ def _followed(
     """Run the worker and show how far it is; return its last word and what it says of each file."""
     environment = {**os.environ, **binding}
     environment.pop("VELLUM_BINDING_DIR", None)
-    # Its standard input ends with us, however we end.
+    # Its standard input closes when we end, in whatever way.
     worker = subprocess.Popen(
         [*argv, "--attached"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

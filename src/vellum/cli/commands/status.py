@@ -14,7 +14,7 @@ from vellum.laptop.state import State, default_root
 from vellum.model.state import PARTS_READY
 
 WIDTH = 17
-"""Of the first column: the longest name of a part."""
+"""The width of the first column: the longest name of a part."""
 
 
 @click.command()
@@ -101,7 +101,7 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
         click.echo(f"{watching.owner(obj)}: {state}{reason}")
         for row in watching.rows([obj]):
             said = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
-            # A stuck composite is not composed, so its parts have the state of the last time it was composed.
+            # A stuck composite is not composed, so its parts have the state of the last composition.
             mark = f"{'was ' if stuck else ''}{'ready' if row.ready else 'waits'}{said}"
             click.echo(f"  {row.part:{WIDTH}} {mark}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():

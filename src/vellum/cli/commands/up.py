@@ -17,7 +17,7 @@ from vellum.laptop.client import Client, known
 NOT_READY = 3
 NOT_STORED = "VEL303"
 GOING = "VEL304"
-"""An object of that name is still being deleted; it goes by itself."""
+"""An earlier object of that name is still being deleted; the deletion needs no help."""
 
 
 @click.command()

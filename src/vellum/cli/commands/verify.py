@@ -58,7 +58,7 @@ def repair(
         row, over = _tried(drill, place, timeout)
         done.append(row)
         if not over:
-            # Whatever keeps it from coming back would keep the next one too.
+            # What keeps this one from coming back would keep the next one too.
             break
     click.echo(json.dumps({"repairs": done}) if output == "json" else _text(done))
     if not over:
@@ -109,7 +109,7 @@ def _tried(drill: Drill, place: Place, timeout: float) -> tuple[Obj, bool]:
     drill.harm()
     seconds = _until(drill.whole, began, timeout)
     click.echo("not back" if seconds is None else f"back after {seconds:.2f} s", err=True)
-    # Pods start after their Deployment is back, so this has a time of its own.
+    # Pods start after their Deployment is restored, so this has its own timeout.
     rested = _until(drill.at_rest, time.monotonic(), timeout) is not None
     if seconds is not None and not rested:
         click.echo("but not everything is ready again, so nothing more is broken", err=True)
