@@ -82,6 +82,7 @@ def test_a_file_that_only_qpdf_refuses_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_damaged_files_get_a_verdict(tmp_path: Path) -> None:
     kept = seeds(tmp_path / "seeds")
     said = Counter(extracted(tmp_path, [paper(kept, 13, number) for number in range(1_000)]))
