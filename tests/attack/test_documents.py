@@ -9,7 +9,6 @@ import copy
 import json
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ import yaml
 from tests.api.broken import BROKEN
 from tests.api.mutation import ODD
 from tests.api.test_hostile import HOSTILE
-from tests.platform.door import Installation, new_installation
+from tests.attack.conftest import Attacked
+from tests.platform.door import Installation
 
 from vellum.errors import VellumError
 from vellum.laptop.client import Client
@@ -170,7 +170,7 @@ def usable(answer: dict[str, Any]) -> None:
         assert len(f"{error}") < 3000
 
 
-def test_no_hostile_file_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_hostile_file_is_valid(tmp_path: Path, attacked: Attacked) -> None:
     """Malicious bytes, mistakes, and every hostile object as YAML: refused with a code, a place and a fix each."""
     rows = [("bytes", data) for data in HOSTILE.values()] + [
         ("mistakes", text.encode()) for text in BROKEN.values()
@@ -191,29 +191,15 @@ def test_no_hostile_file_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[
         else:
             taken.append((name, data[:300]))
     assert taken == []
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\nhostile files refused by vellum validate: {dict(Counter(name for name, _ in rows))}\n"
-        )
+    attacked("Hostile files to `vellum validate`", len(rows) * ["a coded error with a fix"])
 
 
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Installation]:
-    """Return a platform with one team that may train, and nothing else."""
-    for made in new_installation():
-        made.up(team_a="{training: enabled, inference: disabled}")
-        yield made
-
-
-def test_no_hostile_object_is_stored_through_the_socket(
-    platform: Installation, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_hostile_object_is_stored_through_the_socket(platform: Installation, attacked: Attacked) -> None:
     """The control socket refuses what the commands refuse; nothing runs or is stored."""
     client = Client(State(platform.state))
     before = {name: one["pid"] for name, one in platform.processes().items()}
-    counts: Counter[str] = Counter()
-    for name, obj in (*objects(), *(("no objects", value) for value in ODD)):
-        counts[name] += 1
+    tries = [obj for _, obj in objects()] + list(ODD)
+    for obj in tries:
         with pytest.raises(VellumError) as refused:
             client.ask("apply", manifests=[job(), obj])
         assert refused.value.code[:4] in ("VEL1", "VEL4", "VEL7"), obj
@@ -221,11 +207,10 @@ def test_no_hostile_object_is_stored_through_the_socket(
     status = platform.status()
     assert status["made"] == []
     assert {one["name"]: one["pid"] for one in status["processes"]} == before
-    with capsys.disabled():
-        sys.stdout.write(f"\nhostile objects refused by the control socket: {dict(counts)}\n")
+    attacked("Hostile objects through the control socket", len(tries) * ["a coded error, nothing stored"])
 
 
-def test_no_hostile_file_is_applied(platform: Installation, tmp_path: Path) -> None:
+def test_no_hostile_file_is_applied(platform: Installation, tmp_path: Path, attacked: Attacked) -> None:
     """A good object beside a bad one in a folder is not stored either."""
     for number, key in enumerate(KEYS[:4]):
         (tmp_path / f"{number}.yaml").write_text(yaml.safe_dump(service(f"--model={key}")))
@@ -233,3 +218,4 @@ def test_no_hostile_file_is_applied(platform: Installation, tmp_path: Path) -> N
     done = platform.run("apply", str(tmp_path), "--team", "team-a", check=False)
     assert (done.returncode, done.stderr.count("error VEL"), "Traceback" in done.stderr) == (1, 4, False)
     assert platform.status()["made"] == []
+    attacked("Hostile files to `vellum apply`, beside a good one", 4 * ["a coded error, nothing stored"])

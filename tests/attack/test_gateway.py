@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.platform.door import FULL, Installation, new_installation
+from tests.attack.conftest import Attacked
+from tests.platform.door import Installation
 from tests.platform.test_notebook import address
 
 pytestmark = [pytest.mark.laptop, pytest.mark.attack, pytest.mark.timeout(300)]
@@ -99,10 +100,8 @@ def status(said: bytes) -> int:
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
-    for installation in new_installation():
-        installation.up(team_a=FULL)
-        yield Target(installation)
+def target(platform: Installation) -> Target:
+    return Target(platform)
 
 
 @pytest.fixture(autouse=True)
@@ -114,11 +113,7 @@ def still_well(target: Target) -> Iterator[None]:
     assert {name: one["restarts"] for name, one in target.installation.processes().items()} == before
 
 
-def report(name: str, answers: Counter[int]) -> None:
-    print(f"\n{name}: {answers.total()} tries, by status {dict(sorted(answers.items()))}")  # noqa: T201  # the figures
-
-
-def test_foreign_origins_at_every_route_and_method(target: Target) -> None:
+def test_foreign_origins_at_every_route_and_method(target: Target, attacked: Attacked) -> None:
     port = target.port
     origins = [
         "http://evil.example", "null", "", "file://", f"http://127.0.0.1:{port + 1}", "http://127.0.0.1", "http://localhost",
@@ -131,10 +126,10 @@ def test_foreign_origins_at_every_route_and_method(target: Target) -> None:
         found, said = target.ask(method, host, path, f"Origin: {origin}")
         answers[found] += 1
         assert found == 403, (host, path, method, origin, said[:300])
-    report("foreign Origin", answers)
+    attacked("A foreign `Origin` at every route and method", answers.elements())
 
 
-def test_foreign_hosts_at_every_route(target: Target) -> None:
+def test_foreign_hosts_at_every_route(target: Target, attacked: Attacked) -> None:
     port = target.port
     hosts = [
         "evil.example", f"evil.example:{port}", "127.0.0.1", "localhost", f"127.0.0.1:{port + 1}", f"127.1:{port}",
@@ -148,10 +143,10 @@ def test_foreign_hosts_at_every_route(target: Target) -> None:
         answers[found] += 1
         assert found in (400, 404), (path, method, host, said[:300])
         assert b"<Error>" not in said, (path, method, host)
-    report("foreign Host", answers)
+    attacked("A foreign `Host` at every route", answers.elements())
 
 
-def test_path_tricks_reach_nothing_that_is_closed(target: Target) -> None:
+def test_path_tricks_reach_nothing_that_is_closed(target: Target, attacked: Attacked) -> None:
     hops = (
         "..",
         "%2e%2e",
@@ -184,10 +179,10 @@ def test_path_tricks_reach_nothing_that_is_closed(target: Target) -> None:
             answers[found] += 1
             assert found in (400, 404), (path, said[:300])
             assert b"<Error>" not in said, path
-    report("path tricks", answers)
+    attacked("Tricks in paths: dots, slashes, encodings", answers.elements())
 
 
-def test_forms_of_the_request_line(target: Target) -> None:
+def test_forms_of_the_request_line(target: Target, attacked: Attacked) -> None:
     path = f"{target.model}/v2/models/search"
     lines = [
         f"GET http://evil.example{path} HTTP/1.1", f"GET https://evil.example:{target.port}{path} HTTP/1.1",
@@ -208,12 +203,11 @@ def test_forms_of_the_request_line(target: Target) -> None:
             answers[status(said)] += 1
             assert not 200 <= status(said) < 300, (line[:80], said[:300])
     found, _ = target.ask("GET", "evil.example", f"http://{target.own}{path}")
-    answers[found] += 1
     assert found == 200  # the absolute form of the gateway's own name counts, not Host
-    report("request lines", answers)
+    attacked("Forms of the request line", (answer or "closed" for answer in answers.elements()))
 
 
-def test_no_second_request_is_smuggled(target: Target) -> None:
+def test_no_second_request_is_smuggled(target: Target, attacked: Attacked) -> None:
     """A request with two body lengths is refused or read in one way; its rest is never read as a request."""
     inner = f"GET /.vellum/ready HTTP/1.1\r\nHost: {target.own}\r\nX-Smuggled: yes\r\n\r\n"
     ends = [f"Content-Length: {len(inner) + 5}", "Content-Length: 5", "Content-Length: +5", "Content-Length: 5, 6",
@@ -231,10 +225,10 @@ def test_no_second_request_is_smuggled(target: Target) -> None:
         assert not 200 <= status(said) < 300, (path, end, coding, said[:300])
         # Further bytes may only answer the caller's own request. No other connection sees them.
         assert target.ask("GET", target.own, "/.vellum/ready")[0] == 200
-    report("two ends of a body", answers)
+    attacked("Two lengths of one body (request smuggling)", answers.elements())
 
 
-def test_strange_headers(target: Target) -> None:
+def test_strange_headers(target: Target, attacked: Attacked) -> None:
     host, path = target.routes["serving"]
     extra = [
         f"X: {'a' * 70000}", *("\r\n".join(f"X-{n}: a" for n in range(many)) for many in (120, 3000)),
@@ -252,10 +246,10 @@ def test_strange_headers(target: Target) -> None:
             found, said = target.ask("GET", target.own, "/serving/absent/x", f"{name}: {value}")
             answers[found] += 1
             assert found == 404, (name, value, said[:300])
-    report("headers", answers)
+    attacked("Strange headers", answers.elements())
 
 
-def test_a_thousand_slow_connections_end_by_themselves(target: Target) -> None:
+def test_a_thousand_slow_connections_end_by_themselves(target: Target, attacked: Attacked) -> None:
     """Requests that begin and never end are limited in count, memory and time."""
     before, begun = target.memory(), time.monotonic()
     connections: list[socket.socket] = []
@@ -272,7 +266,6 @@ def test_a_thousand_slow_connections_end_by_themselves(target: Target) -> None:
             assert waited < 40
             time.sleep(0.5)
     more = target.memory() - before
-    said = f"1000 opened, {refused} refused immediately, answered after {waited:.1f} s, {more} MiB more"
-    print(f"\nslow connections: {said}")  # noqa: T201  # the figures
     assert refused >= 150
     assert more < 150
+    attacked("Slow connections at once", 1000 * ["refused or held, others are answered"])

@@ -1,7 +1,4 @@
-"""Hostile requests to the Qdrant stand-in: none ends it, none gets a 500, none sees another team's data or a secret.
-
-Each class of rows prints its count; ``make attack`` runs them.
-"""
+"""Hostile requests to the Qdrant stand-in: none ends it, none gets a 500, none sees another team's data or a secret."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.attack.conftest import Attacked
 from tests.qdrant.conftest import KEY, READ_ONLY, Server, running
 from tests.qdrant.test_refusals import BODIES
 
@@ -164,13 +162,17 @@ def paths() -> Iterator[Row]:
         yield "POST", f"/collections/one/points/count?{one}={one}", b"{}"
 
 
-CLASSES = {"types": types, "numbers": numbers, "shapes": shapes, "sizes": sizes, "paths": paths}
+CLASSES = {
+    "Another type at every place of a body to Qdrant": types,
+    "Numbers that JSON or a computer does not have, to Qdrant": numbers,
+    "Bodies to Qdrant that are not JSON, too deep or too large": shapes,
+    "Vectors of every wrong size to Qdrant": sizes,
+    "Hostile names and paths to Qdrant": paths,
+}
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_hostile_request_is_answered_in_words(
-    teams: list[Server], name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_hostile_request_is_answered_in_words(teams: list[Server], name: str, attacked: Attacked) -> None:
     one, _ = teams
     tally = Counter[int]()
     for row in CLASSES[name]():
@@ -179,10 +181,9 @@ def test_a_hostile_request_is_answered_in_words(
         assert status in ANSWERS, (row, raw)
         assert KEY.encode() not in raw, row
         assert str(one.directory).encode() not in raw, row
-    with capsys.disabled():
-        print(f"\nqdrant {name}: {tally.total()} rows, {dict(sorted(tally.items()))}")  # noqa: T201  # the figures
     assert canary(one) == [{"id": 1, "payload": {"secret": "canary"}}]
     assert set(one.directory.parent.iterdir()) == {one.directory, one.directory.parent / "two"}
+    attacked(name, tally.elements())
 
 
 def canary(server: Server, key: str = KEY) -> Any:
@@ -190,7 +191,7 @@ def canary(server: Server, key: str = KEY) -> Any:
     return answer[1]["result"]["points"]
 
 
-def test_no_key_of_another_team_opens_a_door(teams: list[Server], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_key_of_another_team_opens_a_door(teams: list[Server], attacked: Attacked) -> None:
     one, two = teams
     keys = (
         "",
@@ -214,28 +215,27 @@ def test_no_key_of_another_team_opens_a_door(teams: list[Server], capsys: pytest
         {"cookie": f"api-key={KEY}"},
         {"api-key": "two-writes", "authorization": f"Bearer {KEY}"},
     ]
-    rows = 0
+    tally = Counter[int]()
     for method, path in [*BODIES, ("GET", "/collections"), ("GET", "/collections/canary"), ("DELETE", "/collections/canary"), ("GET", "/telemetry")]:  # fmt: skip
         body = json.dumps(BODIES.get((method, path), {})).encode() if method != "GET" else b""
         for headers in wrong:
             status, raw = sent(one, (method, path, body), headers)
             assert (status in (400, 401), b"canary" in raw) == (True, False), (method, path, headers, status)
-            rows += 1
+            tally[status] += 1
         status, raw = sent(two, (method, path, body), {"api-key": KEY})
         assert status == 401
+        tally[status] += 1
         reading = sent(one, (method, path, body), {"api-key": READ_ONLY})[0]
         assert (
             reading == 403
             or method == "GET"
             or path.endswith(("points", "query", "query/batch", "groups", "scroll", "count", "facet"))
         )
-        rows += 2
-    with capsys.disabled():
-        print(f"\nqdrant keys: {rows} rows")  # noqa: T201  # the figures
     assert canary(one) == canary(two, "two-writes") == [{"id": 1, "payload": {"secret": "canary"}}]
+    attacked("Keys of another team, and damaged keys, at Qdrant", tally.elements())
 
 
-def test_a_caller_that_leaves_or_lies_keeps_nobody_waiting(teams: list[Server]) -> None:
+def test_a_caller_that_leaves_or_lies_keeps_nobody_waiting(teams: list[Server], attacked: Attacked) -> None:
     one, _ = teams
     head = f"POST /collections/one/points/count HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\n".encode()
     lies = (
@@ -252,3 +252,4 @@ def test_a_caller_that_leaves_or_lies_keeps_nobody_waiting(teams: list[Server]) 
         connection.close()
     assert Path(one.directory).exists()
     assert canary(one)
+    attacked("Callers of Qdrant that lie about their body, or leave", len(lies) * ["others are answered"])

@@ -102,22 +102,23 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def swept(executions: int, seed: int) -> dict[str, int]:
+def swept(executions: int, seed: int, capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
     dice, seeds, count = random.Random(seed), recorded(), dict[str, int]()
-    for number in counted(executions):
+    for number in counted(executions, capsys):
         how = judged((spoiled, twisted)[number % 2](seeds, dice))
         count[how] = count.get(how, 0) + 1
     return count
 
 
-def test_two_hundred_spoiled_requests_are_answered() -> None:
-    assert sum(swept(200, 7).values()) == 200
+def test_two_hundred_spoiled_requests_are_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sum(swept(200, 7, capsys).values()) == 200
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(6 * 3600)
-def test_a_million_spoiled_requests_are_answered() -> None:
+def test_a_million_spoiled_requests_are_answered(capsys: pytest.CaptureFixture[str]) -> None:
     """VELLUM_FUZZ sets another number."""
-    count = swept(EXECUTIONS, 20261129)
-    print(f"\nfunction: {count}")  # noqa: T201  # the figures
+    count = swept(EXECUTIONS, 20261129, capsys)
+    with capsys.disabled():
+        print(f"\nfunction: {count}")  # noqa: T201  # the figures
     assert sum(count.values()) == EXECUTIONS

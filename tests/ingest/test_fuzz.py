@@ -138,10 +138,10 @@ def read(opened: reader._Open, path: Path) -> str:
 
 @pytest.mark.nightly
 @pytest.mark.timeout(20_000)
-def test_a_million_damaged_files_get_a_verdict(tmp_path: Path) -> None:
+def test_a_million_damaged_files_get_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``VELLUM_FUZZ`` names another number of executions. A file that ends the process gets its verdict afterwards."""
     kept, place = seeds(tmp_path / "seeds"), multiprocessing.Value("q", 0)
-    lost, progress, start = [], counted(EXECUTIONS), 0
+    lost, progress, start = [], counted(EXECUTIONS, capsys), 0
     while start < EXECUTIONS:
         numbers = range(start, min(start + BATCH, EXECUTIONS))
         child = multiprocessing.get_context("fork").Process(
@@ -157,5 +157,6 @@ def test_a_million_damaged_files_get_a_verdict(tmp_path: Path) -> None:
         unexpected = sorted(tmp_path.glob("unexpected-*.txt"))
         assert [path.read_text() for path in unexpected[:3]] == []
     count = Counter((tmp_path / "answers.txt").read_text().splitlines())
-    print(f"\nPDFs: {EXECUTIONS:,} files, {dict(count)}, the process ended at {lost}")  # noqa: T201  # the figures
+    with capsys.disabled():
+        print(f"\nPDFs: {EXECUTIONS:,} files, {dict(count)}, the process ended at {lost}")  # noqa: T201  # the figures
     assert set(extracted(tmp_path, [paper(kept, 1, number) for number in lost])) <= VERDICTS
