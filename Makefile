@@ -92,5 +92,5 @@ docs: setup ## check every link, command and path that the documents name
 package: setup ## build the wheel and the source archive into dist/
 	.tools/bin/uv build --quiet --out-dir dist
 
-clean: ## remove what make made; the installation's data is not touched
+clean: ## remove the files that make built; the data of the installation stays
 	rm -rf .venv .venv-function .venv-judges .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

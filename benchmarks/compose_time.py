@@ -1,7 +1,7 @@
 """Time of one pass of compose over a full claim, in milliseconds: what a control plane pays for every look.
 
 First the claim is composed until it is ready, every object getting the status that its controller would write; then
-the same pass is repeated. The minimum says what the code costs, the median what the machine made of it.
+the same pass is repeated. The minimum is the cost of the code; the median includes the machine's load.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 
 def settled(claim: Claim, platform: Platform) -> tuple[Observed, Composed]:
-    """Compose until nothing new is asked for or made; return what is observed then, and the answer."""
+    """Compose until nothing changes; return the observed objects and the answer."""
     observed = Observed()
     while True:
         composed = compose_team(claim, platform, observed, DUMMY_SEED, NOW)

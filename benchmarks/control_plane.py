@@ -49,7 +49,7 @@ BROKEN = (
 RUNTIMES = "kserve-runtimes"
 QUIET_SECONDS = 600
 RESTLESS = {"leases", "events", "nodes"}
-"""They change by themselves: who leads, what happened, and that a node is alive."""
+"""Kinds that change by themselves: leaders, events and heartbeats of nodes."""
 WRITES = re.compile(
     r'apiserver_request_total\{(?=.*verb="(?:APPLY|PATCH|PUT|POST|DELETE)")(?!.*resource="leases")[^}]*\} (\S+)'
 )
@@ -57,7 +57,7 @@ WRITES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A running bench and what is known of it."""
+    """A running bench and its addresses."""
 
     api: Api
     root: Path
@@ -84,7 +84,7 @@ class Bench:
         return self.api.get(Key(API_VERSION, PLATFORM_KIND, "", PLATFORM)) or {}
 
     def part(self, name: str) -> Obj:
-        """Return what the platform's status says of one part."""
+        """Return one part from the platform's status."""
         return next(one for one in self.platform()["status"]["components"] if one["name"] == name)
 
     def delete(self, name: str) -> None:
@@ -158,7 +158,7 @@ def _start(bench: Bench) -> Iterator[Figure]:
 
 
 def _releases(bench: Bench) -> Iterator[Figure]:
-    """What is broken in the charts' workloads, and how soon it is back."""
+    """Yield how soon each fault in the charts' workloads is repaired."""
     # By the harm first: the same release comes again only after all others. KServe's chart says no number of replicas.
     todo = [(name, harm) for harm in range(3) for name in BROKEN if (name, harm) != ("kserve", 1)]
     done = [_repaired(bench, name, _drill(bench, name, harm)) for name, harm in todo[:REPAIRS]]
@@ -187,7 +187,7 @@ def _edit(bench: Bench) -> Drill:
 
 
 def _repaired(bench: Bench, release: str, drill: Drill) -> tuple[str, float, int]:
-    """Return what was done, the seconds until it was undone, and how many Helm revisions it took."""
+    """Return the fault, the seconds until its repair, and the number of Helm revisions."""
     was = bench.part(release)["revision"]
     began = time.perf_counter()
     drill.harm()
@@ -234,7 +234,7 @@ def _repairs(bench: Bench) -> Iterator[Figure]:
         taken = []
         for number in range(REPAIRS):
             taken.append(seconds(bench, ours[number % len(ours)]))
-            # A breaker counts events; a person does not break something every moment.
+            # The circuit breaker counts events, and a user does not cause a fault every second.
             time.sleep(2)
         how = f"p95 of {REPAIRS}, median {1000 * statistics.median(taken):.0f} ms"
         p95 = statistics.quantiles(taken, n=20)[-1]
@@ -247,6 +247,7 @@ def _deleted(bench: Bench, key: Key) -> float:
     bench.api.delete(key, uid=before)
 
     def back() -> bool:
+        """Return whether the object exists again with another uid."""
         found = bench.api.get(key)
         return found is not None and found["metadata"]["uid"] != before
 
@@ -270,6 +271,7 @@ def _namespace(bench: Bench) -> Iterator[Figure]:
     bench.api.delete(key, uid=before)
 
     def whole() -> bool:
+        """Return whether the object exists again and its claim is ready."""
         found = bench.api.get(key)
         return (
             found is not None

@@ -58,7 +58,7 @@ class Installation:
     state: Path
 
     def vellum(self, *arguments: str, check: bool = True) -> str:
-        """Run a command and return what it printed."""
+        """Run a command and return its output."""
         environment = {**os.environ, "VELLUM_STATE": str(self.state)}
         argv = [sys.executable, "-m", "vellum.cli", *arguments]
         return subprocess.run(argv, env=environment, check=check, capture_output=True, text=True).stdout
@@ -68,7 +68,7 @@ class Installation:
         return json.loads(self.vellum(*arguments, "--output", "json", check=False))
 
     def processes(self) -> dict[str, Any]:
-        """Return what runs, by name."""
+        """Return the running processes by name."""
         return {process["name"]: process for process in self.json("status")["processes"]}
 
     def binding(self) -> dict[str, str]:

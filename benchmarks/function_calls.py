@@ -1,4 +1,4 @@
-"""What one call of Crossplane's composition function costs, beside the way that the SDK shows, and what it keeps."""
+"""The cost of one call of Crossplane's composition function, compared with the SDK's example, and its memory."""
 
 from __future__ import annotations
 

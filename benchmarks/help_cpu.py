@@ -1,6 +1,6 @@
 """CPU time of ``vellum --help``, in milliseconds and as a multiple of an empty Python: what every call pays.
 
-CPU time and not wall time, and the minimum and not the mean: both say what the code costs and not who else ran.
+CPU time instead of wall time, and the minimum instead of the mean: both exclude the load of other programs.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ def away(installation: Installation, prefix: str) -> float:
     """Kill the process and return the seconds until the supervisor says that it answers again."""
 
     def process() -> dict[str, Any]:
+        """Return the status of the process."""
         return next(entry for name, entry in installation.processes().items() if name.startswith(prefix))
 
     before = process()

@@ -25,9 +25,9 @@ MANUALS = ("R-exts.pdf", "octave.pdf")
 """Manuals with a fine outline, whose titles are phrases and not names of functions alone."""
 LIMIT = 10
 BOUNDS = {"hit@5": 0.75, "MRR@10": 0.55}
-"""What the project set itself for manuals asked by their outline titles."""
+"""The project's target for manuals that are asked their outline titles."""
 _AT_ONCE = 32
-"""Questions a request; the server takes no more."""
+"""Questions per request, the server's limit."""
 _NUMBER = re.compile(r"^(Appendix )?([0-9]+|[A-Z])(\.[0-9]+)* ")
 
 

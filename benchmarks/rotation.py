@@ -51,12 +51,14 @@ def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
     team, key = Team("default", claim, ""), Key(API_VERSION, KIND, "default", claim)
 
     def opens(keys: dict[str, str]) -> bool:
+        """Return whether the keys open the team's bucket."""
         return _opens({
             "AWS_ENDPOINT_URL": s3, "AWS_REGION": "us-east-1", "VELLUM_BUCKET": team.bucket,
             "AWS_ACCESS_KEY_ID": keys["accesskey"], "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
         })  # fmt: skip
 
     def in_use() -> dict[str, str]:
+        """Return the keys in the team's Secret."""
         return secret_values(api.get(Key("v1", "Secret", team.namespace, "mlpipeline-minio-artifact")) or {})
 
     old, before = in_use(), set(_made(api))

@@ -7,9 +7,9 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-# The same examples in every run: a test that fails only sometimes tells nothing about a change.
+# The same examples in every run: a test that fails only sometimes says nothing about a change.
 # ``VELLUM_EXPLORE=1`` lets hypothesis look for new ones.
-# A machine that also does other things is slow at times; that says nothing of the code.
+# A busy machine is slow at times; that says nothing about the code.
 SLOW = [HealthCheck.too_slow]
 settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("explore", deadline=None, suppress_health_check=SLOW)

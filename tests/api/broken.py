@@ -69,4 +69,4 @@ _NAMES = {
 BROKEN = {
     f"{word}: {name}": f"{head}{text}\n" for word, head, texts in _HEADS for name, text in texts.items()
 } | _NAMES
-"""What the mistake is to the file's text."""
+"""The edit of the file's text that makes the mistake."""

@@ -1,4 +1,4 @@
-"""What people write becomes claims, or errors that say code, line, field and what to write."""
+"""Files become claims, or errors with code, line, field and fix."""
 
 from __future__ import annotations
 

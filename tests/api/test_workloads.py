@@ -1,4 +1,4 @@
-"""TrainJobs and InferenceServices are read as strictly as claims, and what only a cluster can do is said."""
+"""TrainJobs and InferenceServices are read as strictly as claims; fields that only a cluster supports are refused."""
 
 from __future__ import annotations
 

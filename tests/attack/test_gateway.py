@@ -70,7 +70,7 @@ class Target:
 
 
 def whole(said: bytes, raw: bytes) -> bool:
-    """Tell whether the first answer is complete: Envoy closes a connection a second after it."""
+    """Return whether the first answer is complete: Envoy closes a connection a second after it."""
     head, found, body = said.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)content-length: *([0-9]+)", head)
     if not found or raw.startswith(b"HEAD"):
@@ -83,7 +83,7 @@ def whole(said: bytes, raw: bytes) -> bool:
 
 
 def closed(connection: socket.socket) -> bool:
-    """Tell whether the other side closed the connection."""
+    """Return whether the other side closed the connection."""
     connection.settimeout(0.002)
     try:
         return connection.recv(1) == b""

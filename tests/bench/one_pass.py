@@ -1,4 +1,4 @@
-"""One pass of the real Crossplane and one of the embedded control plane, from the same world, in the same words.
+"""One pass of the real Crossplane and one of the embedded control plane, from the same world, in the same form.
 
 The tables below list the intended differences, each with its reason; everything else must be equal.
 """
@@ -48,12 +48,12 @@ SILENT = {
     "is not yet ready": "Crossplane repeats it in every pass; on a laptop the condition PartsReady says it once",
     "Repaired": "the embedded one reports what it put back; Crossplane puts it back silently",
 }
-"""Conditions by their type, events by their reason or last words."""
+"""Conditions by their type, events by their reason or the end of their message."""
 FRAMES = (
     'cannot compose resources: pipeline step "compose" returned a fatal result: ',
     'Pipeline step "compose": ',
 )
-"""Crossplane's words before ours, which name its own pipeline."""
+"""Crossplane's prefix of our messages, which names its pipeline."""
 
 
 def _ready_of_claim(conditions: dict[str, Obj]) -> dict[str, Obj]:
@@ -65,7 +65,7 @@ def _ready_of_claim(conditions: dict[str, Obj]) -> dict[str, Obj]:
 
 @dataclass(frozen=True)
 class Pass:
-    """What one pass did, and what it said."""
+    """The writes and the messages of one pass."""
 
     applied: dict[Key, Obj]
     deleted: set[Key]
@@ -80,7 +80,7 @@ class Pass:
 
 
 class Watched(SqliteStore):
-    """The embedded control plane's store; it notes what a pass does."""
+    """The embedded control plane's store; it records the writes of a pass."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -137,7 +137,7 @@ def crossplane(oracle: Oracle, world: World, key: Key) -> Pass:
 
 
 def inputs(world: World, key: Key) -> tuple[Obj, list[Obj], list[Obj]]:
-    """Return the composite as Crossplane holds it, what it made, and everything else that it can look up."""
+    """Return the composite in Crossplane's form, its composed objects, and all other objects that it can look up."""
     live = world.store.get(key)
     assert live is not None
     made = world.store.controlled_by(live["metadata"]["uid"])

@@ -25,7 +25,7 @@ from vellum.package.apis import xrds
 from vellum.package.compositions import FUNCTION, compositions
 
 REFUSED = 3
-"""How it ends when the function said FATAL; what was found out until then is on stdout."""
+"""The exit code after a FATAL answer; the results until then are on stdout."""
 PACKAGE = "crossplane.render.v1alpha1"
 MESSAGES = {
     "FunctionInput": "name=1:text address=2:text",
@@ -53,7 +53,7 @@ class Oracle:
     def render(
         self, composite: Obj, observed: Sequence[Obj], required: Sequence[Obj], credentials: Sequence[Obj]
     ) -> tuple[int, str, dict[str, Any]]:
-        """Return how the pass ended, what it said on stderr, and its output."""
+        """Return the exit code of the pass, its stderr and its output."""
         kind = composite["kind"]
         asked = {
             "composite_resource": composite,

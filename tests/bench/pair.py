@@ -56,7 +56,7 @@ class Pair:
         self.world.put(name, **spec)
 
     def edit(self, name: str, kind: str, part: str, patch: Obj) -> None:
-        """Change one of a claim's objects as a person with an editor would."""
+        """Edit one of a claim's objects, as a user would."""
         key = self._one(name, kind, part)
         self.api.merge(key, patch)
         live = copied(self.world.store.get(key) or {})
@@ -94,7 +94,7 @@ class Pair:
         return {key: _composed(_applied(obj)) for key in keys if (obj := self.api.get(key))}
 
     def embedded(self, name: str) -> dict[Key, Obj]:
-        """Return what the embedded control plane composed."""
+        """Return the objects that the embedded control plane composed."""
         live = self.world.store.get(claim_key(name))
         owned = self.world.store.controlled_by(live["metadata"]["uid"]) if live else []
         ours = {Key.of(obj): obj for obj in owned if "deletionTimestamp" not in obj["metadata"]}
@@ -104,7 +104,7 @@ class Pair:
         """Return what both say of every claim."""
         real = {one["metadata"]["name"]: one for one in self.bench.list(CLAIM)}
         for composite in self.bench.list("xmlopsplatform"):
-            # A claim's Synced tells of its composite; on a laptop the claim itself is what is synced.
+            # A claim's Synced describes its composite; on a laptop the claim itself is synced.
             claim = real.get(composite["spec"]["claimRef"]["name"])
             if claim is not None:
                 kept = [one for one in _conditions(claim) if one["type"] != "Synced"]
@@ -118,7 +118,7 @@ class Pair:
         }
 
     def same(self, *names: str) -> None:
-        """Wait until both have the same objects and say the same; tell where they differ."""
+        """Wait until both have the same objects and status; report the differences."""
         self.world.settle()
         expected = {name: self.embedded(name) for name in names}
 
@@ -161,7 +161,7 @@ def _applied(obj: Obj) -> Obj:
 
 
 def _within(live: Any, applied: Any) -> Any:
-    """Return what is now in the fields that the embedded control plane wrote."""
+    """Return the current values of the fields that the embedded control plane wrote."""
     if not (isinstance(live, dict) and isinstance(applied, dict)):
         return live
     return {name: _within(live[name], value) for name, value in applied.items() if name in live}
@@ -189,7 +189,7 @@ def _is(element: Any, name: str) -> bool:
 
 
 def _composed(obj: Obj) -> Obj:
-    """Return the object without what is dropped."""
+    """Return the object without the dropped fields."""
     obj = copied(obj)
     for path in DROPPED:
         _drop(obj, path)
@@ -197,7 +197,7 @@ def _composed(obj: Obj) -> Obj:
 
 
 def _drop(at: Any, path: tuple[str, ...]) -> None:
-    """Remove what the path names; ``*`` stands for any key, and for every element of a list."""
+    """Remove the fields that the path names; ``*`` matches any key and every element of a list."""
     if isinstance(at, list):
         for element in at:
             _drop(element, path[1:])

@@ -1,4 +1,4 @@
-"""The real Crossplane on a real API server, used through the doors that people use: ``vellum bench`` and kubectl."""
+"""The real Crossplane on a real API server, used as users do: with ``vellum bench`` and kubectl."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Bench:
         return list(json.loads(self.kubectl("get", kind, *more, "-o", "json"))["items"])
 
     def claim(self, name: str, *, wait: float = 60, **spec: Any) -> Team:
-        """Apply a claim as a person would, and wait until it is Ready."""
+        """Apply a claim as a user would, and wait until it is Ready."""
         self.apply(claim(name, **spec))
         if wait:
             self.ready(name, wait)
@@ -123,7 +123,7 @@ def condition(obj: Obj | None, kind: str) -> Mapping[str, Any]:
 
 
 def until(done: Callable[[], Any], seconds: float, say: Callable[[], str] = str) -> Any:
-    """Return the first true answer; say what is wrong if none comes."""
+    """Return the first true answer; fail with the reason if none comes."""
     deadline = time.monotonic() + seconds
     while not (answer := done()):
         if time.monotonic() > deadline:
@@ -133,7 +133,7 @@ def until(done: Callable[[], Any], seconds: float, say: Callable[[], str] = str)
 
 
 def new_bench() -> Iterator[Bench]:
-    """Yield a running bench; afterwards nothing of it is left, also when a test failed."""
+    """Yield a running bench; delete all of it afterwards, even if a test failed."""
     root = Path(tempfile.mkdtemp(prefix="vellum-bench-"))
     empty = Bench(root)
     try:

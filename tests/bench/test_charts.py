@@ -1,4 +1,4 @@
-"""What the bench's registry serves, rendered by the real Helm with the values that Vellum sets."""
+"""The charts of the bench's registry, rendered by the real Helm with the values that Vellum sets."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
 
 
 def placed(obj: Obj) -> Obj:
-    """Return an object in its namespace, where Helm sends it; in what it renders the namespace is not said."""
+    """Return an object with the namespace to which Helm sends it; the rendered object does not name it."""
     if obj["kind"] in CLUSTER_WIDE:
         return obj
     return {**obj, "metadata": {"namespace": "ns", **obj["metadata"]}}

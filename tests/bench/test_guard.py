@@ -49,7 +49,7 @@ def explained(bench: Bench) -> str:
 
 
 def whole(bench: Bench, release: str, seconds: float = 60) -> None:
-    """Wait until the guard has nothing to do there any more."""
+    """Wait until the guard has no work left."""
 
     def at_rest() -> bool:
         said = (platform(bench)["status"].get("guard") or {}).get(release) or {}

@@ -1,4 +1,4 @@
-"""The guide of the first cluster, command by command, on a bare bench of its own; and what it promises in between."""
+"""The guide of the first cluster, command by command, on its own bare bench, with a check of each promise."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Reader:
         return done
 
     def killed(self, *arguments: str, after: str) -> None:
-        """Run a command and kill it by SIGKILL once it says a word."""
+        """Run a command, and send SIGKILL once it prints a given text."""
         argv = [sys.executable, "-m", "vellum.cli", *arguments, "--kubeconfig", self.bench.kubeconfig]
         with subprocess.Popen(
             argv, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -96,7 +96,7 @@ class Reader:
         return list(json.loads(done.stdout)["changes"])
 
     def audited(self) -> list[tuple[str, str, str]]:
-        """What the API server says that ``vellum`` changed: verb, plural or path, name."""
+        """The changes of ``vellum`` in the API server's audit log: verb, plural or path, name."""
         log = self.bench.root / "data/bench/apiserver/audit.log"
         found = []
         for line in log.read_text().splitlines():
@@ -264,7 +264,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     reader.follows("Take it off again")
 
     assert {"namespace/kserve", "customresourcedefinition/workflows.argoproj.io", "release/istiod"} < going
-    # What Crossplane made of ours goes by the garbage collector, a little later.
+    # The garbage collector deletes Crossplane's objects a little later.
     until(lambda: marked(bench).isdisjoint(going), 60, lambda: str(marked(bench) & going))
     until(lambda: len(marked(bench)) <= 7, 60, lambda: str(marked(bench)))
     assert marked(bench) == {
@@ -329,7 +329,7 @@ def marked(bench: Bench) -> set[str]:
 
 
 def plain(obj: Obj) -> str:
-    """Name, marks, owners and type; not where it is, as Kubernetes puts things into every namespace that is kept."""
+    """Name, marks, owners and type, without the namespace: Kubernetes adds objects to every kept namespace."""
     said = [
         obj["metadata"].get(name)
         for name in ("name", "labels", "annotations", "finalizers", "ownerReferences")

@@ -59,7 +59,7 @@ def test_a_new_key_or_header_rolls_what_holds_the_old_one(rendered: Rendered) ->
 
 
 def test_only_a_token_says_who_calls(rendered: Rendered) -> None:
-    """In the mesh too: nothing stands before the gateway that would take such a header away."""
+    """In the mesh too: no proxy before the gateway removes such a header."""
     for values in ({}, {"istio": {"enabled": True}}):
         objects = pipelines(rendered, **values)
         header = variables(objects, "ml-pipeline")["KUBEFLOW_USERID_HEADER"]
@@ -123,7 +123,7 @@ def test_mysql_is_asked_by_two_and_asks_nobody(rendered: Rendered) -> None:
 
 
 def test_a_team_is_let_in_as_its_own_policies_let_it_out(rendered: Rendered) -> None:
-    """What components/pipelines.py opens is what stands here: labels, ports, and the namespace's label."""
+    """The chart has the labels, ports and namespace label that components/pipelines.py opens."""
     from tests.compose.render import CLAIM, EVERYTHING
     from tests.compose.world import PLATFORMS, World, settled_platform, written
 

@@ -38,7 +38,7 @@ def secret_of(bench: Bench, name: str, namespace: str) -> dict[str, str]:
 
 
 def composed(bench: Bench, team: Team) -> set[str]:
-    """Return what the composite says it made, as kind and name without the team's own names."""
+    """Return the objects that the composite references, as kind and name without the team's own names."""
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
     refs = composite["spec"]["resourceRefs"]
     return {f"{ref['kind']}/{ref['name']}".replace(team.id, "TEAM") for ref in refs}

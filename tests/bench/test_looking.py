@@ -1,4 +1,4 @@
-"""What a person sees with kubectl alone."""
+"""What a user sees with kubectl alone."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def names(objects: list[Obj]) -> list[str]:
 
 
 def rules(role: Obj) -> list[tuple[str, str, str]]:
-    """Return each rule as what it is about, in words, its names and its verbs."""
+    """Return each rule as its resources, its names and its verbs."""
     return [
         (
             f"{rule['apiGroups'][0]} {' '.join(rule['resources'])}".strip(),

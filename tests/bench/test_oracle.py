@@ -65,7 +65,7 @@ def team(world: World) -> World:
 
 @contextlib.contextmanager
 def opened(folder: Path, profile: str, *, settled: bool = False) -> Iterator[World]:
-    """Yield a world; what a cluster installs, it installed before if the world is settled: a laptop has no Helm."""
+    """Yield a world; a settled one already has a cluster's releases, because a laptop has no Helm."""
     with contextlib.closing(Watched(folder / "store.db", lambda: NOW)) as store:
         (document,) = loader.load(PLATFORMS[profile].encode(), "platform.yaml")
         store.put(document.manifest())
@@ -76,7 +76,7 @@ def opened(folder: Path, profile: str, *, settled: bool = False) -> Iterator[Wor
 
 
 def both(oracle: Oracle, world: World, key: Key) -> Pass:
-    """Let Crossplane say what it would do, and the embedded control plane do it; return what both did."""
+    """Return the pass that Crossplane would make and the pass that the embedded control plane makes."""
     expected = one_pass.crossplane(oracle, world, key)
     done = one_pass.embedded(world, key)
     assert done == expected
@@ -84,7 +84,7 @@ def both(oracle: Oracle, world: World, key: Key) -> Pass:
 
 
 def life(oracle: Oracle, world: World, key: Key) -> list[Pass]:
-    """Let one pass follow the other until nothing changes; the operators work in between."""
+    """Run passes until nothing changes; the operators work between them."""
     passes: list[Pass] = []
     before = -1
     while before != world.store.version:
@@ -108,7 +108,7 @@ def without_platform(world: World) -> None:
 
 
 def changed_nothing(oracle: Oracle, world: World, key: Key) -> str:
-    """Run one pass of both, which must leave everything but the status as it is; return why, in a word."""
+    """Run one pass of both, which may change only the status; return the reason."""
     before = world.snapshot()
     done = both(oracle, world, key)
     assert (done.applied, done.deleted) == ({}, set())
@@ -335,6 +335,6 @@ def test_whatever_a_claim_says_and_is_changed_to(
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder), "light", settled=True) as world:
         world.settle()
         for spec in (first, then):
-            # One overlap of keys would be judged by two clocks, the function's own and the store's that stands still.
+            # Two clocks would judge an overlap of keys: the function's own, and the store's, which is stopped.
             world.put("ada", **{**spec, "keys": first.get("keys", {})})
             assert life(crossplane, world, ADA)[-1].conditions["Ready"]["status"] == "True"

@@ -111,7 +111,7 @@ def test_what_opens_something_comes_from_a_secret_that_must_be_there(rendered: R
 
 @every_case
 def test_secrets_are_drawn(rendered: Rendered, case: Case) -> None:
-    """What is the same at the next rendering without a cluster can be guessed; but for names."""
+    """A value that is the same at each rendering without a cluster can be guessed, except names."""
     one, other = (of_kind(rendered(case.chart, case.values), "Secret") for _ in range(2))
     same = {
         f"{name}.{key}" for name, secret in one.items() for key, value in secret["data"].items()

@@ -1,4 +1,4 @@
-"""One truth: the same claims, edits, deletions and faults give the same objects and words on both control planes."""
+"""The same claims, edits, deletions and faults give the same objects and messages on both control planes."""
 
 from __future__ import annotations
 

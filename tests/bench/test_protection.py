@@ -1,4 +1,4 @@
-"""What is in use is not deleted: the API server keeps the data, Crossplane keeps the order."""
+"""Objects in use are not deleted: the API server keeps the data, Crossplane keeps the order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLATFORM = ("kubeflowplatform", "kubeflow")
 
 
 def refused(bench: Bench, *what: str) -> str:
-    """Try to delete it; return what is said, once nothing was deleted."""
+    """Try to delete it; return the refusal, after a check that nothing was deleted."""
     said = bench.kubectl("delete", *what, "--wait=false", check=False)
     found = bench.kubectl("get", *what, "-o", "jsonpath={.metadata.deletionTimestamp}")
     assert (found, "in-use" in said or "denied" in said) == ("", True), said

@@ -164,7 +164,7 @@ def test_a_killed_control_plane_process_comes_back_and_catches_up(
     until(lambda: owner() == f"after {name}", 60, owner)
     bench.ready("breaks")
     assert process(bench, name)["restarts"] > old["restarts"]
-    # The stand-ins saw all of it too: what their object lacks comes back.
+    # The stand-ins saw these changes too, and restore what their objects lack.
     bench.kubectl("delete", "deployment", "search-predictor", "-n", team.namespace, "--ignore-not-found")
     until(lambda: bench.get("deployment", "search-predictor", team.namespace), 30)
 

@@ -1,4 +1,4 @@
-"""Check by kubectl what a team member may do, and what only a platform engineer may do."""
+"""Check with kubectl what a team member may do, and what only a platform engineer may do."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def people(bench: Bench) -> Iterator[Bench]:
 
 
 def applied(bench: Bench, person: str, name: str, **spec: Any) -> str:
-    """Return the output for a person who applies a claim."""
+    """Return the output for a user who applies a claim."""
     written = claim(name, **LIGHT, **spec)
     written["metadata"]["namespace"] = NAMESPACE
     return bench.kubectl("apply", f"--as={person}", "-f", "-", given=json.dumps(written), check=False)

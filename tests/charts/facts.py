@@ -50,7 +50,7 @@ class Facts:
 
 
 def of(objects: list[Obj], namespace: str, apart: Collection[tuple[str, str]] = ()) -> Facts:
-    """Return the facts of what was rendered for a release in this namespace.
+    """Return the facts of the objects that were rendered for a release in this namespace.
 
     Args:
         objects: all of them, hooks too.
@@ -132,7 +132,7 @@ def _pods(obj: Obj) -> Iterator[str]:
 def _workload(obj: Obj) -> str:
     pod = obj["spec"]["template"]["spec"]
     containers = ", ".join(map(_container, [*(pod.get("initContainers") or ()), *pod["containers"]]))
-    # What the chart does not say is 1, and Helm does not put it back.
+    # A missing number means 1, and Helm does not restore it.
     replicas = "" if obj["kind"] == "DaemonSet" else f", replicas {obj['spec'].get('replicas', 'unsaid')}"
     return f"{_titled(obj)}{replicas}, account {pod['serviceAccountName']}: {containers}"
 

@@ -32,7 +32,7 @@ class Helm:
 
     @property
     def version(self) -> str:
-        """What it calls itself."""
+        """The version that it prints."""
         return self._run("version", "--template", "{{ .Version }}")
 
     def pull(self, chart: Chart, folder: Path) -> None:

@@ -16,7 +16,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The paths of the values, by what they do."""
+    """The paths of the values, by their effect."""
 
     effect: list[str] = field(default_factory=list)
     """Without it something else is rendered."""
@@ -29,7 +29,7 @@ class Keys:
 
 
 def of(values: Obj, defaults: Obj, render: Render) -> Keys:
-    """Render with and without each value, and say what it does."""
+    """Render with and without each value, and return its effect."""
     whole = _by_key(render(values))
     echo = _echo(values, whole, render)
     found = Keys()

@@ -63,7 +63,7 @@ def _of_container(container: Obj, spec: Obj) -> Iterator[str]:
         yield "host of a lifecycle hook"
     if security.get("procMount") not in (None, "", "Default"):
         yield "procMount"
-    # What the pod says holds for a container that is silent.
+    # The pod's setting applies to a container without its own.
     if not _own_users(spec) and not {**pods, **security}.get("runAsNonRoot"):
         yield "runAsNonRoot"
     if spec.get("os", {}).get("name") == "windows":

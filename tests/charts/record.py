@@ -1,4 +1,4 @@
-"""What was found when the real charts were rendered last: kept in found.yaml, and shown in docs/charts.md."""
+"""The results of the last rendering of the real charts, stored in found.yaml and shown in docs/charts.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What the bench's stand-in leaves out on purpose."""
+    """The parts that the bench's stand-in omits on purpose."""
 
     lacks: list[str]
     ignores: list[str]
@@ -37,7 +37,7 @@ class Part:
     profiles: list[str]
     chart: dict[str, str]
     source: str
-    """Where the archive came from, in words."""
+    """The source of the archive, as a text."""
     namespace: str
     pod_security: str
     values: Obj
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All of them, and with what they were rendered."""
+    """All charts, and the tools that rendered them."""
 
     date: str
     helm: str
@@ -63,7 +63,7 @@ class Record:
 
 
 def kept() -> Record:
-    """Read what was found last."""
+    """Return the stored results."""
     said: dict[str, Any] = yaml.safe_load(KEPT.read_text(encoding="utf-8"))
     parts = [
         Part(**{

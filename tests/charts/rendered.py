@@ -1,4 +1,4 @@
-"""What was rendered, by what a test asks of it."""
+"""The rendered objects, indexed as tests need them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def chosen(pods: Iterable[Obj], selector: Obj) -> list[Obj]:
 
 
 def selected(selector: Obj, labels: dict[str, str]) -> bool:
-    """Tell whether a selector has these labels."""
+    """Return whether a selector has these labels."""
     wanted = [{"key": key, "values": [value]} for key, value in (selector.get("matchLabels") or {}).items()]
     return all(
         labels.get(one["key"]) in one["values"]

@@ -1,4 +1,4 @@
-"""Whether the bench's stand-in of a chart makes what the real one makes, as far as others can see it."""
+"""Compares the bench's stand-in of a chart with the real chart, as far as others can see the objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEFT_OUT = ("webhooks", "hooks")
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What a stand-in has not, on purpose; and what is wrong with it."""
+    """The parts that a stand-in omits on purpose, and its errors."""
 
     lacks: list[str] = field(default_factory=list)
     ignores: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Values that others may give to Vellum's own charts: what is off, or other, by default."""
+"""Values that users may give to Vellum's own charts and that differ from the defaults."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ EVERYTHING: Obj = {
     "istio": {"enabled": True}, "culling": {"enabled": True}, "replicas": 2, "userRoles": {"enabled": True},
     "networkPolicies": {"metricsFrom": ["monitoring"]},
 }  # fmt: skip
-"""Of the notebook controller: all that is off by default."""
+"""For the notebook controller: everything that is off by default."""

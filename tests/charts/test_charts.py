@@ -1,4 +1,4 @@
-"""What was found of the real charts is still of the charts, versions and values that Vellum installs."""
+"""The stored results are of the charts, versions and values that Vellum installs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store on an API server makes of broken watches, late answers and quick others; no server is needed."""
+"""The store on an API server with broken watches, late answers and concurrent clients; no server is needed."""
 
 from __future__ import annotations
 

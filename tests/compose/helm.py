@@ -32,7 +32,7 @@ UNSCALED = "cert-manager"
 
 
 def manifest(name: str) -> list[Obj]:
-    """Return what the chart of a release renders."""
+    """Return the objects that the chart of a release renders."""
     component = platform_components()[name]
     assert isinstance(component, ReleaseComponent)
     labels = {"app": name}
@@ -66,7 +66,7 @@ def manifest(name: str) -> list[Obj]:
 
 
 _VERSIONS = count(1)
-"""Never the same twice, as on an API server: what was compared once is remembered by them."""
+"""Unique, as on an API server: the caches of comparisons use them as keys."""
 
 
 @dataclass

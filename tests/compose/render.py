@@ -60,7 +60,7 @@ def worlds() -> dict[str, World]:
 
 
 def rendered(composed: Composed) -> str:
-    """Return the objects, then what is said about them, as one YAML stream."""
+    """Return the objects, then conditions and status, as one YAML stream."""
     parts = [
         f"# {name}\n{yaml.safe_dump(desired.obj, sort_keys=True, width=1000)}" for name, desired in composed.objects.items()
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def _no_io(event: str, arguments: object) -> None:
 
 
 def main() -> None:
-    """Print every case; the audit hook cannot be taken off again, so it comes after what is loaded once."""
+    """Print every case; the audit hook cannot be removed, and is added after the imports."""
     prepared = worlds()
     for world in prepared.values():
         world.look()

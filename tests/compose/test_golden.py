@@ -1,4 +1,4 @@
-"""The whole output of compose, byte for byte; ``make golden`` writes it anew, and the diff is the review."""
+"""The whole output of compose, byte for byte; ``make golden`` rewrites it; review the diff."""
 
 from __future__ import annotations
 

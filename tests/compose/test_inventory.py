@@ -1,4 +1,4 @@
-"""What was rendered must be live; what only the live side has is fine."""
+"""Rendered fields must be live; live objects may have more."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ TEAM = [
 def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
     name: str, kind: Kind, *, terminating: bool
 ) -> None:
-    """A CRD that is being deleted deletes its objects first. Making them anew gives a server error."""
+    """A CRD that is being deleted deletes its objects first. Creating them again gives a server error."""
     world = claim()
     if name not in {one["name"] for one in world.composite["status"]["components"]}:
         pytest.skip("the claim does not ask for it")

@@ -1,4 +1,4 @@
-"""What compose says pass by pass: it waits with a sentence, loses nothing, and touches nothing that is not ours."""
+"""The answers of compose, pass by pass: it names what it waits for, loses nothing, and changes no foreign object."""
 
 from __future__ import annotations
 

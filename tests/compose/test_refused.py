@@ -41,7 +41,7 @@ class Crossplane(World):
     dice: random.Random = field(default_factory=lambda: random.Random(1))
 
     def step(self) -> Composed:
-        """Look, delete what is not desired any more, persist the references, apply until one is refused."""
+        """Read, delete what is no longer desired, store the references, apply until one object is refused."""
         self.objects |= {Key.of(obj): obj for obj in self.resources.values()} if not self.references else {}
         self.references = self.references or {name: Key.of(obj) for name, obj in self.resources.items()}
         self.resources = {
@@ -87,7 +87,7 @@ class Crossplane(World):
         self.composite = {**self.composite, "status": {**status, "conditions": [*rest, synced]}}
 
     def composed(self) -> bool:
-        """Tell whether the last pass completed."""
+        """Return whether the last pass completed."""
         return (condition(self.composite, "Synced") or {}).get("status") == "True"
 
     def stand_ins(self) -> list[Key]:

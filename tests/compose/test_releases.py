@@ -1,4 +1,4 @@
-"""The release guard pass by pass: what dies comes back by one upgrade each, and a quiet platform writes nothing."""
+"""The release guard pass by pass: each fault is repaired by one upgrade, and an unchanged platform writes nothing."""
 
 from __future__ import annotations
 

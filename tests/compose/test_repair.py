@@ -27,7 +27,7 @@ Sights = list[tuple[int, str, int, dict[str, str], bool, bool]]
 
 
 def looks(sights: Sights) -> list[tuple[datetime, Look]]:
-    """Return what is seen, and when; revisions never fall but when a record is lost."""
+    """Return the observations with their times; revisions fall only when a record is lost."""
     now, revision, found = BEGIN, 1, []
     for seconds, record, more, faults, patched, stored in sights:
         now, revision = now + timedelta(seconds=seconds), revision + more
@@ -37,7 +37,7 @@ def looks(sights: Sights) -> list[tuple[datetime, Look]]:
 
 
 def life(sights: Sights) -> Iterator[tuple[Memory, datetime, Look, Plan]]:
-    """Yield every pass: what was remembered before it, when it was, what it saw, and what it decided."""
+    """Yield every pass: the earlier memory, the time, the observation and the decision."""
     memory = Memory()
     for now, look in looks(sights):
         done = plan("a", memory, look, now)

@@ -28,7 +28,7 @@ HOLDERS = ("binding", "bucket-secret", "notebook", "search")
 
 @dataclass
 class Seen:
-    """What is seen of keys, as a test says it."""
+    """The observed keys, in a test's notation."""
 
     generations: set[int]
     open: set[int]
@@ -270,7 +270,7 @@ def test_the_next_look_is_due_when_the_overlap_ends() -> None:
     looks = []
     while len(accepted(world)) == 2:
         looks.append(world.look().ttl_seconds)
-        # Crossplane comes a tenth later than it is told to.
+        # Crossplane calls a tenth later than the ttl.
         after(world, seconds=1.1 * looks[-1])
     assert (world.now - NOW).total_seconds() < 601
     assert len(looks) < 12

@@ -48,7 +48,7 @@ def test_a_usage_names_two_composed_objects_not_its_composite(case: str) -> None
     assert found
     assert {used(one) for one in found} | {using(one) for one in found} <= {*there, PLATFORM, None}
     assert Key.of(world.composite) not in {using(one) for one in found}
-    # A claim goes in the foreground: what its Usage is by would wait for the Usage, and that for a poll.
+    # A claim is deleted in the foreground: the user of its Usage would wait for the Usage, and that for a poll.
     assert not (case.startswith("claim") and any(map(using, found)))
     assert {used(one).namespace for one in found if used(one).kind in CLUSTER_SCOPED} <= {""}
 

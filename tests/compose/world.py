@@ -131,7 +131,7 @@ class World:
         }
 
     def step(self) -> Composed:
-        """Look once, and do what was said; a fatal answer changes nothing but what is said of the composite."""
+        """Run one pass and apply its answer; a fatal answer changes only the composite's status."""
         composed = self.look()
         conditions = [asdict(said) for said in composed.conditions]
         if not composed.fatal:

@@ -35,7 +35,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def supervisor(state: Path) -> Iterator[IO[bytes]]:
-    """Hold what a running supervisor holds."""
+    """Hold the lock of a running supervisor."""
     with (state / ".vellum").open("wb") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         yield mark

@@ -15,14 +15,14 @@ from vellum.controlplane.store import SqliteStore
 
 
 class Opens(Protocol):
-    """Opens the store of this test; again after ``close`` to see what a restart sees."""
+    """Opens the store of this test; a second time after ``close``, as after a restart."""
 
     def __call__(self, path: Path | None = None, *, fault: Callable[[str], None] = ...) -> SqliteStore: ...
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opens]:
-    """Return a function that opens the store; what is left open is closed at the end."""
+    """Return a function that opens the store; stores that are still open are closed at the end."""
     uids = (f"uid-{number}" for number in itertools.count(1))
     with ExitStack() as closing:
 

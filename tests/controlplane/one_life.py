@@ -27,7 +27,7 @@ STEPS: tuple[dict[str, Any] | None, ...] = (
     {"notebooks": "disabled", "size": "medium", "deletionPolicy": "Delete"},
     None,
 )
-"""What the user says of the claim, one after the other; None deletes it."""
+"""The specs that the user applies, one after the other; None deletes the claim."""
 
 
 class Life:
@@ -81,7 +81,7 @@ class Life:
 
 
 def _without_uids(store: SqliteStore) -> list[Obj]:
-    """Return what is stored; uids differ from run to run, so each is replaced by the name of who has it."""
+    """Return the stored objects; uids differ from run to run, so each is replaced by its owner's name."""
     objects = store.everything()
     text = json.dumps(objects)
     for obj in objects:
@@ -90,7 +90,7 @@ def _without_uids(store: SqliteStore) -> list[Obj]:
         )
     found: list[Obj] = json.loads(text)
     for obj in found:
-        # How often something was written depends on when the crash came; what stands there must not.
+        # The number of writes depends on the moment of the crash; the content must not.
         del obj["metadata"]["resourceVersion"], obj["metadata"]["generation"]
     return found
 

@@ -1,4 +1,4 @@
-"""What a person sees of reconciling: everything comes, stays, is put back, and goes."""
+"""Reconciling as a user sees it: objects are created, kept, repaired and deleted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BINDING = Key("v1", "Secret", TEAM.namespace, "vellum-binding")
 
 
 def receipt(wrong: str) -> Obj:
-    """Return the receipt of the binding; put back in the pass that saw it, it was away for no time."""
+    """Return the receipt of the binding; the pass that saw the fault repaired it, so it took 0 seconds."""
     now = "2026-03-01T12:00:00Z"
     return {
         "component": "binding", "object": str(BINDING), "wrong": wrong, "seen": now, "back": now, "seconds": 0.0,

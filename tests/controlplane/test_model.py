@@ -1,4 +1,4 @@
-"""Whatever is written in whatever order, the store says what a dictionary would, also after a restart."""
+"""For any writes in any order, the store returns what a dictionary would, also after a restart."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def refusal(door: Callable[[], object]) -> str:
 
 
 class Expected:
-    """One object as a simple mind sees it: what each of two hands said, and who holds it."""
+    """A simple model of one object: the fields of each of two writers, and its finalizers."""
 
     def __init__(self, hand: str, data: dict[str, str]) -> None:
         self.hand, self.data, self.ours = hand, dict(data), dict(data)

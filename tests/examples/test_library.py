@@ -1,4 +1,4 @@
-"""The example library: what is committed is what its sources say, and its questions have the pages they name."""
+"""The example library: the committed PDFs match their sources, and the questions name the right pages."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from vellum.model.state import LIST
 
 MANAGED = [{"manager": f"manager-{number}", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}}} for number in range(3)]  # fmt: skip
-"""Other people's bookkeeping, which every observed object carries."""
+"""The managedFields of other managers, which every observed object has."""
 
 
 Required = dict[str, Obj | list[Obj] | None]
@@ -109,7 +109,7 @@ class _Asked:
 
 
 def desired(response: fnv1.RunFunctionResponse) -> dict[str, Obj]:
-    """Return what the answer wants, as plain data with whole numbers."""
+    """Return the desired objects of the answer, as plain data with whole numbers."""
     from vellum.function.struct import View, plain
 
     return {name: plain(View(one.resource)) for name, one in response.desired.resources.items()}

@@ -1,4 +1,4 @@
-"""PDFs made on the spot: good ones, and every bad kind that people have."""
+"""PDFs made by the tests: good ones, and every kind of bad one that users have."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ KEY = "the-writing-key"
 S3_KEYS = ("VLMTESTACCESSKEY0000", "a-secret-key-of-forty-characters-at-least")
 Event = dict[str, Any]
 OBEDIENT = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-"""Before a command: root, too, is refused what a file's mode forbids."""
+"""A prefix for commands that makes file modes apply to root too."""
 
 
 def free_port() -> int:
@@ -217,7 +217,7 @@ def files_of(events: Sequence[Event]) -> dict[str, tuple[str, int, int]]:
 
 
 def done_of(events: Sequence[Event]) -> Event:
-    """Return what the last event says, without what differs from run to run."""
+    """Return the last event without the fields that differ from run to run."""
     last = dict(events[-1])
     assert last.pop("event") == "done", last
     return {name: value for name, value in last.items() if name not in ("run", "seconds", "pages_per_s")}

@@ -58,7 +58,7 @@ def parent(pid: int) -> int:
 
 
 def busy(pid: int) -> bool:
-    """Tell whether a process is computing: for a quarter of a second it uses most of its time."""
+    """Return whether a process is computing: for a quarter of a second it uses most of its time."""
 
     def ticks() -> int:
         return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))

@@ -63,7 +63,7 @@ def seeds(folder: Path) -> list[bytes]:
     every_kind(folder)
     paths = [*CASES.glob("*.pdf"), *folder.rglob("*.[pP][dD][fF]")]
     found = [path.read_bytes() for path in sorted(paths) if 0 < path.stat().st_size < 50_000]
-    # To try a password costs five times what the rest costs.
+    # Trying a password costs five times as much as the rest.
     return [content for content in found for _ in range(1 if b"/Encrypt" in content else 8)]
 
 

@@ -78,13 +78,13 @@ def server(folder: Path, name: str, *modes: str, port: int = 0, **more: Any) -> 
 
 @dataclass
 class Supervised:
-    """A supervisor, the folder that it works in, and what it told."""
+    """A supervisor, its folder, and the changes that it reported."""
 
     folder: Path
     patience: Patience = QUICK
     told: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
-    """What was said of any process, in its order; some of it is true for less than a second."""
+    """The messages of all processes, in order; some are true for less than a second."""
     repaired: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ def alive(pid: int) -> bool:
 
 
 def host(folder: Path, *modes: str, **environment: str) -> tuple[subprocess.Popen[str], dict[str, int]]:
-    """Start a supervisor of one server in a process of its own; return it and the pids of what it runs."""
+    """Start a supervisor of one server in its own process; return it and the pids of its children."""
     argv = [sys.executable, "-m", "tests.laptop.servers", str(folder), *modes]
     process = subprocess.Popen(
         argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}

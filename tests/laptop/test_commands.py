@@ -287,7 +287,7 @@ def test_completion_offers_what_is_clear(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_explain_of_a_field_needs_no_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A word that names a field means the field, unless a team has that name."""
+    """A name of a field means the field, unless a team has that name."""
     monkeypatch.setenv("VELLUM_STATE", str(tmp_path))
     assert vellum("explain", "size") == vellum("explain", "spec.size")
     assert vellum("explain", "size")[0] == 0
@@ -298,7 +298,7 @@ def test_explain_of_a_field_needs_no_platform(tmp_path: Path, monkeypatch: pytes
 
 
 def refused(what: str, where: object, fix: str) -> tuple[int, str]:
-    """Return the status and the words of a refusal."""
+    """Return the exit code and the text of a refusal."""
     return 1, f"error {what}\n  where: {where}\n  next:  {fix}\n"
 
 

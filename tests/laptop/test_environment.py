@@ -1,4 +1,4 @@
-"""The notebook's environment is made once, keeps what a person installed, and follows Python: real venvs, no network."""
+"""The notebook's environment is made once, keeps a user's packages, and follows Python: real venvs, no network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def python(folder: Path, code: str) -> str:
 
 
 def test_it_has_a_pip_of_its_own_and_vellums_packages_behind(place: tuple[Path, Path]) -> None:
-    """Its own packages come first, so a version that a person installs wins."""
+    """Its own packages come first, so a version that a user installs wins."""
     folder, home = place
     packages = folder / "lib" / PYTHON / "site-packages"
     assert (
@@ -144,7 +144,7 @@ def test_a_damaged_package_is_listed_by_its_name(place: tuple[Path, Path], damag
 
 
 def test_another_python_gets_a_new_environment_and_a_list(place: tuple[Path, Path]) -> None:
-    """The list tells how to install the packages of the earlier Python again."""
+    """The list says how to install the packages of the earlier Python again."""
     folder, home = place
     lib = folder / "lib"
     (lib / PYTHON).rename(lib / "python3.7")

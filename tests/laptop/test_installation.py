@@ -41,7 +41,7 @@ def told(installation: Installation) -> list[str]:
 
 
 def neighbours(count: int) -> tuple[list[socket.socket], int]:
-    """Listen on so many ports in a row, the next of which is free; return them and the first."""
+    """Listen on ``count`` ports in a row, before a free one; return the sockets and the first port."""
     for first in range(20000, 32000):
         listening: list[socket.socket] = []
         try:

@@ -1,4 +1,4 @@
-"""Secrets and volumes on disk say what the store says, also after a crash between the two."""
+"""Secrets and volumes on disk equal those in the store, also after a crash between the two writes."""
 
 from __future__ import annotations
 

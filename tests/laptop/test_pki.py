@@ -22,7 +22,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def talk(folder: Path, client: Path) -> bytes:
-    """Say a word over TLS in which both sides show a certificate, as SeaweedFS's gRPC does."""
+    """Send a text over TLS with certificates on both sides, as SeaweedFS's gRPC does."""
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
     server_context.load_cert_chain(folder / "server.pem", folder / "server.key")
     server_context.verify_mode = ssl.CERT_REQUIRED

@@ -49,7 +49,7 @@ def running(folder: Path) -> tuple[State, int]:
 
 
 def vellum(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Run the command line; return its exit code and what it said."""
+    """Run the command line; return its exit code and its output."""
     argv = [sys.executable, "-m", "vellum.cli", *arguments]
     environment = {**os.environ, "VELLUM_STATE": str(folder / "state"), **more}
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The state directory: private, ours, one seed for ever, and never half a file."""
+"""The state directory: private, owned by one user, with one seed, and never half a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buckets and keys: the store is made as the objects say, and only what its own lists show is believed."""
+"""Buckets and keys: the store becomes what the objects ask for, and only its own lists count."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class World:
         return {resource: self.store.put(obj) for resource, obj in tenant_objects("bucket", tenant).items()}
 
     def settle(self) -> None:
-        """Look at everything until nothing changes any more."""
+        """Reconcile everything until nothing changes."""
         quiet = 0
         while quiet < 3:
             before = self.store.version

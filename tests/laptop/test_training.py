@@ -1,4 +1,4 @@
-"""A TrainJob runs to its end, once at a time, and says what the Trainer says: real processes, a real supervisor."""
+"""A TrainJob runs to its end, one process at a time, with the Trainer's status: real processes, a real supervisor."""
 
 from __future__ import annotations
 
@@ -402,7 +402,7 @@ def test_a_job_waits_for_its_runtime(world: Laptop) -> None:
 
 
 def started(world: Laptop) -> str:
-    """Return why the job is not started, as its condition says; nothing where it is."""
+    """Return why the job is not started, from its condition; empty if it is started."""
     found = [one for one in world.status.get("conditions", ()) if one["type"] == "Started"]
     return str(found[0]["message"]) if found else ""
 

@@ -1,4 +1,4 @@
-"""Workload objects become processes, and what belongs to them goes with them: a real supervisor, tiny servers."""
+"""Workload objects become processes, and end with all that belongs to them: a real supervisor, tiny servers."""
 
 from __future__ import annotations
 

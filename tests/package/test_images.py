@@ -1,4 +1,4 @@
-"""``vellum render --images``: what a mirror must hold, held against what the real charts and our own objects name."""
+"""``vellum render --images``: the images for a mirror are those of the real charts and of our own objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Crossplane's Helm provider may do: all that the charts need, and nothing that is a team's."""
+"""The rights of Crossplane's Helm provider: all that the charts need, and none on a team's objects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def of_stand_ins() -> set[str]:
 
 
 def verbs() -> dict[str, set[str]]:
-    """Return what the role lets provider-helm do, by resource."""
+    """Return the verbs of provider-helm's role, by resource."""
     found: dict[str, set[str]] = defaultdict(set)
     for rule in role()["rules"]:
         for resource in rule["resources"]:

@@ -96,7 +96,7 @@ def test_nothing_changed_says_so(asked: Path, tmp_path: Path, tool: list[str]) -
 
 
 def older(said: Any) -> None:
-    """Make the lock what a version before may have written."""
+    """Change the lock to the form of an earlier version."""
     said["vellum"] = "0.0.9"
     said["charts"]["cert-manager"]["version"] = "v1.20.0"
     said["charts"]["kubeflow-pipelines"]["version"] = "0.0.9"

@@ -1,4 +1,4 @@
-"""A real installation, used through the doors that people use: the command line and the printed endpoints."""
+"""A real installation, used as users do: through the command line and the printed endpoints."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Installation:
         return self.json("status", check=False)
 
     def receipts(self) -> list[dict[str, Any]]:
-        """Return what was put back, of each composite the newest first."""
+        """Return the receipts, for each composite the newest first."""
         return [one for obj in self.status()["objects"] for one in obj["status"].get("receipts", ())]
 
     def supervisor(self) -> int:
@@ -96,7 +96,7 @@ def wait_for(done: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 def new_installation() -> Iterator[Installation]:
-    """Yield an empty installation; afterwards nothing of it is left, also when a test failed."""
+    """Yield an empty installation; delete all of it afterwards, even if a test failed."""
     root = Path(tempfile.mkdtemp(prefix="vellum-test-"))
     installation = Installation(root)
     try:

@@ -25,7 +25,7 @@ BARE = "{inference: disabled, pipelines: disabled}"
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Installation]:
-    """Return an installation whose state lies on a disk of its own, before its first start."""
+    """Return an installation whose state is on its own disk, before its first start."""
     for installation in new_installation():
         installation.state.mkdir(mode=0o700)
         done = subprocess.run(

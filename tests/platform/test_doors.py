@@ -1,4 +1,4 @@
-"""What the gateway refuses to web pages, other users and mistaken clients, and what still works."""
+"""Requests of web pages, other users and mistaken clients that the gateway refuses, and requests that still work."""
 
 from __future__ import annotations
 

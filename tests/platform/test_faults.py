@@ -1,4 +1,4 @@
-"""Faults by SIGKILL at every part of a running platform: what dies comes back, and the claim says so."""
+"""SIGKILL of every part of a running platform: each comes back, and the claim says so."""
 
 from __future__ import annotations
 

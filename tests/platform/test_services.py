@@ -1,4 +1,4 @@
-"""What a team gets from one claim, used by the clients that people use, unmodified."""
+"""The services of one claim, used by common clients without changes."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def delete(binding: Binding, prefix: str) -> None:
 
 
 def made(platform: Installation, name: str) -> dict[str, Any]:
-    """Return what people made under a name, by kind."""
+    """Return the objects that users made under a name, by kind."""
     return {obj["kind"]: obj for obj in platform.status()["made"] if obj["metadata"]["name"] == name}
 
 

@@ -23,7 +23,7 @@ UUID = "550e8400-e29b-41d4-a716-446655440000"
 
 
 class Words(SparseEmbeddings):  # type: ignore[misc]
-    """One dimension a word."""
+    """One dimension per word."""
 
     def embed_query(self, text: str) -> SparseVector:
         words = sorted({zlib.crc32(one.encode()) for one in text.split()})

@@ -1,4 +1,4 @@
-"""What was acknowledged is there after a kill at any moment."""
+"""Acknowledged writes survive a kill at any moment."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def matches(payload: dict[str, Any], condition: dict[str, Any]) -> bool:
 
 
 def holds(number: int, payload: dict[str, Any], condition: dict[str, Any]) -> bool:
-    """Say what a condition means, as the manual words it."""
+    """Return whether a payload meets a condition, as the manual defines it."""
     if "match" in condition:
         return matches(payload, condition)
     if "range" in condition:

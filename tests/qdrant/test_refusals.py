@@ -1,4 +1,4 @@
-"""What is not served is refused by its name, and changes nothing."""
+"""Unsupported requests are refused by name and change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A filter that Qdrant's releases 1.16 to 1.20 answer differently on what is stored is refused; others are answered."""
+"""A filter that Qdrant 1.16 to 1.20 answer differently for the stored points is refused; others are answered."""
 
 from __future__ import annotations
 

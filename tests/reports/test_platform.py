@@ -1,4 +1,4 @@
-"""The platform as people look at it: who waits for whom, since when, and who acts next."""
+"""The platform's report: which part waits for which, since when, and who acts next."""
 
 from __future__ import annotations
 

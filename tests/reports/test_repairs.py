@@ -1,4 +1,4 @@
-"""The table of what was broken on purpose: aligned, and nothing is called back that is not."""
+"""The table of faults made on purpose: aligned, and no fault counts as repaired that is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deletion removes and leaves: on a laptop, on a cluster, with an external store."""
+"""What a deletion removes and keeps: on a laptop, on a cluster, with an external store."""
 
 from __future__ import annotations
 

@@ -306,7 +306,7 @@ def test_a_wrong_key_is_told_and_a_new_one_is_used_at_once(fresh: Predictor) -> 
 
 
 def test_a_no_says_that_an_older_version_indexed_documents(fresh: Predictor) -> None:
-    """Its words may be in another form, so the no may be wrong until they are ingested again."""
+    """Its words may be in another form, so "not found" may be wrong until it is ingested again."""
     papers = fresh.team.root / "papers"
     write(papers / "lighthouse.pdf", MANUAL)
     fresh.team.ingest(papers)

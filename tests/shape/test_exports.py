@@ -1,4 +1,4 @@
-"""The package's surface: what ``vellum`` exports exists, is typed, and every module says what it is for."""
+"""The package's surface: what ``vellum`` exports exists and is typed, and every module has a docstring."""
 
 from __future__ import annotations
 

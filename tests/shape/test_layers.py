@@ -1,4 +1,4 @@
-"""Imports point down, late imports too: who may use whom is one table."""
+"""Imports point down, late imports too: one table lists what each part may use."""
 
 from __future__ import annotations
 

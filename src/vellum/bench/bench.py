@@ -259,6 +259,7 @@ class Bench:
 
     def _until(self, api: Api, key: Key, kind: str) -> None:
         def is_true() -> bool:
+            """Return whether the condition is True."""
             return (current(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
 
         wait_for(lambda: self._stop.is_set() or is_true(), STAGE_SECONDS, f"{key} is {kind}")

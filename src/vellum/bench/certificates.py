@@ -81,6 +81,7 @@ def make(folder: Path, server: str, now: datetime) -> Certificates:
 
 def _kubeconfig(server: str, authority: bytes, chain: bytes, key: bytes) -> str:
     def data(value: bytes) -> str:
+        """Return bytes in the form of a kubeconfig."""
         return base64.b64encode(value).decode()
 
     cluster = {"server": server, "certificate-authority-data": data(authority)}

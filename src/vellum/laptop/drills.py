@@ -44,12 +44,14 @@ def _killed(client: Client, name: str) -> Drill:
     before = _process(client, name)
 
     def kill() -> None:
+        """Kill the process, unless it is down already."""
         # Pid 0 would be this process's own group.
         if before["pid"]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(before["pid"], signal.SIGKILL)
 
     def whole() -> bool:
+        """Return whether the fault is repaired."""
         now = _process(client, name)
         return bool(now["ready"]) and now["pid"] not in (0, before["pid"])
 
@@ -76,6 +78,7 @@ def _deleted(client: Client, kind: Kind, before: Obj) -> Drill:
     key = Key.of(before)
 
     def delete() -> None:
+        """Delete the object."""
         client.ask("delete", kind=[key.api_version, key.kind], namespace=key.namespace, name=key.name)
 
     return _drill(client, kind, before, "deleted", delete)
@@ -91,6 +94,7 @@ def _drill(client: Client, kind: Kind, before: Obj, what: str, harm: Callable[[]
     key = Key.of(before)
 
     def whole() -> bool:
+        """Return whether the fault is repaired."""
         now = next((obj for obj in _listed(client, kind) if Key.of(obj) == key), None)
         return is_back(before, now) and health(now, key.name)[0]
 

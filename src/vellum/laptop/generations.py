@@ -40,6 +40,7 @@ class Generations:
         """Return the pass with the seed and these generations; it records new generations before it answers."""
 
         def compose(composite: Obj, observed: Observed, now: datetime) -> Composed:
+            """Compose with the recorded generations, then record new ones."""
             composed = one_pass(composite, observed, replace(self._seed, generations=self._known), now)
             self._note(owner(composite), remembered(composed.status.get("keys") or {}).newest)
             return composed

@@ -1,4 +1,4 @@
-"""Tell whether this process runs outside the platform, or inside it as a notebook, a job or a model.
+"""Return whether this process runs outside the platform, or inside it as a notebook, a job or a model.
 
 A laptop's supervisor gives every process the name of its part in ``VELLUM_PART``; a binding that is mounted from a
 state directory says which installation that is. A cluster's pods have a mounted binding and a Kubernetes address.

@@ -203,10 +203,12 @@ def shell(state: State, ports: Ports, weed: str) -> Shell:
     """
 
     def address(part: str) -> str:
+        """Return HOST:PORT.GRPC_PORT of a part of the store, as weed writes it."""
         owner = f"seaweed/{STORAGE_NAMESPACE}/{STORE}/{part}"
         return f"127.0.0.1:{ports.get(owner)}.{ports.get(f'{owner}-grpc')}"
 
     def run(commands: str) -> str:
+        """Return the output of the commands."""
         config = Path(state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}")) / "config"
         argv = [
             # Without a master it hangs forever, and a SIGKILL of this process would leave it behind.

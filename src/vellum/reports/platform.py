@@ -189,6 +189,7 @@ def _direct(part: Node, parts: list[Node]) -> list[str]:
     by_name = {one.name: one for one in parts}
 
     def behind(name: str) -> set[str]:
+        """Return a part with all parts that it comes after, directly or not."""
         return {name}.union(*(behind(before) for before in by_name[name].after))
 
     indirect = {name for before in part.after for name in behind(before) - {before}}

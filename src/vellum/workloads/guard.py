@@ -140,6 +140,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
+        """Return the body first, then the connection's messages."""
         return waiting.pop() if waiting else await receive()
 
     return again

@@ -32,6 +32,7 @@ class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve pu
         decode = self.dataplane.decode
 
         def decode_or_refuse(body: Any, headers: Any = None, **names: Any) -> Any:  # noqa: ANN401  # passed on
+            """Decode the body; an error becomes an answer 400."""
             # Decoding reads only the request, so every failure is an error of the request: 400, not 500.
             try:
                 _check_binary(body, headers)

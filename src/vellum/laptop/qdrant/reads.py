@@ -153,6 +153,7 @@ def _reader(request: Request) -> Reader:
     collection = request.collection
 
     def lookup(point: PointId, using: str) -> Vector:
+        """Return the vector of a stored point; refuse a point or vector that does not exist."""
         records = collection.shard.retrieve([point], with_payload=False, with_vector=[using])
         if not records:
             raise absent(f"No point with id {point} found")

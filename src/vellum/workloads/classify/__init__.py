@@ -1,1 +1,1 @@
-"""Train a classifier that tells from which document a passage is: the example of a TrainJob."""
+"""Train a classifier that predicts the document of a passage: the example of a TrainJob."""

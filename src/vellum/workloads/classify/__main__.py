@@ -10,7 +10,7 @@ from vellum.errors import VellumError
 
 
 def main() -> None:
-    """Train on the team's passages; print what came out as one line of JSON."""
+    """Train on the team's passages; print the result as one line of JSON."""
     parser = argparse.ArgumentParser(description="Learn from which document of the team a passage is")
     parser.add_argument("--model", default="models/documents.skops", metavar="KEY", help="where it is stored")
     parser.add_argument("--held-out", type=float, default=0.2, metavar="PART", help="kept for the test")

@@ -1,4 +1,4 @@
-"""From the passages that ingest wrote to a classifier in the bucket, and how often it is right on what it never saw."""
+"""Train a classifier on the passages of ingest, store it in the bucket, and measure it on unseen passages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from vellum.workloads.models.store import save
 from vellum.workloads.vectors import NoCollectionError, Qdrant, having
 
 PAGE = 1000
-"""Passages of one answer."""
+"""How many passages one answer of Qdrant has."""
 MOST_PASSAGES = 200_000
-"""About 200 MB of text; what is trained on is held in memory."""
+"""About 200 MB of text; all of it is held in memory."""
 MOST_WORDS = 50_000
 FEWEST = 4
-"""Passages of a document that counts: with fewer there is nothing to learn and nothing to test."""
+"""A document with fewer passages is left out: they are too few to train and test on."""
 PATIENCE = 30.0
 
 
@@ -78,9 +78,9 @@ def passages(url: str, api_key: str | None) -> Iterator[tuple[str, str]]:
 
 
 def trained(texts: list[str], labels: list[str], *, held_out: float, seed: int) -> tuple[Pipeline, float]:
-    """Return a classifier and how often it is right on the part that it never saw, from 0 to 1.
+    """Return a classifier and its accuracy on the held-out part, from 0 to 1.
 
-    What is kept for the test has every document's share, and is the same for the same seed.
+    The held-out part has passages of every document, and is the same for the same seed.
     """
     shown, hidden, right, hidden_right = train_test_split(
         texts,
@@ -94,7 +94,7 @@ def trained(texts: list[str], labels: list[str], *, held_out: float, seed: int) 
     vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=MOST_WORDS)
     model = make_pipeline(vectorizer, ComplementNB())
     model.fit(shown, right)
-    # Numbers of numpy would each be a file of the stored model, which takes a second to read instead of 30 ms.
+    # skops stores each numpy number as a file, so the model would take a second to read instead of 30 ms.
     vectorizer.vocabulary_ = {word: int(column) for word, column in vectorizer.vocabulary_.items()}
     return model, float(model.score(hidden, hidden_right))
 

@@ -62,7 +62,7 @@ def _watch(alive: Path, launcher: int, tidying: threading.Lock) -> None:
 
 
 def _is_free(file: IO[bytes]) -> bool:
-    """Tell whether nobody holds the file's exclusive lock."""
+    """Return whether no process holds the file's exclusive lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -238,6 +238,7 @@ def _spread(readers: Sequence[_Reader], jobs: Iterable[Job], work: Callable[[_Re
         waiting.put(job)
 
     def take(reader: _Reader) -> None:
+        """Work on jobs until none is left or one fails."""
         try:
             while not failures:
                 work(reader, waiting.get_nowait())

@@ -98,6 +98,7 @@ def _files(root: Path, closed: list[Path]) -> Iterator[Path]:
     """Yield the files below ``root``, and add folders that cannot be read to ``closed``: os.walk is silent on them."""
 
     def note(error: OSError) -> None:
+        """Record a folder that cannot be read, unless it has disappeared."""
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             closed.append(Path(error.filename))
 

@@ -58,6 +58,7 @@ class _Open:
         self._source: Path | bytes = b""
 
     def get(self, path: str) -> Any:  # noqa: ANN401  # pypdfium2 publishes no types
+        """Return the open document of a path, reopened after ``_REOPEN`` pages."""
         if path != self._path:
             self.close()
             self._source = without_hidden(Path(path)) or Path(path)
@@ -69,6 +70,7 @@ class _Open:
         return self._document
 
     def page_text(self, path: str, page: int) -> str:
+        """Return the visible text of a page."""
         document = self.get(path)
         self._read += 1
         opened = document[page]
@@ -87,6 +89,7 @@ class _Open:
             opened.close()
 
     def close(self) -> None:
+        """Close the document and forget its path."""
         self._close_document()
         self._path, self._source = "", b""
 

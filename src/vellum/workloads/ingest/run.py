@@ -105,6 +105,7 @@ def _end_tidily() -> None:
     ]
 
     def interrupt(number: int, frame: object) -> NoReturn:
+        """Raise once; ignore later signals."""
         del frame
         for each in asking:
             signal.signal(each, signal.SIG_IGN)
@@ -146,6 +147,7 @@ class _Run:
         self._error: dict[str, str] | None = None
 
     def go(self, *, prune: bool) -> None:
+        """Run the pipeline, then report and record the result."""
         _forget(self._work / "runs")
         pipeline = self._folder / "pipeline.yaml"
         try:

@@ -60,7 +60,7 @@ def from_v1(payload: Any, signature: Signature) -> Any:  # noqa: ANN401  # any J
     """Return the rows of a v1 request.
 
     Raises:
-        InvalidInput: the body has another form than the model takes.
+        InvalidInput: the model does not accept the form of the body.
     """
     rows = payload.get("instances", payload.get("inputs")) if isinstance(payload, dict) else None
     if not isinstance(rows, list):
@@ -81,14 +81,14 @@ def from_v2(request: InferRequest, signature: Signature) -> Any:  # noqa: ANN401
     """Return the rows of a v2 request.
 
     Raises:
-        InvalidInput: a tensor contradicts itself, or the model takes others.
+        InvalidInput: a tensor contradicts itself, or the model does not accept it.
     """
     try:
         sent = {tensor.name: tensors.read(tensor) for tensor in request.inputs}
     except tensors.BadTensorError as error:
         raise InvalidInput(str(error)) from error
     if len(sent) != len(request.inputs) or not sent:
-        raise InvalidInput("send at least one tensor, each under a name of its own")
+        raise InvalidInput("send at least one tensor, each with a different name")
     if len(sent) > 1 or (len(signature.columns) == 1 and signature.columns[0].name in sent):
         return _frame_of_columns(sent, signature)
     (values,) = sent.values()

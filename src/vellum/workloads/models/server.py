@@ -48,7 +48,7 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
         """Answer a v1 or v2 request in a thread, so that health is answered meanwhile.
 
         Raises:
-            InvalidInput: the model does not take such a request; KServe answers 400.
+            InvalidInput: the model does not accept such a request; KServe answers 400.
         """
         return await asyncio.to_thread(self._answer, payload)
 

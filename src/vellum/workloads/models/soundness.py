@@ -1,7 +1,7 @@
-"""Refuse a stored model whose arrays do not fit each other, before anything predicts with it.
+"""Refuse a stored model whose arrays do not fit together, before it makes a prediction.
 
 scikit-learn's compiled parts follow indices from the file without checking them: a forged file could make them read
-memory that is not the model's. This module walks everything that a loaded model holds and checks each compiled part
+memory outside the model. This module walks all parts of a loaded model and checks each compiled one
 (scikit-learn 1.6 to 1.9: ``tree/_tree.pyx``, ``neighbors/_binary_tree.pxi.tp``, ``svm/_libsvm.pyx``,
 ``_hist_gradient_boosting/_predictor.pyx``; SciPy's ``interpolate`` and ``sparse``).
 """

@@ -51,10 +51,10 @@ def written(model: Any, key: str) -> bytes:  # noqa: ANN401  # scikit-learn publ
 
 
 def load(key: str, binding: Binding) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
-    """Return the model under a key of the team's bucket, None if there is none.
+    """Return the model under a key of the team's bucket, or None if the key does not exist.
 
     Raises:
-        WorkloadError: it is too large (VEL551), or no model that can be trusted (VEL552).
+        WorkloadError: the model is too large (VEL551), or cannot be trusted (VEL552).
         BindingError: the bucket is not ready (VEL605).
     """
     from botocore.exceptions import ClientError
@@ -72,7 +72,7 @@ def load(key: str, binding: Binding) -> Any:  # noqa: ANN401  # scikit-learn pub
 
 
 def awaited(key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
-    """Return the model once it is in the bucket; what it waits for is printed once."""
+    """Return the model once it is in the bucket; print once what it waits for."""
     said = ""
     while True:
         try:

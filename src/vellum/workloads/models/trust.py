@@ -1,4 +1,4 @@
-"""Which types a stored model may hold: the ones that skops trusts and a reviewed list of scikit-learn's own.
+"""The types that a stored model may hold: those that skops trusts, and a reviewed list of scikit-learn's own.
 
 skops trusts every estimator of scikit-learn, and none of the helpers that estimators are made of (skops 0.16,
 ``skops.io._trusted_types``). This module adds the helpers that were read for this list. None of them opens a file, a

@@ -104,7 +104,7 @@ def _root(body: bytes) -> ET.Element:
 
 
 def _phantom(item: Item) -> bool:
-    """Tell whether it is a folder without keys; the store lists such a folder as a key when asked for it alone."""
+    """Return whether it is a folder without keys; the store lists such a folder as a key when asked for it alone."""
     return item.key.endswith("/") and ("ETag", '""') in item.facts
 
 

@@ -58,6 +58,7 @@ class Front:
         started = False
 
         async def noted(message: Message) -> None:
+            """Send a message, and note that the answer has begun."""
             nonlocal started
             started = True
             await send(message)

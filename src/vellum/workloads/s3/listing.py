@@ -89,7 +89,7 @@ async def listed(pages: Pages, *, prefix: str, delimiter: str, after: str, most:
 
 
 def _never(prefix: str) -> bool:
-    """Tell whether no storable key has this prefix."""
+    """Return whether no storable key has this prefix."""
     folders, _, name = prefix.rpartition("/")
     return bool(
         "//" in prefix

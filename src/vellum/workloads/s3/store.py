@@ -43,7 +43,7 @@ class Store:
             raise UpstreamError(f"the store answers {status} when it is asked for its buckets")
 
     async def versioned(self, bucket: str) -> bool:
-        """Tell whether the bucket has, or had, versions."""
+        """Return whether the bucket has, or had, versions."""
         status, body = await self._get(f"/{bucket}", {"versioning": ""})
         if status != _OK:
             raise UpstreamError(f"the store answers {status} when it is asked for a bucket's versioning")
@@ -53,6 +53,7 @@ class Store:
         """Return one page of a listing, in S3's order."""
 
         async def pages(prefix: str, after: str, size: int) -> Page:
+            """Return one page of a folder."""
             return await self._page(bucket, prefix, after, min(size, self._size))
 
         return await listed(

@@ -47,6 +47,7 @@ class _Connection:
                 self.protocol.receive_data(await self.reader.read(_CHUNK))
 
     async def send(self, event: h11.Event) -> None:
+        """Send a part of the request; fail if the store reads nothing for too long."""
         data = self.protocol.send(event)
         if data:
             self.writer.write(data)
@@ -54,6 +55,7 @@ class _Connection:
                 await self.writer.drain()
 
     def close(self) -> None:
+        """Close the connection."""
         self.writer.close()
 
 

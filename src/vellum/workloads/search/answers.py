@@ -1,6 +1,6 @@
-"""Find the passages that answer a question, or say honestly that there are none and what comes nearest.
+"""Find the passages that answer a question, or report that there are none and which come nearest.
 
-How a passage is judged is in ``ranking``; this module asks Qdrant and puts the prediction together.
+``ranking`` judges a passage; this module queries Qdrant and builds the prediction.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from vellum.workloads.vectors import (
 )
 
 _CANDIDATES = 15
-"""Passages looked at beyond the limit: the best by BM25 alone are not always the best. 5 more find MRR@10 0.74 as
-well; judging one costs 0.1 ms."""
+"""Passages judged beyond the limit, because the best by BM25 alone are not always the best. With 5 more, MRR@10 is
+0.74 as well; judging one costs 0.1 ms."""
 _WEIGHED_TERMS = 32
-"""Terms of a very long question whose rarity is asked for; the others do not count."""
+"""How many terms of a very long question are weighed; the others do not count."""
 NOTHING_INDEXED = "no documents are indexed yet; run vellum ingest DIR"
 NOT_READY = "the team's vectors are not ready yet; run vellum status"
 _SHOWN = {"include": ["document", "page", "text"]}
@@ -37,11 +37,11 @@ _SEEN = having("committed")
 _OLDER = {
     "must_not": [{"is_empty": {"key": "first"}}, {"key": "entry.form", "match": {"value": FORM}}],
 }
-"""First passages of documents that were indexed by another form of words."""
+"""The filter for first passages of documents that were indexed in another form of words."""
 
 
 class Searcher:
-    """Answers questions; every thread keeps one connection, and follows the binding when it changes."""
+    """Answers questions; each thread keeps one connection, and opens a new one when the binding changes."""
 
     def __init__(self) -> None:
         self._own = threading.local()
@@ -49,8 +49,8 @@ class Searcher:
     def answer(self, question: Question) -> dict[str, Any]:
         """Return ``{"question", "answers": [{"document", "page", "snippet", "score"}], "near": [...], "message"}``.
 
-        ``answers`` is empty unless a passage covers what the question is about; then ``near`` holds, in the same form,
-        what covers a part of it, and ``message`` says so.
+        ``answers`` is empty unless a passage covers enough of the question. If it is empty, ``near`` holds, in the same
+        form, the passages that cover a part of it, and ``message`` says so.
 
         Raises:
             WorkloadError: Qdrant does not answer (VEL531), or refuses (VEL532, VEL533).
@@ -95,7 +95,7 @@ class Searcher:
 
 
 def _prediction(question: Question, weighed: Terms, points: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rank the passages that cover enough; one that answers makes all of them answers, in their order."""
+    """Return the ranked passages that cover enough; if one of them answers, all of them count as answers."""
     judged = [(weighed.judge(point["payload"]["text"], point["score"]), point) for point in points]
     ranked = sorted((pair for pair in judged if pair[0].coverage >= NEAR), key=lambda pair: -pair[0].rank)
     shown = [_cited(point, weighed, judgement.rank) for judgement, point in ranked[: question.limit]]
@@ -117,7 +117,7 @@ def _search(query: dict[str, list[Any]], limit: int) -> dict[str, Any]:
 
 
 def _weigh(qdrant: Qdrant, text: str, singles: Mapping[int, dict[str, Any]]) -> Terms:
-    """Learn each term's IDF from the best passage for it alone: its score is the IDF times the passage's own weight."""
+    """Return each term's IDF, from the best passage for it alone: the score is the IDF times the passage's weight."""
     weights: dict[int, float] = {}
     for term, answer in singles.items():
         for point in answer["points"]:

@@ -1,4 +1,4 @@
-"""Read questions out of KServe's v1 and v2 requests; whatever is wrong with one is said in words."""
+"""Read questions from KServe's v1 and v2 requests; an error says what is wrong with a question."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DEFAULT_LIMIT = 5
 
 
 class BadQuestionError(ValueError):
-    """The request cannot be answered as it is; the message says what to send. Becomes HTTP 400."""
+    """The request is not valid; the message says what to send. Becomes HTTP 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and how many answers are wanted at most."""
+    """The text of a question, and the most answers that are wanted."""
 
     text: str
     limit: int = DEFAULT_LIMIT
@@ -41,7 +41,7 @@ def from_v1(body: object) -> list[Question]:
 
 
 def from_v2(sent: Sequence[Any]) -> list[Question]:
-    """Read the BYTES tensor "question" and the optional INT32 tensor "limit", one element a question.
+    """Read the BYTES tensor "question" and the optional INT32 tensor "limit", one element per question.
 
     Raises:
         BadQuestionError: a tensor is missing, of another type or of another length.
@@ -71,7 +71,7 @@ def from_v2(sent: Sequence[Any]) -> list[Question]:
 
 
 def _flat(tensor: Any) -> list[Any]:  # noqa: ANN401  # kserve publishes no types
-    """Return a tensor's elements; decoding it is where a wrong shape or wrong bytes show."""
+    """Return a tensor's elements; decoding it reveals a wrong shape or wrong bytes."""
     try:
         return list(tensors.read(tensor).flatten())
     except tensors.BadTensorError as error:

@@ -1,4 +1,4 @@
-"""The KServe model ``search``; the server around it is the one of every model."""
+"""The KServe model ``search``; all models share the server around it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vellum.workloads.search.question import BadQuestionError, Question, from_v1
 NAME = "search"
 _THREADS = 8
 _MOST_BYTES = 1024 * 1024
-"""Of a request; a question has at most a few hundred words."""
+"""The most bytes of a request; a question has at most a few hundred words."""
 
 
 class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
@@ -37,7 +37,7 @@ class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
         ]
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """Describe the v2 output: one JSON text a question."""
+        """Describe the v2 output: one JSON text per question."""
         return [{"name": "answer", "datatype": "BYTES", "shape": [-1]}]
 
     def validate(self, payload: Any) -> Any:  # noqa: ANN401  # whatever was sent
@@ -48,7 +48,7 @@ class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
         """Answer every question of a v1 or v2 request.
 
         Raises:
-            InvalidInput: the request is not as it must be; KServe answers 400.
+            InvalidInput: the request is not valid; KServe answers 400.
             VellumError: Qdrant or the binding cannot be used; the server answers 503.
         """
         second = isinstance(payload, InferRequest)

@@ -1,4 +1,4 @@
-"""Show the part of a passage that speaks of the question."""
+"""Show the part of a passage that matches the question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vellum.workloads import words
 from vellum.workloads.search.ranking import words_of
 
 WIDTH = 240
-"""Characters of a snippet, about."""
+"""About how many characters a snippet has."""
 
 
 def snippet(text: str, weights: Mapping[int, float]) -> str:
