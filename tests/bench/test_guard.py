@@ -84,6 +84,9 @@ def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench
         chart = one["spec"]["forProvider"]["chart"]
         assert chart["repository"].startswith("oci://127.0.0.1:")
         assert one["status"]["atProvider"]["state"] == "deployed"
+    assert revision(bench, "kubeflow-trainer") == 1, (
+        "provider-helm would upgrade a Release with a patch twice"
+    )
 
 
 def test_the_pods_of_pipelines_need_their_secret_to_start(

@@ -104,6 +104,10 @@ class Helm:
             return {"conditions": [{"type": "Synced", "status": "False", "message": why}]}
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
+            # What Crossplane's runtime writes after an installation overwrites the checksum of the patches.
+            self.patches[name] = ["lost"] if texts else []
+        elif "*" not in release["spec"].get("managementPolicies", "*"):
+            pass
         elif self.unreachable and self.patches[name] != texts:
             synced = {"type": "Synced", "status": "False", "message": self.unreachable}
         elif not self.refuses:

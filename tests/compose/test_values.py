@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.compose.test_releases import part, settled
-from tests.compose.world import World
+import yaml
+from tests.compose.test_releases import KSERVE, later, part, revision, settled
+from tests.compose.world import PLATFORMS, World, written
 
 from vellum.components import platform_components
 from vellum.kube.objects import Obj
@@ -156,3 +158,76 @@ def test_a_part_waits_until_provider_helm_has_looked_at_its_last_change() -> Non
     assert world.look().ready
     release["metadata"]["generation"] = 2
     assert not world.look().ready
+
+
+TEXT = "- target: {kind: Deployment, name: kserve}\n  patch: '[{op: test, path: /kind, value: Deployment}]'\n"
+
+
+def patched(**patches: str) -> World:
+    document = yaml.safe_load(PLATFORMS["light"])
+    document["spec"]["charts"]["patches"] = patches
+    return World(written(yaml.safe_dump(document)))
+
+
+def policies(world: World, name: str) -> list[str]:
+    found: list[str] = world.resources[f"{name}-release"]["spec"].get("managementPolicies", ["*"])
+    return found
+
+
+def test_a_release_with_a_patch_is_installed_once() -> None:
+    """provider-helm loses the checksum of the patches when it installs, and would upgrade without a change."""
+    world = patched(kserve=TEXT, **{"kubeflow-trainer": TEXT})
+    assert world.settle().ready
+    later(world, 60)
+    assert {name: found[0] for name, found in world.helm.records.items()} == dict.fromkeys(
+        world.helm.records, 1
+    )
+    assert policies(world, "kserve") == ["Create", "Delete", "LateInitialize", "Observe"]
+    assert policies(world, "kubeflow-trainer") == ["Create", "LateInitialize", "Observe"], (
+        "it outlives the platform"
+    )
+    assert policies(world, "kserve-crd") == ["*"]
+    assert world.look().ready
+
+
+def another_patch(world: World) -> None:
+    world.composite["spec"]["charts"]["patches"]["kserve"] = TEXT.replace("name: kserve", "name: other")
+
+
+def a_fault(world: World) -> None:
+    world.helm.live.pop(KSERVE)
+
+
+def another_registry(world: World) -> None:
+    world.composite["spec"]["charts"]["repository"] = "oci://mirror.example.org/charts"
+
+
+@pytest.mark.parametrize("change", [another_patch, a_fault, another_registry])
+def test_a_release_with_a_patch_may_be_upgraded_once_something_changes(
+    change: Callable[[World], None],
+) -> None:
+    world = patched(kserve=TEXT)
+    assert world.settle().ready
+    change(world)
+    later(world, 60)
+    assert policies(world, "kserve") == ["*"]
+    assert revision(world) == 2
+    assert KSERVE in world.helm.live
+    assert world.look().ready
+
+
+def test_a_first_revision_with_a_patch_that_fails_may_be_rolled_back() -> None:
+    world = patched(kserve=TEXT)
+    assert world.settle().ready
+    world.helm.records["kserve"] = (1, "failed", world.helm.records["kserve"][2])
+    world.step()
+    assert policies(world, "kserve") == ["*"]
+
+
+def test_a_patch_reaches_what_helm_had_installed_before_the_platform() -> None:
+    world = patched(kserve=TEXT)
+    was = settled("light")
+    world.helm = was.helm
+    assert world.settle().ready
+    assert policies(world, "kserve") == ["*"]
+    assert revision(world) == 2

@@ -20,7 +20,8 @@ from vellum.api.platform import Platform
 from vellum.api.workloads import Workload
 from vellum.components import platform_components, team_components
 from vellum.compose import live
-from vellum.kube.objects import Key, Obj, make, secret
+from vellum.compose.releases import CREATED
+from vellum.kube.objects import Key, Obj, annotations_of, make, secret
 from vellum.kube.patch import copied
 from vellum.model.component import Running
 from vellum.model.keys import DUMMY_SEED, Seed
@@ -191,6 +192,12 @@ class World:
         }
         if obj["kind"] == "Release":
             patches = (self.resources.get("provider-helm-patches") or {}).get("data") or {}
+            if "patchesFrom" in obj["spec"]["forProvider"]:
+                created = {CREATED: "then"} if obj["metadata"]["name"] not in self.helm.records else {}
+                was = annotations_of(before or {"metadata": {}})
+                obj["metadata"]["annotations"] |= created | {
+                    name: was[name] for name in {CREATED} & was.keys()
+                }
             return {**obj, "status": self.helm.apply(obj, patches)}
         return {**obj, "status": said} if (said := _status(obj)) else obj
 

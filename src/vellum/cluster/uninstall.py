@@ -332,8 +332,13 @@ class Removal:
     def _delete(self, key: Key) -> None:
         """Delete; a release that outlives its platform is uninstalled too if its kinds have no foreign objects."""
         if key.kind == RELEASE.kind and _outlives(key.name) and not self._is_used(key.name):
-            self._api.merge(key, {"spec": {"deletionPolicy": "Delete"}})
+            self._api.merge(key, {"spec": {"deletionPolicy": "Delete", **self._may_delete(key)}})
         self._api.delete(key)
+
+    def _may_delete(self, release: Key) -> Obj:
+        """Return the right to uninstall for a Release that lists what provider-helm may do."""
+        policies = ((self._api.get(release) or {}).get("spec") or {}).get("managementPolicies") or ["*"]
+        return {} if "*" in policies else {"managementPolicies": sorted({*policies, "Delete"})}
 
     def _annotate(self, keys: Iterable[Key], annotations: Mapping[str, str | None]) -> None:
         for key in keys:

@@ -8,6 +8,7 @@ its next poll, so an annotation follows the revision and wakes it. A failed or s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,7 +27,12 @@ PATCHES = "vellum-releases"
 """The ConfigMap of kustomize patches: two without effect, the platform engineer's, and the written-through
 values."""
 SEEN = f"{DOMAIN}/seen"
+PATCH = f"{DOMAIN}/patch"
+"""Annotation of a Release with a patch of the platform engineer: its checksum. A change wakes provider-helm."""
+CREATED = "crossplane.io/external-create-succeeded"
+"""Annotation that Crossplane's runtime writes into a Release through which Helm installed."""
 ROLLBACKS, HISTORY = 3, 5
+_NO_UPDATE = ("Create", "LateInitialize", "Observe")
 _FLIPS = ("a", "b")
 
 
@@ -152,7 +158,7 @@ def held(release: Release, wanted: Obj) -> Obj:
     live: Mapping[str, Any] = (release.live or wanted)["spec"]["forProvider"]
     kept = {name: plain(live[name]) for name in ("chart", "values") if name in live}
     provider = {**wanted["spec"]["forProvider"], **kept}
-    return {**wanted, "spec": {**wanted["spec"], "forProvider": provider}}
+    return only_installed(release, {**wanted, "spec": {**wanted["spec"], "forProvider": provider}})
 
 
 def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: Charts) -> Obj:
@@ -174,20 +180,53 @@ def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: 
         provider["plainHTTP"] = True
     if patches := _patches(release, memory, charts):
         provider["patchesFrom"] = patches
-    spec: Obj = {"providerConfigRef": {"name": PROVIDER_CONFIG}, "forProvider": provider}
+    said: Obj = {"providerConfigRef": {"name": PROVIDER_CONFIG}, "forProvider": provider}
     if component.outlives:
-        spec["deletionPolicy"] = "Orphan"
+        said["deletionPolicy"] = "Orphan"
     if _may_roll_back(release, memory):
-        spec["rollbackLimit"] = ROLLBACKS
+        said["rollbackLimit"] = ROLLBACKS
     annotations = {"crossplane.io/external-name": release.name}
+    if release.name in charts.patches:
+        # Of the text that Helm would read now: the Release changes only once the ConfigMap has the new one.
+        text = stored_patches(release.observed).get(f"{release.name}.yaml", "")
+        annotations[PATCH] = hashlib.sha256(text.encode()).hexdigest()[:10]
     if release.resource in component.holders:
         annotations |= mark(wish.keys.using)
     if seen := _seen(release):
         annotations[SEEN] = seen
-    return make(
+    wanted = make(
         RELEASE.api_version, RELEASE.kind, release.name, labels=wish.labels(release.name), annotations=annotations,
-        spec=spec,
+        spec=said,
     )  # fmt: skip
+    return only_installed(release, wanted)
+
+
+def only_installed(release: Release, wanted: Obj) -> Obj:
+    """Return the Release without the right to upgrade, where it has a patch and nothing changed since Helm installed.
+
+    provider-helm 1.3.0 loses the checksum of the patches when it installs, and would upgrade twice for nothing.
+    """
+    if PATCH not in annotations_of(wanted) or not _is_as_installed(release, wanted):
+        return wanted
+    delete = () if release.component.outlives else ("Delete",)
+    return {**wanted, "spec": {**wanted["spec"], "managementPolicies": sorted({*_NO_UPDATE, *delete})}}
+
+
+def _is_as_installed(release: Release, wanted: Obj) -> bool:
+    live = release.live
+    if live is None:
+        return True
+    if release.state == repair.FAILED or release.state.startswith("pending"):
+        return False
+    said, provider = annotations_of(live), live["spec"]["forProvider"]
+    return (
+        "*" not in (live["spec"].get("managementPolicies") or "*")
+        and plain(provider.get("patchesFrom")) == wanted["spec"]["forProvider"]["patchesFrom"]
+        and said.get(PATCH) == annotations_of(wanted)[PATCH]
+        and spec.settled(live, wanted)
+        # What Helm had installed before may have other values or another patch.
+        and (CREATED in said or not release.revision)
+    )
 
 
 def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
