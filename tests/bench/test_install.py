@@ -212,6 +212,7 @@ def test_no_seed_is_drawn_beside_what_an_uninstallation_kept(reader: Reader) -> 
     )
 
 
+JOB_SET = "jobsets.jobset.x-k8s.io"
 DEPENDENT = ("apiservice/", "providerconfigusage/", "statefulset/notebook")
 """What other controllers keep beside a planned object and remove with it: the API server's entry of a kind,
 provider-helm's note that a Release uses its configuration, and the workload of a Notebook."""
@@ -259,7 +260,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     unplanned = (there & marked(bench)) - (going | staying)
     assert {name for name in unplanned if not name.startswith(DEPENDENT)} == set()
     assert "persistentvolumeclaim/notebook-workspace" in going
-    assert "provider/provider-helm" in going
+    assert {"provider/provider-helm", f"customresourcedefinition/{JOB_SET}"} <= going
     reader.killed("uninstall", "--with-claims", "--yes", after="artifacts")
     reader.follows("Take it off again")
 
@@ -273,6 +274,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
         "persistentvolumeclaim/data-qdrant-default-team-a-c25esaspfur2-0",
     }  # fmt: skip
     assert marked(bench) == staying
+    assert bench.get("crd", JOB_SET) is None, "Helm marks nothing of a crds/ folder"
 
     reader.follows("And back")
     again = secret_values(bench.get("secret", ARTIFACTS, "kubeflow") or {})

@@ -25,8 +25,6 @@ from vellum.kube.patch import copied
 from vellum.model.release import ReleaseComponent
 
 CLUSTER = {"ClusterServingRuntime", "ClusterStorageContainer"}
-BELOW = {"JobSet"}
-"""Kinds in the ``crds/`` of a subchart: an installation makes them, an upgrade does not."""
 UNSCALED = "cert-manager"
 """Its chart says no number of replicas, as KServe's real one."""
 
@@ -55,7 +53,7 @@ def manifest(name: str) -> list[Obj]:
         make("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural(kind.kind)}.{group}",
              spec={"group": group, "names": {"kind": kind.kind}, "versions": [{"name": version}]})
         for kind in component.serves
-        if kind.kind not in BELOW
+        if kind not in component.crds
         for group, version in [kind.api_version.split("/")]
     ]  # fmt: skip
     objects += [
@@ -104,6 +102,9 @@ class Helm:
             return {"conditions": [{"type": "Synced", "status": "False", "message": why}]}
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
+            component = platform_components()[name]
+            assert isinstance(component, ReleaseComponent)
+            self.gone -= {f"{kind.api_version.split('/')[0]}/{kind.kind}" for kind in component.crds}
             # What Crossplane's runtime writes after an installation overwrites the checksum of the patches.
             self.patches[name] = ["lost"] if texts else []
         elif "*" not in release["spec"].get("managementPolicies", "*"):

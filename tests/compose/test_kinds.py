@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.compose.helm import BELOW
 from tests.compose.test_refused import claim
 from tests.compose.test_releases import later, part, revision
 from tests.compose.world import PLATFORMS, World, written
@@ -17,7 +16,9 @@ BROUGHT = [
     for name, component in platform_components().items()
     if isinstance(component, ReleaseComponent)
     for kind in component.serves
+    if kind not in component.crds
 ]
+JOB_SET = Kind("jobset.x-k8s.io/v1alpha2", "JobSet")
 
 
 def settled() -> World:
@@ -30,9 +31,7 @@ def gone(world: World, kind: Kind) -> None:
     world.helm.gone.add(f"{kind.api_version.split('/')[0]}/{kind.kind}")
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [pytest.param(*one, id=one[1].kind) for one in BROUGHT if one[1].kind not in BELOW]
-)
+@pytest.mark.parametrize(("name", "kind"), [pytest.param(*one, id=one[1].kind) for one in BROUGHT])
 def test_a_deleted_crd_comes_back_by_one_upgrade(name: str, kind: Kind) -> None:
     """Also if other kinds of its group stay, so that the group's APIService does not show it."""
     world = settled()
@@ -54,13 +53,25 @@ def test_a_crd_that_no_upgrade_makes_is_said_with_what_makes_it() -> None:
     """JobSet's CRD is in the crds/ folder of a subchart of Kubeflow Trainer: Helm makes it only when it installs."""
     world = settled()
     was = revision(world, "kubeflow-trainer")
-    gone(world, Kind("jobset.x-k8s.io/v1alpha2", "JobSet"))
+    gone(world, JOB_SET)
     later(world, 30)
     said = part(world, "kubeflow-trainer")
     assert not said["ready"]
     assert "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing" in said["reason"]
     assert "kubectl delete secret -n kubeflow-system -l owner=helm,name=kubeflow-trainer" in said["reason"]
     assert revision(world, "kubeflow-trainer") == was
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_status_remembers_which_crd_without_a_mark_came_with_the_chart(*, before: bool) -> None:
+    """Helm marks nothing of a crds/ folder, so only this tells an uninstallation whose kind it is."""
+    world = World(written(PLATFORMS["light"]), discovers=True)
+    if not before:
+        gone(world, JOB_SET)
+    assert world.settle().ready
+    later(world, 10)
+    remembered = world.composite["status"]["guard"]["kubeflow-trainer"].get("brought")
+    assert remembered == (None if before else ["jobsets.jobset.x-k8s.io"])
 
 
 TEAM = [

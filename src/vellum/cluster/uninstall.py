@@ -32,7 +32,7 @@ from vellum.kube.objects import (
 )
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
-from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent
+from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent, crd
 from vellum.model.team import STORAGE_NAMESPACE
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
@@ -43,6 +43,7 @@ ATTEMPT = "usage.crossplane.io/deletion-attempt-with-policy"
 """What Crossplane 2.3.4 writes on an object whose deletion a Usage refused."""
 AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS, COLLECTED_SECONDS = 2.0, 0.2, 60, 30
 PROVIDER_FOLDER = "05-provider"
+_USED = "somebody has an object of that kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Removal:
                 why = self._why_it_stays(obj, kept, staying)
                 stays += [(key, why)] if why else []
                 rest += [] if why else [key]
+        stays += [(key, why) for key, why in self._unmarked() if _identity(key) not in said]
         if rest:
             stages.append(Stage("with what is deleted", tuple(sorted(rest))))
         return Plan(stages, tuple(sorted(stays)))
@@ -125,7 +127,7 @@ class Removal:
         if key.kind == "Namespace":
             return "something in it stays" if key.name in kept else ""
         if key.kind == CRD.kind and leftovers.is_of_a_chart(obj):
-            return "somebody has an object of that kind"
+            return _USED
         if leftovers.release_of(obj) in staying:
             return "its chart stays, as somebody has an object of its kinds"
         if INSTALLED in labels_of(obj) and not owned:
@@ -254,11 +256,28 @@ class Removal:
     def _kinds(self) -> list[Key]:
         """Return the CRDs that the platform's own releases left and that have no foreign objects."""
         gone = self._uninstalled()
-        return [
-            Key.of(crd)
-            for crd in self._api.list(CRD)[0]
-            if leftovers.is_of_a_chart(crd) and leftovers.release_of(crd) in gone and not self._in_use(crd)
-        ]
+        return [Key.of(one) for one, release in self._brought() if release in gone and not self._in_use(one)]
+
+    def _brought(self) -> Iterator[tuple[Obj, str]]:
+        """Yield the CRDs that our charts brought, each with its release, by Helm's mark or by the platform's status."""
+        guard: Mapping[str, Obj] = ((self._api.get(PLATFORM) or {}).get("status") or {}).get("guard") or {}
+        unmarked = {one: release for release, said in guard.items() for one in said.get("brought") or ()}
+        for one in self._api.list(CRD)[0]:
+            if leftovers.is_of_a_chart(one):
+                yield one, leftovers.release_of(one)
+            elif (name := one["metadata"]["name"]) in unmarked and not leftovers.release_of(one):
+                yield one, unmarked[name]
+
+    def _unmarked(self) -> Iterator[tuple[Key, str]]:
+        """Yield the CRDs that our charts bring without a mark, with the reason for which they would stay."""
+        ours = {Key.of(one) for one, _ in self._brought()}
+        for name in sorted(one for release in self._names() for one in _crds(release)):
+            key = Key(CRD.api_version, CRD.kind, "", name)
+            if self._api.get(key):
+                yield (
+                    key,
+                    _USED if key in ours else "the platform's status does not say that its chart brought it",
+                )
 
     def _names(self) -> set[str]:
         """Return the platform's own releases."""
@@ -275,9 +294,7 @@ class Removal:
 
     def _is_used(self, release: str) -> bool:
         """Tell whether foreign objects exist of a kind that the release defines."""
-        return any(
-            self._in_use(crd) for crd in self._api.list(CRD)[0] if leftovers.release_of(crd) == release
-        )
+        return any(self._in_use(one) for one, brought_by in self._brought() if brought_by == release)
 
     def _records(self, namespace: str = "") -> set[str]:
         """Return the releases that have a Helm record: in one namespace, or anywhere."""
@@ -385,6 +402,12 @@ def _is_lost(claim: Obj) -> bool:
 def _outlives(release: str) -> bool:
     part = platform_components().get(release)
     return isinstance(part, ReleaseComponent) and part.outlives
+
+
+def _crds(release: str) -> set[str]:
+    """Return the CRDs that the release brings without a mark."""
+    part = platform_components().get(release)
+    return {crd(kind) for kind in part.crds} if isinstance(part, ReleaseComponent) else set()
 
 
 def _composed(platform: Obj) -> list[Key]:

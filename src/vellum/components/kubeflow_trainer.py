@@ -25,7 +25,8 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
     namespace = "kubeflow-system"
     makes_namespace = True
     after = ("provider-helm", "istiod")
-    serves = (TRAIN_JOB, TRAINING_RUNTIME, Kind("jobset.x-k8s.io/v1alpha2", "JobSet"))
+    crds = (Kind("jobset.x-k8s.io/v1alpha2", "JobSet"),)
+    serves = (TRAIN_JOB, TRAINING_RUNTIME, *crds)
 
     def values(self, wish: PlatformWish[Spec]) -> Obj:
         """Return the chart's values."""

@@ -13,10 +13,9 @@ from typing import Any
 from vellum.compose import gates, inventory, repair
 from vellum.compose.inventory import Brought, Difference, Rendered
 from vellum.kube.health import health
-from vellum.kube.names import plural
 from vellum.kube.objects import Obj, annotations_of
 from vellum.model.component import Kind
-from vellum.model.release import PROVIDER, ReleaseComponent
+from vellum.model.release import PROVIDER, ReleaseComponent, crd
 from vellum.model.repair import Memory
 from vellum.model.state import LIST, Observed, Requirement
 
@@ -146,14 +145,19 @@ class Release:
             return ()
         there = {(name.split("/")[0], name.rsplit("/", 1)[-1]) for name in known}
         brought = inventory.brought(self.record, self.component.namespace, self._custom)
-        named = {(one.group, one.kind) for one in brought}
-        # Helm's record does not contain the CRDs of a subchart.
-        below = [
-            Brought(group, kind.kind, f"{plural(kind.kind)}.{group}", templated=False)
-            for kind in self.component.serves
-            if ((group := kind.api_version.split("/")[0]), kind.kind) not in named
-        ]
-        return tuple(one for one in (*brought, *below) if (one.group, one.kind) not in there)
+        return tuple(one for one in (*brought, *self._below) if (one.group, one.kind) not in there)
+
+    @property
+    def _below(self) -> list[Brought]:
+        """The kinds of the charts below the chart."""
+        return [_unmarked(kind) for kind in self.component.crds]
+
+    def brought(self) -> tuple[str, ...]:
+        """Return the CRDs without a mark that the release brings: those that are not there before its Release is."""
+        if self.live is not None:
+            return self.memory.brought
+        absent = [kind for kind in self.component.crds if not gates.served(self.observed, kind)]
+        return tuple(_unmarked(kind).name for kind in absent)
 
     def live_questions(self) -> dict[str, Requirement]:
         """Require the live objects: a list for each kind and namespace in the record."""
@@ -251,6 +255,10 @@ class Release:
                 if not ready:
                     return reason
         return ""
+
+
+def _unmarked(kind: Kind) -> Brought:
+    return Brought(kind.api_version.split("/")[0], kind.kind, crd(kind), templated=False)
 
 
 def stored_patches(observed: Observed) -> Mapping[str, str]:

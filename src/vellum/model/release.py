@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal
 
+from vellum.kube.names import plural
 from vellum.kube.objects import Obj, make
 from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, PlatformWish, S
 
@@ -54,6 +55,11 @@ class Charts:
     """Kustomize patches by component."""
 
 
+def crd(kind: Kind) -> str:
+    """Return the name of the CRD that defines a kind."""
+    return f"{plural(kind.kind)}.{kind.api_version.split('/')[0]}"
+
+
 class ReleaseComponent(PlatformComponent[S], Generic[S]):
     """One Helm release, named like the component, because names and selectors in the charts derive from its name."""
 
@@ -67,6 +73,9 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
     """The Pod Security level of the namespace, if this part makes it."""
     serves: tuple[Kind, ...] = ()
     """Kinds that its CRDs define: it is ready once the API server serves their group and version."""
+    crds: tuple[Kind, ...] = ()
+    """Those of them in the ``crds/`` of a chart below: Helm makes them only when it installs, without a mark, and does
+    not record them."""
     custom: tuple[Kind, ...] = ()
     """Kinds of operators of which the chart itself makes objects; the guard checks those too."""
     profiles: tuple[str, ...] = ("light", "standard")

@@ -80,6 +80,8 @@ class Memory:
     last: Repair | None = None
     installed: bool = False
     """Whether it was ever deployed: from then on nothing may uninstall it."""
+    brought: tuple[str, ...] = ()
+    """The CRDs without a mark that were not there before it, so that they go with it."""
 
     def but(self, **changes: Any) -> Memory:  # noqa: ANN401  # the fields' own types
         """Return a copy with these fields changed."""
@@ -92,8 +94,7 @@ class Memory:
             for name in self.__slots__
             if getattr(self, name) != getattr(BLANK, name)
         }
-        if self.recent:
-            found["recent"] = list(self.recent)
+        found |= {name: list(found[name]) for name in ("recent", "brought") if name in found}
         if self.last:
             found["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
         return found
@@ -108,7 +109,8 @@ def remembered(said: Mapping[str, Any]) -> Memory:
     known = {name: said[name] for name in Memory.__slots__ if name in said}
     for name in ("since", "faults"):
         known[name] = dict(known.get(name) or {})
-    known["recent"] = tuple(known.get("recent") or ())
+    for name in ("recent", "brought"):
+        known[name] = tuple(known.get(name) or ())
     if last := known.get("last"):
         known["last"] = Repair(
             at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],
