@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -372,6 +373,29 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
     assert revision(bench, release) == was + 3
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
     whole(bench, release)
+
+
+def test_a_value_that_a_person_added_to_a_release_is_said_with_the_command_that_removes_it(
+    bench: Bench,
+) -> None:
+    name = "argo-workflows"
+    added = {"spec": {"forProvider": {"values": {"controller": {"replicas": 3}}}}}
+    bench.kubectl("patch", RELEASES, name, "--type=merge", "-p", json.dumps(added))
+    until(
+        lambda: part(bench, name).get("serves") and not part(bench, name)["ready"],
+        30,
+        lambda: explained(bench),
+    )
+    reason = part(bench, name)["reason"]
+    said, _, command = reason.partition("; kubectl ")
+    assert said == (
+        f"Release {name} has fields that Vellum did not compose: .spec.forProvider.values.controller.replicas"
+    )
+    bench.kubectl(*shlex.split(command))
+    whole(bench, name)
+    release = bench.get(RELEASES, name)
+    assert release is not None
+    assert "replicas" not in release["spec"]["forProvider"]["values"]["controller"]
 
 
 def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) -> None:

@@ -89,6 +89,8 @@ class Helm:
     """Whether an upgrade takes no patch."""
     foreign: str = ""
     """The release that meets a stranger's object: its installation never begins."""
+    bare: str = ""
+    """Why a release that brings only CRDs cannot be installed."""
     unreachable: str = ""
     """Why no upgrade can begin."""
 
@@ -100,11 +102,14 @@ class Helm:
         if name == self.foreign:
             why = "cannot be imported into the current release: invalid ownership metadata"
             return {"conditions": [{"type": "Synced", "status": "False", "message": why}]}
+        if name.endswith("-crds"):
+            if self.bare:
+                return {"conditions": [{"type": "Synced", "status": "False", "message": self.bare}]}
+            self._bring(name.removesuffix("-crds"))
+            return {"conditions": [synced]}
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
-            component = platform_components()[name]
-            assert isinstance(component, ReleaseComponent)
-            self.gone -= {f"{kind.api_version.split('/')[0]}/{kind.kind}" for kind in component.crds}
+            self._bring(name)
             # What Crossplane's runtime writes after an installation overwrites the checksum of the patches.
             self.patches[name] = ["lost"] if texts else []
         elif "*" not in release["spec"].get("managementPolicies", "*"):
@@ -120,6 +125,12 @@ class Helm:
         at = {"revision": revision, "state": state}
         ready = {"type": "Ready", "status": "True" if state == "deployed" else "False", "reason": state}
         return {"atProvider": at, "conditions": [ready, synced]}
+
+    def _bring(self, name: str) -> None:
+        """Make the kinds of a crds/ folder, as every installation does."""
+        component = platform_components()[name]
+        assert isinstance(component, ReleaseComponent)
+        self.gone -= {f"{kind.api_version.split('/')[0]}/{kind.kind}" for kind in component.crds}
 
     def _look_again(self, name: str, namespace: str, texts: list[str], limit: int) -> None:
         """Upgrade while the patches are not those of the last success; roll back what failed while they are."""

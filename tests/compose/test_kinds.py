@@ -49,17 +49,49 @@ def test_a_deleted_crd_comes_back_by_one_upgrade(name: str, kind: Kind) -> None:
     assert world.look().ready
 
 
-def test_a_crd_that_no_upgrade_makes_is_said_with_what_makes_it() -> None:
+def test_a_crd_that_no_upgrade_makes_comes_back_by_a_second_release_of_its_chart() -> None:
     """JobSet's CRD is in the crds/ folder of a subchart of Kubeflow Trainer: Helm makes it only when it installs."""
     world = settled()
     was = revision(world, "kubeflow-trainer")
     gone(world, JOB_SET)
-    later(world, 30)
-    said = part(world, "kubeflow-trainer")
-    assert not said["ready"]
-    assert "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing" in said["reason"]
-    assert "kubectl delete secret -n kubeflow-system -l owner=helm,name=kubeflow-trainer" in said["reason"]
+    composed = world.step()
+    said = next(one for one in composed.status["components"] if one["name"] == "kubeflow-trainer")
+    assert (said["ready"], said["actor"]) == (False, "provider-helm")
+    assert said["reason"] == (
+        "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing, and Helm makes it only when it installs: "
+        "Release kubeflow-trainer-crds installs it"
+    )
+    second = composed.objects["kubeflow-trainer-crds"].obj["spec"]
+    assert second["managementPolicies"] == ["Create", "Delete", "LateInitialize", "Observe"]
+    assert second["forProvider"]["patchesFrom"][0]["configMapKeyRef"]["key"] == "nothing.yaml"
+    later(world, 10)
+    assert world.helm.gone == set()
+    assert "kubeflow-trainer-crds" not in world.resources
     assert revision(world, "kubeflow-trainer") == was
+    assert world.look().ready
+
+
+def test_a_crd_that_cannot_be_brought_back_is_said_with_the_way_out() -> None:
+    world = settled()
+    gone(world, JOB_SET)
+    world.helm.bare = "cannot pull the chart"
+    later(world, 10)
+    said = part(world, "kubeflow-trainer")
+    assert (said["ready"], said["actor"]) == (False, "the platform engineer")
+    assert said["reason"] == (
+        "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing, and Helm makes it only when it installs: "
+        "cannot pull the chart; kubectl delete secret -n kubeflow-system -l owner=helm,name=kubeflow-trainer"
+    )
+
+
+def test_with_the_guard_off_no_crd_is_brought_back() -> None:
+    world = settled()
+    world.composite["spec"]["repair"] = "disabled"
+    world.step()
+    gone(world, JOB_SET)
+    later(world, 10)
+    assert "kubeflow-trainer-crds" not in world.resources
+    assert "jobset.x-k8s.io/JobSet" in world.helm.gone
 
 
 @pytest.mark.parametrize("before", [False, True])

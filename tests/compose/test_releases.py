@@ -179,7 +179,7 @@ def test_an_edited_custom_resource_comes_back_by_two_upgrades() -> None:
     assert part(world)["ready"]
     assert [receipt["wrong"] for receipt in world.composite["status"]["receipts"]] == ["edited at .spec.host"]
     later(world, 20)
-    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml", "nothing.yaml"}
 
 
 def test_a_workload_without_replicas_scaled_to_zero_needs_two_upgrades() -> None:
@@ -406,7 +406,7 @@ def test_a_failed_write_through_is_reverted_and_retried_slowly() -> None:
     assert (part(world)["ready"], world.helm.live[STORAGE_CONTAINER]["spec"]["host"]) == (True, "kserve")
     assert KSERVE in world.helm.live
     later(world, 20)
-    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml", "nothing.yaml"}
 
 
 def test_repair_turned_off_during_a_write_through_leaves_no_wrong_value() -> None:
@@ -419,7 +419,7 @@ def test_repair_turned_off_during_a_write_through_leaves_no_wrong_value() -> Non
     off(world)
     world.settle()
     assert world.helm.live[STORAGE_CONTAINER]["spec"]["host"] == "kserve"
-    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml"}
+    assert set(world.resources["provider-helm-patches"]["data"]) == {"a.yaml", "b.yaml", "nothing.yaml"}
 
 
 def test_zero_replicas_under_an_autoscaler_are_repaired() -> None:

@@ -148,6 +148,11 @@ class Release:
         return tuple(one for one in (*brought, *self._below) if (one.group, one.kind) not in there)
 
     @property
+    def lost(self) -> tuple[Brought, ...]:
+        """The kinds that are gone and that no upgrade makes again."""
+        return tuple(kind for kind in self.gone if not kind.templated)
+
+    @property
     def _below(self) -> list[Brought]:
         """The kinds of the charts below the chart."""
         return [_unmarked(kind) for kind in self.component.crds]

@@ -34,6 +34,16 @@ CREATED = "crossplane.io/external-create-succeeded"
 ROLLBACKS, HISTORY = 3, 5
 _NO_UPDATE = ("Create", "LateInitialize", "Observe")
 _FLIPS = ("a", "b")
+NOTHING = "nothing.yaml"
+"""The key of the patch that removes everything that a chart renders."""
+_ALL_GONE = """patches:
+- target: {name: ".*"}
+  patch: |
+    $patch: delete
+    apiVersion: v1
+    kind: Any
+    metadata: {name: any}
+"""
 
 
 def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> Ready:
@@ -99,8 +109,8 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
         )
     if release.state == UNREADABLE:
         return waits(f"Helm's record of {release.name} cannot be read", actor="the platform engineer")
-    if lost := [str(kind) for kind in release.gone if not kind.templated]:
-        return waits(_lost(release, lost), actor="the platform engineer")
+    if release.lost:
+        return _lost(release)
     if gives_up:
         return waits(_contended(memory), actor="the platform engineer")
     if memory.faults:
@@ -110,10 +120,16 @@ def _trouble(release: Release, memory: Memory) -> Ready | None:
     return None
 
 
-def _lost(release: Release, kinds: list[str]) -> str:
-    """Return the reason for missing kinds that no upgrade creates; without its record Helm installs again."""
+def _lost(release: Release) -> Ready:
+    """Say that kinds are missing that no upgrade makes, and what makes them, or keeps them from being made."""
+    missing = f"{', '.join(map(str, release.lost))} is missing, and Helm makes it only when it installs"
+    second = release.observed.resources.get(restorer(release.name)) or {}
+    said = condition(second, "Synced") or {}
+    if said.get("status") != "False":
+        return waits(f"{missing}: Release {restorer(release.name)} installs it", PROVIDER)
+    # Without its record Helm installs again.
     command = f"kubectl delete secret -n {release.component.namespace} -l owner=helm,name={release.name}"
-    return f"{', '.join(kinds)} is missing, and Helm makes it only as it installs: {command}"
+    return waits(f"{missing}: {said.get('message')}; {command}", actor="the platform engineer")
 
 
 def _contended(memory: Memory) -> str:
@@ -229,6 +245,26 @@ def _is_as_installed(release: Release, wanted: Obj) -> bool:
     )
 
 
+def restorer(name: str) -> str:
+    """Return the name of the Release that brings a release's lost kinds back."""
+    return f"{name}-crds"
+
+
+def restoring(release: Release, wanted: Obj) -> Obj:
+    """Return a second Release of the same chart, which exists only while kinds of a ``crds/`` folder are missing.
+
+    Helm makes those only when it installs. A patch removes everything that the chart renders.
+    """
+    labels, name = wanted["metadata"]["labels"], restorer(release.name)
+    provider = {**wanted["spec"]["forProvider"], "patchesFrom": [_patch(NOTHING)]}
+    spec = {
+        "providerConfigRef": {"name": PROVIDER_CONFIG}, "forProvider": provider,
+        "managementPolicies": sorted({*_NO_UPDATE, "Delete"}),
+    }  # fmt: skip
+    annotations = {"crossplane.io/external-name": name}
+    return make(RELEASE.api_version, RELEASE.kind, name, labels=labels, annotations=annotations, spec=spec)
+
+
 def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
     """Return the Usage that keeps the release's namespace until Helm has uninstalled it.
 
@@ -248,7 +284,11 @@ def _patches(release: Release, memory: Memory, charts: Charts) -> list[Obj]:
         keys.append(memory.patch)
     elif memory.nonce:
         keys.append(f"{_FLIPS[memory.nonce % 2]}.yaml")
-    return [{"configMapKeyRef": {"name": PATCHES, "namespace": SYSTEM, "key": key}} for key in keys]
+    return [_patch(key) for key in keys]
+
+
+def _patch(key: str) -> Obj:
+    return {"configMapKeyRef": {"name": PATCHES, "namespace": SYSTEM, "key": key}}
 
 
 def _may_roll_back(release: Release, memory: Memory) -> bool:
@@ -280,7 +320,7 @@ def patches(
     charts: Charts, releases: Iterable[tuple[Release, Memory]], observed: Observed, labels: Mapping[str, str]
 ) -> Obj:
     """Return the ConfigMap of all patches; patches that Helm reads are never changed, only added and removed."""
-    data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS}
+    data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS} | {NOTHING: _ALL_GONE}
     data |= {f"{name}.yaml": f"patches:\n{text}" for name, text in charts.patches.items()}
     stored = stored_patches(observed)
     for release, memory in releases:

@@ -1,0 +1,129 @@
+"""What the real API server makes of a manifest is no difference to the release guard, and what it keeps is one.
+
+An API server rewrites what it is given: quantities, nulls, empty maps, zeros, fields with defaults. The guard would
+repair each rewrite for ever that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+import yaml
+from tests.bench import drawn
+from tests.bench.drawn import KINDS, Change
+from tests.bench.real import Bench
+
+from vellum.compose.inventory import Rendered, _Loader, differences
+from vellum.kube.objects import Obj
+from vellum.model.component import Kind
+
+SAMPLE = 12
+"""Manifests of each kind that are tried for every change; at night all are."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A manifest that is sent, and the one that the chart rendered."""
+
+    kind: str
+    name: str
+    changes: str
+    rendered: Obj
+    sent: Obj
+
+    def faults(self, live: Obj) -> list[str]:
+        # Helm's record is text, which is read by a loader of its own.
+        manifest = yaml.load(
+            yaml.dump(self.rendered, Dumper=yaml.CSafeDumper), _Loader
+        )  # a safe loader of our own
+        one = Rendered(Kind(manifest["apiVersion"], self.kind), "default", self.name, manifest)
+        return [str(found) for found in differences(one, live)]
+
+
+Judged = list[tuple[Case, Obj]]
+"""Cases that the API server took, with what it would store."""
+
+
+def judged(bench: Bench, cases: list[Case]) -> Judged:
+    text = "---\n".join(f"{json.dumps(case.sent)}\n" for case in cases)
+    said = bench.kubectl(
+        "create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", "-", given=text, check=False
+    )
+    reader, found, place = json.JSONDecoder(), {}, 0
+    while (place := said.find("{\n", place)) >= 0:
+        obj, place = reader.raw_decode(said, place)
+        found[obj["kind"], obj["metadata"]["name"]] = obj
+    return [(case, found[case.kind, case.name]) for case in cases if (case.kind, case.name) in found]
+
+
+@cache
+def schemas(bench: Bench, api_version: str) -> drawn.Schemas:
+    path = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
+    said = bench.kubectl("get", "--raw", f"/openapi/v3/{path}")
+    found: drawn.Schemas = json.loads(said)["components"]["schemas"]
+    return found
+
+
+def harmless(bench: Bench, kind: str, *, together: int) -> list[Case]:
+    changes = drawn.harmless(kind, schemas(bench, KINDS[kind][0]))
+    return [
+        Case(kind, name, str(batch), sent, sent)
+        for name, batch in named(kind, "same", changes, together)
+        for sent in [drawn.changed(drawn.base(kind, name), batch)]
+    ]
+
+
+def harmful(kind: str) -> list[Case]:
+    return [
+        Case(kind, name, str(batch), drawn.base(kind, name), drawn.changed(drawn.base(kind, name), batch))
+        for name, batch in named(kind, "other", drawn.harmful(kind), 1)
+    ]
+
+
+def named(kind: str, word: str, changes: list[Change], together: int) -> Iterator[tuple[str, list[Change]]]:
+    dice = random.Random(zlib.crc32(kind.encode()))
+    for number, batch in enumerate(drawn.batches(changes, dice, together)):
+        yield f"{word}-{number}", batch
+
+
+def wrong(found: Judged) -> dict[str, list[str]]:
+    return {f"{case.kind} {case.changes}": faults for case, live in found if (faults := case.faults(live))}
+
+
+def unseen(found: Judged) -> list[str]:
+    return [f"{case.kind} {case.changes}" for case, live in found if not case.faults(live)]
+
+
+def test_a_sample_of_rewrites_is_no_difference_and_other_values_are(bench: Bench) -> None:
+    same = [case for kind in KINDS for case in harmless(bench, kind, together=3)[:SAMPLE]]
+    other = [case for kind in KINDS for case in harmful(kind)[:SAMPLE]]
+    found = judged(bench, same + other)
+    taken = [pair for pair in found if pair[0] in same]
+    assert len(taken) > len(same) / 4
+    assert wrong(taken) == {}
+    changed = [pair for pair in found if pair[0] not in same]
+    assert len(changed) > len(other) / 4
+    assert unseen(changed) == []
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_the_api_server_rewrites_is_no_difference(bench: Bench, kind: str) -> None:
+    cases = harmless(bench, kind, together=1)
+    found = judged(bench, cases)
+    assert len(found) > len(cases) / 4
+    assert wrong(found) == {}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_somebody_else_writes_is_a_difference(bench: Bench, kind: str) -> None:
+    found = judged(bench, harmful(kind))
+    assert found
+    assert unseen(found) == []
