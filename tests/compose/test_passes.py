@@ -481,3 +481,32 @@ def test_pods_reach_the_api_server_only_where_pipelines_need_it(pipelines: str, 
     open_to_all = [rule["ports"] for rule in rules if "to" not in rule]
     ports = [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]
     assert open_to_all == ([ports] if reaches else [])
+
+
+@pytest.mark.parametrize("kind", ["claim", "platform"])
+def test_an_open_circuit_breaker_is_a_condition_until_it_closes(kind: str) -> None:
+    """Crossplane's own condition names the object whose events were too many, and does not reach the claim."""
+    world = team() if kind == "claim" else World(written(PLATFORMS["light"]))
+    world.settle()
+
+    def said(status: str, message: str = "") -> list[tuple[str, str, str]]:
+        world.composite = copied(world.composite)
+        kept = [one for one in world.composite["status"]["conditions"] if one["type"] != "Responsive"]
+        responsive = {
+            "type": "Responsive",
+            "status": status,
+            "reason": "WatchCircuitOpen",
+            "message": message,
+        }
+        world.composite["status"]["conditions"] = [*kept, responsive]
+        found = [one for one in world.step().conditions if one.type == "Watched"]
+        return [(one.status, one.reason, one.message) for one in found]
+
+    assert said("True") == []
+    told = "Too many watch events from Release/kserve. Allowing events periodically."
+    means = (
+        "Until they stop, changes are seen every 30 seconds at best. A part that retries or two controllers that undo "
+        "each other's work cause this."
+    )
+    assert said("False", told) == [("False", "WatchCircuitOpen", f"{told} {means}")]
+    assert said("True") == [("True", "EveryEvent", "")]

@@ -19,6 +19,7 @@ from vellum.model.keys import Seed
 from vellum.model.state import (
     PARTS_READY,
     SIZES,
+    WATCHED,
     Composed,
     Condition,
     Event,
@@ -38,7 +39,7 @@ def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Compo
     """Compose a stored claim; the platform is one of its requirements, the same in every pass."""
     out = refusals(composite, observed, now)
     composed = out.applied(_team(composite, out.observed, seed, now), now)
-    return _told(composite, _followed(composite, composed))
+    return _told(composite, _watched(composite, _followed(composite, composed)))
 
 
 def _followed(composite: Obj, composed: Composed) -> Composed:
@@ -56,7 +57,23 @@ def _followed(composite: Obj, composed: Composed) -> Composed:
 def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose the stored platform; a seed other than the first one changes nothing."""
     out = refusals(composite, observed, now)
-    return _told(composite, out.applied(_kubeflow(composite, out.observed, seed, now), now))
+    composed = out.applied(_kubeflow(composite, out.observed, seed, now), now)
+    return _told(composite, _watched(composite, composed))
+
+
+def _watched(composite: Obj, composed: Composed) -> Composed:
+    """Say whose events opened Crossplane's circuit breaker: its own condition does not reach the claim."""
+    crossplane = condition(composite, "Responsive") or {}
+    said = Condition(WATCHED, "True", "EveryEvent", "")
+    if crossplane.get("status") == "False":
+        message = (
+            f"{crossplane.get('message')} Until they stop, changes are seen every 30 seconds at best. "
+            f"A part that retries or two controllers that undo each other's work cause this."
+        )
+        said = Condition(WATCHED, "False", str(crossplane.get("reason")), message)
+    elif not condition(composite, WATCHED):
+        return composed
+    return replace(composed, conditions=(*composed.conditions, said))
 
 
 def _told(composite: Obj, composed: Composed) -> Composed:

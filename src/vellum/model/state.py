@@ -51,6 +51,9 @@ SIZES, SIZE_KEPT = "SizesAsWritten", "SizeKept"
 """Our condition of a claim whose volume keeps another size than the spec has, and its reason. The condition
 appears with the first such size, and turns True when all sizes match."""
 
+WATCHED = "Watched"
+"""Our condition of a composite and its claim: False while Crossplane drops most events of the composite."""
+
 
 def parts_ready() -> Condition:
     """Return the condition of a composite whose parts are all ready."""
