@@ -51,6 +51,7 @@ POD: Obj = {
         {"name": "settings", "configMap": {"name": "settings", "defaultMode": 420, "items": [{"key": "a", "path": "a"}]}},
         {"name": "keys", "secret": {"secretName": "keys"}},
         {"name": "host", "hostPath": {"path": "/var/log"}},
+        {"name": "empty", "emptyDir": {}},
         {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}},
                                                     {"downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}}]}},
         {"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": {
@@ -119,13 +120,16 @@ def harmless(kind: str, schemas: Schemas) -> list[Change]:
     for name, schema in root["properties"].items():
         if name not in ("apiVersion", "kind", "metadata", "status"):
             found += list(_empty(schemas, schema, obj.get(name), (name,)))
+    if kind in ("StatefulSet", "DaemonSet"):
+        # Their pods are those of a Deployment, whose thousands of fields are enough once.
+        found = [change for change in found if change[0][:2] != ("spec", "template")]
     return found + [(path, text) for path, value in leaves(obj) for text in AMOUNTS.get(str(value), ())
                     if not {"env", "data"} & {*path}]  # fmt: skip
 
 
 def harmful(kind: str) -> list[Change]:
-    """Return one other value for each value of the manifest."""
-    return [(path, _other(value)) for path, value in leaves(base(kind))]
+    """Return one other value for each value of the manifest, and another choice where an empty map is one."""
+    return [*((path, _other(value)) for path, value in leaves(base(kind))), *_CHOICES.get(kind, ())]
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -202,6 +206,12 @@ def _resolved(schemas: Schemas, schema: Mapping[str, Any]) -> tuple[Mapping[str,
 
 
 _DEEPEST = 12
+_FOLDER: Path = ("spec", "template", "spec", "volumes", 4)
+_PEER: Path = ("spec", "ingress", 0, "from", 0)
+_CHOICES: Mapping[str, list[Change]] = {
+    "Deployment": [(_FOLDER, {"name": "empty", "hostPath": {"path": "/"}})],
+    "NetworkPolicy": [(_PEER, {"podSelector": {}}), (_PEER, {"ipBlock": {"cidr": "0.0.0.0/0"}})],
+}
 _EMPTY: Mapping[str, tuple[Any, ...]] = {
     "object": (None, {}), "array": (None, []), "string": (None, ""), "boolean": (None, False), "integer": (None, 0),
     "number": (None, 0), "text": (None,),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.bench.real import Bench, condition, until
-from tests.bench.test_guard import KSERVE, explained, part, platform
+from tests.bench.test_guard import KSERVE, RELEASES, explained, part, platform
 
 from vellum.kube.objects import Obj
 
+JOB_SET = "jobsets.jobset.x-k8s.io"
 CRD = "inferenceservices.serving.kserve.io"
 DOWN: Obj = {
     "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
@@ -53,3 +54,19 @@ def test_a_deleted_crd_is_back_and_the_claim_says_that_it_was_gone(bench: Bench)
         bench.ready("gone", 120)
     finally:
         bench.delete("gone")
+
+
+def test_a_deleted_crd_that_helm_makes_only_when_it_installs_is_back(bench: Bench) -> None:
+    before = bench.get(RELEASES, "kubeflow-trainer")
+    assert before is not None
+    bench.kubectl("delete", "crd", JOB_SET)
+    until(lambda: bench.get("crd", JOB_SET), 60, lambda: explained(bench))
+    until(lambda: bench.get(RELEASES, "kubeflow-trainer-crds") is None, 60, lambda: explained(bench))
+    until(lambda: part(bench, "kubeflow-trainer")["ready"], 60, lambda: explained(bench))
+    after = bench.get(RELEASES, "kubeflow-trainer")
+    assert after is not None
+    assert (after["metadata"]["uid"], after["status"]["atProvider"]["revision"]) == (
+        before["metadata"]["uid"], before["status"]["atProvider"]["revision"],
+    )  # fmt: skip
+    left = bench.list("secrets", "-n", "kubeflow-system", "-l", "owner=helm,name=kubeflow-trainer-crds")
+    assert left == []

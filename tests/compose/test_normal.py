@@ -62,6 +62,17 @@ SAME: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "a variable's version": ((*MAIN, "env", "0", "valueFrom", "fieldRef", "apiVersion"), "", "v1"),
     "both policy types": (("spec", "policyTypes"), [], ["Ingress", "Egress"]),
     "an update": (("spec", "strategy", "type"), "", "RollingUpdate"),
+    "a setting of sessions that are not kept": (("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"), 0, None),
+    "a map of empty fields": ((*MAIN, "lifecycle"), {"stopSignal": "", "postStart": {}}, None),
+    "a name that is empty": (("imagePullSecrets",), [{"name": ""}], [{}]),
+    "a key that is empty": ((*POD, "tolerations"), [{"key": "", "operator": "Exists"}], [{"operator": "Exists"}]),
+    "no metrics": (("spec", "metrics"), [], [{"type": "Resource", "resource": {"name": "cpu", "target": {
+        "type": "Utilization", "averageUtilization": 80}}}]),
+    "what becomes of claims": (("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "", "Retain"),
+    "a template's kind": (("spec", "volumeClaimTemplates", "0", "kind"), "", "PersistentVolumeClaim"),
+    "a template's phase": (("spec", "volumeClaimTemplates", "0", "status", "phase"), "", "Pending"),
+    "a template's generation": (("spec", "volumeClaimTemplates", "0", "metadata", "generation"), 0, None),
+    "the old name of an account": ((*POD, "serviceAccount"), "", "main"),
     "an empty API group": (("roleRef", "apiGroup"), "", "rbac.authorization.k8s.io"),
 }  # fmt: skip
 CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
@@ -100,6 +111,13 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "an update of all pods together": (("spec", "strategy", "type"), "", "Recreate"),
     "a type of a folder": ((*POD, "volumes", "0", "hostPath", "type"), "", "Socket"),
     "no replicas": (("spec", "replicas"), 0, 3),
+    "a folder of the host": ((*POD, "volumes"), [{"name": "x", "emptyDir": {}}], [{"name": "x", "hostPath": {"path": "/"}}]),
+    "pods in place of namespaces": (("spec", "ingress"), [{"from": [{"namespaceSelector": {}}]}],
+                                    [{"from": [{"podSelector": {}}]}]),
+    "a security context that is gone": ((*MAIN, "securityContext"), {"allowPrivilegeEscalation": False}, None),
+    "claims that go": (("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "", "Delete"),
+    "another metric": (("spec", "metrics"), [], [{"type": "Resource", "resource": {"name": "cpu", "target": {
+        "type": "Utilization", "averageUtilization": 1}}}]),
 }  # fmt: skip
 
 

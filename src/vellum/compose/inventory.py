@@ -261,8 +261,9 @@ def _pairs(want: list[Any], live: list[Any]) -> list[tuple[Any, Any]] | None:
     """Return each wanted entry with its live one; None if the lists cannot be matched."""
     key = next((key for key in _MERGE_KEYS if _identifies(key, want)), "")
     if key:
-        by_key = {one.get(key): one for one in live if isinstance(one, Mapping)}
-        return [(one, by_key.get(one[key])) for one in want]
+        # The API server drops an empty name.
+        by_key = {one.get(key) or "": one for one in live if isinstance(one, Mapping)}
+        return [(one, by_key.get(one[key] or "")) for one in want]
     return list(zip(want, live, strict=True)) if len(want) == len(live) else None
 
 

@@ -25,12 +25,23 @@ OF_AMOUNTS = frozenset({"limits", "requests", "capacity", "hard", "overhead", "a
 DROPPED = frozenset({
     "hostNetwork", "hostPID", "hostIPC", "hostPort", "nodePort", "readOnly", "stdin", "stdinOnce", "tty", "paused",
     "minReadySeconds", "publishNotReadyAddresses", "initialDelaySeconds", "timeoutSeconds", "periodSeconds",
-    "successThreshold", "failureThreshold", "weight", "healthCheckNodePort",
+    "successThreshold", "failureThreshold", "weight", "healthCheckNodePort", "generation", "maxExpirationSeconds",
 })  # fmt: skip
 """Fields whose false or 0 the API server drops, or treats as "not set" and fills."""
+CHOICES = frozenset({"emptyDir", "namespaceSelector", "podSelector"})
+"""Fields that mean something when they are empty, and whose neighbors mean something else."""
+CPU = [
+    {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
+    }
+]
+"""The metric of an autoscaler that names none."""
 DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "strategy.type": ("RollingUpdate",), "updateStrategy.type": ("RollingUpdate",), "httpGet.path": ("/",),
     "fieldRef.apiVersion": ("v1",), "volumeClaimTemplates.apiVersion": ("v1",),
+    "volumeClaimTemplates.kind": ("PersistentVolumeClaim",), "status.phase": ("Pending",),
+    "whenDeleted": ("Retain",), "whenScaled": ("Retain",), "metrics": (CPU,),
     "roleRef.apiGroup": ("rbac.authorization.k8s.io",), "subjects.apiGroup": ("rbac.authorization.k8s.io",),
     # The default depends on the image's tag.
     "imagePullPolicy": ("IfNotPresent", "Always"),
@@ -60,8 +71,13 @@ _OCTAL = re.compile(r"0o[0-7]+")
 def same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
     """Tell whether the live value is the rendered one in the API server's form; neither is a map or a list."""
     name = path[-1] if path else ""
+    if name in CHOICES and isinstance(want, dict) and live is None:
+        return False
     if _is_left_out(want, live, name) or _is_filled(want, live, path):
         return True
+    if isinstance(want, dict) and live is None:
+        # The API server drops a map whose fields are all empty, and one that a feature gate closes.
+        return all(same(value, None, (*path, field)) for field, value in want.items())
     if isinstance(want, (dict, list)) or isinstance(live, (Mapping, list)):
         return False
     # YAML and JSON spell a number in a text field alike, and the API server keeps the text.
@@ -95,6 +111,9 @@ def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any
     name = path[-1] if path else ""
     if path[:1] in (("data",), ("binaryData",)):
         return want is None
+    if name == "serviceAccount" and want in (None, ""):
+        # The old name of serviceAccountName, from which the API server fills it.
+        return True
     # Helm drops a null, so a field with an unknown default is treated as if it were not rendered.
     if want is None and live is not True:
         return (known := _default(path, live)) is None or known
