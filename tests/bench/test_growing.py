@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import yaml
-from tests.bench.real import ROOT, Bench, condition
+from tests.bench.real import ROOT, Bench, condition, until
 from tests.bench.test_guard import RELEASES, explained, platform
 
 from vellum.kube.objects import Obj
 
 MESH = ("istiod", "istio-cni", "istio-ingressgateway")
 MESHED = ("kubeflow-pipelines", "notebook-controller")
+STANDARD = '{"spec": {"profile": "standard"}}'
+FAILS_SECONDS = 60
+STRANGER: Obj = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "virtualservices.networking.istio.io",
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "mesh-system"},
+    },
+    "spec": {
+        "group": "networking.istio.io", "scope": "Namespaced",
+        "names": {"kind": "VirtualService", "plural": "virtualservices"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+    },
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -39,15 +56,43 @@ def light() -> Iterator[Bench]:
 
 
 @pytest.mark.nightly
+def test_a_part_that_cannot_be_installed_keeps_the_circuit_breaker_closed(light: Bench) -> None:
+    """Crossplane forgives one event a second. A part that is tried again and again makes fewer."""
+    light.apply(STRANGER)
+    light.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", STANDARD)
+    until(
+        lambda: "cannot be imported" in str(platform(light)["status"]["components"]),
+        60,
+        lambda: explained(light),
+    )
+    before = events(light)
+    time.sleep(FAILS_SECONDS)
+    assert events(light) - before < FAILS_SECONDS
+    assert condition(platform(light), "Responsive")["status"] == "True"
+    said = {one["name"]: one for one in platform(light)["status"]["components"]}
+    assert said["istio-base"]["actor"] == "the platform engineer"
+    assert all(said[name]["serves"] for name in MESHED)
+    light.kubectl("delete", "crd", STRANGER["metadata"]["name"])
+    until(lambda: grown(light), 300, lambda: explained(light))
+
+
+def events(bench: Bench) -> int:
+    """Return how many events of the platform Crossplane's circuit breaker has counted."""
+    port = json.loads((bench.root / "ports.json").read_text())["bench/crossplane-metrics"]
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.findall(r"^circuit_breaker_events_total\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE)
+    return round(sum(float(value) for labels, value in found if "kubeflowplatform" in labels))
+
+
+@pytest.mark.nightly
 def test_a_light_platform_grows_and_every_chart_keeps_its_values_until_the_mesh_is_there(
     light: Bench,
 ) -> None:
     before = releases(light)
     assert set(MESH).isdisjoint(before)
     assert not any(meshed(before[name]) for name in MESHED)
-    light.kubectl(
-        "patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", '{"spec": {"profile": "standard"}}'
-    )
+    light.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", STANDARD)
     waited, deadline = set(), time.monotonic() + 300
     while not grown(light):
         now = releases(light)

@@ -23,6 +23,7 @@ from vellum.compose.inventory import Rendered, _Loader, differences
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind
 
+AT_ONCE = 500
 SAMPLE = 12
 """Manifests of each kind that are tried for every change; at night all are."""
 
@@ -51,6 +52,15 @@ Judged = list[tuple[Case, Obj]]
 
 
 def judged(bench: Bench, cases: list[Case]) -> Judged:
+    return [pair for chunk in batched(cases) for pair in _judged(bench, chunk)]
+
+
+def batched(cases: list[Case]) -> Iterator[list[Case]]:
+    """Yield what one kubectl can send in a minute."""
+    yield from (cases[start : start + AT_ONCE] for start in range(0, len(cases), AT_ONCE))
+
+
+def _judged(bench: Bench, cases: list[Case]) -> Judged:
     text = "---\n".join(f"{json.dumps(case.sent)}\n" for case in cases)
     said = bench.kubectl(
         "create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", "-", given=text, check=False

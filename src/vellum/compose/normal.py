@@ -26,6 +26,7 @@ DROPPED = frozenset({
     "hostNetwork", "hostPID", "hostIPC", "hostPort", "nodePort", "readOnly", "stdin", "stdinOnce", "tty", "paused",
     "minReadySeconds", "publishNotReadyAddresses", "initialDelaySeconds", "timeoutSeconds", "periodSeconds",
     "successThreshold", "failureThreshold", "weight", "healthCheckNodePort", "generation", "maxExpirationSeconds",
+    "optional",
 })  # fmt: skip
 """Fields whose false or 0 the API server drops, or treats as "not set" and fills."""
 CHOICES = frozenset({"emptyDir", "namespaceSelector", "podSelector"})
