@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.bench.real import Bench, condition, until
 from tests.bench.test_guard import KSERVE, RELEASES, explained, part, platform
 
@@ -56,6 +57,7 @@ def test_a_deleted_crd_is_back_and_the_claim_says_that_it_was_gone(bench: Bench)
         bench.delete("gone")
 
 
+@pytest.mark.nightly
 def test_a_deleted_crd_that_helm_makes_only_when_it_installs_is_back(bench: Bench) -> None:
     before = bench.get(RELEASES, "kubeflow-trainer")
     assert before is not None

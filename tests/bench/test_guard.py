@@ -85,9 +85,12 @@ def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench
         chart = one["spec"]["forProvider"]["chart"]
         assert chart["repository"].startswith("oci://127.0.0.1:")
         assert one["status"]["atProvider"]["state"] == "deployed"
-    assert revision(bench, "kubeflow-trainer") == 1, (
-        "provider-helm would upgrade a Release with a patch twice"
-    )
+
+
+@pytest.mark.nightly
+def test_a_release_with_a_patch_is_installed_once(bench: Bench) -> None:
+    """Without the policy Update provider-helm does not upgrade it after its installation."""
+    assert revision(bench, "kubeflow-trainer") == 1
 
 
 def test_the_pods_of_pipelines_need_their_secret_to_start(
@@ -375,6 +378,7 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
     whole(bench, release)
 
 
+@pytest.mark.nightly
 def test_a_value_that_a_person_added_to_a_release_is_said_with_the_command_that_removes_it(
     bench: Bench,
 ) -> None:

@@ -70,7 +70,8 @@ def breaker(platform: Obj) -> str:
     responsive = condition(platform, "Responsive") or {}
     if responsive.get("status") != "False":
         return ""
-    return f"Crossplane's circuit breaker is open ({responsive.get('reason')}); events are dropped until it closes"
+    said = " ".join(filter(None, (f"({responsive.get('reason')})", responsive.get("message"))))
+    return f"Crossplane's circuit breaker is open {said}; events are dropped until it closes"
 
 
 HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "WATCHED", "REPAIRED")
