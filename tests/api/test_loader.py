@@ -197,7 +197,7 @@ def test_words_in_quotes_are_text() -> None:
         ("{name: a, generateName: b}", [("VEL112", "3: metadata.generateName", "delete it; known here: name, labels, annotations, namespace")]),
         ("{name: a, labels: {b: 12}}", [("VEL117", "3: metadata.labels.b", 'write "12" in quotes')]),
         ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write true, or "on" in quotes')]),
-        ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or write it under annotations")]),
+        ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")]),
         ("{name: a, labels: {/b: c}}", [("VEL117", "3: metadata.labels['/b']", "write a name such as example.org/stage")]),
         ("{name: a, labels: {A.io/b: c}}", [("VEL117", "3: metadata.labels['A.io/b']", "write a name such as example.org/stage")]),
         ("{name: a, labels: [b]}", [("VEL117", "3: metadata.labels", "write labels: {stage: trial}")]),
@@ -390,7 +390,7 @@ def test_the_same_object_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
-    with pytest.raises(ClaimError, match="VEL101: the folder holds no"):
+    with pytest.raises(ClaimError, match="VEL101: the folder has no"):
         loader.read(tmp_path)
 
 
@@ -415,7 +415,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_named_pipe_is_refused_and_one_that_the_shell_opened_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "claim.yaml")
-    with pytest.raises(ClaimError, match="VEL101: is not a file but a pipe"):
+    with pytest.raises(ClaimError, match="VEL101: this is not a file but a pipe"):
         loader.read(tmp_path / "claim.yaml")
     reading, writing = os.pipe()
     os.write(writing, BARE.encode())
@@ -426,7 +426,7 @@ def test_a_named_pipe_is_refused_and_one_that_the_shell_opened_is_read(tmp_path:
 
 def test_a_device_is_refused() -> None:
     assert os.path.exists("/dev/zero")  # noqa: PTH110  # a device, not a file of ours
-    with pytest.raises(ClaimError, match="VEL101: is not a file"):
+    with pytest.raises(ClaimError, match="VEL101: this is not a file"):
         loader.read("/dev/zero")
 
 

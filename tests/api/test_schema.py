@@ -76,7 +76,7 @@ def test_explain_describes_one_field() -> None:
     assert schema.explain("spec.notebooks").as_dict() == {
         "path": "MLOpsPlatform.spec.notebooks",
         "type": "enabled | disabled",
-        "description": "A JupyterLab of the team's own, with a home for its files and packages",
+        "description": "The team's own JupyterLab, with a home for its files and packages",
         "default": "disabled",
         "allowed": ["enabled", "disabled"],
     }

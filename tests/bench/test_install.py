@@ -185,14 +185,14 @@ def test_an_unsuitable_cluster_is_refused_with_a_fix(reader: Reader, tmp_path: P
     held = "Helm release mesh in namespace mesh-system holds what istio-base would make"
     assert f"{held}: CustomResourceDefinition virtualservices.networking.istio.io" in said
     assert "helm uninstall mesh --namespace mesh-system" in said
-    assert "somebody else made what kserve would make: ClusterRole kserve-manager-role" in said
+    assert "an object that kserve would make is foreign: ClusterRole kserve-manager-role" in said
     assert "PriorityClass" not in said
     assert "spec.charts.own names no registry" in said
     assert "Secret vellum-storage/s3-artifacts does not exist" in external
     assert "Secret vellum-storage/s3-default-team-a-c25esaspfur2 does not exist" in external
     assert "seaweedfs" not in external
     assert "helm upgrade --install crossplane crossplane --repo" in said
-    assert "somebody else made: kserve;" in said
+    assert "these are foreign: kserve;" in said
     assert reader.audited() == before
 
 

@@ -179,7 +179,7 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Be
         return {part["name"]: part["reason"] for part in parts if part.get("reason")}
 
     expected = {
-        "notebook": "the home keeps its 5Gi: its size is decided when it is made",
+        "notebook": "the home keeps its 5Gi: its size cannot change later",
         "qdrant": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized",
     }
     until(lambda: said() == expected, 20, lambda: str(said()))

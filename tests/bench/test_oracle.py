@@ -247,7 +247,7 @@ def test_a_kind_that_is_not_served_any_more_deletes_nothing(
     assert (done.deleted, parts(done)) == (set(), 28)
 
 
-@pytest.mark.parametrize("owner", ["nobody", "XMLOpsPlatform theirs"])
+@pytest.mark.parametrize("owner", ["without a controller", "controlled by XMLOpsPlatform theirs"])
 def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(
     crossplane: Oracle, world: World, owner: str
 ) -> None:
@@ -259,7 +259,7 @@ def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(
         "controller": True,
     }
     namespace = make("v1", "Namespace", TEAM.namespace)
-    namespace["metadata"]["ownerReferences"] = [] if owner == "nobody" else [theirs]
+    namespace["metadata"]["ownerReferences"] = [] if owner == "without a controller" else [theirs]
     world.store.put(namespace)
     world.put("ada", notebooks="enabled")
 
@@ -267,7 +267,7 @@ def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(
     (said,) = (
         one["message"] for one in world.live("ada")["status"]["conditions"] if one["type"] == "PartsReady"
     )
-    assert said.endswith(f"Namespace {TEAM.namespace} (controlled by {owner})")
+    assert said.endswith(f"Namespace {TEAM.namespace} ({owner})")
 
 
 def test_a_foreign_platform_namespace_stops_the_platform(crossplane: Oracle, empty: World) -> None:

@@ -43,7 +43,7 @@ def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: B
     """Proves: Crossplane refuses to delete the platform while a claim exists, and names the claim."""
     team = bench.claim("stands", pipelines="disabled", inference="disabled")
     why = {one["metadata"]["name"]: one["spec"].get("reason", "") for one in bench.list("clusterusages")}
-    assert why[f"claim-{team.id}"] == "claim default/stands stands on it"
+    assert why[f"claim-{team.id}"] == "claim default/stands uses it"
     # Other tests' claims may use it too, and only one is named.
     said = refused(bench, *PLATFORM)
     assert any(f'"{name}" with reason: "{words}"' in said for name, words in why.items())

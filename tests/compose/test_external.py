@@ -27,7 +27,7 @@ WANTED = (
     f"{SECRET} does not exist; it gives the accesskey and secretkey of bucket {TEAM.bucket}; "
     "a third key, bucket, may name another bucket"
 )
-KEPT = "; the key that it gave before stays"
+KEPT = "; the earlier key stays in use"
 ODD = "not one word of printable ASCII; look for a line break at its end"
 
 
@@ -102,7 +102,7 @@ def test_a_ready_claim_says_that_no_quota_is_set_and_no_data_is_deleted() -> Non
     composed = settled(spec="spec: {deletionPolicy: Delete}\n").look()
     assert said(composed) == {
         "name": "bucket", "ready": True,
-        "reason": f"bucket {TEAM.bucket} is in an external store: no quota is set there, and no data is ever deleted",
+        "reason": f"bucket {TEAM.bucket} is in an external store: Vellum sets no quota there, and never deletes data",
     }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no text": ({**encoded(accesskey="A"), "secretkey": base64.b64encode(b"\xff\xfeHIDDEN").decode()}, f"its secretkey is {ODD}"),
     "no base64": ({**encoded(accesskey="A"), "secretkey": "HIDDEN!"}, f"its secretkey is {ODD}"),
     "no string": ({**encoded(accesskey="A"), "secretkey": {"HIDDEN": 1}}, f"its secretkey is {ODD}"),
-    "no bucket's name": (encoded(accesskey="A", secretkey="s", bucket="HIDDEN/../x"), "its bucket is no name of a bucket: 3 to 63 of a-z 0-9 - ."),
+    "no bucket's name": (encoded(accesskey="A", secretkey="s", bucket="HIDDEN/../x"), "its bucket is not a bucket's name: 3 to 63 of a-z 0-9 - ."),
 }  # fmt: skip
 
 
@@ -333,7 +333,7 @@ def test_another_backend_than_the_platform_began_with_changes_nothing(before: st
         composed = world.step()
         assert (composed.conditions[0].reason, world.resources) == ("StoreChanged", resources)
         assert composed.fatal.startswith(
-            f"every bucket lies in {'seaweedfs' if before == 'light' else 'external'}, "
+            f"every bucket is in {'seaweedfs' if before == 'light' else 'external'}, "
         )
         assert composed.events[0].type == "Warning"
 

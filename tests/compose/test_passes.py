@@ -204,7 +204,7 @@ def test_a_namespace_of_the_platform_that_somebody_else_made_is_refused() -> Non
     world = World(written(PLATFORMS["light"]), foreign=[make("v1", "Namespace", "kubeflow")])
     composed = world.step()
     assert (composed.objects, composed.conditions[0].reason) == ({}, "NotOurs")
-    assert composed.fatal.endswith("Namespace kubeflow (controlled by nobody)")
+    assert composed.fatal.endswith("Namespace kubeflow (without a controller)")
 
 
 def test_a_claim_with_another_seed_than_the_platform_changes_nothing() -> None:
@@ -220,7 +220,7 @@ def test_an_image_that_is_not_named_makes_only_its_part_wait() -> None:
     world.platform = _without("notebook")
     composed = world.settle()
     assert not_ready_parts(composed) == {
-        "notebook": "ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.notebook"
+        "notebook": "ImageMissing: KubeflowPlatform kubeflow does not name the image; set spec.images.notebook"
     }
     assert "notebook" not in composed.objects
 
@@ -266,7 +266,7 @@ def test_what_nobody_controls_is_refused_too() -> None:
     composed = team(foreign=[make("v1", "Namespace", name)]).look()
     assert (
         composed.fatal
-        == f"not ours, so it is neither adopted nor changed: Namespace {name} (controlled by nobody)"
+        == f"not ours, and neither adopted nor changed: Namespace {name} (without a controller)"
     )
 
 
@@ -400,7 +400,7 @@ def test_the_store_waits_for_its_image_and_keeps_the_one_that_runs() -> None:
     world = World(written(text))
     del world.composite["spec"]["images"]["seaweedfs"]
     composed = world.settle()
-    said = "ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.seaweedfs"
+    said = "ImageMissing: KubeflowPlatform kubeflow does not name the image; set spec.images.seaweedfs"
     assert (not_ready_parts(composed)["storage"], "storage-store" in composed.objects) == (said, False)
     whole = World(written(text))
     whole.settle()
@@ -431,7 +431,7 @@ def test_a_notebooks_home_keeps_its_size_and_the_claim_says_so() -> None:
     part = next(one for one in composed.status["components"] if one["name"] == "notebook")
     assert (composed.ready, home) == (True, "5Gi")
     assert part == {"name": "notebook", "ready": True,
-                    "reason": "the home keeps its 5Gi: its size is decided when it is made"}  # fmt: skip
+                    "reason": "the home keeps its 5Gi: its size cannot change later"}  # fmt: skip
 
 
 def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:

@@ -280,11 +280,11 @@ def test_a_failed_upgrade_is_tried_again_slowly_and_then_left_to_a_person() -> N
     world.helm.refuses = True
     told = later(world, 50)
     assert (part(world)["reason"], told) == (
-        "revision 2 failed, 0 of 3 retries made: Helm does not say why",
+        "revision 2 failed, 0 of 3 retries made: Helm does not report why",
         [],
     )
     later(world, 600)
-    assert part(world)["reason"] == "revision 2 failed, 3 of 3 retries made: Helm does not say why"
+    assert part(world)["reason"] == "revision 2 failed, 3 of 3 retries made: Helm does not report why"
     assert part(world)["actor"] == "the platform engineer"
 
 
@@ -297,7 +297,7 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever() -> 
         told += later(world, 5)
     assert revision(world) == 1 + RULES.tries
     assert part(world)["reason"] == (
-        "Contended: Deployment kserve/kserve is edited at .spec.replicas; 3 repairs did not last: somebody undoes them"
+        "Contended: Deployment kserve/kserve is edited at .spec.replicas; 3 repairs did not last: another actor undoes them"
     )
     assert [event.reason for event in told].count("Contended") == 1
 
@@ -336,7 +336,7 @@ def test_a_chart_that_no_registry_is_known_for_blocks_only_its_part() -> None:
     world.composite["spec"]["charts"] = {}
     composed: Composed = world.settle()
     waiting = {one["name"]: one["reason"] for one in composed.status["components"] if not one["ready"]}
-    missing = "ChartMissing: no registry is known that holds the chart {}; set spec.charts.own"
+    missing = "ChartMissing: no registry is known for the chart {}; set spec.charts.own"
     assert waiting == {name: missing.format(name) for name in ("kubeflow-pipelines", "notebook-controller")}
 
 
@@ -475,7 +475,7 @@ def test_a_foreign_release_with_our_name_stops_the_platform() -> None:
     world = World(written(PLATFORMS["light"]), foreign=[theirs])
     composed = world.step()
     assert composed.fatal == (
-        "not ours, so it is neither adopted nor changed: Release argo-workflows (controlled by nobody)"
+        "not ours, and neither adopted nor changed: Release argo-workflows (without a controller)"
     )
     assert world.resources == {}
 

@@ -158,7 +158,7 @@ def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
     world.settle()
     ask(world, generation=1)
     composed = world.step()
-    said = "the keys are of generation 2, and spec.keys.generation says 1, whose keys were replaced; write 2 or more"
+    said = "the keys are of generation 2, but spec.keys.generation is 1, whose keys were replaced; write 2 or more"
     assert [(one.reason, one.message) for one in composed.conditions] == [("KeysLowered", said)]
     assert composed.fatal == said
 

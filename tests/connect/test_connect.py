@@ -125,7 +125,7 @@ def test_two_teams_need_a_name_and_two_of_the_same_name_need_the_namespace(state
 
 def test_an_unknown_team_is_told_which_ones_there_are(state: Path) -> None:
     add_team(state, "team-a/research", "ns-a")
-    assert failure("other") == ("VEL601", "there is no team 'other' here; known teams: team-a/research")
+    assert failure("other") == ("VEL601", "team 'other' does not exist here; known teams: team-a/research")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a/b": "c"}', '{"a/b": {}}', "\xff"])

@@ -59,5 +59,5 @@ def test_a_view_shows_names_and_no_values() -> None:
 
 @pytest.mark.parametrize("value", [b"bytes", {1, 2}, object()])
 def test_what_is_no_json_is_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="is no JSON"):
+    with pytest.raises(TypeError, match="is not JSON"):
         write(Struct(), {"a": [value]})

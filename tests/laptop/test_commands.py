@@ -132,7 +132,7 @@ def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("words", [("here",), ("--team", "here"), ("default/here", "-t", "default/here")])
 def test_delete_asks_and_a_no_changes_nothing(installation: Installation, words: tuple[str, ...]) -> None:
     """However the team is named, nothing is deleted before a person or ``--yes`` confirms."""
-    what = "VEL712: the team default/here would be deleted, but there is no terminal to confirm it"
+    what = "VEL712: the team default/here would be deleted, but no terminal is attached to confirm it"
     before = installation.store.version
     status, said = vellum("delete", *words)
     assert (status, said.endswith(refused(what, "this installation", "pass --yes")[1])) == (1, True)
@@ -169,7 +169,7 @@ def test_delete_says_what_goes_and_what_stays(installation: Installation, policy
 
 def test_a_team_is_named_in_one_way_at_a_time(installation: Installation) -> None:
     status, said = vellum("delete", "here", "--team", "there", "--yes")
-    assert (status, "TEAM says 'here', and --team says 'there'." in said) == (2, True)
+    assert (status, "TEAM is 'here', but --team is 'there'." in said) == (2, True)
     assert stored(installation) == CLAIMS
 
 
@@ -224,17 +224,17 @@ def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation
 
 @pytest.mark.parametrize("command", ["status", "explain"])
 def test_an_unknown_team_is_answered_with_the_teams(installation: Installation, command: str) -> None:
-    what = "VEL704: there is no claim 'nobody'"
+    what = "VEL704: claim 'nobody' does not exist"
     assert vellum(command, "nobody") == refused(what, "this installation", f"known: {', '.join(CLAIMS)}")
     what = "VEL705: 'both' names 2 claims"
-    fix = "say which, as NAMESPACE/NAME: default/both, other/both"
+    fix = "name one as NAMESPACE/NAME: default/both, other/both"
     assert vellum(command, "both") == refused(what, "this installation", fix)
 
 
 @pytest.mark.parametrize(
     ("team", "code", "fix"),
     [
-        ("both", "VEL705", "say which, as NAMESPACE/NAME: default/both, other/both"),
+        ("both", "VEL705", "name one as NAMESPACE/NAME: default/both, other/both"),
         ("nobody", "VEL704", f"known: {', '.join(CLAIMS)}"),
         ("default/there", "VEL704", f"known: {', '.join(CLAIMS)}"),
     ],
@@ -250,10 +250,10 @@ def test_delete_takes_nothing_where_it_is_unclear(
 @pytest.mark.parametrize(
     ("team", "known", "code", "what"),
     [
-        (None, [], "VEL704", "there is no claim yet"),
-        (None, CLAIMS, "VEL705", "4 claims are meant"),
+        (None, [], "VEL704", "this installation does not have a claim yet"),
+        (None, CLAIMS, "VEL705", "4 claims exist"),
         ("both", CLAIMS, "VEL705", "'both' names 2 claims"),
-        ("nobody", CLAIMS, "VEL704", "there is no claim 'nobody'"),
+        ("nobody", CLAIMS, "VEL704", "claim 'nobody' does not exist"),
     ],
 )
 def test_what_is_unclear_is_said(team: str | None, known: list[str], code: str, what: str) -> None:
@@ -308,7 +308,7 @@ def test_a_documents_name_can_not_write_to_the_terminal_as_it_likes() -> None:
 
 
 def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation) -> None:
-    what = "VEL712: everything would be deleted, but there is no terminal to confirm it"
+    what = "VEL712: everything would be deleted, but no terminal is attached to confirm it"
     installation.state.data("gone-team", HOME).mkdir(parents=True)
     (installation.state.data("gone-team", HOME) / "file").write_bytes(b"x" * 4096)
     status, said = vellum("down", "--delete-data")
@@ -317,7 +317,7 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation
 
 
 def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:
-    what = "VEL712: parts would be broken on purpose, but there is no terminal to confirm it"
+    what = "VEL712: the command would break parts on purpose, but no terminal is attached to confirm it"
     assert vellum("verify", "repair") == refused(what, "this machine", "pass --yes")
 
 
@@ -340,7 +340,7 @@ def test_where_nothing_runs_the_next_command_is_said(
 
 def test_where_no_platform_is_stored_the_next_command_is_said(installation: Installation) -> None:
     installation.store.delete(PLATFORM_KEY)
-    what = "VEL710: there is no KubeflowPlatform named kubeflow"
+    what = "VEL710: KubeflowPlatform kubeflow does not exist"
     assert vellum("explain", "platform") == refused(what, "this machine", "vellum up CLAIM")
 
 
@@ -470,7 +470,7 @@ def test_a_platform_of_a_cluster_is_refused_and_not_stored(
         "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: standard}\n"
     )
     before = installation.store.version
-    what = "VEL714: a platform of profile standard is installed by Crossplane, on a cluster"
+    what = "VEL714: Crossplane installs a platform of profile standard, on a cluster"
     fix = "write profile: local; or look at Crossplane doing it: vellum bench up FILE"
     assert vellum(verb, str(file)) == refused(what, "KubeflowPlatform kubeflow", fix)
     assert installation.store.version == before
@@ -482,17 +482,20 @@ def test_status_and_drills_say_that_the_platform_is_not_composed(
     """The table is marked as the earlier state, and no drill breaks a part."""
     live = installation.store.get(PLATFORM_KEY)
     assert live is not None
-    message = "the platform was installed as light, and its spec.profile says local"
+    message = "the platform was installed as light, but its spec.profile is local"
     status = {"observedGeneration": 1, "conditions": [
         {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "pipeline step failed"},
         {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
     ]}  # fmt: skip
     installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
-    what = f"VEL715: nothing would be put back: the platform is not composed any more: {message}"
-    fix = "vellum explain platform, and do what it says"
+    what = f"VEL715: nothing would be repaired: the platform is not composed any more: {message}"
+    fix = "run `vellum explain platform`, and follow its advice"
     assert vellum("verify", "repair", "--yes") == refused(what, "this machine", fix)
     done, said = vellum("explain", "platform")
-    assert (done, said.splitlines()[0]) == (0, f"Not composed any more, so the table is of before: {message}")
+    assert (done, said.splitlines()[0]) == (
+        0,
+        f"The platform is not composed any more, so the table is stale: {message}",
+    )
 
 
 def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path) -> None:
@@ -500,9 +503,9 @@ def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
         status, said = vellum("explain", "platform", "--kubeconfig", str(file))
-        assert (status, said.partition(" that can be used")[0]) == (
+        assert (status, said.partition(" kubeconfig")[0]) == (
             1,
-            "error VEL718: the file is no kubeconfig",
+            "error VEL718: the file is not a usable",
         )
 
 
@@ -512,7 +515,7 @@ def test_where_nothing_can_be_written_is_said_in_words(tmp_path: Path) -> None:
         "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\nspec: {}\n"
     )
     folder = tmp_path / "claim.yaml" / "below-a-file"
-    said = refused("VEL720: nothing can be written there: Not a directory", folder, "name another folder")
+    said = refused("VEL720: cannot write to the folder: Not a directory", folder, "name another folder")
     assert vellum("render", str(file), "--output", str(folder)) == said
     assert vellum("package", "charts", str(folder)) == said
 
@@ -523,7 +526,7 @@ def test_a_laptops_platform_is_not_rendered_for_a_cluster(tmp_path: Path) -> Non
         "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {}\n"
     )
     fix = "write profile: light, or profile: standard, which brings Istio"
-    what = "VEL716: a platform of profile local is one of a laptop"
+    what = "VEL716: a platform of profile local runs only on a laptop"
     assert vellum("render", str(file)) == refused(what, "KubeflowPlatform kubeflow", fix)
 
 
@@ -535,8 +538,8 @@ def test_nothing_is_broken_that_the_guard_would_not_put_back(installation: Insta
         "guard": {"kserve": {"phase": "Off"}},
     }
     installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
-    what = "VEL715: the release guard would not put kserve back: it is Off there"
-    fix = "write spec.repair: enabled, and wait until `vellum explain platform` says ready"
+    what = "VEL715: the release guard would not repair kserve: it is Off there"
+    fix = "write spec.repair: enabled, and wait until `vellum explain platform` shows ready"
     assert vellum("verify", "repair", "--yes", "--release", "kserve") == refused(what, "this machine", fix)
 
 
@@ -570,7 +573,7 @@ def test_rotate_writes_the_next_generation_and_says_what_it_does(installation: I
         ({"generation": 1, "coming": 2, "waits": ""}, "generation 2 of the keys is not in use yet"),
         (
             {"generation": 2, "previous": [{"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}]},
-            "the keys before are accepted until 2026-11-26T22:00:00Z",
+            "the earlier keys are accepted until 2026-11-26T22:00:00Z",
         ),
     ],
 )  # fmt: skip
@@ -635,7 +638,7 @@ def test_a_full_disk_is_said_in_three_lines() -> None:
     assert (done.returncode, done.stderr.splitlines()) == (1, [
         "error VEL735: the system refuses: No space left on device",
         "  where: the output",
-        "  next:  make room or give the right to it, then run the command again: it goes on where it was",
+        "  next:  make room or grant the permission, then run the command again: it continues where it stopped",
     ])  # fmt: skip
 
 

@@ -178,8 +178,8 @@ def test_both_wait_for_every_kind_that_says_whether_it_is_ready(argo: Files, flu
     [
         ([], "missing: --repository, --branch, --path"),
         (["--repository", "https://git.example.org/x.git", "--branch", "main"], "missing: --path"),
-        ([*IN_GIT, "--path", "../elsewhere"], "the path does not lie in the repository"),
-        ([*IN_GIT, "--path", "/clusters"], "the path does not lie in the repository"),
+        ([*IN_GIT, "--path", "../elsewhere"], "the path is not in the repository"),
+        ([*IN_GIT, "--path", "/clusters"], "the path is not in the repository"),
     ],
 )
 def test_where_the_tree_lies_is_said_and_not_guessed(

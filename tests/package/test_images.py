@@ -137,7 +137,7 @@ def test_images_that_nobody_named_yet_are_told_beside_the_list(tmp_path: Path) -
     done = render(str(tmp_path / "platform.yaml"), "--output", "json")
     fields = [f"spec.images.{name}" for name in ("notebook", "qdrant", "seaweedfs", "workloads")]
     assert json.loads(done.stdout)["unnamed"] == fields
-    assert done.stderr.splitlines() == [f"not named yet: {field}" for field in fields]
+    assert done.stderr.splitlines() == [f"image not named yet: {field}" for field in fields]
 
 
 def test_a_list_needs_a_platform_and_is_no_folder(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_deleted_claim_keeps_its_file_until_a_prune(files: list[str], tmp_path
     assert {path: text for path, text in contents(folder).items() if path != lock.NAME} == {
         path: text for path, text in before.items() if path != lock.NAME
     }
-    assert "kept: 60-teams/team-a.research.yaml, which nothing renders now; --prune removes it" in said
+    assert "kept: 60-teams/team-a.research.yaml, which is not rendered now; --prune removes it" in said
     render(files[1], "--output", str(folder), "--prune")
     assert before.keys() - contents(folder).keys() == {
         "55-namespaces/team-a.yaml",

@@ -162,24 +162,28 @@ def test_the_upgrade_page_names_a_removed_claim_and_its_data(asked: Path, earlie
     (asked / "claim.yaml").write_text(CLAIM.replace("research", "other") + "spec: {deletionPolicy: Delete}\n")
     found = [change for change in changes(asked, earlier) if change["topic"] == "Claims"]
     assert told(found) == [
-        ("Claims", "team-a/research has no file any more", True), ("Claims", "team-a/other comes", False),
+        ("Claims", "team-a/research does not have a file any more", True), ("Claims", "team-a/other is added", False),
     ]  # fmt: skip
-    home = "then its namespace goes, with the notebook's home; bucket and vectors"
+    home = "then its namespace is deleted, with the notebook's home; bucket and vectors"
     assert found[0]["means"][1] == f"{home} stay (Retain)"
 
     backwards = asked.parent / "back"
     assert render(str(asked), "--output", str(backwards)).returncode == 0
     (asked / "claim.yaml").write_text(CLAIM + EVERYTHING)
-    (gone,) = [one for one in changes(asked, backwards) if one["what"] == "team-a/other has no file any more"]
-    assert gone["means"][1] == f"{home} go with it (Delete)"
+    (gone,) = [
+        one
+        for one in changes(asked, backwards)
+        if one["what"] == "team-a/other does not have a file any more"
+    ]
+    assert gone["means"][1] == f"{home} are deleted too (Delete)"
 
 
 def test_a_step_that_compose_refuses_is_told_before_it_is_tried(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").write_text(PLATFORMS["external"])
     found = {change["what"]: change for change in changes(asked, earlier)}
     store = found["objectStore.backend: seaweedfs → external"]
-    assert (store["grave"], "refused (StoreChanged)" in store["means"][0]) == (True, True)
-    assert found["seaweedfs-operator: seaweedfs-operator 0.1.39 goes"]["grave"]
+    assert (store["grave"], "refuses another value (StoreChanged)" in store["means"][0]) == (True, True)
+    assert found["seaweedfs-operator: seaweedfs-operator 0.1.39 is removed"]["grave"]
 
 
 def with_training(objects: list[Obj]) -> None:
@@ -247,9 +251,9 @@ def test_every_field_has_a_sentence() -> None:
 def test_istio_comes_with_the_profile_and_takes_nothing(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").write_text(PLATFORMS["standard"])
     charts = [change for change in told(changes(asked, earlier)) if change[0] == "Charts"]
-    assert [what for _, what, _ in charts if what.endswith("comes")] == [
-        "istio-base: base 1.30.3 comes", "istiod: istiod 1.30.3 comes", "istio-cni: cni 1.30.3 comes",
-        "istio-ingressgateway: gateway 1.30.3 comes",
+    assert [what for _, what, _ in charts if what.endswith("is added")] == [
+        "istio-base: base 1.30.3 is added", "istiod: istiod 1.30.3 is added", "istio-cni: cni 1.30.3 is added",
+        "istio-ingressgateway: gateway 1.30.3 is added",
     ]  # fmt: skip
     assert not any(grave for _, _, grave in charts)
 
@@ -257,13 +261,13 @@ def test_istio_comes_with_the_profile_and_takes_nothing(asked: Path, earlier: Pa
 def test_the_platforms_file_that_goes_is_told_with_what_would_go(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").unlink()
     (found,) = [change for change in changes(asked, earlier) if change["topic"] == "The platform"]
-    assert (found["what"], found["grave"]) == ("the platform has no file any more", True)
+    assert (found["what"], found["grave"]) == ("the platform does not have a file any more", True)
 
 
 def test_a_tree_of_before_there_was_a_lock_is_compared_as_far_as_it_goes(asked: Path, earlier: Path) -> None:
     (earlier / lock.NAME).unlink()
     assert told(changes(asked, earlier)) == [
-        ("Before you begin", "the earlier tree does not say what it was composed to", False)
+        ("Before you begin", "the earlier tree does not record what it was composed to", False)
     ]
 
 
@@ -325,9 +329,9 @@ def test_a_notebook_that_is_turned_off_leaves_its_home_on_every_line(asked: Path
     claim.write_text(text.replace("notebooks: enabled", "notebooks: disabled"))
     page = render(str(asked), "--against", str(folder)).stdout
     home = page.partition("notebook-workspace")[2].splitlines()
-    assert "its home stays while the claim lives" in page
+    assert "its home stays; enabled" in page
     assert home[0].endswith("is not composed any more")
-    assert home[1].strip().startswith("- it stays while its claim lives")
+    assert home[1].strip().startswith("- it stays while its claim exists")
     assert not any(
         "PersistentVolumeClaim" in line for line in page.splitlines() if line.startswith("- **!**")
     )

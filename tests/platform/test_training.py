@@ -183,7 +183,7 @@ def started(platform: Installation) -> int:
     ("team", "words"),
     [
         ("team-b", "VEL413: TrainJobs are not for default/team-b: its claim does not say training: enabled"),
-        ("team-c", "VEL704: there is no claim 'team-c'"),
+        ("team-c", "VEL704: claim 'team-c' does not exist"),
     ],
 )
 def test_a_team_that_may_not_train_is_refused(

@@ -28,7 +28,7 @@ _ALLOWED_CLASSES = ("none", "hpa", "keda", "external")
 _MODES = ("Standard", "RawDeployment")
 _AUTOSCALER, _MODE = "serving.kserve.io/autoscalerClass", "serving.kserve.io/deploymentMode"
 OWN = f"{DOMAIN}/"
-NO_COMMAND = "there is no command, and a laptop has no image that brings one"
+NO_COMMAND = "the command is missing, and a laptop cannot take one from an image"
 
 
 def longest(kind: str, namespace: str) -> int:
@@ -65,7 +65,7 @@ def _marks(texts: Any, field: str) -> Iterator[Mistake]:  # noqa: ANN401  # what
     """Refuse the platform's own marks: with one, a user's object would count as part of the platform."""
     for name in _fields(texts):
         if name.startswith(OWN):
-            what = f"{shown(name)} is a mark of the platform itself"
+            what = f"{shown(name)} is reserved for the platform"
             yield Mistake("VEL117", what, ("metadata", field, name), f"delete {shown(name)}")
 
 
@@ -73,7 +73,7 @@ def _annotated(annotations: dict[str, Any]) -> Iterator[Mistake]:
     for name, allowed in ((_AUTOSCALER, _ALLOWED_CLASSES), (_MODE, _MODES)):
         value = annotations.get(name, allowed[0])
         if isinstance(value, str) and value not in allowed:
-            what = f"{shown(value)} is refused by KServe as this platform runs it (allowed: {', '.join(allowed)})"
+            what = f"KServe on this platform refuses {shown(value)} (allowed: {', '.join(allowed)})"
             yield Mistake("VEL117", what, ("metadata", "annotations", name), f"write {name}: {allowed[0]}")
 
 
@@ -99,7 +99,7 @@ def _environment(env: list[Any], path: Path) -> Iterator[Mistake]:
         if name in seen:
             yield Mistake("VEL115", f"{shown(name)} is written twice", (*path, number), "keep one of the two")
         elif entry.get("value") and entry.get("valueFrom"):
-            what = f"{shown(name)} has a value and a place to take it from"
+            what = f"{shown(name)} has both value and valueFrom"
             yield Mistake("VEL115", what, (*path, number), "keep one of the two: delete value")
         seen.add(name)
 
@@ -111,7 +111,7 @@ def _shown_values(trainer: dict[str, Any], path: Path) -> Iterator[Mistake]:
     for field in ("command", "args") if known else ():
         for number, word in enumerate(_list(trainer.get(field))):
             if isinstance(word, str) and (found := re.search(rf"\$\(({known})\)", word)):
-                what = f"{found[0]} would show the value of a variable to everybody who lists processes"
+                what = f"{found[0]} would show the value of a variable in the process list"
                 yield Mistake("VEL115", what, (*path, field, number), "read the variable in the program")
 
 
@@ -136,11 +136,11 @@ def _arguments(args: list[Any], path: Path) -> Iterator[Mistake]:
     if len(words) == 2 and words[0] == _FLAG:  # noqa: PLR2004  # the flag and its value
         keys = words[1:]
     elif others := [word for word in words if not word.startswith(f"{_FLAG}=")]:
-        what = f"the server of models has no argument {shown(others[0])}"
+        what = f"the model server does not have the argument {shown(others[0])}"
         yield Mistake("VEL115", what, path, f"write args: {_args(next(iter(keys), ''))}")
         return
     if len(keys) != 1:
-        what = "two models are named" if keys else "no model is named"
+        what = "args name two models" if keys else "args do not name a model"
         yield Mistake("VEL115", what, path, f"write args: {_args(next(iter(keys), ''))}")
     elif why := _wrong_key(keys[0]):
         yield Mistake("VEL115", why, path, f"write args: {_args(keys[0])}")
@@ -151,15 +151,15 @@ def _wrong_key(key: str) -> str:
     if not key:
         return "the model has no key"
     if "://" in key:
-        return f"{shown(key)} is an address, and a laptop reads the team's own bucket"
+        return f"{shown(key)} is an address, but a laptop reads only the team's own bucket"
     if key.startswith("/"):
         return f"{shown(key)} is a path of a machine, not a key of the team's bucket"
     if any(part in ("", ".", "..") for part in key.split("/")):
-        return f"{shown(key)} has an empty part, or . or .., and names no object of the bucket"
+        return f"{shown(key)} is not a key of the bucket: it has an empty part, or . or .."
     if len(key.encode()) > _LONGEST_KEY:
         return f"the key has more than {_LONGEST_KEY} bytes"
     if not _KEY.fullmatch(key) or key != key.strip():
-        return f"{shown(key)} has characters that a key of a model cannot have"
+        return f"{shown(key)} has characters that a model's key may not have"
     return ""
 
 

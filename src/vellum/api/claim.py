@@ -37,7 +37,7 @@ class ClaimWideSpec(Spec):
 
     owner: Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
         default="",
-        description="Who answers for the team: an annotation on its namespace",
+        description="Who is responsible for the team: an annotation on its namespace",
         examples=["ada@example.org"],
     )
     costCenter: Annotated[  # noqa: N815  # the API's spelling

@@ -187,19 +187,23 @@ class _Reader:
         if len(self._now.problems) >= MOST_PROBLEMS:
             self._stop(
                 "VEL103",
-                f"more than {MOST_PROBLEMS} mistakes: the rest is not read",
+                f"more than {MOST_PROBLEMS} mistakes: Vellum does not read the rest",
                 event,
                 path,
-                "mend these first",
+                "fix these first",
             )
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             self._stop(
-                "VEL106", "anchors (&) and aliases (*) are not read", event, path, "write the value out"
+                "VEL106",
+                "Vellum does not read anchors (&) and aliases (*)",
+                event,
+                path,
+                "write the value out",
             )
         if getattr(event, "tag", None) is not None:
             self._stop(
                 "VEL106",
-                f"the tag {shown(event.tag)} is not read",
+                f"Vellum does not read the tag {shown(event.tag)}",
                 event,
                 path,
                 "delete the word that begins with !",
@@ -207,10 +211,10 @@ class _Reader:
         if len(path) >= MOST_DEPTH and isinstance(event, yaml.CollectionStartEvent):
             self._stop(
                 "VEL103",
-                f"nested deeper than {MOST_DEPTH}",
+                f"nested deeper than {MOST_DEPTH} levels",
                 event,
                 path[:2],
-                "a claim nests four deep: look for a lost bracket",
+                "look for an unclosed bracket; a claim nests four deep",
             )
 
     def _value(self, event: Any, path: Path) -> Any:  # noqa: ANN401
@@ -230,7 +234,7 @@ class _Reader:
                 first = self._now.places[here].line
                 self._now.places[here] = Place(_line(event))
                 self._now.problem(
-                    "VEL107", f"{shown(key)} was written before, in line {first}", here, "keep one of the two"
+                    "VEL107", f"{shown(key)} is already written in line {first}", here, "keep one of the two"
                 )
             self._now.places[here] = Place(_line(event))
             found[key] = self._value(next(self._events), here)
@@ -250,12 +254,12 @@ class _Reader:
         self._checked(event, path)
         word: str = event.value
         if not event.style and word == "<<":
-            self._stop("VEL106", "merge keys (<<) are not read", event, path, "write the fields out")
+            self._stop("VEL106", "Vellum does not read merge keys (<<)", event, path, "write the fields out")
         if not event.style and not isinstance(meaning(word), str):
             self._now.places[(*path, word)] = Place(_line(event))
             fix = f'write "{word}" in quotes' if word else "write a name before the colon"
             self._now.problem(
-                "VEL110", f"the name {shown(word)} is not text to every YAML reader", (*path, word), fix
+                "VEL110", f"some YAML readers do not read the name {shown(word)} as text", (*path, word), fix
             )
         return word
 
@@ -280,7 +284,7 @@ class _Reader:
             return word
         if value is None:
             self._now.problem(
-                "VEL109", "there is no value", path, "write a value, or delete the line to get the default"
+                "VEL109", "the value is missing", path, "write a value, or delete the line to get the default"
             )
         return value
 

@@ -33,13 +33,13 @@ _ROWS = (
     ("Kubernetes", "here write a TrainJob or an InferenceService",
      "Deployment StatefulSet DaemonSet ReplicaSet Pod ReplicationController PodTemplate"),
     ("Kubernetes", "here a workload reads the team's own Secrets, such as vellum-binding", "Secret ConfigMap"),
-    ("Kubernetes", "here data lies in the team's bucket",
+    ("Kubernetes", "here data is in the team's bucket",
      "PersistentVolumeClaim PersistentVolume StorageClass VolumeSnapshot"),
     ("Kubernetes", "here write each item as a document of its own, with --- between them", "List"),
     ("Kubernetes", _MADE, """
         Namespace ResourceQuota LimitRange ServiceAccount Role RoleBinding ClusterRole ClusterRoleBinding NetworkPolicy
         PodDisruptionBudget HorizontalPodAutoscaler"""),
-    ("Kubernetes", "here the gateway knows every workload by itself", """
+    ("Kubernetes", "here the gateway finds every workload automatically", """
         Service Ingress Endpoints EndpointSlice Gateway HTTPRoute GRPCRoute VirtualService DestinationRule
         AuthorizationPolicy"""),
     ("Kubernetes", "a laptop has no such part", """
@@ -107,9 +107,9 @@ _TRAINER: dict[str, frozenset[str]] = {
 }  # fmt: skip
 _FIELDS = {"InferenceService": ("KServe", _KSERVE), "TrainJob": ("Kubeflow Trainer", _TRAINER)}
 _HERE = {
-    "storageUri": "write args: [--model=KEY], KEY being where the model lies in the team's bucket",
-    "storage": "write args: [--model=KEY], KEY being where the model lies in the team's bucket",
-    "storageUris": "write args: [--model=KEY] in the model, KEY being where it lies in the team's bucket",
+    "storageUri": "write args: [--model=KEY] with the model's key in the team's bucket",
+    "storage": "write args: [--model=KEY] with the model's key in the team's bucket",
+    "storageUris": "write args: [--model=KEY] in the model, with its key in the team's bucket",
     "configMapKeyRef": "write the value itself, or a secretKeyRef",
 }
 """Field to what to write instead of it on a laptop."""

@@ -14,18 +14,18 @@ OVERLAP = "1h"
 
 
 class KeysSpec(Spec):
-    """Which generation of derived keys is wanted. A file that says nothing changes nothing."""
+    """Which generation of derived keys is wanted; without a generation the one in use stays."""
 
     generation: int | None = Field(
         default=None,
-        description="The generation of keys, which only goes up; without it the one in use, at first 1",
+        description="The generation of keys, which only goes up; default: the one in use, at first 1",
         ge=1,
         le=HIGHEST,
         examples=[2],
     )
     overlap: Span | None = Field(
         default=None,
-        description=f"How long the old S3 key is accepted beside a new one, from 10s to 7d; without it {OVERLAP}",
+        description=f"How long the old S3 key is accepted beside a new one, from 10s to 7d; default: {OVERLAP}",
     )
 
     @property

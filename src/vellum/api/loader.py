@@ -151,7 +151,7 @@ def _identity(document: Document) -> Obj | None:
         said, path = meta.get(field), ("metadata", field)
         is_text = isinstance(said, str) and said.isprintable() and said
         if not is_text and path not in document.doubtful and (field == "name" or field in meta):
-            document.problem("VEL113", f"the object has no {field}", path, f"write the {field} as text")
+            document.problem("VEL113", f"{field} is missing", path, f"write the {field} as text")
     if document.problems:
         return None
     place = {field: meta[field] for field in ("name", "namespace") if field in meta}
@@ -170,7 +170,7 @@ def _files(path: str) -> list[tuple[str, bytes]]:
     )  # fmt: skip
     if not names:
         raise MistakesError([ClaimError(
-            "VEL101", "the folder holds no *.yaml and no *.yml", where=path, fix="name a file, or another folder",
+            "VEL101", "the folder has no *.yaml and no *.yml", where=path, fix="name a file, or another folder",
         )])  # fmt: skip
     return [(str(file), _bytes(file)) for file in names]
 
@@ -184,7 +184,7 @@ def _bytes(file: File) -> bytes:
         with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123  # as said
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise MistakesError([ClaimError(
-                    "VEL101", "is not a file but a pipe, a socket or a device", where=str(file)[:300],
+                    "VEL101", "this is not a file but a pipe, a socket or a device", where=str(file)[:300],
                     fix="name a file, or send it to standard input: vellum ... - < FILE",
                 )])  # fmt: skip
             return stream.read(MOST_BYTES + 1)
@@ -204,7 +204,7 @@ def _parsed(data: bytes, source: str) -> list[Document]:
     parsed = documents(text(data, source), source)
     if not parsed:
         raise ClaimError(
-            "VEL102", "there is no object in it", where=source, fix="see examples/02-minimal/claim.yaml",
+            "VEL102", "the file does not have an object", where=source, fix="see examples/02-minimal/claim.yaml",
         )  # fmt: skip
     return parsed
 
@@ -239,7 +239,7 @@ def _object(document: Document, namespace: str) -> Written | None:
     if "spec" not in value and all(field in _TOP for field in value):
         # An API server requires it too, because Crossplane's definitions do.
         example = flow(example_of(node_at(kind, ("spec",)))) if kind in workloads.KINDS else "{}"
-        document.problem("VEL114", "the object has no spec", (), f"write spec: {example}")
+        document.problem("VEL114", "spec is missing", (), f"write spec: {example}")
         return None
     spec = _spec(document, kind, value.get("spec", {}))
     _between(document, kind, value)
@@ -266,7 +266,7 @@ def _kind(document: Document, value: dict[str, object]) -> str:
         if given in allowed or (field,) in document.doubtful:
             continue
         near = (nearest(given, dict.fromkeys(allowed)) if isinstance(given, str) else "") or allowed[0]
-        what = f"{field} {shown(given)} is not known here" if field in value else f"there is no {field}"
+        what = f"{field} {shown(given)} is not known here" if field in value else f"{field} is missing"
         others = f" (allowed: {', '.join(allowed)})" if len(allowed) > 1 else ""
         document.problem("VEL111", what, (field,) if field in value else (), f"write {field}: {near}{others}")
     return kind if isinstance(kind, str) and kind in API_VERSIONS else ""
@@ -335,7 +335,7 @@ def _not_crossplanes(document: Document, value: dict[str, object]) -> None:
         return
     for field in sorted(CROSSPLANE_FIELDS & spec.keys()):
         if spec[field] != CROSSPLANE_DEFAULTS.get(field, spec):
-            what = f"spec.{field} is Crossplane's own, and no tenant sets it"
+            what = f"spec.{field} is Crossplane's own field, and a team may not set it"
             document.problem("VEL125", what, ("spec", field), f"delete spec.{field}")
 
 

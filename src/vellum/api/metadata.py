@@ -42,7 +42,7 @@ def check(
     """
     here: Path = ("metadata",)
     if not isinstance(metadata, dict):
-        document.problem("VEL113", "the object has no name", here, "write metadata: {name: research}")
+        document.problem("VEL113", "the object's name is missing", here, "write metadata: {name: research}")
         return "", "", {}, {}
     known = node_at(kind, here)["properties"]
     for field in metadata:
@@ -67,7 +67,7 @@ def check(
 
 def _platform_name(document: Document, metadata: dict[str, Any]) -> None:
     if metadata.get("name") != platform.NAME:
-        what = f"the platform is named {platform.NAME}, as there is one"
+        what = f"the platform must be named {platform.NAME}"
         document.problem("VEL116", what, ("metadata", "name"), f"write name: {platform.NAME}")
 
 
@@ -87,15 +87,15 @@ def _of_a_team(document: Document, metadata: dict[str, Any]) -> str:
 def _workload_name(document: Document, metadata: dict[str, Any], kind: str, namespace: str) -> str:
     name, most = _name(document, metadata, "name", letter=True), admission.longest(kind, namespace)
     if name and (not name[0].isalpha() or len(name) > most):
-        why = "as pods add to it"
+        why = "because pods add to it"
         if most < LONGEST_JOB:
             where = (
                 f"the namespace {namespace}"
                 if namespace
                 else "the namespace of a team such as default/team-a"
             )
-            why = f"as KServe puts {where} behind it, in 63 characters"
-        what = f"{shown(name)} is no name here: a letter first, and at most {most} characters, {why}"
+            why = f"because KServe appends {where}, in 63 characters"
+        what = f"{shown(name)} cannot be used here: a letter first, and at most {most} characters, {why}"
         repaired = _repaired(name, letter=True)[:most].rstrip("-")
         document.problem("VEL116", what, ("metadata", "name"), f"write name: {repaired}")
         return ""
@@ -118,10 +118,10 @@ def _name(
         document.problem("VEL116", f"the {field} is not text", path, fix)
         return ""
     if field not in metadata and not default:
-        document.problem("VEL113", "the object has no name", path, "write name: research")
+        document.problem("VEL113", "the object's name is missing", path, "write name: research")
         return ""
     if not is_dns_label(value):
-        what = f"{shown(value)} is no {field}: at most {LABEL_LIMIT} of a-z 0-9 -, a letter or digit first and last"
+        what = f"{shown(value)} is not a {field}: at most {LABEL_LIMIT} of a-z 0-9 -, a letter or digit first and last"
         document.problem("VEL116", what, path, f"write {field}: {_repaired(value, letter=letter)}")
         return ""
     return value
@@ -139,13 +139,15 @@ def _texts(document: Document, metadata: dict[str, Any], field: str) -> dict[str
     if path in document.doubtful:
         return {}
     if not isinstance(texts, dict):
-        document.problem("VEL117", f"{field} are names with texts", path, f"write {field}: {{stage: trial}}")
+        document.problem(
+            "VEL117", f"{field} must map names to text", path, f"write {field}: {{stage: trial}}"
+        )
         return {}
     for key, value in texts.items():
         _label(document, (*path, key), key, value, is_label=field == "labels")
     if sum(len(f"{key}{value}".encode()) for key, value in texts.items()) > MOST_ANNOTATION_BYTES:
         document.problem(
-            "VEL117", f"the {field} have more than 256 KiB together", path, "keep long texts elsewhere"
+            "VEL117", f"the {field} have more than 256 KiB in all", path, "keep long texts elsewhere"
         )
     return texts
 
@@ -156,7 +158,7 @@ def _label(document: Document, path: Path, key: str, value: object, *, is_label:
     prefix, slash, name = key.rpartition("/")
     prefix_fits = not slash or (len(prefix) <= _LONGEST_SUBDOMAIN and _SUBDOMAIN.fullmatch(prefix))
     if not prefix_fits or not _NAME.fullmatch(name):
-        what = f"{shown(key)} is no name of a label: optional domain/, then at most 63 of A-Z a-z 0-9 - _ ."
+        what = f"{shown(key)} is not a label's name: optional domain/, then at most 63 of A-Z a-z 0-9 - _ ."
         document.problem("VEL117", what, path, "write a name such as example.org/stage")
     elif not isinstance(value, str):
         word = document.word(path)
@@ -164,5 +166,5 @@ def _label(document: Document, path: Path, key: str, value: object, *, is_label:
             "VEL117", "the value is not text", path, f'write "{word}" in quotes' if word else "write a text"
         )
     elif is_label and value and not _NAME.fullmatch(value):
-        what = f"{shown(value)} is no value of a label: at most 63 of A-Z a-z 0-9 - _ ."
-        document.problem("VEL117", what, path, "shorten it, or write it under annotations")
+        what = f"{shown(value)} is not a label's value: at most 63 of A-Z a-z 0-9 - _ ."
+        document.problem("VEL117", what, path, "shorten it, or move it to annotations")

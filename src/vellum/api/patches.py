@@ -78,7 +78,7 @@ def _parsed(text: str) -> list[Any]:
 def _check(one: object) -> None:
     if not isinstance(one, dict):
         raise _WrongError("it is not a mapping with `target` and `patch`")
-    _only(one, _FIELDS, "kustomize patches that are written here have")
+    _only(one, _FIELDS, "a patch here may have")
     if not isinstance(one.get("patch"), str) or not one["patch"].strip():
         raise _WrongError("its `patch` is not text: write `patch: |` and the patch below it")
     target = one.get("target")
@@ -91,7 +91,7 @@ def _check(one: object) -> None:
 def _check_target(target: object) -> None:
     if not isinstance(target, dict) or not target:
         raise _WrongError("its `target` is not a mapping such as {kind: Deployment, name: kserve}")
-    _only(target, _TARGET, "a target has")
+    _only(target, _TARGET, "a target may have")
     for name, value in target.items():
         if not isinstance(value, str):
             raise _WrongError(f"its target's {name} is not text")
@@ -103,11 +103,11 @@ def _check_patch(patch: object, *, has_target: bool) -> None:
         named = "kind" in patch and "apiVersion" in patch and isinstance(meta, dict) and "name" in meta
         if not has_target and not named:
             raise _WrongError(
-                "it has no `target`, and its patch does not say apiVersion, kind and metadata.name"
+                "it has no `target`, and its patch does not name apiVersion, kind and metadata.name"
             )
     elif isinstance(patch, list):
         if not has_target:
-            raise _WrongError("it has no `target`, and operations do not say to what they are done")
+            raise _WrongError("it has no `target`, which operations need")
         for operation in patch:
             _check_operation(operation)
     else:
@@ -116,7 +116,7 @@ def _check_patch(patch: object, *, has_target: bool) -> None:
 
 def _check_operation(operation: object) -> None:
     if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
-        raise _WrongError(f"an operation has an `op`: {', '.join(_OPERATIONS)}")
+        raise _WrongError(f"an operation needs an `op`: {', '.join(_OPERATIONS)}")
     path = operation.get("path")
     if not isinstance(path, str) or not path.startswith("/"):
         raise _WrongError(f"the path of `{operation['op']}` is not text that begins with /")
@@ -128,4 +128,4 @@ def _check_operation(operation: object) -> None:
 def _only(found: dict[str, Any], known: Iterable[str], words: str) -> None:
     for name in found:
         if name not in known:
-            raise _WrongError(f"there is no {name[:64]!r}; {words}: {', '.join(sorted(known))}")
+            raise _WrongError(f"the field {name[:64]!r} is not known; {words}: {', '.join(sorted(known))}")

@@ -33,18 +33,16 @@ DEFAULT_BUCKET = "vellum-artifacts"
 
 def _not_a_teams(bucket: str) -> str:
     if bucket.startswith(bucket_name("")) and bucket != DEFAULT_BUCKET:
-        raise ValueError(
-            f"{bucket!r} could be a team's: names with {bucket_name('')} are derived from claims"
-        )
+        raise ValueError(f"a team may have {bucket!r}: names with {bucket_name('')} are derived from claims")
     return bucket
 
 
 def _reachable(endpoint: str) -> str:
     host, _, port = endpoint.partition("://")[2].partition(":")
     if not all(map(is_dns_label, host.split("."))):
-        raise ValueError(f"{host!r} is neither a host's name nor an IPv4 address")
+        raise ValueError(f"{host!r} is neither a host name nor an IPv4 address")
     if port and int(port) > 65535:  # noqa: PLR2004  # the highest port
-        raise ValueError(f"there is no port {port}")
+        raise ValueError(f"{port} is not a port")
     return endpoint
 
 
@@ -86,16 +84,16 @@ class ArtifactsSpec(Spec):
 
 
 class ObjectStoreSpec(Spec):
-    """What the buckets are made on."""
+    """The object store of all buckets."""
 
     backend: Literal["seaweedfs", "external"] = Field(
         default="seaweedfs",
-        description="The object store behind every bucket: one made here, or one that somebody else runs; "
-        "decided when the platform is made",
+        description="The object store behind every bucket: `seaweedfs` is installed, `external` is an existing store; "
+        "it cannot change later",
     )
     endpoint: Endpoint | None = Field(
         default=None,
-        description="Where an external store answers, and nothing behind it: buckets are addressed by path",
+        description="The address of an external store, without a path: buckets are addressed by path",
         examples=["https://s3.example.org"],
         validate_default=True,
     )
@@ -113,7 +111,7 @@ class ObjectStoreSpec(Spec):
             )
         if backend == "seaweedfs" and endpoint is not None:
             raise Refused(
-                "the store that is made here has its own address",
+                "only an external store has an endpoint",
                 "delete endpoint, or write backend: external",
             )
         return endpoint
@@ -123,7 +121,7 @@ class ObjectStoreSpec(Spec):
     def _of_what_has_regions(cls, region: str, info: ValidationInfo) -> str:
         if info.data.get("backend") == "seaweedfs" and region != REGION:
             raise Refused(
-                f"the store that is made here has one region, {REGION}",
+                f"only an external store has another region than {REGION}",
                 "delete region, or write backend: external",
             )
         return region
@@ -134,20 +132,20 @@ class ChartsSpec(Spec):
 
     repository: Repository = Field(
         default="",
-        description="A registry that holds every chart; without it each project's own is asked",
+        description="A registry with every chart; default: each project's own registry",
         examples=["oci://registry.example.org/charts"],
     )
     own: Repository = Field(
         default="",
-        description="A registry that holds Vellum's own charts; without it, the one that holds every chart",
+        description="A registry with Vellum's own charts; default: the registry with every chart",
         examples=["oci://registry.example.org/vellum"],
     )
     plainHTTP: bool = Field(  # noqa: N815  # the API's spelling
-        default=False, description="Whether the registry speaks HTTP: only for one on the same machine"
+        default=False, description="Whether the registry uses HTTP: only for a registry on the same machine"
     )
     patches: dict[str, PatchText] = Field(
         default={},
-        description="Kustomize patches of what a part's chart renders, by part",
+        description="Kustomize patches for what a part's chart renders, by part",
         examples=[{"kserve": "- target: {kind: ConfigMap}\n  patch: '[{op: remove, path: /data/a}]'"}],
     )
 
@@ -158,7 +156,7 @@ class ChartsSpec(Spec):
         for name in patches:
             if name not in known:
                 raise ValueError(
-                    f"no part named {name[:64]!r} has a chart; those that have: {', '.join(sorted(known))}"
+                    f"part {name[:64]!r} does not have a chart; parts that do: {', '.join(sorted(known))}"
                 )
         return patches
 
@@ -173,7 +171,7 @@ class PlatformWideSpec(Spec):
     charts: ChartsSpec = Field(default=ChartsSpec(), description="Where charts come from")
     repair: Literal["enabled", "disabled"] = Field(
         default="enabled",
-        description="Whether what is deleted or edited in an installed chart is put back; Helm alone does not",
+        description="Whether Vellum restores deleted or edited objects of installed charts; Helm alone does not",
     )
     objectStore: ObjectStoreSpec = Field(  # noqa: N815  # the API's spelling
         default=ObjectStoreSpec(), description="The object store"
@@ -188,7 +186,7 @@ class PlatformWideSpec(Spec):
         # The laptop's own gateway answers S3, and a laptop has no kubectl to give it a Secret.
         if store.backend == "external" and info.data.get("profile") == LAPTOP:
             raise Refused(
-                "a laptop runs its own object store",
+                "a laptop always runs its own object store",
                 "write profile: light or standard, or delete objectStore",
             )
         return store
@@ -224,7 +222,7 @@ def platform_spec() -> type[PlatformWideSpec]:
         if part.block
     }
     images = _images_spec()
-    words = "Images by digest; a part whose image is not named is not composed"
+    words = "Images by digest; a part without an image is not composed"
     fields["images"] = (images, Field(default_factory=images, description=words))
     return create_model("PlatformSpec", __base__=PlatformWideSpec, **fields)
 
@@ -265,7 +263,7 @@ class Platform:
     def left_out(self) -> dict[str, str]:
         """Return the parts that the platform leaves out, each with the field that adds it."""
         return {
-            name: f"it is left out; a platform engineer writes spec.{part.switch}: enabled in KubeflowPlatform {NAME}"
+            name: f"the platform leaves it out; write spec.{part.switch}: enabled in KubeflowPlatform {NAME}"
             for name, part in platform_components().items()
             if self._could(part) and self._is_off(part)
         }

@@ -19,9 +19,9 @@ _HEAD = f"""<!-- Written by `python -m vellum.api.reference docs/reference`; edi
 A team writes `{claim.KIND}`, a platform engineer `{platform.KIND}`. `vellum explain PATH` prints the same for one
 field, `vellum validate FILE` checks a file, a folder, or standard input (`{STANDARD_INPUT}`).
 
-Files are YAML or JSON, read strictly: unknown fields, anchors, tags, repeated names and words that YAML readers
-disagree on (`on`, `012`, `12:30`, dates) are refused with line, field and what to write instead. Everything has a
-default but `metadata.name`; images and the endpoint of an object store have none, since a laptop needs none.
+Files are YAML or JSON, read strictly. Unknown fields, anchors, tags, repeated names, and words that YAML readers
+disagree on (`on`, `012`, `12:30`, dates) are refused, with the line, the field and what to write instead. Everything
+has a default except `metadata.name`, images and the endpoint of an object store. A laptop needs only the name.
 """
 _EXAMPLES = {
     claim.KIND: """apiVersion: platform.vellum.dev/v1alpha1
@@ -41,10 +41,10 @@ spec:
 """,
 }
 _TAIL = f"""
-## What is read and ignored
+## Accepted and ignored
 
-So that what a control plane prints can be given back to it, these are accepted and mean nothing. A claim without
-`metadata.uid`, as a person writes it, has none of Crossplane's own fields (VEL125):
+Vellum accepts these fields and ignores them, so that you can apply what a control plane prints. A claim without
+`metadata.uid`, which is a claim that a person wrote, may not have Crossplane's own fields (VEL125):
 
 - `status`, and in `metadata`: {", ".join(f"`{name}`" for name in sorted(LIVE))}.
 - in `spec`, Crossplane's own fields: {", ".join(f"`{name}`" for name in sorted(claim.CROSSPLANE_FIELDS))}.

@@ -106,7 +106,9 @@ def _wrong_amount(path: Path, name: str, value: object) -> Mistake | None:
     amount = parse(value)
     if amount is None:
         what = (
-            f"{shown(value)} is not a quantity of Kubernetes" if value is not None else "there is no quantity"
+            f"{shown(value)} is not a quantity of Kubernetes"
+            if value is not None
+            else "the quantity is missing"
         )
         return Mistake("VEL115", what, path, f"write {name}: {_suggested(name, value)}")
     if name in _BYTES or _HUGE.fullmatch(name):
@@ -176,7 +178,7 @@ def _between(
                 "VEL115", what, (*path, "limits", name), f"write {name}: {_quoted(limit)} under requests too"
             )
         elif name in requests and limit is None and name not in _PLAIN:
-            what = f"{name} has a request and no limit, and the two of a device are equal"
+            what = f"{name} has a request but no limit, and for a device the two must be equal"
             yield Mistake(
                 "VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too"
             )
@@ -186,7 +188,7 @@ def _pair(path: Path, request: tuple[Decimal, object], limit: tuple[Decimal, obj
     """Yield what is wrong with a request and its limit, each as a number and as written."""
     name, said, most = path[-1], request[1], limit[1]
     if name not in _PLAIN and request[0] != limit[0]:
-        what = f"the request {shown(said)} is not the limit {shown(most)}, and the two of a device are equal"
+        what = f"the request {shown(said)} is not the limit {shown(most)}, and for a device the two must be equal"
         yield Mistake("VEL115", what, path, f"write {name}: {_quoted(most)}")
     elif request[0] > limit[0]:
         what = f"the request {shown(said)} is above the limit {shown(most)}"

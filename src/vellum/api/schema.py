@@ -61,15 +61,15 @@ def _schema(kind: str) -> Obj:
 
 _KINDS = {
     claim.KIND: "A team's whole ML platform: namespace, bucket, keys, vectors, notebook, pipelines, inference",
-    platform.KIND: "The platform that every team's corner stands on; there is one, named kubeflow",
-    "TrainJob": "A training that runs to its end in the team's namespace, as Kubeflow Trainer defines it",
-    "InferenceService": "A model that answers, as KServe defines it",
+    platform.KIND: "The platform that all teams share; a cluster has one, named kubeflow",
+    "TrainJob": "A training that runs to completion in the team's namespace, as Kubeflow Trainer defines it",
+    "InferenceService": "A model that answers requests, as KServe defines it",
 }
 _SPECS = {
     claim.KIND: "What the team asks for; everything has a default",
     platform.KIND: "What is installed, and where",
-    "TrainJob": "What is trained, as far as a laptop can do it",
-    "InferenceService": "What is served, as far as a laptop can do it",
+    "TrainJob": "What is trained, within what a laptop supports",
+    "InferenceService": "What is served, within what a laptop supports",
 }
 
 
@@ -81,7 +81,7 @@ def _metadata(kind: str) -> Obj:
         name = {
             "type": "string",
             "enum": [platform.NAME],
-            "description": "Always kubeflow: there is one platform",
+            "description": "Always kubeflow: a cluster has one platform",
         }
     fields: Obj = {
         "name": name,
@@ -94,18 +94,18 @@ def _metadata(kind: str) -> Obj:
     }
     if kind == claim.KIND:
         fields["namespace"] = {
-            **label, "description": "The namespace in which the team keeps its claim", "default": "default",
+            **label, "description": "The namespace of the claim", "default": "default",
             "example": "team-a",
         }  # fmt: skip
     elif kind in workloads.KINDS:
         fields["name"] = {**label, "description": "The name of the object", "example": "documents"}
         fields["namespace"] = {
-            **label, "description": "The team's own namespace, as `vellum status` names it; a laptop knows it",
+            **label, "description": "The team's own namespace, which `vellum status` shows; a laptop finds it",
             "example": "team-a-research-6gnoutl5ip5t",
         }  # fmt: skip
     return {
         "type": "object",
-        "description": "What names the object",
+        "description": "The identity of the object",
         "required": ["name"],
         "properties": fields,
     }

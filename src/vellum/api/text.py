@@ -13,7 +13,7 @@ _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 and C1 controls: they steer a terminal
     "\u2028\u2029"  # line breaks for some YAML readers and letters for others
-    "\u202a-\u202e\u2066-\u2069"  # text that reads in another order than it is stored
+    "\u202a-\u202e\u2066-\u2069"  # direction marks: the text reads in another order than it is stored
     "\ufeff\ufffe\uffff]"
 )
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
@@ -28,7 +28,7 @@ def text(data: bytes, source: str) -> str:
     if len(data) > MOST_BYTES:
         raise ClaimError(
             "VEL103", f"the file has more than {MOST_BYTES} bytes",
-            where=source, fix="split it: one file per team, a folder holds any number of them",
+            where=source, fix="split it into one file per team; a folder may have any number of them",
         )  # fmt: skip
     if data.startswith(_BYTE_ORDER_MARKS):
         raise ClaimError(
@@ -49,14 +49,14 @@ def text(data: bytes, source: str) -> str:
 def _plain(decoded: str, source: str) -> None:
     if unseen := _UNSEEN.search(decoded):
         raise ClaimError(
-            "VEL104", f"there is an invisible character U+{ord(unseen[0]):04X}",
+            "VEL104", f"the text has an invisible character U+{ord(unseen[0]):04X}",
             where=f"{source}:{_line(decoded, unseen.start())}",
             fix="delete the character; an editor shows it when asked to",
         )  # fmt: skip
     # Thousands of %TAG lines cost libyaml quadratic time before the first event.
     if directive := _DIRECTIVE.search(decoded):
         raise ClaimError(
-            "VEL106", "YAML directives (lines that begin with %) are not read",
+            "VEL106", "Vellum does not read YAML directives (lines that begin with %)",
             where=f"{source}:{_line(decoded, directive.start())}", fix="delete the line",
         )  # fmt: skip
 

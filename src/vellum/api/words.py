@@ -83,10 +83,10 @@ def unknown(path: Path, known: Mapping[str, Any], kind: str = "", written: Conta
     near = nearest(word, known)
     if near and (*path[:-1], near) in written:
         return Mistake(
-            "VEL112", f"there is no field {shown(word)}", path, f"delete it; {near} is written too"
+            "VEL112", f"the field {shown(word)} does not exist", path, f"delete it; {near} is written too"
         )
     fix = f"write {near} instead" if near else f"delete it; known here: {', '.join(known) or 'nothing'}"
-    return Mistake("VEL112", f"there is no field {shown(word)}", path, fix)
+    return Mistake("VEL112", f"the field {shown(word)} does not exist", path, fix)
 
 
 def advice(kind: str, path: Path, word: str) -> str:

@@ -58,15 +58,15 @@ CLUSTER = "apply it to a cluster: kubectl apply -f FILE"
 
 
 class SecretKey(Spec):
-    """A key of a Secret of the team's namespace."""
+    """A key of a Secret in the team's namespace."""
 
     name: Name = Field(description="The Secret", examples=["vellum-binding"])
     key: SecretKeyName = Field(description="Its key", examples=["VELLUM_BUCKET"])
-    optional: bool = Field(default=False, description="Whether it may be missing")
+    optional: bool = Field(default=False, description="Whether the key may be missing")
 
 
 class ValueFrom(Spec):
-    """Where a variable's value comes from."""
+    """The source of a variable's value."""
 
     secretKeyRef: SecretKey = Field(description="A key of a Secret")  # noqa: N815  # Kubernetes' spelling
 
@@ -76,14 +76,14 @@ class EnvVar(Spec):
 
     name: Variable = Field(description="The variable", examples=["SEED"])
     value: Word = Field(default="", description="Its value", examples=["7"])
-    valueFrom: ValueFrom | None = Field(default=None, description="Where its value comes from")  # noqa: N815  # Kubernetes' spelling
+    valueFrom: ValueFrom | None = Field(default=None, description="The source of its value")  # noqa: N815  # Kubernetes' spelling
 
 
 class Resources(Spec):
     """Requests and limits, which only a cluster enforces."""
 
-    requests: Amounts = Field(default={}, description="What is reserved", examples=[{"cpu": "1"}])
-    limits: Amounts = Field(default={}, description="What is the most", examples=[{"memory": "2Gi"}])
+    requests: Amounts = Field(default={}, description="The reserved amounts", examples=[{"cpu": "1"}])
+    limits: Amounts = Field(default={}, description="The largest amounts", examples=[{"memory": "2Gi"}])
 
 
 class RuntimeRef(Spec):
@@ -101,7 +101,9 @@ class RuntimeRef(Spec):
     @classmethod
     def _is_here(cls, name: str) -> str:
         if name != RUNTIME:
-            raise Refused(f"a laptop has no runtime {name[:60]!r}", f"write name: {RUNTIME}, or {CLUSTER}")
+            raise Refused(
+                f"a laptop does not have the runtime {name[:60]!r}", f"write name: {RUNTIME}, or {CLUSTER}"
+            )
         return name
 
 
@@ -117,13 +119,13 @@ def _one_machine(nodes: object) -> object:
 
 def _starts_one(count: object) -> object:
     if count is not None:
-        what = f"the runtime {RUNTIME} starts one program a node, which starts others itself"
+        what = f"the runtime {RUNTIME} starts one program on each node"
         raise Refused(what, "delete numProcPerNode")
     return count
 
 
 class Trainer(Spec):
-    """What a TrainJob runs."""
+    """The program of a TrainJob."""
 
     image: Image | None = Field(
         default=None,
@@ -141,7 +143,7 @@ class Trainer(Spec):
     )
     numProcPerNode: Annotated[Any, BeforeValidator(_starts_one), WithJsonSchema(_ONE)] = Field(  # noqa: N815  # Kubernetes' spelling
         default=None,
-        description="Processes a machine, which the runtime of a laptop does not know",
+        description="Processes on each machine; the runtime of a laptop does not support it",
         examples=[1],
     )
     resourcesPerNode: Resources | None = Field(  # noqa: N815  # Kubernetes' spelling
@@ -150,20 +152,21 @@ class Trainer(Spec):
 
 
 class TrainJobSpec(Spec):
-    """A TrainJob's spec, as far as a laptop can do what it says."""
+    """A TrainJob's spec, with the fields that a laptop supports."""
 
     runtimeRef: RuntimeRef = Field(description="What it runs in")  # noqa: N815  # Kubernetes' spelling
     trainer: Trainer = Field(default=Trainer(), description="What it runs", validate_default=True)
     suspend: bool = Field(
-        default=False, description="Whether it is stopped for now; it begins anew afterwards"
+        default=False,
+        description="Whether it is stopped for now; when resumed, it starts again from the beginning",
     )
     activeDeadlineSeconds: Number | None = Field(  # noqa: N815  # Kubernetes' spelling
-        default=None, description="How long it may run before it is ended as failed", examples=[3600]
+        default=None, description="How many seconds it may run before it fails", examples=[3600]
     )
     managedBy: Literal["trainer.kubeflow.org/trainjob-controller"] = Field(  # noqa: N815  # Kubernetes' spelling
-        default="trainer.kubeflow.org/trainjob-controller", description="Who runs it"
+        default="trainer.kubeflow.org/trainjob-controller", description="The controller that runs it"
     )
-    initializer: Any = Field(default=None, description="What a cluster loads before; not on a laptop")
+    initializer: Any = Field(default=None, description="What a cluster loads first; not on a laptop")
     runtimePatches: Any = Field(  # noqa: N815  # Kubernetes' spelling
         default=None, description="What a cluster changes in the runtime; not on a laptop"
     )
@@ -172,15 +175,15 @@ class TrainJobSpec(Spec):
     @classmethod
     def _of_a_cluster(cls, given: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  # whatever was written
         if given is not None:
-            raise Refused(f"a laptop has no {info.field_name}", f"delete it, or {CLUSTER}")
+            raise Refused(f"a laptop does not support {info.field_name}", f"delete it, or {CLUSTER}")
         return given
 
 
 class ModelFormat(Spec):
-    """How the model is stored."""
+    """The storage format of the model."""
 
     name: str = Field(
-        description="A model of scikit-learn, written by skops", examples=[MODEL_FORMAT],
+        description="A scikit-learn model that skops wrote", examples=[MODEL_FORMAT],
         json_schema_extra={"enum": [MODEL_FORMAT]},
     )  # fmt: skip
 
@@ -188,11 +191,11 @@ class ModelFormat(Spec):
     @classmethod
     def _is_served(cls, name: str) -> str:
         if name != MODEL_FORMAT:
-            known = f"{name[:40]!r} is no format that is known here"
+            known = f"{name[:40]!r} is not a known format"
             if name in FRAMEWORKS:
-                known = f"KServe serves models of the format {name}"
+                known = f"only a cluster serves models of the format {name}"
             fix = f"write name: {MODEL_FORMAT}, and store the model with skops.io.dump, or {CLUSTER}"
-            raise Refused(f"{known}; a laptop serves {MODEL_FORMAT} alone", fix)
+            raise Refused(f"{known}; a laptop serves only {MODEL_FORMAT}", fix)
         return name
 
 
@@ -201,7 +204,9 @@ class Model(Spec):
 
     modelFormat: ModelFormat = Field(description="How it is stored")  # noqa: N815  # Kubernetes' spelling
     runtime: str = Field(
-        description="What serves it", examples=[MODEL_RUNTIME], json_schema_extra={"enum": [MODEL_RUNTIME]}
+        description="The runtime that serves it",
+        examples=[MODEL_RUNTIME],
+        json_schema_extra={"enum": [MODEL_RUNTIME]},
     )
     args: Words = Field(
         description="Its arguments: --model=KEY of the team's bucket", examples=[["--model=models/documents.skops"]],
@@ -215,28 +220,29 @@ class Model(Spec):
     def _is_here(cls, name: str) -> str:
         if name != MODEL_RUNTIME:
             raise Refused(
-                f"a laptop has no runtime {name[:60]!r}", f"write runtime: {MODEL_RUNTIME}, or {CLUSTER}"
+                f"a laptop does not have the runtime {name[:60]!r}",
+                f"write runtime: {MODEL_RUNTIME}, or {CLUSTER}",
             )
         return name
 
 
 class Predictor(Spec):
-    """What answers."""
+    """The servers of the model."""
 
     model: Model = Field(description="The model")
     serviceAccountName: Name | None = Field(  # noqa: N815  # Kubernetes' spelling
-        default=None, description="Who it is on a cluster", examples=["default-editor"]
+        default=None, description="Its service account on a cluster", examples=["default-editor"]
     )
     minReplicas: int = Field(  # noqa: N815  # Kubernetes' spelling
-        default=1, ge=0, le=100, description="How many answer at least; a laptop runs one"
+        default=1, ge=0, le=100, description="The least number of servers; a laptop runs one"
     )
     maxReplicas: int = Field(  # noqa: N815  # Kubernetes' spelling
-        default=1, ge=1, le=100, description="How many answer at most; a laptop runs one"
+        default=1, ge=1, le=100, description="The largest number of servers; a laptop runs one"
     )
 
 
 class InferenceServiceSpec(Spec):
-    """An InferenceService's spec, as far as a laptop can do what it says."""
+    """An InferenceService's spec, with the fields that a laptop supports."""
 
     predictor: Predictor = Field(description="What answers")
 

@@ -35,7 +35,7 @@ def agree(question: str, what: str, *, yes: bool, where: str = "this installatio
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            "VEL712", f"{what}, but there is no terminal to confirm it", where=where, fix="pass --yes"
+            "VEL712", f"{what}, but no terminal is attached to confirm it", where=where, fix="pass --yes"
         )
     click.confirm(question, abort=True, err=True)
 

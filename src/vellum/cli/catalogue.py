@@ -49,5 +49,5 @@ def page(code: str) -> Page:
                 return Page(wanted, head[2], _LINK.sub(r"\1", body).replace("**", "").strip())
     first, last = min(known, default="none"), max(known, default="none")
     raise UsageError(
-        "VEL745", f"there is no error {wanted}", where=code, fix=f"choose one of {first} to {last}; see docs/errors"
+        "VEL745", f"error {wanted} does not exist", where=code, fix=f"choose one of {first} to {last}; see docs/errors"
     )  # fmt: skip

@@ -61,8 +61,8 @@ def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
     for manifest in found:
         if manifest["kind"] not in WORKLOADS:
             raise UsageError(
-                "VEL722", f"a {manifest['kind']} is not deleted by its file", where=str(manifest["metadata"]["name"]),
-                fix="vellum delete TEAM, or vellum down --delete-data for everything",
+                "VEL722", f"`--file` cannot delete a {manifest['kind']}", where=str(manifest["metadata"]["name"]),
+                fix="run `vellum delete TEAM`, or `vellum down --delete-data` for everything",
             )  # fmt: skip
     return found
 
@@ -79,7 +79,7 @@ def _no_workloads(found: list[Obj], fix: str) -> None:
 def _of_a_laptop(found: list[Obj]) -> list[Obj]:
     for where, profile in _profiles(found):
         if profile != LAPTOP:
-            what = f"a platform of profile {profile} is installed by Crossplane, on a cluster"
+            what = f"Crossplane installs a platform of profile {profile}, on a cluster"
             raise UsageError(
                 "VEL714", what, where=where,
                 fix="write profile: local; or look at Crossplane doing it: vellum bench up FILE",
@@ -99,7 +99,7 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
     for where, profile in _profiles(found):
         if profile == LAPTOP:
             raise UsageError(
-                "VEL716", f"a platform of profile {LAPTOP} is one of a laptop", where=where,
+                "VEL716", f"a platform of profile {LAPTOP} runs only on a laptop", where=where,
                 fix="write profile: light, or profile: standard, which brings Istio",
             )  # fmt: skip
     return found

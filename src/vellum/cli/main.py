@@ -30,14 +30,14 @@ COMMANDS: Mapping[str, str] = MappingProxyType({
     "connect": "Show how to reach a team's bucket, vectors and models.",
     "explain": "Explain the fields of a claim or of the platform, or the platform as it is.",
     "validate": "Check claims without changing anything.",
-    "apply": "Store claims in the running platform and return at once.",
+    "apply": "Store claims in the running platform and return immediately.",
     "delete": "Delete a team's claim; its data stays if the claim says Retain.",
     "render": "Write everything that Crossplane needs, as files for git.",
     "install": "Install the platform on a cluster on which Crossplane runs.",
     "uninstall": "Take the platform off a cluster; data stays unless its deletion is asked for.",
     "package": "Write what a cluster pulls from your registry, as files to push there.",
     "rotate": "Replace the keys of a team, or the platform's own, by new ones.",
-    "verify": "Break things on purpose, and show how soon they are back.",
+    "verify": "Break parts on purpose, and show how soon they are restored.",
     "bench": "Run the real Crossplane on this machine, to look around.",
     "function": "Serve the composition function that Crossplane calls.",
     "completion": "Print the completion script of a shell.",
@@ -87,7 +87,7 @@ class Commands(click.Group):
 
             near = get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+            raise click.UsageError(f"Command {args[0]!r} does not exist.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -98,8 +98,8 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; what a person can act on ends with one line or three and no traceback."""
-    os.umask(0o077)  # whatever we write is private
+    """Run the command line. An error that the user can fix is printed in a few lines, without a traceback."""
+    os.umask(0o077)  # our files are private
     try:
         sys.exit(cli.main(standalone_mode=False))
     except VellumError as error:
@@ -119,7 +119,7 @@ def main() -> NoReturn:
         if error.errno not in REFUSED:
             raise
         report(_refused(error))
-        sys.stdout = None  # what it holds still cannot be written at the end either
+        sys.stdout = None  # its buffer cannot be written at exit either
         sys.exit(1)
 
 
@@ -127,7 +127,7 @@ def _refused(error: OSError) -> VellumError:
     """Return an error for what the system refuses and no command handles: a full disk, a read-only folder."""
     return UsageError(
         "VEL735", f"the system refuses: {error.strerror or error}", where=str(error.filename or "the output"),
-        fix="make room or give the right to it, then run the command again: it goes on where it was",
+        fix="make room or grant the permission, then run the command again: it continues where it stopped",
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"nothing can be written there: {error.strerror}"
+        what = f"cannot write to the folder: {error.strerror}"
         raise UsageError("VEL720", what, where=str(folder), fix="name another folder") from error
 
 
@@ -68,15 +68,15 @@ def one_team(team: str | None, known: list[str]) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        what = f"there is no claim {team!r}" if team else "there is no claim yet"
+        what = f"claim {team!r} does not exist" if team else "this installation does not have a claim yet"
         names = ", ".join(sorted(known)) or "none; `vellum up CLAIM` makes one"
         raise UsageError("VEL704", what, where="this installation", fix=f"known: {names}")
-    what = f"{team!r} names {len(found)} claims" if team else f"{len(found)} claims are meant"
+    what = f"{team!r} names {len(found)} claims" if team else f"{len(found)} claims exist"
     raise UsageError(
         "VEL705",
         what,
         where="this installation",
-        fix=f"say which, as NAMESPACE/NAME: {', '.join(sorted(found))}",
+        fix=f"name one as NAMESPACE/NAME: {', '.join(sorted(found))}",
     )
 
 
@@ -130,7 +130,7 @@ def output(function: F) -> F:
 
 def team_option(function: F) -> F:
     """Add ``--team``."""
-    text = "NAME or NAMESPACE/NAME of the claim; not needed where there is one."
+    text = "NAME or NAMESPACE/NAME of the claim; not needed if only one exists."
     return click.option("--team", "-t", metavar="TEAM", shell_complete=complete_team, help=text)(function)
 
 
@@ -154,7 +154,7 @@ class _Seconds(click.ParamType[float]):
         except ValueError:
             seconds = -1
         if not 0 <= seconds <= LONGEST:
-            self.fail(f"{value!r} is no number of seconds from 0 to {LONGEST}", param, ctx)
+            self.fail(f"{value!r} is not a number of seconds from 0 to {LONGEST}", param, ctx)
         return seconds
 
 
@@ -178,7 +178,7 @@ def function_package(function: F) -> F:
         """Return the option's value if it is empty or a full image name."""
         found = _PACKAGE.fullmatch(value)
         if value and not (found and (found[3] or found[4])):
-            said = f"{value[:80]!r} is no image with its registry and a tag or digest, such as ghcr.io/you/function:v1"
+            said = f"{value[:80]!r} is not an image with registry and tag or digest, such as ghcr.io/you/function:v1"
             raise click.BadParameter(said, ctx, param)
         return value
 

@@ -74,7 +74,7 @@ def platform(place: Place) -> Obj:
     """
     found = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), None)
     if found is None:
-        what = "there is no KubeflowPlatform named kubeflow"
+        what = "KubeflowPlatform kubeflow does not exist"
         raise UsageError("VEL710", what, where=place.name, fix=place.start)
     return found
 
@@ -107,8 +107,8 @@ def api(config: Path) -> Api:
     """
     if find_spec("kubernetes") is None:
         raise UsageError(
-            "VEL719", "the client of a cluster is not installed", where=sys.prefix,
-            fix="in a clone of Vellum: make setup; elsewhere: install vellum[cluster]",
+            "VEL719", "the cluster client is not installed", where=sys.prefix,
+            fix="in a clone of Vellum: run `make setup`; elsewhere: install vellum[cluster]",
         )  # fmt: skip
     from vellum.cluster.api import Api
 

@@ -20,7 +20,7 @@ def either(function: Callable[..., None]) -> Callable[..., None]:
     def merged(*args: Any, team: str | None, named: str | None, **more: Any) -> None:  # noqa: ANN401  # click's
         """Call the command with the one team of both forms."""
         if team and named and team != named:
-            raise click.UsageError(f"TEAM says {team!r}, and --team says {named!r}.")
+            raise click.UsageError(f"TEAM is {team!r}, but --team is {named!r}.")
         function(*args, team=team or named, **more)
 
     text = "The same as TEAM."

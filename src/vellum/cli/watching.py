@@ -68,7 +68,7 @@ def stage(obj: Obj) -> str:
     ready = current(obj, "Ready") or {}
     if ready.get("status") == "True":
         return f"ready at {(obj.get('status') or {}).get('url', '').rstrip('/')}"
-    return f"waits: {ready.get('message') or 'nothing is known yet'}"
+    return f"waits: {ready.get('message') or 'its state is not known yet'}"
 
 
 def _training(job: Obj) -> str:

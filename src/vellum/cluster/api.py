@@ -53,8 +53,8 @@ class Api:
             config.load_kube_config(str(kubeconfig), client_configuration=settings)
         except (config.ConfigException, yaml.YAMLError, ValueError, TypeError, AttributeError) as wrong:
             first = str(wrong).strip().partition("\n")[0]
-            what = f"the file is no kubeconfig that can be used: {first}"
-            fix = f"try it: kubectl --kubeconfig {kubeconfig} version"
+            what = f"the file is not a usable kubeconfig: {first}"
+            fix = f"test it: kubectl --kubeconfig {kubeconfig} version"
             raise UsageError("VEL718", what, where=str(kubeconfig), fix=fix) from None
         settings.connection_pool_maxsize = connections
         self._client = client.ApiClient(settings)

@@ -113,7 +113,7 @@ class Installation:
         there = filter(None, map(self._api.get, HOLD_DATA))
         kept = [Key.of(obj) for obj in there if KEPT in annotations_of(obj)]
         if ((platform or {}).get("status") or {}).get("seedFingerprint"):
-            of = "the platform that runs"
+            of = "the running platform"
         elif kept:
             of = f"what an uninstallation kept in {kept[0].name}"
         else:
@@ -167,7 +167,7 @@ class Installation:
         except StoreError:
             live = self._api.get(key) or {}
             said = [one.get("message") for one in (live.get("status") or {}).get("conditions") or ()]
-            why = "; ".join(words for words in said if words) or "Crossplane does not say why"
+            why = "; ".join(words for words in said if words) or "Crossplane does not report why"
             what = f"the package of {key} does not run after {PULLED_SECONDS} s: {why}"
             fix = f"kubectl describe {key.kind.lower()}.pkg.crossplane.io {key.name}; then install again"
             raise StoreError("VEL309", what, where=str(key), fix=fix) from None

@@ -82,7 +82,7 @@ def _rights(api: Api) -> Finding:
         "authorization.k8s.io/v1", "SelfSubjectAccessReview", "", spec={"resourceAttributes": attributes}
     )
     if not api.create(review)["status"].get("allowed"):
-        says = "this kubeconfig may not do everything, and who gives rights must hold them"
+        says = "this kubeconfig may not do everything, and cluster-admin is required"
         return Finding("rights", FAILED, says, "use the kubeconfig of a cluster administrator")
     return Finding("rights", OK, "a cluster administrator's")
 
@@ -90,7 +90,7 @@ def _rights(api: Api) -> Finding:
 def _crossplane(api: Api) -> Finding:
     found = api.get(Key("apps/v1", "Deployment", SYSTEM, "crossplane"))
     if found is None:
-        return Finding("crossplane", FAILED, f"there is no Deployment {SYSTEM}/crossplane", HELM_LINE)
+        return Finding("crossplane", FAILED, f"Deployment {SYSTEM}/crossplane does not exist", HELM_LINE)
     container = found["spec"]["template"]["spec"]["containers"][0]
     labels = found["metadata"].get("labels") or {}
     # A mirror may name its image by digest alone; Crossplane's chart has the version in a second place.
@@ -98,7 +98,7 @@ def _crossplane(api: Api) -> Finding:
     version = tag or str(labels.get("app.kubernetes.io/version", ""))
     if not version:
         return Finding(
-            "crossplane", WARNING, "its version is not said", f"see that it is 2.2 or newer: {HELM_LINE}"
+            "crossplane", WARNING, "its version is not known", f"check that it is 2.2 or newer: {HELM_LINE}"
         )
     if _version(version) < CROSSPLANE:
         return Finding(
@@ -131,7 +131,7 @@ def _function(api: Api, files: Mapping[str, list[Obj]]) -> Finding:
     named = any(one["kind"] == "Function" for objects in files.values() for one in objects)
     there = api.get(Key("pkg.crossplane.io/v1", "Function", "", "function-vellum"))
     if not named and there is None:
-        says = "Crossplane would have nobody to ask what a claim means"
+        says = "Crossplane needs the function to compose a claim"
         return Finding("function", FAILED, says, "name the function's package: --function IMAGE")
     return Finding("function", OK, "named" if named else "installed already")
 
@@ -139,7 +139,7 @@ def _function(api: Api, files: Mapping[str, list[Obj]]) -> Finding:
 def _room(api: Api, wanted: Platform) -> Finding:
     """Compare free resources with the profile's requests; nodes that accept no pods do not count."""
     if api.get(PLATFORM) is not None:
-        return Finding("room", OK, "the platform has its place already")
+        return Finding("room", OK, "the platform already has its resources")
     nodes, _ = api.list(Kind("v1", "Node"))
     pods, _ = api.list(Kind("v1", "Pod"))
     free = [_free(name, nodes, pods) for name in ("cpu", "memory")]
@@ -188,9 +188,7 @@ def _images(wanted: Platform) -> Finding:
     needed |= {one.image for one in team_components().values()}
     missing = sorted(image for image in needed if not images.named(image, wanted.facts))
     if missing:
-        says = (
-            f"spec.images does not name: {', '.join(missing)}; what needs them is not composed until it does"
-        )
+        says = f"spec.images does not name: {', '.join(missing)}; the parts that need them are not composed"
         return Finding("images", WARNING, says, "name them by digest in the platform's file")
     return Finding("images", OK, "all are named")
 
@@ -224,8 +222,10 @@ def _namespaces(api: Api, wanted: Platform) -> Finding:
         if obj["kind"] == "Namespace" and _is_taken(api.get(Key.of(obj)), ours)
     )
     if taken:
-        says = f"somebody else made: {', '.join(taken)}; they are neither adopted nor changed"
-        return Finding("namespaces", FAILED, says, "look what is in them, and delete them if nobody needs it")
+        says = f"these are foreign: {', '.join(taken)}; they are neither adopted nor changed"
+        return Finding(
+            "namespaces", FAILED, says, "look what is in them, and delete them if they are not needed"
+        )
     return Finding("namespaces", OK, "free, or the platform's own")
 
 

@@ -189,7 +189,7 @@ class KubeStore:
                 pause = FIRST_PAUSE if version else UNSERVED_PAUSE
             except GoneError:
                 version = ""
-            except Exception as error:  # noqa: BLE001  # a thread that ends without a word leaves everybody blind
+            except Exception as error:  # noqa: BLE001  # if this thread ended silently, controllers would see no changes
                 LOG.info("watching %s again: %s", kind.kind, error)
                 version = ""
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -63,7 +63,7 @@ def findings(api: Api, wanted: Platform) -> list[Finding]:
         if isinstance(part, ReleaseComponent) and wanted.wants(part):
             taken = _taken(live, made().get(part.name, ()), (part.name, part.namespace))
             found += [_said(part, owner, names) for owner, names in sorted(taken.items())]
-    return found or [Finding("strangers", OK, "no chart meets an object of somebody else")]
+    return found or [Finding("strangers", OK, "no chart conflicts with a foreign object")]
 
 
 def _named(api: Api, kind: str) -> dict[str, Obj]:
@@ -108,6 +108,6 @@ def _said(part: ReleaseComponent, owner: Owner, taken: list[str]) -> Finding:  #
             f"helm uninstall {release} --namespace {namespace}; or let Vellum's chart have each: {hand_over}"
         )
     else:
-        says = f"somebody else made what {part.name} would make: {what}"
-        fix = f"kubectl delete {one}, if nobody needs it; or let Vellum's chart have each: {hand_over}"
+        says = f"an object that {part.name} would make is foreign: {what}"
+        fix = f"kubectl delete {one}, if it is not needed; or let Vellum's chart have each: {hand_over}"
     return Finding("strangers", FAILED, says, fix)

@@ -129,7 +129,7 @@ class Removal:
         if key.kind == CRD.kind and leftovers.is_of_a_chart(obj):
             return _USED
         if leftovers.release_of(obj) in staying:
-            return "its chart stays, as somebody has an object of its kinds"
+            return "its chart stays, because objects of its kinds exist"
         if INSTALLED in labels_of(obj) and not owned:
             return "it serves others too"
         if key.namespace not in kept:
@@ -417,12 +417,12 @@ def _composed(platform: Obj) -> list[Key]:
 
 def _refuse_others(claims: set[str]) -> None:
     if claims:
-        what = f"claims came meanwhile: {', '.join(sorted(claims))}"
-        raise UsageError("VEL724", what, where="the cluster", fix="uninstall again, and look at them first")
+        what = f"new claims exist: {', '.join(sorted(claims))}"
+        raise UsageError("VEL724", what, where="the cluster", fix="look at them, then uninstall again")
 
 
 def _still_there(keys: Iterable[Key]) -> StoreError:
     names = sorted(map(str, keys))
     what = f"still being deleted, or refused: {', '.join(names[:5])}{' and more' if names[5:] else ''}"
-    fix = "kubectl describe it: a finalizer waits for its controller, a Usage for who uses it; then uninstall again"
+    fix = "kubectl describe it: a finalizer waits for its controller, a Usage for its user; then uninstall again"
     return StoreError("VEL311", what, where="the cluster", fix=fix)

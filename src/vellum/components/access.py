@@ -31,7 +31,7 @@ class AccessComponent(Component[Spec]):
     """ServiceAccount, Role and RoleBinding."""
 
     name = "access"
-    summary = "The identity of the team's workloads and the few things it may do"
+    summary = "The identity of the team's workloads and its few permissions"
     spec = Spec
     needs = ("namespace",)
 

@@ -23,7 +23,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
     needs = ("storage", "storefront", "external-storage")
     kinds = (*SeaweedFS.kinds, USAGE)
     holders = ("artifacts-secret",)
-    rotates = "takes both keys until the overlap is over"
+    rotates = "accepts both keys until the overlap is over"
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:

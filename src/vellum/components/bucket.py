@@ -34,7 +34,7 @@ def team_tenant(team: Team) -> Tenant:
 
 
 class BucketComponent(Component[ArtifactsSpec]):
-    """What makes the bucket, in ``vellum-storage``; the consumer Secret in the team's namespace."""
+    """The bucket's objects in ``vellum-storage``, and the consumer Secret in the team's namespace."""
 
     name = "bucket"
     summary = "The team's S3 bucket and the only key that opens it"
@@ -44,7 +44,7 @@ class BucketComponent(Component[ArtifactsSpec]):
     stands_on = ("storage", "storefront", "external-storage")
     kinds = SeaweedFS.kinds
     holders = ("bucket-secret",)
-    rotates = "takes both keys until the overlap is over"
+    rotates = "accepts both keys until the overlap is over"
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:

@@ -8,10 +8,10 @@ from vellum.model.team import STORAGE_NAMESPACE
 
 
 class ExternalStorageComponent(PlatformComponent[Spec]):
-    """Namespace ``vellum-storage``, in which nothing runs: no team may read it, so nobody takes another's key."""
+    """Namespace ``vellum-storage``, in which nothing runs: no team may read it, so a team cannot take another's key."""
 
     name = "external-storage"
-    summary = "The namespace of the given keys to an object store that somebody else runs"
+    summary = "The namespace of the given keys to an external object store"
     spec = Spec
     profiles = ("light", "standard")
     backends = ("external",)

@@ -8,10 +8,10 @@ from vellum.model.release import Chart, ReleaseComponent
 
 
 class IstioBaseComponent(ReleaseComponent[Spec]):
-    """Istio's kinds, before anything of Istio runs."""
+    """Istio's kinds, which are installed before Istio runs."""
 
     name = "istio-base"
-    summary = "Istio's kinds, before anything of Istio runs"
+    summary = "Istio's kinds, which are installed before Istio runs"
     spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "base", "1.30.3")
     namespace = "istio-system"

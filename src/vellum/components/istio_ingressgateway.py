@@ -8,10 +8,10 @@ from vellum.model.release import Chart, ReleaseComponent
 
 
 class IstioIngressGatewayComponent(ReleaseComponent[Spec]):
-    """The door of the mesh."""
+    """The entrance of the mesh."""
 
     name = "istio-ingressgateway"
-    summary = "The door of the mesh"
+    summary = "The entrance of the mesh"
     spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "gateway", "1.30.3")
     namespace = "istio-system"

@@ -22,7 +22,7 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
     # In a mesh its pods get sidecars at creation, and those wait for the node's plugin.
     after = ("argo-workflows", "artifacts", "istiod", "istio-cni")
     holders = ("kubeflow-pipelines-release",)
-    rotates = "its API server and UI are rolled by one Helm upgrade"
+    rotates = "one Helm upgrade rolls its API server and UI"
     custom = (Kind("security.istio.io/v1", "AuthorizationPolicy"),)
 
     def values(self, wish: PlatformWish[Spec]) -> Obj:

@@ -89,7 +89,7 @@ def _usage(wish: Wish[Spec]) -> Obj:
     It never has ``replay``: a refused deletion of the platform would then happen unasked after the last claim.
     """
     team = wish.team
-    reason = f"claim {team.claim_namespace}/{team.claim_name} stands on it"
+    reason = f"claim {team.claim_namespace}/{team.claim_name} uses it"
     return usage(f"claim-{team.id}", of=PLATFORM, reason=reason, labels=wish.labels("namespace"))
 
 

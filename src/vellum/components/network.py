@@ -14,7 +14,7 @@ class NetworkComponent(Component[Spec]):
     """NetworkPolicies of the team's namespace."""
 
     name = "network"
-    summary = "Network policies: nothing in or out but what the team's parts need"
+    summary = "Network policies: only the traffic that the team's parts need"
     spec = Spec
     needs = ("namespace",)
 

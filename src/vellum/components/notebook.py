@@ -37,27 +37,27 @@ class NotebookSpec(Spec):
     """The claim's ``notebook`` block."""
 
     storage: Annotated[
-        Storage, Field(description="The size of the notebook's home; decided when it is made", default="5Gi")
+        Storage, Field(description="The size of the notebook's home; it cannot change later", default="5Gi")
     ]
 
 
 class NotebookComponent(Component[NotebookSpec]):
-    """Notebook, its home volume and the token that opens it."""
+    """The Notebook, its home volume and the token that opens it."""
 
     name = "notebook"
-    summary = "A JupyterLab of the team's own, with a home for its files and packages"
+    summary = "The team's own JupyterLab, with a home for its files and packages"
     spec = NotebookSpec
     block = "notebook"
     switch = "notebooks"
     # A notebook uses memory all day, so this part is off by default.
     default = "disabled"
-    keeps_size = "the home keeps its {}: its size is decided when it is made"
+    keeps_size = "the home keeps its {}: its size cannot change later"
     needs = ("namespace", "access")
     kinds = (Kind("kubeflow.org/v1", "Notebook"),)
     operators = ("notebook-controller",)
     keeps = ("notebook-home",)
     holders = ("notebook",)
-    rotates = "restarts: kernels end, files stay; its address has another token"
+    rotates = "restarts: kernels end, files stay; its address gets a new token"
     image = "notebook"
     workload = ("kubeflow.org/v1", "Notebook")
     ports = ("http",)

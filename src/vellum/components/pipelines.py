@@ -26,7 +26,7 @@ class PipelinesComponent(Component[Spec]):
     summary = "Kubeflow Pipelines settings: runs use the team's namespace, bucket and key"
     spec = Spec
     switch = "pipelines"
-    rotates = "steps that run keep the old keys: let the overlap be longer than they are"
+    rotates = "running steps keep the old keys: choose an overlap longer than the steps"
     operators = ("kubeflow-pipelines",)
     needs = ("namespace", "access", "bucket")
 

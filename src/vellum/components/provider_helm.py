@@ -12,7 +12,7 @@ from vellum.model.state import READY, Ready, Requirement, waits
 
 
 class ProviderHelmComponent(PlatformComponent[Spec]):
-    """Makes no object: a part whose readiness is Crossplane's own word on the provider."""
+    """A part without objects, whose readiness is the provider's health in Crossplane."""
 
     name = PROVIDER
     summary = "Crossplane's Helm provider, which installs every other part"

@@ -33,7 +33,7 @@ class VectorsSpec(Spec):
     """The claim's ``vectors`` block."""
 
     storage: Annotated[
-        Storage, Field(description="The size of Qdrant's volume; decided when it is made", default="10Gi")
+        Storage, Field(description="The size of Qdrant's volume; it cannot change later", default="10Gi")
     ]
 
 
@@ -51,7 +51,7 @@ class QdrantComponent(Component[VectorsSpec]):
     workload = ("apps/v1", "StatefulSet")
     ports = ("http",)
     one_key = True
-    rotates = "takes one key, so it restarts once and refuses the old key from then on"
+    rotates = "accepts one key, so it restarts once and then refuses the old key"
     actor = "the kubelet"
 
     def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:

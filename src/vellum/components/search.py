@@ -27,9 +27,7 @@ class SearchSpec(Spec):
 
     replicas: Annotated[
         int,
-        Field(
-            description="How many predictors answer; a laptop runs one", default=1, ge=1, le=5, examples=[2]
-        ),
+        Field(description="The number of predictors; a laptop runs one", default=1, ge=1, le=5, examples=[2]),
     ]
 
 
@@ -48,7 +46,7 @@ class SearchComponent(Component[SearchSpec]):
     workload = ("serving.kserve.io/v1beta1", "InferenceService")
     ports = ("http",)
     holders = ("search",)
-    rotates = "restarts; on a cluster a new pod answers before the old one goes"
+    rotates = "restarts; on a cluster a new pod answers before the old one stops"
     actor = "KServe"
 
     def objects(self, wish: Wish[SearchSpec]) -> dict[str, Obj]:

@@ -10,10 +10,10 @@ from vellum.model.team import STORAGE_NAMESPACE
 
 
 class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
-    """Makes stores, buckets and keys of their objects."""
+    """Creates stores, buckets and keys from their objects."""
 
     name = "seaweedfs-operator"
-    summary = "Makes stores, buckets and keys of their objects"
+    summary = "Creates stores, buckets and keys from their objects"
     spec = Spec
     backends = ("seaweedfs",)
     chart = Chart("https://seaweedfs.github.io/seaweedfs-operator/", "seaweedfs-operator", "0.1.39")

@@ -30,10 +30,10 @@ FRONT_SECRET = "vellum-s3-front"  # noqa: S105  # the same
 
 
 class StorageComponent(PlatformComponent[Spec]):
-    """Namespace ``vellum-storage``, the Seaweed store, its admin identity, its address and its walls."""
+    """Namespace ``vellum-storage``, the Seaweed store, its admin identity, its address and its network policies."""
 
     name = "storage"
-    summary = "The object store that every bucket lives in"
+    summary = "The object store of all buckets"
     spec = Spec
     backends = ("seaweedfs",)
     kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"), USAGE)
@@ -74,7 +74,7 @@ class StorageComponent(PlatformComponent[Spec]):
         if wish.platform.crossplane:
             made["storage-usage"] = usage(
                 STORE, STORAGE_NAMESPACE, of=Key(RELEASE.api_version, RELEASE.kind, "", OPERATOR),
-                by=Key.of(made["storage-store"]), reason="it makes the store and everything in it", replay=True,
+                by=Key.of(made["storage-store"]), reason="the operator manages the store", replay=True,
                 labels=labels,
             )  # fmt: skip
         return made

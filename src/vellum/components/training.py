@@ -20,7 +20,7 @@ _RULES: list[Obj] = [
 
 
 class TrainingComponent(Component[Spec]):
-    """A Role and its binding; what trains is the team's own, and made by the team."""
+    """A Role and its binding; the team creates its jobs itself."""
 
     name = "training"
     summary = "Training by Kubeflow Trainer: the team may run TrainJobs and serve the models that they make"

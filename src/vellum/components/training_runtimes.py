@@ -38,7 +38,7 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
     """One ClusterTrainingRuntime and one ClusterServingRuntime, both of the workloads' image."""
 
     name = "training-runtimes"
-    summary = "What TrainJobs and the models that they make run in"
+    summary = "The runtimes of TrainJobs and of the models that they make"
     spec = Spec
     switch = "training"
     after = ("kubeflow-trainer", "kserve-runtimes")

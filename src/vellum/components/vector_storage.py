@@ -8,7 +8,7 @@ from vellum.model.team import VECTORS_NAMESPACE
 
 
 class VectorStorageComponent(PlatformComponent[Spec]):
-    """Namespace ``vellum-vectors``, closed by default: each team's component opens its own door."""
+    """Namespace ``vellum-vectors``, closed by default: each team's component opens its own access."""
 
     name = "vector-storage"
     summary = "The namespace that holds every team's vectors"

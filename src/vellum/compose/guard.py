@@ -37,12 +37,12 @@ def _is_free(obj: Obj) -> bool:
 
 
 def refused(strangers: list[str]) -> Composed:
-    """Return the answer that changes nothing and names what is in the way."""
-    message = f"not ours, so it is neither adopted nor changed: {', '.join(strangers)}"
+    """Return the answer that changes nothing and names the foreign objects."""
+    message = f"not ours, and neither adopted nor changed: {', '.join(strangers)}"
     return Composed(conditions=(not_ready("NotOurs", message),), fatal=message)
 
 
 def _whose(obj: Obj) -> str:
     owners = obj["metadata"].get("ownerReferences") or ()
-    owner = next((f"{o['kind']} {o['name']}" for o in owners if o.get("controller")), "nobody")
-    return f"{Key.of(obj)} (controlled by {owner})"
+    owner = next((f"controlled by {o['kind']} {o['name']}" for o in owners if o.get("controller")), "")
+    return f"{Key.of(obj)} ({owner or 'without a controller'})"

@@ -18,7 +18,7 @@ def named(image: str, platform: PlatformFacts) -> Ready:
     """Tell whether the platform names the image that a part needs (empty: it needs none)."""
     if not image or image in platform.images:
         return READY
-    reason = f"ImageMissing: KubeflowPlatform kubeflow names no image; set spec.images.{image}"
+    reason = f"ImageMissing: KubeflowPlatform kubeflow does not name the image; set spec.images.{image}"
     return waits(reason, actor="the platform engineer")
 
 

@@ -154,7 +154,7 @@ def _both(
         try:
             _known[key] = _rendered(record["data"]["release"], namespace, kinds)
         except (KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error, yaml.YAMLError) as error:
-            raise ValueError(f"no record of Helm 3: {type(error).__name__}") from error
+            raise ValueError(f"not a record of Helm 3: {type(error).__name__}") from error
     return _known[key]
 
 

@@ -151,7 +151,7 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
         # A change that was refused before any installation is undone by writing the old value.
         return None
     message = (
-        f"the platform was installed as {began}, and its spec.profile says {now}, which would remove parts that are "
+        f"the platform was installed as {began}, but its spec.profile is {now}, which would remove parts that are "
         f"in use; write {began}"
     )
     return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
@@ -163,7 +163,9 @@ def _left_out(place: platform.Platform | None) -> Composed | None:
     if not gone:
         return None
     switch = platform_components()[gone[0]].switch
-    message = f"the platform has {gone[0]}, and its spec.{switch} says disabled, which would remove it; write enabled"
+    message = (
+        f"the platform has {gone[0]}, but its spec.{switch} is disabled, which would remove it; write enabled"
+    )
     return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
 
 
@@ -173,7 +175,7 @@ def _other_store(place: platform.Platform | None) -> Composed | None:
         return None
     began, now = place.store, place.spec.objectStore.backend
     message = (
-        f"every bucket lies in {began}, and the platform's spec.objectStore.backend says {now}; write {began}"
+        f"every bucket is in {began}, but the platform's spec.objectStore.backend is {now}; write {began}"
     )
     return Composed(conditions=(not_ready("StoreChanged", message),), fatal=message)
 
@@ -185,7 +187,7 @@ def _other_bucket(place: platform.Platform | None) -> Composed | None:
     began, now = place.bucket, place.spec.artifacts.bucket
     if began in ("", now):
         return None
-    message = f"the artifacts lie in bucket {began}, and the platform's spec.artifacts.bucket says {now}; write {began}"
+    message = f"the artifacts are in bucket {began}, but the platform's spec.artifacts.bucket is {now}; write {began}"
     return Composed(conditions=(not_ready("BucketChanged", message),), fatal=message)
 
 

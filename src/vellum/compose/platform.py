@@ -217,7 +217,7 @@ def _after(component: AnyPlatformComponent, before: Mapping[str, Part]) -> Ready
 def _has_chart(component: ReleaseComponent[Any], charts: Charts) -> Ready:
     if component.chart.repository or charts.own or charts.repository:
         return READY
-    missing = f"no registry is known that holds the chart {component.chart.name}"
+    missing = f"no registry is known for the chart {component.chart.name}"
     return waits(f"ChartMissing: {missing}; set spec.charts.own", actor="the platform engineer")
 
 
@@ -293,7 +293,7 @@ def _events(parts: list[Part]) -> tuple[Event, ...]:
                 Event(
                     "Warning",
                     "Contended",
-                    f"{name}: {_faults(now)}; repairs do not help, so there are no more of them for now",
+                    f"{name}: {_faults(now)}; repairs do not help, so Vellum stops them for now",
                 )
             )
     return tuple(told)

@@ -232,4 +232,4 @@ def _part_of(name: str, status: Obj) -> str:
 
 def _sentence(one: Refusal) -> str:
     kind = f"{one.obj} stays as it is" if one.obj else f"{one.name} is not made"
-    return f"{kind}, as the API server refuses it: {one.reason}; it is tried again at {one.until}"
+    return f"{kind}, because the API server refuses it: {one.reason}; it is tried again at {one.until}"

@@ -93,7 +93,7 @@ def moving(release: Release, wanted: Obj) -> bool:
 def _failure(release: Release, memory: Memory) -> str:
     live = release.live or {"metadata": {}}
     said = ((live.get("status") or {}).get("atProvider") or {}).get("releaseDescription")
-    why = (current(live, "Synced") or {}).get("message") or said or "Helm does not say why"
+    why = (current(live, "Synced") or {}).get("message") or said or "Helm does not report why"
     return f"revision {release.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
 
 
@@ -137,7 +137,7 @@ def _contended(memory: Memory) -> str:
         return f"Contended: {_sentence(memory.faults)}; Helm failed to write it back {memory.tries} times"
     if memory.tries < repair.RULES.tries:
         return f"Contended: {_sentence(memory.faults)}; it was repaired {len(memory.recent)} times within an hour"
-    return f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: somebody undoes them"
+    return f"Contended: {_sentence(memory.faults)}; {memory.tries} repairs did not last: another actor undoes them"
 
 
 def _sentence(faults: Mapping[str, str]) -> str:
@@ -274,7 +274,7 @@ def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
     by = Key(RELEASE.api_version, RELEASE.kind, "", release.name)
     return usage(
         f"vellum-{release.name}", of=Key("v1", "Namespace", "", release.component.namespace), by=by, labels=labels,
-        reason=f"Helm's record of {release.name} is in it", replay=True,
+        reason=f"it has Helm's record of {release.name}", replay=True,
     )  # fmt: skip
 
 

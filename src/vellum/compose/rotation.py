@@ -91,7 +91,7 @@ def lowered(wanted: int | None, memory: Memory, lowest: int = 1) -> Composed | N
     if wanted is None or wanted >= newest:
         return None
     message = (
-        f"the keys are of generation {newest}, and spec.keys.generation says {wanted}, whose keys were "
+        f"the keys are of generation {newest}, but spec.keys.generation is {wanted}, whose keys were "
         f"replaced; write {newest} or more"
     )
     return Composed(conditions=(not_ready("KeysLowered", message),), fatal=message)

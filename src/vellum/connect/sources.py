@@ -117,7 +117,7 @@ def _teams() -> dict[str, str]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BindingError(
             "VEL603", f"the list of teams cannot be read: {error}", where=str(path),
-            fix="run `vellum up CLAIM`, which writes it anew",
+            fix="run `vellum up CLAIM`, which writes the list again",
         ) from error  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _of_team(team: str) -> Binding:
     if not found:
         known = ", ".join(sorted(teams)) or "none"
         raise BindingError(
-            "VEL601", f"there is no team {team!r} here; known teams: {known}", where=str(state_root()),
+            "VEL601", f"team {team!r} does not exist here; known teams: {known}", where=str(state_root()),
             fix="run `vellum status` to see the teams, or `vellum up CLAIM` to start one",
         )  # fmt: skip
     if len(found) > 1:
@@ -158,7 +158,7 @@ def _of_only_team() -> Binding:
     teams = _teams()
     if not teams:
         raise BindingError(
-            "VEL604", "there is no binding: no VELLUM_BINDING_DIR, no VELLUM_BUCKET, no team on this machine",
+            "VEL604", "VELLUM_BINDING_DIR and VELLUM_BUCKET are not set, and this machine has no team",
             where=str(state_root()),
             fix="run `vellum up CLAIM`, or set VELLUM_BINDING_DIR to a mounted binding",
         )  # fmt: skip
@@ -171,6 +171,6 @@ def _ambiguous(what: str, claims: list[str]) -> NoReturn:
     names = ", ".join(sorted(claims))
     raise BindingError(
         "VEL602", f"{what}: {names}", where=str(state_root()),
-        fix=f'say which: `vellum connect {min(claims)}`, --team {min(claims)} for other commands, '
+        fix=f'name one: `vellum connect {min(claims)}`, --team {min(claims)} for other commands, '
         f'vellum.connect("{min(claims)}") in Python',
     )  # fmt: skip

@@ -45,8 +45,8 @@ def answer_bytes(raw: bytes, now: datetime, kinds: Kinds = None) -> tuple[fnv1.R
     try:
         request.ParseFromString(raw)
     except DecodeError as error:
-        # protobuf stops at 100 levels, which is 33 nested objects; bytes that are no UTF-8 end here too.
-        reason = f"what Crossplane observed cannot be read: {error}; nothing was changed"
+        # protobuf stops at 100 levels, which is 33 nested objects. Bytes that are not UTF-8 fail here too.
+        reason = f"the function cannot read what Crossplane observed: {error}; nothing was changed"
         return _fatal(fnv1.RunFunctionResponse(), not_ready("Unreadable", reason)), ""
     return answer(request, now, kinds)
 
@@ -72,7 +72,7 @@ def answer(
         said = f"{type(error).__name__}: {error}"
         unforeseen = FunctionError(
             "VEL804", f"the function could not decide, so nothing was changed: {said}", where=kind or "the request",
-            fix="its log says where",
+            fix="read the function's log",
         )  # fmt: skip
         return _fatal(response, not_ready("FunctionError", f"{unforeseen}; {unforeseen.fix}")), kind
 
@@ -111,7 +111,7 @@ def _seed(request: fnv1.RunFunctionRequest) -> Seed:
         return Seed(bytes(data[SEED]) if SEED in data else b"", known)
     except ValueError as cause:
         raise FunctionError(
-            "VEL803", f"the credentials hold no usable seed: {cause}", where="Secret crossplane-system/vellum-seed",
+            "VEL803", f"the credentials have no usable seed: {cause}", where="Secret crossplane-system/vellum-seed",
             fix="restore the Secret from a copy; another seed would change every key",
         ) from cause  # fmt: skip
 
@@ -146,8 +146,8 @@ def _asked(
     """Require what is missing; Crossplane looks it up and calls again before it changes anything."""
     can = request.meta.capabilities
     if fnv1.CAPABILITY_CAPABILITIES in can and fnv1.CAPABILITY_REQUIRED_RESOURCES not in can:
-        # To such a caller an answer without objects would mean that everything may go.
-        return _fatal(response, not_ready("Refused", "this Crossplane cannot look objects up for a function"))
+        # Such a caller would delete everything on an answer without objects.
+        return _fatal(response, not_ready("Refused", "this Crossplane cannot look up objects for a function"))
     _require(response, composed.requirements)
     response.context.CopyFrom(request.context)
     response.desired.CopyFrom(request.desired)

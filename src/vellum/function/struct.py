@@ -101,7 +101,7 @@ def write(struct: Struct, data: Mapping[str, Any]) -> None:
         # Version 2 of marshal has no references, so equal data gives equal bytes.
         key = marshal.dumps(dict(data), 2)
     except ValueError as cause:
-        raise TypeError(f"it is no JSON: {cause}") from cause
+        raise TypeError(f"the value is not JSON: {cause}") from cause
     struct.MergeFromString(_encoded(key))
 
 
@@ -134,7 +134,7 @@ def _write(target: Value, value: Any) -> None:  # noqa: ANN401  # any JSON
     elif value is None:
         target.null_value = 0  # the only value of the enum NullValue
     else:
-        raise TypeError(f"{type(value).__name__} is no JSON")
+        raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
 def _write_list(target: ListValue, values: list[Any] | tuple[Any, ...]) -> None:

@@ -65,7 +65,7 @@ def read(given: Mapping[str, Any], derived: str) -> Access | str:
             return f"its {name} is not one word of printable ASCII; look for a line break at its end"
     bucket = _text(data["bucket"]) if data.get("bucket") else derived
     if not _BUCKET.fullmatch(bucket):
-        return "its bucket is no name of a bucket: 3 to 63 of a-z 0-9 - ."
+        return "its bucket is not a bucket's name: 3 to 63 of a-z 0-9 - ."
     return Access(bucket, *keys)
 
 

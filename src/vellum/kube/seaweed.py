@@ -115,7 +115,7 @@ def store_usage(bucket: Obj) -> Obj:
     by = Key.of(bucket)
     return usage(
         by.name, by.namespace, of=Key(API, "Seaweed", by.namespace, STORE), by=by, labels=labels_of(bucket),
-        reason=f"the bucket {by.name} lies in it",
+        reason=f"the store holds the bucket {by.name}",
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ Size = Literal["small", "medium", "large"]
 
 
 class Spec(BaseModel):
-    """The base of everything people write: unknown fields are refused, values are never coerced, nothing mutates."""
+    """The base of all specs: unknown fields are refused, values are never coerced, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

@@ -34,7 +34,7 @@ def generations(text: str) -> dict[str, int]:
         return {}
     found = json.loads(text)
     if not isinstance(found, dict) or not all(isinstance(one, int) and one > 0 for one in found.values()):
-        raise ValueError("the generations are no numbers by owner")
+        raise ValueError("the generations are not numbers by owner")
     return found
 
 

@@ -157,10 +157,10 @@ class External:
         """Return which Secret is missing, or what is wrong with it; else the limits of an external store."""
         given = self._given(tenant, observed)
         if isinstance(given, Access):
-            said = f"bucket {given.bucket} is in an external store: no quota is set there, and no data is ever deleted"
+            said = f"bucket {given.bucket} is in an external store: Vellum sets no quota there, and never deletes data"
             return Ready(ready=True, reason=said)
         serves = self._before(tenant, observed) is not None
-        kept = "; the key that it gave before stays" if serves else ""
+        kept = "; the earlier key stays in use" if serves else ""
         return Ready(ready=False, reason=f"{given}{kept}", actor="the platform engineer", serves=serves)
 
     def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:

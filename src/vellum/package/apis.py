@@ -53,7 +53,7 @@ _UPWARDS = {"rule": "!has(self.generation) || !has(oldSelf.generation) || self.g
             "message": "generation only goes up: the keys of a lower one were replaced"}  # fmt: skip
 """A transition rule. A claim without a generation lowers nothing: compose keeps the current one."""
 _ONE = {"rule": f"self.metadata.name == '{platform.NAME}'",
-        "message": f"the platform is named {platform.NAME}, as there is one"}  # fmt: skip
+        "message": f"the platform must be named {platform.NAME}"}  # fmt: skip
 
 
 def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
@@ -108,23 +108,23 @@ def _guard() -> Obj:
         "last": {"type": "object", "properties": repair},
     }  # fmt: skip
     receipt: Obj = {
-        "component": {**_TEXT, "description": "Whose object it is"},
-        "object": {**_TEXT, "description": "What was put back"},
+        "component": {**_TEXT, "description": "The component that owns the object"},
+        "object": {**_TEXT, "description": "The object that was repaired"},
         "wrong": {**_TEXT, "description": "What was wrong"},
-        "seen": {**_TEXT, "description": "When it was noticed"},
-        "back": {**_TEXT, "description": "When it was seen to be as it should"},
-        "seconds": {**whole, "description": "From seen to back"},
-        "revision": {**whole, "description": "The Helm revision that brought it back"},
+        "seen": {**_TEXT, "description": "When the fault was seen"},
+        "back": {**_TEXT, "description": "When the object was seen repaired"},
+        "seconds": {**whole, "description": "Seconds from seen to back"},
+        "revision": {**whole, "description": "The Helm revision that repaired it"},
     }
     return {
         "guard": {
             "type": "object",
-            "description": "What the release guard remembers of each part",
+            "description": "The release guard's memory of each part",
             "additionalProperties": {"type": "object", "properties": memory},
         },
         "receipts": {
             "type": "array",
-            "description": "What was put back, the newest first",
+            "description": "Repairs, newest first",
             "items": {"type": "object", "properties": receipt},
         },
     }
@@ -133,8 +133,8 @@ def _guard() -> Obj:
 def _components() -> Obj:
     words = {
         "name": "The part",
-        "reason": "What it waits for, or what else is to say",
-        "actor": "Who acts next",
+        "reason": "What it waits for, or another note",
+        "actor": "Who must act next",
     }
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
@@ -147,22 +147,22 @@ def _components() -> Obj:
             "type": "integer",
             "description": "Objects of the chart that are compared with what Helm made",
         },
-        "repairs": {"type": "integer", "description": "How often it was put back"},
-        "lastRepair": {**_TEXT, "description": "When it was put back last"},
+        "repairs": {"type": "integer", "description": "How often it was repaired"},
+        "lastRepair": {**_TEXT, "description": "When it was last repaired"},
     }
     item = {"type": "object", "required": ["name", "ready"], "properties": properties}
-    return {"type": "array", "description": "Every part, ready or what it waits for", "items": item}
+    return {"type": "array", "description": "Every part, ready or with what it waits for", "items": item}
 
 
 def _refused() -> Obj:
-    """What is remembered of objects that the API server does not take; see compose/refused.py."""
-    words = {"name": "The object, as the composition calls it", "reason": "Why it is refused",
+    """Return the schema of what is recorded about objects that the API server refuses; see compose/refused.py."""
+    words = {"name": "The object's name in the composition", "reason": "Why it is refused",
              "until": "When it is tried again"}  # fmt: skip
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["tries"] = {"type": "integer", "description": "How often it was tried"}
-    properties["object"] = {**_TEXTS, "description": "The object, where it is there"}
+    properties["object"] = {**_TEXTS, "description": "The object, if it exists"}
     item = {"type": "object", "properties": properties}
-    described = "Objects that the API server refuses: left as they are, and tried again later"
+    described = "Objects that the API server refuses: they stay as they are, and are tried again later"
     return {"refused": {"type": "array", "description": described, "items": item}}
 
 
@@ -172,28 +172,28 @@ def _keys() -> Obj:
     previous: Obj = {
         "generation": {**whole, "description": "Which one"},
         "since": {**_TEXT, "description": "When a newer one came into use"},
-        "until": {**_TEXT, "description": "When it is removed, if nobody holds it then"},
+        "until": {**_TEXT, "description": "When it is removed, if it is not in use then"},
     }
     held: Obj = {
         "by": {**_TEXT, "description": "The object"},
-        "generation": {**whole, "description": "Whose keys it has"},
+        "generation": {**whole, "description": "The generation of its keys"},
     }
     properties: Obj = {
         "generation": {**whole, "description": "The generation in use"},
-        "coming": {**whole, "description": "The one that is on its way"},
+        "coming": {**whole, "description": "The next generation, not yet in use"},
         "waits": {**_TEXT, "description": "What it waits for"},
-        "single": {**whole, "description": "The one of servers that take one key at a time"},
+        "single": {**whole, "description": "The generation of servers that accept one key at a time"},
         "previous": {
             "type": "array",
-            "description": "Older ones that are still accepted",
+            "description": "Older generations that are still accepted",
             "items": {"type": "object", "properties": previous},
         },
         "held": {
             "type": "array",
-            "description": "Who has which keys, until the older ones are gone",
+            "description": "The holders of keys, until the older ones are gone",
             "items": {"type": "object", "properties": held},
         },
-        "removed": {**whole, "description": "Up to this one all are gone for good"},
+        "removed": {**whole, "description": "All generations up to this one are removed for good"},
     }
     return {
         "keys": {
@@ -211,12 +211,12 @@ def _claim_status() -> Obj:
         **_refused(),
         "deletionPolicy": {
             **_TEXT,
-            "description": "What the bucket and the vectors carry: what a deletion of the claim does to them now",
+            "description": "The policy of the bucket and the vectors: what a deletion of the claim does to them now",
         },
-        "endpoints": {**_TEXTS, "description": "Where the parts answer"},
+        "endpoints": {**_TEXTS, "description": "The addresses of the parts"},
         "seedFingerprint": {
             **_TEXT,
-            "description": "Tells which seed the keys derive from, and nothing of it",
+            "description": "Identifies the seed of the keys without revealing it",
         },
         "team": {**_TEXT, "description": "The team's namespace"},
     }
@@ -228,12 +228,12 @@ def _platform_status() -> Obj:
         **_guard(),
         **_keys(),
         **_refused(),
-        "endpoints": {**_TEXTS, "description": "Where the platform answers"},
-        "objectStore": {**_TEXT, "description": "The backend that every bucket lies in"},
+        "endpoints": {**_TEXTS, "description": "The addresses of the platform"},
+        "objectStore": {**_TEXT, "description": "The backend of every bucket"},
         "profile": {**_TEXT, "description": "The profile that is composed"},
         "artifactsBucket": {**_TEXT, "description": "The bucket of Kubeflow Pipelines' artifacts"},
         "seedFingerprint": {
             **_TEXT,
-            "description": "Tells which seed the keys derive from, and nothing of it",
+            "description": "Identifies the seed of the keys without revealing it",
         },
     }

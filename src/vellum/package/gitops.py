@@ -62,12 +62,12 @@ def source(repository: str, branch: str, path: str, secret: str = "") -> Source:
     """
     said = {"--repository": repository, "--branch": branch, "--path": path}
     if missing := [option for option, value in said.items() if not value]:
-        what = f"--gitops needs to know where the tree will lie; missing: {', '.join(missing)}"
+        what = f"--gitops needs the place of the tree in git; missing: {', '.join(missing)}"
         fix = "add --repository URL --branch NAME --path FOLDER"
         raise UsageError("VEL730", what, where="the command line", fix=fix)
     folder = PurePosixPath(path)
     if folder.is_absolute() or ".." in folder.parts:
-        what = "the path does not lie in the repository"
+        what = "the path is not in the repository"
         raise UsageError("VEL730", what, where=f"--path {path}", fix="write it from the repository's root")
     return Source(repository, branch, str(folder), secret)
 

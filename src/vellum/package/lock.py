@@ -125,6 +125,6 @@ def read(folder: Path) -> Lock | None:
             return Lock.model_validate_json(stream.read(_MOST_BYTES))
     except ValueError as error:
         raise UsageError(
-            "VEL733", "it is not what was written there", where=str(path),
+            "VEL733", "the file is not what Vellum wrote", where=str(path),
             fix="render that tree again, or delete the file",
         ) from error  # fmt: skip

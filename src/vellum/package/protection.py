@@ -42,8 +42,8 @@ def of_claims() -> list[Obj]:
         "oldObject.?status.?deletionPolicy.orValue('') != 'Delete'"
     )
     message = (
-        "its bucket and vectors would be deleted: spec.deletionPolicy says Retain, and they still carry Delete; wait "
-        "until status.deletionPolicy says Retain"
+        "its bucket and vectors would be deleted: spec.deletionPolicy is Retain, but they still carry Delete; wait "
+        "until status.deletionPolicy is Retain"
     )
     return _policy("vellum-claim-deletion", CLAIM_PLURAL, expression, message)
 
@@ -81,7 +81,7 @@ def of_fields() -> list[Obj]:
         "validations": [
             {
                 "expression": _unchanged(field),
-                "message": f"spec.{field} is Crossplane's own, and no tenant sets it; leave it out",
+                "message": f"spec.{field} is Crossplane's own field, and a team may not set it; leave it out",
             }
             for field in sorted(CROSSPLANE_FIELDS)
         ],

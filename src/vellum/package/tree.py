@@ -94,7 +94,7 @@ def read(folder: Path) -> dict[str, list[Obj]]:
     """
     if not (folder / MARK).exists():
         raise UsageError(
-            "VEL733", "there is no tree of an earlier time", where=str(folder),
+            "VEL733", "the folder is not a rendered tree", where=str(folder),
             fix="name the folder that `vellum render FILES --output DIR` wrote",
         )  # fmt: skip
     return {f"{path.parent.name}/{path.name}": list(_objects(path)) for path in in_order(folder)}
@@ -108,7 +108,7 @@ def _objects(path: Path) -> Iterator[Obj]:
             raise _as_of_a_tree(mistake)
         if not _is_object(document.value):
             raise UsageError(
-                "VEL733", "a file of the tree holds something else than an object", where=str(path),
+                "VEL733", "a file of the tree has something other than an object", where=str(path),
                 fix="render that tree again",
             )  # fmt: skip
         yield document.value
@@ -118,7 +118,7 @@ def _as_of_a_tree(mistake: ClaimError) -> ClaimError:
     """Return the mistake; for aliases, which an earlier Vellum wrote, with the command that expands them."""
     if mistake.code != "VEL106":
         return mistake
-    fix = "in a copy of that tree write them out: yq --inplace 'explode(.)' */*.yaml"
+    fix = "expand them in a copy of that tree: yq --inplace 'explode(.)' */*.yaml"
     return ClaimError(mistake.code, mistake.what, where=mistake.where, fix=fix)
 
 
@@ -165,7 +165,7 @@ def write(
     mark = folder / MARK
     if not mark.exists() and folder.exists() and any(folder.iterdir()):
         raise UsageError(
-            "VEL708", "the folder holds other things", where=str(folder), fix="name an empty folder, or a new one",
+            "VEL708", "the folder has other files", where=str(folder), fix="name an empty folder, or a new one",
         )  # fmt: skip
     listed = mark.read_text().splitlines() if mark.exists() else []
     # Others can edit the list in git, so it must not name anything outside the folder.

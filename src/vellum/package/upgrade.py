@@ -46,15 +46,15 @@ def compare(before: Render, after: Render) -> list[Change]:
             found += of(before.lock, after.lock)
     else:
         means = "charts, images and composed objects cannot be compared this time"
-        found.append(Change(BEGIN, "the earlier tree does not say what it was composed to", (means,)))
+        found.append(Change(BEGIN, "the earlier tree does not record what it was composed to", (means,)))
     return sorted(found, key=lambda change: TOPICS.index(change.topic))
 
 
 def _versions(before: Lock, after: Lock) -> Iterator[Change]:
     if before.vellum != after.vellum:
         means = (
-            "read the changelog from the one to the other",
-            "what follows is true once the function's package is of the new version too",
+            "read the changelog between the two",
+            "the following is true once the function's package has the new version too",
         )
         yield Change(BEGIN, f"Vellum {before.vellum} → {after.vellum}", means)
 
@@ -65,10 +65,10 @@ def _charts(before: Lock, after: Lock) -> Iterator[Change]:
         if old and new:
             yield from _chart(part, old, new)
         elif new:
-            means = f"Helm installs it in namespace {new.namespace}; nothing that runs is touched"
-            yield Change(CHARTS, f"{part}: {new.name} {new.version} comes", (means,))
+            means = f"Helm installs it in namespace {new.namespace}; running parts are not affected"
+            yield Change(CHARTS, f"{part}: {new.name} {new.version} is added", (means,))
         elif old:
-            yield Change(CHARTS, f"{part}: {old.name} {old.version} goes", (_goes(part),), grave=True)
+            yield Change(CHARTS, f"{part}: {old.name} {old.version} is removed", (_goes(part),), grave=True)
 
 
 def _chart(part: str, old: LockedChart, new: LockedChart) -> Iterator[Change]:
@@ -80,7 +80,7 @@ def _chart(part: str, old: LockedChart, new: LockedChart) -> Iterator[Change]:
             CHARTS, f"{part}: from {old.repository or 'Vellum'} → {new.repository or 'Vellum'}", (means,)
         )
     if old.namespace != new.namespace:
-        means = f"Helm installs it in {new.namespace}; what it made in {old.namespace} is yours to remove"
+        means = f"Helm installs it in {new.namespace}; you must remove what it made in {old.namespace}"
         yield Change(CHARTS, f"{part}: namespace {old.namespace} → {new.namespace}", (means,), grave=True)
     if values := list(differences(old.values, new.values)):
         means = "Helm upgrades the release once; each workload whose pods change rolls"
@@ -94,7 +94,7 @@ def _version(part: str, old: LockedChart, new: LockedChart) -> Change:
     if part in DATA:
         means.append(opens(part))
     if back := _ordered(new.version) < _ordered(old.version):
-        means.append("it goes back: objects lose fields that only the newer kinds have")
+        means.append("this is a downgrade: objects lose fields that only the newer kinds have")
     means.append(f"read the release notes of {new.name} between the two")
     grave = part in DATA or bool(groups) or back
     return Change(
@@ -112,8 +112,8 @@ def _groups(part: str) -> list[str]:
 def _goes(part: str) -> str:
     component = platform_components().get(part)
     if isinstance(component, ReleaseComponent) and component.outlives:
-        return "its Release goes, and Helm leaves what it installed: with its kinds every object of them would go"
-    return "Helm uninstalls it, with everything of it but what its chart keeps"
+        return "its Release is deleted, but Helm keeps what it installed, and so all objects of its kinds"
+    return "Helm uninstalls it, except for what its chart keeps"
 
 
 def _ordered(version: str) -> tuple[int, ...]:
@@ -132,10 +132,10 @@ def _images(before: Lock, after: Lock) -> Iterator[Change]:
 
 def _image(part: str, was: str, now: str) -> Change:
     if not was:
-        return Change(IMAGES, f"{part}: {now} comes", ("it is pulled from now on",))
+        return Change(IMAGES, f"{part}: {now} is added", ("it is pulled from now on",))
     if not now:
-        return Change(IMAGES, f"{part}: {was} goes", ("nothing new pulls it",))
-    means = ["pods that run it are made anew"]
+        return Change(IMAGES, f"{part}: {was} is removed", ("it is not pulled any more",))
+    means = ["pods that run it are replaced"]
     if migrates := _repository(now).endswith(MIGRATE):
         means.append(opens(part))
     return Change(IMAGES, f"{part}: {was} → {now}", tuple(means), grave=migrates)
@@ -170,18 +170,20 @@ def _object(owner: str, name: str, old: dict[str, str], new: dict[str, str]) -> 
     kind, where = name.partition(" ")[0], f"{name}, of {owner}"
     if name not in new:
         if owner != PLATFORM and (kind, name.rpartition("/")[2]) in _kept():
-            means = "it stays while its claim lives, and its part takes it up again when it is turned on"
+            means = "it stays while its claim exists, and its part uses it again when it is turned on"
             return Change(COMPOSED, f"{where}, is not composed any more", (means,))
-        return Change(COMPOSED, f"{where}, goes", ("it is deleted",), grave=kind in _PRECIOUS)
+        return Change(COMPOSED, f"{where}, is removed", ("it is deleted",), grave=kind in _PRECIOUS)
     if name not in old:
-        return Change(COMPOSED, f"{where}, comes", ("it is made; nothing that runs is touched",))
+        return Change(COMPOSED, f"{where}, is added", ("it is created; running parts are not affected",))
     return Change(COMPOSED, f"{where}, changes", (_changes(kind),))
 
 
 def _changes(kind: str) -> str:
     if kind == "PersistentVolumeClaim":
-        return "it keeps the size with which it was made, and what is in it; labels and annotations change in place"
-    rolls = "its pods are made anew if their template changes; what is in volumes stays, and volumes keep their size"
+        return "it keeps the size with which it was made, and its content; labels and annotations change in place"
+    rolls = (
+        "its pods are replaced if their template changes; data in volumes stays, and volumes keep their size"
+    )
     return rolls if kind in _PODS else "it is changed in place"
 
 

@@ -61,21 +61,21 @@ def _definition(key: Key, was: Obj, now: Obj) -> Iterator[Change]:
     rest = list(differences(_without_schema(was), _without_schema(now)))
     if rest or not found:
         means = "Crossplane changes the kind in place; objects stay"
-        yield Change(DEFINITIONS, f"{key.name}: {'; '.join(rest) or 'other words'}", (means,))
+        yield Change(DEFINITIONS, f"{key.name}: {'; '.join(rest) or 'other descriptions'}", (means,))
 
 
 def _field(what: str, was: Obj | None, now: Obj | None) -> Change:
     if now is None:
-        means = "who writes it is refused, and stored objects lose it when they are written next"
-        return Change(DEFINITIONS, f"{what} is gone", (means,), grave=True)
+        means = "a request with it is refused, and stored objects lose it when they are next written"
+        return Change(DEFINITIONS, f"{what} is removed", (means,), grave=True)
     if was is None:
-        means = "objects that do not say it get its default, if it has one"
+        means = "objects without it get its default, if it has one"
         return Change(DEFINITIONS, f"{what} is new", (means,))
     told = f"{what}: {'; '.join(differences(was, now))}"
     if was.get("default") != now.get("default"):
-        means = "the new default is for what is written from now on; what is stored keeps the old one"
+        means = "the new default applies to what is written from now on; stored objects keep the old one"
         return Change(DEFINITIONS, told, (means,))
-    means = "objects that do not fit any more live on, and are refused when they are written next"
+    means = "stored objects that no longer fit stay, and are refused when they are next written"
     return Change(DEFINITIONS, told, (means,), grave=True)
 
 
@@ -92,12 +92,12 @@ def _without_schema(obj: Obj) -> Obj:
 
 def _platform(was: Obj | None, now: Obj | None) -> Iterator[Change]:
     if was is None:
-        yield Change(PLATFORM, "the platform comes", ("Crossplane installs all of its charts",))
+        yield Change(PLATFORM, "the platform is added", ("Crossplane installs all of its charts",))
     elif now is None:
         means = (
-            "the API server refuses to delete it until an annotation says that the data of all teams may go"
+            "the API server refuses to delete it until an annotation allows deleting the data of all teams"
         )
-        yield Change(PLATFORM, "the platform has no file any more", (means,), grave=True)
+        yield Change(PLATFORM, "the platform does not have a file any more", (means,), grave=True)
     else:
         yield from (_of_platform(path, line) for path, line in by_field(was["spec"], now["spec"]))
         yield from _metadata(PLATFORM, "the platform", was, now)
@@ -107,11 +107,11 @@ def _of_platform(path: str, line: str) -> Change:
     if path == _GENERATION and line.endswith(NOT_SAID):
         return Change(PLATFORM, line, (KEYS_UNSAID,))
     if path.startswith("images.") and line.startswith(f"{path}: {NOT_SAID}"):
-        return Change(PLATFORM, line, ("what runs it is made from now on",))
+        return Change(PLATFORM, line, ("the parts that run it are composed from now on",))
     if path.startswith("images.") and line.endswith(NOT_SAID):
-        return Change(PLATFORM, line, ("what runs it stays as it is, and nothing new is made of it",))
+        return Change(PLATFORM, line, ("parts that run it stay as they are, and no new ones are composed",))
     fits = [name for name in OF_PLATFORM if path == name or path.startswith(f"{name}.")]
-    means = [OF_PLATFORM[max(fits, key=len)] if fits else "what runs is changed in place"]
+    means = [OF_PLATFORM[max(fits, key=len)] if fits else "running parts change in place"]
     if path in _STORES:
         means.append(opens(_STORES[path]))
     grave = path in (*REFUSED, *_STORES, _GENERATION) or line.startswith("training: enabled")
@@ -121,10 +121,10 @@ def _of_platform(path: str, line: str) -> Change:
 def _claim(key: Key, was: Obj | None, now: Obj | None) -> Iterator[Change]:
     name = f"{key.namespace}/{key.name}"
     if was is None:
-        means = "its namespace, bucket, keys and parts are made; no other team is touched"
-        yield Change(CLAIMS, f"{name} comes", (means,))
+        means = "its namespace, bucket, keys and parts are created; other teams are not affected"
+        yield Change(CLAIMS, f"{name} is added", (means,))
     elif now is None:
-        yield Change(CLAIMS, f"{name} has no file any more", _without_file(was), grave=True)
+        yield Change(CLAIMS, f"{name} does not have a file any more", _without_file(was), grave=True)
     else:
         for path, line in by_field(was["spec"], now["spec"]):
             yield _of_claim(path, name, line)
@@ -137,15 +137,15 @@ def _of_claim(path: str, name: str, line: str) -> Change:
         return Change(CLAIMS, what, (KEYS_UNSAID,))
     off = path in SWITCHES and line.startswith(f"{path}: enabled")
     grave = off or path == _GENERATION or (path == "deletionPolicy" and line.endswith("→ Delete"))
-    return Change(CLAIMS, what, (OF_CLAIM.get(path, "what runs is changed in place"),), grave=grave)
+    return Change(CLAIMS, what, (OF_CLAIM.get(path, "running parts change in place"),), grave=grave)
 
 
 def _without_file(was: Obj) -> tuple[str, ...]:
     kept = was["spec"].get("deletionPolicy", "Retain") == "Retain"
     return (
-        "it lives on until somebody deletes it, or a tool does that prunes by git",
-        "then its namespace goes, with the notebook's home; bucket and vectors "
-        + ("stay (Retain)" if kept else "go with it (Delete)"),
+        "it stays until a user deletes it, or a tool does that prunes by git",
+        "then its namespace is deleted, with the notebook's home; bucket and vectors "
+        + ("stay (Retain)" if kept else "are deleted too (Delete)"),
     )
 
 
@@ -156,9 +156,9 @@ def _metadata(topic: str, name: str, was: Obj, now: Obj) -> Iterator[Change]:
 
 def _other(key: Key, was: Obj | None, now: Obj | None) -> Change:
     if was is None:
-        return Change(OTHERS, f"{key} comes", (OTHER.get(key.kind, "it is made"),))
+        return Change(OTHERS, f"{key} is added", (OTHER.get(key.kind, "it is created"),))
     if now is None:
-        return Change(OTHERS, f"{key} goes", (_gone(key.kind),), grave=key.kind in _HOLD)
+        return Change(OTHERS, f"{key} is removed", (_gone(key.kind),), grave=key.kind in _HOLD)
     if was.get("roleRef") != now.get("roleRef"):
         return Change(OTHERS, f"{key}: {'; '.join(_told(was, now))}", (BOUND,), grave=True)
     return Change(
@@ -168,8 +168,10 @@ def _other(key: Key, was: Obj | None, now: Obj | None) -> Change:
 
 def _gone(kind: str) -> str:
     if kind == _DEFINITION:
-        return "whoever deletes it deletes every object of its kind, and with them the data of teams"
-    return "nothing renders it now, and it stays until somebody deletes it, or a tool does that prunes by git"
+        return "deleting it also deletes every object of its kind, and with them the data of teams"
+    return (
+        "it is not rendered any more, and it stays until a user deletes it, or a tool does that prunes by git"
+    )
 
 
 def _told(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

@@ -20,9 +20,9 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
     """Store.
 
     FILES are claims and the platform, or what a team makes itself: TrainJobs, and InferenceServices of its models.
-    Those of the team go where their metadata.namespace says, or --team where it says nothing.
+    The workloads go into their metadata.namespace, or into that of --team if they do not have one.
 
-    All files are checked before the first is stored. `vellum status` shows how far things are.
+    All files are checked before the first is stored. `vellum status` shows the progress.
     """
     client = Client(State(default_root()))
     manifests = options.with_namespaces(claims.to_apply(files, options.known_namespace(team)), team, client)

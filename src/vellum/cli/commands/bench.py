@@ -17,7 +17,7 @@ from vellum.errors import UsageError, VellumError
 from vellum.laptop.state import State
 
 NOT_READY = 3
-NAMED = ("the bench", "vellum bench up", "a bench is made anew")
+NAMED = ("the bench", "vellum bench up", "each bench starts empty")
 FUNCTION = "bench.invalid/function-vellum:v0"
 """The function's package in the rendered tree; the bench runs it from this checkout and does not pull it."""
 
@@ -50,14 +50,14 @@ def build() -> None:
 
 @command.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
-@click.option("--bare", is_flag=True, help="Apply nothing: what `vellum install` begins with.")
+@click.option("--bare", is_flag=True, help="Apply nothing: the cluster before `vellum install`.")
 @options.timeout(300)
 @options.output
 def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> None:
-    """Build what is missing, start everything and apply what `vellum render` makes of FILES.
+    """Build what is missing, start everything, and apply what `vellum render` makes of FILES.
 
-    A new bench gets the platform of examples/bench where FILES name none. A bench that runs gets FILES too. With
-    --bare it is a cluster on which Crossplane runs and nothing else is installed.
+    If FILES do not have a platform, a new bench gets the one of examples/bench. A running bench accepts FILES too. With
+    --bare it is a cluster that has only Crossplane.
     """
     from vellum.bench import programs
     from vellum.laptop import start
@@ -65,7 +65,7 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
     from vellum.package import tree
 
     if files and bare:
-        raise click.UsageError("--bare applies nothing, so FILES cannot be named beside it")
+        raise click.UsageError("--bare applies nothing: leave out FILES, or leave out --bare")
     manifests = claims.on_a_cluster(files)
     state = _benchs_own()
     programs.ensure(_say)
@@ -93,7 +93,7 @@ def status(output: str) -> None:
 
 @command.command()
 def down() -> None:
-    """Stop everything and remove what it stored: a bench is made anew each time."""
+    """Stop everything and remove its data: each bench starts empty."""
     from vellum.laptop import start
 
     state = _benchs_own()

@@ -21,7 +21,7 @@ from vellum.connect.sources import connect
 def command(team: str | None, output: str, *, export: bool) -> None:
     """Show.
 
-    A key is shown only where something answers behind it. Secrets are hidden unless --export or --output json asks.
+    A key is shown only once its service answers. Secrets are hidden unless --export or --output json is given.
     """
     values = connect(team).as_env()
     if export:

@@ -23,19 +23,19 @@ from vellum.laptop.state import State, default_root
     multiple=True,
     type=click.Path(allow_dash=True),
     metavar="FILE",
-    help="Instead: the TrainJobs and InferenceServices of a file; TEAM is then their team.",
+    help="Delete the TrainJobs and InferenceServices of a file instead; TEAM is then their team.",
 )
 @options.timeout(60)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def command(team: str | None, files: tuple[str, ...], timeout: float, *, yes: bool) -> None:
     """Delete.
 
-    The command prints what goes and what stays, and asks. Without a terminal it needs --yes.
+    The command prints what it removes and what it keeps, and asks. Without a terminal it needs --yes.
 
-    Everything composed for the team goes, then the claim. The bucket, the vectors and the notebook's home stay when
-    the claim's deletionPolicy is Retain, and come back with a claim of the same name.
+    It deletes everything composed for the team, then the claim. The bucket, the vectors and the notebook's home stay if
+    the claim's deletionPolicy is Retain, and a claim of the same name gets them back.
 
-    A TrainJob's processes end, and its folder goes; what it stored in the bucket stays.
+    For a TrainJob it ends the processes and removes the folder; what the job stored in the bucket stays.
     """
     client = Client(State(default_root()))
     if files:
@@ -59,7 +59,7 @@ def _team(client: Client, team: str, seconds: float, *, yes: bool) -> None:
 
 
 def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: float, *, yes: bool) -> None:
-    """Delete what a team made itself; what is not there is gone already."""
+    """Delete a team's workloads; an object that does not exist counts as deleted."""
     manifests = claims.only_workloads(files)
     there = {}
     for key in map(Key.of, options.with_namespaces(manifests, team, client)):
@@ -78,6 +78,7 @@ def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: flo
         client.ask("remove", namespace=key.namespace, name=key.name, kind=kind)
 
         def is_gone(kind: list[str] = kind, place: str = place, uid: str = uid) -> bool:
+            """Tell whether the object with this uid is gone."""
             return _uids(client, [kind]).get(place) != uid
 
         _until(is_gone, f"{key.kind} {key.name}", seconds)
@@ -98,6 +99,6 @@ def _until(is_gone: Callable[[], bool], name: str, seconds: float) -> None:
 
 
 def _uids(client: Client, kinds: list[list[str]]) -> dict[str, str]:
-    """Return the uid of every object of some kinds, by ``namespace/name``."""
+    """Return the uid of every object of the kinds, by ``namespace/name``."""
     found = (obj["metadata"] for obj in client.ask("list", kinds=kinds))
     return {f"{meta['namespace']}/{meta['name']}": meta["uid"] for meta in found}

@@ -15,11 +15,11 @@ from vellum.laptop.state import MARK, State, default_root
 def command(*, delete_data: bool, yes: bool) -> None:
     """Stop.
 
-    Everything that teams stored stays in the state directory, and the next `vellum up` finds it again.
+    The data of all teams stays in the state directory, and the next `vellum up` uses it again.
     """
     root = default_root()
     if not (root / MARK).exists():
-        click.echo(f"Nothing to stop: there is no installation in {root}.", err=True)
+        click.echo(f"Nothing to stop: {root} does not have an installation.", err=True)
         return
     state = State.open(root)
     if delete_data:

@@ -59,7 +59,7 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
 
 
 def _names() -> list[str]:
-    """Return the names of the known teams. A field of a claim's spec, such as size, has the same form."""
+    """Return the names of the known teams. They have the same form as a field of a claim's spec, such as size."""
     return [claim.rpartition("/")[2] for claim in options.teams()]
 
 
@@ -89,5 +89,5 @@ def _platform(config: Path | None, output: str) -> str:
         return json.dumps(
             {"parts": [part.as_dict() for part in parts], "stopped": stopped, "breaker": broken}
         )
-    news = f"Not composed any more, so the table is of before: {stopped}" if stopped else ""
+    news = f"The platform is not composed any more, so the table is stale: {stopped}" if stopped else ""
     return "\n".join(filter(None, [news, report.text(parts, datetime.now(UTC)), broken]))

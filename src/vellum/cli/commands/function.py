@@ -29,17 +29,17 @@ def command(
 ) -> None:
     """Serve.
 
-    Crossplane starts this in its cluster; needs the extra `function`, which cannot be installed beside `laptop`.
+    Crossplane starts this command in its cluster. It needs the extra `function`, which excludes the extra `laptop`.
     """
     if find_spec("crossplane") is None:
         raise UsageError(
             "VEL706", "the function's libraries are not installed", where=sys.prefix,
-            fix="install vellum[function] in an environment of its own: kfp and Crossplane's SDK exclude each other",
+            fix="install vellum[function] in a separate environment: kfp and Crossplane's SDK exclude each other",
         )  # fmt: skip
     if tls_certs_dir is None and not insecure:
         raise UsageError(
-            "VEL707", "there are no certificates", where="--tls-certs-dir",
-            fix="name their folder, or say --insecure on a machine of your own",
+            "VEL707", "the folder of certificates is not named", where="--tls-certs-dir",
+            fix="name the folder, or pass --insecure on your own machine",
         )  # fmt: skip
     from vellum.function.server import Settings, serve
 

@@ -27,13 +27,13 @@ NEEDED = ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET", "QDRANT_URL")
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @options.team_option
-@click.option("--prune", is_flag=True, help="Also forget documents that are no longer in DIRECTORY.")
+@click.option("--prune", is_flag=True, help="Also remove documents that are no longer in DIRECTORY.")
 @options.output
 def command(directory: Path, team: str | None, output: str, *, prune: bool) -> None:
     """Ingest.
 
-    Every PDF under DIRECTORY is read, cut into passages and indexed by a Kubeflow pipeline that runs here. A bad file
-    never stops the others. What was ingested before is not done again. Ends with 1 if no file could be used.
+    A Kubeflow pipeline on this machine reads every PDF under DIRECTORY, cuts it into passages and indexes them. A bad
+    file does not stop the others. Files from earlier runs are not ingested again. Ends with 1 if it can use no file.
     """
     binding = connect(team).require(*NEEDED)
     state = State(default_root())
@@ -53,7 +53,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     done, files = _followed(argv + ["--prune"] * prune, binding.as_env(), quiet=output == "json")
     with contextlib.suppress(
         LaptopError
-    ):  # the documents are in; that the platform stopped meanwhile loses a line only
+    ):  # the documents are stored; if the platform has stopped since, only a line of output is lost
         namespace, _, name = claim.rpartition("/")
         Client(state).ask(
             "record", namespace=namespace, name=name, reason="Ingested", message=_sentence(done)
@@ -69,7 +69,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
 def _followed(
     argv: list[str], binding: dict[str, str], *, quiet: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run the worker and show how far it is; return its last word and what it says of each file."""
+    """Run the worker and show its progress; return its last event and its verdict on each file."""
     environment = {**os.environ, **binding}
     environment.pop("VELLUM_BINDING_DIR", None)
     # Its standard input closes when we end, in whatever way.
@@ -97,7 +97,7 @@ def _followed(
     if worker.returncode or not done:
         raise WorkloadError(
             "VEL503", f"the ingest ended with {worker.returncode} before it was done", where="the pipeline",
-            fix="run it again: what is indexed is kept, nothing is counted twice",
+            fix="run it again: indexed documents are kept, and none is counted twice",
         )  # fmt: skip
     return done, files
 
@@ -109,7 +109,7 @@ def _events(worker: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
 
 
 def _shown(events: Iterator[dict[str, Any]], *, quiet: bool) -> Iterator[dict[str, Any]]:
-    """Pass the events on; on a terminal draw a bar of pages meanwhile."""
+    """Yield the events; on a terminal, draw a bar of pages."""
     if quiet or not sys.stderr.isatty():
         yield from events
         return
@@ -150,4 +150,4 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
         f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}"
     )
     if not files:
-        click.echo("There is no PDF in that folder.", err=True)
+        click.echo("The folder has no PDF.", err=True)

@@ -35,9 +35,9 @@ def command(  # noqa: PLR0913  # one argument an option
 ) -> None:
     """Install.
 
-    FILES are the platform and claims, the same as of `vellum render`, and what is applied is what that writes, in its
-    order: Crossplane's Helm provider, then Istio and everything else by Crossplane. The cluster is looked at first.
-    May be stopped at any moment and run again. Ends with 3 when something is not ready in time.
+    FILES are the platform and claims, as for `vellum render`. The command applies what `vellum render` writes, in its
+    order: Crossplane's Helm provider, then Istio and everything else by Crossplane. It checks the cluster first.
+    You may stop it at any moment and run it again. Ends with 3 if something is not ready in time.
     """
     from vellum.cluster import generations
     from vellum.cluster.install import Installation
@@ -61,10 +61,10 @@ def command(  # noqa: PLR0913  # one argument an option
 
 
 def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool) -> list[Obj]:
-    """Look at the cluster, and refuse one that cannot take it.
+    """Check the cluster, and refuse one that cannot take the platform.
 
     Raises:
-        UsageError: so it is (VEL723).
+        UsageError: the cluster cannot take the platform (VEL723).
     """
     from vellum.cluster import preflight
     from vellum.cluster.finding import FAILED
@@ -96,6 +96,7 @@ def _run(installation: Installation, *, quiet: bool) -> list[Change]:
     began = time.monotonic()
 
     def say(path: str) -> None:
+        """Print progress to stderr with the time since the start."""
         if not quiet:
             click.echo(f"{time.monotonic() - began:5.1f} s  {path}", err=True)
 
@@ -106,19 +107,20 @@ def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool)
     keys = [Key.of(one) for one in manifests]
 
     def look() -> list[Obj]:
+        """Return the live objects of the manifests."""
         time.sleep(0.4)
         return [obj for key in keys if (obj := api.get(key))]
 
     found = watching.until_ready(look, timeout, quiet=quiet)
     for obj in found:
         if not watching.is_ready(obj):
-            why = watching.stuck(obj) or "vellum explain platform --kubeconfig says what it waits for"
+            why = watching.stuck(obj) or "run `vellum explain platform --kubeconfig` to see what it waits for"
             click.echo(f"{watching.owner(obj)} is not ready: {why}", err=True)
     return len(found) == len(keys) and all(watching.is_ready(obj) for obj in found)
 
 
 def _waits(api: Api) -> list[Obj]:
-    """Return the live platform's parts that are not ready; the tree does not hold what Crossplane composes."""
+    """Return the live platform's parts that are not ready; the rendered tree does not have what Crossplane composes."""
     said = ((api.get(PLATFORM) or {}).get("status") or {}).get("components") or ()
     return [{"part": one["name"], "reason": one.get("reason", "")} for one in said if not one["ready"]]
 
@@ -131,6 +133,6 @@ def _print(answer: Obj, output: str) -> None:
         name = f"{one['namespace']}/{one['name']}" if one["namespace"] else one["name"]
         click.echo(f"{one['action']:<7} {one['kind']} {name}  ({one['path']})")
     if not answer["changes"]:
-        click.echo("Nothing is to be changed: everything is there as it is rendered.", err=True)
+        click.echo("Nothing to change: the cluster already has everything.", err=True)
     for one in answer.get("waits", ()):
         click.echo(f"{one['part']} is not ready: {one['reason']}", err=True)

@@ -15,20 +15,20 @@ from vellum.laptop.state import State, default_root
 
 @click.command()
 @options.log_argument
-@click.option("--follow", "-f", is_flag=True, help="Go on as more is said.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new lines.")
 @click.option(
     "--lines",
     "-n",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="How many of the last lines.",
+    help="How many lines, from the end.",
 )
 def command(name: str | None, lines: int, *, follow: bool) -> None:
     """Show.
 
-    NAME is a process or the beginning of its name: seaweed, envoy, notebook, qdrant, search, vellum (the supervisor
-    itself). Without NAME the names are listed.
+    NAME is a process or the start of its name: seaweed, envoy, notebook, qdrant, search, or vellum for the supervisor.
+    Without NAME the command lists the names.
     """
     state = State(default_root())
     names = options.log_names(state)
@@ -58,7 +58,7 @@ def _chosen(name: str, names: list[str]) -> str:
     if len(found) != 1:
         known = ", ".join(found or names) or "none yet"
         raise UsageError(
-            "VEL703", f"{len(found) or 'no'} logs are called {name!r}", where="the logs of this installation",
+            "VEL703", f"{len(found) or 'no'} logs match {name!r}", where="the logs of this installation",
             fix=f"choose one of: {known}",
         )  # fmt: skip
     return found[0]

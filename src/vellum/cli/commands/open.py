@@ -20,7 +20,7 @@ from vellum.model.team import Team
 def command(team: str | None, *, show: bool) -> None:
     """Open.
 
-    The token goes through a private file, not through the browser's command line, which every user here can read.
+    The token goes through a private file. The browser's command line would show it to every user of this machine.
     """
     state = State(default_root())
     name, url = _notebook(Client(state).ask("list", kinds=options.CLAIMS), team)
@@ -41,7 +41,7 @@ def command(team: str | None, *, show: bool) -> None:
 
 
 def _notebook(claims: list[dict[str, dict[str, object]]], team: str | None) -> tuple[str, str]:
-    """Return (claim, address) of the notebook that is meant."""
+    """Return (claim, address) of the team's notebook, or of the only one."""
     found = {}
     if team is not None:
         options.one_team(
@@ -57,9 +57,9 @@ def _notebook(claims: list[dict[str, dict[str, object]]], team: str | None) -> t
         ):
             found[name] = str(endpoints["notebook"])
     if len(found) != 1:
-        what = f"{len(found) or 'no'} notebooks are meant"
+        what = f"{len(found) or 'no'} notebooks match"
         fix = (
-            f"say --team with one of: {', '.join(found)}"
+            f"pass --team with one of: {', '.join(found)}"
             if found
             else "set `notebooks: enabled` in the claim"
         )

@@ -13,7 +13,7 @@ from vellum.cli import options
 def command() -> None:
     """Package.
 
-    What a cluster pulls from a registry of yours is written as files.
+    Write the files that a cluster pulls from your registry.
     """
 
 
@@ -22,7 +22,7 @@ def command() -> None:
 def charts(folder: Path) -> None:
     """Write Vellum's own charts to FOLDER, as `helm push` takes them.
 
-    Where they were pushed to stands in the platform's spec.charts.own. The same version gives the same bytes.
+    After the push, name the registry in the platform's spec.charts.own. The same version gives the same bytes.
     """
     from vellum.package.charts import archives
 

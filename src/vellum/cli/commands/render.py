@@ -33,7 +33,7 @@ CHANGES = 3
     type=click.Path(path_type=Path),
     help="Print what changes since DIR was rendered, and what that means; write nothing.",
 )
-@click.option("--prune", is_flag=True, help="Remove files of an earlier time that nothing renders now.")
+@click.option("--prune", is_flag=True, help="Remove files of an earlier run that are not rendered now.")
 @options.function_package
 @click.option(
     "--gitops",
@@ -41,11 +41,13 @@ CHANGES = 3
     help="Add what this tool needs to apply the tree in its order.",
 )
 @click.option(
-    "--repository", metavar="URL", default="", help="With --gitops: where the tree will lie in git."
+    "--repository", metavar="URL", default="", help="With --gitops: the git repository of the tree."
 )
 @click.option("--branch", metavar="NAME", default="", help="With --gitops: the branch.")
 @click.option("--path", metavar="FOLDER", default="", help="With --gitops: DIR from the repository's root.")
-@click.option("--secret", metavar="NAME", default="", help="With --gitops flux: the Secret that opens it.")
+@click.option(
+    "--secret", metavar="NAME", default="", help="With --gitops flux: the Secret for the repository."
+)
 def command(  # noqa: PLR0913  # one for each option
     files: tuple[str, ...],
     *,
@@ -59,10 +61,10 @@ def command(  # noqa: PLR0913  # one for each option
 ) -> None:
     """Render.
 
-    FILES are the platform and claims. What is written is everything that Crossplane needs, in the order in which it is
-    applied, without a secret. Rendering again changes only what changed. --prune removes what it wrote for FILES
-    that are not named any more: where git prunes too, such a team goes, and with the platform's file go all of them.
-    With --gitops nothing of a cluster goes because a file does. --against ends with 3 when something changes.
+    FILES are the platform and claims. The command writes everything that Crossplane needs, in the order in which it is
+    applied, without a secret. Rendering again changes only what changed. --prune removes the files of FILES that are
+    not named any more. If git prunes too, this deletes that team; without the platform's file it deletes every team.
+    With --gitops no removed file deletes an object of the cluster. --against ends with 3 if something changes.
     """
     from vellum.package import gitops as tools
     from vellum.package import lock, tree
@@ -85,19 +87,19 @@ def command(  # noqa: PLR0913  # one for each option
             written = tree.write(Path(output), found, lock.locked(manifests, function), prune=prune)
         click.echo(f"{len(found)} files in {output}, {len(written.changed)} changed", err=True)
         for kept in written.kept:
-            click.echo(f"kept: {kept}, which nothing renders now; --prune removes it", err=True)
+            click.echo(f"kept: {kept}, which is not rendered now; --prune removes it", err=True)
     else:
         for name, objects in found.items():
             click.echo(f"# {name}\n{tree.text(objects)}", nl=False)
     if not function:
-        click.echo("The function itself is left out: name its package by --function.", err=True)
+        click.echo("The function itself is left out; name its package with --function.", err=True)
 
 
 def _fitting(**said: Any) -> None:  # noqa: ANN401  # options as they came
-    """Refuse options that would do nothing beside each other.
+    """Refuse combinations of options that have no effect.
 
     Raises:
-        UsageError: so they are (VEL734).
+        UsageError: two options exclude each other (VEL734).
     """
     folder = said["output"] not in (None, "json")
     wrong = {
@@ -110,15 +112,15 @@ def _fitting(**said: Any) -> None:  # noqa: ANN401  # options as they came
     for what, is_so in wrong.items():
         if is_so:
             raise UsageError(
-                "VEL734", f"{what} does nothing", where="the command line", fix="vellum render --help"
+                "VEL734", f"{what} has no effect", where="the command line", fix="see `vellum render --help`"
             )
 
 
 def _against(folder: Path, files: tuple[str, ...], function: str, output: str | None) -> NoReturn:
-    """Print what changes, and end: with 3 if something does.
+    """Print what changes, and exit: with 3 if something does.
 
     Raises:
-        UsageError: there is no tree (VEL733), or a folder is named to write to (VEL732).
+        UsageError: the folder is not a rendered tree (VEL733), or --output names a folder (VEL732).
     """
     from vellum.package import changes, lock, tree, upgrade
 
@@ -146,10 +148,10 @@ def _printed(output: str | None) -> None:
 
 
 def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
-    """Print what is pulled.
+    """Print what a cluster pulls.
 
     Raises:
-        UsageError: no platform is among the files (VEL731), or a folder is named to write to (VEL732).
+        UsageError: the files do not have a platform (VEL731), or --output names a folder (VEL732).
     """
     from vellum.api import platform
     from vellum.package.images import pulled
@@ -158,7 +160,7 @@ def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
     _printed(output)
     platforms = [one for one in claims.on_a_cluster(files) if one["kind"] == platform.KIND]
     if not platforms:
-        what = "no platform is among the files, and only it says which charts there are"
+        what = "the files do not have a platform, which determines the charts"
         raise UsageError(
             "VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too"
         )
@@ -171,4 +173,4 @@ def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
         lines = [(one.image, one.use, one.source, one.part) for one in found.images]
         click.echo("\n" + "\n".join(table.lines(("IMAGE", "WHY", "NAMED BY", "PART"), lines)))
     for field in found.unnamed:
-        click.echo(f"not named yet: {field}", err=True)
+        click.echo(f"image not named yet: {field}", err=True)

@@ -23,11 +23,14 @@ POLL_SECONDS = 0.1
 @click.command()
 @options.team_argument(required=True)
 @click.option(
-    "--overlap", default="", metavar="TIME", help="How long the old S3 key stays: 10s to 7d, such as 1h."
+    "--overlap",
+    default="",
+    metavar="TIME",
+    help="How long the old S3 key is accepted: 10s to 7d, such as 1h.",
 )
-@click.option("--again", is_flag=True, help="Also while an earlier rotation is not over.")
+@click.option("--again", is_flag=True, help="Rotate even while an earlier rotation is in progress.")
 @click.option("--wait", is_flag=True, help="Wait until the new keys are in use.")
-@options.timeout(120, "How long to wait for that.")
+@options.timeout(120, "How long to wait for the new keys.")
 @places.kubeconfig
 @options.output
 def command(  # noqa: PLR0913  # its options
@@ -35,9 +38,9 @@ def command(  # noqa: PLR0913  # its options
 ) -> None:
     """Rotate.
 
-    TEAM is a claim, or the word platform. The next generation is written into its spec; files in git say it too. The
-    new S3 key works beside the old one until the overlap is over. Qdrant takes one key, so it restarts once, and so do
-    the notebook, whose kernels end, and search.
+    TEAM is a claim, or the word platform. The command writes the next generation into its spec; change its file too.
+    The new S3 key works beside the old one until the overlap is over. Qdrant accepts one key, so it restarts once. The
+    notebook, whose kernels end, and search restart too.
     """
     _valid(overlap)
     place = places.at(kubeconfig)
@@ -71,8 +74,10 @@ def _meant(place: Place, team: str) -> Obj:
     if team == "platform":
         found = places.platform(place)
         if ((found.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
-            what = "the key to the platform's bucket is given, not made here"
-            fix = "write the new key into Secret vellum-storage/s3-artifacts; it is handed on by itself"
+            what = "the owner of the object store gives the key to the platform's bucket; Vellum does not make it"
+            fix = (
+                "write the new key into Secret vellum-storage/s3-artifacts; Vellum passes it on automatically"
+            )
             raise UsageError("VEL726", what, where=place.name, fix=fix)
         return found
     claims = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in place.claims()}
@@ -88,38 +93,38 @@ def _written(obj: Obj) -> int:
 
 
 def _over(obj: Obj, memory: Memory) -> None:
-    """Refuse while an earlier rotation is under way or overlaps."""
+    """Refuse while an earlier rotation is in progress or overlaps."""
     name = watching.owner(obj)
     if memory.coming or _written(obj) > memory.using > 0:
         what = f"generation {max(memory.coming, _written(obj))} of the keys is not in use yet"
     elif memory.previous:
         until = [one["until"] for one in obj["status"]["keys"]["previous"]]
-        what = f"the keys before are accepted until {max(until)}"
+        what = f"the earlier keys are accepted until {max(until)}"
     else:
         return
     raise UsageError(
-        "VEL725", f"an earlier rotation is not over: {what}", where=name, fix="wait, or say --again"
+        "VEL725", f"an earlier rotation is not over: {what}", where=name, fix="wait, or pass --again"
     )
 
 
 def _is_given(place: Place) -> bool:
-    """Tell whether somebody else runs the object store."""
+    """Tell whether the platform uses an external object store."""
     platform = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), {})
     return (platform.get("status") or {}).get("objectStore") == "external"
 
 
 def _next(obj: Obj, memory: Memory) -> int:
-    """Return the generation after all that there were.
+    """Return the generation after all earlier ones.
 
     Raises:
-        UsageError: there is none (VEL727).
+        UsageError: the last generation is in use (VEL727).
     """
     from vellum.api.keys import HIGHEST
 
     found = max(memory.newest, _written(obj), 1) + 1
     if found > HIGHEST:
         what = f"the keys are of generation {HIGHEST}, the last one"
-        fix = "delete the claim and make it again with another name; generations count one by one"
+        fix = "delete the claim and create it again with another name; its generations start at 1"
         raise UsageError("VEL727", what, where=watching.owner(obj), fix=fix)
     return found
 
@@ -158,7 +163,7 @@ def _remind(obj: Obj, generation: int) -> None:
 
 
 def _used(place: Place, obj: Obj, generation: int, seconds: float, *, quiet: bool) -> bool:
-    """Tell what is waited for until the generation is in use; False if that takes too long."""
+    """Print what the rotation waits for until the generation is in use; return False if that takes too long."""
     key, began, said = Key.of(obj), time.monotonic(), ""
     while time.monotonic() - began < seconds:
         found = next((one for one in (*place.composites(), *place.claims()) if Key.of(one) == key), {})
@@ -173,5 +178,5 @@ def _used(place: Place, obj: Obj, generation: int, seconds: float, *, quiet: boo
             click.echo(f"{time.monotonic() - began:5.1f} s  {waits}", err=True)
         said = waits
         time.sleep(POLL_SECONDS)
-    click.echo("The new keys are not in use in time; it goes on by itself. See `vellum status`.", err=True)
+    click.echo("The new keys are not in use in time. The rotation continues; see `vellum status`.", err=True)
     return False

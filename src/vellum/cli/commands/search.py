@@ -24,8 +24,8 @@ from vellum.errors import WorkloadError
 def command(question: str, team: str | None, limit: int, output: str) -> None:
     """Ask.
 
-    The question goes through the gateway to the team's KServe model, which finds passages in what was ingested. Where
-    none answers the whole question it says so, and shows what comes nearest.
+    The question goes through the gateway to the team's KServe model, which finds passages in the ingested documents. If
+    no passage answers the whole question, the command says so and shows the nearest.
     """
     found = ask(str(connect(team).require("VELLUM_SEARCH_URL").VELLUM_SEARCH_URL), question, limit)
     if output == "json":
@@ -63,7 +63,10 @@ def ask(url: str, question: str, limit: int) -> dict[str, Any]:
         raise _silent(url, f"status {response.status}")
     if response.status != http.HTTPStatus.OK:
         raise WorkloadError(
-            "VEL542", f"the model refuses: {_words(answer)}", where=url, fix="change the question"
+            "VEL542",
+            f"the model refuses the question: {_words(answer)}",
+            where=url,
+            fix="change the question",
         )
     found: dict[str, Any] = json.loads(answer)["predictions"][0]
     return found

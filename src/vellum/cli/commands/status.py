@@ -26,8 +26,8 @@ def command(*, team: str | None, events: bool, output: str) -> None:
 
     With TEAM it shows one team only: its parts, jobs, models, processes and events.
 
-    Ends with 0 when everything is ready, with 3 when something is not. What a team made itself, a TrainJob or a model,
-    is shown too, and has no part in that.
+    Ends with 0 if everything is ready, and with 3 if something is not. The command also shows the team's TrainJobs and
+    models; they do not count for the exit code.
     """
     client = Client(State(default_root()))
     found = client.ask("list")

@@ -45,9 +45,9 @@ def command(  # noqa: PLR0913  # one argument an option
 ) -> None:
     """Uninstall.
 
-    Everything goes in the reverse of the order in which it came. What holds data stays: namespaces with volumes in
-    them, and the seed from which its keys derive; a later `vellum install` takes both up again. At the end every
-    object of every kind is looked at; ends with 3 if one is left.
+    The command deletes everything in the reverse order of the installation. It keeps what holds data: namespaces with
+    volumes, and the seed from which their keys derive; a later `vellum install` uses both again. At the end it looks at
+    every object of every kind, and ends with 3 if one is left.
     """
     from vellum.cluster.uninstall import Removal
     from vellum.package import tree
@@ -60,6 +60,7 @@ def command(  # noqa: PLR0913  # one argument an option
     began = time.monotonic()
 
     def say(words: str) -> None:
+        """Print progress to stderr with the time since the start."""
         if output != "json":
             click.echo(f"{time.monotonic() - began:5.1f} s  {words}", err=True)
 
@@ -72,20 +73,20 @@ def command(  # noqa: PLR0913  # one argument an option
 def _agreed(
     removal: Removal, config: Path, *, with_claims: bool, delete_data: bool, yes: bool
 ) -> dict[str, bool]:
-    """Ask, refuse where teams work on the platform, and return the claims that may go.
+    """Ask, refuse while teams use the platform, and return the claims to delete.
 
     Raises:
-        UsageError: there are claims (VEL724), or there is no terminal to ask on (VEL712).
+        UsageError: claims exist (VEL724), or no terminal is attached to ask on (VEL712).
     """
     claims = removal.claims()
     if claims and not with_claims:
         names = ", ".join(list(claims)[:SHOWN]) + (" and more" if len(claims) > SHOWN else "")
         what = f"{len(claims)} {'claim uses' if len(claims) == 1 else 'claims use'} the platform: {names}"
-        raise UsageError("VEL724", what, where=str(config), fix="delete them first, or say --with-claims")
+        raise UsageError("VEL724", what, where=str(config), fix="delete them first, or pass --with-claims")
     if yes:
         return claims
     if not sys.stdin.isatty():
-        what = "the platform would be deleted, but there is no terminal to confirm it"
+        what = "the platform would be deleted, but no terminal is attached to confirm it"
         raise UsageError("VEL712", what, where=str(config), fix="pass --yes")
     click.confirm(f"{_sentence(claims, delete_data=delete_data)} Go on?", abort=True, err=True)
     return claims
@@ -113,7 +114,7 @@ def _print_plan(plan: Obj, output: str) -> None:
     for one in plan["stays"]:
         click.echo(f"keep    {_name(one)}  ({one['why']})")
     if not plan["stages"]:
-        click.echo("Nothing of ours is there.", err=True)
+        click.echo("Nothing to delete: the cluster has no object of Vellum.", err=True)
 
 
 def _print_left(found: Obj, output: str) -> None:
@@ -123,7 +124,7 @@ def _print_left(found: Obj, output: str) -> None:
     for what in ("left", "kept"):
         for one in found[what]:
             click.echo(f"{what}  {_name(one)}")
-    click.echo(f"{len(found['left'])} objects of ours are left, {len(found['kept'])} are kept; "
+    click.echo(f"{len(found['left'])} of Vellum's objects are left, {len(found['kept'])} are kept; "
                f"{found['kinds']} kinds were looked at.", err=True)  # fmt: skip
     for group in found["silent"]:
-        click.echo(f"not looked at, as its server does not answer: {group}", err=True)
+        click.echo(f"not checked, because its server does not answer: {group}", err=True)

@@ -27,15 +27,15 @@ GOING = "VEL304"
 def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     """Start.
 
-    FILES are claims (kind MLOpsPlatform) and, if you like, the platform (kind KubeflowPlatform); folders and "-" work
-    too. Without FILES everything that was there before starts again. Running it twice changes nothing.
+    FILES are claims (kind MLOpsPlatform) and, optionally, the platform (kind KubeflowPlatform); folders and "-" work
+    too. Without FILES everything that ran earlier starts again. Running it twice changes nothing.
     """
     manifests = claims.on_a_laptop(files)
     state = options.state()
     if not files and not (state.root / "teams.json").exists():
         raise UsageError(
             "VEL702",
-            "there is no claim yet",
+            "this installation does not have a claim yet",
             where=str(state.root),
             fix="vellum up examples/01-team/claim.yaml",
         )
@@ -63,10 +63,10 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
 
 
 def _halt(troubles: list[Obj], found: list[Obj]) -> None:
-    """Print which parts wait because of a trouble of the whole installation, and raise the first trouble.
+    """Print which parts wait because of an error of the whole installation, and raise the first error.
 
     Raises:
-        VellumError: the installation has a trouble.
+        VellumError: the installation has an error.
     """
     for trouble in troubles:
         waiting = [
@@ -78,7 +78,7 @@ def _halt(troubles: list[Obj], found: list[Obj]) -> None:
 
 
 def _apply(client: Client, manifests: list[Obj], seconds: float) -> None:
-    """Store the manifests; one whose predecessor of the same name is still going waits until that is gone."""
+    """Store the manifests; one whose predecessor of the same name is still being deleted waits for it."""
     deadline, said = time.monotonic() + seconds, ""
     while True:
         try:
@@ -101,14 +101,14 @@ def _finish(found: list[Obj], output: str) -> None:
                 "VEL410",
                 reason,
                 where=watching.owner(obj),
-                fix="mend what it says; it goes on by itself then",
+                fix="fix this cause; Vellum then continues automatically",
             )
     if output == "json":
         click.echo(json.dumps({"ready": all(map(watching.is_ready, found)), "objects": found}))
     else:
         _print_endpoints(found)
     if not all(watching.is_ready(obj) for obj in found):
-        click.echo("Not everything is ready in time; it goes on by itself. See `vellum status`.", err=True)
+        click.echo("Not everything is ready in time. The start continues; see `vellum status`.", err=True)
         sys.exit(NOT_READY)
 
 

@@ -27,26 +27,26 @@ POLL_SECONDS = 0.05
 def command() -> None:
     """Verify.
 
-    What is promised is tried out on the running platform.
+    Test the platform's promises while it runs.
     """
 
 
 @command.command()
 @places.kubeconfig
 @click.option(
-    "--release", "releases", multiple=True, metavar="NAME", help="A Helm release to break; again for more."
+    "--release", "releases", multiple=True, metavar="NAME", help="A Helm release to break; may be repeated."
 )
 @options.timeout(60, "How long one repair may take.")
-@click.option("--yes", is_flag=True, help="Do not ask before something is broken.")
+@click.option("--yes", is_flag=True, help="Do not ask before breaking anything.")
 @options.output
 def repair(
     *, kubeconfig: Path | None, releases: tuple[str, ...], timeout: float, yes: bool, output: str
 ) -> None:
-    """Delete and edit things on purpose, and show how soon each is back, with its receipt.
+    """Delete and edit things on purpose, and show how soon each is restored, with its receipt.
 
-    On this machine every process is killed once, and composed objects are deleted and edited. With --kubeconfig
-    objects of Helm releases are deleted, scaled to nothing and edited. What holds data is never touched. Ends with 3
-    when something is not back in time.
+    On this machine the command kills every process once, and deletes and edits composed objects. With --kubeconfig it
+    deletes objects of Helm releases, scales them to zero and edits them. It never touches data. Ends with 3 if
+    something is not restored in time.
     """
     place = places.at(kubeconfig)
     asked = releases or place.releases
@@ -66,14 +66,17 @@ def repair(
 
 
 def _known(place: Place, asked: tuple[str, ...]) -> None:
-    """Refuse releases that nobody has or that the guard would not put back: then the damage would stay."""
+    """Refuse releases that do not exist or that the guard would not repair: their damage would stay."""
     from vellum.compose.repair import HEALTHY, OFF
 
     platform = places.platform(place)
     if said := places.stopped(platform):
-        what = "nothing would be put back: the platform is not composed any more"
+        what = "nothing would be repaired: the platform is not composed any more"
         raise UsageError(
-            "VEL715", f"{what}: {said}", where=place.name, fix="vellum explain platform, and do what it says"
+            "VEL715",
+            f"{what}: {said}",
+            where=place.name,
+            fix="run `vellum explain platform`, and follow its advice",
         )
     status = platform.get("status") or {}
     known = [part["name"] for part in status.get("components") or () if "version" in part]
@@ -83,11 +86,13 @@ def _known(place: Place, asked: tuple[str, ...]) -> None:
             raise UsageError("VEL713", what, where=place.name, fix=f"known: {', '.join(known) or 'none'}")
         phase = ((status.get("guard") or {}).get(name) or {}).get("phase", OFF)
         if phase != HEALTHY:
-            what = f"the release guard would not put {name} back: it is {phase} there"
-            fix = "write spec.repair: enabled, and wait until `vellum explain platform` says ready"
+            what = f"the release guard would not repair {name}: it is {phase} there"
+            fix = "write spec.repair: enabled, and wait until `vellum explain platform` shows ready"
             raise UsageError("VEL715", what, where=place.name, fix=fix)
         if next(place.drills((name,)), None) is None:
-            what = f"nothing in {name} is broken by this command: no Deployment, Service, ConfigMap or custom resource"
+            what = (
+                f"this command breaks nothing in {name}: no Deployment, Service, ConfigMap or custom resource"
+            )
             raise UsageError("VEL717", what, where=place.name, fix="name another release")
 
 
@@ -95,15 +100,15 @@ def _agreed(place: Place, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        what = "parts would be broken on purpose, but there is no terminal to confirm it"
+        what = "the command would break parts on purpose, but no terminal is attached to confirm it"
         raise UsageError("VEL712", what, where=place.name, fix="pass --yes")
     click.confirm(
-        f"Parts of the platform on {place.name} are stopped for seconds. Go on?", abort=True, err=True
+        f"Parts of the platform on {place.name} will stop for seconds. Continue?", abort=True, err=True
     )
 
 
 def _tried(drill: Drill, place: Place, timeout: float) -> tuple[Obj, bool]:
-    """Break one thing, wait until it is as before, and find the receipt of it; tell whether all is over then."""
+    """Break one thing, wait until it is restored, and find its receipt; return it, and whether all is ready again."""
     click.echo(f"{drill.object} is {drill.what} ... ", err=True, nl=False)
     before, began = places.receipts(place), time.monotonic()
     drill.harm()
@@ -112,7 +117,7 @@ def _tried(drill: Drill, place: Place, timeout: float) -> tuple[Obj, bool]:
     # Pods start after their Deployment is restored, so this has its own timeout.
     rested = _until(drill.at_rest, time.monotonic(), timeout) is not None
     if seconds is not None and not rested:
-        click.echo("but not everything is ready again, so nothing more is broken", err=True)
+        click.echo("but not everything is ready again, so the command stops here", err=True)
     new = [one for one in places.receipts(place) if one["object"] == drill.object and one not in before]
     row = {"object": drill.object, "done": drill.what, "seconds": seconds, "receipt": next(iter(new), None)}
     return row, seconds is not None and rested
