@@ -1,4 +1,4 @@
-"""What the real API server makes of a manifest is no difference to the release guard, and what it keeps is one.
+"""Changes that the real API server makes to a manifest do not count as edits; other changes do.
 
 An API server rewrites what it is given: quantities, nulls, empty maps, zeros, fields with defaults. The guard would
 repair each rewrite for ever that it does not know.

@@ -224,8 +224,8 @@ def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation
 
 @pytest.mark.parametrize("command", ["status", "explain"])
 def test_an_unknown_team_is_answered_with_the_teams(installation: Installation, command: str) -> None:
-    what = "VEL704: claim 'nobody' does not exist"
-    assert vellum(command, "nobody") == refused(what, "this installation", f"known: {', '.join(CLAIMS)}")
+    what = "VEL704: claim 'team-z' does not exist"
+    assert vellum(command, "team-z") == refused(what, "this installation", f"known: {', '.join(CLAIMS)}")
     what = "VEL705: 'both' names 2 claims"
     fix = "name one as NAMESPACE/NAME: default/both, other/both"
     assert vellum(command, "both") == refused(what, "this installation", fix)
@@ -235,7 +235,7 @@ def test_an_unknown_team_is_answered_with_the_teams(installation: Installation, 
     ("team", "code", "fix"),
     [
         ("both", "VEL705", "name one as NAMESPACE/NAME: default/both, other/both"),
-        ("nobody", "VEL704", f"known: {', '.join(CLAIMS)}"),
+        ("team-z", "VEL704", f"known: {', '.join(CLAIMS)}"),
         ("default/there", "VEL704", f"known: {', '.join(CLAIMS)}"),
     ],
 )
@@ -253,7 +253,7 @@ def test_delete_takes_nothing_where_it_is_unclear(
         (None, [], "VEL704", "this installation does not have a claim yet"),
         (None, CLAIMS, "VEL705", "4 claims exist"),
         ("both", CLAIMS, "VEL705", "'both' names 2 claims"),
-        ("nobody", CLAIMS, "VEL704", "claim 'nobody' does not exist"),
+        ("team-z", CLAIMS, "VEL704", "claim 'team-z' does not exist"),
     ],
 )
 def test_what_is_unclear_is_said(team: str | None, known: list[str], code: str, what: str) -> None:

@@ -123,7 +123,7 @@ def test_a_presigned_link_names_the_download(binding: dict[str, str], prefix: st
 def test_the_guides_presigned_addresses_work(binding: dict[str, str]) -> None:
     """The code of the guide, run as a user runs it."""
     guide = (ROOT / "docs/guides/connect-your-code.md").read_text()
-    code = guide.partition("### Let somebody")[2].partition("```python\n")[2].partition("```")[0]
+    code = guide.partition("### Share one object")[2].partition("```python\n")[2].partition("```")[0]
     environment = {**os.environ, **binding}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False

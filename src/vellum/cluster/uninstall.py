@@ -43,7 +43,7 @@ ATTEMPT = "usage.crossplane.io/deletion-attempt-with-policy"
 """What Crossplane 2.3.4 writes on an object whose deletion a Usage refused."""
 AGAIN_SECONDS, LOOK_SECONDS, PAUSE_SECONDS, COLLECTED_SECONDS = 2.0, 0.2, 60, 30
 PROVIDER_FOLDER = "05-provider"
-_USED = "somebody has an object of that kind"
+_USED = "objects of that kind exist"
 
 
 @dataclass(frozen=True, slots=True)

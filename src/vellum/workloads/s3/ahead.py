@@ -16,7 +16,7 @@ P = TypeVar("P")
 
 
 class Ahead(Generic[P]):
-    """Pages of folders, some of them asked for before somebody needs them."""
+    """Pages of folders, some of them requested before they are needed."""
 
     def __init__(self, pages: Callable[[str, str, int], Awaitable[P]], wanted: int) -> None:
         """Read for a listing that ends after so many entries."""
