@@ -148,6 +148,7 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         ("owner: [a]", ("VEL114", "5: spec.owner", 'write for example owner: "ada@example.org"')),
         ("notebooks: true", ("VEL114", "5: spec.notebooks", "write notebooks: enabled (allowed: enabled, disabled)")),
         ("notebooks: false", ("VEL114", "5: spec.notebooks", "write notebooks: disabled (allowed: enabled, disabled)")),
+        ("notebook: enabled", ("VEL114", "5: spec.notebook", "write notebooks: enabled instead")),
         ("notebook: 5Gi", ("VEL114", "5: spec.notebook", "write fields below it, such as storage; see vellum explain spec.notebook")),
         ("notebook: {storage: 10}", ("VEL114", "5: spec.notebook.storage", 'write for example storage: "10Gi"')),
         ('search: {replicas: "3"}', ("VEL114", "5: spec.search.replicas", "write replicas: 3 without quotes")),

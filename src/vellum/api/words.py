@@ -103,6 +103,8 @@ def write(
     if "properties" in node:
         # A claim's fields are explained without its kind.
         place = dotted((kind, *path) if kind in workloads.KINDS else path)
+        if switch := _switch(kind, path, given):
+            return f"write {switch}: {given} instead"
         if "required" in node:
             return f"write {name}: {flow(example_of(node))}; see vellum explain {place}"
         return f"write fields below it, such as {next(iter(node['properties']))}; see vellum explain {place}"
@@ -114,6 +116,13 @@ def write(
     if node.get("type") == "integer" and isinstance(given, str) and given.isascii() and given.isdigit():
         return f"write {name}: {given[:20]} without quotes"
     return f"write for example {name}: {json.dumps(example_of(node))}"
+
+
+def _switch(kind: str, path: Path, given: object) -> str:
+    """Return the field beside this one that takes the given value and has almost its name, or empty."""
+    beside = node_at(kind, path[:-1]).get("properties", {})
+    takes = {name: node for name, node in beside.items() if given in node.get("enum", ())}
+    return nearest(str(path[-1]), takes) if kind and takes else ""
 
 
 def example_of(node: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any JSON
