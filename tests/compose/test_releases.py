@@ -77,7 +77,7 @@ def test_a_release_is_made_with_what_keeps_it_safe() -> None:
         "rollbackLimit": 3,
         "forProvider": {
             "chart": {"repository": "oci://registry.example.org/charts", "name": "kserve-resources", "version": "v0.20.0"},
-            "namespace": "kserve", "skipCreateNamespace": True, "wait": True, "waitTimeout": "5m", "maxHistory": 5,
+            "namespace": "kserve", "skipCreateNamespace": True, "wait": True, "waitTimeout": "5m0s", "maxHistory": 5,
         },
     }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -231,3 +232,9 @@ def test_a_patch_reaches_what_helm_had_installed_before_the_platform() -> None:
     assert world.settle().ready
     assert policies(world, "kserve") == ["*"]
     assert revision(world) == 2
+
+
+def test_a_release_has_durations_as_the_provider_writes_them_back() -> None:
+    """provider-helm writes the whole Release when it installs, and 5m as 5m0s; Crossplane would write 5m again."""
+    waits = {one.wait_timeout for one in platform_components().values() if isinstance(one, ReleaseComponent)}
+    assert all(re.fullmatch(r"([1-9][0-9]*h)?([1-9]?[0-9]m)?[1-9]?[0-9]s", wait) for wait in waits), waits

@@ -81,7 +81,8 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
     profiles: tuple[str, ...] = ("light", "standard")
     kinds = (RELEASE, CLUSTER_USAGE)
     actor: str = PROVIDER
-    wait_timeout: ClassVar[str] = "5m"
+    wait_timeout: ClassVar[str] = "5m0s"
+    """In Go's spelling: provider-helm writes it back so, and Crossplane would overwrite another one."""
     outlives: ClassVar[bool] = False
     """Whether it stays installed when its Release is deleted: if Helm deletes its CRDs, all their objects go too."""
 
