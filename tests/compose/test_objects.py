@@ -16,7 +16,7 @@ from tests.strategies import CLAIMS
 
 from vellum.api.claim import Claim
 from vellum.kube.names import STATEFUL_SET_LIMIT, is_dns_label
-from vellum.kube.objects import Key, Obj
+from vellum.kube.objects import Key, Obj, secret_values
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 QUALIFIED = re.compile(
@@ -99,6 +99,14 @@ def test_every_secret_that_a_pod_needs_is_composed() -> None:
         desired.obj["metadata"]["name"] for desired in objects.values() if desired.obj["kind"] == "Secret"
     }
     assert set(re.findall(r"'secretKeyRef': {'name': '([^']+)'", str(objects))) <= secrets
+
+
+def test_a_new_identity_of_the_store_restarts_its_filer() -> None:
+    objects = worlds()["platform-light"].settle().objects
+    file = json.loads(secret_values(objects["storage-admin"].obj)["s3.json"])
+    annotations = objects["storage-store"].obj["spec"]["filer"]["annotations"]
+    names = ".".join(identity["name"] for identity in file["identities"])
+    assert annotations == {"platform.vellum.dev/identities": names}
 
 
 def test_the_names_of_resources_never_change() -> None:

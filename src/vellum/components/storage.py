@@ -61,7 +61,7 @@ class StorageComponent(PlatformComponent[Spec]):
             "storage-admin": secret(ADMIN_SECRET, STORAGE_NAMESPACE, admin, labels=labels),
             "storage-front": secret(FRONT_SECRET, STORAGE_NAMESPACE, {"s3.json": _file([front])}, labels=labels),
             "storage-store": make(API, "Seaweed", STORE, STORAGE_NAMESPACE, labels=labels,
-                                  spec=_store(wish.platform.images["seaweedfs"])),
+                                  spec=_store(wish.platform.images["seaweedfs"], identities)),
             # The operator sets a bucket's quota, but weed enforces it only on command.
             "storage-quotas": make(API, "AdminScript", "quotas", STORAGE_NAMESPACE, labels=labels, spec={
                 "clusterRef": {"name": STORE}, "schedule": "*/5 * * * *", "script": "s3.bucket.quota.enforce -apply",
@@ -143,7 +143,9 @@ def _security(site: Site) -> str:
     return "\n".join(sections) + "\n"
 
 
-def _store(image: str) -> Obj:
+def _store(image: str, identities: list[Obj]) -> Obj:
+    # weed reads its identities only when it starts, and the operator does not restart it for a changed Secret.
+    known = {f"{DOMAIN}/identities": ".".join(one["name"] for one in identities)}
     return {
         "image": image,
         "volumeServerDiskCount": 1,
@@ -155,6 +157,7 @@ def _store(image: str) -> Obj:
             # Holds names and identities: if it is lost, every key is lost.
             "persistence": {"enabled": True, "resources": {"requests": {"storage": "2Gi"}}},
             "s3": {"enabled": True, "configSecret": {"name": ADMIN_SECRET, "key": "s3.json"}},
+            "annotations": known,
             **_safe(),
         },
         "securityConfig": {"jwtSigning": {"filerRead": True, "filerWrite": True, "volumeWrite": True}},
