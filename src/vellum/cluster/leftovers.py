@@ -1,4 +1,4 @@
-"""Find Vellum's objects on a cluster: every object of every served kind, by the marks that it carries."""
+"""Find Vellum's objects on a cluster: list every served kind, and select objects by their marks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Keep a composite from adopting foreign objects that have its derived names.
 
-Crossplane's apply adopts such an object and deletes it with the composite (measured on 2.3.4), so compose looks first.
+Crossplane's apply adopts such an object and deletes it with the composite (measured on 2.3.4), so compose checks first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def questions(guarded: Mapping[str, Requirement]) -> dict[str, Requirement]:
 
 
 def unanswered(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None]) -> bool:
-    """Tell whether any of the objects was not looked up yet; then nothing may be created."""
+    """Return whether any object was not looked up yet; until then nothing may be created."""
     return any(f"{PREFIX}{name}" not in required for name in guarded)
 
 

@@ -1,4 +1,4 @@
-"""Rotate a composite's keys: a new generation is made, tested and given out; the old one is removed later. Pure.
+"""Rotate a composite's keys: create, test and distribute a new generation, and later remove the old one. Pure.
 
 Three rules make every order of passes safe, even after a crash, or with an old or lost status. An observed
 generation stays until its overlap is over. A generation that is still in use stays longer. A removed one never returns.

@@ -2,7 +2,7 @@
 
 Crossplane can tell a function whether a group and version is served (by its APIService), but not a single kind. A CRD
 is nested too deeply for protobuf, and listing a deleted kind freezes the composite. So the function asks discovery.
-If it may not, for example because its pod has no account, it uses what Crossplane tells.
+If it may not, for example because its pod has no account, it uses Crossplane's information.
 """
 
 from __future__ import annotations

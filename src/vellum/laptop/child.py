@@ -26,7 +26,7 @@ PASSED = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
 })  # fmt: skip
-"""What a program needs of the user's environment. It lists what passes, because keys can have any name."""
+"""The user's variables that a program gets. This is an allow list, because keys can have any name."""
 FAMILIES = ("LC_", "DYLD_", "OMP_", "CUDA_", "SSL_CERT_")
 """Only these whole prefixes count: HOME alone would let HOMEBREW_GITHUB_API_TOKEN in, LANG LANGCHAIN_API_KEY."""
 LOOPBACK = "127.0.0.1,localhost"
@@ -212,6 +212,6 @@ def _connection(probe: Probe, seconds: float) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", probe.port, timeout=seconds)
     import ssl
 
-    # The probe sends no secret and trusts nothing but that a server answers.
+    # The probe sends no secret, and checks only that a server answers.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     return http.client.HTTPSConnection("127.0.0.1", probe.port, timeout=seconds, context=context)

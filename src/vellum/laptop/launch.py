@@ -1,7 +1,7 @@
 """Become a service: ask Linux for a death signal, then exec the program. Run by path, isolated.
 
 ``python -I -S launch.py PARENT_PID [--at-most=SECONDS] [--keep=SECONDS] [--env-from=FOLDER ...] PROGRAM [ARGUMENT
-...]``; exec keeps the pid, so nothing of Python stays. A service first waits for one byte on standard input. The
+...]``; exec keeps the pid and replaces Python. A service first waits for one byte on standard input. The
 supervisor sends it once the pid is recorded, so its SIGKILL never leaves an unrecorded service behind. A program that
 ends by itself gets a time limit instead, and its standard input: the alarm survives exec and ends a program that
 hangs, even without a parent.
@@ -61,7 +61,7 @@ def _control(option: int, value: int) -> None:
 
 
 def _become(program: list[str]) -> None:
-    # Python ignores SIGPIPE, a program expects it, and exec would pass Python's choice on.
+    # Python ignores SIGPIPE, but a program expects it, and exec would keep Python's setting.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         os.execvp(program[0], program)  # noqa: S606  # no shell is wanted

@@ -1,4 +1,4 @@
-"""Find out from the kernel why a process does not answer: it is stopped by a signal, at work, or neither.
+"""Ask the kernel why a process does not answer: it is stopped by a signal, busy, or neither.
 
 A slow answer is not a hang. On a loaded machine every thread of a healthy service waits for the processor or the disk.
 A service that hangs sleeps instead.

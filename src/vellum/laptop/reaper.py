@@ -1,4 +1,4 @@
-"""End the children of a dead supervisor. A process of its own, with 8 MB, that waits on a pipe.
+"""End the children of a dead supervisor. This is a separate process of 8 MB that waits on a pipe.
 
 ``python -I -S reaper.py PROCESSES_JSON SUPERVISOR_PID``; standard input ends when the supervisor does, in any way. A
 line ``stay`` before that means that it stopped everything itself. Standard library only; run by path.
@@ -29,7 +29,7 @@ _HIGHEST_PID = 2**31 - 1
 
 
 def _boot() -> str:
-    """Return an id of this boot of the machine: pids and start times begin anew with each boot."""
+    """Return an id of this boot of the machine: pids and start times start again with each boot."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123  # pathlib costs 10 ms here
             return file.read(8)

@@ -1,4 +1,4 @@
-"""Keeps the wanted processes running, and has a reaper that ends them when this process is killed.
+"""Keep the wanted processes running, and start a reaper that ends them if this process is killed.
 
 Invariants: a process runs exactly while its value is wanted; every child is recorded before it becomes the program, so
 that the reaper can end it after a SIGKILL of this process. No method waits for a process, except ``remove`` and
@@ -81,7 +81,7 @@ class Supervisor:
             return life.said if life else Running(ready=False, message="")
 
     def end(self, name: str) -> bool:
-        """Stop the process soon; return True if it is gone, else ``changed`` is called once it is."""
+        """Begin to stop the process; return True if it has ended, else ``changed`` is called once it has."""
         with self._mutex:
             life = self._lives.get(name)
             if life is not None:

@@ -1,4 +1,4 @@
-"""The front as an ASGI application. It streams every request and answer that it does not have to change."""
+"""The front as an ASGI application. It streams all requests and responses that it does not have to change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TOO_LONG = Refusal(
 
 
 class Front:
-    """Stands before the store."""
+    """The application: it forwards requests to the store."""
 
     def __init__(self, upstream: Upstream, store: Store) -> None:
         self._upstream, self._store = upstream, store
@@ -82,7 +82,7 @@ class Front:
             )
 
     async def _watched(self, call: Call) -> None:
-        """Serve until the client leaves; then the store is not read any further."""
+        """Serve until the client disconnects, then stop reading from the store."""
         serving, leaving = asyncio.create_task(self._serve(call)), asyncio.create_task(call.left())
         try:
             await asyncio.wait({serving, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -206,7 +206,7 @@ class Front:
                     await _refuse(call, guard.busy(keys[0]))
                     return
                 held = await guard.at_risk(self._store, asked.bucket, keys)
-                # Who may not delete gets the store's answer, and is not told what exists.
+                # A client that may not delete gets the store's refusal, which does not show which keys exist.
                 if held is not None and await self._may_delete(call):
                     await _refuse(call, guard.batch_conflict(held))
                     return
@@ -237,7 +237,7 @@ class Front:
         headers = [(name, value) for name, value in call.headers if name.lower() not in _FRAMING]
         headers.append((b"content-length", str(len(body)).encode()))
         async with self._upstream.ask(call.method.encode(), call.target, headers, _once(body)) as answer:
-            # Where it cannot be asked so, since the length is signed, the keys are kept.
+            # If the client signed the length, this question is impossible, so the keys are kept.
             return answer.status >= _OK or b"<Error>" not in await answer.read(LONGEST_BATCH)
 
     async def _list(self, call: Call, asked: Asked) -> None:
@@ -315,7 +315,7 @@ async def _spaces(length: int) -> AsyncIterator[bytes]:
 
 
 async def _keys(call: Call) -> tuple[bytes, list[str]] | Refusal:
-    """Return the body of DeleteObjects and its keys, or what is wrong with them; it is parsed as it comes."""
+    """Return the body of DeleteObjects and its keys, or the fault in them; the body is parsed while it arrives."""
     whole, reader = bytearray(), batch.Reader()
     try:
         async with asyncio.timeout(BATCH_SECONDS):

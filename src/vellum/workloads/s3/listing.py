@@ -19,7 +19,7 @@ from vellum.workloads.s3.keys import LONGEST_NAME, refusal
 HIGHEST = "\U0010ffff"
 """The highest character."""
 _SOME = 3
-"""Entries of a folder that are read to know whether it has keys."""
+"""The number of entries that are read to find out whether a folder has keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def listed(pages: Pages, *, prefix: str, delimiter: str, after: str, most:
     found = Listing()
     if most == 0 or _never(prefix):
         return found
-    # Other delimiters skip what is in a group, so what was read ahead would be thrown away.
+    # Other delimiters skip the content of a group, so pages that were read ahead would be discarded.
     ahead = Ahead(pages, most + 1 if delimiter in ("", "/") else 0)
     try:
         async for entry in _grouped(_Walk(ahead, min(1000, most + 2)), prefix, delimiter, after):
@@ -137,7 +137,7 @@ def _past(after: str, prefix: str, delimiter: str) -> str:
 
 
 class _Walk:
-    """Goes through folders in the order of whole keys."""
+    """Traverses folders in the order of whole keys."""
 
     def __init__(self, ahead: Ahead[Page], size: int) -> None:
         self._ahead, self._size = ahead, size
@@ -234,7 +234,7 @@ def _next_name(prefix: str, after: str) -> tuple[str, str, bool]:
 
 
 def _cut(name: str) -> str:
-    """Return as much of a name as the store can have: what comes after the whole also comes after that."""
+    """Return the longest prefix of a name that the store can hold; names after the whole name also sort after it."""
     if name in (".", ".."):
         return ""
     for end, letter in enumerate(name):

@@ -88,7 +88,7 @@ class Store:
         raise UpstreamError(f"the store answers {answer.status} when it is asked for a key")
 
     async def uploads(self, bucket: str, *, continued: bool) -> list[Item]:
-        """Return every multipart upload that is under way; for a continued list, as the first page saw them."""
+        """Return every open multipart upload; a continued list uses the snapshot of its first page."""
         if not continued or bucket not in self._read:
             found = await self._all_uploads(bucket)
             if len(found) <= _PAGE:
@@ -122,7 +122,7 @@ class Store:
             }
 
     async def abort(self, bucket: str, key: str, upload: str) -> None:
-        """End a multipart upload that was begun and is refused."""
+        """Abort a multipart upload that the store began and the front refuses."""
         target = self._signer.target(f"/{bucket}/{key}", {"uploadId": upload})
         headers = self._signer.headers("DELETE", target, self._upstream.host, self._now())
         async with self._upstream.ask(b"DELETE", target.encode(), headers) as answer:

@@ -170,7 +170,7 @@ class Upstream:
         return None
 
     def close_idle(self) -> None:
-        """Close what is kept: after one failure the rest is likely to lead nowhere too."""
+        """Close all kept connections: after one failure the others are likely dead too."""
         while self._idle:
             self._idle.pop().close()
 
