@@ -109,13 +109,21 @@ async def run(base: str, token: str, kernel: str, code: str) -> str:
 
 
 def test_a_cell_finds_its_bucket_and_vectors_by_connect(platform: Installation) -> None:
-    base, token = address(platform)
-    kernel = api(base, token, "api/kernels", "POST")["id"]
+    assert execute(platform, CELL) == ["cell 1\n"]
 
-    said = asyncio.run(run(base, token, kernel, CELL))
 
-    api(base, token, f"api/kernels/{kernel}", "DELETE")
-    assert said == "cell 1\n"
+def test_commands_in_a_cell_know_that_they_are_in_a_notebook(platform: Installation) -> None:
+    """`up` is refused and starts nothing beside the cell; `status` shows the installation around the notebook."""
+    refused, shown, beside = execute(
+        platform, "!vellum up; echo $?", "!vellum status", "import os; print(os.listdir())"
+    )
+
+    name = platform.process("notebook")["name"]
+    lines = refused.replace("\r\n", "\n").splitlines()
+    what = f"`vellum up` starts or stops a platform, and this is inside {name} of the installation in {platform.state}"
+    assert (lines[0], lines[-1]) == (f"error VEL736: {what}", "1")
+    assert shown.replace("\r\n", "\n") == platform.run("status").stdout
+    assert ".vellum" not in beside
 
 
 def test_a_home_file_named_like_a_module_does_not_stop_the_notebook(
