@@ -115,7 +115,10 @@ def test_a_cell_finds_its_bucket_and_vectors_by_connect(platform: Installation) 
 def test_commands_in_a_cell_know_that_they_are_in_a_notebook(platform: Installation) -> None:
     """`up` is refused and starts nothing beside the cell; `status` shows the installation around the notebook."""
     refused, shown, beside = execute(
-        platform, "!vellum up; echo $?", "!vellum status", "import os; print(os.listdir())"
+        platform,
+        "!NO_COLOR=1 vellum up; echo $?",
+        "!NO_COLOR=1 vellum status",
+        "import os; print(os.listdir())",
     )
 
     name = platform.process("notebook")["name"]

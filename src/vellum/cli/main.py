@@ -101,7 +101,7 @@ def main() -> NoReturn:
     """Run the command line. An error that the user can fix is printed in a few lines, without a traceback."""
     os.umask(0o077)  # our files are private
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(cli.main(standalone_mode=False, color=_color()))
     except VellumError as error:
         report(error)
         sys.exit(1)
@@ -123,6 +123,11 @@ def main() -> NoReturn:
         sys.exit(1)
 
 
+def _color() -> bool | None:
+    """Return False if the user sets NO_COLOR, else None: click then colours terminals only."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def _refused(error: OSError) -> VellumError:
     """Return an error for what the system refuses and no command handles: a full disk, a read-only folder."""
     return UsageError(
@@ -139,7 +144,8 @@ def report(error: VellumError) -> None:
         click.echo(json.dumps({"error": error.as_dict(), **more}), err=True)
         return
     for one in error.every():
-        click.echo(f"{click.style('error', fg='red', bold=True)} {one.code}: {one.what}", err=True)
+        head = f"{click.style('error', fg='red', bold=True)} {one.code}: {one.what}"
+        click.echo(head, err=True, color=_color())
         click.echo(f"  where: {one.where}", err=True)
         click.echo(f"  next:  {one.fix}", err=True)
 

@@ -54,6 +54,8 @@ def prepare(folder: Path, home: Path) -> None:
         _make(folder)
     # At every start: an upgrade of Vellum moves its packages.
     write(_packages(folder) / BEHIND, "\n".join([*_ours(), ""]))
+    # Vellum's own Python runs its commands, so a user's packages cannot break them.
+    _script(folder / "bin" / "vellum", f"{shlex.quote(sys.executable)} -P -m vellum.cli")
 
 
 def kernel(folder: Path, data: Path) -> None:
@@ -143,12 +145,14 @@ def _make(folder: Path) -> None:
     if not _has_pip(_packages(folder)):
         _bring_pip(_packages(folder))
     for name in ("pip", "pip3"):
-        script = folder / "bin" / name
-        if not script.exists():
-            python = shlex.quote(str(folder / "bin" / "python"))
-            write(script, f'#!/bin/sh\nexec {python} -m pip "$@"\n')
-            script.chmod(0o700)
+        if not (folder / "bin" / name).exists():
+            _script(folder / "bin" / name, f"{shlex.quote(str(folder / 'bin' / 'python'))} -m pip")
     write(folder / MADE, f"{sys.version}\n")
+
+
+def _script(path: Path, command: str) -> None:
+    write(path, f'#!/bin/sh\nexec {command} "$@"\n')
+    path.chmod(0o700)
 
 
 def _bring_pip(packages: Path) -> None:
