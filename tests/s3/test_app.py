@@ -221,6 +221,26 @@ def test_changes_that_do_not_meet_do_not_wait(second: bytes) -> None:
     assert asyncio.run(asyncio.wait_for(both(), 10)) == (200, b"")
 
 
+def test_a_refused_client_that_sends_its_body_slowly_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a key, a client could otherwise stop the writes of another team below any folder."""
+    monkeypatch.setattr(places, "WAIT_SECONDS", 1.0)
+
+    async def both() -> tuple[int, bytes]:
+        store = Scripted(allows=False)
+        async with fronted(store) as port:
+            one = asyncio.create_task(ask(port, request("PUT", "/b/a", bytes(10))[:-10]))
+            while not store.changes():  # noqa: ASYNC110  # the store has no event for it
+                await asyncio.sleep(0.01)
+            two = await ask(port, request("PUT", "/b/a/x"))
+            one.cancel()
+            return two
+
+    status, body = asyncio.run(asyncio.wait_for(both(), 10))
+    assert (status, code(body)) == (403, "AccessDenied")
+
+
 def test_the_next_pages_of_a_list_of_uploads_are_not_read_again() -> None:
     """The store lists uploads in an order of its own, so the front reads all of them for the first page."""
     store, most = Scripted(special=_uploads), 600

@@ -144,8 +144,9 @@ class Front:
     async def _change(self, call: Call, asked: Asked) -> None:
         """Forward a write or a deletion, unless the store would also change another key."""
         keys = [asked.key] if guard.changes(asked) else []
-        async with self._places.held(asked.bucket, keys, writes=asked.kind is Kind.WRITE) as free:
-            await (self._changed(call, asked) if free else _refuse(call, guard.busy(asked.key)))
+        async with self._places.held(asked.bucket, keys, writes=asked.kind is Kind.WRITE) as change:
+            call.refused = change.ended.set
+            await (self._changed(call, asked) if change.free else _refuse(call, guard.busy(asked.key)))
 
     async def _changed(self, call: Call, asked: Asked) -> None:
         verdict = await guard.judged(self._store, asked)
@@ -201,8 +202,8 @@ class Front:
                 await _refuse(call, found)
                 return
             body, keys = found
-            async with self._places.held(asked.bucket, keys, writes=False) as free:
-                if not free:
+            async with self._places.held(asked.bucket, keys, writes=False) as change:
+                if not change.free:
                     await _refuse(call, guard.busy(keys[0]))
                     return
                 held = await guard.at_risk(self._store, asked.bucket, keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -35,6 +35,8 @@ class Call:
     send: Send
     unread: bool = True
     """Whether some of the body may still come."""
+    refused: Callable[[], None] = lambda: None
+    """Called before the rest of a refused body is read: the client decides how long that takes."""
 
     @property
     def target(self) -> bytes:
@@ -73,6 +75,7 @@ class Call:
 
     async def closing(self) -> Headers:
         """Read the rest of a short body before an early answer; a longer rest ends the connection."""
+        self.refused()
         if not self.has_body or not self.unread:
             return []
         if "expect" not in self.named:

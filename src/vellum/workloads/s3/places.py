@@ -17,11 +17,13 @@ WAIT_SECONDS = 10.0
 """For earlier changes to end."""
 
 
-class _Change:
+class Change:
     """The keys of one request."""
 
     def __init__(self, bucket: str, keys: Iterable[str], *, writes: bool) -> None:
         named = list(keys)
+        self.free = False
+        """Whether all earlier changes of the same place have ended."""
         self.ended = asyncio.Event()
         self._keys = {(bucket, key) for key in named}
         self._others = {(bucket, other(key)) for key in named}
@@ -29,7 +31,7 @@ class _Change:
         # A deletion makes no folders.
         self._above = {(bucket, path) for key in named for path in _folders(key)} if writes else set()
 
-    def meets(self, that: _Change) -> bool:
+    def meets(self, that: Change) -> bool:
         """Tell whether the store would mix up the two changes."""
         return not (
             self._keys.isdisjoint(that._others)
@@ -42,22 +44,23 @@ class Places:
     """The changes of this process, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._changing: list[_Change] = []
+        self._changing: list[Change] = []
 
     @asynccontextmanager
-    async def held(self, bucket: str, keys: Iterable[str], *, writes: bool) -> AsyncIterator[bool]:
-        """Hold keys while they are changed; yield False if earlier changes of the same place do not end."""
-        mine = _Change(bucket, keys, writes=writes)
+    async def held(self, bucket: str, keys: Iterable[str], *, writes: bool) -> AsyncIterator[Change]:
+        """Hold keys while they are changed, or until ``ended`` is set."""
+        mine = Change(bucket, keys, writes=writes)
         earlier = [change for change in self._changing if change.meets(mine)]
         self._changing.append(mine)
         try:
-            yield await _ended(earlier)
+            mine.free = await _ended(earlier)
+            yield mine
         finally:
             self._changing.remove(mine)
             mine.ended.set()
 
 
-async def _ended(changes: list[_Change]) -> bool:
+async def _ended(changes: list[Change]) -> bool:
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             for change in changes:
