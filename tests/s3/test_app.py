@@ -182,13 +182,18 @@ def test_a_change_does_not_wait_for_ever_for_the_other_key(
 ) -> None:
     monkeypatch.setattr(places, "WAIT_SECONDS", 0.2)
 
+    begun = asyncio.Event()
+
     async def slowly(seen: Seen, _: asyncio.StreamWriter) -> bool:
-        return (seen.method, seen.target) == ("PUT", "/b/a")
+        first = (seen.method, seen.target) == ("PUT", "/b/a")
+        if first:
+            begun.set()
+        return first
 
     async def both() -> tuple[int, bytes]:
         async with fronted(Scripted(special=slowly)) as port:
             one = asyncio.create_task(ask(port, request("PUT", "/b/a")))
-            await asyncio.sleep(0.1)
+            await begun.wait()
             two = await ask(port, second)
             one.cancel()
             return two

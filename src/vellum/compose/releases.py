@@ -1,7 +1,8 @@
 """Helm releases of the platform: the guard's requirements, its view, and the resulting Release. Pure.
 
 These facts of provider-helm 1.3.0 decide the shape (all measured). With ``patchesFrom`` at the first installation it
-upgrades once more without need, so it has none until the first repair. After an upgrade it reports Ready=False until
+upgrades once more without need. So it has none until the first repair, unless the platform engineer gives a patch; such
+a Release lacks the policy ``Update`` until something changes. After an upgrade it reports Ready=False until
 its next poll, so an annotation follows the revision and wakes it. A failed or stuck upgrade stays so without
 ``rollbackLimit``. With it a stuck *first* revision is uninstalled, which must not happen to an adopted release.
 """

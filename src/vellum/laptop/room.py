@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable
@@ -61,11 +62,7 @@ def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
     SeaweedFS reserves the rest of every volume. So a disk that is far from full may have no room for a new bucket, or
     for a bucket whose volumes are full, and SeaweedFS answers 500 (measured on weed 4.48).
     """
-    volumes = {
-        path.stem: path.stat().st_size
-        for path in folder.glob("*.dat")
-        if path.stem.rpartition("_")[2].isdigit()
-    }
+    volumes = _volumes(folder)
     kept = sum(max(0, NEEDED - length) for length in volumes.values())
     usable = {name.rpartition("_")[0] for name, length in volumes.items() if length < NEEDED}
     without = sorted(set(buckets) - usable)
@@ -76,6 +73,19 @@ def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
         f"needed beside the {size(kept)} that it keeps for its {len(volumes)} volumes", where=str(room(folder)),
         fix="make room on that disk; the bucket then accepts writes again",
     )  # fmt: skip
+
+
+def _volumes(folder: Path) -> dict[str, int]:
+    """Return the size of each volume by its name, BUCKET_NUMBER.
+
+    SeaweedFS can remove a file of a deleted bucket between listing and reading.
+    """
+    sizes = {}
+    for path in folder.glob("*.dat"):
+        if path.stem.rpartition("_")[2].isdigit():
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path.stem] = path.stat().st_size
+    return sizes
 
 
 def size(count: int) -> str:

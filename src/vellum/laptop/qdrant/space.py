@@ -15,8 +15,12 @@ COPIES = 2
 
 
 def has_room(path: Path, body: int = 0) -> bool:
-    """Tell whether the disk has room for a write whose request has so many bytes."""
-    return room(path).free >= LEAST + COPIES * body
+    """Return whether the disk has room for a write whose request has this many bytes."""
+    return room(path).free >= _needed(body)
+
+
+def _needed(body: int) -> int:
+    return LEAST + COPIES * body
 
 
 def check(path: Path, body: int = 0) -> None:
@@ -25,9 +29,9 @@ def check(path: Path, body: int = 0) -> None:
     Raises:
         RefusedError: too few bytes are free.
     """
-    if not has_room(path, body):
-        found = room(path)
+    disk = room(path)
+    if disk.free < _needed(body):
         raise RefusedError(
-            500, f"Service internal error: No space left on device: the disk has {size(found.free)} free of "
-            f"{size(found.total)}, and {size(LEAST + COPIES * body)} are needed",
+            500, f"Service internal error: No space left on device: the disk has {size(disk.free)} free of "
+            f"{size(disk.total)}, and {size(_needed(body))} are needed",
         )  # fmt: skip
