@@ -172,7 +172,7 @@ def execute(installation: Installation, *cells: str, kernel: str = "") -> list[s
 
 
 async def typed(base: str, token: str, terminal: str, line: str, end: str) -> str:
-    """Type a line into a terminal and return what it shows until it says ``end`` alone on a line."""
+    """Type a line into a terminal and return what it shows until a line is ``end``."""
     socket = await opened(base, f"terminals/websocket/{terminal}?token={token}")
     await socket.write_message(json.dumps(["stdin", f"{line}\r"]))
     shown = ""
@@ -305,7 +305,8 @@ def test_kernels_and_terminals_of_a_persons_own_have_the_binding(platform: Insta
     try:
         execute(platform, f"PACKAGES = {str(only_theirs)!r}", OTHER)
         said = execute(platform, IN_OTHER, kernel="mine")[0].split("\n")
-        line = 'echo "$AWS_ACCESS_KEY_ID"; command -v pip python; echo done'
+        # The shell may be dash: its prompt stays on the line of the first answer, and command -v takes one name.
+        line = 'echo; echo "$AWS_ACCESS_KEY_ID"; command -v pip; command -v python; echo done'
         terminal = api(base, token, "api/terminals", "POST")["name"]
         shown = asyncio.run(typed(base, token, terminal, line, "done"))
         api(base, token, f"api/terminals/{terminal}", "DELETE")
