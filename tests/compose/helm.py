@@ -89,6 +89,8 @@ class Helm:
     """Whether an upgrade takes no patch."""
     foreign: str = ""
     """The release that meets a stranger's object: its installation never begins."""
+    restorers: set[str] = field(default_factory=set)
+    """Installed releases that bring only CRDs."""
     bare: str = ""
     """Why a release that brings only CRDs cannot be installed."""
     unreachable: str = ""
@@ -105,8 +107,10 @@ class Helm:
         if name.endswith("-crds"):
             if self.bare:
                 return {"conditions": [{"type": "Synced", "status": "False", "message": self.bare}]}
-            self._bring(name.removesuffix("-crds"))
-            return {"conditions": [synced]}
+            if name not in self.restorers:
+                self.restorers.add(name)
+                self._bring(name.removesuffix("-crds"))
+            return {"conditions": [synced, {"type": "Ready", "status": "True"}]}
         if name not in self.records:
             self._upgrade(name, spec["namespace"], 1, [], texts)
             self._bring(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.compose.test_refused import claim
 from tests.compose.test_releases import later, part, revision
-from tests.compose.world import PLATFORMS, World, written
+from tests.compose.world import CHARTS, PLATFORMS, World, written
 
 from vellum.components import platform_components, team_components
 from vellum.model.component import Kind
@@ -69,6 +69,34 @@ def test_a_crd_that_no_upgrade_makes_comes_back_by_a_second_release_of_its_chart
     assert "kubeflow-trainer-crds" not in world.resources
     assert revision(world, "kubeflow-trainer") == was
     assert world.look().ready
+
+
+def test_a_crd_that_is_deleted_again_at_once_is_restored_again() -> None:
+    """The second Release is installed, and Helm makes nothing again until it was deleted."""
+    world = settled()
+    gone(world, JOB_SET)
+    world.step()
+    gone(world, JOB_SET)
+    world.step()
+    assert "kubeflow-trainer-crds" not in world.resources
+    later(world, 10)
+    assert world.helm.gone == set()
+    assert "kubeflow-trainer-crds" not in world.resources
+    assert world.look().ready
+
+
+def test_a_held_release_gets_the_lost_crd_of_the_chart_that_runs() -> None:
+    """The newest chart's CRD would not fit the operator that runs until its part may change."""
+    world = settled()
+    world.composite["spec"]["charts"] = {"repository": "oci://registry.example.org/newer"}
+    gone(world, JOB_SET)
+    world.step()
+    charts = [
+        world.resources[name]["spec"]["forProvider"]["chart"]
+        for name in ("kubeflow-trainer-release", "kubeflow-trainer-crds")
+    ]
+    assert charts[0]["repository"] == CHARTS
+    assert charts[1] == charts[0]
 
 
 def test_a_crd_that_cannot_be_brought_back_is_said_with_the_way_out() -> None:

@@ -140,6 +140,7 @@ class World:
                 name: self._applied(desired.obj, self.resources.get(name))
                 for name, desired in composed.objects.items()
             }
+            self.helm.restorers &= {obj["metadata"]["name"] for obj in self.resources.values()}
             self.composite = {**self.composite, "status": copied(composed.status)}
         before = self.composite.get("status") or {}
         self.composite = {**self.composite, "status": {**before, "conditions": conditions}}

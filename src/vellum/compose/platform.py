@@ -164,8 +164,8 @@ def _release_part(
     keeps = not after or any(before[name].held for name in component.after if name in before)
     moving = releases.moving(release, wanted)
     objects[release.resource] = releases.held(release, wanted) if keeps and moving else wanted
-    if platform.repairs and release.lost:
-        objects[releases.restorer(component.name)] = releases.restoring(release, wanted)
+    if platform.repairs and release.lost and not releases.restored(release):
+        objects[releases.restorer(component.name)] = releases.restoring(release, objects[release.resource])
     objects[f"{component.name}-usage"] = releases.keeping(release, wish.labels(component.name))
     may = _first(
         _has_chart(component, charts),

@@ -251,6 +251,12 @@ def restorer(name: str) -> str:
     return f"{name}-crds"
 
 
+def restored(release: Release) -> bool:
+    """Tell whether the second Release is installed: it installs nothing again until it was deleted."""
+    second = release.observed.resources.get(restorer(release.name)) or {}
+    return (condition(second, "Ready") or {}).get("status") == "True"
+
+
 def restoring(release: Release, wanted: Obj) -> Obj:
     """Return a second Release of the same chart, which exists only while kinds of a ``crds/`` folder are missing.
 
