@@ -248,7 +248,7 @@ def _differences(want: Any, live: Any, path: Path) -> Iterator[Difference]:  # n
     if normal.same(want, live, path):
         return
     if isinstance(want, dict) and isinstance(live, Mapping):
-        for name, value in want.items():
+        for name, value in normal.with_account(want, path).items():
             yield from _differences(value, live.get(name), (*path, name))
     elif isinstance(want, list) and isinstance(live, list) and (pairs := _pairs(want, live)) is not None:
         for place, (one, other) in enumerate(pairs):

@@ -47,7 +47,8 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     # The default depends on the image's tag.
     "imagePullPolicy": ("IfNotPresent", "Always"),
     "protocol": ("TCP",), "restartPolicy": ("Always",), "dnsPolicy": ("ClusterFirst",), "scheme": ("HTTP",),
-    "schedulerName": ("default-scheduler",), "serviceAccountName": ("default",), "sessionAffinity": ("None",),
+    "schedulerName": ("default-scheduler",), "sessionAffinity": ("None",),
+    "serviceAccountName": ("default",), "serviceAccount": ("default",),
     "externalTrafficPolicy": ("Cluster",), "internalTrafficPolicy": ("Cluster",), "ipFamilyPolicy": ("SingleStack",),
     "terminationMessagePath": ("/dev/termination-log",), "terminationMessagePolicy": ("File",),
     "podManagementPolicy": ("OrderedReady",),
@@ -57,6 +58,8 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "periodSeconds": (10,), "successThreshold": (1,), "failureThreshold": (3,),
 }  # fmt: skip
 """What the API server writes into a field that is empty or 0, by the field's name, if needed with its parent's."""
+ACCOUNT = ("serviceAccountName", "serviceAccount")
+"""A pod's service account and its old name: the API server writes the first that is not empty into both."""
 PORTS = frozenset({"nodePort", "healthCheckNodePort"})
 """Numbers that the API server chooses."""
 ADDRESSES = frozenset({"clusterIP", "clusterIPs"})
@@ -91,6 +94,14 @@ def same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
     )
 
 
+def with_account(fields: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return rendered fields; those of a pod's spec have the same service account under both of its names."""
+    if path[-2:] != ("template", "spec"):
+        return fields
+    account = fields.get(ACCOUNT[0]) or fields.get(ACCOUNT[1])
+    return {**fields, **{name: account for name in ACCOUNT if name in fields}} if account else fields
+
+
 def amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
     """Return a quantity as the API server reads it, rounded up to a billionth; None if it is not a quantity."""
     found = _AMOUNT.fullmatch(str(value)) if not isinstance(value, bool) and value is not None else None
@@ -112,9 +123,6 @@ def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any
     name = path[-1] if path else ""
     if path[:1] in (("data",), ("binaryData",)):
         return want is None
-    if name == "serviceAccount" and want in (None, ""):
-        # The old name of serviceAccountName, from which the API server fills it.
-        return True
     # Helm drops a null, so a field with an unknown default is treated as if it were not rendered.
     if want is None and live is not True:
         return (known := _default(path, live)) is None or known
