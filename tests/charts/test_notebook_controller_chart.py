@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 from kubernetes import client
+from tests.compose.render import worlds
 
 from vellum.kube.objects import Obj
 from vellum.package.charts import own
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 _INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 
 
@@ -54,16 +53,13 @@ def refused(pod: Obj) -> list[str]:
     return sorted(one.json_path for one in checker().iter_errors(pod))
 
 
-def composed() -> Iterator[tuple[str, Obj]]:
-    for path in sorted(GOLDEN.glob("claim-*.yaml")):
-        for obj in yaml.load_all(path.read_text("utf-8"), yaml.CSafeLoader):
-            if obj and obj.get("kind") == "Notebook":
-                yield path.stem, obj
-
-
-@pytest.mark.parametrize("notebook", [pytest.param(obj, id=name) for name, obj in composed()])
-def test_the_kind_takes_the_notebook_that_vellum_composes(notebook: Obj) -> None:
-    assert refused(notebook["spec"]["template"]["spec"]) == []
+def test_the_kind_takes_the_notebooks_that_vellum_composes() -> None:
+    objects = {name: world.settle().objects for name, world in worlds().items() if name.startswith("claim-")}
+    notebooks = {name: found["notebook"].obj for name, found in objects.items() if "notebook" in found}
+    assert notebooks.keys() == {"claim-full-local", "claim-full-light", "claim-full-external",
+                                "claim-minimal-local", "claim-medium-local", "claim-large-local"}  # fmt: skip
+    pods = {name: notebook["spec"]["template"]["spec"] for name, notebook in notebooks.items()}
+    assert {name: refused(pod) for name, pod in pods.items()} == {name: [] for name in pods}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
-"""The golden files: every case composed until it settles, all objects as YAML.
+"""The golden files: every case composed until it settles, five as whole objects, the others as differences.
 
 ``python -m tests.compose.render`` prints them all without touching a file or a socket while it composes.
 """
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Mapping
 
 import yaml
 from tests.compose.world import HEAD, PLATFORMS, World, given, settled_platform, written
@@ -47,6 +49,12 @@ CASES = (
     ("platform-standard", PLATFORMS["standard"], ""),
     ("platform-external-light", PLATFORMS["external"], ""),
 )
+BASES = {
+    **{f"claim-{name}-local": "claim-full-local" for name in CLAIMS if name != "full"},
+    "claim-full-external": "claim-full-light",
+    "platform-external-light": "platform-light",
+}
+"""The other cases are whole files: claim and platform, on a laptop and on Crossplane, with both profiles."""
 GIVEN = [given("artifacts"), given(Team("team-a", "research", "").id)]
 """Only an external store asks for them."""
 
@@ -73,7 +81,43 @@ def rendered(composed: Composed) -> str:
         },
         "status": composed.status,
     }  # fmt: skip
-    return "---\n".join([*parts, f"# what is said\n{yaml.safe_dump(said, sort_keys=True, width=1000)}"])
+    return "---\n".join(
+        [*parts, f"# conditions, requirements and status\n{yaml.safe_dump(said, sort_keys=True, width=1000)}"]
+    )
+
+
+def golden(name: str) -> str:
+    """Return the name of a case's golden file."""
+    return f"{name}.diff" if name in BASES else f"{name}.yaml"
+
+
+def goldens(worlds: Mapping[str, World]) -> dict[str, str]:
+    """Return the content of every golden file by its name: whole objects, or the difference from another case."""
+    texts = {name: rendered(world.settle()) for name, world in worlds.items()}
+    whole = {golden(name): text for name, text in texts.items() if name not in BASES}
+    return whole | {golden(name): _difference(base, texts[base], texts[name]) for name, base in BASES.items()}
+
+
+def _difference(name: str, base: str, text: str) -> str:
+    """Return how ``text`` differs from ``base``: the list of objects, then each object that is new or changed.
+
+    Only one text has this difference, so comparing differences compares whole answers.
+    """
+    before, after = _sections(base), _sections(text)
+    lines = [f"# differs from {name} in these objects", *_changes(list(before), list(after), context=0)]
+    for title, section in after.items():
+        changes = _changes(before.get(title, []), section, context=2)
+        lines += [title, *changes] if changes else []
+    return "\n".join(lines) + "\n"
+
+
+def _sections(text: str) -> dict[str, list[str]]:
+    sections = (part.splitlines() for part in text.split("---\n"))
+    return {title: lines for title, *lines in sections}
+
+
+def _changes(before: list[str], after: list[str], context: int) -> list[str]:
+    return list(difflib.unified_diff(before, after, n=context, lineterm=""))[2:]
 
 
 def _no_io(event: str, arguments: object) -> None:
@@ -99,8 +143,7 @@ def main() -> None:
     assert team_components()
     assert platform_components()
     sys.addaudithook(_no_io)
-    texts = {name: rendered(world.settle()) for name, world in prepared.items()}
-    for name, text in texts.items():
+    for name, text in goldens(prepared).items():
         sys.stdout.write(f"=== {name}\n{text}")
     sys.stdout.flush()
 
