@@ -78,7 +78,10 @@ def test_a_mounted_folder_gives_what_its_files_say_and_none_for_the_rest(
         tmp_path / "mounted", VELLUM_BUCKET="b\n", QDRANT_URL="http://q", QDRANT_API_KEY="", OTHER="x"
     )
     monkeypatch.setenv("VELLUM_BINDING_DIR", str(folder))
-    assert vellum.connect() == vellum.Binding(VELLUM_BUCKET="b", QDRANT_URL="http://q", source=str(folder))
+    expected = vellum.Binding(
+        VELLUM_BUCKET="b", QDRANT_URL="http://q", source=str(folder), more={"OTHER": "x"}
+    )
+    assert vellum.connect() == expected
 
 
 def test_a_kubelet_s_symlinked_mount_is_read_and_a_replacement_is_seen(
@@ -157,6 +160,21 @@ def test_printing_a_binding_shows_no_key() -> None:
     assert repr(binding) == (
         "Binding(AWS_ACCESS_KEY_ID=***, AWS_SECRET_ACCESS_KEY=***, VELLUM_BUCKET='b', QDRANT_API_KEY=***, source='code')"
     )
+
+
+def test_the_keys_of_an_unknown_part_are_attributes_and_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = mount(tmp_path / "mounted", VELLUM_BUCKET="b", TRACKING_PASSWORD="secret")
+    monkeypatch.setenv("VELLUM_BINDING_DIR", str(folder))
+    binding = vellum.connect().require("TRACKING_PASSWORD")
+    assert (binding.TRACKING_PASSWORD, binding.as_env()) == (
+        "secret",
+        {"VELLUM_BUCKET": "b", "TRACKING_PASSWORD": "secret"},
+    )
+    assert repr(binding) == f"Binding(VELLUM_BUCKET='b', TRACKING_PASSWORD=***, source={str(folder)!r})"
+    with pytest.raises(AttributeError, match="the binding has no TRACKING_URI"):
+        _ = binding.TRACKING_URI
 
 
 def test_the_module_of_that_name_can_be_called_however_it_was_imported(state: Path) -> None:

@@ -215,7 +215,8 @@ def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, ea
     means = [
         one["means"][0] for one in found if one["what"].startswith(("keys.generation", "training", "ClusterRole"))
     ]  # fmt: skip
-    assert means == [meanings.PLATFORM["keys.generation"], meanings.PLATFORM["training"], meanings.BOUND]
+    platform = meanings.of_platform()
+    assert means == [platform["keys.generation"], platform["training"], meanings.BOUND]
 
 
 def test_a_generation_that_is_not_said_any_more_changes_nothing_now(asked: Path, earlier: Path) -> None:
@@ -241,10 +242,10 @@ def leaves(kind: str) -> list[str]:
 
 def test_every_field_has_a_sentence() -> None:
     claim, platform = leaves("MLOpsPlatform"), leaves("KubeflowPlatform")
-    assert sorted(meanings.CLAIM) == sorted(claim)
+    assert sorted(meanings.of_claim()) == sorted(claim)
     assert [
         path for path in platform
-        if not any(path == name or path.startswith(f"{name}.") for name in meanings.PLATFORM)
+        if not any(path == name or path.startswith(f"{name}.") for name in meanings.of_platform())
     ] == []  # fmt: skip
 
 

@@ -33,6 +33,10 @@ LIGHT = frozenset(
 )
 
 
+BOUND = [bound for part in TEAM.values() for bound in part.binds]
+PUBLIC = {bound.name for bound in BOUND if bound.public}
+
+
 def composed() -> dict[str, Obj]:
     """Return every object of the fullest claim and platform, settled."""
     team = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["local"]))
@@ -92,6 +96,26 @@ def test_switches_blocks_and_images_belong_to_one_component_each() -> None:
         assert len(set(written_by)) == len(written_by)
 
 
+def test_every_key_of_the_binding_has_a_meaning_and_one_part() -> None:
+    claim = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["light"]))
+    names = [bound.name for bound in BOUND]
+    assert sorted(secret_values(claim.settle_objects()["binding"])) == sorted(names)
+
+
+@pytest.mark.parametrize("part", TEAM.values(), ids=by_name)
+def test_a_page_is_at_an_endpoint_and_its_token_in_a_secret(part: Any) -> None:
+    if part.page:
+        claim = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["local"]))
+        objects = claim.settle_objects().values()
+        assert part.page.endpoint in claim.composite["status"]["endpoints"]
+        assert [
+            part.page.key in secret_values(obj)
+            for obj in objects
+            if obj["metadata"]["name"] == part.page.secret
+        ] == [True]
+        assert "{token}" in part.page.path
+
+
 def test_every_object_is_named_after_its_component_and_labelled_with_it() -> None:
     for resource, obj in composed().items():
         label = obj["metadata"]["labels"]["app.kubernetes.io/component"]
@@ -127,7 +151,7 @@ def test_a_process_shows_no_secret_to_other_users(part: Any, tmp_path: Path) -> 
     process: Process = part.process(workload, site(part, tmp_path))
     secrets = {
         value for obj in objects.values() if obj["kind"] == "Secret"
-        for key, value in secret_values(obj).items() if "key" in key.lower() or "token" in key.lower()
+        for key, value in secret_values(obj).items() if key not in PUBLIC
     }  # fmt: skip
     shown = f"{process.argv} {process!r}"
     assert "S3CRET" not in shown

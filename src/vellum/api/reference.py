@@ -1,4 +1,4 @@
-"""``python -m vellum.api.reference DIR`` writes DIR/claim.md: every field of both kinds, from the models."""
+"""``python -m vellum.api.reference DIR`` writes DIR/claim.md: all fields of both kinds, all keys of the binding."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vellum.api import claim, platform
 from vellum.api.loader import STANDARD_INPUT
 from vellum.api.metadata import LIVE
 from vellum.api.schema import Field, explain
+from vellum.components import team_components
 
 NAME = "claim.md"
 _HEAD = f"""<!-- Written by `python -m vellum.api.reference docs/reference`; edit the models in src/vellum instead. -->
@@ -53,7 +54,16 @@ Vellum accepts these fields and ignores them, so that you can apply what a contr
 
 def reference() -> str:
     """Return the whole page as Markdown."""
-    return _HEAD + "".join(_kind(kind) for kind in (claim.KIND, platform.KIND)) + _TAIL
+    return _HEAD + "".join(_kind(kind) for kind in (claim.KIND, platform.KIND)) + _binding() + _TAIL
+
+
+def _binding() -> str:
+    rows = "\n".join(
+        f"| `{bound.name}` | {bound.meaning} | {part.name} |"
+        for part in team_components().values()
+        for bound in part.binds
+    )
+    return f"\n## The keys of the binding\n\n| key | meaning | part |\n|---|---|---|\n{rows}\n"
 
 
 def _kind(kind: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vellum.kube.objects import Obj
 from vellum.model import objectstore
-from vellum.model.component import Component, Kind, Policy, Spec, Wish
+from vellum.model.component import Bound, Component, Data, Kind, Policy, Spec, Wish
 from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
@@ -45,6 +45,19 @@ class BucketComponent(Component[ArtifactsSpec]):
     kinds = SeaweedFS.kinds
     holders = ("bucket-secret",)
     rotates = "accepts both keys until the overlap is over"
+    store_key = True
+    binds = (
+        Bound("AWS_ACCESS_KEY_ID", "S3 access key of the team"),
+        Bound("AWS_SECRET_ACCESS_KEY", "S3 secret key of the team"),
+        Bound("AWS_ENDPOINT_URL", "where S3 answers", public=True),
+        Bound("AWS_REGION", "`us-east-1`, or the region of an external store", public=True),
+        Bound("AWS_DEFAULT_REGION", "the same, under the name that boto3 reads", public=True),
+        Bound("VELLUM_BUCKET", "the team's bucket", public=True),
+    )
+    means = (
+        ("artifacts.quota", "the store takes no more than that from now on; what is in the bucket stays"),
+    )
+    data = Data("bucket")
     actor = "the object store"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:

@@ -59,6 +59,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
     """A Gateway of the Gateway API; on a laptop Envoy, which is Istio's own data plane."""
 
     name = "gateway"
+    means = (("gateway.port", "only a laptop has that port: nothing changes on a cluster"),)
     summary = "One loopback port that routes to S3, Qdrant, the notebook and the models"
     spec = GatewaySpec
     block = "gateway"

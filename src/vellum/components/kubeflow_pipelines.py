@@ -6,7 +6,7 @@ from vellum.components import artifacts
 from vellum.kube.objects import Obj
 from vellum.kube.s3 import STORE_SECRET
 from vellum.model import objectstore
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Data, Kind, PlatformWish, Spec
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -22,6 +22,7 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
     # In a mesh its pods get sidecars at creation, and those wait for the node's plugin.
     after = ("argo-workflows", "artifacts", "istiod", "istio-cni")
     holders = ("kubeflow-pipelines-release",)
+    data = Data("databases", "the database of Pipelines")
     rotates = "one Helm upgrade rolls its API server and UI"
     custom = (Kind("security.istio.io/v1", "AuthorizationPolicy"),)
 

@@ -7,6 +7,11 @@ from vellum.model.component import Kind, PlatformWish, Spec
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.training import TRAIN_JOB, TRAINING_RUNTIME
 
+_MEANS = (
+    "enabled: Kubeflow Trainer is installed; disabled: refused where it is installed (ProfileChanged), "
+    "and then nothing changes"
+)
+
 
 class KubeflowTrainerComponent(ReleaseComponent[Spec]):
     """Runs every TrainJob."""
@@ -15,6 +20,7 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
     summary = "Runs every TrainJob"
     spec = Spec
     switch = "training"
+    means = (("training", _MEANS),)
     chart = Chart("oci://ghcr.io/kubeflow/charts", "kubeflow-trainer", "2.3.0")
     images = (
         Image("ghcr.io/kubeflow/trainer/trainer-controller-manager:v2.3.0"),

@@ -11,7 +11,7 @@ from pydantic import Field
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env, secret_env_all
 from vellum.model import origins
-from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
+from vellum.model.component import Component, Data, Kind, Page, Policy, Running, Size, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 from vellum.model.state import Ready
@@ -58,6 +58,13 @@ class NotebookComponent(Component[NotebookSpec]):
     keeps = ("notebook-home",)
     holders = ("notebook",)
     rotates = "restarts: kernels end, files stay; its address gets a new token"
+    means = (
+        ("notebooks", "disabled: the notebook's server is deleted, its home stays; enabled: it is made"),
+        ("notebook.storage", "a home keeps the size with which it was made"),
+    )
+    data = Data("the notebook's home", in_namespace=True)
+    page = Page("notebook", "lab?token={token}", TOKEN_SECRET, "token")
+    expendable = True
     image = "notebook"
     workload = ("kubeflow.org/v1", "Notebook")
     ports = ("http",)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from vellum.components.bucket import bucket_of
 from vellum.kube.objects import Obj, config_map
 from vellum.kube.s3 import STORE_SECRET
-from vellum.model.component import Component, Policy, Spec, Wish
+from vellum.model.component import Bound, Component, Policy, Spec, Wish
 from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -27,6 +27,11 @@ class PipelinesComponent(Component[Spec]):
     spec = Spec
     switch = "pipelines"
     rotates = "running steps keep the old keys: choose an overlap longer than the steps"
+    store_key = True
+    binds = (
+        Bound("KF_PIPELINES_ENDPOINT", "the Pipelines API; absent on a laptop, which has none", public=True),
+    )
+    means = (("pipelines", "the settings for runs are added or removed; earlier runs stay in Kubeflow"),)
     operators = ("kubeflow-pipelines",)
     needs = ("namespace", "access", "bucket")
 

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Obj, make, secret, secret_env
-from vellum.model.component import Component, Policy, Running, Size, Spec, Wish
+from vellum.model.component import Bound, Component, Data, Policy, Running, Size, Spec, Wish
 from vellum.model.process import MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark, marked
 from vellum.model.state import READY, Ready, Requirement, waits
@@ -52,6 +52,12 @@ class QdrantComponent(Component[VectorsSpec]):
     ports = ("http",)
     one_key = True
     rotates = "accepts one key, so it restarts once and then refuses the old key"
+    binds = (
+        Bound("QDRANT_URL", "where Qdrant answers", public=True),
+        Bound("QDRANT_API_KEY", "the key that may write"),
+    )
+    means = (("vectors.storage", "a volume keeps the size with which it was made"),)
+    data = Data("vectors", "the vectors of every team")
     actor = "the kubelet"
 
     def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:

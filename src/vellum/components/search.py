@@ -9,7 +9,7 @@ from pydantic import Field
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
-from vellum.model.component import Component, Kind, Policy, Running, Size, Spec, Wish
+from vellum.model.component import Bound, Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark
 from vellum.model.team import KUBEFLOW_NAMESPACE
@@ -47,6 +47,14 @@ class SearchComponent(Component[SearchSpec]):
     ports = ("http",)
     holders = ("search",)
     rotates = "restarts; on a cluster a new pod answers before the old one stops"
+    binds = (
+        Bound("VELLUM_SEARCH_URL", "where the search model answers, by KServe's protocols", public=True),
+    )
+    means = (
+        ("inference", "the search service is added or removed; bucket and vectors stay"),
+        ("search.replicas", "pods of the search service are added or removed"),
+    )
+    expendable = True
     actor = "KServe"
 
     def objects(self, wish: Wish[SearchSpec]) -> dict[str, Obj]:

@@ -13,7 +13,7 @@ from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Obj, make, secret
 from vellum.kube.patch import copied
 from vellum.kube.seaweed import API, STORE
 from vellum.kube.usage import usage
-from vellum.model.component import USAGE, Kind, PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.component import USAGE, Data, Kind, PlatformComponent, PlatformWish, Running, Spec
 from vellum.model.process import Probe, Process, Site
 from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
@@ -39,6 +39,7 @@ class StorageComponent(PlatformComponent[Spec]):
     kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"), USAGE)
     after = (OPERATOR,)
     image = "seaweedfs"
+    data = Data("buckets", "the object store with every bucket")
     workload = (API, "Seaweed")
     ports = (
         "s3", "filer", "master", "volume", "admin",

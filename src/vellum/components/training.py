@@ -18,6 +18,12 @@ _RULES: list[Obj] = [
     {"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": _ALL},
 ]  # fmt: skip
 
+_MEANS = (
+    "disabled: the team's account may no longer make, see or end TrainJobs, nor serve its own models, "
+    "and requests of running programs with these rights are refused; existing jobs and services stay; enabled: "
+    "it may"
+)
+
 
 class TrainingComponent(Component[Spec]):
     """A Role and its binding; the team creates its jobs itself."""
@@ -28,6 +34,7 @@ class TrainingComponent(Component[Spec]):
     switch = "training"
     # Off by default: a team gets no right that it does not need, and most platforms do not have Trainer.
     default = "disabled"
+    means = (("training", _MEANS),)
     needs = ("namespace", "access", "bucket")
     stands_on = ("training-runtimes",)
 

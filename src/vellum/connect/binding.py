@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from vellum.errors import BindingError
@@ -13,12 +14,20 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from qdrant_client import QdrantClient
 
-SECRETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY"})
+PUBLIC = frozenset({
+    "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "VELLUM_BUCKET", "QDRANT_URL", "KF_PIPELINES_ENDPOINT",
+    "VELLUM_SEARCH_URL",
+})  # fmt: skip
+"""Keys whose values a printed binding shows. It hides all others, and so the keys of parts that are not known here."""
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Binding:
-    """The keys and addresses of one team; a field is None until its part is ready."""
+    """The keys and addresses of one team; a field is None until its part is ready.
+
+    Keys of other parts are attributes too, once the part is ready.
+    """
 
     AWS_ACCESS_KEY_ID: str | None = None
     AWS_SECRET_ACCESS_KEY: str | None = None
@@ -32,25 +41,42 @@ class Binding:
     VELLUM_SEARCH_URL: str | None = None
     source: str = "code"
     """Where the binding was found, for error messages: a folder, or "the environment"."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """The keys that have no field here."""
 
     @classmethod
     def of(cls, values: Mapping[str, str], source: str) -> Binding:
-        """Return the binding of the known keys; empty values count as absent, unknown keys are ignored."""
-        return cls(source=source, **{name: values[name] for name in KEYS if values.get(name)})
+        """Return the binding of these keys; empty values count as absent."""
+        known = {name: values[name] for name in KEYS if values.get(name)}
+        more = {
+            name: value
+            for name, value in values.items()
+            if value and name not in KEYS and _NAME.fullmatch(name)
+        }
+        return cls(source=source, more=more, **known)
 
     def as_env(self) -> dict[str, str]:
         """Return the keys that have a value, as environment variables for a child process."""
         values = {name: getattr(self, name) for name in KEYS}
-        return {name: value for name, value in values.items() if value is not None}
+        return {**{name: value for name, value in values.items() if value is not None}, **self.more}
+
+    def __getattr__(self, name: str) -> str:
+        """Return a key that has no field here.
+
+        Raises:
+            AttributeError: the binding does not have this key.
+        """
+        if name in KEYS or not _NAME.fullmatch(name) or name not in self.more:
+            raise AttributeError(f"the binding has no {name}", name=name, obj=self)
+        return self.more[name]
 
     def require(self, *names: str) -> Binding:
         """Return the binding itself when every named key has a value.
 
         Raises:
             BindingError: a key is absent because its part is not ready or not enabled (VEL605).
-            AttributeError: a binding does not have a key of this name.
         """
-        missing = [name for name in names if getattr(self, name) is None]
+        missing = [name for name in names if getattr(self, name, None) is None]
         if missing:
             raise BindingError(
                 "VEL605", f"the binding has no {', '.join(missing)} yet", where=self.source,
@@ -100,13 +126,13 @@ class Binding:
 
     def __repr__(self) -> str:
         shown = (
-            f"{name}={'***' if name in SECRETS else repr(value)}" for name, value in self.as_env().items()
+            f"{name}={repr(value) if name in PUBLIC else '***'}" for name, value in self.as_env().items()
         )
         return f"Binding({', '.join((*shown, f'source={self.source!r}'))})"
 
 
-KEYS = tuple(field.name for field in fields(Binding) if field.name != "source")
-"""The names that a binding may have: environment variables, Secret keys and file names alike."""
+KEYS = tuple(field.name for field in fields(Binding) if field.name not in ("source", "more"))
+"""The names that this module knows: environment variables, Secret keys and file names alike."""
 
 
 def _not_installed(package: str) -> BindingError:

@@ -36,7 +36,7 @@ def connect(team: str | None = None) -> Binding:
     if folder := os.environ.get("VELLUM_BINDING_DIR"):
         return read_folder(Path(folder))
     if os.environ.get("VELLUM_BUCKET"):
-        return Binding.of(os.environ, "the environment")
+        return Binding.of({name: os.environ.get(name, "") for name in KEYS}, "the environment")
     return _of_only_team()
 
 
@@ -75,8 +75,9 @@ def _read(folder: Path) -> dict[str, str] | None:
 
 
 def _keys_in(place: Path) -> dict[str, str]:
-    present = set(os.listdir(place))  # noqa: PTH208  # names only
-    return {name: _content(place / name) for name in KEYS if name in present}
+    # A kubelet's own entries begin with a dot.
+    names = [name for name in sorted(os.listdir(place)) if not name.startswith(".")]  # noqa: PTH208  # names only
+    return {name: _content(place / name) for name in names}
 
 
 def _content(path: Path) -> str:

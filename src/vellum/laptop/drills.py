@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
+from vellum.components import team_components
 from vellum.kube.health import health
 from vellum.kube.objects import Key, Obj, controller_uid, current, make
 from vellum.laptop.client import Client
@@ -16,7 +17,7 @@ from vellum.model.drill import Drill, is_back
 
 DELETED = (
     Kind("v1", "ConfigMap"), Kind("v1", "Secret"), Kind("networking.k8s.io/v1", "NetworkPolicy"),
-    Kind("kubeflow.org/v1", "Notebook"), Kind("serving.kserve.io/v1beta1", "InferenceService"),
+    *(Kind(*part.workload) for part in team_components().values() if part.expendable),
 )  # fmt: skip
 """Kinds without data: their content is composed again, and a notebook's home is a volume of its own."""
 EDITED: Mapping[Kind, Obj] = MappingProxyType({

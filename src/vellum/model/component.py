@@ -89,6 +89,39 @@ class Kind:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A key of the binding."""
+
+    name: str
+    meaning: str
+    public: bool = False
+    """Whether people may see the value; the others are hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a part keeps for people."""
+
+    name: str
+    """The data in users' words, such as ``vectors``."""
+    all_teams: str = ""
+    """The data of all teams, if a version of the image may not read what another version wrote; else empty."""
+    in_namespace: bool = False
+    """Whether a cluster deletes it with the team's namespace, whatever the claim's policy says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page for people: the endpoint's name, the path below it, and the Secret that holds its token."""
+
+    endpoint: str
+    path: str
+    """Has ``{token}`` where the token belongs."""
+    secret: str
+    key: str
+
+
 USAGE, CLUSTER_USAGE = Kind(usage.API, usage.USAGE), Kind(usage.API, usage.CLUSTER_USAGE)
 """The kind by which Crossplane refuses deletions."""
 
@@ -152,6 +185,18 @@ class Component(ABC, Generic[S]):
     """The effect of a new generation of keys, for the user who starts a rotation."""
     one_key: bool = False
     """Whether its server accepts one key at a time: it restarts with a new key once that key opens the rest."""
+    store_key: bool = False
+    """Whether its key opens the object store; the operator of an external store replaces such a key."""
+    binds: tuple[Bound, ...] = ()
+    """The keys that ``binding`` may return."""
+    means: tuple[tuple[str, str], ...] = ()
+    """(field of the claim, effect of a change), for the page about an upgrade."""
+    data: Data | None = None
+    """What is lost with it."""
+    page: Page | None = None
+    """The page that ``vellum open`` shows."""
+    expendable: bool = False
+    """Whether its workload's object holds no data, so that ``vellum verify`` may delete it."""
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return the kinds of which it makes objects on this platform."""
@@ -250,6 +295,10 @@ class PlatformComponent(ABC, Generic[S]):
     holders: tuple[str, ...] = ()
     rotates: str = ""
     one_key: bool = False
+    store_key: bool = False
+    means: tuple[tuple[str, str], ...] = ()
+    """(field of the platform, effect of a change), for the page about an upgrade."""
+    data: Data | None = None
     actor: str = "the control plane"
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from vellum.components import platform_components, team_components
+from vellum.model.component import AnyComponent, AnyPlatformComponent
+
 _DECIDED = "it cannot change later: Vellum refuses another value ({}) and changes nothing"
 _ONLY_UP = "it only goes up, so rendering the earlier files does not undo it; a lower one is refused"
 _OVERLAP = "how long older keys are accepted; nothing restarts"
 KEYS_UNSAID = (
     "nothing changes now; made again, it continues with the highest generation recorded beside the seed"
 )
-PLATFORM = {
+_PLATFORM = {
     "profile": "light may become standard, which brings Istio; every other change is refused (ProfileChanged) and "
     "changes nothing",
     "objectStore.backend": _DECIDED.format("StoreChanged"),
@@ -19,17 +22,12 @@ PLATFORM = {
     "keys.generation": "unless it has these keys already, Kubeflow Pipelines' API server and UI are rolled by one Helm "
     f"upgrade, and the old key ends with the overlap; {_ONLY_UP}",
     "keys.overlap": _OVERLAP,
-    "training": "enabled: Kubeflow Trainer is installed; disabled: refused where it is installed (ProfileChanged), and "
-    "then nothing changes",
-    "gateway.port": "only a laptop has that port: nothing changes on a cluster",
     "repair": "while it is disabled, deleted or edited objects of charts are not restored",
     "images": "pods that run it are replaced",
 }
-"""By field of the platform; the longest matching path counts."""
+"""By field of the platform that no part owns."""
 REFUSED = ("profile", "objectStore.backend", "artifacts.bucket")
-SWITCHES = ("notebooks", "pipelines", "inference", "training")
-"""Fields of a claim that remove something when they are disabled."""
-CLAIM = {
+_CLAIM = {
     "size": "quota, requests and limits change; pods are replaced",
     "deletionPolicy": "decides what happens to bucket and vectors when the claim is deleted; nothing happens now",
     "owner": "an annotation of the team's namespace changes",
@@ -37,16 +35,8 @@ CLAIM = {
     "keys.generation": "unless it has these keys already, Qdrant and the notebook restart and kernels end, the search "
     f"restarts, and the old keys end, the bucket's with the overlap; {_ONLY_UP}",
     "keys.overlap": _OVERLAP,
-    "artifacts.quota": "the store takes no more than that from now on; what is in the bucket stays",
-    "notebooks": "disabled: the notebook's server is deleted, its home stays; enabled: it is made",
-    "pipelines": "the settings for runs are added or removed; earlier runs stay in Kubeflow",
-    "inference": "the search service is added or removed; bucket and vectors stay",
-    "training": "disabled: the team's account may no longer make, see or end TrainJobs, nor serve its own models, "
-    "and requests of running programs with these rights are refused; existing jobs and services stay; enabled: it may",
-    "search.replicas": "pods of the search service are added or removed",
-    "notebook.storage": "a home keeps the size with which it was made",
-    "vectors.storage": "a volume keeps the size with which it was made",
 }
+"""By field of the claim that no part owns."""
 OTHER = {
     "Provider": "Crossplane replaces the provider's pod; releases stay as they are, and meanwhile nothing is repaired",
     "Function": "Crossplane replaces the function's pods; claims stay as they are, and meanwhile nothing is composed",
@@ -58,16 +48,46 @@ OTHER = {
     "Namespace": "claims are stored there",
 }
 BOUND = "the API server refuses another roleRef: delete the binding first, then apply; in between it grants no rights"
-DATA = {
-    "kubeflow-pipelines": "the database of Pipelines",
-    "storage": "the object store with every bucket",
-    "qdrant": "the vectors of every team",
-}
-"""Parts whose programs open files that outlive them."""
 MIGRATE = ("/mysql", "/kfp-api-server", "/ml_metadata_store_server")
 """Ends of the paths of a chart's images that migrate such files at their start."""
 
 
-def opens(part: str) -> str:
-    """Return the sentence about another version of such a part."""
-    return f"it opens {DATA[part]}: back it up first, as an older version may not read what a newer one wrote"
+def of_claim() -> dict[str, str]:
+    """Return the effect of a change by field of the claim."""
+    return {
+        **_CLAIM,
+        **{path: text for part in team_components().values() for path, text in part.means},
+    }
+
+
+def of_platform() -> dict[str, str]:
+    """Return the effect of a change by field of the platform, or by a block of fields."""
+    return {
+        **_PLATFORM,
+        **{path: text for part in platform_components().values() for path, text in part.means},
+    }
+
+
+def switches() -> tuple[str, ...]:
+    """Return the fields of a claim that remove something when they are disabled."""
+    return tuple(part.switch for part in team_components().values() if part.switch)
+
+
+def opens(name: str) -> str:
+    """Return the sentence about another version of a part that opens data of all teams; empty for other parts."""
+    part = platform_components().get(name) or team_components().get(name)
+    if part is None or part.data is None or not part.data.all_teams:
+        return ""
+    return f"it opens {part.data.all_teams}: back it up first, as an older version may not read what a newer one wrote"
+
+
+def image_opens(path: str) -> str:
+    """Return that sentence for an image, by its field of the platform, such as ``images.qdrant``."""
+    parts: dict[str, AnyComponent | AnyPlatformComponent] = {**platform_components(), **team_components()}
+    return "".join(opens(name) for name, part in parts.items() if path == f"images.{part.image}")
+
+
+def lost_with_a_claim() -> tuple[list[str], list[str]]:
+    """Return the data that goes with a team's namespace, and the data that follows the claim's policy."""
+    data = [part.data for part in team_components().values() if part.data]
+    return [one.name for one in data if one.in_namespace], [one.name for one in data if not one.in_namespace]

@@ -22,7 +22,7 @@ from vellum.model.release import ReleaseComponent
 from vellum.package.changes import BEGIN, CHARTS, COMPOSED, IMAGES, TOPICS, Change
 from vellum.package.differences import differences
 from vellum.package.lock import PLATFORM, Lock, LockedChart
-from vellum.package.meanings import DATA, MIGRATE, opens
+from vellum.package.meanings import MIGRATE, opens
 from vellum.package.upgrade_tree import of_tree
 
 _PODS = {*WORKLOADS, "Notebook", "InferenceService", "Seaweed"}
@@ -91,12 +91,12 @@ def _version(part: str, old: LockedChart, new: LockedChart) -> Change:
     means = ["Helm upgrades the release once; each workload whose pods change rolls"]
     if groups := _groups(part):
         means.append(f"its kinds ({', '.join(groups)}) change with it, and their objects stay")
-    if part in DATA:
-        means.append(opens(part))
+    if data := opens(part):
+        means.append(data)
     if back := _ordered(new.version) < _ordered(old.version):
         means.append("this is a downgrade: objects lose fields that only the newer kinds have")
     means.append(f"read the release notes of {new.name} between the two")
-    grave = part in DATA or bool(groups) or back
+    grave = bool(data) or bool(groups) or back
     return Change(
         CHARTS, f"{part}: {old.name} {old.version} → {new.name} {new.version}", tuple(means), grave=grave
     )

@@ -8,13 +8,20 @@ from vellum.api import claim, platform
 from vellum.kube.objects import Key, Obj, annotations_of
 from vellum.package.changes import CLAIMS, DEFINITIONS, OTHERS, PLATFORM, Change
 from vellum.package.differences import NOT_SAID, by_field, differences, properties
-from vellum.package.meanings import BOUND, KEYS_UNSAID, OTHER, REFUSED, SWITCHES, opens
-from vellum.package.meanings import CLAIM as OF_CLAIM
-from vellum.package.meanings import PLATFORM as OF_PLATFORM
+from vellum.package.meanings import (
+    BOUND,
+    KEYS_UNSAID,
+    OTHER,
+    REFUSED,
+    image_opens,
+    lost_with_a_claim,
+    of_claim,
+    of_platform,
+    switches,
+)
 
 _DEFINITION = "CompositeResourceDefinition"
 _GENERATION = "keys.generation"
-_STORES = {"images.seaweedfs": "storage", "images.qdrant": "qdrant"}
 _HOLD = (
     _DEFINITION,
     "Provider",
@@ -110,11 +117,12 @@ def _of_platform(path: str, line: str) -> Change:
         return Change(PLATFORM, line, ("the parts that run it are composed from now on",))
     if path.startswith("images.") and line.endswith(NOT_SAID):
         return Change(PLATFORM, line, ("parts that run it stay as they are, and no new ones are composed",))
-    fits = [name for name in OF_PLATFORM if path == name or path.startswith(f"{name}.")]
-    means = [OF_PLATFORM[max(fits, key=len)] if fits else "running parts change in place"]
-    if path in _STORES:
-        means.append(opens(_STORES[path]))
-    grave = path in (*REFUSED, *_STORES, _GENERATION) or line.startswith("training: enabled")
+    texts = of_platform()
+    fits = [name for name in texts if path == name or path.startswith(f"{name}.")]
+    means = [texts[max(fits, key=len)] if fits else "running parts change in place"]
+    if data := image_opens(path):
+        means.append(data)
+    grave = path in (*REFUSED, _GENERATION) or bool(data) or line.startswith("training: enabled")
     return Change(PLATFORM, line, tuple(means), grave=grave)
 
 
@@ -135,16 +143,17 @@ def _of_claim(path: str, name: str, line: str) -> Change:
     what = f"{name}: {line}"
     if path == _GENERATION and line.endswith(NOT_SAID):
         return Change(CLAIMS, what, (KEYS_UNSAID,))
-    off = path in SWITCHES and line.startswith(f"{path}: enabled")
+    off = path in switches() and line.startswith(f"{path}: enabled")
     grave = off or path == _GENERATION or (path == "deletionPolicy" and line.endswith("→ Delete"))
-    return Change(CLAIMS, what, (OF_CLAIM.get(path, "running parts change in place"),), grave=grave)
+    return Change(CLAIMS, what, (of_claim().get(path, "running parts change in place"),), grave=grave)
 
 
 def _without_file(was: Obj) -> tuple[str, ...]:
     kept = was["spec"].get("deletionPolicy", "Retain") == "Retain"
+    gone, follow = (" and ".join(names) for names in lost_with_a_claim())
     return (
         "it stays until a user deletes it, or a tool does that prunes by git",
-        "then its namespace is deleted, with the notebook's home; bucket and vectors "
+        f"then its namespace is deleted, with {gone}; {follow} "
         + ("stay (Retain)" if kept else "are deleted too (Delete)"),
     )
 

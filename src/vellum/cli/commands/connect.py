@@ -8,7 +8,7 @@ import shlex
 import click
 
 from vellum.cli import options
-from vellum.connect.binding import SECRETS
+from vellum.connect.binding import PUBLIC
 from vellum.connect.sources import connect
 
 
@@ -30,5 +30,9 @@ def command(team: str | None, output: str, *, export: bool) -> None:
     elif output == "json":
         click.echo(json.dumps(values))
     else:
+        from vellum.components import team_components
+
+        parts = team_components().values()
+        shown = {*PUBLIC, *(bound.name for part in parts for bound in part.binds if bound.public)}
         for name, value in values.items():
-            click.echo(f"{name:22} {'(hidden, see --export)' if name in SECRETS else value}")
+            click.echo(f"{name:22} {value if name in shown else '(hidden, see --export)'}")

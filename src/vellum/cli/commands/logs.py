@@ -27,7 +27,7 @@ from vellum.laptop.state import State, default_root
 def command(name: str | None, lines: int, *, follow: bool) -> None:
     """Show.
 
-    NAME is a process or the start of its name: seaweed, envoy, notebook, qdrant, search, or vellum for the supervisor.
+    NAME is a process or the start of its name, such as qdrant; vellum is the supervisor.
     Without NAME the command lists the names.
     """
     state = State(default_root())

@@ -9,24 +9,31 @@ import click
 
 from vellum.cli import options
 from vellum.errors import LaptopError
+from vellum.kube.objects import Obj
 from vellum.laptop.client import Client
 from vellum.laptop.state import PAGE, State, default_root, write
+from vellum.model.component import Page
 from vellum.model.team import Team
 
 
 @click.command()
+@click.argument("part", required=False)
 @options.team_option
 @click.option("--print", "show", is_flag=True, help="Print the address with its token instead.")
-def command(team: str | None, *, show: bool) -> None:
+def command(part: str | None, team: str | None, *, show: bool) -> None:
     """Open.
+
+    PART is the part whose page is meant; not needed if only one has a page.
 
     The token goes through a private file. The browser's command line would show it to every user of this machine.
     """
     state = State(default_root())
-    name, url = _notebook(Client(state).ask("list", kinds=options.CLAIMS), team)
+    known = _pages(part)
+    name, opened, url = _page(Client(state).ask("list", kinds=options.CLAIMS), team, known)
+    shown = known[opened]
     namespace, _, claim = name.rpartition("/")
-    token = (state.secrets(Team(namespace, claim, "").namespace) / "notebook-token" / "token").read_text()
-    address = f"{url}lab?token={token}"
+    token = (state.secrets(Team(namespace, claim, "").namespace) / shown.secret / shown.key).read_text()
+    address = url + shown.path.format(token=token)
     if show:
         click.echo(address)
         return
@@ -34,34 +41,47 @@ def command(team: str | None, *, show: bool) -> None:
     quoted = html.escape(address, quote=True)
     write(
         page,
-        f'<meta http-equiv="refresh" content="0;url={quoted}"><a href="{quoted}">Open the notebook</a>\n',
+        f'<meta http-equiv="refresh" content="0;url={quoted}"><a href="{quoted}">Open {opened}</a>\n',
     )
     if not webbrowser.open(page.as_uri()):
         click.echo(f"No browser was found. Open {page}, or run `vellum open --print`.", err=True)
 
 
-def _notebook(claims: list[dict[str, dict[str, object]]], team: str | None) -> tuple[str, str]:
-    """Return (claim, address) of the team's notebook, or of the only one."""
-    found = {}
-    if team is not None:
-        options.one_team(
-            team, [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in claims]
+def _pages(part: str | None) -> dict[str, Page]:
+    """Return the pages by part."""
+    from vellum.components import team_components
+
+    known = {name: found.page for name, found in team_components().items() if found.page}
+    if part is not None and part not in known:
+        raise click.BadParameter(f"it has no page; name one of: {', '.join(known)}", param_hint="PART")
+    return {part: known[part]} if part else known
+
+
+def _page(claims: list[Obj], team: str | None, known: dict[str, Page]) -> tuple[str, str, str]:
+    """Return (claim, part, address) of the only page of the team, or of the only one of all teams."""
+    names = {f"{claim['metadata']['namespace']}/{claim['metadata']['name']}": claim for claim in claims}
+    chosen = list(names) if team is None else [options.one_team(team, list(names))]
+    pages = [
+        (name, part, str(endpoints[page.endpoint]))
+        for name in chosen
+        for endpoints in [(names[name].get("status") or {}).get("endpoints") or {}]
+        for part, page in known.items()
+        if page.endpoint in endpoints
+    ]
+    if len(pages) == 1:
+        return pages[0]
+    if not pages:
+        fields = " or ".join(f"`{switch}: enabled`" for switch in _switches(known))
+        raise LaptopError(
+            "VEL412", "no page matches", where="this installation", fix=f"set {fields} in the claim"
         )
-    for claim in claims:
-        name = f"{claim['metadata']['namespace']}/{claim['metadata']['name']}"
-        endpoints = claim.get("status", {}).get("endpoints")
-        if (
-            isinstance(endpoints, dict)
-            and "notebook" in endpoints
-            and team in (None, name, name.partition("/")[2])
-        ):
-            found[name] = str(endpoints["notebook"])
-    if len(found) != 1:
-        what = f"{len(found) or 'no'} notebooks match"
-        fix = (
-            f"pass --team with one of: {', '.join(found)}"
-            if found
-            else "set `notebooks: enabled` in the claim"
-        )
-        raise LaptopError("VEL412", what, where="this installation", fix=fix)
-    return next(iter(found.items()))
+    either = ", ".join(f"`vellum open {part} --team {name}`" for name, part, _ in pages)
+    raise LaptopError(
+        "VEL412", f"{len(pages)} pages match", where="this installation", fix=f"run one of: {either}"
+    )
+
+
+def _switches(known: dict[str, Page]) -> list[str]:
+    from vellum.components import team_components
+
+    return [team_components()[part].switch for part in known]

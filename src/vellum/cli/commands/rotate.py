@@ -135,11 +135,10 @@ def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) 
 
     known = platform_components() if obj["kind"] == PLATFORM.kind else team_components()
     there = [part["name"] for part in (obj.get("status") or {}).get("components") or ()]
-    if given:
-        # Their S3 key is given, and the operator of that store changes it.
-        there = [name for name in there if name not in ("bucket", "pipelines")]
     parts = [
-        {"name": name, "does": known[name].rotates} for name in there if name in known and known[name].rotates
+        {"name": name, "does": known[name].rotates}
+        for name in there
+        if name in known and known[name].rotates and not (given and known[name].store_key)
     ]
     written = ((obj.get("spec") or {}).get("keys") or {}).get("overlap") or OVERLAP
     return {
