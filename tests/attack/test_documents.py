@@ -22,8 +22,8 @@ from tests.attack.conftest import Attacked
 from tests.platform.door import Installation
 
 from vellum.errors import VellumError
-from vellum.laptop.client import Client
-from vellum.laptop.state import State
+from vellum.host.client import Client
+from vellum.host.state import State
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(240)]
 TEAM = "default-team-a-c25esaspfur2"

@@ -20,14 +20,14 @@ from typing import Any
 
 import pytest
 from tests.attack.conftest import Attacked
-from tests.laptop.test_control import HOSTILE, asked
-from tests.laptop.test_records import DAMAGES
+from tests.host.test_control import HOSTILE, asked
+from tests.host.test_records import DAMAGES
 from tests.platform.door import Installation, new_installation, wait_for
 
 from vellum.errors import VellumError
-from vellum.laptop import records, start
-from vellum.laptop.client import Client
-from vellum.laptop.state import State
+from vellum.host import records, start
+from vellum.host.client import Client
+from vellum.host.state import State
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(180)]
 SECONDS = 6.0
@@ -48,7 +48,7 @@ def outcome(state: State) -> str:
     notes: list[str] = []
     began = time.monotonic()
     try:
-        start.start(state, talk=notes.append)
+        start.start(state, "vellum.laptop.daemon", talk=notes.append)
     except VellumError as error:
         return error.code if error.fix else "no advice"
     else:

@@ -18,9 +18,10 @@ import pytest
 import vellum
 from vellum.connect import sources
 from vellum.errors import BindingError
+from vellum.host import launch
+from vellum.host.state import MARK, State, default_root
 from vellum.kube.objects import secret
-from vellum.laptop import launch, mounts
-from vellum.laptop.state import MARK, State, default_root
+from vellum.laptop import mounts
 
 
 @pytest.fixture(autouse=True)

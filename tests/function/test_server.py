@@ -20,7 +20,7 @@ from crossplane.function.proto.v1 import run_function_pb2 as fnv1
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.function.requests import MANAGED, looked, request, said, team_world
 
-from vellum.laptop import pki
+from vellum.host import pki
 
 METHOD = "/apiextensions.fn.proto.v1.FunctionRunnerService/RunFunction"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]

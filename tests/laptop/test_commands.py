@@ -21,14 +21,14 @@ from vellum.cli import claims, options
 from vellum.components import platform_components
 from vellum.components.notebook import HOME
 from vellum.errors import UsageError, VellumError
+from vellum.host import control
+from vellum.host.client import Client
+from vellum.host.ports import release
+from vellum.host.state import MARK, State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, make
-from vellum.laptop import control
-from vellum.laptop.client import Client
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation, clock
 from vellum.laptop.mounts import VolumeController
-from vellum.laptop.ports import release
-from vellum.laptop.state import MARK, State
 from vellum.model.team import Team
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vellum.components.gateway import component
+from vellum.host.state import read_json
 from vellum.laptop.gateway import publish
-from vellum.laptop.state import read_json
 from vellum.model.process import INFERENCE, Route, Site
 
 S3, QDRANT = Route("/", 1), Route("/qdrant/team/", 2, "/")
@@ -109,7 +109,7 @@ def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
     """Envoy itself reads the table: it limits the size of patterns and direct responses."""
     import subprocess
 
-    from vellum.laptop.programs import found
+    from vellum.host.wheels import programs
 
     team = "t" * 40
     routes = [S3, *(Route(f"/qdrant/{team[:-2]}{n:02}/", 2, "/", most_bytes=1) for n in range(50))]
@@ -120,7 +120,12 @@ def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
     routes += [Route(f"/serving/{team[:-2]}{n:02}/{'m' * 20}/", 4, "/", served=INFERENCE) for n in range(50)]
     publish(tmp_path, 8080, routes)
     site = Site(
-        tmp_path, tmp_path, {"probe": 8081}, programs=found(), runtime=tmp_path, loopback=("127.0.0.1", "::1")
+        tmp_path,
+        tmp_path,
+        {"probe": 8081},
+        programs=programs(),
+        runtime=tmp_path,
+        loopback=("127.0.0.1", "::1"),
     )
     gateway = {"spec": {"listeners": [{"port": 8080}]}}
     boot = json.loads(next(iter(component.process(gateway, site).files.values())))
@@ -135,6 +140,6 @@ def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
     ]
     del boot["dynamic_resources"]
     (tmp_path / "boot.json").write_text(json.dumps(boot))
-    argv = [found()["envoy"], "-c", str(tmp_path / "boot.json"), "--mode", "validate"]
+    argv = [programs()["envoy"], "-c", str(tmp_path / "boot.json"), "--mode", "validate"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

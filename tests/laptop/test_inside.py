@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vellum.connect.sources import state_root
-from vellum.laptop.state import State, default_root
+from vellum.host.state import State, default_root
 
 VARIABLES = ("VELLUM_STATE", "VELLUM_BINDING_DIR", "VELLUM_PART", "VELLUM_BUCKET", "KUBERNETES_SERVICE_HOST")
 

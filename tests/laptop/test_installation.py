@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from vellum.api import claim, platform
+from vellum.host.ports import release
+from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.laptop.installation import PLATFORM_KEY, Installation
-from vellum.laptop.ports import release
-from vellum.laptop.state import State
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from tests.laptop.conftest import NOW
 
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.controlplane.store import SqliteStore
+from vellum.host.state import State, private_folder
 from vellum.kube.objects import KEEP_FOLDER, Key, make, secret
 from vellum.laptop import mounts
 from vellum.laptop.mounts import IN_USE, MountController, VolumeController, mount
-from vellum.laptop.state import State, private_folder
 
 BINDING = Key("v1", "Secret", "team", "binding")
 VOLUME = Key("v1", "PersistentVolumeClaim", "team", "home")

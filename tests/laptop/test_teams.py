@@ -13,8 +13,9 @@ from tests.laptop.test_mounts import seen, work
 from vellum.api import claim
 from vellum.components.notebook import HOME
 from vellum.controlplane.store import SqliteStore
+from vellum.host.state import State
 from vellum.kube.objects import Key
-from vellum.laptop.state import State
+from vellum.laptop.folders import ingest_folder
 from vellum.laptop.teams import TeamsController
 from vellum.model.team import Team
 
@@ -30,7 +31,7 @@ def put(store: SqliteStore, name: str, policy: str) -> None:
 
 def ingested(state: State, name: str) -> Path:
     """Leave behind what an ingest leaves that was killed."""
-    folder = state.ingest(f"default/{name}")
+    folder = ingest_folder(state, f"default/{name}")
     for path, content in {**LOGS, **TEXT}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 from tests.compose.world import PLATFORMS, World, written
-from tests.laptop.servers import Supervised, alive, wait_for
+from tests.host.servers import Supervised, alive, wait_for
 
 import vellum
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make, secret
 from vellum.laptop import connectable
+from vellum.laptop.folders import connect_folder
 from vellum.laptop.training import TrainJobController
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -195,7 +196,7 @@ print(json.dumps([vellum.connect().VELLUM_BUCKET, *(os.environ.get(name) for nam
 
 def test_a_python_without_vellum_connects_by_one_line(world: Laptop) -> None:
     """``VELLUM_PYTHONPATH`` brings ``vellum.connect`` to a user's own environment, and no other package."""
-    connectable.provide(world.supervised.state.connect)
+    connectable.provide(connect_folder(world.supervised.state))
     code = """
 import os, sys
 try:
@@ -285,7 +286,7 @@ def test_a_job_that_ended_before_its_deadline_is_complete(
     """The job is complete even if the first look at it is after the deadline."""
     world.job("print('trained')", activeDeadlineSeconds=60)
     world.look()
-    wait_for(lambda: world.supervised.supervisor.said(PROCESS).ended is not None)
+    wait_for(lambda: world.supervised.supervisor.status(PROCESS).ended is not None)
     world.now = NOW + timedelta(seconds=61)
     world.look()
     world.look()
@@ -328,7 +329,7 @@ def test_a_job_that_ended_before_a_stop_is_complete(
     """The job is complete even if the supervisor stopped before it looked."""
     world.job("print('trained', flush=True)")
     world.look()
-    wait_for(lambda: world.supervised.supervisor.said(PROCESS).ended == 0)
+    wait_for(lambda: world.supervised.supervisor.status(PROCESS).ended == 0)
     world.controller.close(world.store, world.now)
     world.supervised.supervisor.close()
     world.another_supervisor()

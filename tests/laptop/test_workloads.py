@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.laptop.servers import Supervised
+from tests.host.servers import Supervised
 
 from vellum.controlplane.store import SqliteStore
+from vellum.host.ports import Ports
 from vellum.kube.objects import DOMAIN, Key, Obj, make
-from vellum.laptop.ports import Ports
 from vellum.laptop.workloads import Realised, WorkloadController
 from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
 from vellum.model.process import Process, Site

@@ -19,10 +19,10 @@ from typing import Any
 from unittest.mock import patch
 
 from vellum.controlplane.store import SqliteStore
+from vellum.host.child import Child
+from vellum.host.state import State, default_root
 from vellum.kube.objects import Key, Obj
 from vellum.laptop import gateway, installation, mounts, tenants, workloads
-from vellum.laptop.child import Child
-from vellum.laptop.state import State, default_root
 
 CLAIM: Obj = {
     "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform",

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from tests.platform.door import Installation, new_installation, wait_for
 from tests.platform.test_services import s3
 
-from vellum.laptop.room import NEEDED_SHARE
+from vellum.host.room import NEEDED_SHARE
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
 MEBIBYTE = 2**20

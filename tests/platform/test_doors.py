@@ -335,7 +335,7 @@ def test_nothing_but_ours_has_the_gateways_port_on_any_loopback(
     platform: Installation, doors: dict[str, str]
 ) -> None:
     """A browser tries [::1] first for a name below localhost. Another listener there would get the token."""
-    from vellum.laptop.ports import loopback
+    from vellum.host.ports import loopback
 
     port = urlsplit(doors["s3"]).port or 0
     for host in loopback():

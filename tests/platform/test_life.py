@@ -16,7 +16,7 @@ import pytest
 from tests.platform.door import FULL, Installation, wait_for
 from tests.platform.test_services import s3
 
-from vellum.laptop.state import State
+from vellum.host.state import State
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
 

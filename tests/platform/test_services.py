@@ -149,12 +149,12 @@ def test_the_search_model_speaks_both_kserve_protocols(platform: Installation) -
 def test_weed_shell_without_the_installations_certificate_reads_nothing(
     platform: Installation, tmp_path: Path
 ) -> None:
-    from vellum.laptop.programs import found
+    from vellum.host.wheels import programs
 
     ports = json.loads((platform.state / "ports.json").read_text())
     owner = "seaweed/vellum-storage/store"
     argv = [
-        found()["weed"], f"-config_dir={tmp_path}", "shell",
+        programs()["weed"], f"-config_dir={tmp_path}", "shell",
         *(f"-{part}=127.0.0.1:{ports[f'{owner}/{part}']}.{ports[f'{owner}/{part}-grpc']}" for part in ("master", "filer")),
     ]  # fmt: skip
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}

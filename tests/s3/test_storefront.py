@@ -15,8 +15,8 @@ import pytest
 
 from vellum.components.storage import FRONT_SECRET
 from vellum.components.storefront import READY_PATH, component
-from vellum.laptop.child import answer
-from vellum.laptop.ports import is_free
+from vellum.host.child import answer
+from vellum.host.ports import is_free
 from vellum.model.process import Probe, Process, Site
 
 

@@ -18,9 +18,9 @@ from vellum import components
 from vellum.components import platform_components, team_components
 from vellum.compose.order import in_order
 from vellum.errors import ComposeError
+from vellum.host.child import answer
 from vellum.kube.names import is_dns_label
 from vellum.kube.objects import Obj, secret_values
-from vellum.laptop.child import answer
 from vellum.model.component import Component, PlatformComponent, Running, Spec
 from vellum.model.process import Process, Site
 

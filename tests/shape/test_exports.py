@@ -14,8 +14,8 @@ import vellum
 SOURCE = Path(vellum.__file__).parent
 WITHOUT_FUTURE = {
     "_version.py",
-    "laptop/launch.py",  # run by path, isolated, in front of every service
-    "laptop/reaper.py",  # run by path, isolated
+    "host/launch.py",  # run by path, isolated, in front of every service
+    "host/reaper.py",  # run by path, isolated
     "workloads/ingest/pipeline.py",  # kfp reads annotations as values
 }
 MODULES = sorted(SOURCE.rglob("*.py"))

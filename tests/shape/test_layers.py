@@ -12,7 +12,14 @@ TOWER = (
     ("components",), ("model",), ("kube",), ("errors",),
 )  # fmt: skip
 """Floor by floor; those of one floor do not know each other."""
-BESIDE = ("workloads", "connect", "errors")
+BESIDE = {
+    "host": {"model", "kube", "connect", "errors"},
+    "workloads": {"connect", "errors"},
+    "connect": {"errors"},
+}
+"""The parts that are not a floor, and what each may import besides itself."""
+USED = {"connect": ("cli", "laptop", "bench"), "host": ("cli", "laptop", "bench")}
+"""Which floors may import a part beside them; none imports ``workloads``, which run as programs."""
 PARTS = [part for floor in TOWER for part in floor]
 EVERYWHERE = {"_version", ""}
 """``from vellum import __version__`` does not count as an import."""
@@ -24,8 +31,8 @@ def allowed(part: str) -> set[str]:
         floor = next(number for number, floor in enumerate(TOWER) if part in floor)
         below = {part, *(other for floor in TOWER[floor + 1 :] for other in floor)}
     else:
-        below = set(BESIDE[BESIDE.index(part) :])
-    extra = {"connect"} if part in ("cli", "laptop", "bench") else set()
+        below = {part, *BESIDE[part]}
+    extra = {other for other, users in USED.items() if part in users}
     return below | extra | EVERYWHERE
 
 
@@ -76,5 +83,5 @@ def test_the_top_of_the_package_imports_only_what_it_exports() -> None:
 
 def test_late_imports_count_too(tmp_path: Path) -> None:
     file = tmp_path / "late.py"
-    file.write_text("def f():\n    from vellum.cli import main\n    import vellum.laptop.pki\n")
-    assert [name for _, name in imports(file)] == ["cli", "laptop"]
+    file.write_text("def f():\n    from vellum.cli import main\n    import vellum.host.pki\n")
+    assert [name for _, name in imports(file)] == ["cli", "host"]

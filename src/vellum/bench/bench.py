@@ -24,12 +24,12 @@ from vellum.cluster.store import KubeStore, wait_for
 from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.errors import BenchError, VellumError
+from vellum.host import pki, wheels
+from vellum.host.ports import Ports
+from vellum.host.state import State, write
+from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, current, make
-from vellum.laptop import pki, tenants
-from vellum.laptop import programs as laptop_programs
-from vellum.laptop.ports import Ports
-from vellum.laptop.state import State, write
-from vellum.laptop.supervisor import Supervisor
+from vellum.laptop import tenants
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
 from vellum.model.process import Process, Site
@@ -214,10 +214,10 @@ class Bench:
     def _work(self, api: Api) -> None:
         """Start the stand-ins, with a real SeaweedFS for the object store's kinds; each works on its own thread."""
         pki.ensure(self.state.root / "pki", clock())
-        weed = laptop_programs.found()
+        programs = wheels.programs()
         storage = platform_components()["storage"]
-        self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], weed)
-        tenant = tenants.TenantController(tenants.shell(self.state, self.ports, weed["weed"]), self._poke)
+        self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], programs)
+        tenant = tenants.TenantController(tenants.shell(self.state, self.ports, programs["weed"]), self._poke)
         kserve = Kubelet(
             self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager"
         )

@@ -10,9 +10,9 @@ from typing import Any
 
 from vellum.bench import programs
 from vellum.bench.bench import Bench
-from vellum.laptop import service
-from vellum.laptop.control import Answer, refused
-from vellum.laptop.state import State
+from vellum.host import service
+from vellum.host.control import Answer, refused
+from vellum.host.state import State
 
 
 class Commands:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vellum.bench.certificates import Certificates
-from vellum.laptop.ports import Ports
+from vellum.host.ports import Ports
 from vellum.model.process import Probe, Process
 from vellum.package import provider
 

@@ -15,8 +15,8 @@ import click
 from vellum.cli import options, watching
 from vellum.components.notebook import HOME
 from vellum.errors import UsageError, VellumError
+from vellum.host.state import State, default_root
 from vellum.kube.objects import Key, Obj
-from vellum.laptop.state import State, default_root
 from vellum.model.team import VECTORS_NAMESPACE, Team
 from vellum.reports import team as report
 

@@ -64,7 +64,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name in OUTSIDE and "--help" not in sys.argv and "-h" not in sys.argv:
-            from vellum.laptop.inside import refuse
+            from vellum.host.inside import refuse
 
             refuse(cmd_name)
         module = importlib.import_module(f"vellum.cli.commands.{cmd_name}")

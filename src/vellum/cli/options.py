@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import click
 
 from vellum.errors import UsageError
+from vellum.host import records
+from vellum.host.client import Client
+from vellum.host.state import State, default_root, read_json
 from vellum.kube.objects import Obj
-from vellum.laptop import records
-from vellum.laptop.client import Client
-from vellum.laptop.state import State, default_root, read_json
 from vellum.model.team import Team
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -152,8 +152,8 @@ class _Laptop:
     releases: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        from vellum.laptop.client import Client
-        from vellum.laptop.state import State, default_root
+        from vellum.host.client import Client
+        from vellum.host.state import State, default_root
 
         self._client = Client(State(default_root()))
 

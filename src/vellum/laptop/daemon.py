@@ -10,11 +10,12 @@ from typing import Any
 from vellum.api import loader
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, VellumError
+from vellum.host import service
+from vellum.host.control import Answer, refused
+from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, controller_uid
-from vellum.laptop import service, troubles
-from vellum.laptop.control import Answer, refused
+from vellum.laptop import troubles
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
-from vellum.laptop.state import State
 from vellum.model.state import Event
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from vellum.components import team_components
+from vellum.host.client import Client
 from vellum.kube.health import health
 from vellum.kube.objects import Key, Obj, controller_uid, current, make
-from vellum.laptop.client import Client
 from vellum.model.component import Kind
 from vellum.model.drill import Drill, is_back
 

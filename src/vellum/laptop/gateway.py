@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from vellum.host.state import read_json, write_json
 from vellum.kube.objects import Obj
 from vellum.laptop import doors
 from vellum.laptop.doors import Match, action, answer, redirect
-from vellum.laptop.state import read_json, write_json
 from vellum.model.origins import LOOPBACK
 from vellum.model.process import Route
 

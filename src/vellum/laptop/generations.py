@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vellum.errors import LaptopError
+from vellum.host.state import read_json, write_json
 from vellum.kube.objects import Obj
-from vellum.laptop.state import read_json, write_json
 from vellum.model.keys import Seed
 from vellum.model.rotation import remembered
 from vellum.model.state import Composed, Observed

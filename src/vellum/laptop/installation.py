@@ -16,14 +16,15 @@ from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, StoreError
+from vellum.host import pki, wheels
+from vellum.host.ports import Ports, is_free, next_free, release, reserve
+from vellum.host.state import State
+from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
-from vellum.laptop import connectable, pki, programs, tenants
+from vellum.laptop import connectable, folders, tenants
 from vellum.laptop.generations import Generations
 from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
-from vellum.laptop.ports import Ports, is_free, next_free, release, reserve
-from vellum.laptop.state import State
-from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.teams import TeamsController
 from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
@@ -60,11 +61,11 @@ class Installation:
             VellumError: the state is locked, damaged or without its seed, or the programs are not installed.
         """
         self.state = state
-        found = programs.found()
+        programs = wheels.programs()
         state.open_runtime()
-        seed = state.seed()
+        seed = folders.seed(state)
         self.store = SqliteStore(state.store, clock)
-        connectable.provide(state.connect)
+        connectable.provide(folders.connect_folder(state))
         pki.ensure(state.root / "pki", clock())
         ports = Ports(state.root / "ports.json")
         self.supervisor = Supervisor(state, changed=self._changed, repaired=self._repaired)
@@ -75,7 +76,7 @@ class Installation:
         for service in api_services([TRAIN_JOB, *(kind for part in parts for kind in part.kinds)]):
             self.store.ensure(service)
         self._move_gateway()
-        self.workloads = WorkloadController(state, ports, self.supervisor, components, found)
+        self.workloads = WorkloadController(state, ports, self.supervisor, components, programs)
         self.training = TrainJobController(state, self.supervisor)
         known = Generations(state.root / "generations.json", seed)
         composites = (
@@ -86,7 +87,7 @@ class Installation:
             self.store, composites,
             (
                 NamespaceController(), MountController(state), VolumeController(state), self.workloads, self.training,
-                tenants.TenantController(tenants.shell(state, ports, found["weed"]), self._poke),
+                tenants.TenantController(tenants.shell(state, ports, programs["weed"]), self._poke),
                 TeamsController(state),
             ),
             clock,
@@ -216,7 +217,7 @@ class Installation:
         key = self.workloads.key_of(process) or self.training.key_of(process)
         if key is None:
             return
-        if key.kind == "Gateway" and self.supervisor.said(process).taken:
+        if key.kind == "Gateway" and self.supervisor.status(process).taken:
             self._move_gateway()
         self.manager.watch.poke(key)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
+from vellum.host.log_tail import last_message
 from vellum.kube.objects import Obj
-from vellum.laptop.words import last_words
 from vellum.model.component import Running
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.training import INFERENCE_SERVICE
@@ -20,7 +20,7 @@ _REFUSED = re.compile(r"\bVEL5[0-9]{2}: ")
 
 def waits_for(log: Path) -> str:
     """Return why a model server is not ready, from its log; empty if the log does not say it."""
-    said = last_words(log)
+    said = last_message(log)
     if said.startswith(WAITS):
         return said.removeprefix(WAITS)
     refused = _REFUSED.search(said)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vellum.controlplane.protocol import Store
+from vellum.host.state import State, private_folder, write
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, controller_uid, secret_values
-from vellum.laptop.state import State, private_folder, write
 from vellum.model.component import Kind
 
 DATA = "..data"

@@ -14,8 +14,9 @@ from pathlib import Path
 from vellum.api import claim
 from vellum.components.notebook import HOME
 from vellum.controlplane.protocol import Store
+from vellum.host.state import State, read_json, write_json
 from vellum.kube.objects import DOMAIN, Key, Obj
-from vellum.laptop.state import State, read_json, write_json
+from vellum.laptop.folders import ingest_folder
 from vellum.model.component import Kind
 from vellum.model.state import Event
 from vellum.model.team import Team
@@ -58,7 +59,7 @@ class TeamsController:
         if meta.get("finalizers") != [FINALIZER]:
             return None
         everything = obj["spec"].get("deletionPolicy") == "Delete"
-        if not _clean(self._state.ingest(f"{key.namespace}/{key.name}"), everything=everything):
+        if not _clean(ingest_folder(self._state, f"{key.namespace}/{key.name}"), everything=everything):
             store.record(
                 key, Event("Normal", "Waiting", "an ingest of this claim runs; it goes when that has ended")
             )

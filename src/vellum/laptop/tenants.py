@@ -19,12 +19,13 @@ from pathlib import Path
 
 from vellum.controlplane.protocol import Store
 from vellum.errors import LaptopError
+from vellum.host import launch
+from vellum.host.ports import Ports
+from vellum.host.state import State
 from vellum.kube import quantity
 from vellum.kube.objects import Key, Obj, current, secret_values
 from vellum.kube.seaweed import API, STORE
 from vellum.laptop.accounts import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
-from vellum.laptop.ports import Ports
-from vellum.laptop.state import State
 from vellum.model.component import Kind
 from vellum.model.team import STORAGE_NAMESPACE
 
@@ -212,7 +213,7 @@ def shell(state: State, ports: Ports, weed: str) -> Shell:
         config = Path(state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}")) / "config"
         argv = [
             # Without a master it hangs forever, and a SIGKILL of this process would leave it behind.
-            sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(os.getpid()),
+            sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid()),
             f"--at-most={SHELL_SECONDS + 5}", weed, f"-config_dir={config}", "shell",
             f"-master={address('master')}", f"-filer={address('filer')}",
         ]  # fmt: skip

@@ -18,10 +18,11 @@ from typing import Any
 from vellum.components.access import BINDING_SECRET
 from vellum.controlplane.metadata import stamp
 from vellum.controlplane.protocol import Store
+from vellum.host.state import State, read_json, write_json
+from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import DOMAIN, Key, Obj, condition
+from vellum.laptop.folders import connect_folder
 from vellum.laptop.mounts import mount
-from vellum.laptop.state import State, read_json, write_json
-from vellum.laptop.supervisor import Supervisor
 from vellum.laptop.workloads import NotStartable, resolved
 from vellum.model.component import Kind
 from vellum.model.process import Process
@@ -132,7 +133,7 @@ class TrainJobController:
         Time without the supervisor does not count as active, since no job runs in it. A job that ended well is over.
         """
         for key, name in self._names.copy().items():
-            if self._supervisor.said(name).ended == 0:
+            if self._supervisor.status(name).ended == 0:
                 self.reconcile(store, key, now)
                 continue
             path = self._record(key)
@@ -147,7 +148,7 @@ class TrainJobController:
             return None
         if key not in self._names:
             run = self._interrupted(store, key, run)
-        ended = self._supervisor.said(self._names.get(key, "")).ended if run.tries.goes_on else None
+        ended = self._supervisor.status(self._names.get(key, "")).ended if run.tries.goes_on else None
         if ended == 0:
             # A job that ended well has not missed its deadline, however late this pass is.
             # Store the end first: a kill between the two then leaves a job that is over, not one to run again.
@@ -182,7 +183,7 @@ class TrainJobController:
     def _run(self, store: Store, key: Key, run: Run, left: float | None) -> float | None:
         if run.tries.goes_on and key in self._names:
             # As in a pod, the environment is that of the start, even if a Secret changed meanwhile.
-            running = self._supervisor.said(self._names[key])
+            running = self._supervisor.status(self._names[key])
             self._say(store, run, [*_resumed(run)], active=1, ready=int(running.ready))
             return left
         try:
@@ -295,7 +296,7 @@ class TrainJobController:
         mount(self._state, secret)
         own = {
             "VELLUM_BINDING_DIR": str(self._state.secrets(namespace) / BINDING_SECRET),
-            "VELLUM_PYTHONPATH": str(self._state.connect),
+            "VELLUM_PYTHONPATH": str(connect_folder(self._state)),
             "HOME": str(self._folder(Key.of(run.obj)) / "work"),
             # `python` is this process's own Python; in the image it is the one in which Vellum is installed.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),

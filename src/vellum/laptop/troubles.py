@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import LaptopError, VellumError
+from vellum.host.room import lacking
+from vellum.host.state import State
 from vellum.kube.objects import Key, Obj, controller_uid
 from vellum.kube.seaweed import API, STORE
-from vellum.laptop.room import lacking, without_volume
-from vellum.laptop.state import State
+from vellum.laptop.bucket_volumes import without_volume
 from vellum.model.team import STORAGE_NAMESPACE
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vellum.controlplane.protocol import Store
+from vellum.host.ports import Ports, loopback
+from vellum.host.state import State, private_folder
+from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway
+from vellum.laptop.folders import connect_folder
 from vellum.laptop.models import Models, waits_for
 from vellum.laptop.mounts import IN_USE, mount
-from vellum.laptop.ports import Ports, loopback
-from vellum.laptop.state import State, private_folder
-from vellum.laptop.supervisor import Supervisor
 from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
 from vellum.model.process import Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, marked
@@ -77,13 +78,13 @@ class WorkloadController:
             return self._realise(store, key, component, live)
         except OSError as error:
             # The status must be true even on a full disk: a running process is as ready as its probe shows.
-            running = self._supervisor.said(self._names.get(key, ""))
+            running = self._supervisor.status(self._names.get(key, ""))
             missing = Running(ready=False, message=f"cannot be started: {error}")
             self._report(store, component, live, running if running.ready or running.message else missing)
             return OS_RETRY_SECONDS
 
     def _realise(self, store: Store, key: Key, component: Realised, live: Obj) -> float | None:
-        if self._supervisor.said(self._names.get(key, "")).taken:
+        if self._supervisor.status(self._names.get(key, "")).taken:
             self._recheck_ports(component, live)
         try:
             site = self._site(store, component, live)
@@ -172,7 +173,7 @@ class WorkloadController:
             mounted={secret["metadata"]["name"]: secret_values(secret) for secret in secrets},
             env=container_env(store, namespace, obj),
             python=sys.executable,
-            connect=self._state.connect,
+            connect=connect_folder(self._state),
             programs=self._programs,
             tls=self._state.root / "pki",
             runtime=self._state.runtime,

@@ -7,9 +7,9 @@ import json
 import click
 
 from vellum.cli import claims, options, watching
+from vellum.host.client import Client
+from vellum.host.state import State, default_root
 from vellum.kube.objects import Obj
-from vellum.laptop.client import Client
-from vellum.laptop.state import State, default_root
 
 
 @click.command()

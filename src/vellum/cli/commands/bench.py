@@ -14,7 +14,7 @@ import click
 
 from vellum.cli import claims, options
 from vellum.errors import UsageError, VellumError
-from vellum.laptop.state import State
+from vellum.host.state import State
 
 NOT_READY = 3
 NAMED = ("the bench", "vellum bench up", "each bench starts empty")
@@ -60,8 +60,8 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
     --bare it is a cluster that has only Crossplane.
     """
     from vellum.bench import programs
-    from vellum.laptop import start
-    from vellum.laptop.client import Client
+    from vellum.host import start
+    from vellum.host.client import Client
     from vellum.package import tree
 
     if files and bare:
@@ -85,8 +85,8 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
 @options.output
 def status(output: str) -> None:
     """Show what runs, and how to use it."""
-    from vellum.laptop.client import Client
-    from vellum.laptop.state import State, default_root
+    from vellum.host.client import Client
+    from vellum.host.state import State, default_root
 
     _finish(Client(State(default_root()), *NAMED).ask("status"), output)
 
@@ -94,7 +94,7 @@ def status(output: str) -> None:
 @command.command()
 def down() -> None:
     """Stop everything and remove its data: each bench starts empty."""
-    from vellum.laptop import start
+    from vellum.host import start
 
     state = _benchs_own()
     stopped = start.stop(state)

@@ -9,9 +9,9 @@ import click
 
 from vellum.cli import asking, claims, options, teams
 from vellum.errors import LaptopError
+from vellum.host.client import Client
+from vellum.host.state import State, default_root
 from vellum.kube.objects import Key
-from vellum.laptop.client import Client
-from vellum.laptop.state import State, default_root
 
 
 @click.command()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from vellum.cli import asking
-from vellum.laptop import start
-from vellum.laptop.state import MARK, State, default_root
+from vellum.host import start
+from vellum.host.state import MARK, State, default_root
 
 
 @click.command()

@@ -16,8 +16,9 @@ import click
 from vellum.cli import options
 from vellum.connect.sources import connect
 from vellum.errors import LaptopError, VellumError, WorkloadError
-from vellum.laptop.client import Client, known
-from vellum.laptop.state import State, default_root, private_folder
+from vellum.host.client import Client, known
+from vellum.host.state import State, default_root, private_folder
+from vellum.laptop.folders import ingest_folder
 
 _MOST_SKIPPED = 20
 """The most skipped files that are printed by name; a folder may hold thousands."""
@@ -38,7 +39,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     binding = connect(team).require(*NEEDED)
     state = State(default_root())
     claim = options.one_team(team, options.teams())
-    work = private_folder(state.ingest(claim))
+    work = private_folder(ingest_folder(state, claim))
     argv = [
         sys.executable,
         # The current folder may have an orjson.py.

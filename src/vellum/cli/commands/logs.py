@@ -10,7 +10,7 @@ import click
 
 from vellum.cli import options
 from vellum.errors import UsageError
-from vellum.laptop.state import State, default_root
+from vellum.host.state import State, default_root
 
 
 @click.command()

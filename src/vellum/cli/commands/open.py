@@ -9,9 +9,10 @@ import click
 
 from vellum.cli import options
 from vellum.errors import LaptopError
+from vellum.host.client import Client
+from vellum.host.state import State, default_root, write
 from vellum.kube.objects import Obj
-from vellum.laptop.client import Client
-from vellum.laptop.state import PAGE, State, default_root, write
+from vellum.laptop.folders import PAGE
 from vellum.model.component import Page
 from vellum.model.team import Team
 

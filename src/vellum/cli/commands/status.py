@@ -8,9 +8,9 @@ import sys
 import click
 
 from vellum.cli import options, teams, watching
+from vellum.host.client import Client
+from vellum.host.state import State, default_root
 from vellum.kube.objects import Obj, condition
-from vellum.laptop.client import Client
-from vellum.laptop.state import State, default_root
 from vellum.model.state import PARTS_READY
 
 WIDTH = 17

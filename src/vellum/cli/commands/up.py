@@ -10,9 +10,10 @@ import click
 
 from vellum.cli import claims, options, watching
 from vellum.errors import LaptopError, StoreError, UsageError
+from vellum.host import limits, start
+from vellum.host.client import Client, known
 from vellum.kube.objects import Obj
-from vellum.laptop import bytecode, limits, start
-from vellum.laptop.client import Client, known
+from vellum.laptop import bytecode
 
 NOT_READY = 3
 NOT_STORED = "VEL303"
@@ -44,7 +45,7 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     if packages := bytecode.missing():
         click.echo(f"Compiling Python once for quick starts: {', '.join(packages)} ...", err=True)
         bytecode.make(packages)
-    start.start(state, talk=lambda note: click.echo(f"note: {note}", err=True))
+    start.start(state, "vellum.laptop.daemon", talk=lambda note: click.echo(f"note: {note}", err=True))
     client = Client(state)
     try:
         _apply(client, manifests, timeout)

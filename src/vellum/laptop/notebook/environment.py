@@ -24,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 
 from vellum.errors import LaptopError
-from vellum.laptop.state import write
+from vellum.host.state import write
 
 LOG = logging.getLogger(__name__)
 MADE = ".vellum-made"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vellum.host.room import MEBIBYTE, room, size
 from vellum.laptop.qdrant.refused import RefusedError
-from vellum.laptop.room import MEBIBYTE, room, size
 
 LEAST = 64 * MEBIBYTE
 """Bytes that must be free, as in Qdrant: two segments of the write-ahead log. To open a collection after a kill took 31

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vellum.laptop import pki
+from vellum.host import pki
 
 NOW = datetime.now(UTC)
 

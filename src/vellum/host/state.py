@@ -21,7 +21,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import shlex
 import shutil
 import stat
@@ -32,14 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from vellum.errors import LaptopError
-from vellum.laptop import reaper, records
-from vellum.laptop.inside import inside
-from vellum.model.keys import SEED_BYTES, Seed
+from vellum.host import reaper, records
+from vellum.host.inside import inside
 
 MARK = ".vellum"
-PAGE = "notebook.html"
-"""The page that ``vellum open`` gives to the browser; it redirects to the notebook and holds its token."""
-MOST_SEED_BYTES = 4096
 FILES = (
     MARK, "seed", "generations.json", "store.db",
     "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
@@ -109,11 +104,6 @@ class State:
         """Return the folder of a namespace's mounted Secrets."""
         return self.root / "secrets" / namespace
 
-    @property
-    def connect(self) -> Path:
-        """Return the folder with ``vellum.connect`` for users' own Pythons; the installation writes it."""
-        return self.root / "connect"
-
     def data(self, namespace: str, name: str) -> Path:
         """Return the folder of a volume or service."""
         return self.root / "data" / namespace / name
@@ -132,10 +122,6 @@ class State:
         said = records.supervisor(read_json(self._holder, {}))
         lives = said and reaper.started(said["pid"]) == said["started"]
         return Holder(said["pid"], Path(said["runtime"])) if lives else None
-
-    def ingest(self, claim: str) -> Path:
-        """Return the folder of logs, listings and records of the last ingests of a claim, ``namespace/name``."""
-        return self.data("ingest", claim.replace("/", "."))
 
     @property
     def _holder(self) -> Path:
@@ -181,34 +167,15 @@ class State:
             raise _not_private(self.runtime, wrong)
 
     def clear_runtime(self) -> None:
-        """Remove a supervisor's and its services' files from the runtime folder: sockets, and the page of ``open``."""
+        """Remove a supervisor's and its services' files from the runtime folder: sockets, and pages for a browser."""
         for path in self.runtime.glob("*"):
-            if path.is_socket() or path.name == PAGE:
+            if path.is_socket() or path.suffix == ".html":
                 path.unlink(missing_ok=True)
 
     @property
     def socket(self) -> Path:
         """The socket on which the supervisor listens for commands."""
         return self.runtime / "control.sock"
-
-    def seed(self) -> Seed:
-        """Return the installation's seed, drawn once.
-
-        Raises:
-            LaptopError: the seed is missing or cut but its data exists; new keys would lock out every team (VEL402).
-        """
-        path = self.root / "seed"
-        if not path.exists() and not self.store.exists():
-            write(path, secrets.token_bytes(SEED_BYTES), durable=True)
-        try:
-            with path.open("rb") as file:
-                material = file.read(MOST_SEED_BYTES + 1)
-            return Seed(material if len(material) <= MOST_SEED_BYTES else b"")
-        except (FileNotFoundError, ValueError) as cause:
-            raise LaptopError(
-                "VEL402", "the seed is missing or cut, and every key was derived from it", where=str(path),
-                fix="restore the seed file from a copy, or start anew with `vellum down --delete-data`",
-            ) from cause  # fmt: skip
 
     def delete(self) -> None:
         """Remove everything, if the mark of Vellum exists; the mark goes last, so that this can be repeated."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vellum.errors import LaptopError
-from vellum.laptop.ports import FIRST, HIGHEST, LAST, Ports, is_free, next_free, release
-from vellum.laptop.state import read_json, write_json
+from vellum.host.ports import FIRST, HIGHEST, LAST, Ports, is_free, next_free, release
+from vellum.host.state import read_json, write_json
 
 
 def listening(port: int = 0) -> socket.socket:
@@ -89,7 +89,7 @@ def test_no_free_port_is_said() -> None:
 TWO = """
 import sys
 from pathlib import Path
-from vellum.laptop.ports import Ports
+from vellum.host.ports import Ports
 ports = Ports(Path(sys.argv[1]) / "ports.json")
 print(*(ports.get(f"part-{number}", twin=10_000 * (number == 0)) for number in range(40)), flush=True)
 input()
@@ -119,7 +119,7 @@ def test_every_port_of_an_installation_stays_reserved(
 ) -> None:
     """A program that is down for a while finds its port again, although no program listens there meanwhile."""
     # The first port that is asked for must be free, as on a machine where nothing else runs.
-    monkeypatch.setattr("vellum.laptop.ports.FIRST", next_free(20_500))
+    monkeypatch.setattr("vellum.host.ports.FIRST", next_free(20_500))
     one, two = Ports(tmp_path / "one" / "ports.json"), Ports(tmp_path / "two" / "ports.json")
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

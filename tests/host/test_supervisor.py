@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.laptop.servers import QUICK, Supervised, alive, wait_for
+from tests.host.servers import QUICK, Supervised, alive, wait_for
 
-from vellum.laptop.child import LOG_LIMIT
-from vellum.laptop.state import read_json
+from vellum.host.child import LOG_LIMIT
+from vellum.host.state import read_json
 from vellum.model.component import Running
 
 READY = Running(ready=True, message="")
@@ -54,14 +54,14 @@ def test_a_port_that_another_program_has_is_said_and_one_of_its_own_is_not(super
         port = stranger.getsockname()[1]
         process = replace(supervised.server("served", port=port), ports=(port,))
         supervised.supervisor.ensure(process)
-        wait_for(lambda: supervised.supervisor.said("served").taken == (port,))
+        wait_for(lambda: supervised.supervisor.status("served").taken == (port,))
         message = f"port {port} is taken by another program; the supervisor tries again"
-        assert supervised.supervisor.said("served") == Running(ready=False, message=message, taken=(port,))
+        assert supervised.supervisor.status("served") == Running(ready=False, message=message, taken=(port,))
     supervised.wait_ready(process)
     for _ in range(3):
         os.kill(supervised.pid("served"), signal.SIGKILL)
-        back = replace(READY, restarts=supervised.supervisor.said("served").restarts + 1)
-        wait_for(partial(lambda back: supervised.supervisor.said("served") == back, back))
+        back = replace(READY, restarts=supervised.supervisor.status("served").restarts + 1)
+        wait_for(partial(lambda back: supervised.supervisor.status("served") == back, back))
 
 
 def test_a_program_that_listens_nowhere_is_ready_while_it_runs(supervised: Supervised) -> None:
@@ -79,21 +79,21 @@ def test_a_strangers_answer_on_the_port_is_not_the_processs_own(supervised: Supe
     process = supervised.server("served", port=probe.port)
     supervised.supervisor.ensure(process)
     wait_for(lambda: supervised.told.count("served") > 2)
-    said = supervised.supervisor.said("served")
+    said = supervised.supervisor.status("served")
     assert (said.ready, said.restarts, said.taken) == (False, 0, (probe.port,))
     assert not supervised.state.log("served").exists()
     stranger.supervisor.close()
     supervised.wait_ready(process)
-    assert (supervised.supervisor.said("served"), supervised.repaired) == (READY, [])
+    assert (supervised.supervisor.status("served"), supervised.repaired) == (READY, [])
 
 
 def test_a_process_that_starts_after_its_port_was_taken_no_longer_says_so(supervised: Supervised) -> None:
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         process = supervised.server("served", "slow", port=stranger.getsockname()[1])
         supervised.supervisor.ensure(process)
-        wait_for(lambda: supervised.supervisor.said("served").taken)
+        wait_for(lambda: supervised.supervisor.status("served").taken)
     wait_for(lambda: supervised.pid("served"))
-    assert supervised.supervisor.said("served") == Running(ready=False, message="starting")
+    assert supervised.supervisor.status("served") == Running(ready=False, message="starting")
 
 
 def test_a_program_that_does_not_exist_is_said_and_tried_again(supervised: Supervised) -> None:
@@ -145,7 +145,7 @@ def test_a_program_of_a_person_that_is_stopped_goes_on_where_it_was(supervised: 
     time.sleep(2 * QUICK.stopped)
     os.kill(before, signal.SIGCONT)
     supervised.wait_ready(process)
-    assert (supervised.pid("job"), supervised.supervisor.said("job").restarts) == (before, 0)
+    assert (supervised.pid("job"), supervised.supervisor.status("job").restarts) == (before, 0)
 
 
 def test_a_stop_while_it_starts_is_said_and_undone(supervised: Supervised) -> None:
@@ -154,7 +154,7 @@ def test_a_stop_while_it_starts_is_said_and_undone(supervised: Supervised) -> No
     pid = wait_for(lambda: supervised.pid("served"))
     wait_for(lambda: "begins" in supervised.log("served"))
     os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: supervised.supervisor.said("served").restarts)
+    wait_for(lambda: supervised.supervisor.status("served").restarts)
     assert not alive(pid)
 
 

@@ -43,7 +43,7 @@ def test_a_limit_that_is_too_low_is_said_before_anything_starts(
 
 
 def test_a_soft_limit_of_open_files_is_raised(tmp_path: Path) -> None:
-    words = "from vellum.laptop import limits; import resource; limits.check(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    words = "from vellum.host import limits; import resource; limits.check(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
     script = f"ulimit -S -n 64 && ulimit -H -n 2048 && exec '{sys.executable}' -c '{words}'"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2048", "2048"]

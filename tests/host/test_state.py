@@ -1,4 +1,4 @@
-"""The state directory: private, owned by one user, with one seed, and never half a file."""
+"""The state directory: private, owned by one user, and never half a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vellum.errors import LaptopError
-from vellum.laptop.state import MARK, State, read_json, write, write_json
+from vellum.host.state import MARK, State, read_json, write, write_json
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def refused(root: Path) -> str:
 
 
 def test_nobody_else_can_read_anything(state: State) -> None:
-    state.seed()
+    write(state.root / "seed", b"seed")
     write_json(state.root / "secrets" / "team" / "binding.json", {})
     files = [state.root / MARK, state.root / "seed", state.root / "secrets" / "team" / "binding.json"]
     folders = [state.root, state.root / "secrets", state.open_runtime()]
@@ -69,29 +69,6 @@ def test_an_empty_folder_and_one_whose_first_start_was_killed_are_taken(tmp_path
     (tmp_path / "killed" / f".{MARK}.4711.1.new").write_text("This direc")
     for name in ("empty", "killed"):
         assert (State.open(tmp_path / name).root / MARK).exists()
-
-
-def test_a_seed_is_drawn_once(state: State) -> None:
-    first = state.seed()
-    assert (state.seed(), State.open(state.root).seed()) == (first, first)
-    assert State.open(state.root.with_name("other")).seed() != first
-
-
-@pytest.mark.parametrize("damage", ["lost", "cut"])
-def test_a_lost_seed_is_never_drawn_again_while_its_data_is_there(state: State, damage: str) -> None:
-    state.seed()
-    state.store.touch()
-    seed = state.root / "seed"
-    if damage == "lost":
-        seed.unlink()
-    else:
-        seed.write_bytes(seed.read_bytes()[:7])
-    left = seed.read_bytes() if seed.exists() else None
-    for _ in range(2):
-        with pytest.raises(LaptopError, match="VEL402") as error:
-            state.seed()
-        assert "restore" in error.value.fix
-    assert (seed.read_bytes() if seed.exists() else None) == left
 
 
 def test_only_what_carries_our_mark_is_deleted(state: State, tmp_path: Path) -> None:
@@ -130,7 +107,7 @@ def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path: Path) -> No
     path = tmp_path / "file"
     write(path, "0")
     words = (
-        "import itertools, sys; from pathlib import Path; from vellum.laptop.state import write\n"
+        "import itertools, sys; from pathlib import Path; from vellum.host.state import write\n"
         "print(flush=True)\nfor n in itertools.count(): write(Path(sys.argv[1]), str(n) * 10_000, durable=True)"
     )
     for _ in range(3):

@@ -9,7 +9,7 @@ from pathlib import Path
 from vellum.errors import LaptopError
 
 
-def found() -> dict[str, str]:
+def programs() -> dict[str, str]:
     """Return the absolute path of each program.
 
     Raises:

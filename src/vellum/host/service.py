@@ -19,13 +19,13 @@ from typing import Any, Protocol, TypeAlias
 
 from vellum import __version__
 from vellum.errors import LaptopError, StoreError, VellumError
+from vellum.host import records
+from vellum.host.child import rotate
+from vellum.host.control import serve
+from vellum.host.room import FULL, advice, lacking
+from vellum.host.state import MARK, State, default_root, read_json, write_json
+from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Obj
-from vellum.laptop import records
-from vellum.laptop.child import rotate
-from vellum.laptop.control import serve
-from vellum.laptop.room import FULL, advice, lacking
-from vellum.laptop.state import MARK, State, default_root, read_json, write_json
-from vellum.laptop.supervisor import Supervisor
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.laptop.servers import Supervised, alive, host, wait_for
+from tests.host.servers import Supervised, alive, host, wait_for
 
-from vellum.laptop import reaper
-from vellum.laptop.state import read_json, write_json
+from vellum.host import reaper
+from vellum.host.state import read_json, write_json
 
 
 def kill(process: subprocess.Popen[str]) -> None:

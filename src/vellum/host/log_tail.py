@@ -24,7 +24,7 @@ _TRACEBACK = (
 )
 
 
-def last_words(log: Path, begins: int = 0, *, errors: bool = False) -> str:
+def last_message(log: Path, begins: int = 0, *, errors: bool = False) -> str:
     """Return the last meaningful line of a log, from the byte ``begins`` on; empty if there is none.
 
     With ``errors``, return only a line that names an error.
@@ -32,11 +32,11 @@ def last_words(log: Path, begins: int = 0, *, errors: bool = False) -> str:
     Of a traceback, return the line that names the error, even if the program was cut off while it wrote the trace.
     """
     lines = _tail(log, begins)
-    said = [line for line in lines if not _EMPTY.fullmatch(line)]
-    plain = [line for line in said if not line.startswith(_TRACEBACK)]
+    written = [line for line in lines if not _EMPTY.fullmatch(line)]
+    plain = [line for line in written if not line.startswith(_TRACEBACK)]
     named = [line for line in plain if _ERROR.search(line)]
-    found = (named or ([""] if errors else plain or said or [""]))[-1]
-    return found.strip()[:WIDEST]
+    last = (named or ([""] if errors else plain or written or [""]))[-1]
+    return last.strip()[:WIDEST]
 
 
 def _tail(log: Path, begins: int) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from vellum.laptop import reaper
+from vellum.host import reaper
 
 FIRST_PORT, LAST_PORT = 1024, 65535
 

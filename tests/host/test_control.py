@@ -22,9 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vellum.errors import LaptopError
-from vellum.laptop import control, service
-from vellum.laptop.client import Client
-from vellum.laptop.state import State
+from vellum.host import control, service
+from vellum.host.client import Client
+from vellum.host.state import State
 
 HOSTILE = {
     "null": b"null", "list": b"[]", "number": b"5", "text": b'"ping"', "empty object": b"{}", "no JSON": b"ping",
@@ -139,7 +139,7 @@ def test_a_full_queue_is_not_a_dead_supervisor(state: State) -> None:
 
 
 def test_a_stopped_supervisor_is_said_long_before_a_request_ends(state: State) -> None:
-    words = "import sys; from vellum.laptop.state import State; from pathlib import Path; State(Path(sys.argv[1])).hold(); print(flush=True); input()"
+    words = "import sys; from vellum.host.state import State; from pathlib import Path; State(Path(sys.argv[1])).hold(); print(flush=True); input()"
     holder = subprocess.Popen(
         [sys.executable, "-c", words, str(state.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from vellum.laptop.reaper import is_stopped, stat_of
+from vellum.host.reaper import is_stopped, stat_of
 
 WORKING_SHARE = 0.05
 """Share of one processor; the timers of an idle runtime use less."""

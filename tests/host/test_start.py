@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.laptop.servers import alive, wait_for
+from tests.host.servers import alive, wait_for
 
 from vellum.errors import LaptopError
-from vellum.laptop import start
-from vellum.laptop.child import LOG_LIMIT
-from vellum.laptop.client import Client
-from vellum.laptop.state import MARK, State, write_json
-from vellum.laptop.words import last_words
+from vellum.host import start
+from vellum.host.child import LOG_LIMIT
+from vellum.host.client import Client
+from vellum.host.log_tail import last_message
+from vellum.host.state import MARK, State, write_json
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def running(folder: Path) -> tuple[State, int]:
     """Start a supervisor that runs nothing; return its state and its pid."""
     state = State.open(folder / "state")
-    assert start.start(state)
+    assert start.start(state, "vellum.laptop.daemon")
     pid: int = Client(state).ask("ping")["pid"]
     return state, pid
 
@@ -107,7 +107,7 @@ def hanging(folder: Path) -> subprocess.Popen[bytes]:
     words = f"""
 import fcntl, signal, time
 from pathlib import Path
-from vellum.laptop.state import MARK, State
+from vellum.host.state import MARK, State
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 state = State.open(Path({str(folder / "state")!r}))
 mark = (state.root / MARK).open()
@@ -156,7 +156,7 @@ def test_a_holder_that_has_not_said_who_it_is_gets_no_signal_and_no_number(
 def test_the_children_of_a_living_supervisor_are_left_to_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vellum.laptop import reaper
+    from vellum.host import reaper
 
     state = State.open(folder / "state")
     child = subprocess.Popen([sys.executable, "-ISc", "import time; time.sleep(60)"], start_new_session=True)
@@ -194,7 +194,7 @@ while True:
     looking = subprocess.Popen(argv)
     try:
         for _ in range(3):
-            assert start.start(state)
+            assert start.start(state, "vellum.laptop.daemon")
             assert start.stop(state)
     finally:
         looking.kill()
@@ -257,11 +257,11 @@ OSError: [Errno 28] No space left on device: 'y'
         ("", ""),
     ],
 )  # fmt: skip
-def test_last_words_are_a_line_that_means_something(tmp_path: Path, log: str, words: str) -> None:
+def test_last_message_are_a_line_that_means_something(tmp_path: Path, log: str, words: str) -> None:
     (tmp_path / "log").write_text(log)
-    assert last_words(tmp_path / "log") == words
+    assert last_message(tmp_path / "log") == words
 
 
-def test_last_words_are_of_this_start(tmp_path: Path) -> None:
+def test_last_message_are_of_this_start(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(TRACE + "begins again\n")
-    assert last_words(tmp_path / "log", len(TRACE)) == "begins again"
+    assert last_message(tmp_path / "log", len(TRACE)) == "begins again"

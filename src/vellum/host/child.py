@@ -14,9 +14,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vellum.laptop.inside import PART
-from vellum.laptop.reaper import FAMILY, end_family
-from vellum.laptop.state import private_folder, write
+from vellum.host.inside import PART
+from vellum.host.reaper import FAMILY, end_family
+from vellum.host.state import private_folder, write
 from vellum.model.process import Probe, Process
 
 KEEPER_SECONDS = 1.0

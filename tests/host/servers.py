@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from vellum.laptop import reaper
-from vellum.laptop.life import Patience
-from vellum.laptop.state import State
-from vellum.laptop.supervisor import Supervisor
+from vellum.host import reaper
+from vellum.host.process_thread import Patience
+from vellum.host.state import State
+from vellum.host.supervisor import Supervisor
 from vellum.model.process import Probe, Process
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ class Supervised:
 
     def _changed(self, name: str) -> None:
         self.told.append(name)
-        self.messages.append(self.supervisor.said(name).message)
+        self.messages.append(self.supervisor.status(name).message)
 
     def _repaired(self, name: str, wrong: str, seen: datetime, back: datetime) -> None:
         assert seen <= back
@@ -137,7 +137,7 @@ def alive(pid: int) -> bool:
 
 def host(folder: Path, *modes: str, **environment: str) -> tuple[subprocess.Popen[str], dict[str, int]]:
     """Start a supervisor of one server in its own process; return it and the pids of its children."""
-    argv = [sys.executable, "-m", "tests.laptop.servers", str(folder), *modes]
+    argv = [sys.executable, "-m", "tests.host.servers", str(folder), *modes]
     process = subprocess.Popen(
         argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vellum.errors import LaptopError
-from vellum.laptop import reaper, records
-from vellum.laptop.ports import Ports
-from vellum.laptop.state import FILES, FOLDERS, State, read_json
+from vellum.host import reaper, records
+from vellum.host.ports import Ports
+from vellum.host.state import FILES, FOLDERS, State, read_json
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 NAMES = st.sampled_from(["pid", "started", "by", "runtime", "namespace", "qdrant/http"]) | st.text(max_size=6)

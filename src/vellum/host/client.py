@@ -10,9 +10,9 @@ from typing import Any
 
 from vellum import errors
 from vellum.errors import LaptopError, VellumError
-from vellum.laptop import reaper
-from vellum.laptop.inside import HERE, inside
-from vellum.laptop.state import State
+from vellum.host import reaper
+from vellum.host.inside import HERE, inside
+from vellum.host.state import State
 
 PING_SECONDS = 5.0
 """A supervisor that works answers within milliseconds; one that is stopped or hangs never does."""

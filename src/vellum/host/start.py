@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 from vellum import __version__
 from vellum.errors import LaptopError
-from vellum.laptop import limits, reaper
-from vellum.laptop.client import Client, known
-from vellum.laptop.room import FULL, advice, lacking
-from vellum.laptop.state import MARK, State
-from vellum.laptop.words import last_words
+from vellum.host import limits, reaper
+from vellum.host.client import Client, known
+from vellum.host.log_tail import last_message
+from vellum.host.room import FULL, advice, lacking
+from vellum.host.state import MARK, State
 
 START_SECONDS = 10.0
 ASK_SECONDS = 2.0
@@ -34,12 +34,13 @@ def silent(_: str) -> None:
     """Drop the note."""
 
 
-def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = silent) -> bool:
+def start(state: State, module: str, *arguments: str, stop: str = "vellum down", talk: Talk = silent) -> bool:
     """Make sure that a supervisor of this version runs; return True if it was started now.
 
     Args:
         state: its state directory.
-        daemon: module and arguments of the supervisor; by default the laptop's.
+        module: the module that runs as the supervisor.
+        arguments: its arguments.
         stop: the command that ends it, for the error.
         talk: gets notes for the user, such as a damaged record.
 
@@ -57,7 +58,7 @@ def start(state: State, *daemon: str, stop: str = "vellum down", talk: Talk = si
         return False
     limits.check()
     try:
-        _spawn(state, daemon or ("vellum.laptop.daemon",), talk)
+        _spawn(state, (module, *arguments), talk)
     except OSError as cause:
         if cause.errno in FULL and (lacks := lacking(state.root)):
             raise lacks from cause
@@ -86,7 +87,7 @@ def _spawn(state: State, daemon: tuple[str, ...], talk: Talk) -> None:
         child.wait()
         raise LaptopError(
             "VEL408", f"the supervisor ended with {child.returncode} before it was ready", where=str(log),
-            fix=f"its last words: {last_words(log, begins) or 'none'}",
+            fix=f"its last words: {last_message(log, begins) or 'none'}",
         )  # fmt: skip
     for note in answer.get("notes", ()):
         talk(note)

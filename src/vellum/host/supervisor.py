@@ -19,9 +19,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from vellum.laptop import reaper
-from vellum.laptop.life import Life, Patience
-from vellum.laptop.state import State, write_json
+from vellum.host import reaper
+from vellum.host.process_thread import Patience, ProcessThread
+from vellum.host.state import State, write_json
 from vellum.model.component import Running
 from vellum.model.process import Process
 
@@ -52,7 +52,7 @@ class Supervisor:
         self._state, self.changed, self.repaired = state, changed, repaired
         self.patience = patience or Patience()
         self._token = secrets.token_hex(8)
-        self._lives: dict[str, Life] = {}
+        self._threads: dict[str, ProcessThread] = {}
         self._mutex = threading.RLock()
         reaper.end(str(state.processes))
         self._record: dict[str, dict[str, object]] = {}
@@ -67,48 +67,51 @@ class Supervisor:
     def ensure(self, process: Process) -> Running:
         """Run the process, or replace it when its value changed; return its state."""
         with self._mutex:
-            life = self._lives.get(process.name)
-            if life is None:
-                life = self._lives[process.name] = Life(process, self)
-                life.thread.start()
-            life.want(process)
-            return life.said
+            thread = self._threads.get(process.name)
+            if thread is None:
+                thread = self._threads[process.name] = ProcessThread(process, self)
+                thread.start()
+            thread.want(process)
+            return thread.status
 
-    def said(self, name: str) -> Running:
+    def status(self, name: str) -> Running:
         """Return the state of a process; one that is not wanted is not ready."""
         with self._mutex:
-            life = self._lives.get(name)
-            return life.said if life else Running(ready=False, message="")
+            thread = self._threads.get(name)
+            return thread.status if thread else Running(ready=False, message="")
 
     def end(self, name: str) -> bool:
         """Begin to stop the process; return True if it has ended, else ``changed`` is called once it has."""
         with self._mutex:
-            life = self._lives.get(name)
-            if life is not None:
-                life.want(None)
-            return life is None
+            thread = self._threads.get(name)
+            if thread is not None:
+                thread.want(None)
+            return thread is None
 
     def remove(self, name: str) -> None:
         """Stop the process and wait until it is gone."""
         with self._mutex:
-            life = self._lives.get(name)
+            thread = self._threads.get(name)
             self.end(name)
-        if life is not None:
-            life.thread.join()
+        if thread is not None:
+            thread.join()
 
     def running(self) -> dict[str, tuple[Process, Running, int]]:
         """Return every process, its state, and its pid (0 while it is down)."""
         with self._mutex:
-            return {name: (life.process, life.said, life.pid) for name, life in sorted(self._lives.items())}
+            return {
+                name: (thread.process, thread.status, thread.pid)
+                for name, thread in sorted(self._threads.items())
+            }
 
     def close(self) -> None:
         """Stop all processes at the same time, then the reaper."""
         with self._mutex:
-            lives = list(self._lives.values())
-            for life in lives:
-                life.want(None)
-        for life in lives:
-            life.thread.join()
+            threads = list(self._threads.values())
+            for thread in threads:
+                thread.want(None)
+        for thread in threads:
+            thread.join()
         self._closing.set()
         with self._mutex:
             _dismiss(self._reaper, b"stay")
@@ -116,7 +119,7 @@ class Supervisor:
             self._reaper.send_signal(signal.SIGCONT)
         self._keeper.join()
 
-    # For lives
+    # For the processes' threads
 
     def log(self, name: str) -> Path:
         """Return the log file of a process."""
@@ -137,12 +140,12 @@ class Supervisor:
                 }  # fmt: skip
             write_json(self._state.processes, self._record)
 
-    def let_go(self, life: Life) -> bool:
-        """Forget the life if it is still unwanted; a process that is wanted again continues in the same thread."""
+    def let_go(self, thread: ProcessThread) -> bool:
+        """Forget the thread if its process is still unwanted; one that is wanted again continues in the same thread."""
         with self._mutex:
-            if life.wanted is not None:
+            if thread.wanted is not None:
                 return False
-            del self._lives[life.process.name]
+            del self._threads[thread.process.name]
             return True
 
     # The reaper
@@ -176,8 +179,8 @@ class Supervisor:
         return self._reaper.pid
 
 
-def _dismiss(process: subprocess.Popen[bytes], words: bytes = b"") -> None:
+def _dismiss(process: subprocess.Popen[bytes], line: bytes = b"") -> None:
     if process.stdin:
         with contextlib.suppress(OSError):
-            process.stdin.write(words)
+            process.stdin.write(line)
         process.stdin.close()

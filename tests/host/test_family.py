@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.laptop.servers import ROOT, Supervised, alive, wait_for
+from tests.host.servers import ROOT, Supervised, alive, wait_for
 
-from vellum.laptop import launch
-from vellum.laptop.child import Child
+from vellum.host import launch
+from vellum.host.child import Child
 from vellum.model.process import Process
 
 STRAY = """
@@ -172,8 +172,8 @@ while True: time.sleep(9)
 KILLED = """
 import sys, time
 from pathlib import Path
-from tests.laptop.servers import Supervised
-from tests.laptop.test_family import Job
+from tests.host.servers import Supervised
+from tests.host.test_family import Job
 folder = Path(sys.argv[1])
 job, world = Job(folder), Supervised(folder)
 world.supervisor.ensure(job.process(sys.argv[2], "stays", once=sys.argv[3] == "once"))

@@ -1,0 +1,1 @@
+"""Runs processes on this machine: their supervisor, ports, certificates, records and control socket."""
