@@ -27,6 +27,8 @@ class Seen:
     target: str
     headers: dict[str, str]
     body: bytes
+    whole: bool = True
+    """Whether the body came to its end."""
 
 
 @dataclass
@@ -58,19 +60,20 @@ class Scripted:
             while True:
                 seen = await _read(reader)
                 self.seen.append(seen)
-                if not self.allows and not _is_own(seen):
-                    # As the real one: without the body.
-                    writer.write(answer(403, DENIED, {"connection": "close"}))
-                    await writer.drain()
-                    writer.close()
-                    return
                 if "expect" in seen.headers:
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 if seen.headers.get("transfer-encoding", "") == "chunked":
                     seen.body = await _chunked(reader)
                 else:
-                    seen.body = await _body(reader, int(seen.headers.get("content-length", "0")))
-                if self.special is not None and await self.special(seen, writer):
+                    length = int(seen.headers.get("content-length", "0"))
+                    seen.body, seen.whole = await _body(reader, length)
+                if _is_stranger(seen) or not (self.allows or _is_own(seen)):
+                    # As the real one: after the body.
+                    writer.write(answer(403, DENIED, {"connection": "close"}))
+                    await writer.drain()
+                    writer.close()
+                    return
+                if seen.whole and self.special is not None and await self.special(seen, writer):
                     continue
                 writer.write(self._answer(seen))
                 await writer.drain()
@@ -99,9 +102,14 @@ class Scripted:
             seen
             for seen in self.seen
             if seen.method in ("PUT", "DELETE", "POST")
+            and seen.whole
             and "if-match" not in seen.headers
             and (seen.method != "POST" or seen.body.strip())
         ]
+
+
+def _is_stranger(seen: Seen) -> bool:
+    return seen.headers.get("authorization") == "stranger"
 
 
 def _is_own(seen: Seen) -> bool:
@@ -124,16 +132,16 @@ async def _read(reader: asyncio.StreamReader) -> Seen:
     return Seen(method, target, headers, b"")
 
 
-async def _body(reader: asyncio.StreamReader, length: int) -> bytes:
-    """Read the body; of spaces nothing is kept, for a test that measures memory."""
+async def _body(reader: asyncio.StreamReader, length: int) -> tuple[bytes, bool]:
+    """Return the body, and whether it is whole; of spaces nothing is kept, for a test that measures memory."""
     kept = b""
     while length:
         part = await reader.read(min(length, 1 << 16))
         if not part:
-            raise EOFError
+            return kept, False
         length -= len(part)
         kept += part.strip(b" ")
-    return kept
+    return kept, True
 
 
 async def _chunked(reader: asyncio.StreamReader) -> bytes:
@@ -203,3 +211,14 @@ def request(method: str, target: str, body: bytes = b"", *headers: str) -> bytes
     length = (f"content-length: {len(body)}",) if body or method in ("PUT", "POST") else ()
     lines = "".join(f"{line}\r\n" for line in ("host: store", *length, *headers))
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def deleted(*keys: str) -> bytes:
+    """Return a request of DeleteObjects as it goes over the wire."""
+    entries = "".join(f"<Object><Key>{key}</Key></Object>" for key in keys)
+    return request("POST", "/b?delete", f"<Delete>{entries}</Delete>".encode())
+
+
+def code(body: bytes) -> str:
+    """Return the code of an error, or an empty text."""
+    return body.decode().partition("<Code>")[2].partition("</Code>")[0]

@@ -35,6 +35,8 @@ _BODY_UNREAD = frozenset(("MalformedXML", "BadDigest", "XAmzContentSHA256Mismatc
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _OK, _BAD = 300, 400
 _NOT_FOUND, _CONFLICT, _FAILED = 404, 409, 412
+_ALLOWED = (_CONFLICT, _FAILED, 500, 503)
+"""The store has checked the client, or cannot check it now."""
 _TOO_LONG = Refusal(
     400, "EntityTooLarge", f"The list in the body has more than {LONGEST_BATCH} bytes. Send a shorter one."
 )
@@ -143,8 +145,16 @@ class Front:
 
     async def _change(self, call: Call, asked: Asked) -> None:
         """Forward a write or a deletion, unless the store would also change another key."""
-        keys = [asked.key] if guard.changes(asked) else []
-        async with self._places.held(asked.bucket, keys, writes=asked.kind is Kind.WRITE) as change:
+        # The beginning of a multipart upload changes no key.
+        keys = [asked.key] if guard.changes(asked) and "uploads" not in asked.query else []
+
+        async def allowed() -> bool:
+            headers = [*call.headers, guard.never(call.named)]
+            status, body = await self._upstream.without_body(call.method.encode(), call.target, headers)
+            return status < _BAD or status in _ALLOWED or answers.code(body) in _BODY_UNREAD
+
+        writes = asked.kind is Kind.WRITE
+        async with self._places.held(asked.bucket, keys, writes=writes, allowed=allowed) as change:
             call.refused = change.ended.set
             await (self._changed(call, asked) if change.free else _refuse(call, guard.busy(asked.key)))
 

@@ -3,33 +3,59 @@
 The store keeps ``a`` and ``a/`` in one place, and makes a folder ``a`` for the first key below it. Measured on
 SeaweedFS 4.48: of 200 simultaneous writes of ``a`` and ``a/`` 144 were both answered with 200, and the marker was gone.
 On a busy machine 2 of 40 of ``a`` and ``a/b`` were, and ``a`` was gone.
+
+The store reads the whole body before it refuses a client, however slowly the body comes. So a change waits only for
+earlier ones that the store allows. Otherwise a client without a key could stop the writes of a team.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from vellum.workloads.s3.keys import other
+from vellum.workloads.s3.upstream import UpstreamError
 
 WAIT_SECONDS = 10.0
 """For earlier changes to end."""
+Allowed = Callable[[], Awaitable[bool]]
+"""Asks the store whether the client may make the change."""
 
 
 class Change:
     """The keys of one request."""
 
-    def __init__(self, bucket: str, keys: Iterable[str], *, writes: bool) -> None:
+    def __init__(self, bucket: str, keys: Iterable[str], allowed: Allowed | None, *, writes: bool) -> None:
         named = list(keys)
         self.free = False
         """Whether all earlier changes of the same place have ended."""
         self.ended = asyncio.Event()
+        self._allowed = allowed
+        self._check: asyncio.Task[None] | None = None
         self._keys = {(bucket, key) for key in named}
         self._others = {(bucket, other(key)) for key in named}
         self._paths = {(bucket, key.removesuffix("/")) for key in named}
         # A deletion makes no folders.
         self._above = {(bucket, path) for key in named for path in _folders(key)} if writes else set()
+
+    def check(self) -> None:
+        """Ask the store once, as soon as another change waits for this one, and end this one if it is not allowed."""
+        if self._allowed is not None and self._check is None:
+            self._check = asyncio.ensure_future(self._end_if_refused(self._allowed))
+
+    async def _end_if_refused(self, allowed: Allowed) -> None:
+        # If the store does not answer, the others wait.
+        with contextlib.suppress(UpstreamError):
+            if not await allowed():
+                self.ended.set()
+
+    def end(self) -> None:
+        """Let later changes begin."""
+        self.ended.set()
+        if self._check is not None:
+            self._check.cancel()
 
     def meets(self, that: Change) -> bool:
         """Tell whether the store would mix up the two changes."""
@@ -47,9 +73,18 @@ class Places:
         self._changing: list[Change] = []
 
     @asynccontextmanager
-    async def held(self, bucket: str, keys: Iterable[str], *, writes: bool) -> AsyncIterator[Change]:
-        """Hold keys while they are changed, or until ``ended`` is set."""
-        mine = Change(bucket, keys, writes=writes)
+    async def held(
+        self, bucket: str, keys: Iterable[str], *, writes: bool, allowed: Allowed | None = None
+    ) -> AsyncIterator[Change]:
+        """Hold keys while they are changed, or until ``ended`` is set.
+
+        Args:
+            bucket: the bucket of the keys.
+            keys: the keys that the request names.
+            writes: whether the request writes, or only deletes.
+            allowed: asks the store about the client; None if the store has accepted the client before.
+        """
+        mine = Change(bucket, keys, allowed, writes=writes)
         earlier = [change for change in self._changing if change.meets(mine)]
         self._changing.append(mine)
         try:
@@ -57,12 +92,14 @@ class Places:
             yield mine
         finally:
             self._changing.remove(mine)
-            mine.ended.set()
+            mine.end()
 
 
 async def _ended(changes: list[Change]) -> bool:
     try:
         async with asyncio.timeout(WAIT_SECONDS):
+            for change in changes:
+                change.check()
             for change in changes:
                 await change.ended.wait()
     except TimeoutError:
