@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 from tests.bench.real import Bench, condition, until
 from tests.bench.test_guard import KSERVE, RELEASES, explained, part, platform
@@ -72,3 +76,45 @@ def test_a_deleted_crd_that_helm_makes_only_when_it_installs_is_back(bench: Benc
     )  # fmt: skip
     left = bench.list("secrets", "-n", "kubeflow-system", "-l", "owner=helm,name=kubeflow-trainer-crds")
     assert left == []
+
+
+@pytest.mark.nightly
+def test_a_later_crd_of_a_user_is_not_uninstalled(bench: Bench) -> None:
+    """The status keeps the uid of the CRD that the chart brought; a CRD that a user makes later has another uid."""
+
+    def plan() -> tuple[bool, bool]:
+        argv = [sys.executable, "-m", "vellum.cli", "uninstall", "--with-claims", "--dry-run", "--output", "json",
+                "--kubeconfig", bench.kubeconfig]  # fmt: skip
+        planned = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+        going = [one["name"] for stage in planned["stages"] for one in stage["objects"]]
+        return JOB_SET in going, JOB_SET in [one["name"] for one in planned["stays"]]
+
+    spec = platform(bench)["spec"]
+    assert plan() == (True, False)
+    repairs(bench, "disabled")
+    try:
+        bench.kubectl("delete", "crd", JOB_SET)
+        bench.apply(theirs())
+        until(lambda: plan() == (False, True), 30, lambda: str(plan()))
+    finally:
+        repairs(bench, "enabled")
+        bench.kubectl("delete", "crd", JOB_SET)
+    assert platform(bench)["spec"] == spec
+    until(lambda: part(bench, "kubeflow-trainer")["ready"], 90, lambda: explained(bench))
+    until(lambda: plan() == (True, False), 30, lambda: str(plan()))
+
+
+def repairs(bench: Bench, switch: str) -> None:
+    patch = json.dumps({"spec": {"repair": switch}})
+    bench.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", patch)
+
+
+def theirs() -> Obj:
+    """Return a user's own CRD of the same name."""
+    names = {"kind": "JobSet", "listKind": "JobSetList", "plural": "jobsets", "singular": "jobset"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    versions = [{"name": "v1alpha2", "served": True, "storage": True, "schema": schema}]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": JOB_SET},
+        "spec": {"group": "jobset.x-k8s.io", "names": names, "scope": "Namespaced", "versions": versions},
+    }  # fmt: skip

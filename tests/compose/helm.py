@@ -10,6 +10,7 @@ import base64
 import gzip
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -89,6 +90,8 @@ class Helm:
     """Whether an upgrade takes no patch."""
     foreign: str = ""
     """The release that meets a stranger's object: its installation never begins."""
+    deleted: Counter[str] = field(default_factory=Counter)
+    """How often a user deleted a CRD of each group."""
     restorers: set[str] = field(default_factory=set)
     """Installed releases that bring only CRDs."""
     bare: str = ""

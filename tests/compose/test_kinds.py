@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.compose.test_refused import claim
 from tests.compose.test_releases import later, part, revision
@@ -28,7 +30,9 @@ def settled() -> World:
 
 
 def gone(world: World, kind: Kind) -> None:
-    world.helm.gone.add(f"{kind.api_version.split('/')[0]}/{kind.kind}")
+    group = kind.api_version.split("/")[0]
+    world.helm.gone.add(f"{group}/{kind.kind}")
+    world.helm.deleted[group] += 1
 
 
 @pytest.mark.parametrize(("name", "kind"), [pytest.param(*one, id=one[1].kind) for one in BROUGHT])
@@ -130,8 +134,30 @@ def test_the_status_remembers_which_crd_without_a_mark_came_with_the_chart(*, be
         gone(world, JOB_SET)
     assert world.settle().ready
     later(world, 10)
-    remembered = world.composite["status"]["guard"]["kubeflow-trainer"].get("brought")
-    assert remembered == (None if before else ["jobsets.jobset.x-k8s.io"])
+    assert brought(world) == (
+        None if before else {"jobsets.jobset.x-k8s.io": "v1alpha2.jobset.x-k8s.io, number 1"}
+    )
+
+
+def brought(world: World) -> Any:
+    return world.composite["status"]["guard"]["kubeflow-trainer"].get("brought")
+
+
+@pytest.mark.parametrize("repair", ["enabled", "disabled"])
+def test_a_restored_crd_is_the_charts_and_a_later_one_of_a_user_is_not(repair: str) -> None:
+    """Without the guard only a user makes a deleted CRD again, so the status keeps the uid of the deleted one."""
+    world = World(written(PLATFORMS["light"]), discovers=True)
+    gone(world, JOB_SET)
+    assert world.settle().ready
+    world.composite["spec"]["repair"] = repair
+    world.step()
+    gone(world, JOB_SET)
+    later(world, 10)
+    if repair == "disabled":
+        world.helm.gone.clear()
+        later(world, 10)
+    number = {"enabled": 2, "disabled": 1}[repair]
+    assert brought(world) == {"jobsets.jobset.x-k8s.io": f"v1alpha2.jobset.x-k8s.io, number {number}"}
 
 
 TEAM = [

@@ -165,12 +165,15 @@ class World:
             return self.platform
         if requirement.kind == "APIService":
             state = "False" if requirement.name in self.not_served else "True"
-            return make(
+            entry = make(
                 requirement.api_version,
                 "APIService",
                 requirement.name,
                 status={"conditions": [{"type": "Available", "status": state}]},
             )
+            group = requirement.name.partition(".")[2]
+            entry["metadata"]["uid"] = f"{requirement.name}, number {self.helm.deleted[group]}"
+            return entry
         if requirement.kind == "Provider":
             healthy = {"type": "Healthy", "status": "True"}
             return make(

@@ -33,10 +33,12 @@ from vellum.kube.objects import (
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent, crd
+from vellum.model.repair import remembered
 from vellum.model.team import STORAGE_NAMESPACE
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 COMPOSITE = "XMLOpsPlatform"
+APISERVICE = "apiregistration.k8s.io/v1"
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PAUSED = "crossplane.io/paused"
 ATTEMPT = "usage.crossplane.io/deletion-attempt-with-policy"
@@ -261,12 +263,23 @@ class Removal:
     def _brought(self) -> Iterator[tuple[Obj, str]]:
         """Yield the CRDs that our charts brought, each with its release, by Helm's mark or by the platform's status."""
         guard: Mapping[str, Obj] = ((self._api.get(PLATFORM) or {}).get("status") or {}).get("guard") or {}
-        unmarked = {one: release for release, said in guard.items() for one in said.get("brought") or ()}
+        unmarked = {
+            name: (release, uid)
+            for release, said in guard.items()
+            for name, uid in remembered(said).brought.items()
+        }
         for one in self._api.list(CRD)[0]:
+            release, uid = unmarked.get(one["metadata"]["name"], ("", ""))
             if leftovers.is_of_a_chart(one):
                 yield one, leftovers.release_of(one)
-            elif (name := one["metadata"]["name"]) in unmarked and not leftovers.release_of(one):
-                yield one, unmarked[name]
+            elif uid in self._entries(one) and not leftovers.release_of(one):
+                yield one, release
+
+    def _entries(self, one: Obj) -> set[str]:
+        """Return the uids of the APIServices of a CRD's group; a CRD that is deleted and made again gets others."""
+        names = [f"{version['name']}.{one['spec']['group']}" for version in one["spec"]["versions"]]
+        found = (self._api.get(Key(APISERVICE, "APIService", "", name)) for name in names)
+        return {one["metadata"]["uid"] for one in found if one}
 
     def _unmarked(self) -> Iterator[tuple[Key, str]]:
         """Yield the CRDs that our charts bring without a mark, with the reason for which they would stay."""

@@ -40,6 +40,17 @@ def served(observed: Observed, kind: Kind) -> bool:
     return bool(observed.memo[key])
 
 
+def entry(observed: Observed, kind: Kind) -> str:
+    """Return the uid of the APIService of the kind's group and version; empty while the kind is not served.
+
+    The API server makes another APIService after the last CRD of the group was deleted.
+    """
+    if not served(observed, kind):
+        return ""
+    found = observed.required[f"{PREFIX}{_group_version(kind)}"] or {}
+    return str(found["metadata"].get("uid") or "")
+
+
 def kinds_served(observed: Observed, kinds: Iterable[Kind]) -> Ready:
     """Tell whether all the kinds are served; if not, which one is missing."""
     for kind in kinds:

@@ -153,9 +153,8 @@ def _release_part(
     release = Release(component, wish.observed, remembered(platform.guarded.get(component.name) or {}))
     plan = release.guarded(now) if platform.repairs else None
     off = repair.off(release.memory, deployed=release.state == repair.DEPLOYED)
-    memory = (plan.memory if plan else release.memory if platform.repairs else off).but(
-        brought=release.brought()
-    )
+    guarded = plan.memory if plan else release.memory if platform.repairs else off
+    memory = guarded.but(brought=release.brought(repaired=platform.repairs))
     charts = platform.charts
     objects = component.objects(wish)
     after = _after(component, before)

@@ -157,12 +157,20 @@ class Release:
         """The kinds of the charts below the chart."""
         return [_unmarked(kind) for kind in self.component.crds]
 
-    def brought(self) -> tuple[str, ...]:
-        """Return the CRDs without a mark that the release brings: those that are not there before its Release is."""
-        if self.live is not None:
-            return self.memory.brought
-        absent = [kind for kind in self.component.crds if not gates.served(self.observed, kind)]
-        return tuple(_unmarked(kind).name for kind in absent)
+    def brought(self, *, repaired: bool) -> Mapping[str, str]:
+        """Return the CRDs without a mark that the release brings: those that are not there before its Release is.
+
+        Each has the uid by which it is known again, empty until it is served. A deleted one that the guard restores
+        gets another uid. One that a user makes later has another uid, too, and does not match.
+        """
+        if self.live is None:
+            return {crd(kind): "" for kind in self.component.crds if not gates.served(self.observed, kind)}
+        restored = {kind.name for kind in self.lost} if repaired else set()
+        return {
+            crd(kind): "" if crd(kind) in restored else known or gates.entry(self.observed, kind)
+            for kind in self.component.crds
+            if (known := self.memory.brought.get(crd(kind))) is not None
+        }
 
     def live_questions(self) -> dict[str, Requirement]:
         """Require the live objects: a list for each kind and namespace in the record."""

@@ -80,8 +80,9 @@ class Memory:
     last: Repair | None = None
     installed: bool = False
     """Whether it was ever deployed: from then on nothing may uninstall it."""
-    brought: tuple[str, ...] = ()
-    """The CRDs without a mark that were not there before it, so that they go with it."""
+    brought: Mapping[str, str] = field(default_factory=dict)
+    """The CRDs without a mark that were not there before it, so that they go with it, each with the uid of its
+    group's APIService. Crossplane's messages cannot hold the CRD itself."""
 
     def but(self, **changes: Any) -> Memory:  # noqa: ANN401  # the fields' own types
         """Return a copy with these fields changed."""
@@ -94,7 +95,7 @@ class Memory:
             for name in self.__slots__
             if getattr(self, name) != getattr(BLANK, name)
         }
-        found |= {name: list(found[name]) for name in ("recent", "brought") if name in found}
+        found |= {"recent": list(found["recent"])} if "recent" in found else {}
         if self.last:
             found["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
         return found
@@ -107,10 +108,10 @@ BLANK = Memory()
 def remembered(said: Mapping[str, Any]) -> Memory:
     """Return the memory that ``as_dict`` wrote; unknown fields come from another version and are ignored."""
     known = {name: said[name] for name in Memory.__slots__ if name in said}
-    for name in ("since", "faults"):
-        known[name] = dict(known.get(name) or {})
-    for name in ("recent", "brought"):
-        known[name] = tuple(known.get(name) or ())
+    for name in ("since", "faults", "brought"):
+        # An earlier version wrote a list of the names that were brought.
+        known[name] = dict(known[name]) if isinstance(known.get(name), Mapping) else {}
+    known["recent"] = tuple(known.get("recent") or ())
     if last := known.get("last"):
         known["last"] = Repair(
             at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],

@@ -104,7 +104,7 @@ def _guard() -> Obj:
         "phase": _TEXT, "since": _TEXTS, "faults": _TEXTS, "nonce": whole, "tries": whole, "step": _TEXT,
         "patch": _TEXT,
         "repairs": whole, "recent": {"type": "array", "items": _TEXT}, "installed": {"type": "boolean"},
-        "brought": {"type": "array", "items": _TEXT},
+        "brought": _TEXTS,
         "last": {"type": "object", "properties": repair},
     }  # fmt: skip
     receipt: Obj = {
