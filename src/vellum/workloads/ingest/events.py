@@ -17,6 +17,7 @@ from vellum.workloads.ingest.leftovers import tidy
 
 EVENTS = "VELLUM_INGEST_EVENTS"
 ALIVE = "VELLUM_INGEST_ALIVE"
+WORKER = "VELLUM_INGEST_WORKER"
 _LOOK_SECONDS = 0.1
 
 
@@ -42,13 +43,32 @@ def end_with_worker() -> None:
     """
     path = os.environ.get(ALIVE)
     if path is not None:
-        tidying = threading.Lock()
-        threading.Thread(target=_watch, args=(Path(path), os.getppid(), tidying), daemon=True).start()
+        tidying, launcher = threading.Lock(), _launcher(int(os.environ[WORKER]))
+        threading.Thread(target=_watch, args=(Path(path), launcher, tidying), daemon=True).start()
         # A step that finishes at this moment would be cut off.
         atexit.register(tidying.acquire)
 
 
-def _watch(alive: Path, launcher: int, tidying: threading.Lock) -> None:
+def _launcher(worker: int) -> int | None:
+    """Return this step's parent; None if the launcher died first, so that another process took the step over."""
+    parent = os.getppid()
+    if not Path("/proc/self").exists():
+        # macOS has no such files.
+        return parent
+    # A shell may replace itself by the step; then the worker is the parent.
+    return parent if worker in (parent, _parent_of(parent)) else None
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name before the last parenthesis may have spaces.
+    return int(status.rpartition(")")[2].split()[1])
+
+
+def _watch(alive: Path, launcher: int | None, tidying: threading.Lock) -> None:
     """Look several times a second; tidy up in place of a worker that is gone."""
     with alive.open("rb") as file:
         while not (orphaned := _is_free(file)) and os.getppid() == launcher:

@@ -35,7 +35,7 @@ import orjson
 
 from vellum.connect import Binding, connect
 from vellum.errors import VellumError, WorkloadError
-from vellum.workloads.ingest.events import ALIVE, EVENTS
+from vellum.workloads.ingest.events import ALIVE, EVENTS, WORKER
 from vellum.workloads.ingest.find import find, text_of
 from vellum.workloads.ingest.leftovers import SMALL, STEPS, tidy
 from vellum.workloads.ingest.store import RunStore
@@ -178,7 +178,12 @@ class _Run:
             temporary = self._folder / "tmp"
             temporary.mkdir()
             # kfp's launcher leaves a temporary folder for every step.
-            own = {EVENTS: str(self._folder / "events.jsonl"), ALIVE: str(alive), "TMPDIR": str(temporary)}
+            own = {
+                EVENTS: str(self._folder / "events.jsonl"),
+                ALIVE: str(alive),
+                WORKER: str(os.getpid()),
+                "TMPDIR": str(temporary),
+            }
             os.environ.update(own)
             try:
                 yield
