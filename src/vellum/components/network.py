@@ -8,6 +8,7 @@ from vellum.kube.objects import Obj, make
 from vellum.model.component import Component, Policy, Spec, Wish
 
 _API = "networking.k8s.io/v1"
+_BOTH = ["Ingress", "Egress"]
 
 
 class NetworkComponent(Component[Spec]):
@@ -21,20 +22,13 @@ class NetworkComponent(Component[Spec]):
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return three policies: deny all, traffic inside the team and to DNS, and what the components need."""
         return {
-            "network-deny": self._policy(wish, "default-deny", {"policyTypes": ["Ingress", "Egress"]}),
+            "network-deny": self._policy(wish, "default-deny", {"policyTypes": _BOTH}),
             "network-inside": self._policy(wish, "inside", {
-                "policyTypes": ["Ingress", "Egress"],
+                "policyTypes": _BOTH,
                 "ingress": [{"from": [{"podSelector": {}}]}],
                 "egress": [{"to": [{"podSelector": {}}]}, _dns()],
             }),
-            "network-parts": self._policy(wish, "parts", {
-                "policyTypes": ["Ingress", "Egress"],
-                "ingress": _rules("from", (peer for policy in wish.policies for peer in policy.ingress)),
-                "egress": [
-                    *_rules("to", (peer for policy in wish.policies for peer in policy.egress)),
-                    *_anywhere(wish.policies),
-                ],
-            }),
+            "network-parts": self._policy(wish, "parts", {"policyTypes": _BOTH, **_parts(wish.policies)}),
         }  # fmt: skip
 
     def _policy(self, wish: Wish[Spec], name: str, spec: Obj) -> Obj:
@@ -43,11 +37,6 @@ class NetworkComponent(Component[Spec]):
             _API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected
         )
 
-    def policy(self, wish: Wish[Spec]) -> Policy:
-        """Allow the mesh's gateway; without a mesh its namespace does not exist, and nothing is opened."""
-        del wish
-        return Policy(ingress=(("istio-system", {}, 8888), ("istio-system", {}, 8080)))
-
 
 def _dns() -> Obj:
     ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
@@ -55,6 +44,13 @@ def _dns() -> Obj:
         "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
         "ports": ports,
     }
+
+
+def _parts(policies: Iterable[Policy]) -> Obj:
+    """Return the rules of all wanted components; a direction without rules is absent, as the API server stores it."""
+    ingress = _rules("from", (peer for policy in policies for peer in policy.ingress))
+    egress = [*_rules("to", (peer for policy in policies for peer in policy.egress)), *_anywhere(policies)]
+    return {name: rules for name, rules in (("ingress", ingress), ("egress", egress)) if rules}
 
 
 def _anywhere(policies: Iterable[Policy]) -> list[Obj]:

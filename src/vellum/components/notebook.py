@@ -15,7 +15,7 @@ from vellum.model.component import Component, Data, Kind, Page, Policy, Running,
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 from vellum.model.state import Ready
-from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
 from vellum.model.types import Storage
 
 NOTEBOOK = "notebook"
@@ -100,13 +100,14 @@ class NotebookComponent(Component[NotebookSpec]):
         return {"notebook": wish.platform.notebook_url(wish.team, NOTEBOOK)}
 
     def policy(self, wish: Wish[NotebookSpec]) -> Policy:
-        """Allow the notebook controller at the port where its culler asks for kernels.
+        """Allow the mesh's gateway, and the notebook controller at the port where its culler asks for kernels.
 
         Culling still does not work: the culler sends no token, this notebook requires one, and the culler takes a
         refusal for an idle notebook. It would stop busy notebooks too, so culling stays off.
         """
         del wish
-        return Policy(ingress=((KUBEFLOW_NAMESPACE, {"app": "notebook-controller"}, 8888),))
+        controller = {"app": "notebook-controller"}
+        return Policy(ingress=((KUBEFLOW_NAMESPACE, controller, 8888), (MESH_NAMESPACE, {}, 8888)))
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Run JupyterLab; the token comes in the environment, because every local user can read argv."""

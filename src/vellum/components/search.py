@@ -12,7 +12,7 @@ from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make,
 from vellum.model.component import Bound, Component, Kind, Policy, Running, Size, Spec, Wish
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark
-from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
 
 SERVICE = "search"
 _RESOURCES: dict[Size, Obj] = {
@@ -80,9 +80,9 @@ class SearchComponent(Component[SearchSpec]):
         return {"search": wish.platform.serving_url(wish.team, SERVICE)}
 
     def policy(self, wish: Wish[SearchSpec]) -> Policy:
-        """Allow requests from the gateway's namespace."""
+        """Allow requests from Kubeflow's namespace, and from the mesh's gateway."""
         del wish
-        return Policy(ingress=((KUBEFLOW_NAMESPACE, {}, 8080),))
+        return Policy(ingress=((KUBEFLOW_NAMESPACE, {}, 8080), (MESH_NAMESPACE, {}, 8080)))
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Run the predictor, a real KServe ModelServer; it starts with Qdrant and is ready once Qdrant answers."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vellum.components.access import SERVICE_ACCOUNT
 from vellum.kube.objects import Obj, make
-from vellum.model.component import Component, Spec, Wish
+from vellum.model.component import Component, Policy, Spec, Wish
+from vellum.model.team import MESH_NAMESPACE
 
 _API = "rbac.authorization.k8s.io/v1"
 _ALL = ["create", "delete", "get", "list", "patch", "update", "watch"]
@@ -48,6 +49,11 @@ class TrainingComponent(Component[Spec]):
             "training-binding": make(_API, "RoleBinding", "training", namespace, labels=labels, roleRef=role,
                                      subjects=[account]),
         }  # fmt: skip
+
+    def policy(self, wish: Wish[Spec]) -> Policy:
+        """Allow the mesh's gateway at the port where KServe serves the team's own models."""
+        del wish
+        return Policy(ingress=((MESH_NAMESPACE, {}, 8080),))
 
 
 component = TrainingComponent()

@@ -12,6 +12,8 @@ STORAGE_NAMESPACE = "vellum-storage"
 VECTORS_NAMESPACE = "vellum-vectors"
 """Holds every team's Qdrant and its volume, so that vectors outlive the team's namespace."""
 KUBEFLOW_NAMESPACE = "kubeflow"
+MESH_NAMESPACE = "istio-system"
+"""Holds the mesh's gateway; it does not exist where the platform has no mesh, and allowing it then opens nothing."""
 
 
 @dataclass(frozen=True, slots=True)
