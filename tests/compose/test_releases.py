@@ -13,7 +13,7 @@ from tests.compose.world import NOW, PLATFORMS, World, written
 from vellum.compose.repair import RULES, Look, plan
 from vellum.kube.objects import Key, Obj
 from vellum.kube.patch import copied
-from vellum.model.repair import Memory
+from vellum.model.repair import GuardMemory
 from vellum.model.state import Composed, Event
 
 KSERVE = Key("apps/v1", "Deployment", "kserve", "kserve")
@@ -551,7 +551,7 @@ def test_helm_at_work_two_revisions_ahead_is_left_alone() -> None:
 
 
 def test_a_fault_that_a_repair_ended_has_its_receipt_though_another_stayed() -> None:
-    memory = plan("a", Memory(), Look("deployed", 1, {"A": "missing", "B": "missing"}), NOW).memory
+    memory = plan("a", GuardMemory(), Look("deployed", 1, {"A": "missing", "B": "missing"}), NOW).memory
     for second in range(3, 90):
         at = NOW + timedelta(seconds=second)
         faults = {"A": "missing", "B": "missing"} if memory.nonce == 0 else {"B": "missing"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vellum.compose.repair import BUSY, CONTENDED, HEALTHY, RULES, Look, Plan, plan
-from vellum.model.repair import Memory, remembered, seconds_between
+from vellum.model.repair import GuardMemory, seconds_between
 
 BEGIN = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 OBJECTS = ("Deployment a/a", "Service a/a", "ConfigMap a/b")
@@ -36,9 +36,9 @@ def looks(sights: Sights) -> list[tuple[datetime, Look]]:
     return found
 
 
-def life(sights: Sights) -> Iterator[tuple[Memory, datetime, Look, Plan]]:
+def life(sights: Sights) -> Iterator[tuple[GuardMemory, datetime, Look, Plan]]:
     """Yield every pass: the earlier memory, the time, the observation and the decision."""
-    memory = Memory()
+    memory = GuardMemory()
     for now, look in looks(sights):
         done = plan("a", memory, look, now)
         yield memory, now, look, done
@@ -50,7 +50,7 @@ def test_what_is_remembered_survives_the_status(
     sights: Sights,
 ) -> None:
     for *_, done in life(sights):
-        assert remembered(done.memory.as_dict()) == done.memory
+        assert GuardMemory.read(done.memory.as_status()) == done.memory
 
 
 @given(SIGHTS)
@@ -106,7 +106,7 @@ def test_a_fault_is_never_repaired_before_its_grace_is_over(
 
 @given(SIGHTS, st.integers(1, 5))
 def test_a_healthy_release_stops_changing_what_is_remembered(sights: Sights, more: int) -> None:
-    memory, now, revision = Memory(), BEGIN, 1
+    memory, now, revision = GuardMemory(), BEGIN, 1
     for _, now, look, done in life(sights):  # noqa: B007  # the last moment is needed
         memory, revision = done.memory, look.revision
     healthy = Look("deployed", revision + 2)
@@ -135,7 +135,7 @@ def test_every_receipt_has_a_repaired_fault_and_rising_times(
 @settings(max_examples=20)
 @given(st.integers(1, 20))
 def test_the_same_fault_again_and_again_is_contended_and_a_new_one_is_not(every: int) -> None:
-    memory, now, revision = Memory(), BEGIN, 1
+    memory, now, revision = GuardMemory(), BEGIN, 1
     fault = Look("deployed", revision, {OBJECTS[0]: "missing"})
     while memory.phase != CONTENDED:
         now += timedelta(seconds=every)

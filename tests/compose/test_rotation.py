@@ -18,7 +18,7 @@ from vellum.compose.rotation import plan
 from vellum.kube.objects import Obj, secret_values
 from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED
-from vellum.model.rotation import GENERATION, Keys, Memory, Previous, marked, remembered
+from vellum.model.rotation import GENERATION, KeyMemory, Keys, Previous, marked
 from vellum.model.state import READY, Observed, Ready, waits
 from vellum.model.team import Team
 from vellum.model.types import span
@@ -134,21 +134,21 @@ def test_the_database_changes_once_after_the_key_opens_the_bucket() -> None:
 def test_a_newer_generation_waits_for_the_databases_one() -> None:
     """A newer generation waits until the generation that the database took is in use."""
     seen = Seen(generations={1, 2}, open=set(), turned_to={2})
-    memory = Memory(using=1, coming=2, single=2)
+    memory = KeyMemory(using=1, coming=2, single=2)
     first = plan(3, timedelta(hours=1), memory, seen, NOW)
     assert (first.keys.using, first.keys.valid, first.keys.single) == (1, (1, 2), 2)
 
     seen.open = {2, 3}
-    second = plan(3, timedelta(hours=1), remembered(first.status), seen, NOW)
+    second = plan(3, timedelta(hours=1), KeyMemory.read(first.status), seen, NOW)
     assert (second.keys.using, second.keys.single) == (2, 2)
     seen.turned_to = {3}
-    third = plan(3, timedelta(hours=1), remembered(second.status), seen, NOW)
+    third = plan(3, timedelta(hours=1), KeyMemory.read(second.status), seen, NOW)
     assert (third.keys.using, third.keys.valid, third.keys.single) == (3, (1, 2, 3), 3)
 
 
 def test_an_end_of_an_overlap_is_looked_at_also_while_an_older_key_is_held() -> None:
     ends = (Previous(1, NOW - timedelta(hours=2)), Previous(2, NOW - timedelta(minutes=50)))
-    memory = Memory(using=3, single=3, previous=ends)
+    memory = KeyMemory(using=3, single=3, previous=ends)
     seen = Seen(generations={1, 2, 3}, open={3}, turned_to={3}, holders={"Notebook x": 1})
     assert plan(3, timedelta(hours=1), memory, seen, NOW).again == pytest.approx(540)
 
@@ -164,14 +164,14 @@ def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
 
 
 def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
-    def begun(wanted: int | None, memory: Memory, seen: set[int]) -> Keys:
+    def begun(wanted: int | None, memory: KeyMemory, seen: set[int]) -> Keys:
         return plan(wanted, span("1h"), memory, Seen(seen, {1, 2, 3}), NOW, lowest=3).keys
 
-    assert begun(None, Memory(), set()) == Keys(3, (3,), 3)
-    assert begun(5, Memory(), set()).using == 5
+    assert begun(None, KeyMemory(), set()) == Keys(3, (3,), 3)
+    assert begun(5, KeyMemory(), set()).using == 5
     # A running owner keeps its generation without a status, because clients hold the older key.
-    assert begun(None, Memory(using=1, single=1), {1}).using == 1
-    assert begun(None, Memory(), {2}).using == 2
+    assert begun(None, KeyMemory(using=1, single=1), {1}).using == 1
+    assert begun(None, KeyMemory(), {2}).using == 2
 
 
 def test_a_generation_below_the_highest_ever_is_refused() -> None:

@@ -18,7 +18,7 @@ from vellum.api import platform as platforms
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.api.workloads import Workload
-from vellum.components import platform_components, team_components
+from vellum.components import all_components
 from vellum.compose import live
 from vellum.compose.releases import CREATED
 from vellum.kube.objects import Key, Obj, annotations_of, make, secret
@@ -118,10 +118,9 @@ class World:
         """Return the kinds from discovery; None while the function does not ask."""
         if not self.discovers:
             return None
-        parts: list[Any] = [*team_components().values(), *platform_components().values()]
         every = {
             kind
-            for part in parts
+            for part in all_components().values()
             for word in ("kinds", "serves", "custom")
             for kind in getattr(part, word, ())
         }
@@ -208,9 +207,7 @@ class World:
 
 def _status(obj: Obj) -> Mapping[str, Any]:
     running = Running(ready=True, message="", url="http://127.0.0.1:1")
-    parts: list[Any] = [*team_components().values(), *platform_components().values()]
-    for part in parts:
+    for part in all_components().values():
         if part.workload == (obj["apiVersion"], obj["kind"]):
-            status: Obj = part.status(obj, running)
-            return status
+            return part.status(obj, running)
     return _RECONCILED.get(obj["kind"], {})

@@ -8,7 +8,7 @@ from typing import Any
 
 from vellum.api import platform
 from vellum.api.claim import API_VERSION, KIND, Claim, claim_spec
-from vellum.components import platform_components, team_components
+from vellum.components import all_components
 from vellum.compose import live
 from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
@@ -16,17 +16,14 @@ from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, condition, make
 from vellum.kube.seaweed import API
-from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
+from vellum.model.component import Kind, Running
 from vellum.model.keys import Seed
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SEED = Seed(b"a seed that no installation has ever drawn")
 PLATFORM = Key(API_VERSION, platform.KIND, "", platform.NAME)
-COMPONENTS: tuple[AnyComponent | AnyPlatformComponent, ...] = (
-    *platform_components().values(),
-    *team_components().values(),
-)
+COMPONENTS = tuple(all_components().values())
 HOME = "default"
 
 

@@ -15,7 +15,7 @@ from vellum.controlplane.store import SqliteStore
 from vellum.host.ports import Ports
 from vellum.kube.objects import DOMAIN, Key, Obj, make
 from vellum.laptop.workloads import Realised, WorkloadController
-from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.component import PlatformComponent, Running, Spec, Wish
 from vellum.model.process import Process, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 
@@ -36,7 +36,7 @@ class Served(PlatformComponent[Spec]):
     def __init__(self, supervised: Supervised) -> None:
         self.supervised = supervised
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         raise AssertionError("nothing is composed here")
 
     def process(self, obj: Obj, site: Site) -> Process:

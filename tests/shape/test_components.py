@@ -21,7 +21,7 @@ from vellum.errors import ComposeError
 from vellum.host.child import answer
 from vellum.kube.names import is_dns_label
 from vellum.kube.objects import Obj, secret_values
-from vellum.model.component import Component, PlatformComponent, Running, Spec
+from vellum.model.component import AnyComponent, Component, Running, Spec
 from vellum.model.process import Process, Site
 
 FOLDER = Path(components.__file__).parent
@@ -54,7 +54,7 @@ def test_every_module_is_one_component_and_none_is_lost() -> None:
 
 
 @pytest.mark.parametrize("part", ALL.values(), ids=by_name)
-def test_a_component_says_what_it_is(part: Component[Any] | PlatformComponent[Any]) -> None:
+def test_a_component_says_what_it_is(part: AnyComponent) -> None:
     assert is_dns_label(part.name)
     assert part.summary[0].isupper()
     assert not part.summary.endswith(".")
@@ -125,8 +125,9 @@ def test_every_object_is_named_after_its_component_and_labelled_with_it() -> Non
 
 @pytest.mark.parametrize("part", ALL.values(), ids=by_name)
 def test_workload_process_and_status_come_together(part: Any) -> None:
-    base = Component if isinstance(part, Component) else PlatformComponent
-    own = {name for name in ("process", "status") if getattr(type(part), name) is not getattr(base, name)}
+    own = {
+        name for name in ("process", "status") if getattr(type(part), name) is not getattr(Component, name)
+    }
     assert own == ({"process", "status"} if part.workload != ("", "") else set())
     assert bool(part.ports) <= bool(own)
     if not own:

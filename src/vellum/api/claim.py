@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, create_model
 from vellum.api.keys import KeysSpec
 from vellum.components import team_components
 from vellum.kube.objects import DOMAIN, Obj
-from vellum.model.component import AnyComponent, Size, Spec
+from vellum.model.component import AnyTeamComponent, Size, Spec
 from vellum.model.team import Team
 
 API_VERSION = f"{DOMAIN}/v1alpha1"
@@ -92,11 +92,11 @@ class Claim:
         """The team of the claim."""
         return Team(self.namespace, self.name, self.uid)
 
-    def wants(self, component: AnyComponent) -> bool:
+    def wants(self, component: AnyTeamComponent) -> bool:
         """Tell whether the claim asks for the component."""
         return not component.switch or getattr(self.spec, component.switch) == "enabled"
 
-    def detail(self, component: AnyComponent) -> Spec:
+    def detail(self, component: AnyTeamComponent) -> Spec:
         """Return the claim's settings for the component."""
         detail: Spec = getattr(self.spec, component.block) if component.block else component.spec()
         return detail

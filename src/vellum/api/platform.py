@@ -19,10 +19,10 @@ from pydantic import (
 from vellum.api import patches
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
 from vellum.api.keys import KeysSpec
-from vellum.components import platform_components, team_components
+from vellum.components import all_components, platform_components
 from vellum.kube.names import bucket_name, is_dns_label
 from vellum.kube.objects import Obj
-from vellum.model.component import AnyComponent, AnyPlatformComponent, Spec
+from vellum.model.component import AnyPlatformComponent, Spec
 from vellum.model.platform import LAPTOP, PLATFORM, REGION, PlatformFacts
 from vellum.model.release import Charts, ReleaseComponent
 from vellum.model.types import Refused
@@ -195,11 +195,7 @@ class PlatformWideSpec(Spec):
 @cache
 def _images_spec() -> type[Spec]:
     users: dict[str, list[str]] = {}
-    parts: list[AnyComponent | AnyPlatformComponent] = [
-        *platform_components().values(),
-        *team_components().values(),
-    ]
-    for part in parts:
+    for part in all_components().values():
         if part.image:
             users.setdefault(part.image, []).append(part.name)
     fields: dict[str, Any] = {

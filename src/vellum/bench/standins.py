@@ -15,10 +15,9 @@ from datetime import datetime
 
 from vellum.bench.furniture import PROVISIONER
 from vellum.components import team_components
-from vellum.controlplane.metadata import stamp
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Obj, current, make
+from vellum.kube.objects import Key, Obj, current, make, stamp
 from vellum.model.component import Kind, Running
 from vellum.model.process import Process
 

@@ -11,7 +11,7 @@ from vellum.kube.objects import Obj, secret_values
 from vellum.model import keys
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
-from vellum.model.rotation import remembered
+from vellum.model.rotation import KeyMemory
 from vellum.model.team import Team
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
@@ -57,4 +57,4 @@ def _live(api: Api) -> dict[str, int]:
 
 def _newest(obj: Obj) -> int:
     said = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
-    return max(remembered((obj.get("status") or {}).get("keys") or {}).newest, int(said))
+    return max(KeyMemory.read((obj.get("status") or {}).get("keys") or {}).newest, int(said))

@@ -16,10 +16,9 @@ from datetime import datetime
 from typing import TypeAlias
 
 from vellum.cluster.api import Api, ConflictError, GoneError, NotFoundError
-from vellum.controlplane.metadata import stamp
 from vellum.controlplane.watch import Watch
 from vellum.errors import StoreError
-from vellum.kube.objects import Key, Obj, labels_of
+from vellum.kube.objects import Key, Obj, labels_of, stamp
 from vellum.kube.patch import copied
 from vellum.model.component import Kind
 from vellum.model.state import Event

@@ -33,7 +33,7 @@ from vellum.kube.objects import (
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent, crd
-from vellum.model.repair import remembered
+from vellum.model.repair import GuardMemory
 from vellum.model.team import STORAGE_NAMESPACE
 
 CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
@@ -266,7 +266,7 @@ class Removal:
         unmarked = {
             name: (release, uid)
             for release, said in guard.items()
-            for name, uid in remembered(said).brought.items()
+            for name, uid in GuardMemory.read(said).brought.items()
         }
         for one in self._api.list(CRD)[0]:
             release, uid = unmarked.get(one["metadata"]["name"], ("", ""))

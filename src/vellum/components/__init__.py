@@ -11,24 +11,33 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from vellum.model.component import AnyComponent, AnyPlatformComponent, Component, PlatformComponent
+from vellum.model.component import (
+    AnyComponent,
+    AnyPlatformComponent,
+    AnyTeamComponent,
+    PlatformComponent,
+    TeamComponent,
+)
 
 
 @cache
-def _modules() -> tuple[object, ...]:
-    found = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
-    return tuple(module.component for module in found if hasattr(module, "component"))
+def all_components() -> Mapping[str, AnyComponent]:
+    """Return the parts of the platform and then those of a team's corner, by name."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    found = (module.component for module in modules if hasattr(module, "component"))
+    parts = sorted(found, key=lambda part: (part.scope, part.name))
+    return MappingProxyType({part.name: part for part in parts})
 
 
 @cache
-def team_components() -> Mapping[str, AnyComponent]:
+def team_components() -> Mapping[str, AnyTeamComponent]:
     """Return the parts of a team's corner by name, in name order."""
-    parts = {part.name: part for part in _modules() if isinstance(part, Component)}
-    return MappingProxyType(dict(sorted(parts.items())))
+    parts = {name: part for name, part in all_components().items() if isinstance(part, TeamComponent)}
+    return MappingProxyType(parts)
 
 
 @cache
 def platform_components() -> Mapping[str, AnyPlatformComponent]:
     """Return the parts of the platform by name, in name order."""
-    parts = {part.name: part for part in _modules() if isinstance(part, PlatformComponent)}
-    return MappingProxyType(dict(sorted(parts.items())))
+    parts = {name: part for name, part in all_components().items() if isinstance(part, PlatformComponent)}
+    return MappingProxyType(parts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
 from vellum.kube.s3 import STORE_SECRET
-from vellum.model.component import Component, Spec, Wish
+from vellum.model.component import Spec, TeamComponent, TeamWish
 
 SERVICE_ACCOUNT = "default-editor"
 """The name that the Pipelines API server starts runs with (DEFAULTPIPELINERUNNERSERVICEACCOUNT)."""
@@ -27,7 +27,7 @@ _RULES: list[Obj] = [
 ]  # fmt: skip
 
 
-class AccessComponent(Component[Spec]):
+class AccessComponent(TeamComponent[Spec]):
     """ServiceAccount, Role and RoleBinding."""
 
     name = "access"
@@ -35,7 +35,7 @@ class AccessComponent(Component[Spec]):
     spec = Spec
     needs = ("namespace",)
 
-    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:
         """Return the account and its rights."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": SERVICE_ACCOUNT}

@@ -7,7 +7,7 @@ import json
 from vellum.kube.objects import RESTRICTED_CONTAINER, Obj, config_map
 from vellum.kube.patch import copied
 from vellum.kube.s3 import STORE_SECRET
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -39,7 +39,7 @@ class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
     after = ("artifacts", "istiod")
     serves = (Kind("argoproj.io/v1alpha1", "Workflow"),)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {
@@ -58,7 +58,7 @@ class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
             },
         }
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the controller's settings: logs and artifacts go to the platform's bucket with the platform's key."""
         host = wish.platform.s3_endpoint.split("://", 1)[1]
         keys = "/".join(f"{{{{workflow.{key}}}}}" for key in _KEYS)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.kube.seaweed import store_usage
 from vellum.model import objectstore
-from vellum.model.component import USAGE, Kind, PlatformComponent, PlatformWish, Spec, known
+from vellum.model.component import USAGE, Kind, PlatformComponent, Spec, Wish, known
 from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
@@ -31,7 +31,7 @@ class ArtifactsComponent(PlatformComponent[Spec]):
         kinds = objectstore.backend(platform).kinds
         return known((*kinds, USAGE), platform) if kinds else ()
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the namespace, the bucket's objects, and the Secret once the key works."""
         namespace = {
             **wish.labels(self.name),
@@ -47,22 +47,22 @@ class ArtifactsComponent(PlatformComponent[Spec]):
             made["artifacts-usage"] = store_usage(made["artifacts-bucket"])
         return made
 
-    def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: Wish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Return ready once the Secret exists."""
         own = tenant(wish.platform)
         return objectstore.ready(own, wish, super().ready(wish, objectstore.in_use(own, wish, made)))
 
-    def generations(self, wish: PlatformWish[Spec]) -> Collection[int]:
+    def generations(self, wish: Wish[Spec]) -> Collection[int]:
         """Return the generations that have a key in the store."""
         return objectstore.backend(wish.platform).generations(tenant(wish.platform), wish.observed)
 
-    def accepts(self, wish: PlatformWish[Spec], generation: int) -> Ready:
+    def accepts(self, wish: Wish[Spec], generation: int) -> Ready:
         """Tell whether the store accepts the key."""
         return objectstore.backend(wish.platform).opens(tenant(wish.platform), wish.observed, generation)
 
-    def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
+    def requires(self, wish: Wish[Spec]) -> Mapping[str, Requirement]:
         """Require the Secret of the key, if the key is given."""
-        return objectstore.backend(platform).requires(tenant(platform))
+        return objectstore.backend(wish.platform).requires(tenant(wish.platform))
 
 
 def tenant(platform: PlatformFacts) -> Tenant:

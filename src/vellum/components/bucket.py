@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vellum.kube.objects import Obj
 from vellum.model import objectstore
-from vellum.model.component import Bound, Component, Data, Kind, Policy, Spec, Wish
+from vellum.model.component import Bound, Data, Kind, Policy, Spec, TeamComponent, TeamWish
 from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
@@ -33,7 +33,7 @@ def team_tenant(team: Team) -> Tenant:
     return Tenant(part="bucket", id=team.id, bucket=team.bucket, namespace=team.namespace)
 
 
-class BucketComponent(Component[ArtifactsSpec]):
+class BucketComponent(TeamComponent[ArtifactsSpec]):
     """The bucket's objects in ``vellum-storage``, and the consumer Secret in the team's namespace."""
 
     name = "bucket"
@@ -41,7 +41,7 @@ class BucketComponent(Component[ArtifactsSpec]):
     spec = ArtifactsSpec
     block = "artifacts"
     needs = ("namespace",)
-    stands_on = ("storage", "storefront", "external-storage")
+    after = ("storage", "storefront", "external-storage")
     kinds = SeaweedFS.kinds
     holders = ("bucket-secret",)
     rotates = "accepts both keys until the overlap is over"
@@ -64,24 +64,24 @@ class BucketComponent(Component[ArtifactsSpec]):
         """Return the kinds of the platform's object store."""
         return objectstore.backend(platform).kinds
 
-    def objects(self, wish: Wish[ArtifactsSpec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[ArtifactsSpec]) -> dict[str, Obj]:
         """Return the tenant's objects, and the Secret for KFP and KServe once its key works."""
         return objectstore.objects(team_tenant(wish.team), wish, quota=wish.detail.quota, keep=wish.keep_data)
 
-    def ready(self, wish: Wish[ArtifactsSpec], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: TeamWish[ArtifactsSpec], made: Mapping[str, Obj]) -> Ready:
         """Return ready once the store accepts the key and the Secret exists."""
         tenant = team_tenant(wish.team)
         return objectstore.ready(tenant, wish, super().ready(wish, objectstore.in_use(tenant, wish, made)))
 
-    def generations(self, wish: Wish[ArtifactsSpec]) -> Collection[int]:
+    def generations(self, wish: TeamWish[ArtifactsSpec]) -> Collection[int]:
         """Return the generations that have a key in the store."""
         return objectstore.backend(wish.platform).generations(team_tenant(wish.team), wish.observed)
 
-    def accepts(self, wish: Wish[ArtifactsSpec], generation: int) -> Ready:
+    def accepts(self, wish: TeamWish[ArtifactsSpec], generation: int) -> Ready:
         """Tell whether the store accepts the key."""
         return objectstore.backend(wish.platform).opens(team_tenant(wish.team), wish.observed, generation)
 
-    def binding(self, wish: Wish[ArtifactsSpec]) -> dict[str, str]:
+    def binding(self, wish: TeamWish[ArtifactsSpec]) -> dict[str, str]:
         """Return the S3 endpoint, the bucket and its key."""
         access = objectstore.access(team_tenant(wish.team), wish)
         if access is None:
@@ -95,24 +95,24 @@ class BucketComponent(Component[ArtifactsSpec]):
             "VELLUM_BUCKET": access.bucket,
         }
 
-    def endpoints(self, wish: Wish[ArtifactsSpec]) -> dict[str, str]:
+    def endpoints(self, wish: TeamWish[ArtifactsSpec]) -> dict[str, str]:
         """Return the address of S3, and the bucket's name."""
         return {"s3": wish.platform.s3_endpoint, "bucket": bucket_of(wish)}
 
-    def policy(self, wish: Wish[ArtifactsSpec]) -> Policy:
+    def policy(self, wish: TeamWish[ArtifactsSpec]) -> Policy:
         """Allow S3."""
         return objectstore.backend(wish.platform).policy(wish.platform)
 
-    def requires(self, wish: Wish[ArtifactsSpec]) -> Mapping[str, Requirement]:
+    def requires(self, wish: TeamWish[ArtifactsSpec]) -> Mapping[str, Requirement]:
         """Require the Secret of the key, if the key is given."""
         return objectstore.backend(wish.platform).requires(team_tenant(wish.team))
 
-    def guarded(self, wish: Wish[ArtifactsSpec]) -> Mapping[str, Requirement]:
+    def adoption(self, wish: TeamWish[ArtifactsSpec]) -> Mapping[str, Requirement]:
         """Require the objects of the derived names, which must not belong to another owner."""
         return objectstore.backend(wish.platform).guarded(team_tenant(wish.team))
 
 
-def bucket_of(wish: Wish[Any]) -> str:
+def bucket_of(wish: TeamWish[Any]) -> str:
     """Return the name of the team's bucket; before a key is given, the derived name."""
     access = objectstore.access(team_tenant(wish.team), wish)
     return access.bucket if access else wish.team.bucket

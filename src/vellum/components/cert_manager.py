@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 
 
@@ -31,7 +31,7 @@ class CertManagerComponent(ReleaseComponent[Spec]):
     after = ("provider-helm", "istiod")
     serves = (Kind("cert-manager.io/v1", "Certificate"),)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {

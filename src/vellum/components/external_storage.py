@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
-from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.team import STORAGE_NAMESPACE
 
 
@@ -16,7 +16,7 @@ class ExternalStorageComponent(PlatformComponent[Spec]):
     profiles = ("light", "standard")
     backends = ("external",)
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the namespace."""
         labels = {**wish.labels(self.name), "pod-security.kubernetes.io/enforce": "restricted"}
         return {"external-storage-namespace": make("v1", "Namespace", STORAGE_NAMESPACE, labels=labels)}

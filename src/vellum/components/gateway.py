@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.kube.objects import Obj, make
-from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.component import PlatformComponent, Running, Spec, Wish
 from vellum.model.process import Probe, Process, Site
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -68,7 +68,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
     ports = ("probe",)
     actor = "Envoy"
 
-    def objects(self, wish: PlatformWish[GatewaySpec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[GatewaySpec]) -> dict[str, Obj]:
         """Return the Gateway with one listener."""
         listener = {"name": "http", "port": wish.detail.port, "protocol": "HTTP"}
         spec = {"gatewayClassName": "vellum-laptop", "listeners": [listener]}

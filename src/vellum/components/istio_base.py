@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 
 
@@ -20,7 +20,7 @@ class IstioBaseComponent(ReleaseComponent[Spec]):
     after = ("provider-helm",)
     serves = (Kind("networking.istio.io/v1", "VirtualService"),)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {}

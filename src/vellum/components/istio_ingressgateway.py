@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import PlatformWish, Spec
+from vellum.model.component import Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 
 
@@ -18,7 +18,7 @@ class IstioIngressGatewayComponent(ReleaseComponent[Spec]):
     profiles = ("standard",)
     after = ("istiod", "istio-cni")
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 
 
@@ -30,7 +30,7 @@ class KserveComponent(ReleaseComponent[Spec]):
         Kind("serving.kserve.io/v1alpha1", "ClusterStorageContainer"),
     )
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         return {
             "kserve": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 
 
@@ -23,7 +23,7 @@ class KserveCrdComponent(ReleaseComponent[Spec]):
         Kind("serving.kserve.io/v1alpha1", "ServingRuntime"),
     )
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 
 NOT_HERE = (
@@ -35,7 +35,7 @@ class KserveRuntimesComponent(ReleaseComponent[Spec]):
     after = ("kserve",)
     custom = (Kind("serving.kserve.io/v1alpha1", "ClusterServingRuntime"),)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {

@@ -6,7 +6,7 @@ from vellum.components import artifacts
 from vellum.kube.objects import Obj
 from vellum.kube.s3 import STORE_SECRET
 from vellum.model import objectstore
-from vellum.model.component import Data, Kind, PlatformWish, Spec
+from vellum.model.component import Data, Kind, Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -26,7 +26,7 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
     rotates = "one Helm upgrade rolls its API server and UI"
     custom = (Kind("security.istio.io/v1", "AuthorizationPolicy"),)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         return {
             "bucket": wish.platform.artifacts_bucket,
@@ -39,7 +39,7 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
             "istio": {"enabled": wish.platform.profile == "standard"},
         }
 
-    def _generation(self, wish: PlatformWish[Spec]) -> str:
+    def _generation(self, wish: Wish[Spec]) -> str:
         """Return a value that changes with the key and does not reveal it: programs read the key only at the start."""
         opened = objectstore.access(artifacts.tenant(wish.platform), wish)
         if opened is not None:

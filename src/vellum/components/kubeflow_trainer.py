@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.training import TRAIN_JOB, TRAINING_RUNTIME
 
@@ -34,7 +34,7 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
     crds = (Kind("jobset.x-k8s.io/v1alpha2", "JobSet"),)
     serves = (TRAIN_JOB, TRAINING_RUNTIME, *crds)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.kube.usage import usage
-from vellum.model.component import Component, Size, Spec, Wish
+from vellum.model.component import Size, Spec, TeamComponent, TeamWish
 from vellum.model.platform import PLATFORM
 from vellum.model.state import Requirement
 
@@ -29,14 +29,14 @@ ROOM: dict[Size, Room] = {
 }
 
 
-class NamespaceComponent(Component[Spec]):
+class NamespaceComponent(TeamComponent[Spec]):
     """Namespace, ResourceQuota and LimitRange."""
 
     name = "namespace"
     summary = "The team's namespace with its quota and limits"
     spec = Spec
 
-    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:
         """Return the namespace first: the team's other objects need it."""
         team, room = wish.team, ROOM[wish.size]
         made = {
@@ -59,12 +59,12 @@ class NamespaceComponent(Component[Spec]):
             made["namespace-usage"] = _usage(wish)
         return made
 
-    def guarded(self, wish: Wish[Spec]) -> dict[str, Requirement]:
+    def adoption(self, wish: TeamWish[Spec]) -> dict[str, Requirement]:
         """Require the namespace of that name: Crossplane's apply would adopt a foreign one and later delete it."""
         return {"namespace": Requirement("v1", "Namespace", wish.team.namespace)}
 
 
-def _namespace(wish: Wish[Spec]) -> Obj:
+def _namespace(wish: TeamWish[Spec]) -> Obj:
     team = wish.team
     labels = {
         **wish.labels("namespace"),
@@ -83,7 +83,7 @@ def _namespace(wish: Wish[Spec]) -> Obj:
     return make("v1", "Namespace", team.namespace, labels=labels, annotations=annotations)
 
 
-def _usage(wish: Wish[Spec]) -> Obj:
+def _usage(wish: TeamWish[Spec]) -> Obj:
     """Return the Usage that keeps the platform while the claim exists.
 
     It never has ``replay``: a refused deletion of the platform would then happen unasked after the last claim.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vellum.kube.objects import Obj, make
-from vellum.model.component import Component, Policy, Spec, Wish
+from vellum.model.component import Policy, Spec, TeamComponent, TeamWish
 
 _API = "networking.k8s.io/v1"
 _BOTH = ["Ingress", "Egress"]
 
 
-class NetworkComponent(Component[Spec]):
+class NetworkComponent(TeamComponent[Spec]):
     """NetworkPolicies of the team's namespace."""
 
     name = "network"
@@ -19,7 +19,7 @@ class NetworkComponent(Component[Spec]):
     spec = Spec
     needs = ("namespace",)
 
-    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:
         """Return three policies: deny all, traffic inside the team and to DNS, and what the components need."""
         return {
             "network-deny": self._policy(wish, "default-deny", {"policyTypes": _BOTH}),
@@ -31,7 +31,7 @@ class NetworkComponent(Component[Spec]):
             "network-parts": self._policy(wish, "parts", {"policyTypes": _BOTH, **_parts(wish.policies)}),
         }  # fmt: skip
 
-    def _policy(self, wish: Wish[Spec], name: str, spec: Obj) -> Obj:
+    def _policy(self, wish: TeamWish[Spec], name: str, spec: Obj) -> Obj:
         selected = {"podSelector": {}, **spec}
         return make(
             _API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected

@@ -11,7 +11,7 @@ from pydantic import Field
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env, secret_env_all
 from vellum.model import origins
-from vellum.model.component import Component, Data, Kind, Page, Policy, Running, Size, Spec, Wish
+from vellum.model.component import Data, Kind, Page, Policy, Running, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 from vellum.model.state import Ready
@@ -41,7 +41,7 @@ class NotebookSpec(Spec):
     ]
 
 
-class NotebookComponent(Component[NotebookSpec]):
+class NotebookComponent(TeamComponent[NotebookSpec]):
     """The Notebook, its home volume and the token that opens it."""
 
     name = "notebook"
@@ -70,7 +70,7 @@ class NotebookComponent(Component[NotebookSpec]):
     ports = ("http",)
     actor = "the notebook controller"
 
-    def objects(self, wish: Wish[NotebookSpec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[NotebookSpec]) -> dict[str, Obj]:
         """Return the Notebook and its other objects."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": _storage(wish)}}}
@@ -84,22 +84,22 @@ class NotebookComponent(Component[NotebookSpec]):
                              spec={"template": {"spec": _pod(wish)}}),
         }  # fmt: skip
 
-    def ready(self, wish: Wish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: TeamWish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
         """Return the Notebook's state, with a note if its size cannot change any more."""
         answer = super().ready(wish, made)
         size = self.kept_size(wish) if answer else ""
         return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
-    def kept_size(self, wish: Wish[NotebookSpec]) -> str:
+    def kept_size(self, wish: TeamWish[NotebookSpec]) -> str:
         """Return the volume's size if the claim asks for another; else empty."""
         size = _storage(wish)
         return "" if size == wish.detail.storage else size
 
-    def endpoints(self, wish: Wish[NotebookSpec]) -> dict[str, str]:
+    def endpoints(self, wish: TeamWish[NotebookSpec]) -> dict[str, str]:
         """Return the address for a browser."""
         return {"notebook": wish.platform.notebook_url(wish.team, NOTEBOOK)}
 
-    def policy(self, wish: Wish[NotebookSpec]) -> Policy:
+    def policy(self, wish: TeamWish[NotebookSpec]) -> Policy:
         """Allow the mesh's gateway, and the notebook controller at the port where its culler asks for kernels.
 
         Culling still does not work: the culler sends no token, this notebook requires one, and the culler takes a
@@ -153,24 +153,24 @@ class NotebookComponent(Component[NotebookSpec]):
         return {"readyReplicas": int(running.ready), "conditions": [ready]}
 
 
-def _storage(wish: Wish[NotebookSpec]) -> str:
+def _storage(wish: TeamWish[NotebookSpec]) -> str:
     """Return the size of the existing home: most storage classes forbid a resize, and a refused one ends the pass."""
     home = wish.observed.resources.get("notebook-home")
     size = home["spec"]["resources"]["requests"]["storage"] if home else wish.detail.storage
     return str(size)
 
 
-def _kept(wish: Wish[NotebookSpec]) -> dict[str, str]:
+def _kept(wish: TeamWish[NotebookSpec]) -> dict[str, str]:
     """Return the annotation that tells a laptop to keep or remove the folder; a cluster needs the namespace instead."""
     return {} if wish.platform.crossplane else {KEEP_FOLDER: "yes" if wish.keep_data else "no"}
 
 
-def _annotations(wish: Wish[NotebookSpec]) -> dict[str, str]:
+def _annotations(wish: TeamWish[NotebookSpec]) -> dict[str, str]:
     creator = {"notebooks.kubeflow.org/creator": wish.owner} if wish.owner else {}
     return {"notebooks.kubeflow.org/server-type": "jupyter", **creator, **mark(wish.keys.using)}
 
 
-def _pod(wish: Wish[NotebookSpec]) -> Obj:
+def _pod(wish: TeamWish[NotebookSpec]) -> Obj:
     token = {
         "serviceAccountToken": {
             "path": "token",
@@ -209,7 +209,7 @@ def _pod(wish: Wish[NotebookSpec]) -> Obj:
     }  # fmt: skip
 
 
-def _env(wish: Wish[NotebookSpec]) -> list[Obj]:
+def _env(wish: TeamWish[NotebookSpec]) -> list[Obj]:
     env = [
         secret_env("JUPYTER_TOKEN", TOKEN_SECRET, "token"),
         {"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -19,7 +19,7 @@ class NotebookControllerComponent(ReleaseComponent[Spec]):
     after = ("provider-helm", "artifacts", "istiod")
     serves = (Kind("kubeflow.org/v1", "Notebook"),)
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         return {"istio": {"enabled": wish.platform.profile == "standard"}}
 

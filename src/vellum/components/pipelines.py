@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from vellum.components.bucket import bucket_of
 from vellum.kube.objects import Obj, config_map
 from vellum.kube.s3 import STORE_SECRET
-from vellum.model.component import Bound, Component, Policy, Spec, Wish
+from vellum.model.component import Bound, Policy, Spec, TeamComponent, TeamWish
 from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
@@ -19,7 +19,7 @@ _API_SERVER = (443, 6443)
 """Its ports: the API server is not a pod, and its address differs between clusters."""
 
 
-class PipelinesComponent(Component[Spec]):
+class PipelinesComponent(TeamComponent[Spec]):
     """ConfigMaps kfp-launcher, artifact-repositories and metadata-grpc-configmap."""
 
     name = "pipelines"
@@ -35,7 +35,7 @@ class PipelinesComponent(Component[Spec]):
     operators = ("kubeflow-pipelines",)
     needs = ("namespace", "access", "bucket")
 
-    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:
         """Return the settings that the launcher and Argo read for each run."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         repository = {"workflows.argoproj.io/default-artifact-repository": "default-namespaced"}
@@ -50,7 +50,7 @@ class PipelinesComponent(Component[Spec]):
             "pipelines-metadata": config_map("metadata-grpc-configmap", namespace, metadata, labels=labels),
         }  # fmt: skip
 
-    def ready(self, wish: Wish[Spec], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: TeamWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Return ready once the settings and their bucket are: settings alone run nothing."""
         if "bucket-secret" not in wish.observed.resources:
             return waits(
@@ -59,12 +59,12 @@ class PipelinesComponent(Component[Spec]):
             )
         return super().ready(wish, made)
 
-    def binding(self, wish: Wish[Spec]) -> dict[str, str]:
+    def binding(self, wish: TeamWish[Spec]) -> dict[str, str]:
         """Return the API's address, if there is one; on a laptop kfp runs pipelines in a worker without an API."""
         endpoint = wish.platform.pipelines_endpoint
         return {"KF_PIPELINES_ENDPOINT": endpoint} if endpoint else {}
 
-    def policy(self, wish: Wish[Spec]) -> Policy:
+    def policy(self, wish: TeamWish[Spec]) -> Policy:
         """Allow the Pipelines API, metadata, and the API server: launcher and executor read and write there."""
         del wish
         api, metadata = {"app": "ml-pipeline"}, {"app": "metadata-grpc-server"}
@@ -78,12 +78,12 @@ class PipelinesComponent(Component[Spec]):
         )
 
 
-def _prefix(wish: Wish[Spec]) -> str:
+def _prefix(wish: TeamWish[Spec]) -> str:
     # KFP's UI derives the owner of an artifact from this prefix and denies others (ARTIFACT_NAMESPACE_OWNERSHIP_MODE).
     return f"private-artifacts/{wish.team.namespace}"
 
 
-def _launcher(wish: Wish[Spec]) -> dict[str, str]:
+def _launcher(wish: TeamWish[Spec]) -> dict[str, str]:
     endpoint = wish.platform.s3_endpoint
     credentials = {
         "fromEnv": False,
@@ -104,7 +104,7 @@ def _launcher(wish: Wish[Spec]) -> dict[str, str]:
     }
 
 
-def _repository(wish: Wish[Spec]) -> dict[str, str]:
+def _repository(wish: TeamWish[Spec]) -> dict[str, str]:
     endpoint = wish.platform.s3_endpoint
     day = "{{workflow.creationTimestamp.Y}}/{{workflow.creationTimestamp.m}}/{{workflow.creationTimestamp.d}}"
     store = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vellum.kube.objects import Obj, current
-from vellum.model.component import PlatformComponent, PlatformWish, Spec
-from vellum.model.platform import PlatformFacts
+from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.release import PROVIDER, RELEASE
 from vellum.model.state import READY, Ready, Requirement, waits
 
@@ -21,17 +20,17 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
     kinds = (RELEASE,)
     actor = "Crossplane's package manager"
 
-    def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
+    def requires(self, wish: Wish[Spec]) -> Mapping[str, Requirement]:
         """Require the provider's state in Crossplane."""
-        del platform
+        del wish
         return {"provider": Requirement("pkg.crossplane.io/v1", "Provider", PROVIDER)}
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return nothing."""
         del wish
         return {}
 
-    def ready(self, wish: PlatformWish[Spec], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: Wish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Return ready once Crossplane reports the provider as healthy."""
         del made
         provider = wish.observed.required.get(f"{self.name}/provider")

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Obj, make, secret, secret_env
-from vellum.model.component import Bound, Component, Data, Policy, Running, Size, Spec, Wish
+from vellum.model.component import Bound, Data, Policy, Running, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark, marked
 from vellum.model.state import READY, Ready, Requirement, waits
@@ -37,7 +37,7 @@ class VectorsSpec(Spec):
     ]
 
 
-class QdrantComponent(Component[VectorsSpec]):
+class QdrantComponent(TeamComponent[VectorsSpec]):
     """StatefulSet, Service, keys and NetworkPolicy in ``vellum-vectors``."""
 
     name = "qdrant"
@@ -46,7 +46,7 @@ class QdrantComponent(Component[VectorsSpec]):
     block = "vectors"
     keeps_size = "the volume keeps its {}: a StatefulSet's volumes cannot be resized"
     needs = ("namespace",)
-    stands_on = ("vector-storage",)
+    after = ("vector-storage",)
     image = "qdrant"
     workload = ("apps/v1", "StatefulSet")
     ports = ("http",)
@@ -60,7 +60,7 @@ class QdrantComponent(Component[VectorsSpec]):
     data = Data("vectors", "the vectors of every team")
     actor = "the kubelet"
 
-    def objects(self, wish: Wish[VectorsSpec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[VectorsSpec]) -> dict[str, Obj]:
         """Return the database and its protection."""
         name, labels = wish.team.qdrant, wish.labels(self.name)
         service = {
@@ -76,27 +76,27 @@ class QdrantComponent(Component[VectorsSpec]):
                                    spec=_only_the_team(wish)),
         }  # fmt: skip
 
-    def binding(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
+    def binding(self, wish: TeamWish[VectorsSpec]) -> dict[str, str]:
         """Return the address and the key that may write."""
         key = _keys(wish, wish.keys.using)["api-key"]
         return {"QDRANT_API_KEY": key, "QDRANT_URL": wish.platform.qdrant_url(wish.team)}
 
-    def endpoints(self, wish: Wish[VectorsSpec]) -> dict[str, str]:
+    def endpoints(self, wish: TeamWish[VectorsSpec]) -> dict[str, str]:
         """Return the address of the vectors."""
         return {"qdrant": wish.platform.qdrant_url(wish.team)}
 
-    def ready(self, wish: Wish[VectorsSpec], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: TeamWish[VectorsSpec], made: Mapping[str, Obj]) -> Ready:
         """Return the StatefulSet's state, with a note if its size cannot change any more."""
         answer = super().ready(wish, made)
         size = self.kept_size(wish) if answer else ""
         return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
-    def kept_size(self, wish: Wish[VectorsSpec]) -> str:
+    def kept_size(self, wish: TeamWish[VectorsSpec]) -> str:
         """Return the volume's size if the claim asks for another; else empty."""
         size = _storage(wish)
         return "" if size == wish.detail.storage else size
 
-    def accepts(self, wish: Wish[VectorsSpec], generation: int) -> Ready:
+    def accepts(self, wish: TeamWish[VectorsSpec], generation: int) -> Ready:
         """Tell whether the database runs with these keys; one that does not exist yet starts with them."""
         live = wish.observed.resources.get("qdrant-set")
         if live is None:
@@ -106,13 +106,13 @@ class QdrantComponent(Component[VectorsSpec]):
         ready, reason = wish.observed.health("qdrant-set", wish.team.qdrant)
         return READY if ready else waits(reason, actor=self.actor)
 
-    def policy(self, wish: Wish[VectorsSpec]) -> Policy:
+    def policy(self, wish: TeamWish[VectorsSpec]) -> Policy:
         """Allow the team's own Qdrant, and no other team's."""
         return Policy(
             egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334))
         )
 
-    def guarded(self, wish: Wish[VectorsSpec]) -> dict[str, Requirement]:
+    def adoption(self, wish: TeamWish[VectorsSpec]) -> dict[str, Requirement]:
         """Require the StatefulSet of the derived name: a foreign one is refused, because its volume holds data."""
         return {"qdrant": Requirement("apps/v1", "StatefulSet", wish.team.qdrant, VECTORS_NAMESPACE)}
 
@@ -136,7 +136,7 @@ class QdrantComponent(Component[VectorsSpec]):
         return status if running.ready else {**status, "message": running.message}
 
 
-def _storage(wish: Wish[VectorsSpec]) -> str:
+def _storage(wish: TeamWish[VectorsSpec]) -> str:
     """Return the size with which the volume was made: the API server refuses any change of the templates."""
     templates = ((wish.observed.resources.get("qdrant-set") or {}).get("spec") or {}).get(
         "volumeClaimTemplates"
@@ -145,18 +145,18 @@ def _storage(wish: Wish[VectorsSpec]) -> str:
     return str(made["spec"]["resources"]["requests"]["storage"]) if made else wish.detail.storage
 
 
-def _keys(wish: Wish[VectorsSpec], generation: int) -> dict[str, str]:
+def _keys(wish: TeamWish[VectorsSpec], generation: int) -> dict[str, str]:
     return {
         purpose: wish.seed.token(f"qdrant-{purpose}", wish.team.id, generation)
         for purpose in ("api-key", "read-only-api-key")
     }
 
 
-def _selector(wish: Wish[VectorsSpec]) -> dict[str, str]:
+def _selector(wish: TeamWish[VectorsSpec]) -> dict[str, str]:
     return {"app.kubernetes.io/name": "qdrant", "app.kubernetes.io/instance": wish.team.id}
 
 
-def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
+def _set(wish: TeamWish[VectorsSpec], labels: dict[str, str]) -> Obj:
     when_deleted = "Retain" if wish.keep_data else "Delete"
     storage = {"requests": {"storage": _storage(wish)}}
     claim = {
@@ -173,13 +173,13 @@ def _set(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
     }
 
 
-def _pod_metadata(wish: Wish[VectorsSpec], labels: dict[str, str]) -> Obj:
+def _pod_metadata(wish: TeamWish[VectorsSpec], labels: dict[str, str]) -> Obj:
     found: Obj = {"labels": {**labels, **_selector(wish)}}
     # It reads its keys at the start, so another generation restarts it.
     return {**found, "annotations": said} if (said := mark(wish.keys.single)) else found
 
 
-def _pod(wish: Wish[VectorsSpec]) -> Obj:
+def _pod(wish: TeamWish[VectorsSpec]) -> Obj:
     key = wish.team.qdrant
     return {
         "automountServiceAccountToken": False,
@@ -208,7 +208,7 @@ def _pod(wish: Wish[VectorsSpec]) -> Obj:
     }  # fmt: skip
 
 
-def _only_the_team(wish: Wish[VectorsSpec]) -> Obj:
+def _only_the_team(wish: TeamWish[VectorsSpec]) -> Obj:
     team = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": wish.team.namespace}}}
     ports = [{"port": port, "protocol": "TCP"} for port in (6333, 6334)]
     return {

@@ -9,7 +9,7 @@ from pydantic import Field
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
-from vellum.model.component import Bound, Component, Kind, Policy, Running, Size, Spec, Wish
+from vellum.model.component import Bound, Kind, Policy, Running, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
 from vellum.model.rotation import mark
 from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
@@ -31,7 +31,7 @@ class SearchSpec(Spec):
     ]
 
 
-class SearchComponent(Component[SearchSpec]):
+class SearchComponent(TeamComponent[SearchSpec]):
     """One InferenceService, reachable inside the cluster only."""
 
     name = "search"
@@ -57,7 +57,7 @@ class SearchComponent(Component[SearchSpec]):
     expendable = True
     actor = "KServe"
 
-    def objects(self, wish: Wish[SearchSpec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[SearchSpec]) -> dict[str, Obj]:
         """Return the InferenceService in Standard mode: no Knative, no scale to zero."""
         annotations = {
             "serving.kserve.io/deploymentMode": "Standard",
@@ -71,15 +71,15 @@ class SearchComponent(Component[SearchSpec]):
                            labels=labels, annotations=annotations, spec={"predictor": _predictor(wish)}),
         }  # fmt: skip
 
-    def binding(self, wish: Wish[SearchSpec]) -> dict[str, str]:
+    def binding(self, wish: TeamWish[SearchSpec]) -> dict[str, str]:
         """Return the address for KServe's v1 and v2 protocols."""
         return {"VELLUM_SEARCH_URL": wish.platform.serving_url(wish.team, SERVICE)}
 
-    def endpoints(self, wish: Wish[SearchSpec]) -> dict[str, str]:
+    def endpoints(self, wish: TeamWish[SearchSpec]) -> dict[str, str]:
         """Return the address for questions."""
         return {"search": wish.platform.serving_url(wish.team, SERVICE)}
 
-    def policy(self, wish: Wish[SearchSpec]) -> Policy:
+    def policy(self, wish: TeamWish[SearchSpec]) -> Policy:
         """Allow requests from Kubeflow's namespace, and from the mesh's gateway."""
         del wish
         return Policy(ingress=((KUBEFLOW_NAMESPACE, {}, 8080), (MESH_NAMESPACE, {}, 8080)))
@@ -107,7 +107,7 @@ class SearchComponent(Component[SearchSpec]):
         return {**status, "url": running.url} if running.url else status
 
 
-def _predictor(wish: Wish[SearchSpec]) -> Obj:
+def _predictor(wish: TeamWish[SearchSpec]) -> Obj:
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,

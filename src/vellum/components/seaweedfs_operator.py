@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.kube.objects import Obj
 from vellum.kube.seaweed import API
-from vellum.model.component import Kind, PlatformWish, Spec
+from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import STORAGE_NAMESPACE
 
@@ -23,7 +23,7 @@ class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
     serves = (Kind(API, "Seaweed"),)
     custom = (Kind("cert-manager.io/v1", "Certificate"), Kind("cert-manager.io/v1", "Issuer"))
 
-    def values(self, wish: PlatformWish[Spec]) -> Obj:
+    def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
         return {

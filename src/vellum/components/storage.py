@@ -13,7 +13,7 @@ from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Obj, make, secret
 from vellum.kube.patch import copied
 from vellum.kube.seaweed import API, STORE
 from vellum.kube.usage import usage
-from vellum.model.component import USAGE, Data, Kind, PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.component import USAGE, Data, Kind, PlatformComponent, Running, Spec, Wish
 from vellum.model.process import Probe, Process, Site
 from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
@@ -48,7 +48,7 @@ class StorageComponent(PlatformComponent[Spec]):
     twins = (("admin", WORKER_DISTANCE),)
     actor = "the object store's operator"
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the store and everything that keeps it closed."""
         labels = wish.labels(self.name)
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -120,7 +120,7 @@ class StorageComponent(PlatformComponent[Spec]):
         return {"conditions": [ready], "observedGeneration": obj["metadata"]["generation"]}
 
 
-def _identity(wish: PlatformWish[Spec], name: str, *actions: str) -> Obj:
+def _identity(wish: Wish[Spec], name: str, *actions: str) -> Obj:
     keys = {"accessKey": wish.seed.access_key(name), "secretKey": wish.seed.secret_key(name)}
     return {"name": name, "credentials": [keys], "actions": [*actions]}
 
@@ -178,7 +178,7 @@ def _safe() -> Obj:
     }
 
 
-def _fronted(wish: PlatformWish[Spec]) -> bool:
+def _fronted(wish: Wish[Spec]) -> bool:
     """Tell whether clients reach S3 through the front: from its first answer on, and then always."""
     live = wish.observed.resources.get("storage-service")
     if live is not None and live["spec"].get("selector") == FRONT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vellum.components.storage import FRONT, FRONT_SECRET
 from vellum.kube.objects import DOMAIN, RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
 from vellum.kube.seaweed import STORE
-from vellum.model.component import PlatformComponent, PlatformWish, Running, Spec
+from vellum.model.component import PlatformComponent, Running, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Site
 from vellum.model.team import STORAGE_NAMESPACE
 
@@ -30,7 +30,7 @@ class StorefrontComponent(PlatformComponent[Spec]):
     ports = ("http",)
     actor = "the front's Deployment"
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the Deployment, and the policies that let clients reach it."""
         labels = {**wish.labels(self.name), **FRONT}
         return {

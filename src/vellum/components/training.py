@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vellum.components.access import SERVICE_ACCOUNT
 from vellum.kube.objects import Obj, make
-from vellum.model.component import Component, Policy, Spec, Wish
+from vellum.model.component import Policy, Spec, TeamComponent, TeamWish
 from vellum.model.team import MESH_NAMESPACE
 
 _API = "rbac.authorization.k8s.io/v1"
@@ -26,7 +26,7 @@ _MEANS = (
 )
 
 
-class TrainingComponent(Component[Spec]):
+class TrainingComponent(TeamComponent[Spec]):
     """A Role and its binding; the team creates its jobs itself."""
 
     name = "training"
@@ -37,9 +37,9 @@ class TrainingComponent(Component[Spec]):
     default = "disabled"
     means = (("training", _MEANS),)
     needs = ("namespace", "access", "bucket")
-    stands_on = ("training-runtimes",)
+    after = ("training-runtimes",)
 
-    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:
         """Return the Role of the team's account; its pods already reach the bucket, the vectors and each other."""
         namespace, labels = wish.team.namespace, wish.labels(self.name)
         account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": namespace}
@@ -50,7 +50,7 @@ class TrainingComponent(Component[Spec]):
                                      subjects=[account]),
         }  # fmt: skip
 
-    def policy(self, wish: Wish[Spec]) -> Policy:
+    def policy(self, wish: TeamWish[Spec]) -> Policy:
         """Allow the mesh's gateway at the port where KServe serves the team's own models."""
         del wish
         return Policy(ingress=((MESH_NAMESPACE, {}, 8080),))

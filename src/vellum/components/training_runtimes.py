@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
-from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.training import (
     MODEL_FORMAT,
     MODEL_RUNTIME,
@@ -46,7 +46,7 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
     image = "workloads"
     actor = "Kubeflow Trainer"
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return both runtimes."""
         labels, image = wish.labels(self.name), wish.platform.images[self.image]
         return {

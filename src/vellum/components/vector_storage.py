@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
-from vellum.model.component import PlatformComponent, PlatformWish, Spec
+from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.team import VECTORS_NAMESPACE
 
 
@@ -14,7 +14,7 @@ class VectorStorageComponent(PlatformComponent[Spec]):
     summary = "The namespace that holds every team's vectors"
     spec = Spec
 
-    def objects(self, wish: PlatformWish[Spec]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the namespace and its default deny."""
         labels = wish.labels(self.name)
         deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
-from vellum.model.component import PlatformWish, Wish
+from vellum.model.component import W
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Ready, waits
 
 _NO_IMAGE = "vellum.invalid/the-image-that-runs-now"
-W = TypeVar("W", Wish[Any], PlatformWish[Any])
 
 
 def named(image: str, platform: PlatformFacts) -> Ready:

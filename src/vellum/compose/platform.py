@@ -12,14 +12,12 @@ from vellum.components import platform_components
 from vellum.compose import gates, guard, images, releases, repair, rotation
 from vellum.compose.order import in_order
 from vellum.compose.release import Release
-from vellum.kube.objects import Obj
-from vellum.model.component import AnyPlatformComponent, Kind, PlatformWish
+from vellum.kube.objects import Obj, stamp
+from vellum.model.component import AnyPlatformComponent, Kind, Wish
 from vellum.model.keys import PLATFORM_OWNER, Seed
 from vellum.model.release import PROVIDER, RELEASE, Charts, ReleaseComponent
-from vellum.model.repair import BLANK, Memory, remembered, with_receipts, written
-from vellum.model.rotation import FIRST, Keys
-from vellum.model.rotation import Memory as KeysMemory
-from vellum.model.rotation import remembered as remembered_keys
+from vellum.model.repair import BLANK, GuardMemory, with_receipts
+from vellum.model.rotation import FIRST, KeyMemory, Keys
 from vellum.model.state import (
     READY,
     Composed,
@@ -42,12 +40,12 @@ class Part:
     """One part of the profile: the objects that it wants, and whether it may make them or what it waits for."""
 
     component: AnyPlatformComponent
-    wish: PlatformWish[Any]
+    wish: Wish[Any]
     objects: Mapping[str, Obj]
     may: Ready
     ready: Ready
     release: Release | None = None
-    memory: Memory = BLANK
+    memory: GuardMemory = BLANK
     plan: repair.Plan | None = None
     held: bool = False
     """Whether its Release keeps its current chart and values, or still changes to the composed ones."""
@@ -58,7 +56,7 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
 
     A foreign namespace or Release with one of the platform's names composes nothing and changes nothing.
     """
-    memory = remembered_keys(platform.rotation)
+    memory = KeyMemory.read(platform.rotation)
     if refused := rotation.lowered(platform.spec.keys.generation, memory, seed.lowest(PLATFORM_OWNER)):
         return refused
     turn = _turn(platform, observed, seed, memory, now)
@@ -83,11 +81,11 @@ def everything(platform: Platform, seed: Seed) -> list[Obj]:
 
 
 def _turn(
-    platform: Platform, observed: Observed, seed: Seed, memory: KeysMemory, now: datetime
+    platform: Platform, observed: Observed, seed: Seed, memory: KeyMemory, now: datetime
 ) -> rotation.Plan:
     wanted = [part for part in platform_components().values() if platform.wants(part)]
     facts = platform.facts
-    parts = [(part, PlatformWish(platform.detail(part), facts, seed, observed)) for part in wanted]
+    parts = [(part, Wish(platform.detail(part), facts, seed, observed)) for part in wanted]
     keys = platform.spec.keys
     lowest = seed.lowest(PLATFORM_OWNER)
     return rotation.plan(
@@ -101,7 +99,7 @@ def _questions(platform: Platform, parts: list[Part]) -> dict[str, Requirement]:
     own = {
         f"{part.component.name}/{name}": requirement
         for part in parts
-        for name, requirement in part.component.requires(facts).items()
+        for name, requirement in part.component.requires(part.wish).items()
     }
     looked_at = [part.release for part in parts if part.release]
     return {**gates.questions(kinds), **own, **releases.questions(looked_at, repaired=platform.repairs)}
@@ -116,7 +114,7 @@ def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime, ke
     found: dict[str, Part] = {}
     wanted = {name: part for name, part in platform_components().items() if platform.wants(part)}
     for name, component in in_order(wanted, lambda part: (*part.needs, *part.after)):
-        wish = PlatformWish(
+        wish = Wish(
             detail=platform.detail(component), platform=platform.facts, seed=seed, observed=observed, keys=keys
         )  # fmt: skip
         if isinstance(component, ReleaseComponent):
@@ -128,7 +126,7 @@ def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime, ke
     return list(found.values())
 
 
-def _part(component: AnyPlatformComponent, wish: PlatformWish[Any], before: Mapping[str, Part]) -> Part:
+def _part(component: AnyPlatformComponent, wish: Wish[Any], before: Mapping[str, Part]) -> Part:
     named = images.named(component.image, wish.platform)
     served = gates.kinds_served(wish.observed, component.kinds_on(wish.platform))
     may = _first(named, served, _after(component, before))
@@ -146,11 +144,11 @@ def _part(component: AnyPlatformComponent, wish: PlatformWish[Any], before: Mapp
 def _release_part(
     platform: Platform,
     component: ReleaseComponent[Any],
-    wish: PlatformWish[Any],
+    wish: Wish[Any],
     before: Mapping[str, Part],
     now: datetime,
 ) -> Part:
-    release = Release(component, wish.observed, remembered(platform.guarded.get(component.name) or {}))
+    release = Release(component, wish.observed, GuardMemory.read(platform.guarded.get(component.name) or {}))
     plan = release.guarded(now) if platform.repairs else None
     off = repair.off(release.memory, deployed=release.state == repair.DEPLOYED)
     guarded = plan.memory if plan else release.memory if platform.repairs else off
@@ -298,7 +296,7 @@ def _events(parts: list[Part]) -> tuple[Event, ...]:
     return tuple(told)
 
 
-def _faults(memory: Memory) -> str:
+def _faults(memory: GuardMemory) -> str:
     return ", ".join(f"{name} is {fault}" for name, fault in sorted(memory.faults.items()))
 
 
@@ -310,7 +308,7 @@ def _status(platform: Platform, parts: list[Part], observed: Observed, seed: See
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }
-    if memories := {part.component.name: part.memory.as_dict() for part in parts if part.release}:
+    if memories := {part.component.name: part.memory.as_status() for part in parts if part.release}:
         status["guard"] = memories
     new = [receipt for part in parts if part.plan for receipt in part.plan.receipts]
     if receipts := with_receipts(new, platform.receipts):
@@ -323,7 +321,7 @@ def _status(platform: Platform, parts: list[Part], observed: Observed, seed: See
 def _said(part: Part, before: Mapping[str, Any], now: datetime) -> Obj:
     """Return the part's entry in the status, with the time since which it is ready or waits."""
     same = before.get("ready") == bool(part.ready) and "since" in before
-    since = before["since"] if same else written(now)
+    since = before["since"] if same else stamp(now)
     said: Obj = {"name": part.component.name, "ready": bool(part.ready), "since": since}
     if not part.ready:
         said |= {"reason": part.ready.reason, "actor": part.ready.actor}

@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, current
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, current, stamp
 from vellum.kube.usage import usage
-from vellum.model.repair import written
 from vellum.model.state import PARTS_READY, Composed, Desired, Observed, Requirement, not_ready
 
 PAUSES = (30, 60, 120, 300)
@@ -123,13 +122,13 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
     resources = {
         name: obj for name, obj in observed.resources.items() if STANDS_FOR not in annotations_of(obj)
     }
-    known = {name: one for name, one in before.items() if written(now) < one.until}
+    known = {name: one for name, one in before.items() if stamp(now) < one.until}
     fresh, reason = _said(composite)
     if fresh and fresh not in known:
         tries = before[fresh].tries + 1 if fresh in before else 1
         until = now + timedelta(seconds=PAUSES[min(tries, len(PAUSES)) - 1])
         there = _key(resources.get(fresh))
-        known[fresh] = Refusal(fresh, reason, written(until), tries, there)
+        known[fresh] = Refusal(fresh, reason, stamp(until), tries, there)
     # Objects left out are looked up by name, so that their live state counts.
     asked = {
         f"{_PREFIX}{one.name}": _question(one.obj) for one in known.values() if one.obj and not _is_gone(one)

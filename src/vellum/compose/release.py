@@ -16,7 +16,7 @@ from vellum.kube.health import health
 from vellum.kube.objects import Obj, annotations_of
 from vellum.model.component import Kind
 from vellum.model.release import PROVIDER, ReleaseComponent, crd
-from vellum.model.repair import Memory
+from vellum.model.repair import GuardMemory
 from vellum.model.state import LIST, Observed, Requirement
 
 AHEAD = 2
@@ -32,7 +32,7 @@ class Release:
 
     component: AnyRelease
     observed: Observed
-    memory: Memory
+    memory: GuardMemory
 
     @property
     def name(self) -> str:

@@ -18,9 +18,9 @@ from vellum.compose.release import UNREADABLE, Release, plain, stored_patches
 from vellum.kube.health import health
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, config_map, current, make
 from vellum.kube.usage import usage
-from vellum.model.component import PlatformWish
+from vellum.model.component import Wish
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, RELEASE, SYSTEM, Charts
-from vellum.model.repair import Memory
+from vellum.model.repair import GuardMemory
 from vellum.model.rotation import mark
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 
@@ -47,7 +47,7 @@ _ALL_GONE = """patches:
 """
 
 
-def ready(release: Release, memory: Memory, wanted: Obj, *, repaired: bool) -> Ready:
+def ready(release: Release, memory: GuardMemory, wanted: Obj, *, repaired: bool) -> Ready:
     """Judge the release by proof: Helm deployed it, all its objects are live and run, and its kinds are served.
 
     Args:
@@ -91,14 +91,14 @@ def moving(release: Release, wanted: Obj) -> bool:
     return not looked or not spec.settled(live, wanted)
 
 
-def _failure(release: Release, memory: Memory) -> str:
+def _failure(release: Release, memory: GuardMemory) -> str:
     live = release.live or {"metadata": {}}
     said = ((live.get("status") or {}).get("atProvider") or {}).get("releaseDescription")
     why = (current(live, "Synced") or {}).get("message") or said or "Helm does not report why"
     return f"revision {release.revision} failed, {memory.tries} of {repair.RULES.tries} retries made: {why}"
 
 
-def _trouble(release: Release, memory: Memory) -> Ready | None:
+def _trouble(release: Release, memory: GuardMemory) -> Ready | None:
     if not release.revision:
         return None
     gives_up = bool(memory.faults) and memory.phase == repair.CONTENDED
@@ -133,7 +133,7 @@ def _lost(release: Release) -> Ready:
     return waits(f"{missing}: {said.get('message')}; {command}", actor="the platform engineer")
 
 
-def _contended(memory: Memory) -> str:
+def _contended(memory: GuardMemory) -> str:
     if memory.step == repair.HELD:
         return f"Contended: {_sentence(memory.faults)}; Helm failed to write it back {memory.tries} times"
     if memory.tries < repair.RULES.tries:
@@ -178,7 +178,7 @@ def held(release: Release, wanted: Obj) -> Obj:
     return only_installed(release, {**wanted, "spec": {**wanted["spec"], "forProvider": provider}})
 
 
-def composed(release: Release, wish: PlatformWish[Any], memory: Memory, charts: Charts) -> Obj:
+def composed(release: Release, wish: Wish[Any], memory: GuardMemory, charts: Charts) -> Obj:
     """Return the Release object that follows from the guard's decision."""
     chart, component = release.component.chart, release.component
     live: Mapping[str, Any] = ((release.live or {}).get("spec") or {}).get("forProvider") or {}
@@ -285,7 +285,7 @@ def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
     )  # fmt: skip
 
 
-def _patches(release: Release, memory: Memory, charts: Charts) -> list[Obj]:
+def _patches(release: Release, memory: GuardMemory, charts: Charts) -> list[Obj]:
     keys = [f"{release.name}.yaml"] if release.name in charts.patches else []
     if memory.step in (repair.RECORD, repair.HELD):
         keys.append(memory.patch)
@@ -298,7 +298,7 @@ def _patch(key: str) -> Obj:
     return {"configMapKeyRef": {"name": PATCHES, "namespace": SYSTEM, "key": key}}
 
 
-def _may_roll_back(release: Release, memory: Memory) -> bool:
+def _may_roll_back(release: Release, memory: GuardMemory) -> bool:
     """Tell whether a stuck first revision may be uninstalled: right for a first installation, never for an adopted one.
 
     A new platform may adopt what outlived an earlier one, whatever ``deletionPolicy`` is.
@@ -324,7 +324,10 @@ def _seen(release: Release) -> str:
 
 
 def patches(
-    charts: Charts, releases: Iterable[tuple[Release, Memory]], observed: Observed, labels: Mapping[str, str]
+    charts: Charts,
+    releases: Iterable[tuple[Release, GuardMemory]],
+    observed: Observed,
+    labels: Mapping[str, str],
 ) -> Obj:
     """Return the ConfigMap of all patches; patches that Helm reads are never changed, only added and removed."""
     data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS} | {NOTHING: _ALL_GONE}

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from vellum.model.repair import Faults, Memory, Receipt, Repair, seconds_between, written
+from vellum.kube.objects import stamp
+from vellum.model.repair import Faults, GuardMemory, Receipt, Repair, seconds_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,12 @@ class Look:
 class Plan:
     """The new memory, the time of the next look, and the receipts."""
 
-    memory: Memory
+    memory: GuardMemory
     again: int
     receipts: tuple[Receipt, ...] = ()
 
 
-def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules = RULES) -> Plan:
+def plan(component: str, memory: GuardMemory, look: Look, now: datetime, rules: Rules = RULES) -> Plan:
     """Return the decision. Equal input gives an equal memory, so a settled platform writes nothing.
 
     Args:
@@ -96,7 +97,7 @@ def plan(component: str, memory: Memory, look: Look, now: datetime, rules: Rules
     return _faulty(component, memory, look, now, rules)
 
 
-def off(memory: Memory, *, deployed: bool) -> Memory:
+def off(memory: GuardMemory, *, deployed: bool) -> GuardMemory:
     """Return the memory while the guard is switched off: it keeps what was done, or Helm would do it again."""
     memory = memory.but(phase=OFF, since={}, faults={}, installed=memory.installed or deployed)
     if memory.step == RECORD:
@@ -109,7 +110,7 @@ def _is_its_own(last: Repair, look: Look) -> bool:
     return last.open and not last.undone and look.revision > last.revision
 
 
-def _undone(memory: Memory, last: Repair, rules: Rules) -> Plan:
+def _undone(memory: GuardMemory, last: Repair, rules: Rules) -> Plan:
     """Turn the Release back to the patches of the last success: a written-through value, or the earlier flip.
 
     provider-helm repeats a failed upgrade without end while its patches differ from those of the last success. It rolls
@@ -120,7 +121,7 @@ def _undone(memory: Memory, last: Repair, rules: Rules) -> Plan:
     return Plan(memory, rules.watch)
 
 
-def _healthy(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
+def _healthy(component: str, memory: GuardMemory, look: Look, now: datetime, rules: Rules) -> Plan:
     last = memory.last
     receipts: tuple[Receipt, ...] = ()
     if last and last.open and not _over(last, look, now, rules):
@@ -142,8 +143,8 @@ def _over(last: Repair, look: Look, now: datetime, rules: Rules) -> bool:
     return look.revision > last.revision or seconds_between(last.at, now) > rules.cooldown
 
 
-def _faulty(component: str, memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
-    since = {name: memory.since.get(name, written(now)) for name in look.faults}
+def _faulty(component: str, memory: GuardMemory, look: Look, now: datetime, rules: Rules) -> Plan:
+    since = {name: memory.since.get(name, stamp(now)) for name in look.faults}
     memory = memory.but(since=since, faults=dict(look.faults))
     # A failed upgrade hides the faults for which it was made; afterwards they are the same.
     same = memory.last is not None and (memory.last.faults == look.faults or look.record == FAILED)
@@ -158,12 +159,12 @@ def _faulty(component: str, memory: Memory, look: Look, now: datetime, rules: Ru
         phase = REPAIRING if memory.last and memory.last.open else NOTICED
         return Plan(memory.but(phase=phase), max(1, min(rules.watch, round(wait + 0.5))))
     receipts = _came_back(component, memory.last, look, now)
-    repair = Repair(written(now), dict(look.faults), _earliest(memory, since), look.revision)
+    repair = Repair(stamp(now), dict(look.faults), _earliest(memory, since), look.revision)
     memory = memory.but(
         phase=REPAIRING,
         tries=tries + 1,
         last=repair,
-        recent=(*recent, written(now)),
+        recent=(*recent, stamp(now)),
         repairs=memory.repairs + 1,
     )
     if look.patch:
@@ -176,20 +177,20 @@ def _came_back(component: str, last: Repair | None, look: Look, now: datetime) -
     if last is None or not last.open or look.record == FAILED:
         return ()
     return tuple(
-        Receipt(component, name, fault, last.since[name], written(now),
+        Receipt(component, name, fault, last.since[name], stamp(now),
                 round(seconds_between(last.since[name], now)), look.revision)
         for name, fault in sorted(last.faults.items())
         if name not in look.faults
     )  # fmt: skip
 
 
-def _earliest(memory: Memory, since: Mapping[str, str]) -> Mapping[str, str]:
+def _earliest(memory: GuardMemory, since: Mapping[str, str]) -> Mapping[str, str]:
     """Return when each fault was first seen; a fault that an open repair did not end keeps its time."""
     before = memory.last.since if memory.last and memory.last.open else {}
     return {name: before.get(name, at) for name, at in since.items()}
 
 
-def _due_in(memory: Memory, look: Look, tries: int, now: datetime, rules: Rules) -> float:
+def _due_in(memory: GuardMemory, look: Look, tries: int, now: datetime, rules: Rules) -> float:
     """Return the seconds until the next repair is allowed."""
     failed = look.record == FAILED
     grace, cooldown = (rules.retry, rules.retry) if failed else (rules.grace, rules.cooldown)
@@ -200,7 +201,7 @@ def _due_in(memory: Memory, look: Look, tries: int, now: datetime, rules: Rules)
     return max(waits)
 
 
-def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) -> Plan:
+def _written_through(memory: GuardMemory, look: Look, now: datetime, rules: Rules) -> Plan:
     """Continue a write-through: first the patch is stored, then Helm records it, then an upgrade runs without it."""
     last = memory.last
     if last and memory.step == RECORD and look.revision > last.revision and look.record == DEPLOYED:
@@ -215,7 +216,7 @@ def _written_through(memory: Memory, look: Look, now: datetime, rules: Rules) ->
     return Plan(memory, 1)
 
 
-def _held(memory: Memory, last: Repair, look: Look, now: datetime, rules: Rules) -> Plan:
+def _held(memory: GuardMemory, last: Repair, look: Look, now: datetime, rules: Rules) -> Plan:
     """Retry the second upgrade of a write-through, slowly.
 
     Meanwhile Helm's record has the wrong value, so the earlier faults still count. A new difference from that record
@@ -229,7 +230,7 @@ def _held(memory: Memory, last: Repair, look: Look, now: datetime, rules: Rules)
     wait = rules.retry * 2 ** max(0, tries - 1) - seconds_between(last.at, now)
     if wait > 0:
         return Plan(memory.but(phase=REPAIRING), max(1, min(rules.watch, round(wait + 0.5))))
-    at = written(now)
+    at = stamp(now)
     memory = memory.but(
         phase=REPAIRING, step="", nonce=memory.nonce + 1, tries=tries + 1, recent=(*recent, at),
         repairs=memory.repairs + 1, last=replace(last, at=at, revision=look.revision, undone=False),

@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from vellum.kube.objects import Key, Obj
-from vellum.model.component import AnyComponent, AnyPlatformComponent, PlatformWish, Wish
-from vellum.model.repair import written
-from vellum.model.rotation import Keys, Memory, Previous, marked
-from vellum.model.rotation import written as as_status
+from vellum.kube.objects import Key, Obj, stamp
+from vellum.model.component import AnyComponent, Wish
+from vellum.model.rotation import KeyMemory, Keys, Previous, marked
 from vellum.model.state import READY, Composed, Observed, Ready, not_ready
 
 NEAR_SECONDS = 5
@@ -43,14 +41,14 @@ class World(Protocol):
 class Parts:
     """The observed keys of a composite's parts, each with its wish."""
 
-    parts: Sequence[tuple[AnyComponent, Wish[Any]]] | Sequence[tuple[AnyPlatformComponent, PlatformWish[Any]]]
+    parts: Sequence[tuple[AnyComponent, Wish[Any]]]
     observed: Observed
     holders: tuple[str, ...] = ()
     """Holders of keys besides the parts' own, by resource name."""
 
     def seen(self) -> Collection[int]:
         """Return the generations that have a key in the store."""
-        return {found for part, wish in self.parts for found in part.generations(wish)}  # type: ignore[arg-type]
+        return {found for part, wish in self.parts for found in part.generations(wish)}
 
     def held(self) -> Mapping[str, int]:
         """Return the holders of keys, in words, each with its generation."""
@@ -67,11 +65,7 @@ class Parts:
         return self._takes(generation, one_key=True)
 
     def _takes(self, generation: int, *, one_key: bool) -> Ready:
-        answers = (
-            part.accepts(wish, generation)  # type: ignore[arg-type]  # each with its own kind of wish
-            for part, wish in self.parts
-            if part.one_key == one_key
-        )
+        answers = (part.accepts(wish, generation) for part, wish in self.parts if part.one_key == one_key)
         return next((answer for answer in answers if not answer), READY)
 
 
@@ -85,7 +79,7 @@ class Plan:
     """Seconds until the next decision."""
 
 
-def lowered(wanted: int | None, memory: Memory, lowest: int = 1) -> Composed | None:
+def lowered(wanted: int | None, memory: KeyMemory, lowest: int = 1) -> Composed | None:
     """Refuse a generation whose keys were already replaced; ``lowest`` is the first valid one of a new owner."""
     newest = memory.newest or lowest
     if wanted is None or wanted >= newest:
@@ -98,7 +92,7 @@ def lowered(wanted: int | None, memory: Memory, lowest: int = 1) -> Composed | N
 
 
 def plan(  # noqa: PLR0913  # each is something else
-    wanted: int | None, overlap: timedelta, memory: Memory, world: World, now: datetime, *, lowest: int = 1
+    wanted: int | None, overlap: timedelta, memory: KeyMemory, world: World, now: datetime, *, lowest: int = 1
 ) -> Plan:
     """Return which generations are valid and which is used.
 
@@ -115,28 +109,28 @@ def plan(  # noqa: PLR0913  # each is something else
         memory = replace(memory, removed=max(memory.removed, lowest - 1))
     if seen == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
         # Every pass outside a rotation ends here.
-        return Plan(_keys(memory), as_status(memory, {}, "", {}))
+        return Plan(_keys(memory), memory.as_status({}, "", {}))
     memory = _with_strays(_begun(wanted, memory, seen), seen, now)
     memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
     held = world.held() if memory.coming or memory.previous else {}
     memory = _without_the_expired(memory, overlap, held.values(), now)
     until = {one.generation: one.since + overlap for one in memory.previous}
-    said = as_status(memory, {name: written(end) for name, end in until.items()}, waits.reason, held)
+    said = memory.as_status({name: stamp(end) for name, end in until.items()}, waits.reason, held)
     # A generation whose overlap is over is still held; the holder's change is an event.
     ahead = [end - now for end in until.values() if end > now]
     return Plan(_keys(memory), said, _again(min(ahead)) if ahead else None)
 
 
-def _is_settled(memory: Memory) -> bool:
+def _is_settled(memory: KeyMemory) -> bool:
     return not memory.coming and not memory.previous and memory.single == memory.using
 
 
-def _keys(memory: Memory) -> Keys:
+def _keys(memory: KeyMemory) -> Keys:
     valid = {memory.using, *(one.generation for one in memory.previous)} | ({memory.coming} - {0})
     return Keys(memory.using, tuple(sorted(valid)), memory.single)
 
 
-def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:
+def _begun(wanted: int | None, memory: KeyMemory, seen: Collection[int]) -> KeyMemory:
     """Return the memory with the wanted generation; also for a new composite, or one whose status was lost."""
     # Start with the oldest that exists, which locks no client out; a newer one takes over once it works.
     using = memory.using or min(seen, default=wanted or memory.removed + 1)
@@ -147,14 +141,14 @@ def _begun(wanted: int | None, memory: Memory, seen: Collection[int]) -> Memory:
     return replace(memory, using=using, coming=newest if newest > using else 0, single=memory.single or using)
 
 
-def _with_strays(memory: Memory, seen: Collection[int], now: datetime) -> Memory:
+def _with_strays(memory: KeyMemory, seen: Collection[int], now: datetime) -> KeyMemory:
     """Give each observed generation that is not in the memory its own overlap."""
     known = {memory.using, memory.coming, *(one.generation for one in memory.previous)}
     strays = [Previous(one, _second(now)) for one in sorted(seen) if one not in known and one < max(known)]
     return replace(memory, previous=(*memory.previous, *strays))
 
 
-def _brought_in(memory: Memory, world: World, now: datetime) -> tuple[Memory, Ready]:
+def _brought_in(memory: KeyMemory, world: World, now: datetime) -> tuple[KeyMemory, Ready]:
     """Continue the coming generation: it opens the bucket, then single servers change to it, then all use it."""
     coming = memory.coming
     opens = world.opens(coming)
@@ -168,7 +162,9 @@ def _brought_in(memory: Memory, world: World, now: datetime) -> tuple[Memory, Re
     return replace(memory, using=coming, coming=0, previous=previous), READY
 
 
-def _without_the_expired(memory: Memory, overlap: timedelta, held: Collection[int], now: datetime) -> Memory:
+def _without_the_expired(
+    memory: KeyMemory, overlap: timedelta, held: Collection[int], now: datetime
+) -> KeyMemory:
     # A clock that was set back must not make an overlap longer.
     previous = tuple(replace(one, since=min(one.since, _second(now))) for one in memory.previous)
     gone = [one for one in previous if one.since + overlap <= now and one.generation not in held]

@@ -14,9 +14,9 @@ from vellum.components.access import BINDING_SECRET
 from vellum.compose import gates, guard, images, rotation
 from vellum.compose.order import in_order
 from vellum.kube.objects import Key, Obj, secret
-from vellum.model.component import AnyComponent, Kind, Wish
+from vellum.model.component import AnyTeamComponent, Kind, TeamWish
 from vellum.model.keys import Seed
-from vellum.model.rotation import FIRST, Keys, mark, remembered
+from vellum.model.rotation import FIRST, KeyMemory, Keys, mark
 from vellum.model.state import (
     READY,
     SIZE_KEPT,
@@ -40,8 +40,8 @@ SETTLED_SECONDS, WAITING_SECONDS = 300, 15
 class Part:
     """One wanted component, its wish and objects, and whether it may make them or what it waits for."""
 
-    component: AnyComponent
-    wish: Wish[Any]
+    component: AnyTeamComponent
+    wish: TeamWish[Any]
     kinds: tuple[Kind, ...]
     served: Ready
     made: Mapping[str, Obj]
@@ -62,7 +62,7 @@ def compose_team(
         return _waiting(
             "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
         )
-    memory = remembered(claim.rotation)
+    memory = KeyMemory.read(claim.rotation)
     lowest = seed.lowest(claim.team.id)
     if refused := rotation.lowered(claim.spec.keys.generation, memory, lowest):
         return refused
@@ -110,24 +110,24 @@ def kept_by_parts(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
     ]
 
 
-def _keyed(claim: Claim, wishes: Mapping[str, Wish[Any]], observed: Observed) -> rotation.Parts:
+def _keyed(claim: Claim, wishes: Mapping[str, TeamWish[Any]], observed: Observed) -> rotation.Parts:
     parts = [(part, wishes[name]) for name, part in team_components().items() if claim.wants(part)]
     return rotation.Parts(parts, observed, holders=("binding",))
 
 
 def _wishes(
     claim: Claim, platform: Platform, observed: Observed, seed: Seed, keys: Keys
-) -> dict[str, Wish[Any]]:
+) -> dict[str, TeamWish[Any]]:
     # Built directly: `replace` costs four times as much, and this runs for every part in every pass.
     common: dict[str, Any] = {
         "team": claim.team, "size": claim.spec.size, "owner": claim.spec.owner, "cost_center": claim.spec.costCenter,
         "keep_data": claim.spec.deletionPolicy == "Retain", "platform": platform.facts, "seed": seed,
         "observed": observed, "keys": keys,
     }  # fmt: skip
-    return {name: Wish(detail=claim.detail(part), **common) for name, part in team_components().items()}
+    return {name: TeamWish(detail=claim.detail(part), **common) for name, part in team_components().items()}
 
 
-def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
+def _parts(claim: Claim, wishes: Mapping[str, TeamWish[Any]]) -> list[Part]:
     wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
     policies = tuple(part.policy(wishes[name]) for name, part in wanted.items())
     found: list[Part] = []
@@ -143,8 +143,8 @@ def _parts(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> list[Part]:
 
 
 def _may(
-    component: AnyComponent,
-    wish: Wish[Any],
+    component: AnyTeamComponent,
+    wish: TeamWish[Any],
     served: Ready,
     made: Mapping[str, Obj],
     before: Mapping[str, Ready],
@@ -153,7 +153,7 @@ def _may(
     for answer in (
         images.named(component.image, wish.platform),
         served,
-        gates.stands(component.stands_on, wish.platform),
+        gates.stands(component.after, wish.platform),
         gates.stands(component.operators, wish.platform) if _is_new(made, wish) else READY,
     ):
         if not answer:
@@ -168,7 +168,7 @@ def _may(
     return READY
 
 
-def _is_new(made: Mapping[str, Obj], wish: Wish[Any]) -> bool:
+def _is_new(made: Mapping[str, Obj], wish: TeamWish[Any]) -> bool:
     """Tell whether an object is still to be made. A running part continues when the operator that made it restarts."""
     return any(name not in wish.observed.resources for name in made)
 
@@ -188,7 +188,7 @@ def _guarded(parts: list[Part]) -> dict[str, Requirement]:
         name: question
         for part in parts
         if part.served
-        for name, question in part.component.guarded(part.wish).items()
+        for name, question in part.component.adoption(part.wish).items()
     }
 
 
@@ -196,7 +196,7 @@ def _answer(part: Part) -> Ready:
     return part.component.ready(part.wish, part.made) if part.may else part.may
 
 
-def _kept(claim: Claim, wishes: Mapping[str, Wish[Any]]) -> dict[str, Obj]:
+def _kept(claim: Claim, wishes: Mapping[str, TeamWish[Any]]) -> dict[str, Obj]:
     """Return the existing objects with data of parts that were turned off."""
     off = [(wishes[name], part) for name, part in team_components().items() if not claim.wants(part)]
     return {

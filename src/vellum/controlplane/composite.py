@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from vellum.controlplane.metadata import RESOURCE_ANNOTATION, stamp
+from vellum.controlplane.metadata import RESOURCE_ANNOTATION
 from vellum.controlplane.store import MISSING, SqliteStore
 from vellum.errors import StoreError
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, stamp
 from vellum.model.component import Kind
 from vellum.model.state import Composed, Condition, Desired, Event, Observed, Requirement
 

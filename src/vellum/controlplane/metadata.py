@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from vellum.kube.objects import Obj
 
 RESOURCE_ANNOTATION = "crossplane.io/composition-resource-name"
 """The name of a composed object inside its composite, under the key that Crossplane uses."""
 
 _OWN = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
-
-
-def stamp(moment: datetime) -> str:
-    """Return a time as Kubernetes writes it: UTC, whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def as_written(obj: Obj) -> Obj:

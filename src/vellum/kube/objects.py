@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 Obj: TypeAlias = dict[str, Any]
@@ -142,3 +143,8 @@ def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     if said is None:
         return None if obj["apiVersion"].startswith(DOMAIN) else found
     return found if said == obj["metadata"].get("generation", said) else None
+
+
+def stamp(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it: RFC 3339 in UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,7 +12,7 @@ from vellum.errors import LaptopError
 from vellum.host.state import read_json, write_json
 from vellum.kube.objects import Obj
 from vellum.model.keys import Seed
-from vellum.model.rotation import remembered
+from vellum.model.rotation import KeyMemory
 from vellum.model.state import Composed, Observed
 
 Compose: TypeAlias = Callable[[Obj, Observed, datetime], Composed]
@@ -42,7 +42,7 @@ class Generations:
         def compose(composite: Obj, observed: Observed, now: datetime) -> Composed:
             """Compose with the recorded generations, then record new ones."""
             composed = one_pass(composite, observed, replace(self._seed, generations=self._known), now)
-            self._note(owner(composite), remembered(composed.status.get("keys") or {}).newest)
+            self._note(owner(composite), KeyMemory.read(composed.status.get("keys") or {}).newest)
             return composed
 
         return compose

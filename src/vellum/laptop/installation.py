@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from vellum.api import claim, platform, workloads
-from vellum.components import platform_components, team_components
+from vellum.components import all_components, team_components
 from vellum.compose import live
 from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
@@ -28,9 +28,9 @@ from vellum.laptop.mounts import MountController, VolumeController
 from vellum.laptop.teams import TeamsController
 from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
-from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind
+from vellum.model.component import Kind
 from vellum.model.keys import PLATFORM_OWNER
-from vellum.model.rotation import remembered
+from vellum.model.rotation import KeyMemory
 from vellum.model.state import Event
 from vellum.model.team import Team
 from vellum.model.training import TRAIN_JOB
@@ -69,9 +69,7 @@ class Installation:
         pki.ensure(state.root / "pki", clock())
         ports = Ports(state.root / "ports.json")
         self.supervisor = Supervisor(state, changed=self._changed, repaired=self._repaired)
-        parts: list[AnyComponent | AnyPlatformComponent] = [
-            *platform_components().values(), *team_components().values(),
-        ]  # fmt: skip
+        parts = all_components().values()
         components: tuple[Realised, ...] = (*parts, Models())
         for service in api_services([TRAIN_JOB, *(kind for part in parts for kind in part.kinds)]):
             self.store.ensure(service)
@@ -268,7 +266,7 @@ def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
     """
     before: Obj = ((live or {}).get("spec") or {}).get("keys") or {}
     said: Obj = {**before, **(manifest["spec"].get("keys") or {})}
-    newest = remembered(((live or {}).get("status") or {}).get("keys") or {}).newest
+    newest = KeyMemory.read(((live or {}).get("status") or {}).get("keys") or {}).newest
     newest = max(newest, before.get("generation", 1))
     if said.get("generation", newest) < newest:
         what = f"the keys are of generation {newest}, and the file says {said['generation']}, whose keys were replaced"

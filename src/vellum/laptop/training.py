@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from vellum.components.access import BINDING_SECRET
-from vellum.controlplane.metadata import stamp
 from vellum.controlplane.protocol import Store
 from vellum.host.state import State, read_json, write_json
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import DOMAIN, Key, Obj, condition
+from vellum.kube.objects import DOMAIN, Key, Obj, condition, stamp
 from vellum.laptop.folders import connect_folder
 from vellum.laptop.mounts import mount
 from vellum.laptop.workloads import NotStartable, resolved

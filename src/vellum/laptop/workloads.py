@@ -23,11 +23,11 @@ from vellum.laptop import gateway
 from vellum.laptop.folders import connect_folder
 from vellum.laptop.models import Models, waits_for
 from vellum.laptop.mounts import IN_USE, mount
-from vellum.model.component import AnyComponent, AnyPlatformComponent, Kind, Running
+from vellum.model.component import AnyComponent, Kind, Running
 from vellum.model.process import Process, Route, Site
 from vellum.model.rotation import ENVIRONMENT, marked
 
-Realised: TypeAlias = AnyComponent | AnyPlatformComponent | Models
+Realised: TypeAlias = AnyComponent | Models
 FINALIZER = "platform.vellum.dev/process"
 OS_RETRY_SECONDS = 1.0
 _MOST_KEYS = 20

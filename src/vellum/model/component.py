@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,7 @@ from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import Team
 
 Size = Literal["small", "medium", "large"]
+Scope = Literal["team", "platform"]
 
 
 class Spec(BaseModel):
@@ -36,39 +37,37 @@ S = TypeVar("S", bound=Spec)
 
 @dataclass(frozen=True, slots=True)
 class Wish(Generic[S]):
-    """What a team wants from one component, and everything that the component may use to answer."""
+    """What the platform object wants from one component, and everything that the component may use to answer."""
+
+    detail: S
+    platform: PlatformFacts
+    seed: Seed = field(repr=False)
+    observed: Observed
+    keys: Keys = FIRST
+
+    def labels(self, component: str) -> dict[str, str]:
+        """Return the labels of an object of this component."""
+        return {"app.kubernetes.io/managed-by": "vellum", COMPONENT: component}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamWish(Wish[S], Generic[S]):
+    """What a team wants from one component."""
 
     team: Team
-    detail: S
     size: Size
     owner: str
     cost_center: str
     keep_data: bool
-    platform: PlatformFacts
-    seed: Seed = field(repr=False)
-    observed: Observed
     policies: tuple[Policy, ...] = ()
     """What the network must allow for every component that the claim wants."""
-    keys: Keys = FIRST
 
     def labels(self, component: str) -> dict[str, str]:
         """Return the labels of an object of this team and component."""
         return {**self.team.labels, COMPONENT: component}
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformWish(Generic[S]):
-    """What the platform object wants from one component."""
-
-    detail: S
-    platform: PlatformFacts
-    seed: Seed = field(repr=False)
-    observed: Observed
-    keys: Keys = FIRST
-
-    def labels(self, component: str) -> dict[str, str]:
-        """Return the labels of an object of the platform."""
-        return {"app.kubernetes.io/managed-by": "vellum", COMPONENT: component}
+W = TypeVar("W", bound=Wish[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,31 +145,28 @@ class Running:
     """The exit code of a process that ends by itself, once it has ended; negative for a signal."""
 
 
-class Component(ABC, Generic[S]):
-    """One part of a team. A module of ``components`` has one instance, named ``component``."""
+class Component(ABC, Generic[W]):
+    """One part of a team or of the platform. A module of ``components`` has one instance, named ``component``."""
 
+    scope: ClassVar[Scope]
+    """Whether a claim or the platform object composes it."""
     name: str
     """A unique DNS label; also the key in ``status.components``."""
     summary: str
     """One sentence for ``vellum explain``."""
-    spec: type[S]
-    """The fields that a claim may write in this component's block."""
+    spec: type[Spec]
+    """The fields that may be written in this component's block."""
     block: str = ""
-    """The claim's field that holds ``spec``; empty if the component has no fields."""
+    """The field that holds ``spec``; empty if the component has no fields."""
     switch: str = ""
-    """The claim's field with ``enabled | disabled``; empty for parts that every team has."""
-    default: Literal["enabled", "disabled"] = "enabled"
-    """The value of the switch if the claim does not set it."""
+    """The field with ``enabled | disabled``; empty for parts that are always there."""
     needs: tuple[str, ...] = ()
     """Components that must be composed first; a graph without cycles."""
-    stands_on: tuple[str, ...] = ()
-    """Parts of the platform that must be ready first, if the platform's profile has them."""
-    operators: tuple[str, ...] = ()
-    """Parts of the platform that run its objects; checked only while an object is still to be made."""
+    after: tuple[str, ...] = ()
+    """Parts of the platform that must be ready before this one makes objects, if the profile has them; existing
+    objects stay."""
     kinds: tuple[Kind, ...] = ()
     """Kinds of operators; while one is missing only this component waits."""
-    keeps: tuple[str, ...] = ()
-    """The objects that hold data: they stay while the claim exists, even if its switch is turned off."""
     image: str = ""
     """The key in ``KubeflowPlatform.spec.images``; without that image nothing is composed."""
     workload: tuple[str, str] = ("", "")
@@ -187,26 +183,22 @@ class Component(ABC, Generic[S]):
     """Whether its server accepts one key at a time: it restarts with a new key once that key opens the rest."""
     store_key: bool = False
     """Whether its key opens the object store; the operator of an external store replaces such a key."""
-    binds: tuple[Bound, ...] = ()
-    """The keys that ``binding`` may return."""
     means: tuple[tuple[str, str], ...] = ()
-    """(field of the claim, effect of a change), for the page about an upgrade."""
+    """(field of the claim or platform, effect of a change), for the page about an upgrade."""
     data: Data | None = None
     """What is lost with it."""
-    page: Page | None = None
-    """The page that ``vellum open`` shows."""
-    expendable: bool = False
-    """Whether its workload's object holds no data, so that ``vellum verify`` may delete it."""
+    actor: str = "the control plane"
+    """The actor that must act next while this component is not ready."""
 
     def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
         """Return the kinds of which it makes objects on this platform."""
         return known(self.kinds, platform)
 
     @abstractmethod
-    def objects(self, wish: Wish[S]) -> dict[str, Obj]:
+    def objects(self, wish: W) -> dict[str, Obj]:
         """Return the objects by resource name; names start with the component's name and never change."""
 
-    def ready(self, wish: Wish[S], made: Mapping[str, Obj]) -> Ready:
+    def ready(self, wish: W, made: Mapping[str, Obj]) -> Ready:
         """Judge the observed state of the objects just made; the first that is not ready gives the reason."""
         for resource, desired in made.items():
             name = f"{desired['kind']} {desired['metadata']['name']}"
@@ -215,134 +207,89 @@ class Component(ABC, Generic[S]):
                 return waits(reason, actor=self.actor)
         return READY
 
-    actor: str = "the control plane"
-    """The actor that must act next while this component is not ready."""
+    def requires(self, wish: W) -> Mapping[str, Requirement]:
+        """Return the objects that it needs to see, the same in every pass; answered as ``NAME/KEY``."""
+        del wish
+        return {}
 
+    def generations(self, wish: W) -> Collection[int]:
+        """Return the observed generations of its keys."""
+        del wish
+        return ()
+
+    def accepts(self, wish: W, generation: int) -> Ready:
+        """Tell whether its objects accept the keys of a generation."""
+        del wish, generation
+        return READY
+
+    def process(self, obj: Obj, site: Site) -> Process:
+        """Return the process that runs the workload on a laptop."""
+        del site
+        raise TypeError(f"component {self.name} has no process for {obj['kind']}")
+
+    def status(self, obj: Obj, running: Running) -> Obj:
+        """Return the status that the kind's own controller would write on a cluster."""
+        del running
+        raise TypeError(f"component {self.name} has no status for {obj['kind']}")
+
+
+class TeamComponent(Component[TeamWish[S]], Generic[S]):
+    """One part of a team's corner, composed for a claim."""
+
+    scope = "team"
+    default: Literal["enabled", "disabled"] = "enabled"
+    """The value of the switch if the claim does not set it."""
+    operators: tuple[str, ...] = ()
+    """Parts of the platform that run its objects; checked only while an object is still to be made."""
+    keeps: tuple[str, ...] = ()
+    """The objects that hold data: they stay while the claim exists, even if its switch is turned off."""
     keeps_size: str = ""
     """The message if a volume does not follow the claim's size; {} is the size that stays."""
+    binds: tuple[Bound, ...] = ()
+    """The keys that ``binding`` may return."""
+    page: Page | None = None
+    """The page that ``vellum open`` shows."""
+    expendable: bool = False
+    """Whether its workload's object holds no data, so that ``vellum verify`` may delete it."""
 
-    def kept_size(self, wish: Wish[S]) -> str:
+    def kept_size(self, wish: TeamWish[S]) -> str:
         """Return the volume's size if the claim asks for another; else empty."""
         del wish
         return ""
 
-    def binding(self, wish: Wish[S]) -> dict[str, str]:
+    def binding(self, wish: TeamWish[S]) -> dict[str, str]:
         """Return the keys that the binding gets once this component is ready."""
         del wish
         return {}
 
-    def endpoints(self, wish: Wish[S]) -> dict[str, str]:
+    def endpoints(self, wish: TeamWish[S]) -> dict[str, str]:
         """Return the addresses of this part for people and programs, by name, for the claim's status."""
         del wish
         return {}
 
-    def policy(self, wish: Wish[S]) -> Policy:
+    def policy(self, wish: TeamWish[S]) -> Policy:
         """Return what the team's network must allow."""
         del wish
         return Policy()
 
-    def requires(self, wish: Wish[S]) -> Mapping[str, Requirement]:
-        """Return the objects that it needs to see, the same in every pass; answered as ``NAME/KEY``."""
-        del wish
-        return {}
-
-    def generations(self, wish: Wish[S]) -> Collection[int]:
-        """Return the observed generations of its keys."""
-        del wish
-        return ()
-
-    def accepts(self, wish: Wish[S], generation: int) -> Ready:
-        """Tell whether its objects accept the keys of a generation."""
-        del wish, generation
-        return READY
-
-    def guarded(self, wish: Wish[S]) -> Mapping[str, Requirement]:
+    def adoption(self, wish: TeamWish[S]) -> Mapping[str, Requirement]:
         """Return objects outside the team's namespace that must be ours, or not exist, before anything is applied."""
         del wish
         return {}
 
-    def process(self, obj: Obj, site: Site) -> Process:
-        """Return the process that runs the workload on a laptop."""
-        del site
-        raise TypeError(f"component {self.name} has no process for {obj['kind']}")
 
-    def status(self, obj: Obj, running: Running) -> Obj:
-        """Return the status that the kind's own controller would write on a cluster."""
-        del running
-        raise TypeError(f"component {self.name} has no status for {obj['kind']}")
+class PlatformComponent(Component[Wish[S]], Generic[S]):
+    """One part of the platform itself, composed for ``KubeflowPlatform``.
 
+    Its switch is off by default, and a laptop always has the part.
+    """
 
-class PlatformComponent(ABC, Generic[S]):
-    """One part of the platform itself, composed for ``KubeflowPlatform``."""
-
-    name: str
-    summary: str
-    spec: type[S]
-    block: str = ""
-    switch: str = ""
-    """The platform's field with ``enabled | disabled``, disabled by default; a laptop always has the part."""
+    scope = "platform"
     profiles: tuple[str, ...] = ("local", "light", "standard")
     backends: tuple[str, ...] = ("seaweedfs", "external")
     """The object stores with which the part exists."""
-    needs: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    """Parts that must be ready before this one makes objects, if the profile has them; existing objects stay."""
-    kinds: tuple[Kind, ...] = ()
-    image: str = ""
-    workload: tuple[str, str] = ("", "")
-    ports: tuple[str, ...] = ()
-    twins: tuple[tuple[str, int], ...] = ()
-    holders: tuple[str, ...] = ()
-    rotates: str = ""
-    one_key: bool = False
-    store_key: bool = False
-    means: tuple[tuple[str, str], ...] = ()
-    """(field of the platform, effect of a change), for the page about an upgrade."""
-    data: Data | None = None
-    actor: str = "the control plane"
-
-    def kinds_on(self, platform: PlatformFacts) -> tuple[Kind, ...]:
-        """Return the kinds of which it makes objects on this platform."""
-        return known(self.kinds, platform)
-
-    def requires(self, platform: PlatformFacts) -> Mapping[str, Requirement]:
-        """Return the objects that it needs to see, the same in every pass; answered as ``NAME/KEY``."""
-        del platform
-        return {}
-
-    def generations(self, wish: PlatformWish[S]) -> Collection[int]:
-        """Return the observed generations of its keys."""
-        del wish
-        return ()
-
-    def accepts(self, wish: PlatformWish[S], generation: int) -> Ready:
-        """Tell whether its objects accept the keys of a generation."""
-        del wish, generation
-        return READY
-
-    @abstractmethod
-    def objects(self, wish: PlatformWish[S]) -> dict[str, Obj]:
-        """Return the objects by resource name."""
-
-    def ready(self, wish: PlatformWish[S], made: Mapping[str, Obj]) -> Ready:
-        """Judge the observed state of the objects just made."""
-        for resource, desired in made.items():
-            name = f"{desired['kind']} {desired['metadata']['name']}"
-            ready, reason = wish.observed.health(resource, name)
-            if not ready:
-                return waits(reason, actor=self.actor)
-        return READY
-
-    def process(self, obj: Obj, site: Site) -> Process:
-        """Return the process that runs the workload on a laptop."""
-        del site
-        raise TypeError(f"component {self.name} has no process for {obj['kind']}")
-
-    def status(self, obj: Obj, running: Running) -> Obj:
-        """Return the status that the kind's own controller would write on a cluster."""
-        del running
-        raise TypeError(f"component {self.name} has no status for {obj['kind']}")
 
 
 AnyComponent = Component[Any]
+AnyTeamComponent = TeamComponent[Any]
 AnyPlatformComponent = PlatformComponent[Any]

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from vellum.kube import s3, seaweed
 from vellum.kube.objects import Obj
 from vellum.kube.s3 import Access
 from vellum.model import rotation
-from vellum.model.component import Kind, PlatformWish, Policy, Wish
+from vellum.model.component import Kind, Policy, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import STORAGE_NAMESPACE
-
-AnyWish: TypeAlias = Wish[Any] | PlatformWish[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,10 @@ class ObjectStoreBackend(Protocol):
     kinds: tuple[Kind, ...]
     """The kinds of its operator, which it needs to make anything."""
 
-    def objects(self, tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
+    def objects(self, tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[str, Obj]:
         """Return the objects that make the bucket and the key, by resource name."""
 
-    def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
+    def access(self, tenant: Tenant, wish: Wish[Any]) -> Access | None:
         """Return the access to the bucket, once it works; a short failure of the store does not remove it."""
 
     def generations(self, tenant: Tenant, observed: Observed) -> Collection[int]:
@@ -80,7 +78,7 @@ class SeaweedFS:
 
     kinds = tuple(Kind(seaweed.API, kind) for kind in seaweed.KINDS)
 
-    def objects(self, tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
+    def objects(self, tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[str, Obj]:
         """Return bucket, identity, policy and credentials."""
         return seaweed.tenant_objects(tenant.part, seaweed.Tenant(
             id=tenant.id, bucket=tenant.bucket, namespace=STORAGE_NAMESPACE, quota=quota, keep=keep,
@@ -88,7 +86,7 @@ class SeaweedFS:
             labels=wish.labels(tenant.part),
         ))  # fmt: skip
 
-    def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
+    def access(self, tenant: Tenant, wish: Wish[Any]) -> Access | None:
         """Return the derived key once the store accepts it."""
         # Once given out it stays: a short failure of the store must not take the key from running steps.
         using = wish.keys.using
@@ -133,12 +131,12 @@ class External:
 
     kinds: tuple[Kind, ...] = ()
 
-    def objects(self, tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
+    def objects(self, tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[str, Obj]:
         """Return nothing."""
         del tenant, wish, quota, keep
         return {}
 
-    def access(self, tenant: Tenant, wish: AnyWish) -> Access | None:
+    def access(self, tenant: Tenant, wish: Wish[Any]) -> Access | None:
         """Return what the Secret gives now; while it gives nothing, what it gave earlier."""
         given = self._given(tenant, wish.observed)
         return given if isinstance(given, Access) else self._before(tenant, wish.observed)
@@ -196,7 +194,7 @@ class External:
         return access if isinstance(access, Access) else None
 
 
-def _pair(tenant: Tenant, wish: AnyWish, generation: int) -> seaweed.Pair:
+def _pair(tenant: Tenant, wish: Wish[Any], generation: int) -> seaweed.Pair:
     seed, owner = wish.seed, tenant.id
     return seaweed.Pair(generation, seed.access_key(owner, generation), seed.secret_key(owner, generation))
 
@@ -209,7 +207,7 @@ def backend(platform: PlatformFacts) -> ObjectStoreBackend:
     return _BACKENDS[platform.backend]
 
 
-def objects(tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[str, Obj]:
+def objects(tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[str, Obj]:
     """Return the objects of the tenant's bucket, and its Secret for KFP, Argo and KServe once a key works."""
     store, platform = backend(wish.platform), wish.platform
     made = store.objects(tenant, wish, quota=quota, keep=keep)
@@ -221,7 +219,7 @@ def objects(tenant: Tenant, wish: AnyWish, *, quota: str, keep: bool) -> dict[st
     return made
 
 
-def access(tenant: Tenant, wish: AnyWish) -> Access | None:
+def access(tenant: Tenant, wish: Wish[Any]) -> Access | None:
     """Return the access to the tenant's bucket, once it works."""
     # Cached: it is called six times in a pass.
     key, memo = ("access", tenant.part), wish.observed.memo
@@ -231,7 +229,7 @@ def access(tenant: Tenant, wish: AnyWish) -> Access | None:
     return opened
 
 
-def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, Obj]:
+def in_use(tenant: Tenant, wish: Wish[Any], made: Mapping[str, Obj]) -> dict[str, Obj]:
     """Return the objects without other generations of the key, whose readiness does not affect the key in use."""
     others = {
         seaweed.resource(tenant.part, piece, generation)
@@ -242,7 +240,7 @@ def in_use(tenant: Tenant, wish: AnyWish, made: Mapping[str, Obj]) -> dict[str, 
     return {name: obj for name, obj in made.items() if name not in others}
 
 
-def ready(tenant: Tenant, wish: AnyWish, judged: Ready) -> Ready:
+def ready(tenant: Tenant, wish: Wish[Any], judged: Ready) -> Ready:
     """Tell whether the tenant has its key; ``judged`` is the state of its objects."""
     said = backend(wish.platform).ready(tenant, wish.observed)
     handed_out = tenant.secret in wish.observed.resources

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, Literal
 
 from vellum.kube.names import plural
 from vellum.kube.objects import Obj, make
-from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, PlatformWish, S
+from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, S, Wish
 
 PROVIDER_CONFIG = "vellum"
 """Vellum's own ProviderConfig: ``default`` may belong to another user, for another cluster."""
@@ -87,10 +87,10 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
     """Whether it stays installed when its Release is deleted: if Helm deletes its CRDs, all their objects go too."""
 
     @abstractmethod
-    def values(self, wish: PlatformWish[S]) -> Obj:
+    def values(self, wish: Wish[S]) -> Obj:
         """Return the least values that run under Pod Security and fit a small cluster."""
 
-    def objects(self, wish: PlatformWish[S]) -> dict[str, Obj]:
+    def objects(self, wish: Wish[S]) -> dict[str, Obj]:
         """Return the objects besides the Release, which ``compose.releases`` makes: at least the namespace."""
         if not self.makes_namespace:
             return {}

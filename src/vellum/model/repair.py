@@ -59,7 +59,7 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class GuardMemory:
     """Everything that one release's guard knows. Times are RFC 3339 in UTC, to the second."""
 
     phase: str = "Waiting"
@@ -84,11 +84,11 @@ class Memory:
     """The CRDs without a mark that were not there before it, so that they go with it, each with the uid of its
     group's APIService. Crossplane's messages cannot hold the CRD itself."""
 
-    def but(self, **changes: Any) -> Memory:  # noqa: ANN401  # the fields' own types
+    def but(self, **changes: Any) -> GuardMemory:  # noqa: ANN401  # the fields' own types
         """Return a copy with these fields changed."""
         return replace(self, **changes)
 
-    def as_dict(self) -> Obj:
+    def as_status(self) -> Obj:
         """Return plain data for the status, without initial values."""
         found: Obj = {
             name: getattr(self, name)
@@ -100,29 +100,24 @@ class Memory:
             found["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
         return found
 
+    @classmethod
+    def read(cls, status: Mapping[str, Any]) -> GuardMemory:
+        """Return the memory that ``as_status`` wrote; unknown fields come from another version and are ignored."""
+        known = {name: status[name] for name in cls.__slots__ if name in status}
+        for name in ("since", "faults", "brought"):
+            # An earlier version wrote a list of the names that were brought.
+            known[name] = dict(known[name]) if isinstance(known.get(name), Mapping) else {}
+        known["recent"] = tuple(known.get("recent") or ())
+        if last := known.get("last"):
+            known["last"] = Repair(
+                at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],
+                open=last["open"], undone=bool(last.get("undone")),
+            )  # fmt: skip
+        return cls(**known)
 
-BLANK = Memory()
+
+BLANK = GuardMemory()
 """The memory of a release that was never seen."""
-
-
-def remembered(said: Mapping[str, Any]) -> Memory:
-    """Return the memory that ``as_dict`` wrote; unknown fields come from another version and are ignored."""
-    known = {name: said[name] for name in Memory.__slots__ if name in said}
-    for name in ("since", "faults", "brought"):
-        # An earlier version wrote a list of the names that were brought.
-        known[name] = dict(known[name]) if isinstance(known.get(name), Mapping) else {}
-    known["recent"] = tuple(known.get("recent") or ())
-    if last := known.get("last"):
-        known["last"] = Repair(
-            at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],
-            open=last["open"], undone=bool(last.get("undone")),
-        )  # fmt: skip
-    return Memory(**known)
-
-
-def written(moment: datetime) -> str:
-    """Return a time in Kubernetes' form."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def seconds_between(earlier: str, later: datetime) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from vellum.kube.objects import DOMAIN, Obj
+from vellum.kube.objects import DOMAIN, Obj, stamp
 
 GENERATION = f"{DOMAIN}/key-generation"
 """Annotation of an object that holds or uses keys: their generation, by default 1. A new number rolls its pods."""
@@ -54,7 +54,7 @@ class Previous:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class KeyMemory:
     """What is known of a composite's keys; 0 means none."""
 
     using: int = 0
@@ -71,15 +71,45 @@ class Memory:
         """The highest generation that was ever wanted."""
         return max(self.using, self.coming, self.single)
 
+    @classmethod
+    def read(cls, status: Mapping[str, Any]) -> KeyMemory:
+        """Return the memory in a status's ``keys``; a damaged entry is ignored, and its key is then observed again."""
+        found = (
+            (int(one.get("generation") or 0), _time(one.get("since"))) for one in status.get("previous") or ()
+        )
+        return cls(
+            using=(using := int(status.get("generation") or 0)),
+            coming=int(status.get("coming") or 0),
+            single=int(status.get("single") or using),
+            previous=tuple(
+                Previous(generation, since) for generation, since in found if generation and since
+            ),
+            removed=int(status.get("removed") or 0),
+        )
 
-def remembered(said: Mapping[str, Any]) -> Memory:
-    """Return the memory in a status's ``keys``; a damaged entry is ignored, and its key is then observed again."""
-    found = ((int(one.get("generation") or 0), _time(one.get("since"))) for one in said.get("previous") or ())
-    previous = tuple(Previous(generation, since) for generation, since in found if generation and since)
-    using = int(said.get("generation") or 0)
-    return Memory(
-        using, int(said.get("coming") or 0), int(said.get("single") or using), previous, int(said.get("removed") or 0)
-    )  # fmt: skip
+    def as_status(self, until: Mapping[int, str], waits: str, held: Mapping[str, int]) -> Obj:
+        """Return the data that ``read`` takes, and further facts for people.
+
+        Args:
+            until: when each previous generation ends.
+            waits: what the coming generation waits for.
+            held: the holders of keys, each with its generation.
+        """
+        status: Obj = {"generation": self.using}
+        if self.coming:
+            status |= {"coming": self.coming, "waits": waits}
+        if self.single != self.using:
+            status["single"] = self.single
+        if self.previous:
+            status["previous"] = [
+                {"generation": one.generation, "since": stamp(one.since), "until": until[one.generation]}
+                for one in self.previous
+            ]
+        if held and (self.coming or self.previous):
+            status["held"] = [{"by": name, "generation": held[name]} for name in sorted(held)]
+        if self.removed:
+            status["removed"] = self.removed
+        return status
 
 
 def _time(text: object) -> datetime | None:
@@ -88,33 +118,3 @@ def _time(text: object) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else None
-
-
-def written(memory: Memory, until: Mapping[int, str], waits: str, held: Mapping[str, int]) -> Obj:
-    """Return the data that ``remembered`` reads, and further facts for people.
-
-    Args:
-        memory: the facts.
-        until: when each previous generation ends.
-        waits: what the coming generation waits for.
-        held: the holders of keys, each with its generation.
-    """
-    said: Obj = {"generation": memory.using}
-    if memory.coming:
-        said |= {"coming": memory.coming, "waits": waits}
-    if memory.single != memory.using:
-        said["single"] = memory.single
-    if memory.previous:
-        said["previous"] = [
-            {
-                "generation": one.generation,
-                "since": one.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "until": until[one.generation],
-            }
-            for one in memory.previous
-        ]
-    if held and (memory.coming or memory.previous):
-        said["held"] = [{"by": name, "generation": held[name]} for name in sorted(held)]
-    if memory.removed:
-        said["removed"] = memory.removed
-    return said

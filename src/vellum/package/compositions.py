@@ -10,11 +10,11 @@ from vellum.compose import gates
 from vellum.compose.live import PLATFORM
 from vellum.compose.platform import brought
 from vellum.kube.objects import Obj, make
-from vellum.model.component import Kind
-from vellum.model.keys import SEED, SEED_SECRET
+from vellum.model.component import Kind, Wish
+from vellum.model.keys import DUMMY_SEED, SEED, SEED_SECRET
 from vellum.model.platform import PlatformFacts
 from vellum.model.release import SYSTEM
-from vellum.model.state import Requirement
+from vellum.model.state import Observed, Requirement
 from vellum.package.apis import CLAIM_COMPOSITION, PLATFORM_COMPOSITION
 
 FUNCTION = "function-vellum"
@@ -26,8 +26,12 @@ def compositions() -> list[Obj]:
     teams = (kind for part in team_components().values() for kind in part.kinds)
     parts = platform_components().values()
     platforms = _once(kind for part in parts for kind in (*part.kinds, *brought(part)))
-    plain = PlatformFacts("standard")
-    own = {f"{part.name}/{name}": asked for part in parts for name, asked in part.requires(plain).items()}
+    facts = PlatformFacts("standard")
+    own = {
+        f"{part.name}/{name}": asked
+        for part in parts
+        for name, asked in part.requires(Wish(part.spec(), facts, DUMMY_SEED, Observed())).items()
+    }
     return [
         _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **gates.questions(teams)}),
         _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **gates.questions(platforms)}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.components import platform_components, team_components
-from vellum.model.component import AnyComponent, AnyPlatformComponent
+from vellum.model.component import AnyComponent
 
 _DECIDED = "it cannot change later: Vellum refuses another value ({}) and changes nothing"
 _ONLY_UP = "it only goes up, so rendering the earlier files does not undo it; a lower one is refused"
@@ -83,7 +83,7 @@ def opens(name: str) -> str:
 
 def image_opens(path: str) -> str:
     """Return that sentence for an image, by its field of the platform, such as ``images.qdrant``."""
-    parts: dict[str, AnyComponent | AnyPlatformComponent] = {**platform_components(), **team_components()}
+    parts: dict[str, AnyComponent] = {**platform_components(), **team_components()}
     return "".join(opens(name) for name, part in parts.items() if path == f"images.{part.image}")
 
 

@@ -14,7 +14,7 @@ from vellum.cli.places import Place
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
 from vellum.model.platform import PLATFORM
-from vellum.model.rotation import Memory, remembered
+from vellum.model.rotation import KeyMemory
 
 NOT_IN_USE = 3
 POLL_SECONDS = 0.1
@@ -84,15 +84,15 @@ def _meant(place: Place, team: str) -> Obj:
     return claims[options.one_team(team, list(claims))]
 
 
-def _memory(obj: Obj) -> Memory:
-    return remembered((obj.get("status") or {}).get("keys") or {})
+def _memory(obj: Obj) -> KeyMemory:
+    return KeyMemory.read((obj.get("status") or {}).get("keys") or {})
 
 
 def _written(obj: Obj) -> int:
     return int(((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0)
 
 
-def _over(obj: Obj, memory: Memory) -> None:
+def _over(obj: Obj, memory: KeyMemory) -> None:
     """Refuse while an earlier rotation is in progress or overlaps."""
     name = watching.owner(obj)
     if memory.coming or _written(obj) > memory.using > 0:
@@ -113,7 +113,7 @@ def _is_given(place: Place) -> bool:
     return (platform.get("status") or {}).get("objectStore") == "external"
 
 
-def _next(obj: Obj, memory: Memory) -> int:
+def _next(obj: Obj, memory: KeyMemory) -> int:
     """Return the generation after all earlier ones.
 
     Raises:
