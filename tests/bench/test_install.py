@@ -180,6 +180,7 @@ def test_an_unsuitable_cluster_is_refused_with_a_fix(reader: Reader, tmp_path: P
     bench.kubectl("annotate", "storageclass", "bench", f"{default}=true")
     bench.kubectl("delete", "namespace", "kserve")
     bench.kubectl("delete", "crd,clusterrole,priorityclass", "-l", "stranger=yes")
+    bench.apply(crossplane())
     assert "VEL723" in said
     assert "cannot take the platform yet: crossplane, storage, function, namespaces, strangers" in said
     held = "Helm release mesh in namespace mesh-system holds what istio-base would make"
@@ -198,8 +199,6 @@ def test_an_unsuitable_cluster_is_refused_with_a_fix(reader: Reader, tmp_path: P
 
 def test_no_seed_is_drawn_beside_what_an_uninstallation_kept(reader: Reader) -> None:
     bench = reader.bench
-    bench.apply(crossplane())
-    until(lambda: bench.get("deployment", "crossplane", "crossplane-system"), 30)
     bench.kubectl("create", "namespace", "vellum-storage")
     bench.kubectl("annotate", "namespace", "vellum-storage", f"{KEPT}=true")
 
@@ -221,8 +220,6 @@ provider-helm's note that a Release uses its configuration, and the workload of 
 def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     """Proves: `vellum install` and `vellum uninstall` do what the guide says, even if killed; only data is left."""
     bench = reader.bench
-    bench.apply(crossplane())
-    until(lambda: bench.get("deployment", "crossplane", "crossplane-system"), 30)
     reader.follows("Look before you install")
     planned, audited = reader.planned(), len(reader.audited())
 
@@ -301,7 +298,7 @@ def ready(bench: Bench) -> bool:
 
 
 def crossplane() -> Obj:
-    """The Deployment that the test before took away."""
+    """Return the Deployment that a test takes away for a while."""
     labels = {"app": "crossplane"}
     container = {
         "name": "crossplane",
