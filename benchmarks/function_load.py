@@ -22,7 +22,7 @@ from benchmarks.figures import resident
 from crossplane.function import resource, response, runtime
 from crossplane.function.proto.v1 import run_function_pb2 as fnv1
 from crossplane.function.proto.v1 import run_function_pb2_grpc as grpcv1
-from tests.function.requests import looked, request, team_world
+from tests.function.requests import Required, looked, request, team_world
 from tests.function.test_server import METHOD, free_port
 
 from vellum.compose import live
@@ -35,7 +35,7 @@ SPEC = "spec: {pipelines: disabled, inference: disabled}\n"
 """A claim of 21 objects; a full one has 28."""
 
 
-class Stock(grpcv1.FunctionRunnerServiceServicer):
+class Stock(grpcv1.FunctionRunnerServiceServicer):  # type: ignore[misc]  # grpc publishes no types
     """The same composition through the SDK's own helpers."""
 
     async def RunFunction(self, req: fnv1.RunFunctionRequest, _: object) -> fnv1.RunFunctionResponse:  # noqa: N802
@@ -83,7 +83,7 @@ def settled_request(spec: str = SPEC) -> tuple[bytes, int]:
     assert world.settle().ready
     looked(world)
     composed = world.look()
-    required = {name: world._found(name, asked) for name, asked in composed.requirements.items()}  # noqa: SLF001
+    required: Required = {name: world._found(name, asked) for name, asked in composed.requirements.items()}  # noqa: SLF001
     return request(world, required).SerializeToString(), len(world.resources)
 
 
@@ -121,7 +121,7 @@ def figures(calls: int) -> dict[str, Any]:
 def main() -> None:
     """Serve the stock function, or measure."""
     if sys.argv[1] == "stock":
-        runtime.serve(Stock(), sys.argv[2], creds=None, insecure=True)  # type: ignore[arg-type]
+        runtime.serve(Stock(), sys.argv[2], creds=None, insecure=True)
     else:
         print(json.dumps(figures(int(sys.argv[1]))))
 

@@ -52,7 +52,7 @@ def measure() -> Iterator[Figure]:
     with installed() as installation:
         binding, objects = installation.binding(), installation.json("status")["objects"]
         endpoints = next(obj["status"]["endpoints"] for obj in objects if obj["kind"] == "MLOpsPlatform")
-        doors = {
+        doors: dict[str, tuple[str, tuple[int, ...]]] = {
             "S3": (binding["AWS_ENDPOINT_URL"], (403,)),
             "Qdrant": (f"{binding['QDRANT_URL']}/readyz", (200,)),
             "serving": (f"{binding['VELLUM_SEARCH_URL']}/v2/models/search/ready", (200,)),
