@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 from benchmarks import results
 
@@ -22,9 +24,16 @@ NAMES = (
 
 
 def main() -> None:
-    """Run the named benchmarks, by default all, one after the other."""
+    """Run the named benchmarks, by default all, one after the other; SIGTERM ends them as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _end)
     for name in sys.argv[1:] or NAMES:
         results.record(name, importlib.import_module(f"benchmarks.{name}").measure())
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End this program by an exception, so that the benchmark removes its installation; ignore further requests."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
