@@ -60,7 +60,7 @@ class Team:
             "VELLUM_QDRANT_DIR": str(self.root / "qdrant"), "VELLUM_QDRANT_PORT": str(self.port),
             "QDRANT__SERVICE__API_KEY": KEY,
         }  # fmt: skip
-        argv = [sys.executable, "-m", "vellum.laptop.qdrant"]
+        argv = [sys.executable, "-m", "vellum.workloads.qdrant"]
         self._qdrant = subprocess.Popen(argv, env={**os.environ, **own})
         answers(f"http://127.0.0.1:{self.port}/readyz", self._qdrant)
 

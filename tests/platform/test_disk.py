@@ -150,7 +150,7 @@ def test_qdrant_refuses_writes_on_a_full_disk_and_loses_nothing(platform: Instal
     points = [{"id": at, "vector": [1.0, at], "payload": {"text": "x" * 500}} for at in range(1, 2001)]
     assert send("PUT", "kept", {"vectors": {"size": 2, "distance": "Dot"}}) == (200, True)
     assert send("PUT", "kept/points?wait=true", {"points": points})[0] == 200
-    full = "Service internal error: No space left on device: the disk has 0 bytes free of 600.0 MiB, and 64.0 MiB are needed"
+    full = "Service internal error: No space left on device: the disk has 0.0 MiB free of 600.0 MiB, and 64.0 MiB are needed"
 
     fill(platform, 0)
     before = platform.process("qdrant-default-team-a")

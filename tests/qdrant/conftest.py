@@ -47,7 +47,7 @@ class Server:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vellum.laptop.qdrant"], env=self.environment()
+            [sys.executable, "-m", "vellum.workloads.qdrant"], env=self.environment()
         )
         while True:
             assert self.process.poll() is None, "the server ended instead of becoming ready"

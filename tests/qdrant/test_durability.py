@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from vellum.errors import WorkloadError
-from vellum.laptop.qdrant.settings import Settings
+from vellum.workloads.qdrant.settings import Settings
 
 VECTORS = {"vectors": {"size": 4, "distance": "Cosine"}}
 POINTS = "/collections/one/points"
@@ -180,7 +180,7 @@ def test_deleting_while_others_read_answers_every_one(own_server: Any) -> None:
 def run(environment: dict[str, str]) -> tuple[int, str]:
     """Run the process until it ends by itself; return its exit code and its output."""
     done = subprocess.run(
-        [sys.executable, "-m", "vellum.laptop.qdrant"], env={**os.environ, **environment}, capture_output=True,
+        [sys.executable, "-m", "vellum.workloads.qdrant"], env={**os.environ, **environment}, capture_output=True,
         text=True, timeout=15, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vellum.laptop.qdrant.routes import ROUTES
+from vellum.workloads.qdrant.routes import ROUTES
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(120)]
 

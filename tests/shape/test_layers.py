@@ -1,8 +1,9 @@
-"""Imports point down, late imports too: one table lists what each part may use."""
+"""Imports point down, late imports too, and strings: one table lists what each part may use."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,11 @@ USED = {"connect": ("cli", "laptop", "bench"), "host": ("cli", "laptop", "bench"
 PARTS = [part for floor in TOWER for part in floor]
 EVERYWHERE = {"_version", ""}
 """``from vellum import __version__`` does not count as an import."""
+PROGRAMS = {"workloads", "cli"}
+"""Any part may name a module of these in a string, because it runs as a program: ``python -m vellum.workloads.search``."""
+MODULE = re.compile(r"(?<![\w.])vellum\.(\w+)(?![\w.]*\.dev)")
+COMMAND = re.compile(r"\bvellum bench\b")
+"""Every part may advise a command of the laptop; the advice for a bench comes from the bench or from ``cli``."""
 
 
 def allowed(part: str) -> set[str]:
@@ -55,6 +61,25 @@ def imports(file: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, rest.split(".")[0]
 
 
+def strings(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, text) of every string of a file that is not a docstring or a bare string."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare:
+            yield node.lineno, node.value
+
+
+def named(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, part) of every part whose modules or commands the strings of a file name."""
+    for line, text in strings(file):
+        for name in MODULE.findall(text):
+            if name in {*PARTS, *BESIDE}:
+                yield line, name
+        if COMMAND.search(text):
+            yield line, "bench"
+
+
 def _part(file: Path) -> str:
     return file.relative_to(SOURCE).parts[0].removesuffix(".py")
 
@@ -77,6 +102,17 @@ def test_imports_point_down() -> None:
     assert wrong == []
 
 
+def test_strings_point_down_too() -> None:
+    """A module or a command in a string is a dependency that no import shows."""
+    wrong = [
+        f"{file.relative_to(SOURCE)}:{line} names {name}"
+        for file in _inside()
+        for line, name in named(file)
+        if name not in allowed(_part(file)) | PROGRAMS
+    ]
+    assert wrong == []
+
+
 def test_the_top_of_the_package_imports_only_what_it_exports() -> None:
     assert {name for _, name in imports(SOURCE / "__init__.py")} <= {"_version", "errors", "connect"}
 
@@ -85,3 +121,12 @@ def test_late_imports_count_too(tmp_path: Path) -> None:
     file = tmp_path / "late.py"
     file.write_text("def f():\n    from vellum.cli import main\n    import vellum.host.pki\n")
     assert [name for _, name in imports(file)] == ["cli", "host"]
+
+
+def test_a_string_counts_wherever_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "names.py"
+    file.write_text(
+        '"""vellum.cluster in a docstring."""\nA = ("-m", "vellum.laptop.daemon")\n'
+        'B = f"run `vellum bench status` {A}"\nC = "platform.vellum.dev and vellum.dev/v1"\n'
+    )
+    assert list(named(file)) == [(2, "laptop"), (3, "bench")]

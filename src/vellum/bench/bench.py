@@ -42,6 +42,7 @@ LOG = logging.getLogger(__name__)
 STAGE_SECONDS = 60
 IDLE_SECONDS = 0.5
 _FRONT_PORT = f"deployment/{STORAGE_NAMESPACE}/s3/http"
+FIX = "look at `vellum bench status` and the logs that it names"
 _BEFORE_KINDS = 2
 """The stages that need no object on the API server."""
 FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
@@ -121,7 +122,7 @@ class Bench:
     def _start(self) -> None:
         """Start everything; then apply the tree, now and at each request."""
         self._guarded(self._stages)
-        api = Api(self.kubeconfig, agent="vellum-bench") if self._started else None
+        api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX) if self._started else None
         self._asked.set()
         while api and not self._stop.is_set():
             if self._asked.wait(IDLE_SECONDS):
@@ -153,7 +154,7 @@ class Bench:
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
         self._charts()
-        api = Api(self.kubeconfig, agent="vellum-bench")
+        api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
         self._apply(api, furniture.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
         self._apply(api, [*furniture.base(found["crossplane-chart"]), *places.policies(self.machine.charts)])
         authority, port = self.certificates.authority.read_bytes(), self.machine.port("crossplane-webhooks")
@@ -248,7 +249,7 @@ class Bench:
             Installation(api, files, self._stop.is_set).run(LOG.info)
             self._said("everything that was rendered is applied")
             wait_for(
-                lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness"
+                lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness", FIX
             )
             self._said("the platform is ready")
         self.ready = not self._asked.is_set()
@@ -262,7 +263,7 @@ class Bench:
             """Return whether the condition is True."""
             return (current(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
 
-        wait_for(lambda: self._stop.is_set() or is_true(), STAGE_SECONDS, f"{key} is {kind}")
+        wait_for(lambda: self._stop.is_set() or is_true(), STAGE_SECONDS, f"{key} is {kind}", FIX)
 
     def _changed(self, process: str) -> None:
         key = self._workloads.key_of(process) if self._workloads else None

@@ -110,9 +110,9 @@ def api(config: Path) -> Api:
             "VEL719", "the cluster client is not installed", where=sys.prefix,
             fix="in a clone of Vellum: run `make setup`; elsewhere: install vellum[cluster]",
         )  # fmt: skip
-    from vellum.cluster.api import Api
+    from vellum.cluster.api import READYZ, Api
 
-    return Api(config)
+    return Api(config, fix=f"{READYZ}, or for a bench `vellum bench status`")
 
 
 class _Cluster:

@@ -26,6 +26,7 @@ _APPLY, _MERGE, _JSON = (
     "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json",
 )  # fmt: skip
 Selector = Mapping[str, str]
+READYZ = "see whether that server runs: `kubectl get --raw /readyz`"
 Objs: TypeAlias = list[Obj]
 
 
@@ -40,8 +41,16 @@ class GoneError(Exception):
 class Api:
     """One API server, as one user; safe for several threads."""
 
-    def __init__(self, kubeconfig: Path, *, connections: int = 16, agent: str = "vellum") -> None:
-        """Read the API server's address, without a request to it. Its audit log will show ``agent``.
+    def __init__(
+        self, kubeconfig: Path, *, connections: int = 16, agent: str = "vellum", fix: str = READYZ
+    ) -> None:
+        """Read the API server's address, without a request to it.
+
+        Args:
+            kubeconfig: the file that names it.
+            connections: how many requests can run at the same time.
+            agent: the client's name in its audit log.
+            fix: the advice if it does not answer or refuses.
 
         Raises:
             UsageError: the file is not a kubeconfig (VEL718).
@@ -54,10 +63,10 @@ class Api:
         except (config.ConfigException, yaml.YAMLError, ValueError, TypeError, AttributeError) as wrong:
             first = str(wrong).strip().partition("\n")[0]
             what = f"the file is not a usable kubeconfig: {first}"
-            fix = f"test it: kubectl --kubeconfig {kubeconfig} version"
-            raise UsageError("VEL718", what, where=str(kubeconfig), fix=fix) from None
+            test = f"test it: kubectl --kubeconfig {kubeconfig} version"
+            raise UsageError("VEL718", what, where=str(kubeconfig), fix=test) from None
         settings.connection_pool_maxsize = connections
-        self._client = client.ApiClient(settings)
+        self._client, self._fix = client.ApiClient(settings), fix
         self._client.user_agent = f"{agent}/{__version__}"
 
     def get(self, key: Key) -> Obj | None:
@@ -93,11 +102,11 @@ class Api:
         request = _Request("GET", collection(kind), query=query, seconds=seconds + 10)
         response = self._open(request)
         try:
-            with _answering(request):
+            with _answering(request, self._fix):
                 for line in _lines(response):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        raise _ended(request, event["object"])
+                        raise _ended(request, self._fix, event["object"])
                     yield event["type"], event["object"]
         finally:
             response.close()
@@ -182,7 +191,7 @@ class Api:
 
     def _read(self, request: _Request) -> bytes:
         response = self._open(request)
-        with _answering(request):
+        with _answering(request, self._fix):
             answer: bytes = response.data
         return answer
 
@@ -191,14 +200,14 @@ class Api:
 
         content = {"Content-Type": request.content} if request.body is not None else {}
         try:
-            with _answering(request):
+            with _answering(request, self._fix):
                 return self._client.call_api(
                     request.url, request.method, query_params=list(request.query.items()), body=request.body,
                     header_params={"Accept": "application/json", **content}, auth_settings=["BearerToken"],
                     _preload_content=False, _return_http_data_only=True, _request_timeout=(5, request.seconds),
                 )  # fmt: skip
         except ApiException as refused:
-            raise _translated(request, refused) from None
+            raise _translated(request, self._fix, refused) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,7 @@ class _Request:
 
 
 @contextmanager
-def _answering(request: _Request) -> Iterator[None]:
+def _answering(request: _Request, fix: str) -> Iterator[None]:
     """Turn a broken connection into a StoreError, before or during an answer."""
     from urllib3.exceptions import HTTPError
 
@@ -221,15 +230,15 @@ def _answering(request: _Request) -> Iterator[None]:
     except (HTTPError, OSError) as silent:
         why = getattr(silent, "reason", None) or silent
         what = f"the API server does not answer: {str(why).rpartition(': ')[2] or type(silent).__name__}"
-        raise _refused(request.url, what) from silent
+        raise _refused(request.url, what, fix) from silent
 
 
-def _ended(request: _Request, said: Obj) -> Exception:
+def _ended(request: _Request, fix: str, status: Obj) -> Exception:
     """Return why the server ended a watch: only a version that is too old needs no pause."""
-    message = str(said.get("message", ""))
-    if said.get("code") == _GONE:
+    message = str(status.get("message", ""))
+    if status.get("code") == _GONE:
         return GoneError(message)
-    return _refused(request.url, f"the API server ended the watch ({said.get('code')}): {message}")
+    return _refused(request.url, f"the API server ended the watch ({status.get('code')}): {message}", fix)
 
 
 class NotFoundError(StoreError):
@@ -243,22 +252,23 @@ class UnavailableError(StoreError):
 _KINDS: Mapping[int, type[StoreError]] = {_NOT_FOUND: NotFoundError, _BUSY: UnavailableError}
 
 
-def _translated(request: _Request, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
+def _translated(request: _Request, fix: str, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
     try:
-        said = json.loads(refused.body)["message"]
+        message = json.loads(refused.body)["message"]
     except (ValueError, KeyError, TypeError):
-        said = str(refused.reason)
+        message = str(refused.reason)
     # 422 with "the server rejected our request due to an error in our request": a ``test`` of a JSON patch failed.
-    if refused.status == _CONFLICT or (request.content == _JSON and "testing" in said and "failed" in said):
-        return ConflictError(said)
+    if refused.status == _CONFLICT or (
+        request.content == _JSON and "testing" in message and "failed" in message
+    ):
+        return ConflictError(message)
     if refused.status == _GONE:
-        return GoneError(said)
+        return GoneError(message)
     kind = _KINDS.get(refused.status, StoreError)
-    return _refused(request.url, f"the API server refuses ({refused.status}): {said}", kind)
+    return _refused(request.url, f"the API server refuses ({refused.status}): {message}", fix, kind)
 
 
-def _refused(url: str, what: str, kind: type[StoreError] = StoreError) -> StoreError:
-    fix = "see whether that server runs: `kubectl get --raw /readyz`, or for a bench `vellum bench status`"
+def _refused(url: str, what: str, fix: str, kind: type[StoreError] = StoreError) -> StoreError:
     return kind("VEL307", what, where=url, fix=fix)
 
 

@@ -163,7 +163,12 @@ class Installation:
 
     def _pulled(self, key: Key) -> None:
         try:
-            wait_for(lambda: self._stop() or self._is(key, "Healthy"), PULLED_SECONDS, f"{key} is Healthy")
+            wait_for(
+                lambda: self._stop() or self._is(key, "Healthy"),
+                PULLED_SECONDS,
+                f"{key} is Healthy",
+                described(key),
+            )
         except StoreError:
             live = self._api.get(key) or {}
             said = [one.get("message") for one in (live.get("status") or {}).get("conditions") or ()]

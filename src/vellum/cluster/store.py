@@ -29,7 +29,6 @@ WATCH_SECONDS = 300
 REMEMBERED = 10_000
 """How many deletions are remembered, so that a late answer does not bring a deleted object back."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-BENCH_FIX = "look at `vellum bench status` and the logs that it names"
 UNSERVED_PAUSE = 1.0
 """Seconds between two requests for a kind that is not served; a dozen a second are cheap for the server."""
 
@@ -259,7 +258,7 @@ def _version(obj: Obj) -> int:
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 
-def wait_for(done: Callable[[], bool], seconds: float, what: str, fix: str = BENCH_FIX) -> None:
+def wait_for(done: Callable[[], bool], seconds: float, what: str, fix: str) -> None:
     """Return when ``done`` is true.
 
     Raises:

@@ -116,7 +116,7 @@ class NotebookComponent(TeamComponent[NotebookSpec]):
         host = origins.notebook_host(namespace, name)
         work, private = site.directory / "work", site.directory / "jupyter"
         argv = (
-            site.python, "-P", "-m", "vellum.laptop.notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+            site.python, "-P", "-m", "vellum.workloads.notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1",
             f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={prefix}",
             f"--ServerApp.root_dir={work}",
             "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

@@ -121,7 +121,7 @@ class QdrantComponent(TeamComponent[VectorsSpec]):
         name, port = obj["metadata"]["name"], site.ports["http"]
         own = {"VELLUM_QDRANT_DIR": str(site.directory / "storage"), "VELLUM_QDRANT_PORT": str(port)}
         return Process(
-            name=name, argv=(site.python, "-P", "-m", "vellum.laptop.qdrant"), directory=site.directory,
+            name=name, argv=(site.python, "-P", "-m", "vellum.workloads.qdrant"), directory=site.directory,
             env={**site.env, **own}, probe=Probe(port, "/readyz"),
             routes=(Route(f"/qdrant/{name.removeprefix('qdrant-')}/", port, "/", most_bytes=MOST_BYTES),),
         )  # fmt: skip

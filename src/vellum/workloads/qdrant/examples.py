@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, as_list
-from vellum.laptop.qdrant.points import Vector
-from vellum.laptop.qdrant.refused import refused
+from vellum.workloads.qdrant.fields import Fields, as_list
+from vellum.workloads.qdrant.points import Vector
+from vellum.workloads.qdrant.refused import refused
 
 if TYPE_CHECKING:
     from qdrant_edge import NamedVector

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, cast
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Json
-from vellum.laptop.qdrant.groups import query_groups
-from vellum.laptop.qdrant.indexes import index_json
-from vellum.laptop.qdrant.points import Vector, read_id, read_ids, record_json, scored_json
-from vellum.laptop.qdrant.queries import (
+from vellum.workloads.qdrant.fields import Json
+from vellum.workloads.qdrant.groups import query_groups
+from vellum.workloads.qdrant.indexes import index_json
+from vellum.workloads.qdrant.points import Vector, read_id, read_ids, record_json, scored_json
+from vellum.workloads.qdrant.queries import (
     DEFAULT_LIMIT,
     Reader,
     read_order,
     read_with_payload,
     read_with_vector,
 )
-from vellum.laptop.qdrant.refused import absent, refused
-from vellum.laptop.qdrant.request import Request
+from vellum.workloads.qdrant.refused import absent, refused
+from vellum.workloads.qdrant.request import Request
 
 if TYPE_CHECKING:
     from qdrant_edge import PointId

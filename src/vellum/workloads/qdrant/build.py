@@ -1,4 +1,4 @@
-"""The process that builds a graph on a copy: ``python -m vellum.laptop.qdrant.build ORIGINAL COPY``."""
+"""The process that builds a graph on a copy: ``python -m vellum.workloads.qdrant.build ORIGINAL COPY``."""
 
 from __future__ import annotations
 

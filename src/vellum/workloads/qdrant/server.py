@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from vellum.laptop.qdrant import space
-from vellum.laptop.qdrant.collections import Collections
-from vellum.laptop.qdrant.refused import RefusedError, refused
-from vellum.laptop.qdrant.request import Request
-from vellum.laptop.qdrant.routes import Route, find
-from vellum.laptop.qdrant.settings import Settings
+from vellum.workloads.qdrant import space
+from vellum.workloads.qdrant.collections import Collections
+from vellum.workloads.qdrant.refused import RefusedError, refused
+from vellum.workloads.qdrant.request import Request
+from vellum.workloads.qdrant.routes import Route, find
+from vellum.workloads.qdrant.settings import Settings
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of one request, as in Qdrant."""

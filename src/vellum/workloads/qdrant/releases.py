@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.collections import Collection
-from vellum.laptop.qdrant.fields import is_whole
-from vellum.laptop.qdrant.paths import steps, values
-from vellum.laptop.qdrant.refused import refused
+from vellum.workloads.qdrant.collections import Collection
+from vellum.workloads.qdrant.fields import is_whole
+from vellum.workloads.qdrant.paths import steps, values
+from vellum.workloads.qdrant.refused import refused
 
 if TYPE_CHECKING:
     from qdrant_edge import PointId

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from typing import TypeGuard
 
-from vellum.laptop.qdrant.refused import refused
+from vellum.workloads.qdrant.refused import refused
 
 Json = dict[str, object]
 MAX_DEPTH = 64

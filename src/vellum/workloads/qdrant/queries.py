@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.examples import READERS
-from vellum.laptop.qdrant.fields import Fields, as_list, as_number, as_texts, is_whole
-from vellum.laptop.qdrant.filters import MAX_NESTING
-from vellum.laptop.qdrant.points import Vector, read_id, read_vector
-from vellum.laptop.qdrant.refused import refused
-from vellum.laptop.qdrant.schema import UNNAMED, Schema
+from vellum.workloads.qdrant.examples import READERS
+from vellum.workloads.qdrant.fields import Fields, as_list, as_number, as_texts, is_whole
+from vellum.workloads.qdrant.filters import MAX_NESTING
+from vellum.workloads.qdrant.points import Vector, read_id, read_vector
+from vellum.workloads.qdrant.refused import refused
+from vellum.workloads.qdrant.schema import UNNAMED, Schema
 
 if TYPE_CHECKING:
     from qdrant_edge import PointId, ScoringQueryType, StartFromType, WithPayloadType

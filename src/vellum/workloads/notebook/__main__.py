@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from vellum.errors import LaptopError
-from vellum.laptop.notebook import environment
+from vellum.workloads.notebook import environment
 
 PIP_FILES = (".config/pip/pip.conf", ".pip/pip.conf")
 """The user's own pip settings, such as a company's package index."""
@@ -24,9 +24,9 @@ def main() -> None:
     data = folder.with_name("jupyter") / "share"
     environment.kernel(folder, data)
     os.environ |= {**environment.variables(folder), **_pip_settings(home), "JUPYTER_PATH": str(data)}
-    shell = [sys.executable, "-P", "-m", "vellum.laptop.notebook.shell"]
+    shell = [sys.executable, "-P", "-m", "vellum.workloads.notebook.shell"]
     sys.argv += [
-        "--AsyncMappingKernelManager.kernel_manager_class=vellum.laptop.notebook.kernels.Kernel",
+        "--AsyncMappingKernelManager.kernel_manager_class=vellum.workloads.notebook.kernels.Kernel",
         f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
     ]
     from jupyterlab.labapp import main as lab

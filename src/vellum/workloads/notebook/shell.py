@@ -1,4 +1,4 @@
-"""A terminal's shell with the team's binding as variables: ``python -P -m vellum.laptop.notebook.shell``.
+"""A terminal's shell with the team's binding as variables: ``python -P -m vellum.workloads.notebook.shell``.
 
 Not a login shell, which Jupyter would start: /etc/profile would set another PATH.
 """

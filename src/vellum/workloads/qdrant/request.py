@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vellum.laptop.qdrant.collections import Collection, Collections
-from vellum.laptop.qdrant.fields import Fields
-from vellum.laptop.qdrant.filters import read_filter
-from vellum.laptop.qdrant.releases import check_releases
+from vellum.workloads.qdrant.collections import Collection, Collections
+from vellum.workloads.qdrant.fields import Fields
+from vellum.workloads.qdrant.filters import read_filter
+from vellum.workloads.qdrant.releases import check_releases
 
 if TYPE_CHECKING:
     import qdrant_edge as edge

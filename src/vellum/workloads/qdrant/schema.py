@@ -7,8 +7,8 @@ from typing import cast
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, Json
-from vellum.laptop.qdrant.refused import refused
+from vellum.workloads.qdrant.fields import Fields, Json
+from vellum.workloads.qdrant.refused import refused
 
 UNNAMED = ""
 """The name of the default vector: Qdrant takes ``{"": params}`` and ``params`` for the same vector."""

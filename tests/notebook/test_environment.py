@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vellum.errors import LaptopError
-from vellum.laptop.notebook import environment
+from vellum.workloads.notebook import environment
 
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, Json, as_payload, as_texts
-from vellum.laptop.qdrant.indexes import read_index
-from vellum.laptop.qdrant.points import read_ids, read_point_vectors, read_points
-from vellum.laptop.qdrant.refused import absent, refused
-from vellum.laptop.qdrant.request import Request
-from vellum.laptop.qdrant.schema import Schema
+from vellum.workloads.qdrant.fields import Fields, Json, as_payload, as_texts
+from vellum.workloads.qdrant.indexes import read_index
+from vellum.workloads.qdrant.points import read_ids, read_point_vectors, read_points
+from vellum.workloads.qdrant.refused import absent, refused
+from vellum.workloads.qdrant.request import Request
+from vellum.workloads.qdrant.schema import Schema
 
 if TYPE_CHECKING:
     from qdrant_edge import PointId

@@ -24,7 +24,6 @@ from importlib import metadata
 from pathlib import Path
 
 from vellum.errors import LaptopError
-from vellum.host.state import write
 
 LOG = logging.getLogger(__name__)
 MADE = ".vellum-made"
@@ -53,7 +52,7 @@ def prepare(folder: Path, home: Path) -> None:
     if not _is_whole(folder):
         _make(folder)
     # At every start: an upgrade of Vellum moves its packages.
-    write(_packages(folder) / BEHIND, "\n".join([*_ours(), ""]))
+    _write(_packages(folder) / BEHIND, "\n".join([*_ours(), ""]))
     # Vellum's own Python runs its commands, so a user's packages cannot break them.
     _script(folder / "bin" / "vellum", f"{shlex.quote(sys.executable)} -P -m vellum.cli")
 
@@ -76,7 +75,14 @@ def kernel(folder: Path, data: Path) -> None:
     }  # fmt: skip
     place = data / "kernels" / KERNEL
     place.mkdir(parents=True, exist_ok=True)
-    write(place / "kernel.json", json.dumps(said))
+    _write(place / "kernel.json", json.dumps(said))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file so that a kernel that starts now reads the old text or the new."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _minor() -> str:
@@ -147,11 +153,11 @@ def _make(folder: Path) -> None:
     for name in ("pip", "pip3"):
         if not (folder / "bin" / name).exists():
             _script(folder / "bin" / name, f"{shlex.quote(str(folder / 'bin' / 'python'))} -m pip")
-    write(folder / MADE, f"{sys.version}\n")
+    _write(folder / MADE, f"{sys.version}\n")
 
 
 def _script(path: Path, command: str) -> None:
-    write(path, f'#!/bin/sh\nexec {command} "$@"\n')
+    _write(path, f'#!/bin/sh\nexec {command} "$@"\n')
     path.chmod(0o700)
 
 
@@ -205,7 +211,7 @@ def _replace(folder: Path, home: Path, python: str) -> None:
         listed = home / f"packages-of-python-{python}.txt"
         head = f"# Vellum now runs Python {_minor()}, so the notebook's environment of Python {python} was made anew.\n"
         again = f"# In a notebook, this installs the same packages again: %pip install -r ~/{listed.name}\n"
-        write(listed, head + again + "".join(f"{line}\n" for line in installed))
+        _write(listed, head + again + "".join(f"{line}\n" for line in installed))
         LOG.warning("Python %s came for %s: what was installed is listed in %s", _minor(), python, listed)
     shutil.rmtree(folder)
 

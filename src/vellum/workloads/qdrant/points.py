@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, Json, as_list, as_payload, is_whole
-from vellum.laptop.qdrant.refused import refused
-from vellum.laptop.qdrant.schema import UNNAMED, Schema
+from vellum.workloads.qdrant.fields import Fields, Json, as_list, as_payload, is_whole
+from vellum.workloads.qdrant.refused import refused
+from vellum.workloads.qdrant.schema import UNNAMED, Schema
 
 if TYPE_CHECKING:
     from qdrant_edge import NamedVector, PointId

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from vellum.laptop.qdrant import reads, writes
-from vellum.laptop.qdrant.refused import RefusedError, refused
-from vellum.laptop.qdrant.request import Request
+from vellum.workloads.qdrant import reads, writes
+from vellum.workloads.qdrant.refused import RefusedError, refused
+from vellum.workloads.qdrant.request import Request
 
 Call = Callable[[Request], object]
 

@@ -15,9 +15,9 @@ import time
 from concurrent.futures import Executor
 from pathlib import Path
 
-from vellum.laptop.qdrant import space
-from vellum.laptop.qdrant.collections import Collection, Collections
-from vellum.laptop.qdrant.schema import INDEXING_THRESHOLD
+from vellum.workloads.qdrant import space
+from vellum.workloads.qdrant.collections import Collection, Collections
+from vellum.workloads.qdrant.schema import INDEXING_THRESHOLD
 
 THRESHOLD = 20_000
 """Points without a graph that justify a build; fewer are compared one by one in a few milliseconds."""
@@ -96,5 +96,5 @@ class Indexer:
 async def _start(original: Path, copy: Path) -> asyncio.subprocess.Process:
     """Start the build without a key, since it needs none."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QDRANT__")}
-    argv = (sys.executable, "-P", "-m", "vellum.laptop.qdrant.build", str(original), str(copy))
+    argv = (sys.executable, "-P", "-m", "vellum.workloads.qdrant.build", str(original), str(copy))
     return await asyncio.create_subprocess_exec(*argv, env=environment, stdin=asyncio.subprocess.DEVNULL)

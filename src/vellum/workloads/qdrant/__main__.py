@@ -1,4 +1,4 @@
-"""The server process: ``python -m vellum.laptop.qdrant``, configured by its environment (``settings``)."""
+"""The server process: ``python -m vellum.workloads.qdrant``, configured by its environment (``settings``)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from vellum.errors import WorkloadError
-from vellum.laptop.qdrant.settings import Settings
+from vellum.workloads.qdrant.settings import Settings
 
 if TYPE_CHECKING:
-    from vellum.laptop.qdrant.collections import Collections
+    from vellum.workloads.qdrant.collections import Collections
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
-    from vellum.laptop.qdrant.collections import Collections
+    from vellum.workloads.qdrant.collections import Collections
 
     with listener, ThreadPoolExecutor(1, "qdrant") as worker:
         collections = worker.submit(Collections, settings.directory).result()
@@ -62,8 +62,8 @@ async def _run(
 ) -> None:
     import uvicorn
 
-    from vellum.laptop.qdrant.indexing import Indexer
-    from vellum.laptop.qdrant.server import App
+    from vellum.workloads.qdrant.indexing import Indexer
+    from vellum.workloads.qdrant.server import App
 
     config = uvicorn.Config(
         App(settings, collections, worker), loop="asyncio", lifespan="off", ws="none", log_level="warning",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, Json
+from vellum.workloads.qdrant.fields import Fields, Json
 
 if TYPE_CHECKING:
     from qdrant_edge import PayloadSchemaParams, PayloadSchemaType

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, as_list, is_whole
-from vellum.laptop.qdrant.points import read_ids
-from vellum.laptop.qdrant.refused import refused
+from vellum.workloads.qdrant.fields import Fields, as_list, is_whole
+from vellum.workloads.qdrant.points import read_ids
+from vellum.workloads.qdrant.refused import refused
 
 if TYPE_CHECKING:
     from qdrant_edge import ConditionType, MatchType, RangeType

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import qdrant_edge as edge
 
-from vellum.laptop.qdrant.fields import Fields, Json, is_whole
-from vellum.laptop.qdrant.paths import steps, values
-from vellum.laptop.qdrant.points import record_json
-from vellum.laptop.qdrant.queries import SHARED, Reader, read_with_payload, read_with_vector
-from vellum.laptop.qdrant.refused import refused
+from vellum.workloads.qdrant.fields import Fields, Json, is_whole
+from vellum.workloads.qdrant.paths import steps, values
+from vellum.workloads.qdrant.points import record_json
+from vellum.workloads.qdrant.queries import SHARED, Reader, read_with_payload, read_with_vector
+from vellum.workloads.qdrant.refused import refused
 
 if TYPE_CHECKING:
-    from vellum.laptop.qdrant.request import Request
+    from vellum.workloads.qdrant.request import Request
 
 Groups = dict[str | int, list[edge.ScoredPoint]]
 

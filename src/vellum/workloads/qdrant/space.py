@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from vellum.host.room import MEBIBYTE, room, size
-from vellum.laptop.qdrant.refused import RefusedError
+from vellum.workloads.qdrant.refused import RefusedError
 
+MEBIBYTE = 2**20
 LEAST = 64 * MEBIBYTE
 """Bytes that must be free, as in Qdrant: two segments of the write-ahead log. To open a collection after a kill took 31
 MiB (measured on qdrant-edge 0.9.0)."""
@@ -16,7 +17,7 @@ COPIES = 2
 
 def has_room(path: Path, body: int = 0) -> bool:
     """Return whether the disk has room for a write whose request has this many bytes."""
-    return room(path).free >= _needed(body)
+    return shutil.disk_usage(path).free >= _needed(body)
 
 
 def _needed(body: int) -> int:
@@ -29,9 +30,13 @@ def check(path: Path, body: int = 0) -> None:
     Raises:
         RefusedError: too few bytes are free.
     """
-    disk = room(path)
+    disk = shutil.disk_usage(path)
     if disk.free < _needed(body):
         raise RefusedError(
-            500, f"Service internal error: No space left on device: the disk has {size(disk.free)} free of "
-            f"{size(disk.total)}, and {size(_needed(body))} are needed",
+            500, f"Service internal error: No space left on device: the disk has {_text(disk.free)} free of "
+            f"{_text(disk.total)}, and {_text(_needed(body))} are needed",
         )  # fmt: skip
+
+
+def _text(count: int) -> str:
+    return f"{count / MEBIBYTE:.1f} MiB"

@@ -21,9 +21,9 @@ import orjson
 import qdrant_edge as edge
 
 from vellum.errors import WorkloadError
-from vellum.laptop.qdrant import space
-from vellum.laptop.qdrant.refused import RefusedError, absent, refused
-from vellum.laptop.qdrant.schema import Schema
+from vellum.workloads.qdrant import space
+from vellum.workloads.qdrant.refused import RefusedError, absent, refused
+from vellum.workloads.qdrant.schema import Schema
 
 _RECORD = "collection.json"
 _FORBIDDEN = frozenset('<>:"/\\|?*') | {chr(code) for code in (*range(32), 127)}
