@@ -17,9 +17,10 @@ import pytest
 
 import vellum
 from vellum.connect import sources
+from vellum.connect.installation import MARK, state_root
 from vellum.errors import BindingError
 from vellum.host import launch
-from vellum.host.state import MARK, State, default_root
+from vellum.host.state import State
 from vellum.kube.objects import secret
 from vellum.laptop import mounts
 
@@ -226,7 +227,7 @@ def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
 
 def test_it_reads_a_laptops_state_and_its_supervisors_lock(state: Path) -> None:
     """It looks in the default state directory and checks the lock of the supervisor."""
-    assert (sources.state_root(), sources._MARK) == (default_root(), MARK) == (state, ".vellum")
+    assert (state_root(), MARK) == (state, ".vellum")
 
 
 @pytest.mark.parametrize("kubelet", [False, True])

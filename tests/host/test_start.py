@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 from tests.host.servers import alive, wait_for
 
+from vellum.connect.installation import MARK
 from vellum.errors import LaptopError
 from vellum.host import start
 from vellum.host.child import LOG_LIMIT
 from vellum.host.client import Client
 from vellum.host.log_tail import last_message
-from vellum.host.state import MARK, State, write_json
+from vellum.host.state import State, write_json
 
 
 @pytest.fixture
@@ -107,7 +108,8 @@ def hanging(folder: Path) -> subprocess.Popen[bytes]:
     words = f"""
 import fcntl, signal, time
 from pathlib import Path
-from vellum.host.state import MARK, State
+from vellum.connect.installation import MARK
+from vellum.host.state import State
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 state = State.open(Path({str(folder / "state")!r}))
 mark = (state.root / MARK).open()

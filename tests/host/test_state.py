@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from vellum.connect.installation import MARK
 from vellum.errors import LaptopError
-from vellum.host.state import MARK, State, read_json, write, write_json
+from vellum.host.state import State, read_json, write, write_json
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ from vellum.api import claim
 from vellum.cli import claims, options
 from vellum.components import platform_components
 from vellum.components.notebook import HOME
+from vellum.connect.installation import MARK
 from vellum.errors import UsageError, VellumError
 from vellum.host import control
 from vellum.host.client import Client
 from vellum.host.ports import release
-from vellum.host.state import MARK, State
+from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, make
 from vellum.laptop.daemon import Commands
 from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation, clock

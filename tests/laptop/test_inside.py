@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vellum.connect.sources import state_root
-from vellum.host.state import State, default_root
+from vellum.connect.installation import state_root
+from vellum.host.state import State
 
 VARIABLES = ("VELLUM_STATE", "VELLUM_BINDING_DIR", "VELLUM_PART", "VELLUM_BUCKET", "KUBERNETES_SERVICE_HOST")
 
@@ -54,7 +54,7 @@ def test_status_inside_a_notebook_means_the_installation_around_it(
         monkeypatch.delenv(name, raising=False)
     for name, value in inside.items():
         monkeypatch.setenv(name, value)
-    assert default_root() == state_root() == state.root
+    assert state_root() == state.root
 
 
 def test_a_clusters_pod_is_told_what_works_there(tmp_path: Path) -> None:

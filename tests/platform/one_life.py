@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from vellum.connect.installation import state_root
 from vellum.controlplane.store import SqliteStore
 from vellum.host.child import Child
-from vellum.host.state import State, default_root
+from vellum.host.state import State
 from vellum.kube.objects import Key, Obj
 from vellum.laptop import gateway, installation, mounts, tenants, workloads
 
@@ -97,7 +98,7 @@ def until(done: Callable[[], bool]) -> None:
 def main() -> None:
     os.umask(0o077)
     watched(Effects(int(sys.argv[1]), Path(sys.argv[2])))
-    inside, stop = installation.Installation(State.open(default_root())), threading.Event()
+    inside, stop = installation.Installation(State.open(state_root())), threading.Event()
     threading.Thread(target=live, args=(inside, stop), daemon=True).start()
     inside.run(stop)
 

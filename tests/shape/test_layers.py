@@ -113,6 +113,16 @@ def test_strings_point_down_too() -> None:
     assert wrong == []
 
 
+def test_one_module_names_each_kind() -> None:
+    places = {
+        kind: [
+            str(file.relative_to(SOURCE)) for file in _inside() if kind in (text for _, text in strings(file))
+        ]
+        for kind in ("MLOpsPlatform", "KubeflowPlatform")
+    }
+    assert places == {"MLOpsPlatform": ["model/team.py"], "KubeflowPlatform": ["model/platform.py"]}
+
+
 def test_the_top_of_the_package_imports_only_what_it_exports() -> None:
     assert {name for _, name in imports(SOURCE / "__init__.py")} <= {"_version", "errors", "connect"}
 

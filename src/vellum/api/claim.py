@@ -11,14 +11,12 @@ from pydantic import Field, StringConstraints, create_model
 
 from vellum.api.keys import KeysSpec
 from vellum.components import team_components
-from vellum.kube.objects import DOMAIN, Obj
+from vellum.kube.objects import Obj
+from vellum.model import team
 from vellum.model.component import AnyTeamComponent, Size, Spec
 from vellum.model.team import Team
 
-API_VERSION = f"{DOMAIN}/v1alpha1"
-KIND = "MLOpsPlatform"
-XR_KIND = f"X{KIND}"
-"""The composite that Crossplane makes of a claim."""
+API_VERSION, KIND, XR_KIND = team.API_VERSION, team.CLAIM_KIND, team.COMPOSITE_KIND
 
 Switch = Literal["enabled", "disabled"]
 

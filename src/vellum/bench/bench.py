@@ -32,6 +32,7 @@ from vellum.kube.objects import Key, Obj, current, make
 from vellum.laptop import tenants
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
+from vellum.model.platform import PLATFORM
 from vellum.model.process import Process, Site
 from vellum.model.release import PROVIDER
 from vellum.model.team import STORAGE_NAMESPACE
@@ -255,7 +256,7 @@ class Bench:
         self.ready = not self._asked.is_set()
 
     def _platform_ready(self, api: Api) -> bool:
-        found, _ = api.list(Kind("platform.vellum.dev/v1alpha1", "KubeflowPlatform"))
+        found, _ = api.list(Kind(PLATFORM.api_version, PLATFORM.kind))
         return bool(found) and all((current(one, "Ready") or {}).get("status") == "True" for one in found)
 
     def _until(self, api: Api, key: Key, kind: str) -> None:

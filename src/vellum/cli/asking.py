@@ -14,8 +14,9 @@ import click
 
 from vellum.cli import options, watching
 from vellum.components.notebook import HOME
+from vellum.connect.installation import state_root
 from vellum.errors import UsageError, VellumError
-from vellum.host.state import State, default_root
+from vellum.host.state import State
 from vellum.kube.objects import Key, Obj
 from vellum.model.team import VECTORS_NAMESPACE, Team
 from vellum.reports import team as report
@@ -53,7 +54,7 @@ def place(obj: Obj) -> str:
 
 def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
     """Return lines with what deleting the claim removes and leaves on this machine, with sizes."""
-    state, meta = State(default_root()), claim["metadata"]
+    state, meta = State(state_root()), claim["metadata"]
     team = Team(meta["namespace"], meta["name"], "")
     own = (
         one for one in made if one["metadata"]["namespace"] == team.namespace and watching.is_a_persons(one)
@@ -69,7 +70,7 @@ def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
 
 def of_a_workload(key: Key) -> list[str]:
     """Return lines with what deleting a TrainJob or an InferenceService removes and leaves."""
-    folder = State(default_root()).data(key.namespace, f"{key.kind.lower()}-{key.name}")
+    folder = State(state_root()).data(key.namespace, f"{key.kind.lower()}-{key.name}")
     return [f"  goes   {key.kind} {key.name}  its processes and its folder: {_folder(folder)}",
             "  stays  what it stored in the bucket"]  # fmt: skip
 

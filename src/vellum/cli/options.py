@@ -10,19 +10,20 @@ from typing import Any, TypeVar
 
 import click
 
+from vellum.connect.installation import matching, state_root
 from vellum.errors import UsageError
 from vellum.host import records
 from vellum.host.client import Client
-from vellum.host.state import State, default_root, read_json
+from vellum.host.state import State, read_json
 from vellum.kube.objects import Obj
-from vellum.model.team import Team
+from vellum.model.team import API_VERSION, CLAIM_KIND, Team
 
 F = TypeVar("F", bound=Callable[..., Any])
 WORKLOADS = ("TrainJob", "InferenceService")
 """The kinds that a team creates itself."""
 MADE = [["trainer.kubeflow.org/v1alpha1", "TrainJob"], ["serving.kserve.io/v1beta1", "InferenceService"]]
 """The same kinds, as a query to the supervisor."""
-CLAIMS = [["platform.vellum.dev/v1alpha1", "MLOpsPlatform"]]
+CLAIMS = [[API_VERSION, CLAIM_KIND]]
 """The query to the supervisor for claims alone."""
 
 
@@ -47,7 +48,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def teams() -> list[str]:
     """Return the claims of this installation as ``namespace/name``."""
-    return sorted(records.teams(read_json(default_root() / "teams.json", {})))
+    return sorted(records.teams(read_json(state_root() / "teams.json", {})))
 
 
 def known_namespace(team: str | None = None) -> str:
@@ -64,19 +65,19 @@ def one_team(team: str | None, known: list[str]) -> str:
     Raises:
         UsageError: the claim does not exist (VEL704), or several claims match (VEL705).
     """
-    found = [claim for claim in known if team in (None, claim, claim.rpartition("/")[2])]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    claims = matching(team, known)
+    if len(claims) == 1:
+        return claims[0]
+    if not claims:
         what = f"claim {team!r} does not exist" if team else "this installation does not have a claim yet"
         names = ", ".join(sorted(known)) or "none; `vellum up CLAIM` makes one"
         raise UsageError("VEL704", what, where="this installation", fix=f"known: {names}")
-    what = f"{team!r} names {len(found)} claims" if team else f"{len(found)} claims exist"
+    what = f"{team!r} names {len(claims)} claims" if team else f"{len(claims)} claims exist"
     raise UsageError(
         "VEL705",
         what,
         where="this installation",
-        fix=f"name one as NAMESPACE/NAME: {', '.join(sorted(found))}",
+        fix=f"name one as NAMESPACE/NAME: {', '.join(sorted(claims))}",
     )
 
 
@@ -114,7 +115,7 @@ def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def _complete_log(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     del ctx, param
-    return [name for name in log_names(State(default_root())) if name.startswith(incomplete)]
+    return [name for name in log_names(State(state_root())) if name.startswith(incomplete)]
 
 
 def log_names(state: State) -> list[str]:
@@ -192,4 +193,4 @@ def state() -> State:
     Raises:
         LaptopError: the directory does not belong to us (VEL401).
     """
-    return State.open(default_root())
+    return State.open(state_root())

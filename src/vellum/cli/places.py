@@ -12,7 +12,7 @@ import click
 
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj, current
-from vellum.model.component import Kind
+from vellum.model.kinds import CLAIM
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vellum.model.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., Any])
-CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 
 
 def kubeconfig(function: F) -> F:
@@ -152,10 +151,11 @@ class _Laptop:
     releases: tuple[str, ...] = ()
 
     def __init__(self) -> None:
+        from vellum.connect.installation import state_root
         from vellum.host.client import Client
-        from vellum.host.state import State, default_root
+        from vellum.host.state import State
 
-        self._client = Client(State(default_root()))
+        self._client = Client(State(state_root()))
 
     def composites(self) -> list[Obj]:
         """Return the platform and the claims."""

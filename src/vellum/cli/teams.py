@@ -10,7 +10,7 @@ import click
 
 from vellum.cli import options
 from vellum.kube.objects import Obj
-from vellum.model.team import Team
+from vellum.model.team import CLAIM_KIND, Team
 
 
 def either(function: Callable[..., None]) -> Callable[..., None]:
@@ -39,7 +39,7 @@ def claim_of(team: str, found: list[Obj]) -> Obj:
     claims = {
         f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj
         for obj in found
-        if obj["kind"] == "MLOpsPlatform"
+        if obj["kind"] == CLAIM_KIND
     }
     return claims[options.one_team(team, list(claims))]
 

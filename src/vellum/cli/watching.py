@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vellum.kube.objects import Obj, condition, controller_uid, current
+from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def rows(composites: list[Obj]) -> list[Row]:
 
 def owner(obj: Obj) -> str:
     """Return the composite's name in messages."""
-    if obj["kind"] == "KubeflowPlatform":
+    if obj["kind"] == PLATFORM.kind:
         return "platform"
     meta = obj["metadata"]
     return str(meta["name"] if meta["namespace"] == "default" else f"{meta['namespace']}/{meta['name']}")

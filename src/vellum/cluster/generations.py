@@ -9,12 +9,11 @@ from vellum.cluster.api import Api, ConflictError, NotFoundError
 from vellum.cluster.install import SEED
 from vellum.kube.objects import Obj, secret_values
 from vellum.model import keys
-from vellum.model.component import Kind
+from vellum.model.kinds import CLAIM
 from vellum.model.platform import PLATFORM
 from vellum.model.rotation import KeyMemory
 from vellum.model.team import Team
 
-CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
 _TRIES = 5
 
 

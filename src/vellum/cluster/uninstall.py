@@ -31,13 +31,12 @@ from vellum.kube.objects import (
     labels_of,
 )
 from vellum.model.component import Kind
+from vellum.model.kinds import CLAIM
 from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent, crd
 from vellum.model.repair import GuardMemory
-from vellum.model.team import STORAGE_NAMESPACE
+from vellum.model.team import COMPOSITE_KIND, STORAGE_NAMESPACE
 
-CLAIM = Kind("platform.vellum.dev/v1alpha1", "MLOpsPlatform")
-COMPOSITE = "XMLOpsPlatform"
 APISERVICE = "apiregistration.k8s.io/v1"
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 PAUSED = "crossplane.io/paused"
@@ -152,7 +151,7 @@ class Removal:
         """Return the teams' namespaces."""
         return self._once("teams", lambda: {
             obj["metadata"]["name"] for obj in self._api.list(Kind("v1", "Namespace"))[0]
-            if any(one["kind"] == COMPOSITE for one in obj["metadata"].get("ownerReferences") or ())
+            if any(one["kind"] == COMPOSITE_KIND for one in obj["metadata"].get("ownerReferences") or ())
         })  # fmt: skip
 
     def _once(self, name: str, find: Callable[[], set[str]]) -> set[str]:

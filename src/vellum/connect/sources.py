@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 from vellum.connect.binding import KEYS, Binding
+from vellum.connect.installation import is_held, matching, opened, state_root
 from vellum.errors import BindingError
 
-_MARK = ".vellum"
 _MOST_BYTES = 4 * 2**20
-"""The file that a running supervisor has locked."""
 _SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its content
 
 
@@ -88,29 +86,11 @@ def _content(path: Path) -> str:
         return ""
 
 
-def state_root() -> Path:
-    """Return this laptop's state directory, as ``vellum up`` chooses it."""
-    if asked := os.environ.get("VELLUM_STATE"):
-        return Path(asked).absolute()
-    # A notebook or a job has its own home. Its installation is the one from which its binding is mounted.
-    if os.environ.get("VELLUM_PART") and (binding := os.environ.get("VELLUM_BINDING_DIR")):
-        around = Path(binding).absolute().parents[2:3]
-        if around and (around[0] / _MARK).is_file():
-            return around[0]
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "vellum"
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """Return the open file; opening does not wait if a pipe has its place."""
-    return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123  # a descriptor
-
-
 def _teams() -> dict[str, str]:
     """Return "claim namespace/claim name" to team namespace; empty if the platform was never started."""
     path = state_root() / "teams.json"
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             read: Any = json.loads(file.read(_MOST_BYTES))
         return {str(claim): str(entry["namespace"]) for claim, entry in read.items()}
     except FileNotFoundError:
@@ -124,35 +104,23 @@ def _teams() -> dict[str, str]:
 
 def _of_team(team: str) -> Binding:
     teams = _teams()
-    found = [claim for claim in teams if team in (claim, claim.rpartition("/")[2])]
-    if not found:
+    claims = matching(team, teams)
+    if not claims:
         known = ", ".join(sorted(teams)) or "none"
         raise BindingError(
             "VEL601", f"team {team!r} does not exist here; known teams: {known}", where=str(state_root()),
             fix="run `vellum status` to see the teams, or `vellum up CLAIM` to start one",
         )  # fmt: skip
-    if len(found) > 1:
-        _ambiguous(f"{team!r} names {len(found)} teams", found)
+    if len(claims) > 1:
+        _ambiguous(f"{team!r} names {len(claims)} teams", claims)
     root = state_root()
-    if not _runs(root):
+    # Without a supervisor another program may own the ports, and must not get a key.
+    if not is_held(root):
         raise BindingError(
             "VEL607", "the platform is not running, and another program may have its port", where=str(root),
             fix="start it with `vellum up`; what it holds is kept",
         )  # fmt: skip
-    return read_folder(root / "secrets" / teams[found[0]] / _SECRET)
-
-
-def _runs(root: Path) -> bool:
-    """Tell whether a supervisor holds its lock. Otherwise another program may own the ports, and must not get a key."""
-    try:
-        with _opened(root / _MARK) as mark:
-            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        # The file does not exist, or we may not read it: then we may not use the binding either.
-        return False
-    return False
+    return read_folder(root / "secrets" / teams[claims[0]] / _SECRET)
 
 
 def _of_only_team() -> Binding:

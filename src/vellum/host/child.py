@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vellum.host.inside import PART
+from vellum.connect.installation import PART
 from vellum.host.reaper import FAMILY, end_family
 from vellum.host.state import private_folder, write
 from vellum.model.process import Probe, Process

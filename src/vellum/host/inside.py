@@ -11,12 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vellum.connect.installation import PART, root_of
 from vellum.errors import UsageError
-
-PART = "VELLUM_PART"
-_MARK = ".vellum"
-BINDING_DEPTH = 3
-"""The path of a binding is ROOT/secrets/NAMESPACE/NAME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +35,10 @@ def inside() -> Inside | None:
     """Return the part that this process belongs to; None in a user's own shell."""
     part, binding = os.environ.get(PART, ""), os.environ.get("VELLUM_BINDING_DIR", "")
     if part:
-        return Inside(part, _root(binding))
+        return Inside(part, root_of(binding))
     if binding and os.environ.get("KUBERNETES_SERVICE_HOST"):
         return Inside(f"pod {os.environ.get('HOSTNAME', '')}".rstrip(), None)
     return None
-
-
-def _root(binding: str) -> Path | None:
-    parents = Path(binding).absolute().parents
-    if not binding or len(parents) < BINDING_DEPTH or parents[1].name != "secrets":
-        return None
-    root = parents[BINDING_DEPTH - 1]
-    return root if (root / _MARK).is_file() else None
 
 
 HERE = "what works here: vellum connect, vellum search, vellum ingest, and vellum.connect() in Python"
@@ -62,8 +50,8 @@ def refuse(command: str) -> None:
     Raises:
         UsageError: this process is a part of an installation (VEL736).
     """
-    if found := inside():
+    if around := inside():
         raise UsageError(
-            "VEL736", f"`vellum {command}` starts or stops a platform, and {found}", where=str(Path.cwd()),
-            fix=f"run it in a terminal of your machine; {HERE}" + (", vellum status" if found.root else ""),
+            "VEL736", f"`vellum {command}` starts or stops a platform, and {around}", where=str(Path.cwd()),
+            fix=f"run it in a terminal of your machine; {HERE}" + (", vellum status" if around.root else ""),
         )  # fmt: skip

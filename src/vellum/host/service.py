@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from vellum import __version__
+from vellum.connect.installation import MARK, state_root
 from vellum.errors import LaptopError, StoreError, VellumError
 from vellum.host import records
 from vellum.host.child import rotate
 from vellum.host.control import serve
 from vellum.host.room import FULL, advice, lacking
-from vellum.host.state import MARK, State, default_root, read_json, write_json
+from vellum.host.state import State, read_json, write_json
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Obj
 
@@ -75,7 +76,7 @@ def run(begin: Begin) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        state = State.open(default_root())
+        state = State.open(state_root())
         _only_one(state)
         notes = _write_anew(state)
         state.hold()
@@ -112,8 +113,8 @@ def _write_anew(state: State) -> list[str]:
 
 def _cannot_start(error: Exception) -> LaptopError:
     """Return the error for an unforeseen exception; the log has the trace."""
-    place = getattr(error, "filename", None) or default_root()
-    if getattr(error, "errno", None) in FULL and (lacks := lacking(default_root())):
+    place = getattr(error, "filename", None) or state_root()
+    if getattr(error, "errno", None) in FULL and (lacks := lacking(state_root())):
         return lacks
     reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
     return LaptopError(

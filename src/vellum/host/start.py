@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -14,12 +13,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from vellum import __version__
+from vellum.connect.installation import MARK, is_held
 from vellum.errors import LaptopError
 from vellum.host import limits, reaper
 from vellum.host.client import Client, known
 from vellum.host.log_tail import last_message
 from vellum.host.room import FULL, advice, lacking
-from vellum.host.state import MARK, State
+from vellum.host.state import State
 
 START_SECONDS = 10.0
 ASK_SECONDS = 2.0
@@ -121,7 +121,7 @@ def stop(state: State, talk: Talk = silent) -> bool:
     Raises:
         LaptopError: it does not end (VEL409).
     """
-    if not _held(state):
+    if not is_held(state.root):
         # After a SIGKILL the children may still be ending.
         reaper.end(str(state.processes))
         return False
@@ -141,7 +141,7 @@ def stop(state: State, talk: Talk = silent) -> bool:
 def _ends_within(state: State, seconds: float, *, asked: bool, talk: Talk) -> bool:
     """Wait until no process holds the installation; signal a holder that the socket did not reach."""
     deadline = time.monotonic() + seconds
-    while _held(state):
+    while is_held(state.root):
         if not asked and (holder := state.holder()):
             asked = True
             talk(f"The supervisor (process {holder.pid}) does not answer; Vellum sends it SIGTERM.")
@@ -180,13 +180,3 @@ def _does_not_end(state: State) -> LaptopError:
         "VEL409", f"the supervisor (process {holder.pid}) does not end", where=str(state.log("vellum")),
         fix=f"run `kill -9 {holder.pid}`; its children end by themselves within 12 s",
     )  # fmt: skip
-
-
-def _held(state: State) -> bool:
-    """Return whether a supervisor still holds the installation; the pid alone could be a child that was not reaped."""
-    with (state.root / MARK).open("rb") as mark:
-        try:
-            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False

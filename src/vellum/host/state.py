@@ -30,11 +30,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vellum.connect.installation import MARK
 from vellum.errors import LaptopError
 from vellum.host import reaper, records
-from vellum.host.inside import inside
 
-MARK = ".vellum"
 FILES = (
     MARK, "seed", "generations.json", "store.db",
     "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
@@ -42,16 +41,6 @@ FILES = (
 )  # fmt: skip
 FOLDERS = ("secrets", "data", "logs", "pki")
 """Entries with these names are checked before any file is opened: opening a pipe can wait forever."""
-
-
-def default_root() -> Path:
-    """Return the state directory that the environment names; inside a part of an installation, that installation's."""
-    if asked := os.environ.get("VELLUM_STATE"):
-        return Path(asked).absolute()
-    if (around := inside()) and around.root:
-        return around.root
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "vellum"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from vellum.kube.objects import DOMAIN, Key
+from vellum.kube.objects import Key
 from vellum.model import origins
-from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
+from vellum.model.team import API_VERSION, KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
 
-PLATFORM = Key(f"{DOMAIN}/v1alpha1", "KubeflowPlatform", "", "kubeflow")
+PLATFORM = Key(API_VERSION, "KubeflowPlatform", "", "kubeflow")
 """The only platform of a control plane."""
 LAPTOP: Final = "local"
 """The profile that only a laptop has."""

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from vellum.kube import names
 from vellum.kube.objects import DOMAIN
 
+API_VERSION, CLAIM_KIND = f"{DOMAIN}/v1alpha1", "MLOpsPlatform"
+"""The kind of a claim; the platform's kind has the same version."""
+COMPOSITE_KIND = f"X{CLAIM_KIND}"
+"""The composite that Crossplane makes of a claim."""
 STORAGE_NAMESPACE = "vellum-storage"
 """Holds the object store and every tenant's S3 objects, so that no team namespace gets stuck on their finalizers."""
 VECTORS_NAMESPACE = "vellum-vectors"

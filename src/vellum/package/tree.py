@@ -29,6 +29,7 @@ from vellum.api.text import MOST_BYTES
 from vellum.api.text import text as plain
 from vellum.errors import ClaimError, UsageError
 from vellum.kube.objects import INSTALLED, Obj, labels_of, make
+from vellum.model.platform import PLATFORM
 from vellum.package.apis import xrds
 from vellum.package.compositions import compositions, function
 from vellum.package.lock import NAME as LOCK
@@ -55,8 +56,8 @@ class Written:
 
 def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list[Obj]]:
     """Return path to objects, in order; ``manifests`` are platforms and claims as they are stored."""
-    platforms = [one for one in manifests if one["kind"] == "KubeflowPlatform"]
-    claims = [one for one in manifests if one["kind"] != "KubeflowPlatform"]
+    platforms = [one for one in manifests if one["kind"] == PLATFORM.kind]
+    claims = [one for one in manifests if one["kind"] != PLATFORM.kind]
     claim_kind, platform_kind = xrds()
     brought = {
         "05-provider/provider-helm.yaml": provider(),

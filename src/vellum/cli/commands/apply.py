@@ -7,9 +7,12 @@ import json
 import click
 
 from vellum.cli import claims, options, watching
+from vellum.connect.installation import state_root
 from vellum.host.client import Client
-from vellum.host.state import State, default_root
+from vellum.host.state import State
 from vellum.kube.objects import Obj
+from vellum.model.platform import PLATFORM
+from vellum.model.team import CLAIM_KIND
 
 
 @click.command()
@@ -24,7 +27,7 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
 
     All files are checked before the first is stored. `vellum status` shows the progress.
     """
-    client = Client(State(default_root()))
+    client = Client(State(state_root()))
     manifests = options.with_namespaces(claims.to_apply(files, options.known_namespace(team)), team, client)
     stored = client.ask("apply", manifests=manifests)
     if output == "json":
@@ -35,6 +38,6 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
 
 
 def _called(obj: Obj) -> str:
-    if obj["kind"] in ("KubeflowPlatform", "MLOpsPlatform"):
+    if obj["kind"] in (PLATFORM.kind, CLAIM_KIND):
         return watching.owner(obj)
     return f"{obj['kind']} {obj['metadata']['name']}"

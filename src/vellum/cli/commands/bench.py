@@ -15,6 +15,7 @@ import click
 from vellum.cli import claims, options
 from vellum.errors import UsageError, VellumError
 from vellum.host.state import State
+from vellum.model.platform import PLATFORM
 
 NOT_READY = 3
 NAMED = ("the bench", "vellum bench up", "each bench starts empty")
@@ -72,7 +73,7 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
     client = Client(state, *NAMED)
     runs = client.alive()
     if files or not runs:
-        if not runs and not bare and not any(one["kind"] == "KubeflowPlatform" for one in manifests):
+        if not runs and not bare and not any(one["kind"] == PLATFORM.kind for one in manifests):
             manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
         folder = state.root / "tree"
         tree.write(folder, {} if bare else tree.tree(manifests, FUNCTION), prune=True)
@@ -85,10 +86,11 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
 @options.output
 def status(output: str) -> None:
     """Show what runs, and how to use it."""
+    from vellum.connect.installation import state_root
     from vellum.host.client import Client
-    from vellum.host.state import State, default_root
+    from vellum.host.state import State
 
-    _finish(Client(State(default_root()), *NAMED).ask("status"), output)
+    _finish(Client(State(state_root()), *NAMED).ask("status"), output)
 
 
 @command.command()

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import click
 
 from vellum.cli import asking, claims, options, teams
+from vellum.connect.installation import state_root
 from vellum.errors import LaptopError
 from vellum.host.client import Client
-from vellum.host.state import State, default_root
+from vellum.host.state import State
 from vellum.kube.objects import Key
 
 
@@ -37,7 +38,7 @@ def command(team: str | None, files: tuple[str, ...], timeout: float, *, yes: bo
 
     For a TrainJob it ends the processes and removes the folder; what the job stored in the bucket stays.
     """
-    client = Client(State(default_root()))
+    client = Client(State(state_root()))
     if files:
         _made(client, files, team, timeout, yes=yes)
     elif team:

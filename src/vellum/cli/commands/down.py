@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from vellum.cli import asking
+from vellum.connect.installation import MARK, state_root
 from vellum.host import start
-from vellum.host.state import MARK, State, default_root
+from vellum.host.state import State
 
 
 @click.command()
@@ -17,7 +18,7 @@ def command(*, delete_data: bool, yes: bool) -> None:
 
     The data of all teams stays in the state directory, and the next `vellum up` uses it again.
     """
-    root = default_root()
+    root = state_root()
     if not (root / MARK).exists():
         click.echo(f"Nothing to stop: {root} does not have an installation.", err=True)
         return

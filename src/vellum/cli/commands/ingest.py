@@ -14,10 +14,11 @@ from typing import Any
 import click
 
 from vellum.cli import options
+from vellum.connect.installation import state_root
 from vellum.connect.sources import connect
 from vellum.errors import LaptopError, VellumError, WorkloadError
 from vellum.host.client import Client, known
-from vellum.host.state import State, default_root, private_folder
+from vellum.host.state import State, private_folder
 from vellum.laptop.folders import ingest_folder
 
 _MOST_SKIPPED = 20
@@ -37,7 +38,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     file does not stop the others. Files from earlier runs are not ingested again. Ends with 1 if it can use no file.
     """
     binding = connect(team).require(*NEEDED)
-    state = State(default_root())
+    state = State(state_root())
     claim = options.one_team(team, options.teams())
     work = private_folder(ingest_folder(state, claim))
     argv = [

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from vellum.cli import options
+from vellum.connect.installation import state_root
 from vellum.errors import UsageError
-from vellum.host.state import State, default_root
+from vellum.host.state import State
 
 
 @click.command()
@@ -30,7 +31,7 @@ def command(name: str | None, lines: int, *, follow: bool) -> None:
     NAME is a process or the start of its name, such as qdrant; vellum is the supervisor.
     Without NAME the command lists the names.
     """
-    state = State(default_root())
+    state = State(state_root())
     names = options.log_names(state)
     if name is None:
         for each in names:

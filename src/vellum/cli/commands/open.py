@@ -8,9 +8,10 @@ import webbrowser
 import click
 
 from vellum.cli import options
+from vellum.connect.installation import state_root
 from vellum.errors import LaptopError
 from vellum.host.client import Client
-from vellum.host.state import State, default_root, write
+from vellum.host.state import State, write
 from vellum.kube.objects import Obj
 from vellum.laptop.folders import PAGE
 from vellum.model.component import Page
@@ -28,7 +29,7 @@ def command(part: str | None, team: str | None, *, show: bool) -> None:
 
     The token goes through a private file. The browser's command line would show it to every user of this machine.
     """
-    state = State(default_root())
+    state = State(state_root())
     known = _pages(part)
     name, opened, url = _page(Client(state).ask("list", kinds=options.CLAIMS), team, known)
     shown = known[opened]

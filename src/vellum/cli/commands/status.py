@@ -8,8 +8,9 @@ import sys
 import click
 
 from vellum.cli import options, teams, watching
+from vellum.connect.installation import state_root
 from vellum.host.client import Client
-from vellum.host.state import State, default_root
+from vellum.host.state import State
 from vellum.kube.objects import Obj, condition
 from vellum.model.state import PARTS_READY
 
@@ -29,7 +30,7 @@ def command(*, team: str | None, events: bool, output: str) -> None:
     Ends with 0 if everything is ready, and with 3 if something is not. The command also shows the team's TrainJobs and
     models; they do not count for the exit code.
     """
-    client = Client(State(default_root()))
+    client = Client(State(state_root()))
     found = client.ask("list")
     processes = client.ask("processes")
     said = {"events": client.ask("events")} if events else {}

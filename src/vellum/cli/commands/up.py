@@ -14,6 +14,7 @@ from vellum.host import limits, start
 from vellum.host.client import Client, known
 from vellum.kube.objects import Obj
 from vellum.laptop import bytecode
+from vellum.model.platform import PLATFORM
 
 NOT_READY = 3
 NOT_STORED = "VEL303"
@@ -114,7 +115,7 @@ def _finish(found: list[Obj], output: str) -> None:
 
 
 def _print_endpoints(found: list[Obj]) -> None:
-    teams = [obj for obj in found if obj["kind"] != "KubeflowPlatform"]
+    teams = [obj for obj in found if obj["kind"] != PLATFORM.kind]
     for obj in teams:
         click.echo(f"\n{watching.owner(obj)}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
