@@ -34,12 +34,12 @@ FUNCTION := .venv-function/bin
 	.tools/bin/uv pip install --quiet --no-deps --python $(FUNCTION)/python --editable .
 	@touch .venv-function/.ready
 
-# What judges the charts and the health checks for other tools has an environment of its own; only the bench's tests ask.
-JUDGES := .venv-judges/bin
-.venv-judges/.ready: .venv/.ready lock/judges.txt
-	@.tools/bin/uv venv --quiet --clear --python $(BIN)/python .venv-judges
-	.tools/bin/uv pip sync --quiet --require-hashes --python $(JUDGES)/python lock/judges.txt
-	@touch .venv-judges/.ready
+# The validators of charts and health checks have an environment of their own; only the bench's tests use it.
+VALIDATORS := .venv-validators/bin
+.venv-validators/.ready: .venv/.ready lock/validators.txt
+	@.tools/bin/uv venv --quiet --clear --python $(BIN)/python .venv-validators
+	.tools/bin/uv pip sync --quiet --require-hashes --python $(VALIDATORS)/python lock/validators.txt
+	@touch .venv-validators/.ready
 
 demo: .venv/.ready ## the main job: a platform from one claim, PDFs in, cited answers out; left running
 	$(BIN)/vellum up "$(CLAIM)"
@@ -65,7 +65,7 @@ test: check ## everything: check, then the real services, real PDFs and faults b
 	$(FUNCTION)/pytest -q -m "slow and not nightly" tests/function
 	$(BIN)/pytest -q --durations=20 -m "(laptop or slow) and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
-bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
+bench: setup .venv-validators/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
 	$(BIN)/pytest -q --durations=20 -m "not nightly" tests/bench
 	$(BIN)/python -m benchmarks function_calls control_plane
@@ -73,7 +73,7 @@ bench: setup .venv-judges/.ready ## the real Crossplane and Kubernetes API: thei
 attack: setup ## attacks and faults against a separate platform; prints the table of docs/proofs.md
 	$(BIN)/pytest -q tests/attack
 
-nightly: setup .venv-judges/.ready ## the long sweeps: every killed effect, fuzzing, other projects' suites; hours
+nightly: setup .venv-validators/.ready ## the long sweeps: every killed effect, fuzzing, other projects' suites; hours
 	$(FUNCTION)/pytest -q -m nightly tests/function
 	VELLUM_FAULTS=all $(BIN)/pytest -q -m "nightly or slow" --ignore tests/function --ignore tests/bench
 	$(BIN)/pytest -q -m nightly tests/bench
@@ -93,4 +93,4 @@ package: setup ## build the wheel and the source archive into dist/
 	.tools/bin/uv build --quiet --out-dir dist
 
 clean: ## remove the files that make built; the data of the installation stays
-	rm -rf .venv .venv-function .venv-judges .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-function .venv-validators .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

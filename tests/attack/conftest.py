@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.platform.door import FULL, Installation, new_installation
+from tests.platform.harness import FULL, Installation, new_installation
 
 HEAD = ["| Class | Tries | Answers | Leaks | Test |", "| --- | --- | --- | --- | --- |"]
 ROWS = pytest.StashKey["Rows"]()

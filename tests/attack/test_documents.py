@@ -1,4 +1,4 @@
-"""Hostile files and objects at the doors for documents: ``vellum validate``, ``vellum apply`` and the control socket.
+"""Hostile files and objects as documents: ``vellum validate``, ``vellum apply`` and the control socket.
 
 None is accepted, ends a process or shows a trace. Every answer is a VEL code with a place and a fix.
 """
@@ -19,7 +19,7 @@ from tests.api.broken import BROKEN
 from tests.api.mutation import ODD
 from tests.api.test_hostile import HOSTILE
 from tests.attack.conftest import Attacked
-from tests.platform.door import Installation
+from tests.platform.harness import Installation
 
 from vellum.errors import VellumError
 from vellum.host.client import Client

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.attack.conftest import Attacked
-from tests.platform.door import Installation
+from tests.platform.harness import Installation
 from tests.platform.test_notebook import address
 
 pytestmark = [pytest.mark.laptop, pytest.mark.attack, pytest.mark.timeout(300)]

@@ -22,7 +22,7 @@ import pytest
 from tests.attack.conftest import Attacked
 from tests.host.test_control import HOSTILE, asked
 from tests.host.test_records import DAMAGES
-from tests.platform.door import Installation, new_installation, wait_for
+from tests.platform.harness import Installation, new_installation, wait_for
 
 from vellum.errors import VellumError
 from vellum.host import records, start

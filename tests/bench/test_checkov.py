@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from tests.bench import judges
+from tests.bench import validators
 from tests.bench.test_own_charts import CASES
 from tests.charts.record import ROOT
 from tests.charts.rendered import Rendered, templates
@@ -48,7 +48,7 @@ def test_checkov_finds_only_what_is_accepted_with_a_reason(rendered: Rendered, t
         objects += len(made)
         text = yaml.safe_dump_all(map(placed, made))
         (tmp_path / "charts" / f"{case}.yaml").write_text(text, encoding="utf-8")
-    report = judges.checkov(tmp_path / "charts", tmp_path)
+    report = validators.checkov(tmp_path / "charts", tmp_path)
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["passed"] > objects
     assert found(report) == accepted(workloads)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.bench import judges, real
+from tests.bench import real, validators
 from tests.bench.real import ROOT, Bench
 from tests.package.test_gitops import IN_GIT, PACKAGE
 
@@ -126,5 +126,5 @@ def test_both_tools_see_healthy_exactly_what_crossplane_calls_ready(tmp_path: Pa
         version, kind = obj["apiVersion"], obj["kind"]
         key = f"resource.customizations.health.{version.partition('/')[0]}_{kind}"
         cases += [("lua", settings["data"][key], obj), ("cel", checks[version, kind], obj)]
-    said = judges.health(cases, tmp_path)
+    said = validators.health(cases, tmp_path)
     assert list(zip(said[::2], said[1::2], strict=True)) == [(argo, flux) for _, argo, flux in HEALTH]

@@ -1,4 +1,4 @@
-"""The chart of Kubeflow Pipelines, rendered by the real Helm: its parts, its rights, its doors and its settings.
+"""The chart of Kubeflow Pipelines, rendered by the real Helm: its parts, its rights, its ports and its settings.
 
 What every chart of Vellum's own must be is in ``test_own_charts.py``.
 """

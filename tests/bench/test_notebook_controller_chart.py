@@ -1,4 +1,4 @@
-"""The chart of the notebook controller, rendered by the real Helm: its rights, its doors and its settings.
+"""The chart of the notebook controller, rendered by the real Helm: its rights, its ports and its settings.
 
 What every chart of Vellum's own must be is in ``test_own_charts.py``.
 """

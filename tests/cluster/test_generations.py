@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vellum.cli import places, watching
+from vellum.cli import targets, watching
 from vellum.compose.live import ALARMS
 from vellum.kube.health import health
 from vellum.kube.objects import Obj, current
@@ -42,14 +42,14 @@ def test_a_readiness_of_the_spec_before_is_not_believed(seen: int | None) -> Non
     old = platform(20, seen)
     assert not watching.is_ready(old)
     assert [row.ready for row in watching.rows([old])] == [False]
-    assert places.stopped(old) == "generation 20 is not composed yet"
+    assert targets.stopped(old) == "generation 20 is not composed yet"
 
 
 def test_what_is_said_of_the_spec_as_it_is_counts() -> None:
     new = platform(20, 20)
     assert watching.is_ready(new)
     assert [row.ready for row in watching.rows([new])] == [True]
-    assert places.stopped(new) == ""
+    assert targets.stopped(new) == ""
 
 
 @pytest.mark.parametrize("where", ["condition", "status", "nowhere"])

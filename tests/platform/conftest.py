@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.platform.door import FULL, Installation, new_installation
+from tests.platform.harness import FULL, Installation, new_installation
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from vellum.controlplane.store import SqliteStore
 from vellum.host.child import Child
 from vellum.host.state import State
 from vellum.kube.objects import Key, Obj
-from vellum.laptop import gateway, installation, mounts, tenants, workloads
+from vellum.laptop import gateway, installation, mounts, seaweed_controller, workloads
 
 CLAIM: Obj = {
     "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform",
@@ -58,13 +58,13 @@ class Effects:
 
 
 def watched(effects: Effects) -> None:
-    """Put the counter at every door to the outside."""
-    make_shell = tenants.shell
+    """Put the counter at every call that leaves the process."""
+    make_shell = seaweed_controller.shell
     for place, name, counted in (
         (installation, "SqliteStore", partial(SqliteStore, fault=effects.at)),
         (Child, "__init__", effects.around("start", Child.__init__)),
         (Child, "end", effects.around("end", Child.end)),
-        (tenants, "shell", lambda *arguments: effects.around("tenants", make_shell(*arguments))),
+        (seaweed_controller, "shell", lambda *arguments: effects.around("weed", make_shell(*arguments))),
         (workloads, "mount", effects.around("mount", mounts.mount)),
         (gateway, "publish", effects.around("routes", gateway.publish)),
         (shutil, "rmtree", effects.around("remove", shutil.rmtree)),

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.platform.browser import CHROMIUM, Page, browser
-from tests.platform.door import Installation
+from tests.platform.harness import Installation
 from tests.platform.test_notebook import address
 from tests.platform.test_services import s3
 
 pytestmark = [
     pytest.mark.laptop, pytest.mark.nightly, pytest.mark.timeout(600),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; tests/platform/test_doors.py holds the same by HTTP"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; tests/platform/test_gateway_refusals.py holds the same by HTTP"),
 ]  # fmt: skip
 ATTACK = """
 (async () => {

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from botocore.exceptions import ClientError
-from tests.platform.door import Installation, new_installation, wait_for
+from tests.platform.harness import Installation, new_installation, wait_for
 from tests.platform.test_services import s3
 
 from vellum.host.room import NEEDED_SHARE

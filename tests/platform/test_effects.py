@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.platform.door import ROOT, Installation, new_installation
+from tests.platform.harness import ROOT, Installation, new_installation
 from tests.platform.test_services import s3
 
 pytestmark = [pytest.mark.laptop, pytest.mark.slow, pytest.mark.timeout(3600)]
 CHOSEN = os.environ.get("VELLUM_FAULTS", "")
 
 
-OUTSIDE = ("end", "mount", "pass", "remove", "routes", "start", "tenants")
+OUTSIDE = ("end", "mount", "pass", "remove", "routes", "start", "weed")
 """The kinds of effects that reach processes, files or the object store."""
 
 

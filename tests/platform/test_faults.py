@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from qdrant_client.models import Distance, PointStruct, VectorParams
-from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.harness import FULL, Installation, wait_for
 from tests.platform.test_services import s3
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(600)]

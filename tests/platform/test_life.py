@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.harness import FULL, Installation, wait_for
 from tests.platform.test_services import s3
 
 from vellum.host.state import State

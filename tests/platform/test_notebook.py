@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from tests.platform.door import Installation, wait_for
+from tests.platform.harness import Installation, wait_for
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from qdrant_client.models import Distance, PointStruct, VectorParams
-from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.harness import FULL, Installation, wait_for
 from tests.platform.test_faults import vectors
 from tests.platform.test_services import s3
 

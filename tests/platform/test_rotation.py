@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.platform.door import FULL, Installation, wait_for
+from tests.platform.harness import FULL, Installation, wait_for
 from tests.platform.test_notebook import execute
 from tests.platform.test_services import s3
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.platform.door import ROOT, Installation
+from tests.platform.harness import ROOT, Installation
 from tests.platform.test_services import refused, s3
 
 from vellum.connect.binding import Binding

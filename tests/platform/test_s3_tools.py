@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.platform.door import Installation
+from tests.platform.harness import Installation
 from tests.platform.test_services import s3
 from tests.s3.conformance import run
 from tests.s3.model import DELIMITERS, NAMES, Question, listed

@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from qdrant_client import QdrantClient, models
-from tests.platform.door import ROOT, Installation, wait_for
+from tests.platform.harness import ROOT, Installation, wait_for
 
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
 

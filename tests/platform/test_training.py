@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.platform.door import ROOT, Installation, wait_for
+from tests.platform.harness import ROOT, Installation, wait_for
 
 from vellum.connect import Binding
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vellum.bench import certificates, charts, furniture, places, registry
+from vellum.bench import admission, base_objects, certificates, charts, registry
 from vellum.bench.machine import STAGES, Machine
 from vellum.bench.programs import ROOT
 from vellum.bench.standins import NOTEBOOKS, Kubelet, PackageManager, VolumeStandIn
@@ -29,7 +29,7 @@ from vellum.host.ports import Ports
 from vellum.host.state import State, write
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, current, make
-from vellum.laptop import tenants
+from vellum.laptop.seaweed_controller import SeaweedController, shell
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
@@ -149,17 +149,19 @@ class Bench:
             link = self.kubectl.with_name(name)
             link.unlink(missing_ok=True)
             link.symlink_to(found[name])
-        write(self.machine.directory("kwok") / "stages.yaml", furniture.stages(found["kwok-stages"]))
+        write(self.machine.directory("kwok") / "stages.yaml", base_objects.stages(found["kwok-stages"]))
         # provider-helm does not pull a chart twice, and the charts may have changed.
         shutil.rmtree(self.machine.directory("provider-helm"), ignore_errors=True)
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
         self._charts()
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
-        self._apply(api, furniture.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
-        self._apply(api, [*furniture.base(found["crossplane-chart"]), *places.policies(self.machine.charts)])
+        self._apply(api, base_objects.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
+        self._apply(
+            api, [*base_objects.base(found["crossplane-chart"]), *admission.policies(self.machine.charts)]
+        )
         authority, port = self.certificates.authority.read_bytes(), self.machine.port("crossplane-webhooks")
-        self._apply(api, furniture.webhooks(found["crossplane-webhooks"], port, authority))
+        self._apply(api, base_objects.webhooks(found["crossplane-webhooks"], port, authority))
         self._said("kinds and rights are applied")
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
@@ -201,7 +203,7 @@ class Bench:
 
     def _function(self, api: Api) -> None:
         """Tell Crossplane where its function listens, and give provider-helm its kubeconfig."""
-        revision = furniture.revision()
+        revision = base_objects.revision()
         api.apply(revision, manager="vellum-bench")
         endpoint = f"localhost:{self.machine.port('function')}"
         api.merge(
@@ -209,7 +211,7 @@ class Bench:
             subresource="/status",
         )  # fmt: skip
         api.apply(
-            places.credentials(self.certificates.kubeconfig("provider-helm").read_text()),
+            admission.credentials(self.certificates.kubeconfig("provider-helm").read_text()),
             manager="vellum-bench",
         )
 
@@ -219,7 +221,7 @@ class Bench:
         programs = wheels.programs()
         storage = platform_components()["storage"]
         self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], programs)
-        tenant = tenants.TenantController(tenants.shell(self.state, self.ports, programs["weed"]), self._poke)
+        seaweed = SeaweedController(shell(self.state, self.ports, programs["weed"]), self._poke)
         kserve = Kubelet(
             self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager"
         )
@@ -229,7 +231,7 @@ class Bench:
             {PROVIDER: self.machine.process(PROVIDER), FUNCTION: self.machine.process("function")},
         )
         controllers: list[Reconciles[KubeStore]] = [
-            packages, NOTEBOOKS, kserve, front, VolumeStandIn(), self._workloads, tenant,
+            packages, NOTEBOOKS, kserve, front, VolumeStandIn(), self._workloads, seaweed,
         ]  # fmt: skip
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from vellum.bench.furniture import PROVISIONER
+from vellum.bench.base_objects import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor

@@ -20,10 +20,10 @@ def health(obj: Obj | None, name: str) -> Health:
         return False, f"{name} is not created yet"
     if obj["metadata"].get("deletionTimestamp"):
         return False, f"{Key.of(obj)} is being deleted"
-    judge = _JUDGES.get(obj["kind"])
-    if judge is None:
+    check = _CHECKS.get(obj["kind"])
+    if check is None:
         return True, ""
-    ready, reason = judge(obj.get("status") or {}, obj)
+    ready, reason = check(obj.get("status") or {}, obj)
     return ready, "" if ready else f"{Key.of(obj)}: {reason}"
 
 
@@ -62,14 +62,14 @@ def _notebook(status: Mapping[str, Any], obj: Obj) -> Health:
 def _conditioned(
     kind: str, read: Callable[[Obj, str], Mapping[str, Any] | None] = current
 ) -> Callable[[Mapping[str, Any], Obj], Health]:
-    def judge(_: Mapping[str, Any], obj: Obj) -> Health:
+    def check(_: Mapping[str, Any], obj: Obj) -> Health:
         """Judge an object by its condition of the kind."""
         entry = read(obj, kind)
         if entry is not None and entry.get("status") == "True":
             return True, ""
         return _reported(entry, kind, "no status yet")
 
-    return judge
+    return check
 
 
 _OF_READINESS = ("Available", "Ready", "Running", "Succeeded")
@@ -94,7 +94,7 @@ def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
     return False, str(status.get("message") or (f"phase {phase}" if phase else "no status yet"))
 
 
-_JUDGES: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any], Obj], Health]] = {
     "Namespace": _namespace,
     "StatefulSet": _replicas,
     "Deployment": _replicas,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vellum.host.state import read_json, write_json
 from vellum.kube.objects import Obj
-from vellum.laptop import doors
-from vellum.laptop.doors import Match, action, answer, redirect
+from vellum.laptop import envoy_routes
+from vellum.laptop.envoy_routes import Match, action, answer, redirect
 from vellum.model.origins import LOOPBACK
 from vellum.model.process import Route
 
@@ -67,7 +67,7 @@ def _table(port: int, routes: list[Route]) -> Obj:
         "max_direct_response_body_size_bytes": 16384,
         # A client outside may not name its user, because Kubeflow's parts would trust that header.
         "request_headers_to_remove": ["kubeflow-userid", "x-goog-authenticated-user-email"],
-        "response_headers_to_add": doors.headers({"x-content-type-options": "nosniff"}),
+        "response_headers_to_add": envoy_routes.headers({"x-content-type-options": "nosniff"}),
     }
 
 
@@ -78,14 +78,14 @@ def _own(port: int, routes: list[Route]) -> Obj:
     entries = [
         # A presigned address itself grants the access, and S3 has no cookies. So a notebook's page may read one, if the
         # bucket's CORS rules allow it.
-        doors.foreign("/", [*own, *apart]),
-        *(doors.foreign(prefix, own) for prefix in doors.RESERVED),
-        *(doors.embedded(prefix) for prefix in doors.RESERVED),
-        doors.crooked("/serving"),
+        envoy_routes.foreign("/", [*own, *apart]),
+        *(envoy_routes.foreign(prefix, own) for prefix in envoy_routes.RESERVED),
+        *(envoy_routes.embedded(prefix) for prefix in envoy_routes.RESERVED),
+        envoy_routes.crooked("/serving"),
     ]
     for route in routes:
         entries += _led_on(route, port) if route.host else _routes(route)
-    entries += [_missing(prefix, port, routes) for prefix in doors.RESERVED]
+    entries += [_missing(prefix, port, routes) for prefix in envoy_routes.RESERVED]
     # The longest prefix first, so S3 is the last of all.
     entries.sort(key=lambda entry: entry["match"] == {"prefix": "/"})
     return {"name": "laptop", "domains": [f"{name}:{port}" for name in LOOPBACK], "routes": entries}
@@ -94,10 +94,15 @@ def _own(port: int, routes: list[Route]) -> Obj:
 def _routes(route: Route) -> list[Obj]:
     where = f"port-{route.port}"
     if route.prefix == "/":
-        return [{"match": {"prefix": "/"}, **action(where, added=doors.SANDBOX, dropped=doors.STATEFUL)}]
+        return [
+            {
+                "match": {"prefix": "/"},
+                **action(where, added=envoy_routes.SANDBOX, dropped=envoy_routes.STATEFUL),
+            }
+        ]
     return [
-        *doors.bounded(route),
-        {"match": doors.served(route), **action(where, route)},
+        *envoy_routes.bounded(route),
+        {"match": envoy_routes.served(route), **action(where, route)},
         # qdrant-client asks for its URL as given, without a slash; S3 owns the rest and would answer 403.
         {"match": {"path": route.prefix.removesuffix("/")}, **action(where, whole=route.rewrite)},
     ]
@@ -109,14 +114,14 @@ def _led_on(route: Route, port: int) -> list[Obj]:
     The routes remove cookies in both directions. So a page at this origin has no credential that the notebook accepts.
     """
     where = f"port-{route.port}"
-    program = action(where, added=doors.SANDBOX, dropped=doors.STATEFUL, deaf=True)
+    program = action(where, added=envoy_routes.SANDBOX, dropped=envoy_routes.STATEFUL, deaf=True)
     token, socket = Match("authorization"), Match("upgrade", pattern="(?i)websocket")
     said = {
         "error": f"the notebook is at http://{route.host}:{port}{route.prefix}",
         "fix": "open that address, or send the token in the header Authorization: token ...",
     }
     return [
-        *doors.bounded(route),
+        *envoy_routes.bounded(route),
         *({"match": {"prefix": route.prefix, "headers": [one.header]}, **program} for one in (token, socket)),
         *(
             {"match": {**place, "headers": [Match(":method", pattern="GET|HEAD").header]}, **redirect(route.host, port)}
@@ -130,11 +135,11 @@ def _apart(port: int, route: Route) -> Obj:
     """Return the virtual host of a notebook: a page of another origin cannot read, embed or control it."""
     origin, where = f"http://{route.host}:{port}", f"port-{route.port}"
     entries = [
-        doors.foreign("/", [origin]),
-        doors.embedded("/"),
-        doors.framed("/"),
-        *doors.bounded(route),
-        {"match": doors.served(route), **action(where, route, added=doors.APART)},
+        envoy_routes.foreign("/", [origin]),
+        envoy_routes.embedded("/"),
+        envoy_routes.framed("/"),
+        *envoy_routes.bounded(route),
+        {"match": envoy_routes.served(route), **action(where, route, added=envoy_routes.APART)},
         {"match": {"path": "/"}, **redirect(route.host, port, path=f"{route.prefix}lab")},
         {"match": {"path": route.prefix.removesuffix("/")}, **redirect(route.host, port, path=route.prefix)},
         {"match": {"prefix": "/"}, **answer(404, {
@@ -168,8 +173,8 @@ def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:
         if route.prefix.startswith(f"{prefix}/")
     ]
     said = {
-        "error": doors.RESERVED[prefix],
+        "error": envoy_routes.RESERVED[prefix],
         "here": there[:_MOST_NAMED],
-        "fix": doors.fix(prefix, len(there) - _MOST_NAMED),
+        "fix": envoy_routes.fix(prefix, len(there) - _MOST_NAMED),
     }
-    return {"match": doors.below(prefix), **answer(404, said)}
+    return {"match": envoy_routes.below(prefix), **answer(404, said)}

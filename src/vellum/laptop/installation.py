@@ -21,10 +21,11 @@ from vellum.host.ports import Ports, is_free, next_free, release, reserve
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
-from vellum.laptop import connectable, folders, tenants
+from vellum.laptop import connectable, folders, seaweed_controller
 from vellum.laptop.generations import Generations
 from vellum.laptop.models import Models
 from vellum.laptop.mounts import MountController, VolumeController
+from vellum.laptop.seaweed_controller import SeaweedController
 from vellum.laptop.teams import TeamsController
 from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
@@ -85,7 +86,7 @@ class Installation:
             self.store, composites,
             (
                 NamespaceController(), MountController(state), VolumeController(state), self.workloads, self.training,
-                tenants.TenantController(tenants.shell(state, ports, programs["weed"]), self._poke),
+                SeaweedController(seaweed_controller.shell(state, ports, programs["weed"]), self._poke),
                 TeamsController(state),
             ),
             clock,

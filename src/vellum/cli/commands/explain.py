@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from vellum.api import schema
-from vellum.cli import catalogue, options, places, teams
+from vellum.cli import catalogue, options, targets, teams
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 from vellum.model.team import CLAIM_KIND
@@ -26,7 +26,7 @@ GRAPH = "platform"
 @click.argument(
     "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM|CODE", shell_complete=options.complete_team
 )
-@places.kubeconfig
+@targets.kubeconfig
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json", "svg"]), default="text", help="How data is printed."
 )
@@ -67,9 +67,9 @@ def _names() -> list[str]:
 def _team(name: str, config: Path | None, output: str) -> str:
     from vellum.reports import team as report
 
-    place = places.at(config)
-    claim = teams.claim_of(name, place.claims())
-    spec: Obj = next((one.get("spec") or {} for one in place.composites()), {})
+    target = targets.at(config)
+    claim = teams.claim_of(name, target.claims())
+    spec: Obj = next((one.get("spec") or {} for one in target.composites()), {})
     external = (spec.get("objectStore") or {}).get("backend") == "external"
     found = report.fates(claim, laptop=config is None, external=external)
     if output == "json":
@@ -81,11 +81,11 @@ def _team(name: str, config: Path | None, output: str) -> str:
 def _platform(config: Path | None, output: str) -> str:
     from vellum.reports import platform as report
 
-    found = places.platform(places.at(config))
+    found = targets.platform(targets.at(config))
     parts = report.nodes(found)
     if output == "svg":
         return report.svg(parts)
-    broken, stopped = report.breaker(found), places.stopped(found)
+    broken, stopped = report.breaker(found), targets.stopped(found)
     if output == "json":
         return json.dumps(
             {"parts": [part.as_dict() for part in parts], "stopped": stopped, "breaker": broken}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vellum.cli import claims, options, places, watching
+from vellum.cli import claims, options, targets, watching
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
 from vellum.model.platform import PLATFORM
@@ -25,7 +25,7 @@ NOT_READY = 3
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
-@places.cluster
+@targets.cluster
 @options.function_package
 @click.option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
 @options.timeout(600)
@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913  # one argument an option
 
     manifests = claims.on_a_cluster(files)
     found = tree.tree(manifests, function)
-    api = places.api(kubeconfig)
+    api = targets.api(kubeconfig)
     looked = _looked(api, found, kubeconfig, quiet=output == "json")
     installation = Installation(api, found)
     if dry_run:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from vellum.cli import options, places, watching
-from vellum.cli.places import Place
+from vellum.cli import options, targets, watching
+from vellum.cli.targets import Target
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
 from vellum.model.platform import PLATFORM
@@ -31,7 +31,7 @@ POLL_SECONDS = 0.1
 @click.option("--again", is_flag=True, help="Rotate even while an earlier rotation is in progress.")
 @click.option("--wait", is_flag=True, help="Wait until the new keys are in use.")
 @options.timeout(120, "How long to wait for the new keys.")
-@places.kubeconfig
+@targets.kubeconfig
 @options.output
 def command(  # noqa: PLR0913  # its options
     *, team: str, overlap: str, again: bool, wait: bool, timeout: float, kubeconfig: Path | None, output: str
@@ -43,18 +43,18 @@ def command(  # noqa: PLR0913  # its options
     notebook, whose kernels end, and search restart too.
     """
     _valid(overlap)
-    place = places.at(kubeconfig)
-    obj = _meant(place, team)
+    target = targets.at(kubeconfig)
+    obj = _meant(target, team)
     memory = _memory(obj)
     if not again:
         _over(obj, memory)
     generation = _next(obj, memory)
-    place.rotate(Key.of(obj), generation, overlap)
-    said = _said(obj, max(memory.using, 1), generation, overlap, given=_is_given(place))
+    target.rotate(Key.of(obj), generation, overlap)
+    said = _said(obj, max(memory.using, 1), generation, overlap, given=_is_given(target))
     if output != "json":
         click.echo(_text(said))
     _remind(obj, generation)
-    used = _used(place, obj, generation, timeout, quiet=output == "json") if wait else None
+    used = _used(target, obj, generation, timeout, quiet=output == "json") if wait else None
     if output == "json":
         click.echo(json.dumps({**said, "inUse": used}))
     if used is False:
@@ -70,17 +70,17 @@ def _valid(overlap: str) -> None:
         raise click.BadParameter(str(wrong), param_hint="--overlap") from None
 
 
-def _meant(place: Place, team: str) -> Obj:
+def _meant(target: Target, team: str) -> Obj:
     if team == "platform":
-        found = places.platform(place)
+        found = targets.platform(target)
         if ((found.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
             what = "the owner of the object store gives the key to the platform's bucket; Vellum does not make it"
             fix = (
                 "write the new key into Secret vellum-storage/s3-artifacts; Vellum passes it on automatically"
             )
-            raise UsageError("VEL726", what, where=place.name, fix=fix)
+            raise UsageError("VEL726", what, where=target.name, fix=fix)
         return found
-    claims = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in place.claims()}
+    claims = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in target.claims()}
     return claims[options.one_team(team, list(claims))]
 
 
@@ -107,9 +107,9 @@ def _over(obj: Obj, memory: KeyMemory) -> None:
     )
 
 
-def _is_given(place: Place) -> bool:
+def _is_given(target: Target) -> bool:
     """Tell whether the platform uses an external object store."""
-    platform = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), {})
+    platform = next((obj for obj in target.composites() if Key.of(obj) == PLATFORM), {})
     return (platform.get("status") or {}).get("objectStore") == "external"
 
 
@@ -161,11 +161,11 @@ def _remind(obj: Obj, generation: int) -> None:
     )
 
 
-def _used(place: Place, obj: Obj, generation: int, seconds: float, *, quiet: bool) -> bool:
+def _used(target: Target, obj: Obj, generation: int, seconds: float, *, quiet: bool) -> bool:
     """Print what the rotation waits for until the generation is in use; return False if that takes too long."""
     key, began, said = Key.of(obj), time.monotonic(), ""
     while time.monotonic() - began < seconds:
-        found = next((one for one in (*place.composites(), *place.claims()) if Key.of(one) == key), {})
+        found = next((one for one in (*target.composites(), *target.claims()) if Key.of(one) == key), {})
         keys = (found.get("status") or {}).get("keys") or {}
         if keys.get("generation", 0) >= generation:
             click.echo(

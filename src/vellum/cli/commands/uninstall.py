@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vellum.cli import options, places
+from vellum.cli import options, targets
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
@@ -22,7 +22,7 @@ SHOWN = 10
 
 
 @click.command()
-@places.cluster
+@targets.cluster
 @click.option(
     "--with-claims", is_flag=True, help="Delete the teams' claims too, and the notebooks' homes with them."
 )
@@ -52,7 +52,7 @@ def command(  # noqa: PLR0913  # one argument an option
     from vellum.cluster.uninstall import Removal
     from vellum.package import tree
 
-    removal = Removal(places.api(kubeconfig), tree.tree([], "any"), data=delete_data, seconds=timeout)
+    removal = Removal(targets.api(kubeconfig), tree.tree([], "any"), data=delete_data, seconds=timeout)
     if dry_run:
         _print_plan(removal.plan().as_dict(), output)
         return

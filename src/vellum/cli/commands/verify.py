@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vellum.cli import options, places
-from vellum.cli.places import Place
+from vellum.cli import options, targets
+from vellum.cli.targets import Target
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 
@@ -32,7 +32,7 @@ def command() -> None:
 
 
 @command.command()
-@places.kubeconfig
+@targets.kubeconfig
 @click.option(
     "--release", "releases", multiple=True, metavar="NAME", help="A Helm release to break; may be repeated."
 )
@@ -48,14 +48,14 @@ def repair(
     deletes objects of Helm releases, scales them to zero and edits them. It never touches data. Ends with 3 if
     something is not restored in time.
     """
-    place = places.at(kubeconfig)
-    asked = releases or place.releases
-    _known(place, asked)
-    _agreed(place, yes=yes)
+    target = targets.at(kubeconfig)
+    asked = releases or target.releases
+    _known(target, asked)
+    _agreed(target, yes=yes)
     done: list[Obj] = []
     over = True
-    for drill in place.drills(asked):
-        row, over = _tried(drill, place, timeout)
+    for drill in target.drills(asked):
+        row, over = _tried(drill, target, timeout)
         done.append(row)
         if not over:
             # What keeps this one from coming back would keep the next one too.
@@ -65,17 +65,17 @@ def repair(
         sys.exit(NOT_REPAIRED)
 
 
-def _known(place: Place, asked: tuple[str, ...]) -> None:
+def _known(target: Target, asked: tuple[str, ...]) -> None:
     """Refuse releases that do not exist or that the guard would not repair: their damage would stay."""
     from vellum.compose.repair import HEALTHY, OFF
 
-    platform = places.platform(place)
-    if said := places.stopped(platform):
+    platform = targets.platform(target)
+    if said := targets.stopped(platform):
         what = "nothing would be repaired: the platform is not composed any more"
         raise UsageError(
             "VEL715",
             f"{what}: {said}",
-            where=place.name,
+            where=target.name,
             fix="run `vellum explain platform`, and follow its advice",
         )
     status = platform.get("status") or {}
@@ -83,34 +83,34 @@ def _known(place: Place, asked: tuple[str, ...]) -> None:
     for name in asked:
         if name not in known:
             what = f"the platform has no Helm release {name[:64]!r}"
-            raise UsageError("VEL713", what, where=place.name, fix=f"known: {', '.join(known) or 'none'}")
+            raise UsageError("VEL713", what, where=target.name, fix=f"known: {', '.join(known) or 'none'}")
         phase = ((status.get("guard") or {}).get(name) or {}).get("phase", OFF)
         if phase != HEALTHY:
             what = f"the release guard would not repair {name}: it is {phase} there"
             fix = "write spec.repair: enabled, and wait until `vellum explain platform` shows ready"
-            raise UsageError("VEL715", what, where=place.name, fix=fix)
-        if next(place.drills((name,)), None) is None:
+            raise UsageError("VEL715", what, where=target.name, fix=fix)
+        if next(target.drills((name,)), None) is None:
             what = (
                 f"this command breaks nothing in {name}: no Deployment, Service, ConfigMap or custom resource"
             )
-            raise UsageError("VEL717", what, where=place.name, fix="name another release")
+            raise UsageError("VEL717", what, where=target.name, fix="name another release")
 
 
-def _agreed(place: Place, *, yes: bool) -> None:
+def _agreed(target: Target, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
         what = "the command would break parts on purpose, but no terminal is attached to confirm it"
-        raise UsageError("VEL712", what, where=place.name, fix="pass --yes")
+        raise UsageError("VEL712", what, where=target.name, fix="pass --yes")
     click.confirm(
-        f"Parts of the platform on {place.name} will stop for seconds. Continue?", abort=True, err=True
+        f"Parts of the platform on {target.name} will stop for seconds. Continue?", abort=True, err=True
     )
 
 
-def _tried(drill: Drill, place: Place, timeout: float) -> tuple[Obj, bool]:
+def _tried(drill: Drill, target: Target, timeout: float) -> tuple[Obj, bool]:
     """Break one thing, wait until it is restored, and find its receipt; return it, and whether all is ready again."""
     click.echo(f"{drill.object} is {drill.what} ... ", err=True, nl=False)
-    before, began = places.receipts(place), time.monotonic()
+    before, began = targets.receipts(target), time.monotonic()
     drill.harm()
     seconds = _until(drill.whole, began, timeout)
     click.echo("not back" if seconds is None else f"back after {seconds:.2f} s", err=True)
@@ -118,7 +118,7 @@ def _tried(drill: Drill, place: Place, timeout: float) -> tuple[Obj, bool]:
     rested = _until(drill.at_rest, time.monotonic(), timeout) is not None
     if seconds is not None and not rested:
         click.echo("but not everything is ready again, so the command stops here", err=True)
-    new = [one for one in places.receipts(place) if one["object"] == drill.object and one not in before]
+    new = [one for one in targets.receipts(target) if one["object"] == drill.object and one not in before]
     row = {"object": drill.object, "done": drill.what, "seconds": seconds, "receipt": next(iter(new), None)}
     return row, seconds is not None and rested
 

@@ -1,4 +1,4 @@
-"""Run health checks in Lua, as Argo CD does, and in CEL, as Flux does; in the judges' environment, for judges.py."""
+"""Run health checks in Lua, as Argo CD does, and in CEL, as Flux does; in the validators' environment, for validators.py."""
 
 from __future__ import annotations
 

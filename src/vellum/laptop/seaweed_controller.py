@@ -25,7 +25,7 @@ from vellum.host.state import State
 from vellum.kube import quantity
 from vellum.kube.objects import Key, Obj, current, secret_values
 from vellum.kube.seaweed import API, STORE
-from vellum.laptop.accounts import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
+from vellum.laptop.weed_commands import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
 from vellum.model.component import Kind
 from vellum.model.team import STORAGE_NAMESPACE
 
@@ -77,10 +77,10 @@ class _Plan:
         return user in self.wanted.ours and bool(there.users.get(user, User()).keys.keys() - allowed.keys())
 
 
-class TenantController:
+class SeaweedController:
     """Makes the object store agree with the S3 objects of all tenants."""
 
-    name = "tenants"
+    name = "seaweed"
     kinds: Sequence[Kind] = tuple(Kind(API, kind) for kind in ("Seaweed", *KINDS))
 
     def __init__(
@@ -147,7 +147,7 @@ class TenantController:
             with self._mutex:
                 self._running = False
             raise
-        threading.Thread(target=self._run, args=(plan,), name="tenants", daemon=True).start()
+        threading.Thread(target=self._run, args=(plan,), name="seaweed", daemon=True).start()
         return RETRY_SECONDS if needed else RESYNC_SECONDS
 
     def _run(self, plan: _Plan) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.platform.door import Installation
+from tests.platform.harness import Installation
 from tests.platform.test_notebook import address, origin
 from tests.platform.test_services import s3
 
@@ -54,7 +54,7 @@ def ask(url: str, method: str = "GET", body: object = None, **headers: str) -> A
 
 
 @pytest.fixture(scope="module")
-def doors(platform: Installation) -> dict[str, str]:
+def routes(platform: Installation) -> dict[str, str]:
     """Return an address of every kind of the gateway's routes."""
     binding = platform.binding("team-a")
     return {
@@ -71,20 +71,20 @@ ROUTES = ["s3", "qdrant", "serving", "notebook", "pipelines", "apis"]
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_foreign_page_is_refused_at_every_route(doors: dict[str, str], route: str) -> None:
-    port = urlsplit(doors[route]).port
+def test_a_foreign_page_is_refused_at_every_route(routes: dict[str, str], route: str) -> None:
+    port = urlsplit(routes[route]).port
     strangers = ["http://evil.example", "null", "", f"http://127.0.0.1:{port}.evil.example", "http://127.0.0.1:1",
                  f"https://127.0.0.1:{port}", f"http://evil.localhost:{port}", "http://localhost"]  # fmt: skip
     for stranger in strangers:
         for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
-            assert ask(doors[route], method, b"{}", Origin=stranger).status == 403, (stranger, method)
+            assert ask(routes[route], method, b"{}", Origin=stranger).status == 403, (stranger, method)
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
                    "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
-        assert ask(doors[route], Origin=stranger, **upgrade).status == 403, stranger
+        assert ask(routes[route], Origin=stranger, **upgrade).status == 403, stranger
 
 
-def test_a_page_that_says_its_origin_twice_is_refused(doors: dict[str, str]) -> None:
-    parts = urlsplit(doors["serving"])
+def test_a_page_that_says_its_origin_twice_is_refused(routes: dict[str, str]) -> None:
+    parts = urlsplit(routes["serving"])
     own = f"Origin: http://{parts.netloc}\r\n"
     for twice in (f"{own}Origin: http://evil.example\r\n", f"Origin: http://evil.example\r\n{own}"):
         head = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{twice}\r\n"
@@ -94,30 +94,30 @@ def test_a_page_that_says_its_origin_twice_is_refused(doors: dict[str, str]) -> 
 
 
 @pytest.mark.parametrize("route", ["qdrant", "serving", "notebook"])
-def test_what_a_foreign_page_includes_is_refused(doors: dict[str, str], route: str) -> None:
+def test_what_a_foreign_page_includes_is_refused(routes: dict[str, str], route: str) -> None:
     for site in ("cross-site", "same-site"):
         for mode in ("no-cors", "cors", "websocket"):
-            assert ask(doors[route], Sec_Fetch_Site=site, Sec_Fetch_Mode=mode).status == 403
+            assert ask(routes[route], Sec_Fetch_Site=site, Sec_Fetch_Mode=mode).status == 403
     framed = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"}
-    assert route != "notebook" or ask(doors[route], **framed).status == 403
+    assert route != "notebook" or ask(routes[route], **framed).status == 403
 
 
-def test_the_gateways_own_pages_and_programs_are_answered(doors: dict[str, str]) -> None:
-    port = urlsplit(doors["s3"]).port
+def test_the_gateways_own_pages_and_programs_are_answered(routes: dict[str, str]) -> None:
+    port = urlsplit(routes["s3"]).port
     for name in ("127.0.0.1", "localhost", "[::1]"):
         own = {"Origin": f"http://{name}:{port}"}
-        assert ask(doors["serving"], **own).status == 200
-        assert ask(doors["qdrant"], **own).status == 401
-        assert (ask(doors["s3"], **own).status, ask(doors["s3"]).status) == (403, 403)
+        assert ask(routes["serving"], **own).status == 200
+        assert ask(routes["qdrant"], **own).status == 401
+        assert (ask(routes["s3"], **own).status, ask(routes["s3"]).status) == (403, 403)
 
 
 @pytest.mark.parametrize("host", [
     "evil.example", "evil.example:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "localhost.evil.example:{port}",
     "evil.localhost:{port}", "notebook.localhost:{port}", "127.0.0.2:{port}", "0.0.0.0:{port}", "127.0.0.1:{port}:1",
 ])  # fmt: skip
-def test_other_names_are_answered_by_no_route(doors: dict[str, str], host: str) -> None:
-    for door in doors.values():
-        parts = urlsplit(door)
+def test_other_names_are_answered_by_no_route(routes: dict[str, str], host: str) -> None:
+    for url in routes.values():
+        parts = urlsplit(url)
         answer = ask(f"http://127.0.0.1:{parts.port}{parts.path}", Host=host.format(port=parts.port))
         assert (answer.status, b"Code>" in answer.body) in ((404, False), (400, False))
 
@@ -200,11 +200,11 @@ def watched(platform: Installation, *names: str) -> Iterator[dict[str, int]]:
     ("route", "process"), [("serving", "search-default-team-a"), ("qdrant", "qdrant-default-team-a")]
 )
 def test_a_body_is_bounded_with_and_without_a_length(
-    platform: Installation, doors: dict[str, str], route: str, process: str
+    platform: Installation, routes: dict[str, str], route: str, process: str
 ) -> None:
     binding = platform.binding("team-a")
     ports = json.loads((platform.state / "ports.json").read_text())
-    parts = urlsplit(doors[route])
+    parts = urlsplit(routes[route])
     direct = next(
         port for name, port in ports.items() if process.partition("-")[0] in name and "team-a" in name
     )
@@ -318,8 +318,8 @@ def test_two_teams_notebooks_are_origins_apart(platform: Installation) -> None:
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
 
 
-def test_what_envoy_says_itself_is_said_in_words(doors: dict[str, str]) -> None:
-    parts = urlsplit(doors["s3"])
+def test_what_envoy_says_itself_is_said_in_words(routes: dict[str, str]) -> None:
+    parts = urlsplit(routes["s3"])
     asked = {
         "GET / HTTP/1.0\r\n\r\n": (b"426", b"HTTP/1.1"),
         f"GET / HTTP/1.1\r\nHost: {parts.netloc}\r\nX: {'x' * 70000}\r\n\r\n": (b"431", b"60 KiB"),
@@ -332,12 +332,12 @@ def test_what_envoy_says_itself_is_said_in_words(doors: dict[str, str]) -> None:
 
 
 def test_nothing_but_ours_has_the_gateways_port_on_any_loopback(
-    platform: Installation, doors: dict[str, str]
+    platform: Installation, routes: dict[str, str]
 ) -> None:
     """A browser tries [::1] first for a name below localhost. Another listener there would get the token."""
     from vellum.host.ports import loopback
 
-    port = urlsplit(doors["s3"]).port or 0
+    port = urlsplit(routes["s3"]).port or 0
     for host in loopback():
         with closing(http.client.HTTPConnection(host, port, timeout=10)) as connection:
             connection.request("GET", "/.vellum/ready")

@@ -19,8 +19,8 @@ from tests.ingest.services import free_port
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make
 from vellum.kube.seaweed import API, STORE, Pair, Tenant, tenant_objects
-from vellum.laptop.accounts import LISTS, Accounts, User, Wanted, commands, listed
-from vellum.laptop.tenants import FINALIZER, TenantController
+from vellum.laptop.seaweed_controller import FINALIZER, SeaweedController
+from vellum.laptop.weed_commands import LISTS, Accounts, User, Wanted, commands, listed
 from vellum.model.team import STORAGE_NAMESPACE
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -175,7 +175,7 @@ class World:
         self.store = SqliteStore(folder / "store.db", lambda: NOW)
         self.model, self.stubborn, self.broken = Model(Accounts()), False, ""
         self.poked = threading.Event()
-        self.controller = TenantController(self.shell, lambda _: self.poked.set())
+        self.controller = SeaweedController(self.shell, lambda _: self.poked.set())
         self.store.ensure(make("v1", "Namespace", STORAGE_NAMESPACE))
         ready = {"conditions": [{"type": "Ready", "status": "True"}]}
         self.store.ensure({**make(API, "Seaweed", STORE, STORAGE_NAMESPACE), "status": ready})

@@ -38,7 +38,7 @@ def cluster(function: F) -> F:
     )
 
 
-class Place(Protocol):
+class Target(Protocol):
     """A place that may have a platform."""
 
     name: str
@@ -60,21 +60,21 @@ class Place(Protocol):
         """Write a generation of keys into a claim or the platform; an empty overlap keeps the current one."""
 
 
-def at(config: Path | None) -> Place:
+def at(config: Path | None) -> Target:
     """Return the cluster of a kubeconfig; without one, this machine."""
     return _Cluster(config) if config else _Laptop()
 
 
-def platform(place: Place) -> Obj:
+def platform(target: Target) -> Obj:
     """Return the platform as it is stored there.
 
     Raises:
         UsageError: the platform does not exist (VEL710).
     """
-    found = next((obj for obj in place.composites() if Key.of(obj) == PLATFORM), None)
+    found = next((obj for obj in target.composites() if Key.of(obj) == PLATFORM), None)
     if found is None:
         what = "KubeflowPlatform kubeflow does not exist"
-        raise UsageError("VEL710", what, where=place.name, fix=place.start)
+        raise UsageError("VEL710", what, where=target.name, fix=target.start)
     return found
 
 
@@ -93,9 +93,9 @@ def stopped(composite: Obj) -> str:
     return ""
 
 
-def receipts(place: Place) -> list[Obj]:
+def receipts(target: Target) -> list[Obj]:
     """Return the repairs there, for each composite the newest first."""
-    return [one for obj in place.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
+    return [one for obj in target.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
 
 
 def api(config: Path) -> Api:
