@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
 from vellum.api.claim import Claim, claim_spec
+from vellum.components import team_components
+from vellum.model.component import AnyComponent
 
 # Sampled by hand: a tenth of the time of from_regex, and all that matters here is length, hyphens and repetition.
 _EDGE = st.sampled_from("az09")
@@ -30,25 +33,43 @@ LABEL_KEYS = st.builds(
 OWNERS = st.text(st.sampled_from(_TEXT), max_size=60)
 TEXT = st.text(st.sampled_from(_TEXT + "\n\t"), max_size=30)
 
-SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {},
-    optional={
+_BLOCKS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "artifacts": {"quota": STORAGE},
+    "notebook": {"storage": STORAGE},
+    "search": {"replicas": st.integers(1, 5)},
+    "vectors": {"storage": STORAGE},
+}
+"""Blocks with more values than the examples of their fields."""
+
+
+def _block(part: AnyComponent) -> st.SearchStrategy[dict[str, Any]]:
+    fields = part.spec.model_fields
+    return _some(
+        _BLOCKS.get(part.block)
+        or {name: st.sampled_from(field.examples or [field.default]) for name, field in fields.items()}
+    )
+
+
+def _some(fields: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+_PARTS = team_components().values()
+SPECS: st.SearchStrategy[dict[str, Any]] = _some(
+    {
         "owner": OWNERS,
         "costCenter": LABEL_VALUES,
         "size": st.sampled_from(["small", "medium", "large"]),
         "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
-        "artifacts": st.fixed_dictionaries({}, optional={"quota": STORAGE}),
-        "notebooks": SWITCH,
-        "notebook": st.fixed_dictionaries({}, optional={"storage": STORAGE}),
-        "pipelines": SWITCH,
-        "vectors": st.fixed_dictionaries({}, optional={"storage": STORAGE}),
-        "inference": SWITCH,
-        "search": st.fixed_dictionaries({}, optional={"replicas": st.integers(1, 5)}),
-        "keys": st.fixed_dictionaries(
-            {},
-            optional={"generation": st.integers(1, 9999), "overlap": st.sampled_from(["10s", "90m", "7d"])},
+        "keys": _some(
+            {
+                "generation": st.integers(1, 9999),
+                "overlap": st.sampled_from(["10s", "90m", "7d"]),
+            }
         ),
-    },
+        **{part.switch: SWITCH for part in _PARTS if part.switch},
+        **{part.block: _block(part) for part in _PARTS if part.block},
+    }
 )
 CLAIMS = st.builds(
     lambda namespace, name, spec, labels, annotations: Claim(

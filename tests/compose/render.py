@@ -17,18 +17,16 @@ from vellum.model.state import Composed
 from vellum.model.team import Team
 
 CLAIM = HEAD + "kind: MLOpsPlatform\nmetadata: {name: research, namespace: team-a}\n"
-EVERYTHING = """spec:
+SWITCHED_ON = "\n".join(f"  {part.switch}: enabled" for part in team_components().values() if part.switch)
+EVERYTHING = f"""spec:
   owner: ada@example.org
   costCenter: "4711"
   size: small
-  notebooks: enabled
-  notebook: {storage: 7Gi}
-  pipelines: enabled
-  inference: enabled
-  training: enabled
-  search: {replicas: 2}
-  vectors: {storage: 11Gi}
-  artifacts: {quota: 12Gi}
+{SWITCHED_ON}
+  notebook: {{storage: 7Gi}}
+  search: {{replicas: 2}}
+  vectors: {{storage: 11Gi}}
+  artifacts: {{quota: 12Gi}}
   deletionPolicy: Retain
 """
 CLAIMS = {

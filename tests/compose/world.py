@@ -18,7 +18,7 @@ from vellum.api import platform as platforms
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.api.workloads import Workload
-from vellum.components import all_components
+from vellum.components import all_components, platform_components
 from vellum.compose import live
 from vellum.compose.releases import CREATED
 from vellum.kube.objects import Key, Obj, annotations_of, make, secret
@@ -31,18 +31,39 @@ from vellum.model.team import STORAGE_NAMESPACE
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 UID = "00000000-0000-0000-0000-000000000001"
 DIGEST = "sha256:" + "0" * 64
-IMAGES = {
-    part: f"registry.example.org/{part}@{DIGEST}" for part in ("notebook", "qdrant", "seaweedfs", "workloads")
-}
 CHARTS = "oci://registry.example.org/charts"
 ENDPOINT = "https://s3.example.org"
 HEAD = "apiVersion: platform.vellum.dev/v1alpha1\n"
+
+
+def images(backend: str = "seaweedfs") -> dict[str, str]:
+    """Return an image of every part that needs one, with this object store."""
+    parts = all_components().values()
+    names = {part.image for part in parts if part.image and backend in getattr(part, "backends", (backend,))}
+    return {name: f"registry.example.org/{name}@{DIGEST}" for name in sorted(names)}
+
+
+def _platform(profile: str, **spec: Any) -> str:
+    manifest = {
+        "kind": "KubeflowPlatform",
+        "metadata": {"name": "kubeflow"},
+        "spec": {"profile": profile, **spec},
+    }
+    return HEAD + yaml.safe_dump(manifest)
+
+
+def _cluster(profile: str, backend: str = "seaweedfs", **spec: Any) -> str:
+    switches = {part.switch: "enabled" for part in platform_components().values() if part.switch}
+    return _platform(profile, images=images(backend), charts={"repository": CHARTS}, **switches, **spec)
+
+
+EXTERNAL = {"backend": "external", "endpoint": ENDPOINT, "region": "eu-central-1"}
 PLATFORMS = {
-    "local": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\nspec: {profile: local}\n",
-    "light": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "training": "enabled", "images": IMAGES, "charts": {"repository": CHARTS}}}),
-    "standard": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "standard", "training": "enabled", "images": IMAGES, "charts": {"repository": CHARTS}}}),
-    "external": HEAD + "kind: KubeflowPlatform\nmetadata: {name: kubeflow}\n" + yaml.safe_dump({"spec": {"profile": "light", "training": "enabled", "images": {part: IMAGES[part] for part in IMAGES if part != "seaweedfs"}, "charts": {"repository": CHARTS}, "objectStore": {"backend": "external", "endpoint": ENDPOINT, "region": "eu-central-1"}}}),
-}  # fmt: skip
+    "local": _platform("local"),
+    "light": _cluster("light"),
+    "standard": _cluster("standard"),
+    "external": _cluster("light", "external", objectStore=EXTERNAL),
+}
 _STORE_KINDS = ("Bucket", "S3Identity", "S3Policy", "S3PolicyBinding", "S3Credentials")
 _RECONCILED: dict[str, Obj] = {
     "Namespace": {"phase": "Active"},

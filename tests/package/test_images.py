@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.charts import images as rendered_images
 from tests.charts import record
-from tests.compose.world import PLATFORMS
+from tests.compose.world import PLATFORMS, images
 
 from vellum.api import loader
 from vellum.api.claim import Claim, claim_spec
@@ -135,7 +135,7 @@ def test_images_that_nobody_named_yet_are_told_beside_the_list(tmp_path: Path) -
     text = "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\n"
     (tmp_path / "platform.yaml").write_text(f"{text}spec: {{profile: light}}\n")
     done = render(str(tmp_path / "platform.yaml"), "--output", "json")
-    fields = [f"spec.images.{name}" for name in ("notebook", "qdrant", "seaweedfs", "workloads")]
+    fields = [f"spec.images.{name}" for name in images()]
     assert json.loads(done.stdout)["unnamed"] == fields
     assert done.stderr.splitlines() == [f"image not named yet: {field}" for field in fields]
 

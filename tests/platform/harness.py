@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from vellum.components import team_components
+
 ROOT = Path(__file__).parents[2]
 CLAIM = """\
 apiVersion: platform.vellum.dev/v1alpha1
@@ -24,7 +26,8 @@ metadata:
   name: {name}
 spec: {spec}
 """
-FULL = "{notebooks: enabled, training: enabled}"
+FULL = f"{{{', '.join(f'{part.switch}: enabled' for part in team_components().values() if part.switch)}}}"
+"""The spec of a claim that wants every part."""
 
 
 @dataclass(frozen=True)
