@@ -111,15 +111,6 @@ class Manager(Generic[S]):
                 stop.wait(rest)
             self.watch.wait(min(rest, 1.0))
 
-    def run_until(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Work until ``done``; return False if that takes longer than ``seconds``."""
-        deadline = self._monotonic() + seconds
-        while not done():
-            if self._monotonic() > deadline:
-                return False
-            self.watch.wait(min(self.work(), 0.05))
-        return True
-
     def work(self) -> float:
         """Reconcile everything that is due now; return the seconds until something else is."""
         for changed in self.watch.changes():
