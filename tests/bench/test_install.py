@@ -259,7 +259,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     assert "persistentvolumeclaim/notebook-workspace" in going
     assert {"provider/provider-helm", f"customresourcedefinition/{JOB_SET}"} < going
     reader.killed("uninstall", "--with-claims", "--yes", after="artifacts")
-    reader.follows("Take it off again")
+    reader.follows("Uninstall")
 
     assert {"namespace/kserve", "customresourcedefinition/workflows.argoproj.io", "release/istiod"} < going
     # The garbage collector deletes Crossplane's objects a little later.
@@ -272,7 +272,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     }  # fmt: skip
     assert (marked(bench), bench.get("crd", JOB_SET)) == (staying, None)
 
-    reader.follows("And back")
+    reader.follows("Install again")
     again = secret_values(bench.get("secret", ARTIFACTS, "kubeflow") or {})
     assert again["accesskey"] == after["accesskey"]
     team = bench.team("team-a")
@@ -285,7 +285,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     assert (gone["left"], gone["kept"]) == ([], [])
     assert gone["kinds"] > 60
     assert marked(bench) == set()
-    assert commands("For good")[1:] == [".venv/bin/vellum bench down"]
+    assert commands("Delete the data")[1:] == [".venv/bin/vellum bench down"]
 
 
 def marked_generation(obj: Obj | None) -> str:
