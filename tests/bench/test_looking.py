@@ -18,7 +18,7 @@ def waiting(bench: Bench) -> Iterator[str]:
     team = Team("default", "watched", "")
     bench.apply(make("v1", "Namespace", team.namespace))
     bench.claim("watched", wait=0)
-    until(lambda: bench.waits_for("watched").startswith("not ours"), 20)
+    until(lambda: bench.waits_for("watched").startswith("foreign"), 20)
     yield team.namespace
     bench.delete("watched")
     bench.kubectl("delete", "namespace", team.namespace)
@@ -33,13 +33,13 @@ def test_kubectl_get_shows_team_readiness_and_what_a_claim_waits_for(bench: Benc
     ]  # fmt: skip
     shown = {row.split()[0]: re.split(r"\s{2,}", row) for row in rows}
     assert shown["seen"][:4] == ["seen", team.id, "True", "True"]
-    assert shown["watched"][1].startswith("not ours, and neither adopted nor changed: Namespace")
+    assert shown["watched"][1].startswith("foreign, so not changed: Namespace")
     bench.delete("seen")
 
 
 def test_kubectl_describe_tells_what_is_wrong_in_conditions_and_events(bench: Bench, waiting: str) -> None:
     """Proves: `kubectl describe` shows what is wrong, in conditions and events."""
-    sentence = f"not ours, and neither adopted nor changed: Namespace {waiting} (without a controller)"
+    sentence = f"foreign, so not changed: Namespace {waiting} (without a controller)"
 
     def said() -> tuple[bool, bool]:
         conditions, _, events = bench.kubectl("describe", "mlopsplatform", "watched").partition("Events:")

@@ -53,7 +53,7 @@ def test_objects_of_another_owner_are_refused_by_name_and_not_changed(bench: Ben
     bench.claim(name, wait=0)
 
     said = f"{foreign['kind']} {'/'.join(filter(None, reversed(where[1:])))}"
-    expected = f"not ours, and neither adopted nor changed: {said} (without a controller)"
+    expected = f"foreign, so not changed: {said} (without a controller)"
     until(lambda: bench.waits_for(name) == expected, 20, lambda: f"{bench.waits_for(name)}\n{expected}")
     claim = bench.get("mlopsplatform", name, "default")
     assert (condition(claim, "Ready")["status"], condition(claim, "PartsReady")["reason"]) == (

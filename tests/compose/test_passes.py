@@ -264,10 +264,7 @@ def test_what_somebody_else_made_is_refused_and_nothing_changes(kind: str, name:
 def test_what_nobody_controls_is_refused_too() -> None:
     name = settled().resources["namespace"]["metadata"]["name"]
     composed = team(foreign=[make("v1", "Namespace", name)]).look()
-    assert (
-        composed.fatal
-        == f"not ours, and neither adopted nor changed: Namespace {name} (without a controller)"
-    )
+    assert composed.fatal == f"foreign, so not changed: Namespace {name} (without a controller)"
 
 
 def test_nothing_is_composed_before_everything_was_looked_for() -> None:

@@ -474,9 +474,7 @@ def test_a_foreign_release_with_our_name_stops_the_platform() -> None:
     }
     world = World(written(PLATFORMS["light"]), foreign=[theirs])
     composed = world.step()
-    assert composed.fatal == (
-        "not ours, and neither adopted nor changed: Release argo-workflows (without a controller)"
-    )
+    assert composed.fatal == ("foreign, so not changed: Release argo-workflows (without a controller)")
     assert world.resources == {}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid
+from vellum.kube.objects import KEPT, Obj, annotations_of, controller_uid, not_ours
 from vellum.model.state import Composed, Requirement, not_ready
 
 PREFIX = "ours/"
@@ -23,12 +23,10 @@ def unanswered(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | 
     return any(f"{PREFIX}{name}" not in required for name in guarded)
 
 
-def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[str]:
-    """Return, in words, the objects that exist but are not controlled by the composite with this uid."""
+def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[Obj]:
+    """Return the objects that exist but are not controlled by the composite with this uid."""
     found = (required.get(f"{PREFIX}{name}") for name in guarded)
-    return [
-        _whose(obj) for obj in found if obj is not None and controller_uid(obj) != uid and not _is_free(obj)
-    ]
+    return [obj for obj in found if obj is not None and controller_uid(obj) != uid and not _is_free(obj)]
 
 
 def _is_free(obj: Obj) -> bool:
@@ -36,13 +34,7 @@ def _is_free(obj: Obj) -> bool:
     return obj["kind"] == "Namespace" and KEPT in annotations_of(obj) and controller_uid(obj) is None
 
 
-def refused(strangers: list[str]) -> Composed:
+def refused(strangers: list[Obj]) -> Composed:
     """Return the answer that changes nothing and names the foreign objects."""
-    message = f"not ours, and neither adopted nor changed: {', '.join(strangers)}"
+    message = not_ours(strangers)
     return Composed(conditions=(not_ready("NotOurs", message),), fatal=message)
-
-
-def _whose(obj: Obj) -> str:
-    owners = obj["metadata"].get("ownerReferences") or ()
-    owner = next((f"controlled by {o['kind']} {o['name']}" for o in owners if o.get("controller")), "")
-    return f"{Key.of(obj)} ({owner or 'without a controller'})"

@@ -18,7 +18,7 @@ from vellum.controlplane.database import NOT_STORED, Database
 from vellum.controlplane.metadata import as_written, composed, spec_of
 from vellum.controlplane.watch import Watch
 from vellum.errors import StoreError
-from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of, stamp
+from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of, not_ours, stamp
 from vellum.kube.patch import copied, first_difference, merged
 from vellum.model.repair import Receipt, with_receipts
 from vellum.model.state import Event
@@ -189,7 +189,7 @@ class SqliteStore:
             self._namespace_must_live(key)
             if controller_uid(live) != uid:
                 raise StoreError(
-                    "VEL305", f"{key} does not belong to this claim", where=str(key),
+                    "VEL305", not_ours([live]), where=str(key),
                     fix="remove or rename that object; the claim then continues automatically",
                 )  # fmt: skip
             if "deletionTimestamp" in live["metadata"]:

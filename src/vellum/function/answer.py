@@ -71,7 +71,7 @@ def answer(
         LOG.exception("the request of a %s was not answered", kind or "composite without a kind")
         said = f"{type(error).__name__}: {error}"
         unforeseen = FunctionError(
-            "VEL804", f"the function could not decide, so nothing was changed: {said}", where=kind or "the request",
+            "VEL804", f"the function failed and changed nothing: {said}", where=kind or "the request",
             fix="read the function's log",
         )  # fmt: skip
         return _fatal(response, not_ready("FunctionError", f"{unforeseen}; {unforeseen.fix}")), kind

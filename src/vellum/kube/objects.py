@@ -121,6 +121,17 @@ def controller_uid(obj: Mapping[str, Any]) -> str | None:
     return None
 
 
+def not_ours(objects: Iterable[Obj]) -> str:
+    """Return the sentence about existing objects that another owner or none controls."""
+    return f"foreign, so not changed: {', '.join(map(_with_controller, objects))}"
+
+
+def _with_controller(obj: Obj) -> str:
+    owners = obj["metadata"].get("ownerReferences") or ()
+    owner = next((f"controlled by {o['kind']} {o['name']}" for o in owners if o.get("controller")), "")
+    return f"{Key.of(obj)} ({owner or 'without a controller'})"
+
+
 def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Return the condition of the given type, or None."""
     conditions: Iterable[Mapping[str, Any]] = (obj.get("status") or {}).get("conditions") or ()

@@ -30,6 +30,6 @@ def _is_ours(obj: Obj | None) -> bool:
 
 def _failing(key: Key, error: str) -> LaptopError:
     return LaptopError(
-        "VEL422", f"{key} cannot be brought up to date: {error}", where=str(key),
+        "VEL422", f"{key} cannot be updated: {error}", where=str(key),
         fix="fix the cause; the supervisor then tries again automatically. `vellum logs vellum` has the whole error",
     )  # fmt: skip
