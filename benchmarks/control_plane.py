@@ -32,7 +32,7 @@ from vellum.api.platform import KIND as PLATFORM_KIND
 from vellum.api.platform import NAME as PLATFORM
 from vellum.cluster import drills
 from vellum.cluster.api import Api
-from vellum.compose.repair import RULES
+from vellum.compose.helm.guard import RULES
 from vellum.kube.objects import Key, Obj, condition, make
 from vellum.model.component import Kind
 from vellum.model.drill import Drill, is_back

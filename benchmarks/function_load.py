@@ -25,7 +25,7 @@ from crossplane.function.proto.v1 import run_function_pb2_grpc as grpcv1
 from tests.function.requests import Required, looked, request, team_world
 from tests.function.test_server import METHOD, free_port
 
-from vellum.compose import live
+from vellum.compose import entry
 from vellum.function.struct import View, plain
 from vellum.model.keys import Seed
 from vellum.model.state import Observed
@@ -55,7 +55,7 @@ class Stock(grpcv1.FunctionRunnerServiceServicer):  # type: ignore[misc]  # grpc
             found = req.required_resources["platform"].items[0].resource
             observed.required["platform"]["spec"] = plain(View(found)["spec"])  # type: ignore[index]
         seed = Seed(req.credentials["seed"].credential_data.data["seed"])
-        composed = live.team(composite, observed, seed, datetime.now(UTC))
+        composed = entry.team(composite, observed, seed, datetime.now(UTC))
         for name, desired in composed.objects.items():
             resource.update(answer.desired.resources[name], desired.obj)
             answer.desired.resources[name].ready = fnv1.READY_TRUE if desired.ready else fnv1.READY_FALSE

@@ -18,7 +18,7 @@ from tests.bench.real import Bench, condition, until
 from tests.nightly import chosen
 
 from vellum.cluster.api import Api
-from vellum.compose.releases import ROLLBACKS
+from vellum.compose.helm.desired import ROLLBACKS
 from vellum.kube.objects import RESTRICTED_CONTAINER, Obj
 from vellum.model.component import Kind
 

@@ -19,7 +19,8 @@ from tests.bench import drawn
 from tests.bench.drawn import KINDS, Change
 from tests.bench.real import Bench
 
-from vellum.compose.inventory import Rendered, _Loader, differences
+from vellum.compose.helm.diff import differences
+from vellum.compose.helm.records import Rendered, _Loader
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind
 

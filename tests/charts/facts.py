@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.charts import images, pod_security
 from tests.charts.helm import HOOK
 
-from vellum.compose.inventory import COMPARED, WORKLOADS
+from vellum.compose.helm.records import COMPARED, WORKLOADS
 from vellum.kube.objects import Obj, annotations_of
 from vellum.model.component import Kind
 
@@ -17,7 +17,7 @@ _WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _SCALER = "HorizontalPodAutoscaler"
 _CRD = "CustomResourceDefinition"
 NOT_GUARDED = frozenset({_CRD, "Secret", "Job", "Pod", "PersistentVolumeClaim"})
-"""Kinds that the guard leaves alone on purpose; see ``compose.inventory``."""
+"""Kinds that the guard leaves alone on purpose; see ``compose.helm.records``."""
 _KUBERNETES = ("", "apps", "autoscaling", "batch", "policy")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from vellum.compose.inventory import WORKLOADS
+from vellum.compose.helm.records import WORKLOADS
 from vellum.kube.objects import Key, Obj
 
 Rendered = Callable[..., list[Obj]]

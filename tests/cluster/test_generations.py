@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vellum.cli import targets, watching
-from vellum.compose.live import ALARMS
+from vellum.compose.entry import ALARMS
 from vellum.kube.health import health
 from vellum.kube.objects import Obj, current
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vellum.compose.inventory import Rendered, differences, rendered
+from vellum.compose.helm.diff import differences
+from vellum.compose.helm.records import Rendered, read
 from vellum.kube.objects import Obj, make
 from vellum.kube.patch import copied
 from vellum.model.component import Kind
@@ -115,16 +116,16 @@ SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n"
 def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:
     custom = {"cert-manager.io/v1/Issuer": Kind("cert-manager.io/v1", "Issuer")}
     documents = ("", CRD, SERVICE, ELSEWHERE, CLUSTER_ROLE, ISSUER, SECRET)
-    everything = rendered(record(*documents), "own", custom)
+    everything = read(record(*documents), "own", custom).rendered
     assert [str(one) for one in everything] == [
         "Service own/s", "ConfigMap other/c", "ClusterRole r", "Issuer own/i",
     ]  # fmt: skip
-    assert [str(one) for one in rendered(record(*documents), "own", {})][-1] == "ClusterRole r"
+    assert [str(one) for one in read(record(*documents), "own", {}).rendered][-1] == "ClusterRole r"
 
 
 def test_a_block_of_text_at_the_end_of_an_object_keeps_its_last_line_break() -> None:
     settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    one\n    two"
-    for one in rendered(record(settings, f"{settings}\n", settings), "own", {}):
+    for one in read(record(settings, f"{settings}\n", settings), "own", {}).rendered:
         assert one.manifest["data"] == {"a": "one\ntwo\n"}
 
 
@@ -140,7 +141,7 @@ def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
         "metadata": {"name": "a"},
     }
     documents = (CRD, json.dumps(crd, indent=1), f"# Source: a\n{document}")
-    assert [str(one) for one in rendered(record(*documents), "own", {})] == ["Service own/s"]
+    assert [str(one) for one in read(record(*documents), "own", {}).rendered] == ["Service own/s"]
 
 
 def test_a_workload_scaled_to_zero_is_found_without_rendered_replicas() -> None:

@@ -14,8 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vellum.compose.inventory import Rendered, _Loader, differences
-from vellum.compose.normal import amount
+from vellum.compose.helm.diff import differences
+from vellum.compose.helm.normal import amount
+from vellum.compose.helm.records import Rendered, _Loader
 from vellum.kube.objects import Obj
 from vellum.model.component import Kind
 

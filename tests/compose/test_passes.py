@@ -14,7 +14,7 @@ from tests.compose.world import given as given_key
 from tests.strategies import CLAIMS
 
 from vellum.api.claim import Claim
-from vellum.compose import live
+from vellum.compose import entry
 from vellum.kube.objects import Obj, make
 from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED, Seed
@@ -270,7 +270,7 @@ def test_what_nobody_controls_is_refused_too() -> None:
 def test_nothing_is_composed_before_everything_was_looked_for() -> None:
     world = settled()
     observed = Observed(world.resources, {"platform": world.platform})
-    composed = live.team(world.composite, observed, DUMMY_SEED, NOW)
+    composed = entry.team(world.composite, observed, DUMMY_SEED, NOW)
     assert composed.fatal == "looking for objects of the same names"
     assert {"ours/namespace", "ours/qdrant", f"api/{STORE}"} <= set(composed.requirements)
 
@@ -334,7 +334,7 @@ def test_a_composite_speaks_for_the_claim_that_it_refers_to() -> None:
     world.composite["kind"] = "XMLOpsPlatform"
     world.composite["metadata"] = {"name": "research-x7k2p", "uid": UID, "generation": 1}
     world.composite["spec"]["claimRef"] = {"namespace": "team-a", "name": "research"}
-    composed = live.team(world.composite, Observed({}, {"platform": world.platform}), DUMMY_SEED, NOW)
+    composed = entry.team(world.composite, Observed({}, {"platform": world.platform}), DUMMY_SEED, NOW)
     assert composed.requirements["ours/namespace"].name == settled().composite["status"]["team"]
 
 

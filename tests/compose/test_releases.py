@@ -10,7 +10,7 @@ import pytest
 from tests.compose.helm import UNSCALED
 from tests.compose.world import NOW, PLATFORMS, World, written
 
-from vellum.compose.repair import RULES, Look, plan
+from vellum.compose.helm.guard import RULES, Look, plan
 from vellum.kube.objects import Key, Obj
 from vellum.kube.patch import copied
 from vellum.model.repair import GuardMemory

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vellum.compose.repair import BUSY, CONTENDED, HEALTHY, RULES, Look, Plan, plan
+from vellum.compose.helm.guard import BUSY, CONTENDED, HEALTHY, RULES, Look, Plan, plan
 from vellum.model.repair import GuardMemory, seconds_between
 
 BEGIN = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import NOW, PLATFORMS, World, given, settled_platform, written
 
-from vellum.compose import live
+from vellum.compose import entry
 from vellum.compose.rotation import plan
 from vellum.kube.objects import Obj, secret_values
 from vellum.kube.patch import copied
@@ -176,12 +176,14 @@ def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
 
 def test_a_generation_below_the_highest_ever_is_refused() -> None:
     world = team(generation=2)
-    refused = live.team(
+    refused = entry.team(
         world.composite, Observed(), replace(DUMMY_SEED, generations={world_id(world): 4}), NOW
     )
     assert (refused.fatal, refused.objects) == ("looking for the platform", {})
     observed = Observed(required={"platform": world.platform})
-    refused = live.team(world.composite, observed, replace(DUMMY_SEED, generations={world_id(world): 4}), NOW)
+    refused = entry.team(
+        world.composite, observed, replace(DUMMY_SEED, generations={world_id(world): 4}), NOW
+    )
     assert refused.conditions[0].reason == "KeysLowered"
     assert "write 4 or more" in refused.conditions[0].message
 

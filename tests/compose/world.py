@@ -19,13 +19,13 @@ from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.api.workloads import Workload
 from vellum.components import all_components, platform_components
-from vellum.compose import live
-from vellum.compose.releases import CREATED
+from vellum.compose import entry
+from vellum.compose.helm.desired import CREATED
 from vellum.kube.objects import Key, Obj, annotations_of, make, secret
 from vellum.kube.patch import copied
 from vellum.model.component import Running
 from vellum.model.keys import DUMMY_SEED, Seed
-from vellum.model.state import LIST, Composed, Observed
+from vellum.model.state import LIST, Composed, Known, Observed
 from vellum.model.team import STORAGE_NAMESPACE
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
@@ -109,6 +109,7 @@ class World:
     answered: dict[str, Obj | None] = field(default_factory=dict)
     listed: dict[str, tuple[Obj, ...]] = field(default_factory=dict)
     helm: Helm = field(default_factory=Helm)
+    known: Known = field(default_factory=Known)
     discovers: bool = False
     """Whether the function may ask the API server which kinds it serves."""
     terminating: set[str] = field(default_factory=set)
@@ -130,10 +131,10 @@ class World:
         raise AssertionError("the requirements do not settle")
 
     def _composed(self) -> Composed:
-        observed = Observed(self.resources, self.answered, self.listed, self.kinds())
+        observed = Observed(self.resources, self.answered, self.listed, self.kinds(), known=self.known)
         if self.composite["kind"] == platforms.KIND:
-            return live.kubeflow(self.composite, observed, self.seed, self.now)
-        return live.team(self.composite, observed, self.seed, self.now)
+            return entry.kubeflow(self.composite, observed, self.seed, self.now)
+        return entry.team(self.composite, observed, self.seed, self.now)
 
     def kinds(self) -> dict[str, bool] | None:
         """Return the kinds from discovery; None while the function does not ask."""

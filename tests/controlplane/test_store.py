@@ -12,7 +12,7 @@ import pytest
 from tests.controlplane.conftest import Opens
 from tests.controlplane.world import NOW
 
-from vellum.compose import guard
+from vellum.compose import adoption
 from vellum.controlplane.events import KEPT_EVENTS
 from vellum.controlplane.store import SqliteStore
 from vellum.errors import StoreError
@@ -134,7 +134,7 @@ def test_an_object_of_somebody_else_is_refused(store: SqliteStore, owner: Obj | 
         store.apply(settings(a="ours"), owner=OWNER, resource="settings")
     assert (refusal(error), got(store)) == (("VEL305", True), before)
     # Compose refuses with the same text.
-    assert error.value.what == guard.refused([before]).fatal
+    assert error.value.what == adoption.refused([before]).fatal
 
 
 @pytest.mark.parametrize("state", ["does not exist", "is being deleted"])

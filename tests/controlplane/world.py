@@ -9,7 +9,7 @@ from typing import Any
 from vellum.api import platform
 from vellum.api.claim import API_VERSION, KIND, Claim, claim_spec
 from vellum.components import all_components
-from vellum.compose import live
+from vellum.compose import entry
 from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
@@ -80,10 +80,10 @@ class World:
             store.patch_status(PLATFORM, (store.get(PLATFORM) or {})["metadata"]["uid"], platform_status)
         self.platforms = CompositeController(
             Kind(API_VERSION, platform.KIND),
-            lambda obj, observed, now: live.kubeflow(obj, observed, seed, now),
+            lambda obj, observed, now: entry.kubeflow(obj, observed, seed, now),
         )
         self.claims = CompositeController(
-            Kind(API_VERSION, KIND), lambda obj, observed, now: live.team(obj, observed, seed, now), WAITING
+            Kind(API_VERSION, KIND), lambda obj, observed, now: entry.team(obj, observed, seed, now), WAITING
         )
         self.manager = Manager(
             store,

@@ -15,8 +15,8 @@ from tests.compose.render import CLAIM, EVERYTHING, worlds
 from tests.compose.world import PLATFORMS
 
 from vellum.components import team_components
-from vellum.compose import gates
-from vellum.compose.live import PLATFORM
+from vellum.compose import prerequisites
+from vellum.compose.entry import PLATFORM
 from vellum.kube import names
 from vellum.package import lock, rights, tree
 from vellum.package.compositions import compositions
@@ -177,5 +177,5 @@ def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> Non
               "v1beta1.helm.crossplane.io", "v1beta1.protection.crossplane.io",
               "v1beta1.serving.kserve.io"}  # fmt: skip
     platform = {"provider-helm/provider", *(f"api/{name}" for name in groups)}
-    assert known == [{"platform", *gates.questions(kinds)}, platform]
+    assert known == [{"platform", *prerequisites.questions(kinds)}, platform]
     assert PLATFORM.name == "kubeflow"

@@ -80,7 +80,7 @@ def platform(target: Target) -> Obj:
 
 def stopped(composite: Obj) -> str:
     """Return why the composite is not composed any more, so that its status is stale; empty while it is composed."""
-    from vellum.compose.live import ALARMS
+    from vellum.compose.entry import ALARMS
 
     if not (composite.get("status") or {}).get("conditions"):
         # It was never composed, so no condition is stale. Each of its parts reports that it waits.

@@ -98,7 +98,7 @@ def rotation(obj: Obj) -> str:
 
 def stuck(obj: Obj) -> str:
     """Return why the composite needs help to continue; empty if it does not."""
-    from vellum.compose.live import ALARMS
+    from vellum.compose.entry import ALARMS
 
     entry = current(obj, PARTS_READY) or {}
     return str(entry.get("message", "")) if entry.get("reason") in ALARMS else ""

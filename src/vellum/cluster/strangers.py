@@ -17,7 +17,7 @@ from vellum.api.platform import Platform
 from vellum.cluster.api import Api, NotFoundError
 from vellum.cluster.finding import FAILED, OK, Finding
 from vellum.components import platform_components
-from vellum.compose.inventory import RELEASE_NAME, RELEASE_NAMESPACE
+from vellum.compose.helm.records import RELEASE_NAME, RELEASE_NAMESPACE
 from vellum.kube.objects import Obj, annotations_of, labels_of
 from vellum.model.component import Kind
 from vellum.model.release import ReleaseComponent

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vellum.model.component import W
+from vellum.kube.objects import Obj
+from vellum.model.component import AnyComponent, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Ready, waits
 
@@ -21,20 +22,21 @@ def named(image: str, platform: PlatformFacts) -> Ready:
     return waits(reason, actor="the platform engineer")
 
 
-def with_some(wish: W, image: str) -> W:
-    """Return the wish; if the platform does not name the image any more, with a placeholder for it."""
-    if named(image, wish.platform):
-        return wish
-    images = {**wish.platform.images, image: _NO_IMAGE}
-    return replace(wish, platform=replace(wish.platform, images=images))
+def objects(component: AnyComponent, wish: Wish[Any]) -> dict[str, Obj]:
+    """Return the component's objects; if the platform does not name the image any more, with the running one."""
+    if named(component.image, wish.platform):
+        return component.objects(wish)
+    images = {**wish.platform.images, component.image: _NO_IMAGE}
+    made = component.objects(replace(wish, platform=replace(wish.platform, images=images)))
+    return {name: _keeping(obj, wish.observed.resources.get(name) or {}) for name, obj in made.items()}
 
 
-def keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
+def _keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
     """Return what was made, with the running image in place of the placeholder."""
     if made == _NO_IMAGE:
         return live
     if isinstance(made, dict) and isinstance(live, Mapping):
-        return {key: keeping(value, live.get(key)) for key, value in made.items()}
+        return {key: _keeping(value, live.get(key)) for key, value in made.items()}
     if isinstance(made, list) and isinstance(live, list) and len(made) <= len(live):
-        return [keeping(value, there) for value, there in zip(made, live, strict=False)]
+        return [_keeping(value, there) for value, there in zip(made, live, strict=False)]
     return made

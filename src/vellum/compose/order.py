@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from vellum.errors import ComposeError
+from vellum.model.component import AnyComponent
+
+C = TypeVar("C", bound=AnyComponent)
 
 
-class Needy(Protocol):
-    """Anything with needs."""
-
-    needs: tuple[str, ...]
-
-
-N = TypeVar("N", bound=Needy)
-
-
-def in_order(
-    parts: Mapping[str, N], needs: Callable[[N], tuple[str, ...]] = lambda part: part.needs
-) -> list[tuple[str, N]]:
-    """Return the parts so that each comes after its needs; needs that are not wanted are ignored.
+def in_order(parts: Mapping[str, C]) -> list[tuple[str, C]]:
+    """Return the parts so that each comes after those that it names; names that are not wanted are ignored.
 
     Raises:
-        ComposeError: the needs form a cycle; then a component is wrong, not a claim.
+        ComposeError: they name each other in a circle; then a component is wrong, not a claim.
     """
-    graph = tuple((name, tuple(needs(parts[name]))) for name in sorted(parts))
-    return [(name, parts[name]) for name in _sorted(graph)]
-
-
-@lru_cache(maxsize=64)
-def _sorted(graph: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, ...]:
-    """Return the sorted names; cached, because there are few sets of parts and every pass needs one."""
-    known = {name for name, _ in graph}
     sorter: TopologicalSorter[str] = TopologicalSorter()
-    for name, needs in graph:
-        sorter.add(name, *(need for need in sorted(needs) if need in known))
+    for name in sorted(parts):
+        named = sorted((*parts[name].needs, *parts[name].after))
+        sorter.add(name, *(need for need in named if need in parts))
     try:
-        return tuple(sorter.static_order())
+        return [(name, parts[name]) for name in sorter.static_order()]
     except CycleError as cycle:
         raise ComposeError(
             "VEL201", f"components need each other in a circle: {' -> '.join(cycle.args[1])}",

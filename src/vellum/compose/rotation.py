@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from vellum.api.keys import KeysSpec
 from vellum.kube.objects import Key, Obj, stamp
 from vellum.model.component import AnyComponent, Wish
 from vellum.model.rotation import KeyMemory, Keys, Previous, marked
-from vellum.model.state import READY, Composed, Observed, Ready, not_ready
+from vellum.model.state import READY, Composed, Observed, Ready, undecided
 
 NEAR_SECONDS = 5
 """Crossplane calls up to a tenth later than requested (2.3.4), so near the end the intervals are short."""
@@ -84,11 +85,20 @@ def lowered(wanted: int | None, memory: KeyMemory, lowest: int = 1) -> Composed 
     newest = memory.newest or lowest
     if wanted is None or wanted >= newest:
         return None
-    message = (
-        f"the keys are of generation {newest}, but spec.keys.generation is {wanted}, whose keys were "
-        f"replaced; write {newest} or more"
+    return undecided(
+        "KeysLowered",
+        f"the keys are of generation {newest}, but spec.keys.generation is {wanted}, whose keys were replaced; "
+        f"write {newest} or more",
     )
-    return Composed(conditions=(not_ready("KeysLowered", message),), fatal=message)
+
+
+def turn(
+    keys: KeysSpec, status: Mapping[str, Any], world: World, now: datetime, lowest: int
+) -> Plan | Composed:
+    """Return the decision for the keys in a spec and in a status, or the answer that refuses them."""
+    memory = KeyMemory.read(status)
+    refused = lowered(keys.generation, memory, lowest)
+    return refused or plan(keys.generation, keys.time, memory, world, now, lowest=lowest)
 
 
 def plan(  # noqa: PLR0913  # each is something else

@@ -1,9 +1,9 @@
-"""One pass over a claim: its parts, their permission, objects and readiness, and the binding. Pure."""
+"""The pass over a claim: its parts, their permission, objects and readiness, and the binding. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,13 @@ from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
-from vellum.compose import gates, guard, images, rotation
+from vellum.compose import images, one_pass, prerequisites, rotation
+from vellum.compose.one_pass import Part
 from vellum.compose.order import in_order
 from vellum.kube.objects import Key, Obj, secret
-from vellum.model.component import AnyTeamComponent, Kind, TeamWish
+from vellum.model.component import AnyTeamComponent, TeamWish
 from vellum.model.keys import Seed
-from vellum.model.rotation import FIRST, KeyMemory, Keys, mark
+from vellum.model.rotation import FIRST, Keys, mark
 from vellum.model.state import (
     READY,
     SIZE_KEPT,
@@ -26,26 +27,12 @@ from vellum.model.state import (
     Desired,
     Observed,
     Ready,
-    Requirement,
-    not_ready,
-    parts_ready,
+    blocked,
+    undecided,
     waits,
 )
 
-SETTLED_SECONDS, WAITING_SECONDS = 300, 15
-"""Never 0: Crossplane's circuit breaker would drop the claim's events for minutes (measured)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One wanted component, its wish and objects, and whether it may make them or what it waits for."""
-
-    component: AnyTeamComponent
-    wish: TeamWish[Any]
-    kinds: tuple[Kind, ...]
-    served: Ready
-    made: Mapping[str, Obj]
-    may: Ready
+Wishes = Mapping[str, TeamWish[Any]]
 
 
 def compose_team(
@@ -57,62 +44,49 @@ def compose_team(
     a foreign namespace, bucket or Qdrant.
     """
     if claim.deleting:
-        return _waiting("Deleting", "the claim is being deleted")
+        return undecided("Deleting", "the claim is being deleted")
     if platform is None:
-        return _waiting(
-            "NoPlatform", "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
-        )
-    memory = KeyMemory.read(claim.rotation)
-    lowest = seed.lowest(claim.team.id)
-    if refused := rotation.lowered(claim.spec.keys.generation, memory, lowest):
-        return refused
-    wishes = _wishes(claim, platform, observed, seed, FIRST)
-    turn = rotation.plan(
-        claim.spec.keys.generation,
-        claim.spec.keys.time,
-        memory,
-        _keyed(claim, wishes, observed),
-        now,
-        lowest=lowest,
+        missing = "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
+        return undecided("NoPlatform", missing)
+    wanted, wishes = _wanted(claim), _wishes(claim, platform, observed, seed, FIRST)
+    keyed = rotation.Parts(
+        [(part, wishes[name]) for name, part in wanted.items()], observed, holders=("binding",)
     )
+    turn = rotation.turn(claim.spec.keys, claim.rotation, keyed, now, seed.lowest(claim.team.id))
+    if isinstance(turn, Composed):
+        return turn
     if turn.keys != FIRST:
         wishes = _wishes(claim, platform, observed, seed, turn.keys)
-    parts = _parts(claim, wishes)
-    guarded = _guarded(parts)
-    requirements = {**guard.questions(guarded), **_questions(parts)}
-    if guard.unanswered(guarded, observed.required):
-        return replace(
-            _waiting("Looking", "looking for objects of the same names"), requirements=requirements
-        )
-    if strangers := guard.foreign(guarded, observed.required, claim.uid):
-        return replace(guard.refused(strangers), requirements=requirements)
-    answers = {part.component.name: _answer(part) for part in parts}
-    objects = _objects(parts, answers, _kept(claim, wishes), observed)
-    return replace(_composed(claim, parts, answers, objects, turn), requirements=requirements)
+    parts = _parts(wanted, wishes)
+    made = _kept(claim, wishes) | one_pass.made(parts)
+    if parts["access"].may or "binding" in observed.resources:
+        made["binding"] = _binding(parts, wishes)
+    objects = one_pass.desired(made, observed)
+    composed = one_pass.answered(
+        objects,
+        _missing(parts, objects),
+        _status(claim, parts, wishes, seed),
+        turn,
+        conditions=_sizes(wanted, wishes),
+    )
+    return one_pass.checked(composed, parts, observed, claim.uid)
 
 
 def everything(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
     """Return all objects of the claim's parts as if nothing blocked them; rights must cover these."""
-    return [
-        obj
-        for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
-        for obj in part.made.values()
-    ]
+    parts = _parts(_wanted(claim), _wishes(claim, platform, Observed(), seed, FIRST))
+    return [obj for part in parts.values() for obj in part.objects.values()]
 
 
 def kept_by_parts(claim: Claim, platform: Platform, seed: Seed) -> list[Obj]:
     """Return the objects that parts keep when they are turned off."""
-    return [
-        obj
-        for part in _parts(claim, _wishes(claim, platform, Observed(), seed, FIRST))
-        for name, obj in part.made.items()
-        if name in part.component.keeps
-    ]
+    wishes = _wishes(claim, platform, Observed(), seed, FIRST)
+    wanted = ((part, wishes[name]) for name, part in _wanted(claim).items())
+    return list(_holding_data(wanted).values())
 
 
-def _keyed(claim: Claim, wishes: Mapping[str, TeamWish[Any]], observed: Observed) -> rotation.Parts:
-    parts = [(part, wishes[name]) for name, part in team_components().items() if claim.wants(part)]
-    return rotation.Parts(parts, observed, holders=("binding",))
+def _wanted(claim: Claim) -> dict[str, AnyTeamComponent]:
+    return {name: part for name, part in team_components().items() if claim.wants(part)}
 
 
 def _wishes(
@@ -127,19 +101,19 @@ def _wishes(
     return {name: TeamWish(detail=claim.detail(part), **common) for name, part in team_components().items()}
 
 
-def _parts(claim: Claim, wishes: Mapping[str, TeamWish[Any]]) -> list[Part]:
-    wanted = {name: part for name, part in team_components().items() if claim.wants(part)}
+def _parts(wanted: Mapping[str, AnyTeamComponent], wishes: Wishes) -> dict[str, Part]:
     policies = tuple(part.policy(wishes[name]) for name, part in wanted.items())
-    found: list[Part] = []
-    may: dict[str, Ready] = {}
+    parts: dict[str, Part] = {}
     for name, component in in_order(wanted):
         wish = replace(wishes[name], policies=policies)
-        made = component.objects(images.with_some(wish, component.image))
-        kinds = component.kinds_on(wish.platform)
-        served = gates.kinds_served(wish.observed, kinds)
-        may[name] = _may(component, wish, served, made, may)
-        found.append(Part(component, wish, kinds, served, made, may[name]))
-    return found
+        made = images.objects(component, wish)
+        served = prerequisites.kinds_served(wish.observed, component.kinds_on(wish.platform))
+        # A kind that is not served cannot be looked up, and its objects cannot exist.
+        adopted = component.adoption(wish) if served else {}
+        parts[name] = one_pass.part(
+            component, wish, made, _may(component, wish, served, made, parts), adopted
+        )
+    return parts
 
 
 def _may(
@@ -147,150 +121,94 @@ def _may(
     wish: TeamWish[Any],
     served: Ready,
     made: Mapping[str, Obj],
-    before: Mapping[str, Ready],
+    before: Mapping[str, Part],
 ) -> Ready:
     """Tell whether the component's objects may exist yet; if not, what they wait for."""
-    for answer in (
+    # A running part continues when the operator that made it restarts.
+    is_new = any(name not in wish.observed.resources for name in made)
+    answer = prerequisites.first(
         images.named(component.image, wish.platform),
         served,
-        gates.stands(component.after, wish.platform),
-        gates.stands(component.operators, wish.platform) if _is_new(made, wish) else READY,
-    ):
-        if not answer:
-            return answer
+        prerequisites.platform_ready(component.after, wish.platform),
+        prerequisites.platform_ready(component.operators if is_new else (), wish.platform),
+    )
+    if not answer:
+        return answer
     if component.name != "namespace":
         ready, reason = wish.observed.health("namespace", f"Namespace {wish.team.namespace}")
         if not ready:
             return waits(reason, actor="the control plane")
     for need in component.needs:
-        if need in before and not before[need]:
-            return waits(f"waits for {need}: {before[need].reason}", actor=before[need].actor)
+        if need in before and not before[need].may:
+            return blocked(need, before[need].may)
     return READY
 
 
-def _is_new(made: Mapping[str, Obj], wish: TeamWish[Any]) -> bool:
-    """Tell whether an object is still to be made. A running part continues when the operator that made it restarts."""
-    return any(name not in wish.observed.resources for name in made)
-
-
-def _questions(parts: list[Part]) -> dict[str, Requirement]:
-    own = {
-        f"{part.component.name}/{name}": requirement
-        for part in parts
-        for name, requirement in part.component.requires(part.wish).items()
-    }
-    return {**gates.questions([kind for part in parts for kind in part.kinds]), **own}
-
-
-def _guarded(parts: list[Part]) -> dict[str, Requirement]:
-    # A kind that is not served cannot be looked up, and its objects cannot exist.
-    return {
-        name: question
-        for part in parts
-        if part.served
-        for name, question in part.component.adoption(part.wish).items()
-    }
-
-
-def _answer(part: Part) -> Ready:
-    return part.component.ready(part.wish, part.made) if part.may else part.may
-
-
-def _kept(claim: Claim, wishes: Mapping[str, TeamWish[Any]]) -> dict[str, Obj]:
+def _kept(claim: Claim, wishes: Wishes) -> dict[str, Obj]:
     """Return the existing objects with data of parts that were turned off."""
-    off = [(wishes[name], part) for name, part in team_components().items() if not claim.wants(part)]
+    off = ((part, wishes[name]) for name, part in team_components().items() if not claim.wants(part))
+    made = _holding_data(off)
+    return {name: obj for name, obj in made.items() if name in wishes["namespace"].observed.resources}
+
+
+def _holding_data(parts: Iterable[tuple[AnyTeamComponent, TeamWish[Any]]]) -> dict[str, Obj]:
     return {
         name: obj
-        for wish, part in off
+        for part, wish in parts
         if part.keeps
-        for name, obj in part.objects(images.with_some(wish, part.image)).items()
-        if name in part.keeps and name in wish.observed.resources
+        for name, obj in images.objects(part, wish).items()
+        if name in part.keeps
     }
 
 
-def _objects(
-    parts: list[Part], answers: Mapping[str, Ready], kept: Mapping[str, Obj], observed: Observed
-) -> dict[str, Desired]:
-    """Return the desired objects. Existing ones stay while their part is blocked: a smaller set is a delete order."""
-    objects = dict(kept)
-    for part in parts:
-        if part.may:
-            objects |= part.made
-        else:
-            objects |= {
-                name: images.keeping(obj, live)
-                for name, obj in part.made.items()
-                if (live := observed.resources.get(name))
-            }
-    access = next(part for part in parts if part.component.name == "access")
-    if access.may or "binding" in observed.resources:
-        objects["binding"] = _binding(parts, answers)
-    return {
-        name: Desired(obj, observed.health(name, name)[0])
-        for name, obj in gates.after_their_namespaces(objects, observed).items()
-    }
-
-
-def _binding(parts: list[Part], answers: Mapping[str, Ready]) -> Obj:
+def _binding(parts: Mapping[str, Part], wishes: Wishes) -> Obj:
     """Return the binding's Secret; it has only the keys of services that answer."""
     values: dict[str, str] = {}
-    for part in parts:
-        if (answer := answers[part.component.name]) or answer.serves:
-            values |= part.component.binding(part.wish)
-    wish = parts[0].wish
+    for name, part in parts.items():
+        if part.ready or part.ready.serves:
+            values |= team_components()[name].binding(wishes[name])
+    wish = wishes["namespace"]
     return secret(
         BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"), annotations=mark(wish.keys.using)
     )  # fmt: skip
 
 
-def _composed(
-    claim: Claim, parts: list[Part], answers: Mapping[str, Ready], objects: Mapping[str, Desired],
-    turn: rotation.Plan,
-) -> Composed:  # fmt: skip
-    missing = [f"{name}: {answer.reason}" for name, answer in answers.items() if not answer]
-    if not missing and not objects["binding"].ready:
-        missing.append(f"binding: Secret {BINDING_SECRET} is not created yet")
+def _missing(parts: Mapping[str, Part], objects: Mapping[str, Desired]) -> list[str]:
+    if missing := one_pass.missing(parts):
+        return missing
+    if not objects["binding"].ready:
+        return [f"binding: Secret {BINDING_SECRET} is not created yet"]
     # An object that a turned-off part keeps is not reported by any part.
-    missing = missing or [f"{Key.of(one.obj)} is not ready" for one in objects.values() if not one.ready]
-    ready = not missing
-    message = "; ".join(missing)
-    return Composed(
-        objects=objects,
-        conditions=(parts_ready() if ready else not_ready("Creating", message), *_sizes(parts)),
-        status={
-            "team": claim.team.namespace,
-            # The policy of bucket and volume from now on; an answer that is not applied keeps the earlier one.
-            "deletionPolicy": claim.spec.deletionPolicy,
-            "components": _components(answers),
-            "endpoints": {
-                name: url for part in parts for name, url in part.component.endpoints(part.wish).items()
-            },
-            "keys": turn.status,
-            "seedFingerprint": parts[0].wish.seed.fingerprint,
+    return [f"{Key.of(one.obj)} is not ready" for one in objects.values() if not one.ready]
+
+
+def _status(claim: Claim, parts: Mapping[str, Part], wishes: Wishes, seed: Seed) -> Obj:
+    return {
+        "team": claim.team.namespace,
+        # The policy of bucket and volume from now on; an answer that is not applied keeps the earlier one.
+        "deletionPolicy": claim.spec.deletionPolicy,
+        "components": [_entry(part) for part in parts.values()],
+        "endpoints": {
+            kind: url
+            for name in parts
+            for kind, url in team_components()[name].endpoints(wishes[name]).items()
         },
-        ready=ready,
-        ttl_seconds=min(SETTLED_SECONDS if ready else WAITING_SECONDS, turn.again or SETTLED_SECONDS),
-    )
+        "seedFingerprint": seed.fingerprint,
+    }
 
 
-def _sizes(parts: list[Part]) -> tuple[Condition, ...]:
+def _entry(part: Part) -> Obj:
+    """Return the part's entry in the status."""
+    entry: Obj = {"name": part.component.name, "ready": bool(part.ready)}
+    texts = (("reason", part.ready.message), ("actor", part.ready.actor))
+    return entry | {field: text for field, text in texts if text}
+
+
+def _sizes(wanted: Mapping[str, AnyTeamComponent], wishes: Wishes) -> tuple[Condition, ...]:
     """Return the condition with the sizes that the volumes do not have."""
     kept = [
-        f"{part.component.name}: {part.component.keeps_size.format(size)}; write {part.component.block}.storage: {size}"
-        for part in parts
-        if (size := part.component.kept_size(part.wish))
+        f"{name}: {part.keeps_size.format(size)}; write {part.block}.storage: {size}"
+        for name, part in wanted.items()
+        if (size := part.kept_size(wishes[name]))
     ]
     return (Condition(SIZES, "False", SIZE_KEPT, "; ".join(kept)),) if kept else ()
-
-
-def _components(answers: Mapping[str, Ready]) -> list[Obj]:
-    return [
-        {"name": name, "ready": bool(answer)}
-        | {word: said for word, said in (("reason", answer.reason), ("actor", answer.actor)) if said}
-        for name, answer in answers.items()
-    ]
-
-
-def _waiting(reason: str, message: str) -> Composed:
-    """Return an answer without a decision: the control plane keeps what exists."""
-    return Composed(conditions=(not_ready(reason, message),), fatal=message)

@@ -18,12 +18,12 @@ from google.protobuf.struct_pb2 import Struct
 
 from vellum.api import claim, platform
 from vellum.api.claim import CROSSPLANE_FIELDS
-from vellum.compose import live
+from vellum.compose import entry
 from vellum.errors import FunctionError, VellumError
 from vellum.function.struct import View, plain, write
 from vellum.kube.objects import Obj
 from vellum.model.keys import GENERATIONS, SEED, Seed, generations
-from vellum.model.state import LIST, Composed, Condition, Event, Observed, Requirement, not_ready
+from vellum.model.state import LIST, Composed, Condition, Event, Known, Observed, Requirement, not_ready
 
 LOG = logging.getLogger(__name__)
 _WAITING_SECONDS = 15
@@ -39,7 +39,9 @@ Kinds = Mapping[str, bool] | None
 """The kinds that the API server serves, as far as known; see ``kinds``."""
 
 
-def answer_bytes(raw: bytes, now: datetime, kinds: Kinds = None) -> tuple[fnv1.RunFunctionResponse, str]:
+def answer_bytes(
+    raw: bytes, now: datetime, kinds: Kinds = None, known: Known | None = None
+) -> tuple[fnv1.RunFunctionResponse, str]:
     """Return the answer to a request in wire form, and the composite's kind for the metrics."""
     request = fnv1.RunFunctionRequest()
     try:
@@ -48,20 +50,20 @@ def answer_bytes(raw: bytes, now: datetime, kinds: Kinds = None) -> tuple[fnv1.R
         # protobuf stops at 100 levels, which is 33 nested objects. Bytes that are not UTF-8 fail here too.
         reason = f"the function cannot read what Crossplane observed: {error}; nothing was changed"
         return _fatal(fnv1.RunFunctionResponse(), not_ready("Unreadable", reason)), ""
-    return answer(request, now, kinds)
+    return answer(request, now, kinds, known)
 
 
 def answer(
-    request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds = None
+    request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds = None, known: Known | None = None
 ) -> tuple[fnv1.RunFunctionResponse, str]:
-    """Return the answer to one request, and the composite's kind."""
+    """Return the answer to one request, and the composite's kind; ``known`` is kept for the next requests."""
     response = fnv1.RunFunctionResponse()
     response.meta.tag = request.meta.tag
     kind = ""
     try:
         composite = _ours(request.observed.composite.resource)
         kind = str(composite["kind"])
-        composed = _composed(composite, request, now, kinds)
+        composed = _composed(composite, request, now, kinds, known or Known())
         if any(name not in request.required_resources for name in composed.requirements):
             return _asked(response, request, composed), kind
         return _answered(response, request, composed), kind
@@ -77,7 +79,9 @@ def answer(
         return _fatal(response, not_ready("FunctionError", f"{unforeseen}; {unforeseen.fix}")), kind
 
 
-def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds) -> Composed:
+def _composed(
+    composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds, known: Known
+) -> Composed:
     observed = Observed(
         resources={name: cast("Obj", View(one.resource)) for name, one in request.observed.resources.items()},
         required={
@@ -91,12 +95,13 @@ def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, k
             if name.startswith(LIST)
         },
         kinds=kinds,
+        known=known,
     )
     seed = _seed(request)
     if composite["kind"] in (claim.XR_KIND, claim.KIND):
-        return live.team(composite, observed, seed, now)
+        return entry.team(composite, observed, seed, now)
     if composite["kind"] == platform.KIND:
-        return live.kubeflow(composite, observed, seed, now)
+        return entry.kubeflow(composite, observed, seed, now)
     raise FunctionError(
         "VEL802", f"kind {composite['kind']} is not composed here", where="the Composition's compositeTypeRef",
         fix=f"use this function for {claim.XR_KIND} and {platform.KIND}",

@@ -20,6 +20,7 @@ from vellum.errors import FunctionError
 from vellum.function import kinds
 from vellum.function.answer import answer_bytes
 from vellum.function.kinds import Discovery
+from vellum.model.state import Known
 
 LOG = logging.getLogger(__name__)
 SERVICES = (
@@ -47,12 +48,14 @@ class Settings:
     """``HOST:PORT`` of Prometheus' metrics; empty to serve none."""
 
 
-async def run(raw: bytes, context: object, discovery: Discovery | None = None) -> bytes:
+async def run(
+    raw: bytes, context: object, discovery: Discovery | None = None, known: Known | None = None
+) -> bytes:
     """Return the answer to one call; equal requests, times and served kinds give equal bytes."""
     del context
     began = time.perf_counter()
-    known = await asyncio.to_thread(discovery.look) if discovery else None
-    response, kind = answer_bytes(raw, datetime.now(UTC), known)
+    served = await asyncio.to_thread(discovery.look) if discovery else None
+    response, kind = answer_bytes(raw, datetime.now(UTC), served, known)
     answered = response.SerializeToString(deterministic=True)
     CALLS.labels(kind).observe(time.perf_counter() - began)
     if any(result.severity == 1 for result in response.results):
@@ -73,11 +76,11 @@ async def _serve(settings: Settings) -> None:
     # Without this option a second process would silently share the port, and answer every other call.
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MOST_BYTES)]
     server = grpc.aio.server(options=options)
-    discovery = kinds.found()
+    discovery, known = kinds.found(), Known()
 
     async def call(raw: bytes, context: object) -> bytes:
         """Answer one call with the kinds that are served now."""
-        return await run(raw, context, discovery)
+        return await run(raw, context, discovery, known)
 
     handler = grpc.unary_unary_rpc_method_handler(call)
     server.add_generic_rpc_handlers(_handlers(handler))

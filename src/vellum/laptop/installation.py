@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from vellum.api import claim, platform, workloads
 from vellum.components import all_components, team_components
-from vellum.compose import live
+from vellum.compose import entry
 from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
@@ -79,8 +79,8 @@ class Installation:
         self.training = TrainJobController(state, self.supervisor)
         known = Generations(state.root / "generations.json", seed)
         composites = (
-            CompositeController(PLATFORM, known.composing(live.kubeflow, lambda _: PLATFORM_OWNER)),
-            CompositeController(CLAIM, known.composing(live.team, team_id), WAITING),
+            CompositeController(PLATFORM, known.composing(entry.kubeflow, lambda _: PLATFORM_OWNER)),
+            CompositeController(CLAIM, known.composing(entry.team, team_id), WAITING),
         )
         self.manager = Manager(
             self.store, composites,

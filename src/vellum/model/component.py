@@ -194,6 +194,10 @@ class Component(ABC, Generic[W]):
         """Return the kinds of which it makes objects on this platform."""
         return known(self.kinds, platform)
 
+    def kinds_asked(self, platform: PlatformFacts) -> tuple[Kind, ...]:
+        """Return the kinds whose API services it needs to see."""
+        return self.kinds_on(platform)
+
     @abstractmethod
     def objects(self, wish: W) -> dict[str, Obj]:
         """Return the objects by resource name; names start with the component's name and never change."""

@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, Literal
 from vellum.kube.names import plural
 from vellum.kube.objects import Obj, make
 from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, S, Wish
+from vellum.model.platform import PlatformFacts
 
 PROVIDER_CONFIG = "vellum"
 """Vellum's own ProviderConfig: ``default`` may belong to another user, for another cluster."""
@@ -91,11 +92,15 @@ class ReleaseComponent(PlatformComponent[S], Generic[S]):
         """Return the least values that run under Pod Security and fit a small cluster."""
 
     def objects(self, wish: Wish[S]) -> dict[str, Obj]:
-        """Return the objects besides the Release, which ``compose.releases`` makes: at least the namespace."""
+        """Return the objects besides the Release, which ``compose.helm`` makes: at least the namespace."""
         if not self.makes_namespace:
             return {}
         labels = {**wish.labels(self.name), "pod-security.kubernetes.io/enforce": self.pod_security}
         return {f"{self.name}-namespace": make("v1", "Namespace", self.namespace, labels=labels)}
+
+    def kinds_asked(self, platform: PlatformFacts) -> tuple[Kind, ...]:
+        """Return the kinds of its objects, and those that the chart defines or makes objects of."""
+        return (*self.kinds_on(platform), *self.serves, *self.custom)
 
     def looks_at(self) -> Mapping[str, Kind]:
         """Return the kinds of operators that the guard searches for objects of this release, by group/kind."""

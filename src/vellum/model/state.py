@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vellum.kube.health import Health, health
 from vellum.kube.objects import Obj
@@ -19,6 +19,13 @@ class Ready:
     actor: str = ""
     serves: bool = False
     """Not ready, but what it gave out earlier still works, so the binding keeps it."""
+    blocked_by: tuple[str, ...] = ()
+    """The parts that it waits for, the nearest first; ``reason`` is that of the last."""
+
+    @property
+    def message(self) -> str:
+        """Return the reason, with the part that it is about if that is another."""
+        return f"waits for {self.blocked_by[-1]}: {self.reason}" if self.blocked_by else self.reason
 
     def __bool__(self) -> bool:
         return self.ready
@@ -30,6 +37,11 @@ READY = Ready(ready=True)
 def waits(reason: str, actor: str) -> Ready:
     """Return the answer for something that is not ready: what is missing, and who must act next."""
     return Ready(ready=False, reason=reason, actor=actor)
+
+
+def blocked(by: str, answer: Ready) -> Ready:
+    """Return the answer for a part that waits for another part, which gave this answer."""
+    return Ready(ready=False, reason=answer.reason, actor=answer.actor, blocked_by=(by, *answer.blocked_by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,38 @@ class Requirement:
     labels: tuple[tuple[str, str], ...] = ()
 
 
+T = TypeVar("T")
+
+
+@dataclass
+class Cache:
+    """Results by key, which the caller keeps between passes; emptied when it is full."""
+
+    most: int
+    _results: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return the result of this key; a key with an empty part has no version, and is never kept."""
+        if "" in key:
+            return make()
+        if key not in self._results:
+            if len(self._results) >= self.most:
+                self._results.clear()
+            self._results[key] = make()
+        found: T = self._results[key]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Results of earlier passes, by the versions of the objects from which they were computed."""
+
+    records: Cache = field(default_factory=lambda: Cache(256))
+    """The contents of Helm's records."""
+    differences: Cache = field(default_factory=lambda: Cache(4096))
+    """The differences between rendered and live objects."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What the control plane sees: our composed objects by resource name, and the answers to requirements.
@@ -108,6 +152,9 @@ class Observed:
     """Kinds as ``group/version/Kind``, and whether their objects can be made now; None without discovery."""
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
     """A cache for this pass: a part and the whole ask the same about one object."""
+
+    known: Known = field(default_factory=Known, compare=False, repr=False)
+    """A cache for all passes of a process."""
 
     def health(self, resource: str, name: str) -> Health:
         """Judge one of our composed objects; ``name`` describes it while it does not exist."""
@@ -142,3 +189,8 @@ class Composed:
     ready: bool = False
     fatal: str = ""
     ttl_seconds: float = 15
+
+
+def undecided(reason: str, message: str) -> Composed:
+    """Return the answer that changes nothing: one word for programs, a sentence for people."""
+    return Composed(conditions=(not_ready(reason, message),), fatal=message)

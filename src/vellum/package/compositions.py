@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from vellum.api import claim, platform
 from vellum.components import platform_components, team_components
-from vellum.compose import gates
-from vellum.compose.live import PLATFORM
-from vellum.compose.platform import brought
+from vellum.compose import prerequisites
+from vellum.compose.entry import PLATFORM
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Kind, Wish
 from vellum.model.keys import DUMMY_SEED, SEED, SEED_SECRET
@@ -23,18 +22,20 @@ METRICS_PORT = 8080
 
 def compositions() -> list[Obj]:
     """Return both. Objects that every pass needs are looked up before the function is called."""
-    teams = (kind for part in team_components().values() for kind in part.kinds)
-    parts = platform_components().values()
-    platforms = _once(kind for part in parts for kind in (*part.kinds, *brought(part)))
     facts = PlatformFacts("standard")
+    teams = (kind for part in team_components().values() for kind in part.kinds_asked(facts))
+    parts = platform_components().values()
+    platforms = _once(kind for part in parts for kind in part.kinds_asked(facts))
     own = {
         f"{part.name}/{name}": asked
         for part in parts
         for name, asked in part.requires(Wish(part.spec(), facts, DUMMY_SEED, Observed())).items()
     }
     return [
-        _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **gates.questions(teams)}),
-        _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **gates.questions(platforms)}),
+        _composition(
+            CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **prerequisites.questions(teams)}
+        ),
+        _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **prerequisites.questions(platforms)}),
     ]
 
 

@@ -68,7 +68,7 @@ def pulled(platform: Platform, function_package: str = "") -> Pulled:
         found.append(PulledImage(FUNCTION, function_package, "crossplane", "package"))
     wanted = {name: part for name, part in platform_components().items() if platform.wants(part)}
     made: list[PulledChart] = []
-    for name, part in in_order(wanted, lambda one: (*one.needs, *one.after)):
+    for name, part in in_order(wanted):
         if isinstance(part, ReleaseComponent):
             chart = part.chart
             made.append(PulledChart(name, chart.repository, chart.name, chart.version))

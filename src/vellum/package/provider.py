@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from vellum.components import platform_components
-from vellum.compose.inventory import COMPARED
+from vellum.compose.helm.records import COMPARED
 from vellum.kube import names
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Kind

@@ -13,7 +13,7 @@ from vellum.api.platform import Platform, platform_spec
 from vellum.components import platform_components, team_components
 from vellum.compose import platform as platforms
 from vellum.compose import team as teams
-from vellum.compose.inventory import COMPARED
+from vellum.compose.helm.records import COMPARED
 from vellum.kube import names
 from vellum.kube.objects import DOMAIN, Obj, make
 from vellum.model.keys import DUMMY_SEED

@@ -14,7 +14,7 @@ from functools import cache
 from vellum.api.claim import Claim, claim_spec
 from vellum.api.platform import Platform, platform_spec
 from vellum.components import platform_components, team_components
-from vellum.compose.inventory import WORKLOADS
+from vellum.compose.helm.records import WORKLOADS
 from vellum.compose.team import kept_by_parts
 from vellum.kube.objects import Obj
 from vellum.model.keys import DUMMY_SEED

@@ -50,7 +50,7 @@ def nodes(platform: Obj) -> list[Node]:
     live = platforms.from_live(platform)
     wanted = {name: part for name, part in platform_components().items() if live.wants(part)}
     found = []
-    for name, part in in_order(wanted, lambda one: (*one.needs, *one.after)):
+    for name, part in in_order(wanted):
         said: Mapping[str, Any] = live.said.get(name) or {
             "reason": "it is not composed yet",
             "actor": "the control plane",

@@ -67,7 +67,7 @@ def repair(
 
 def _known(target: Target, asked: tuple[str, ...]) -> None:
     """Refuse releases that do not exist or that the guard would not repair: their damage would stay."""
-    from vellum.compose.repair import HEALTHY, OFF
+    from vellum.compose.helm.guard import HEALTHY, OFF
 
     platform = targets.platform(target)
     if said := targets.stopped(platform):

@@ -25,7 +25,7 @@ from vellum.model.state import (
     Event,
     Observed,
     Requirement,
-    not_ready,
+    undecided,
 )
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
@@ -39,7 +39,7 @@ def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Compo
     """Compose a stored claim; the platform is one of its requirements, the same in every pass."""
     out = refusals(composite, observed, now)
     composed = out.applied(_team(composite, out.observed, seed, now), now)
-    return _told(composite, _watched(composite, _followed(composite, composed)))
+    return _with_news(composite, _watched(composite, _followed(composite, composed)))
 
 
 def _followed(composite: Obj, composed: Composed) -> Composed:
@@ -58,7 +58,7 @@ def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> C
     """Compose the stored platform; a seed other than the first one changes nothing."""
     out = refusals(composite, observed, now)
     composed = out.applied(_kubeflow(composite, out.observed, seed, now), now)
-    return _told(composite, _watched(composite, composed))
+    return _with_news(composite, _watched(composite, composed))
 
 
 def _watched(composite: Obj, composed: Composed) -> Composed:
@@ -76,7 +76,7 @@ def _watched(composite: Obj, composed: Composed) -> Composed:
     return replace(composed, conditions=(*composed.conditions, said))
 
 
-def _told(composite: Obj, composed: Composed) -> Composed:
+def _with_news(composite: Obj, composed: Composed) -> Composed:
     """Add an event for news: the composite's own status has what was last reported."""
     before = condition(composite, PARTS_READY) or {}
     news = [
@@ -102,7 +102,9 @@ def _team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Comp
         return replace(_not_yet(), requirements={"platform": PLATFORM})
     try:
         place = platform.from_live(found) if found else None
-        composed = _other_place(place) or compose_team(claim.from_live(composite), place, observed, seed, now)
+        composed = _unchangeable(place) or compose_team(
+            claim.from_live(composite), place, observed, seed, now
+        )
     except ValidationError as error:
         composed = _invalid(claim.KIND, error)
     return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
@@ -113,15 +115,14 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
         return wrong
     try:
         place = platform.from_live(composite)
-        return _other_place(place) or compose_platform(place, observed, seed, now)
+        return _unchangeable(place) or compose_platform(place, observed, seed, now)
     except ValidationError as error:
         return _invalid(platform.KIND, error)
 
 
 def _not_yet() -> Composed:
     # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
-    message = "the platform is not composed yet"
-    return Composed(conditions=(not_ready("NoPlatform", message),), fatal=message)
+    return undecided("NoPlatform", "the platform is not composed yet")
 
 
 def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
@@ -129,20 +130,20 @@ def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
     said: Mapping[str, str] = composite.get("status") or {}
     if said.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
         return None
-    message = "the seed is not the one that every key was derived from; restore the seed"
-    return Composed(conditions=(not_ready("WrongSeed", message),), fatal=message)
+    return undecided("WrongSeed", "the seed is not the one that every key was derived from; restore the seed")
 
 
-def _other_place(place: platform.Platform | None) -> Composed | None:
+def _unchangeable(place: platform.Platform | None) -> Composed | None:
+    """Refuse a change of the platform that would destroy what teams use."""
+    if place is None:
+        return None
     return _other_profile(place) or _left_out(place) or _other_store(place) or _other_bucket(place)
 
 
-def _other_profile(place: platform.Platform | None) -> Composed | None:
+def _other_profile(place: platform.Platform) -> Composed | None:
     """Refuse a profile that would make Helm uninstall parts in use, because the platform began with more."""
-    if place is None or place.profile in ("", place.spec.profile):
-        return None
     began, now = place.profile, place.spec.profile
-    if (began, now) == ("light", "standard"):
+    if began in ("", now) or (began, now) == ("light", "standard"):
         return None
     lost = [
         part for part in platform_components().values() if began in part.profiles and now not in part.profiles
@@ -150,47 +151,46 @@ def _other_profile(place: platform.Platform | None) -> Composed | None:
     if (began, now) == ("standard", "light") and not any(place.has_begun(part.name) for part in lost):
         # A change that was refused before any installation is undone by writing the old value.
         return None
-    message = (
+    return undecided(
+        "ProfileChanged",
         f"the platform was installed as {began}, but its spec.profile is {now}, which would remove parts that are "
-        f"in use; write {began}"
+        f"in use; write {began}",
     )
-    return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
 
 
-def _left_out(place: platform.Platform | None) -> Composed | None:
+def _left_out(place: platform.Platform) -> Composed | None:
     """Refuse to leave out an existing part: it would be deleted while teams use it."""
-    gone = [name for name in place.left_out if place.has_begun(name)] if place else []
-    if not gone:
+    name = next((name for name in place.left_out if place.has_begun(name)), "")
+    if not name:
         return None
-    switch = platform_components()[gone[0]].switch
-    message = (
-        f"the platform has {gone[0]}, but its spec.{switch} is disabled, which would remove it; write enabled"
+    switch = platform_components()[name].switch
+    return undecided(
+        "ProfileChanged",
+        f"the platform has {name}, but its spec.{switch} is disabled, which would remove it; write enabled",
     )
-    return Composed(conditions=(not_ready("ProfileChanged", message),), fatal=message)
 
 
-def _other_store(place: platform.Platform | None) -> Composed | None:
+def _other_store(place: platform.Platform) -> Composed | None:
     """Refuse another object store: every bucket would be deleted or out of reach."""
-    if place is None or place.store in ("", place.spec.objectStore.backend):
-        return None
     began, now = place.store, place.spec.objectStore.backend
-    message = (
-        f"every bucket is in {began}, but the platform's spec.objectStore.backend is {now}; write {began}"
-    )
-    return Composed(conditions=(not_ready("StoreChanged", message),), fatal=message)
-
-
-def _other_bucket(place: platform.Platform | None) -> Composed | None:
-    """Refuse another bucket for artifacts: composed objects keep their names, so the artifacts would be lost."""
-    if place is None or place.spec.objectStore.backend == "external":
-        return None
-    began, now = place.bucket, place.spec.artifacts.bucket
     if began in ("", now):
         return None
-    message = f"the artifacts are in bucket {began}, but the platform's spec.artifacts.bucket is {now}; write {began}"
-    return Composed(conditions=(not_ready("BucketChanged", message),), fatal=message)
+    return undecided(
+        "StoreChanged",
+        f"every bucket is in {began}, but the platform's spec.objectStore.backend is {now}; write {began}",
+    )
+
+
+def _other_bucket(place: platform.Platform) -> Composed | None:
+    """Refuse another bucket for artifacts: composed objects keep their names, so the artifacts would be lost."""
+    began, now = place.bucket, place.spec.artifacts.bucket
+    if place.spec.objectStore.backend == "external" or began in ("", now):
+        return None
+    return undecided(
+        "BucketChanged",
+        f"the artifacts are in bucket {began}, but the platform's spec.artifacts.bucket is {now}; write {began}",
+    )
 
 
 def _invalid(kind: str, error: ValidationError) -> Composed:
-    message = "; ".join(map(str, mistakes(kind, error)))
-    return Composed(conditions=(not_ready("Invalid", message),), fatal=message)
+    return undecided("Invalid", "; ".join(map(str, mistakes(kind, error))))

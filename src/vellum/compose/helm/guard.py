@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from vellum.compose.helm.records import DEPLOYED, FAILED
 from vellum.kube.objects import stamp
 from vellum.model.repair import Faults, GuardMemory, Receipt, Repair, seconds_between
 
@@ -40,7 +41,6 @@ class Rules:
 
 RULES = Rules()
 HOUR = 3600
-DEPLOYED, FAILED, ABSENT = "deployed", "failed", "absent"
 HEALTHY, NOTICED, REPAIRING, CONTENDED, BUSY = "Healthy", "Noticed", "Repairing", "Contended", "Busy"
 OFF = "Off"
 WRITE, RECORD, HELD = "write", "record", "held"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from vellum.kube.objects import Key, Obj, condition
 from vellum.model.component import Kind
 from vellum.model.platform import PlatformFacts
-from vellum.model.state import READY, Observed, Ready, Requirement, waits
+from vellum.model.state import READY, Observed, Ready, Requirement, blocked, waits
 
 PREFIX = "api/"
 
@@ -40,7 +40,7 @@ def served(observed: Observed, kind: Kind) -> bool:
     return bool(observed.memo[key])
 
 
-def entry(observed: Observed, kind: Kind) -> str:
+def service_uid(observed: Observed, kind: Kind) -> str:
     """Return the uid of the APIService of the kind's group and version; empty while the kind is not served.
 
     The API server makes another APIService after the last CRD of the group was deleted.
@@ -59,12 +59,17 @@ def kinds_served(observed: Observed, kinds: Iterable[Kind]) -> Ready:
     return READY
 
 
-def stands(on: Iterable[str], platform: PlatformFacts) -> Ready:
+def platform_ready(names: Iterable[str], platform: PlatformFacts) -> Ready:
     """Tell whether the platform's parts that a team's component needs are ready; if not, which one is not, and why."""
-    for name in on:
+    for name in names:
         if name in platform.waiting:
-            return waits(f"waits for the platform's {name}: {platform.waiting[name]}", actor="the platform")
+            return blocked(f"the platform's {name}", waits(platform.waiting[name], actor="the platform"))
     return READY
+
+
+def first(*answers: Ready) -> Ready:
+    """Return the first answer that is not ready."""
+    return next((answer for answer in answers if not answer), READY)
 
 
 def after_their_namespaces(made: Mapping[str, Obj], observed: Observed) -> dict[str, Obj]:

@@ -8,24 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vellum.kube.objects import KEPT, Obj, annotations_of, controller_uid, not_ours
-from vellum.model.state import Composed, Requirement, not_ready
+from vellum.model.state import Composed, Requirement, undecided
 
 PREFIX = "ours/"
 
 
-def questions(guarded: Mapping[str, Requirement]) -> dict[str, Requirement]:
+def questions(adopted: Mapping[str, Requirement]) -> dict[str, Requirement]:
     """Return the requirements under names that cannot collide with others."""
-    return {f"{PREFIX}{name}": requirement for name, requirement in guarded.items()}
+    return {f"{PREFIX}{name}": requirement for name, requirement in adopted.items()}
 
 
-def unanswered(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None]) -> bool:
+def unanswered(adopted: Mapping[str, Requirement], required: Mapping[str, Obj | None]) -> bool:
     """Return whether any object was not looked up yet; until then nothing may be created."""
-    return any(f"{PREFIX}{name}" not in required for name in guarded)
+    return any(f"{PREFIX}{name}" not in required for name in adopted)
 
 
-def foreign(guarded: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[Obj]:
+def foreign(adopted: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[Obj]:
     """Return the objects that exist but are not controlled by the composite with this uid."""
-    found = (required.get(f"{PREFIX}{name}") for name in guarded)
+    found = (required.get(f"{PREFIX}{name}") for name in adopted)
     return [obj for obj in found if obj is not None and controller_uid(obj) != uid and not _is_free(obj)]
 
 
@@ -36,5 +36,4 @@ def _is_free(obj: Obj) -> bool:
 
 def refused(strangers: list[Obj]) -> Composed:
     """Return the answer that changes nothing and names the foreign objects."""
-    message = not_ours(strangers)
-    return Composed(conditions=(not_ready("NotOurs", message),), fatal=message)
+    return undecided("NotOurs", not_ours(strangers))

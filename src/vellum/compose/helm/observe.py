@@ -1,0 +1,256 @@
+"""One pass's view of one Helm release: its Release, Helm's records, and the live objects. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from vellum.compose import prerequisites
+from vellum.compose.helm import diff, records
+from vellum.compose.helm.diff import Difference
+from vellum.compose.helm.records import ABSENT, DEPLOYED, FAILED, Brought, Contents, Rendered
+from vellum.kube.health import health
+from vellum.kube.objects import Obj, annotations_of
+from vellum.model.component import Kind
+from vellum.model.release import ReleaseComponent, crd
+from vellum.model.repair import GuardMemory
+from vellum.model.state import LIST, Observed, Requirement
+
+AHEAD = 2
+UNREPORTED = "done, and not reported yet"
+UNREADABLE = "deployed, but its record cannot be read"
+_SCALER = ("autoscaling/v2", "HorizontalPodAutoscaler")
+_EMPTY = Contents((), ())
+AnyRelease = ReleaseComponent[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release in one pass."""
+
+    component: AnyRelease
+    live: Obj | None
+    """The Release in the API server."""
+    revision: int
+    """Helm's revision that provider-helm last reported; 0 before the first."""
+    latest: int
+    """The revision, or a newer one that failed."""
+    state: str
+    """Helm's state: deployed, failed, pending-upgrade, ...; absent if its record is gone."""
+    freed: int = 0
+    """The revision to which a hung or failed one was rolled back, until provider-helm reports it; 0: none.
+
+    It reports it only at its next poll. After an ordinary upgrade it is about to report, and must not be disturbed.
+    """
+    objects: Mapping[Rendered, Obj | None] = field(default_factory=dict)
+    """The compared objects of the deployed revision, each with the live one."""
+    differences: Mapping[Rendered, tuple[Difference, ...] | None] = field(default_factory=dict)
+    """The objects that differ from the rendered ones; None where one is missing."""
+    gone: tuple[Brought, ...] = ()
+    """The kinds of the deployed revision that the API server lacks; none if discovery was not possible."""
+    brought: Mapping[str, str] = field(default_factory=dict)
+    """The CRDs without a mark that the release brings: those that are not there before its Release is.
+
+    Each has the uid by which it is known again, empty until it is served. A deleted one that the guard restores gets
+    another uid. One that a user makes later has another uid, too, and does not match.
+    """
+
+    @property
+    def name(self) -> str:
+        """The release's name for Helm and Crossplane, and in the status."""
+        return self.component.name
+
+    @property
+    def resource(self) -> str:
+        """The name of the Release among the composed resources."""
+        return f"{self.name}-release"
+
+    @property
+    def lost(self) -> tuple[Brought, ...]:
+        """The kinds that are gone and that no upgrade makes again."""
+        return tuple(kind for kind in self.gone if not kind.templated)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """The faults in words, by object."""
+        if self.state == FAILED:
+            # Without Helm's text, which differs between tries: equal faults are counted together.
+            return {f"Release {self.name}": FAILED}
+        found = {str(one): _fault(differences) for one, differences in self.differences.items()}
+        return {**found, **{str(kind): "missing" for kind in self.gone if kind.templated}}
+
+    def starting(self) -> str:
+        """Return which workload does not run yet; empty if all run."""
+        for one, live in self.objects.items():
+            if one.kind.kind in records.WORKLOADS:
+                ready, reason = health(live, str(one))
+                if not ready:
+                    return reason
+        return ""
+
+
+def observe(component: AnyRelease, observed: Observed, memory: GuardMemory, *, repaired: bool) -> Release:
+    """Return the view of the release; ``memory`` has what came with it earlier, ``repaired`` is the guard's switch."""
+    live = observed.resources.get(f"{component.name}-release")
+    reported = ((live or {}).get("status") or {}).get("atProvider") or {}
+    revision = int(reported.get("revision") or 0)
+    record = observed.required.get(_record_key(component))
+    own = records.status_of(record) if record else ABSENT
+    newest, status = _newest(component, revision, observed)
+    contents = _contents(component, record, observed) if record and own == DEPLOYED else None
+    if newest:
+        # A failure counts immediately: provider-helm reports it only when it retries, which must be prevented.
+        state = UNREPORTED if status == DEPLOYED else status
+    else:
+        state = UNREADABLE if own == DEPLOYED and contents is None else own
+    deployed = contents if contents and state == DEPLOYED else _EMPTY
+    objects = _live(component, deployed.rendered, observed)
+    gone = _gone(component, deployed.brought, observed) if state == DEPLOYED else ()
+    restored = {kind.name for kind in gone if repaired and not kind.templated}
+    absent = [kind for kind in component.crds if not live and not prerequisites.served(observed, kind)]
+    return Release(
+        component=component, live=live, revision=revision, state=state, objects=objects,
+        latest=newest if status == FAILED else revision,
+        freed=newest if status == DEPLOYED and own.startswith(("pending", FAILED)) else 0,
+        differences=_differences(objects, record or {}, observed),
+        gone=gone,
+        brought=_brought(component, observed, memory, restored) if live else {crd(kind): "" for kind in absent},
+    )  # fmt: skip
+
+
+def questions(release: Release, *, repaired: bool) -> dict[str, Requirement]:
+    """Require Helm's records, without which no Release is safe, and for repairs the live objects.
+
+    The records are those of the revision and of the next two, which provider-helm has not reported yet. There are two
+    if a failed revision was rolled back and is retried. They are required by name: all of Helm's records would not fit
+    into a message, and a record that once hung keeps its status in the history.
+    """
+    found: dict[str, Requirement] = {}
+    for ahead in range(AHEAD + 1) if release.revision else ():
+        secret = f"sh.helm.release.v1.{release.name}.v{release.revision + ahead}"
+        found[_record_key(release.component, ahead)] = Requirement(
+            "v1", "Secret", secret, release.component.namespace
+        )
+    for kind, namespace in {(one.kind, one.namespace) for one in release.objects} if repaired else ():
+        key = _live_key(kind, namespace)
+        found[key] = Requirement(kind.api_version, kind.kind, namespace=namespace, labels=records.OWNED)
+        if kind.kind in records.WORKLOADS:
+            found[_scaler_key(namespace)] = Requirement(*_SCALER, namespace=namespace)
+    return found
+
+
+def _newest(component: AnyRelease, revision: int, observed: Observed) -> tuple[int, str]:
+    """Return the newest revision that provider-helm has not reported yet, and Helm's state of it; 0 if none is."""
+    for ahead in range(AHEAD, 0, -1):
+        if found := observed.required.get(_record_key(component, ahead)):
+            return revision + ahead, records.status_of(found)
+    return 0, ""
+
+
+def _contents(component: AnyRelease, record: Obj, observed: Observed) -> Contents | None:
+    """Return what the record has; None if it cannot be read, which must not stop other releases."""
+    custom = frozenset(
+        name for name, kind in component.looks_at().items() if prerequisites.served(observed, kind)
+    )
+
+    def read() -> Contents | None:
+        """Read the record."""
+        with suppress(ValueError):
+            return records.read(record, component.namespace, custom)
+        return None
+
+    # A settled platform has the same records in every pass, and the largest takes 60 ms to read.
+    return observed.known.records.get((*_version(record), component.namespace, custom), read)
+
+
+def _live(
+    component: AnyRelease, rendered: tuple[Rendered, ...], observed: Observed
+) -> dict[Rendered, Obj | None]:
+    """Return each object with the live one of the same name that Helm made for this release."""
+    places = {_live_key(one.kind, one.namespace) for one in rendered}
+    listed = {
+        (place, obj["metadata"]["name"]): obj for place in places for obj in observed.lists.get(place, ())
+    }
+    own = (component.name, component.namespace)
+    found: dict[Rendered, Obj | None] = {}
+    for one in rendered:
+        obj = listed.get((_live_key(one.kind, one.namespace), one.name))
+        notes = annotations_of(obj) if obj else {}
+        mine = (notes.get(records.RELEASE_NAME), notes.get(records.RELEASE_NAMESPACE)) == own
+        found[one] = obj if mine else None
+    return found
+
+
+def _differences(
+    objects: Mapping[Rendered, Obj | None], record: Obj, observed: Observed
+) -> dict[Rendered, tuple[Difference, ...] | None]:
+    scaled = {
+        (namespace, target["kind"], target["name"])
+        for namespace in {one.namespace for one in objects}
+        for scaler in observed.lists.get(_scaler_key(namespace), ())
+        if (target := scaler["spec"]["scaleTargetRef"])
+    }
+    found: dict[Rendered, tuple[Difference, ...] | None] = {}
+    for one, live in objects.items():
+        if live is None or "deletionTimestamp" in live["metadata"]:
+            found[one] = None
+        else:
+            is_scaled = (one.namespace, one.kind.kind, one.name) in scaled
+            if different := _compared(one, live, record, observed, scaled=is_scaled):
+                found[one] = different
+    return found
+
+
+def _compared(
+    one: Rendered, live: Obj, record: Obj, observed: Observed, *, scaled: bool
+) -> tuple[Difference, ...]:
+    """Compare once per version of both sides: a settled platform has the same in every pass."""
+    key = (str(one), scaled, *_version(record), *_version(live))
+    return observed.known.differences.get(key, lambda: tuple(diff.differences(one, live, scaled=scaled)))
+
+
+def _version(obj: Obj) -> tuple[str, str]:
+    meta = obj["metadata"]
+    return meta.get("uid", ""), meta.get("resourceVersion", "")
+
+
+def _gone(component: AnyRelease, brought: tuple[Brought, ...], observed: Observed) -> tuple[Brought, ...]:
+    if observed.kinds is None:
+        return ()
+    there = {(name.split("/")[0], name.rsplit("/", 1)[-1]) for name in observed.kinds}
+    below = (_unmarked(kind) for kind in component.crds)
+    return tuple(kind for kind in (*brought, *below) if (kind.group, kind.kind) not in there)
+
+
+def _brought(
+    component: AnyRelease, observed: Observed, memory: GuardMemory, restored: Collection[str]
+) -> dict[str, str]:
+    return {
+        crd(kind): "" if crd(kind) in restored else known or prerequisites.service_uid(observed, kind)
+        for kind in component.crds
+        if (known := memory.brought.get(crd(kind))) is not None
+    }
+
+
+def _unmarked(kind: Kind) -> Brought:
+    return Brought(kind.api_version.split("/")[0], kind.kind, crd(kind), templated=False)
+
+
+def _record_key(component: AnyRelease, ahead: int = 0) -> str:
+    return f"record/{component.name}{'+' * ahead}"
+
+
+def _live_key(kind: Kind, namespace: str) -> str:
+    return f"{LIST}live/{kind.api_version}/{kind.kind}/{namespace}"
+
+
+def _scaler_key(namespace: str) -> str:
+    return f"{LIST}scalers/{namespace}"
+
+
+def _fault(found: tuple[Difference, ...] | None) -> str:
+    if found is None:
+        return "missing"
+    return f"edited at {found[0]}" if found[0].rendered else "scaled to 0"
