@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from vellum.api import claim
-from vellum.cli import claims, options
+from vellum.cli import claims, options, teams
 from vellum.components import platform_components
 from vellum.components.notebook import HOME
 from vellum.connect.installation import MARK
@@ -259,12 +259,12 @@ def test_delete_takes_nothing_where_it_is_unclear(
 )
 def test_what_is_unclear_is_said(team: str | None, known: list[str], code: str, what: str) -> None:
     with pytest.raises(UsageError) as error:
-        options.one_team(team, known)
+        teams.one_team(team, known)
     assert (error.value.code, error.value.what) == (code, what)
 
 
 def test_the_only_claim_needs_no_name() -> None:
-    assert options.one_team(None, ["other/there"]) == "other/there"
+    assert teams.one_team(None, ["other/there"]) == "other/there"
 
 
 @pytest.mark.parametrize("words", ["delete", "status", "explain", "delete --team", "status -t", "connect"])
@@ -659,7 +659,7 @@ def test_a_wrong_seed_is_said_by_text_data_and_exit_code_alike(installation: Ins
     installation.store.patch_status(key, live["metadata"]["uid"], status)
     code, said = vellum("status")
     assert code == 3
-    assert "\nhere: not ready: WrongSeed: restore the seed\n  bucket            was ready\n" in said
+    assert "\nhere: not ready: WrongSeed: restore the seed\n  bucket  was ready\n" in said
     code, said = vellum("status", "--output", "json")
     found = {obj["metadata"]["name"]: obj for obj in json.loads(said)["objects"]}
     assert (code, json.loads(said)["ready"]) == (3, False)

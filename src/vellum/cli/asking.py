@@ -12,7 +12,7 @@ from stat import S_ISDIR
 
 import click
 
-from vellum.cli import options, watching
+from vellum.cli import teams, watching
 from vellum.components.notebook import HOME
 from vellum.connect.installation import state_root
 from vellum.errors import UsageError, VellumError
@@ -77,7 +77,7 @@ def of_a_workload(key: Key) -> list[str]:
 
 def of_everything(state: State) -> list[str]:
     """Return lines with what deleting the installation removes."""
-    known = ", ".join(options.teams()) or "none"
+    known = ", ".join(teams.known()) or "none"
     return [f"  goes   all data of the teams: {known}",
             f"  goes   data of teams that were deleted before; all data together: {_folder(state.root / 'data')}",
             "  goes   the seed, from which every key is derived"]  # fmt: skip

@@ -1,16 +1,103 @@
-"""Name the team of a command: by the argument TEAM, or by ``--team``."""
+"""Name a team: the options, and which claim of this machine has the name."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 
-from vellum.cli import options
+from vellum.connect.installation import matching, state_root
+from vellum.errors import UsageError
+from vellum.host import records
+from vellum.host.client import Client
+from vellum.host.state import read_json
 from vellum.kube.objects import Obj
-from vellum.model.team import CLAIM_KIND, Team
+from vellum.model.team import API_VERSION, CLAIM_KIND, Team
+
+F = TypeVar("F", bound=Callable[..., Any])
+WORKLOADS = ("TrainJob", "InferenceService")
+"""The kinds that a team creates itself."""
+MADE = [["trainer.kubeflow.org/v1alpha1", "TrainJob"], ["serving.kserve.io/v1beta1", "InferenceService"]]
+"""The same kinds, as a query to the supervisor."""
+CLAIMS = [[API_VERSION, CLAIM_KIND]]
+"""The query to the supervisor for claims alone."""
+
+
+def known() -> list[str]:
+    """Return the claims of this installation as ``namespace/name``."""
+    return sorted(records.teams(read_json(state_root() / "teams.json", {})))
+
+
+def known_namespace(team: str | None = None) -> str:
+    """Return the namespace of the given team; empty if the records on disk do not have it."""
+    try:
+        return Team(*one_team(team, known()).rpartition("/")[::2], "").namespace
+    except UsageError:
+        return ""
+
+
+def one_team(team: str | None, known: list[str]) -> str:
+    """Return the claim, as ``namespace/name``, of a full name, a name, or the only claim.
+
+    Raises:
+        UsageError: the claim does not exist (VEL704), or several claims match (VEL705).
+    """
+    claims = matching(team, known)
+    if len(claims) == 1:
+        return claims[0]
+    if not claims:
+        what = f"claim {team!r} does not exist" if team else "this installation does not have a claim yet"
+        names = ", ".join(sorted(known)) or "none; `vellum up CLAIM` makes one"
+        raise UsageError("VEL704", what, where="this installation", fix=f"known: {names}")
+    what = f"{team!r} names {len(claims)} claims" if team else f"{len(claims)} claims exist"
+    raise UsageError(
+        "VEL705",
+        what,
+        where="this installation",
+        fix=f"name one as NAMESPACE/NAME: {', '.join(sorted(claims))}",
+    )
+
+
+def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> list[Obj]:
+    """Return the manifests; a workload without a namespace gets the team's.
+
+    Raises:
+        UsageError: the team does not exist (VEL704), or several match (VEL705).
+    """
+    if all(
+        manifest["kind"] not in WORKLOADS or "namespace" in manifest["metadata"] for manifest in manifests
+    ):
+        return manifests
+    namespace, _, name = one_team(team, list(by_name(client.ask("list", kinds=CLAIMS)))).rpartition("/")
+    place = Team(namespace, name, "").namespace
+    return [
+        {**manifest, "metadata": {"namespace": place, **manifest["metadata"]}}
+        if manifest["kind"] in WORKLOADS else manifest
+        for manifest in manifests
+    ]  # fmt: skip
+
+
+def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the teams whose names begin with the text; a name that two teams have comes with its namespace."""
+    del ctx, param
+    names = known()
+    short = [claim.rpartition("/")[2] for claim in names]
+    if "/" not in incomplete:
+        names = [name if short.count(name) == 1 else claim for claim, name in zip(names, short, strict=True)]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def team_option(function: F) -> F:
+    """Add ``--team``."""
+    text = "NAME or NAMESPACE/NAME of the claim; not needed if only one exists."
+    return click.option("--team", "-t", metavar="TEAM", shell_complete=complete_team, help=text)(function)
+
+
+def team_argument(*, required: bool) -> Callable[[F], F]:
+    """Add the argument TEAM."""
+    return click.argument("team", required=required, shell_complete=complete_team)
 
 
 def either(function: Callable[..., None]) -> Callable[..., None]:
@@ -24,10 +111,13 @@ def either(function: Callable[..., None]) -> Callable[..., None]:
         function(*args, team=team or named, **more)
 
     text = "The same as TEAM."
-    option = click.option(
-        "--team", "-t", "named", metavar="TEAM", shell_complete=options.complete_team, help=text
-    )
-    return options.team_argument(required=False)(option(merged))
+    option = click.option("--team", "-t", "named", metavar="TEAM", shell_complete=complete_team, help=text)
+    return team_argument(required=False)(option(merged))
+
+
+def by_name(claims: Iterable[Obj]) -> dict[str, Obj]:
+    """Return the claims by ``namespace/name``."""
+    return {f"{claim['metadata']['namespace']}/{claim['metadata']['name']}": claim for claim in claims}
 
 
 def claim_of(team: str, found: list[Obj]) -> Obj:
@@ -36,12 +126,8 @@ def claim_of(team: str, found: list[Obj]) -> Obj:
     Raises:
         UsageError: no claim has this name (VEL704), or several have it (VEL705).
     """
-    claims = {
-        f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj
-        for obj in found
-        if obj["kind"] == CLAIM_KIND
-    }
-    return claims[options.one_team(team, list(claims))]
+    claims = by_name(obj for obj in found if obj["kind"] == CLAIM_KIND)
+    return claims[one_team(team, list(claims))]
 
 
 def namespace_of(claim: Obj) -> str:

@@ -6,16 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vellum.kube.objects import Obj, condition, controller_uid, current
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
+from vellum.reports import table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 POLL_SECONDS = 0.1
 WIDEST_REASON = 80
@@ -150,24 +151,27 @@ def _live(look: Callable[[], list[Obj]], seconds: float) -> Iterator[list[Obj]]:
 
     with Live(console=Console(stderr=True), refresh_per_second=10) as live:
         for began, found in _looks(look, seconds):
-            live.update(table(rows([obj for obj in found if not stuck(obj)]), time.monotonic() - began))
+            live.update(_drawn(rows([obj for obj in found if not stuck(obj)]), time.monotonic() - began))
             yield found
 
 
-def table(parts: list[Row], seconds: float | None = None) -> Table:
-    """Return the parts as a table."""
-    from rich.table import Table
+def _drawn(parts: list[Row], seconds: float) -> RenderableType:
+    """Return the parts as a table; ready parts are green."""
+    from rich.console import Group
+    from rich.text import Text
 
-    title = f"{seconds:.1f} s" if seconds is not None else None
-    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("", "part", "state"):
-        drawn.add_column(name)
-    last = ""
-    for row in parts:
-        state: Any = "[green]ready[/green]" if row.ready else f"[yellow]{short(row.reason)}[/yellow]"
-        drawn.add_row(f"[bold]{row.owner}[/bold]" if row.owner != last else "", row.part, state)
-        last = row.owner
-    return drawn
+    owners = ["", *(row.owner for row in parts)]
+    cells = [
+        (row.owner if row.owner != last else "", row.part, "ready" if row.ready else short(row.reason))
+        for row, last in zip(parts, owners, strict=False)
+    ]
+    lines = table.lines(("", "part", "state"), cells)
+    styles = ["bold", *("green" if row.ready else "yellow" for row in parts)]
+    texts = [
+        Text(line, style, no_wrap=True, overflow="ellipsis")
+        for line, style in zip(lines, styles, strict=True)
+    ]
+    return Group(Text(f"{seconds:.1f} s", "italic"), *texts)
 
 
 def short(reason: str) -> str:

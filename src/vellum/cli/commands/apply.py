@@ -6,7 +6,7 @@ import json
 
 import click
 
-from vellum.cli import claims, options, watching
+from vellum.cli import claims, options, teams, watching
 from vellum.connect.installation import state_root
 from vellum.host.client import Client
 from vellum.host.state import State
@@ -17,7 +17,7 @@ from vellum.model.team import CLAIM_KIND
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
-@options.team_option
+@teams.team_option
 @options.output
 def command(files: tuple[str, ...], team: str | None, output: str) -> None:
     """Store.
@@ -28,7 +28,7 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
     All files are checked before the first is stored. `vellum status` shows the progress.
     """
     client = Client(State(state_root()))
-    manifests = options.with_namespaces(claims.to_apply(files, options.known_namespace(team)), team, client)
+    manifests = teams.with_namespaces(claims.to_apply(files, teams.known_namespace(team)), team, client)
     stored = client.ask("apply", manifests=manifests)
     if output == "json":
         click.echo(json.dumps(stored))

@@ -7,13 +7,13 @@ import shlex
 
 import click
 
-from vellum.cli import options
+from vellum.cli import options, teams
 from vellum.connect.binding import PUBLIC
 from vellum.connect.sources import connect
 
 
 @click.command()
-@options.team_argument(required=False)
+@teams.team_argument(required=False)
 @click.option(
     "--export", is_flag=True, help='Print shell lines with the keys: eval "$(vellum connect --export)".'
 )

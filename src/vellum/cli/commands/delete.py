@@ -48,22 +48,22 @@ def command(team: str | None, files: tuple[str, ...], timeout: float, *, yes: bo
 
 
 def _team(client: Client, team: str, seconds: float, *, yes: bool) -> None:
-    found = {asking.place(obj): obj for obj in client.ask("list", kinds=options.CLAIMS)}
-    claim = options.one_team(team, list(found))
-    asking.tell(asking.of_a_team(found[claim], client.ask("list", kinds=options.MADE)))
+    claims = teams.by_name(client.ask("list", kinds=teams.CLAIMS))
+    claim = teams.one_team(team, list(claims))
+    asking.tell(asking.of_a_team(claims[claim], client.ask("list", kinds=teams.MADE)))
     asking.agree(f"Delete the team {claim}?", f"the team {claim} would be deleted", yes=yes)
     namespace, _, name = claim.rpartition("/")
     client.ask("delete", namespace=namespace, name=name)
-    uid = found[claim]["metadata"]["uid"]
+    uid = claims[claim]["metadata"]["uid"]
     # By uid, not by name: another claim of that name may be waiting until this one is deleted.
-    _until(lambda: _uids(client, options.CLAIMS).get(claim) != uid, claim, seconds)
+    _until(lambda: _uids(client, teams.CLAIMS).get(claim) != uid, claim, seconds)
 
 
 def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: float, *, yes: bool) -> None:
     """Delete a team's workloads; an object that does not exist counts as deleted."""
     manifests = claims.only_workloads(files)
     there = {}
-    for key in map(Key.of, options.with_namespaces(manifests, team, client)):
+    for key in map(Key.of, teams.with_namespaces(manifests, team, client)):
         uid = _uids(client, [[key.api_version, key.kind]]).get(f"{key.namespace}/{key.name}")
         if uid is None:
             click.echo(f"{key.kind} {key.namespace}/{key.name} was not there.", err=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from vellum.api import schema
-from vellum.cli import catalogue, options, targets, teams
+from vellum.cli import catalogue, targets, teams
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
 from vellum.model.team import CLAIM_KIND
@@ -24,7 +24,7 @@ GRAPH = "platform"
 
 @click.command()
 @click.argument(
-    "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM|CODE", shell_complete=options.complete_team
+    "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM|CODE", shell_complete=teams.complete_team
 )
 @targets.kubeconfig
 @click.option(
@@ -61,7 +61,7 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
 
 def _names() -> list[str]:
     """Return the names of the known teams. They have the same form as a field of a claim's spec, such as size."""
-    return [claim.rpartition("/")[2] for claim in options.teams()]
+    return [claim.rpartition("/")[2] for claim in teams.known()]
 
 
 def _team(name: str, config: Path | None, output: str) -> str:

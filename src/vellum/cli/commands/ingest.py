@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from vellum.cli import options
+from vellum.cli import options, teams
 from vellum.connect.installation import state_root
 from vellum.connect.sources import connect
 from vellum.errors import LaptopError, VellumError, WorkloadError
@@ -28,7 +28,7 @@ NEEDED = ("AWS_ACCESS_KEY_ID", "VELLUM_BUCKET", "QDRANT_URL")
 
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@options.team_option
+@teams.team_option
 @click.option("--prune", is_flag=True, help="Also remove documents that are no longer in DIRECTORY.")
 @options.output
 def command(directory: Path, team: str | None, output: str, *, prune: bool) -> None:
@@ -39,7 +39,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
     """
     binding = connect(team).require(*NEEDED)
     state = State(state_root())
-    claim = options.one_team(team, options.teams())
+    claim = teams.one_team(team, teams.known())
     work = private_folder(ingest_folder(state, claim))
     argv = [
         sys.executable,

@@ -7,7 +7,7 @@ import webbrowser
 
 import click
 
-from vellum.cli import options
+from vellum.cli import teams
 from vellum.connect.installation import state_root
 from vellum.errors import LaptopError
 from vellum.host.client import Client
@@ -20,7 +20,7 @@ from vellum.model.team import Team
 
 @click.command()
 @click.argument("part", required=False)
-@options.team_option
+@teams.team_option
 @click.option("--print", "show", is_flag=True, help="Print the address with its token instead.")
 def command(part: str | None, team: str | None, *, show: bool) -> None:
     """Open.
@@ -31,7 +31,7 @@ def command(part: str | None, team: str | None, *, show: bool) -> None:
     """
     state = State(state_root())
     known = _pages(part)
-    name, opened, url = _page(Client(state).ask("list", kinds=options.CLAIMS), team, known)
+    name, opened, url = _page(Client(state).ask("list", kinds=teams.CLAIMS), team, known)
     shown = known[opened]
     namespace, _, claim = name.rpartition("/")
     token = (state.secrets(Team(namespace, claim, "").namespace) / shown.secret / shown.key).read_text()
@@ -61,8 +61,8 @@ def _pages(part: str | None) -> dict[str, Page]:
 
 def _page(claims: list[Obj], team: str | None, known: dict[str, Page]) -> tuple[str, str, str]:
     """Return (claim, part, address) of the only page of the team, or of the only one of all teams."""
-    names = {f"{claim['metadata']['namespace']}/{claim['metadata']['name']}": claim for claim in claims}
-    chosen = list(names) if team is None else [options.one_team(team, list(names))]
+    names = teams.by_name(claims)
+    chosen = list(names) if team is None else [teams.one_team(team, list(names))]
     pages = [
         (name, part, str(endpoints[page.endpoint]))
         for name in chosen

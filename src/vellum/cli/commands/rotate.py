@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vellum.cli import options, targets, watching
+from vellum.cli import options, targets, teams, watching
 from vellum.cli.targets import Target
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.1
 
 
 @click.command()
-@options.team_argument(required=True)
+@teams.team_argument(required=True)
 @click.option(
     "--overlap",
     default="",
@@ -80,8 +80,7 @@ def _meant(target: Target, team: str) -> Obj:
             )
             raise UsageError("VEL726", what, where=target.name, fix=fix)
         return found
-    claims = {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in target.claims()}
-    return claims[options.one_team(team, list(claims))]
+    return teams.claim_of(team, target.claims())
 
 
 def _memory(obj: Obj) -> KeyMemory:

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from vellum.cli import options
+from vellum.cli import options, teams
 from vellum.connect.sources import connect
 from vellum.errors import WorkloadError
 
 
 @click.command()
 @click.argument("question")
-@options.team_option
+@teams.team_option
 @click.option(
     "--limit", "-n", type=click.IntRange(1, 50), default=5, show_default=True, help="The most answers."
 )

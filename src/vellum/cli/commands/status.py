@@ -13,9 +13,7 @@ from vellum.host.client import Client
 from vellum.host.state import State
 from vellum.kube.objects import Obj, condition
 from vellum.model.state import PARTS_READY
-
-WIDTH = 17
-"""The width of the first column: the longest name of a part."""
+from vellum.reports import table
 
 
 @click.command()
@@ -34,7 +32,7 @@ def command(*, team: str | None, events: bool, output: str) -> None:
     found = client.ask("list")
     processes = client.ask("processes")
     said = {"events": client.ask("events")} if events else {}
-    own = client.ask("list", kinds=options.MADE)
+    own = client.ask("list", kinds=teams.MADE)
     if team:
         claim = teams.claim_of(team, found)
         found, own, processes, said = _only(claim, own, processes, said)
@@ -100,15 +98,8 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
         stuck = watching.stuck(obj)
         reason = f": {(condition(obj, PARTS_READY) or {}).get('reason')}: {stuck}" if stuck else ""
         click.echo(f"{watching.owner(obj)}: {state}{reason}")
-        for row in watching.rows([obj]):
-            said = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
-            # A stuck composite is not composed, so its parts have the state of the last composition.
-            mark = f"{'was ' if stuck else ''}{'ready' if row.ready else 'waits'}{said}"
-            click.echo(f"  {row.part:{WIDTH}} {mark}")
-        for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
-            click.echo(f"  {name:{WIDTH}} {value}")
-        if keys := watching.rotation(obj):
-            click.echo(f"  {'keys':{WIDTH}} {keys}")
+        for line in table.aligned(_cells(obj, stuck=bool(stuck))):
+            click.echo(table.GAP + line)
     for obj in filter(watching.is_a_persons, own):
         meta = obj["metadata"]
         click.echo(f"{obj['kind']} {meta['namespace']}/{meta['name']}: {watching.stage(obj)}")
@@ -117,6 +108,18 @@ def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
         restarts = f", restarted {process['restarts']} times" if process["restarts"] else ""
         state = "ready" if process["ready"] else process["message"]
         click.echo(f"  {process['name']}: {state} (pid {process['pid']}{restarts})")
+
+
+def _cells(obj: Obj, *, stuck: bool) -> list[tuple[str, str]]:
+    """Return the names of the parts, endpoints and keys of a composite, each with its state or value."""
+    cells = []
+    for row in watching.rows([obj]):
+        reason = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
+        # A stuck composite is not composed, so its parts have the state of the last composition.
+        cells.append((row.part, f"{'was ' if stuck else ''}{'ready' if row.ready else 'waits'}{reason}"))
+    cells += ((obj.get("status") or {}).get("endpoints") or {}).items()
+    keys = watching.rotation(obj)
+    return [*cells, ("keys", keys)] if keys else cells
 
 
 def _print_events(events: list[Obj]) -> None:

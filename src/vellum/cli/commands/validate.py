@@ -8,7 +8,7 @@ import sys
 import click
 
 from vellum.api import loader
-from vellum.cli import options
+from vellum.cli import options, teams
 from vellum.errors import ClaimError
 
 
@@ -21,7 +21,7 @@ def command(files: tuple[str, ...], output: str) -> None:
     The command checks every file as `vellum up` would, and changes nothing. It shows all mistakes in the order of the
     lines. It ends with 1 if any file is wrong.
     """
-    namespace = options.known_namespace()
+    namespace = teams.known_namespace()
     answers = [_checked(path, namespace) for path in files]
     wrong = any("error" in answer for answer in answers)
     if output == "json":
