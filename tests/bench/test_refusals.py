@@ -9,8 +9,8 @@ import pytest
 from tests.bench.real import Bench, condition, until
 
 from vellum.kube.objects import Obj, make
-from vellum.kube.seaweed import API
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
+from vellum.objectstore.seaweed import API
 
 
 def stateful_set(name: str) -> Obj:

@@ -12,11 +12,11 @@ from vellum.api import platform
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, controller_uid, make, secret, secret_values
-from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Kind
 from vellum.model.keys import Seed
 from vellum.model.state import Composed, Observed
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
+from vellum.objectstore.secret import STORE_SECRET
 
 TEAM = Team("default", "team-a", "")
 BINDING = Key("v1", "Secret", TEAM.namespace, "vellum-binding")

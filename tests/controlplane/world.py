@@ -15,10 +15,10 @@ from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, condition, make
-from vellum.kube.seaweed import API
 from vellum.model.component import Kind, Running
 from vellum.model.keys import Seed
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
+from vellum.objectstore.seaweed import API
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SEED = Seed(b"a seed that no installation has ever drawn")

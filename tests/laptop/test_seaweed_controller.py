@@ -18,10 +18,10 @@ from tests.ingest.services import free_port
 
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make
-from vellum.kube.seaweed import API, STORE, Pair, Tenant, tenant_objects
 from vellum.laptop.seaweed_controller import FINALIZER, SeaweedController
 from vellum.laptop.weed_commands import LISTS, Accounts, User, Wanted, commands, listed
 from vellum.model.team import STORAGE_NAMESPACE
+from vellum.objectstore.seaweed import API, STORE, KeyedBucket, Pair, tenant_objects
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -202,7 +202,7 @@ class World:
         return "\n".join(lines) + "\n" + json.dumps({"identities": users})
 
     def put(self, name: str, *, keep: bool = True, generation: int = 1) -> dict[str, Obj]:
-        tenant = Tenant(
+        tenant = KeyedBucket(
             id=name, bucket=f"vellum-{name}", namespace=STORAGE_NAMESPACE, quota="5Mi", keep=keep, labels={},
             keys=(Pair(generation, f"KEY{name}{generation}", "s" * 40),),
         )  # fmt: skip

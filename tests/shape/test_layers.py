@@ -10,7 +10,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "src/vellum"
 TOWER = (
     ("cli",), ("bench",), ("laptop", "cluster", "function", "package", "reports"), ("controlplane",), ("compose",), ("api",),
-    ("components",), ("model",), ("kube",), ("errors",),
+    ("components",), ("objectstore",), ("model",), ("kube",), ("errors",),
 )  # fmt: skip
 """Floor by floor; those of one floor do not know each other."""
 BESIDE = {

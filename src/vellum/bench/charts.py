@@ -30,7 +30,7 @@ from vellum.bench.chart import (
     workload,
 )
 from vellum.kube.objects import RESTRICTED_POD, Obj, config_map, make
-from vellum.kube.seaweed import API as SEAWEED
+from vellum.objectstore.seaweed import API as SEAWEED
 from vellum.package.charts import archives, packed
 
 KSERVE = ("kserve-crd", "kserve-resources", "kserve-runtime-configs")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from vellum import objectstore
 from vellum.api.claim import KIND as CLAIM
 from vellum.api.platform import Platform, from_live
 from vellum.cluster import registry, strangers
@@ -18,7 +19,6 @@ from vellum.components.bucket import team_tenant
 from vellum.compose import images, platform
 from vellum.kube import quantity
 from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid, make
-from vellum.model import objectstore
 from vellum.model.component import Kind
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.platform import PLATFORM

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj, make
-from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Spec, TeamComponent, TeamWish
+from vellum.objectstore.secret import STORE_SECRET
 
 SERVICE_ACCOUNT = "default-editor"
 """The name that the Pipelines API server starts runs with (DEFAULTPIPELINERUNNERSERVICEACCOUNT)."""

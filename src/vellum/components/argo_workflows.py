@@ -6,10 +6,10 @@ import json
 
 from vellum.kube.objects import RESTRICTED_CONTAINER, Obj, config_map
 from vellum.kube.patch import copied
-from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.objectstore.secret import STORE_SECRET
 
 CONFIG = "workflow-controller-configmap"
 _KEYS = ("namespace", "name", "creationTimestamp.Y", "creationTimestamp.m", "creationTimestamp.d")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from vellum import objectstore
 from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.kube.seaweed import store_usage
-from vellum.model import objectstore
 from vellum.model.component import USAGE, Kind, PlatformComponent, Spec, Wish, known
-from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
 from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.objectstore.interface import Tenant
+from vellum.objectstore.seaweed import SeaweedFS, store_usage
 
 
 class ArtifactsComponent(PlatformComponent[Spec]):

@@ -1,4 +1,4 @@
-"""The team's bucket and the one key that opens it, from any store of ``model.objectstore``."""
+"""The team's bucket and the one key that opens it, from any store of ``objectstore``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from vellum import objectstore
 from vellum.kube.objects import Obj
-from vellum.model import objectstore
 from vellum.model.component import Bound, Data, Kind, Policy, Spec, TeamComponent, TeamWish
-from vellum.model.objectstore import SeaweedFS, Tenant
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
 from vellum.model.team import Team
 from vellum.model.types import Storage
+from vellum.objectstore.interface import Tenant
+from vellum.objectstore.seaweed import SeaweedFS
 
 
 class ArtifactsSpec(Spec):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from vellum import objectstore
 from vellum.components import artifacts
 from vellum.kube.objects import Obj
-from vellum.kube.s3 import STORE_SECRET
-from vellum.model import objectstore
 from vellum.model.component import Data, Kind, Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.objectstore.secret import STORE_SECRET
 
 
 class KubeflowPipelinesComponent(ReleaseComponent[Spec]):

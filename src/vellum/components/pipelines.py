@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from vellum.components.bucket import bucket_of
 from vellum.kube.objects import Obj, config_map
-from vellum.kube.s3 import STORE_SECRET
 from vellum.model.component import Bound, Policy, Spec, TeamComponent, TeamWish
 from vellum.model.state import Ready, waits
 from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.objectstore.secret import STORE_SECRET
 
 _API_SERVER = (443, 6443)
 """Its ports: the API server is not a pod, and its address differs between clusters."""

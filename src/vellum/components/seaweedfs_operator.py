@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vellum.kube.objects import Obj
-from vellum.kube.seaweed import API
 from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import STORAGE_NAMESPACE
+from vellum.objectstore.seaweed import API
 
 
 class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):

@@ -11,12 +11,12 @@ import json
 
 from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Obj, make, secret
 from vellum.kube.patch import copied
-from vellum.kube.seaweed import API, STORE
 from vellum.kube.usage import usage
 from vellum.model.component import USAGE, Data, Kind, PlatformComponent, Running, Spec, Wish
 from vellum.model.process import Probe, Process, Site
 from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
+from vellum.objectstore.seaweed import API, STORE
 
 WORKER_DISTANCE = 10_000
 """The worker inside ``weed mini`` dials the admin's port plus this, whatever ``-admin.port.grpc`` is. It cannot be

@@ -7,9 +7,9 @@ from vellum.errors import LaptopError, VellumError
 from vellum.host.room import lacking
 from vellum.host.state import State
 from vellum.kube.objects import Key, Obj, controller_uid
-from vellum.kube.seaweed import API, STORE
 from vellum.laptop.bucket_volumes import without_volume
 from vellum.model.team import STORAGE_NAMESPACE
+from vellum.objectstore.seaweed import API, STORE
 
 
 def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[Obj]:

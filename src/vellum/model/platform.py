@@ -27,7 +27,7 @@ class PlatformFacts:
     images: Mapping[str, str] = field(default_factory=dict)
     gateway: str = ""
     backend: str = "seaweedfs"
-    """The object store of all buckets; see ``model.objectstore``."""
+    """The object store of all buckets; see ``objectstore``."""
     external: str = ""
     """The address of an external store; empty if the platform runs its own."""
     region: str = REGION

@@ -1,4 +1,4 @@
-"""The S3 objects of one tenant in the seaweedfs-operator's kinds: bucket, identity, policy, binding, credentials.
+"""The platform's own store: a tenant as objects of the seaweedfs-operator, with keys that are derived from the seed.
 
 Field paths: seaweedfs-operator ``api/v1`` of August 2026. All objects are in one namespace. Bucket and identity names
 are global in SeaweedFS, so one namespace makes them unique by Kubernetes names, and teams cannot reach or block them.
@@ -6,11 +6,18 @@ are global in SeaweedFS, so one namespace makes them unique by Kubernetes names,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from vellum.kube.objects import Key, Obj, labels_of, make, secret
 from vellum.kube.usage import usage
+from vellum.model.component import Kind, Policy, Wish
+from vellum.model.platform import PlatformFacts
+from vellum.model.state import READY, Observed, Ready, Requirement, waits
+from vellum.model.team import STORAGE_NAMESPACE
+from vellum.objectstore.interface import Tenant
+from vellum.objectstore.secret import Access
 
 API = "seaweed.seaweedfs.com/v1"
 STORE = "store"
@@ -32,7 +39,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Tenant:
+class KeyedBucket:
     """One bucket and the keys that open it: one, or more while a new key replaces the old."""
 
     id: str
@@ -56,7 +63,7 @@ def generations(prefix: str, resources: Iterable[str]) -> set[int]:
     return {*({1} if first in resources else ()), *(int(number) for number in found if number.isdecimal())}
 
 
-def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
+def tenant_objects(prefix: str, tenant: KeyedBucket) -> dict[str, Obj]:
     """Return the tenant's objects by resource name; they can be applied in any order."""
     store = {"name": STORE}
     kinds = {
@@ -90,16 +97,16 @@ def tenant_objects(prefix: str, tenant: Tenant) -> dict[str, Obj]:
     return {**keys, **once, **credentials}
 
 
-def _key_name(tenant: Tenant, pair: Pair) -> str:
+def _key_name(tenant: KeyedBucket, pair: Pair) -> str:
     return f"s3-{tenant.id}-g{pair.generation}"
 
 
-def _key(tenant: Tenant, pair: Pair) -> Obj:
+def _key(tenant: KeyedBucket, pair: Pair) -> Obj:
     values = {"accesskey": pair.access_key, "secretkey": pair.secret_key}
     return secret(_key_name(tenant, pair), tenant.namespace, values, labels=tenant.labels)
 
 
-def _credentials(tenant: Tenant, pair: Pair) -> Obj:
+def _credentials(tenant: KeyedBucket, pair: Pair) -> Obj:
     name, fields = _key_name(tenant, pair), {"accessKeyField": "accesskey", "secretKeyField": "secretkey"}
     spec = {
         "seaweedRef": {"name": STORE},
@@ -127,3 +134,61 @@ def _statements(bucket: str) -> list[Obj]:
          "actions": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
                      "s3:ListMultipartUploadParts"]},
     ]  # fmt: skip
+
+
+class SeaweedFS:
+    """The platform's own store, by the kinds of the seaweedfs-operator; keys are derived from the seed."""
+
+    kinds = tuple(Kind(API, kind) for kind in KINDS)
+
+    def objects(self, tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[str, Obj]:
+        """Return bucket, identity, policy and credentials."""
+        return tenant_objects(tenant.part, KeyedBucket(
+            id=tenant.id, bucket=tenant.bucket, namespace=STORAGE_NAMESPACE, quota=quota, keep=keep,
+            keys=tuple(_pair(tenant, wish, generation) for generation in wish.keys.valid),
+            labels=wish.labels(tenant.part),
+        ))  # fmt: skip
+
+    def access(self, tenant: Tenant, wish: Wish[Any]) -> Access | None:
+        """Return the derived key once the store accepts it."""
+        # Once given out it stays: a short failure of the store must not take the key from running steps.
+        using = wish.keys.using
+        if tenant.secret not in wish.observed.resources and not self.opens(tenant, wish.observed, using):
+            return None
+        pair = _pair(tenant, wish, using)
+        return Access(tenant.bucket, pair.access_key, pair.secret_key)
+
+    def generations(self, tenant: Tenant, observed: Observed) -> Collection[int]:
+        """Return the generations that have credentials."""
+        return generations(tenant.part, observed.resources)
+
+    def opens(self, tenant: Tenant, observed: Observed, generation: int) -> Ready:
+        """Tell whether the store reports that it accepts the key."""
+        names = [f"{tenant.part}-{piece}" for piece in PIECES]
+        names += [resource(tenant.part, piece, generation) for piece in KEYED]
+        answers = (observed.health(name, name) for name in names)
+        return next((waits(reason, "the object store") for ready, reason in answers if not ready), READY)
+
+    def ready(self, tenant: Tenant, observed: Observed) -> Ready:
+        """Return ready: the objects' own state is enough."""
+        del tenant, observed
+        return READY
+
+    def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:
+        """Return nothing: it observes only our own objects."""
+        del tenant
+        return {}
+
+    def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
+        """Return the Bucket object of the derived name, which is refused if it is not ours."""
+        return {"bucket": Requirement(API, "Bucket", tenant.bucket, STORAGE_NAMESPACE)}
+
+    def policy(self, platform: PlatformFacts) -> Policy:
+        """Allow S3 in the store's namespace."""
+        del platform
+        return Policy(egress=((STORAGE_NAMESPACE, {}, 8333),))
+
+
+def _pair(tenant: Tenant, wish: Wish[Any], generation: int) -> Pair:
+    seed, owner = wish.seed, tenant.id
+    return Pair(generation, seed.access_key(owner, generation), seed.secret_key(owner, generation))
