@@ -28,13 +28,13 @@ def policies(charts: str) -> list[Obj]:
     published = (
         _exists("spec", "charts"), _put("/spec/charts/repository", charts), _put("/spec/charts/plainHTTP", value=True),
     )  # fmt: skip
-    said = (
+    repository = (
         'has(object.spec.charts) && has(object.spec.charts.repository) && object.spec.charts.repository != ""'
     )
     return [
         *_policy("bench-packages", "pkg.crossplane.io", ["functions", "providers", "configurations"], paused),
         *_policy("bench-credentials", "helm.crossplane.io", ["providerconfigs"], named),
-        *_policy("bench-charts", DOMAIN, [PLATFORM_PLURAL], published, unless=said),
+        *_policy("bench-charts", DOMAIN, [PLATFORM_PLURAL], published, unless=repository),
     ]  # fmt: skip
 
 

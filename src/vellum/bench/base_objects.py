@@ -63,12 +63,12 @@ def _crossplane() -> Obj:
 
 def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
     """Return Crossplane's webhook configurations as its init container writes them, with URLs instead of a Service."""
-    found = list(_documents(folder))
-    for webhook in (one for configuration in found for one in configuration["webhooks"]):
+    configurations = list(_documents(folder))
+    for webhook in (one for configuration in configurations for one in configuration["webhooks"]):
         path = webhook["clientConfig"]["service"]["path"]
         url = f"https://localhost:{port}{path}"
         webhook["clientConfig"] = {"url": url, "caBundle": base64.b64encode(authority).decode()}
-    return found
+    return configurations
 
 
 def _rights(chart: Path) -> Iterator[Obj]:
@@ -123,9 +123,9 @@ def _node(number: int) -> Obj:
 def stages(folder: Path) -> str:
     """Return kwok's settings: pods become ready immediately, and nodes send heartbeats. kwok has no stages built in."""
     wanted = ("pod/fast/*.yaml", "node/fast/*.yaml", "node/heartbeat/*.yaml")
-    found = [path for pattern in wanted for path in sorted(folder.glob(pattern))]
-    documents = [one for path in found for one in yaml.safe_load_all(path.read_text()) if one]
-    return yaml.safe_dump_all(one for one in documents if one["kind"] == "Stage")
+    paths = [path for pattern in wanted for path in sorted(folder.glob(pattern))]
+    documents = [document for path in paths for document in yaml.safe_load_all(path.read_text()) if document]
+    return yaml.safe_dump_all(document for document in documents if document["kind"] == "Stage")
 
 
 def revision() -> Obj:

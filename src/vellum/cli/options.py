@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def printable(text: str) -> str:
     """Return foreign text as one line that is safe for a terminal: no escapes, no line breaks."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 @contextmanager
@@ -89,10 +89,10 @@ def function_package(function: F) -> F:
 
     def checked(ctx: click.Context, param: click.Parameter, value: str) -> str:
         """Return the option's value if it is empty or a full image name."""
-        found = _PACKAGE.fullmatch(value)
-        if value and not (found and (found[3] or found[4])):
-            said = f"{value[:80]!r} is not an image with registry and tag or digest, such as ghcr.io/you/function:v1"
-            raise click.BadParameter(said, ctx, param)
+        parts = _PACKAGE.fullmatch(value)
+        if value and not (parts and (parts[3] or parts[4])):
+            wrong = f"{value[:80]!r} is not an image with registry and tag or digest, such as ghcr.io/you/function:v1"
+            raise click.BadParameter(wrong, ctx, param)
         return value
 
     return click.option("--function", metavar="IMAGE", default="", callback=checked,

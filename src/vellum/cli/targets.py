@@ -71,11 +71,11 @@ def platform(target: Target) -> Obj:
     Raises:
         UsageError: the platform does not exist (VEL710).
     """
-    found = next((obj for obj in target.composites() if Key.of(obj) == PLATFORM), None)
-    if found is None:
+    composite = next((obj for obj in target.composites() if Key.of(obj) == PLATFORM), None)
+    if composite is None:
         what = "KubeflowPlatform kubeflow does not exist"
         raise UsageError("VEL710", what, where=target.name, fix=target.start)
-    return found
+    return composite
 
 
 def stopped(composite: Obj) -> str:
@@ -95,7 +95,9 @@ def stopped(composite: Obj) -> str:
 
 def receipts(target: Target) -> list[Obj]:
     """Return the repairs there, for each composite the newest first."""
-    return [one for obj in target.composites() for one in (obj.get("status") or {}).get("receipts") or ()]
+    return [
+        receipt for obj in target.composites() for receipt in (obj.get("status") or {}).get("receipts") or ()
+    ]
 
 
 def api(config: Path) -> Api:
@@ -123,8 +125,8 @@ class _Cluster:
 
     def composites(self) -> list[Obj]:
         """Return the platform, if it exists."""
-        found = self._api.get(PLATFORM)
-        return [found] if found else []
+        platform = self._api.get(PLATFORM)
+        return [platform] if platform else []
 
     def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
         """Yield the faults of the Helm releases."""
@@ -159,8 +161,8 @@ class _Laptop:
 
     def composites(self) -> list[Obj]:
         """Return the platform and the claims."""
-        found: list[Obj] = self._client.ask("list")
-        return found
+        objects: list[Obj] = self._client.ask("list")
+        return objects
 
     def drills(self, releases: tuple[str, ...]) -> Iterator[Drill]:
         """Yield the faults of this machine, which has no Helm releases."""
@@ -171,8 +173,8 @@ class _Laptop:
 
     def claims(self) -> list[Obj]:
         """Return the claims of this installation."""
-        found: list[Obj] = self._client.ask("list", kinds=[[CLAIM.api_version, CLAIM.kind]])
-        return found
+        objects: list[Obj] = self._client.ask("list", kinds=[[CLAIM.api_version, CLAIM.kind]])
+        return objects
 
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
         """Write the generation into the object's spec."""

@@ -120,13 +120,13 @@ def by_name(claims: Iterable[Obj]) -> dict[str, Obj]:
     return {f"{claim['metadata']['namespace']}/{claim['metadata']['name']}": claim for claim in claims}
 
 
-def claim_of(team: str, found: list[Obj]) -> Obj:
+def claim_of(team: str, objects: list[Obj]) -> Obj:
     """Return the claim that has the name.
 
     Raises:
         UsageError: no claim has this name (VEL704), or several have it (VEL705).
     """
-    claims = by_name(obj for obj in found if obj["kind"] == CLAIM_KIND)
+    claims = by_name(obj for obj in objects if obj["kind"] == CLAIM_KIND)
     return claims[one_team(team, list(claims))]
 
 

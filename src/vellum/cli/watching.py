@@ -87,14 +87,16 @@ def _training(job: Obj) -> str:
 def rotation(obj: Obj) -> str:
     """Return the progress of a key rotation in words; empty while no rotation is in progress."""
     keys: Obj = (obj.get("status") or {}).get("keys") or {}
-    said = []
+    sentences = []
     if "coming" in keys:
-        said.append(f"generation {keys['coming']} is not in use yet: {keys['waits']}")
-    for one in keys.get("previous", ()):
-        holders = [held["by"] for held in keys.get("held", ()) if held["generation"] == one["generation"]]
+        sentences.append(f"generation {keys['coming']} is not in use yet: {keys['waits']}")
+    for previous in keys.get("previous", ()):
+        holders = [
+            held["by"] for held in keys.get("held", ()) if held["generation"] == previous["generation"]
+        ]
         still = f", and while {', '.join(holders)} holds it" if holders else ""
-        said.append(f"generation {one['generation']} is accepted until {one['until']}{still}")
-    return "; ".join([f"generation {keys['generation']} is in use", *said]) if said else ""
+        sentences.append(f"generation {previous['generation']} is accepted until {previous['until']}{still}")
+    return "; ".join([f"generation {keys['generation']} is in use", *sentences]) if sentences else ""
 
 
 def stuck(obj: Obj) -> str:
@@ -112,28 +114,28 @@ def until_ready(
 
     A halted installation waits for the user, so the wait for it ends after ``HALT_SECONDS``.
     """
-    found: list[Obj] = []
+    composites: list[Obj] = []
     began = time.monotonic()
-    for found in _shown(look, seconds, quiet=quiet):
-        if (found and all(is_ready(obj) for obj in found)) or any(stuck(obj) for obj in found):
+    for composites in _shown(look, seconds, quiet=quiet):
+        if (composites and all(is_ready(obj) for obj in composites)) or any(stuck(obj) for obj in composites):
             break
         if time.monotonic() - began > HALT_SECONDS and halted():
             break
-    return found
+    return composites
 
 
 def _shown(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> Iterator[list[Obj]]:
     if sys.stderr.isatty() and not quiet:
         yield from _live(look, seconds)
         return
-    said: set[tuple[str, str]] = set()
-    for began, found in _looks(look, seconds):
+    told: set[tuple[str, str]] = set()
+    for began, composites in _looks(look, seconds):
         # The status of a stuck composite shows its parts as they were when it was last composed.
-        for row in rows([obj for obj in found if not stuck(obj)]):
-            if row.ready and (row.owner, row.part) not in said and not quiet:
-                said.add((row.owner, row.part))
+        for row in rows([obj for obj in composites if not stuck(obj)]):
+            if row.ready and (row.owner, row.part) not in told and not quiet:
+                told.add((row.owner, row.part))
                 click.echo(f"{time.monotonic() - began:5.1f} s  {row.owner}: {row.part} is ready", err=True)
-        yield found
+        yield composites
 
 
 def _looks(look: Callable[[], list[Obj]], seconds: float) -> Iterator[tuple[float, list[Obj]]]:
@@ -150,9 +152,9 @@ def _live(look: Callable[[], list[Obj]], seconds: float) -> Iterator[list[Obj]]:
     from rich.live import Live
 
     with Live(console=Console(stderr=True), refresh_per_second=10) as live:
-        for began, found in _looks(look, seconds):
-            live.update(_drawn(rows([obj for obj in found if not stuck(obj)]), time.monotonic() - began))
-            yield found
+        for began, composites in _looks(look, seconds):
+            live.update(_drawn(rows([obj for obj in composites if not stuck(obj)]), time.monotonic() - began))
+            yield composites
 
 
 def _drawn(parts: list[Row], seconds: float) -> RenderableType:

@@ -94,8 +94,8 @@ class Client:
             connection.settimeout(max(LOOK_SECONDS, deadline - time.monotonic()))
             connection.sendall(request)
             connection.settimeout(LOOK_SECONDS)
-            said = bytearray()
-            while not said.endswith(b"\n"):
+            line = bytearray()
+            while not line.endswith(b"\n"):
                 try:
                     piece = connection.recv(65536)
                 except TimeoutError:
@@ -105,8 +105,8 @@ class Client:
                     continue
                 if not piece:
                     break
-                said += piece
-            return bytes(said)
+                line += piece
+            return bytes(line)
 
     def _not_stopped(self) -> None:
         holder = self._state.holder()

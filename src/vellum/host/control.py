@@ -127,8 +127,8 @@ class Server:
         return True
 
 
-async def _say(writer: asyncio.StreamWriter, said: Answer) -> None:
-    writer.write(json.dumps(said).encode() + b"\n")
+async def _say(writer: asyncio.StreamWriter, message: Answer) -> None:
+    writer.write(json.dumps(message).encode() + b"\n")
     await asyncio.wait_for(writer.drain(), IDLE_SECONDS)
 
 

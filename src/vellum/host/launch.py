@@ -111,10 +111,10 @@ def _reaped(pid: int, status: "int | None" = None) -> "int | None":
     """Reap all children that ended; return the status of ``pid`` if it is among them, else the given one."""
     with contextlib.suppress(ChildProcessError):
         while True:
-            found, code = os.waitpid(-1, os.WNOHANG)
-            if not found:
+            child, code = os.waitpid(-1, os.WNOHANG)
+            if not child:
                 break
-            status = code if found == pid else status
+            status = code if child == pid else status
     return status
 
 
@@ -128,9 +128,9 @@ def _killed_all(pid: int, status: "int | None") -> "int | None":
     # process that forks and ends every millisecond would escape a slower loop.
     while time.monotonic() < deadline:
         family = _children()
-        for one in family:
+        for member in family:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(one, signal.SIGKILL)
+                os.kill(member, signal.SIGKILL)
         status = _reaped(pid, status)
         if not family and status is not None:
             break
@@ -157,11 +157,11 @@ def descendants(ancestor: int) -> list[int]:
                     state, parent = file.read().rsplit(")", 1)[1].split()[:2]
                 if state not in "ZX":
                     children.setdefault(int(parent), []).append(int(name))
-    found, ahead = [], [ancestor]
+    pids, ahead = [], [ancestor]
     while ahead:
-        ahead = [child for one in ahead for child in children.get(one, ())]
-        found += ahead
-    return found
+        ahead = [child for parent_pid in ahead for child in children.get(parent_pid, ())]
+        pids += ahead
+    return pids
 
 
 def _end_as(status: "int | None") -> None:

@@ -51,9 +51,9 @@ def check() -> None:
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(limit.number, (hard, hard))
                 continue
-        said, least = soft // limit.unit, limit.least // limit.unit
+        current, least = soft // limit.unit, limit.least // limit.unit
         raise LaptopError(
-            "VEL423", f"the limit of {limit.name} is {said}, and Vellum needs {least}",
+            "VEL423", f"the limit of {limit.name} is {current}, and Vellum needs {least}",
             where=f"this shell: ulimit {limit.switch}", fix=_fix(limit, hard),
         )  # fmt: skip
 

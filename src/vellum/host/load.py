@@ -17,8 +17,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def used(pid: int) -> float:
     """Return the seconds of processor time that all threads of a process have used; 0 if that is unknown."""
-    found = stat_of(f"/proc/{pid}/stat")
-    return (int(found[11]) + int(found[12])) / _TICKS if found else 0.0
+    fields = stat_of(f"/proc/{pid}/stat")
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
 
 
 def works(pid: int, since: float, seconds: float) -> bool:
@@ -35,7 +35,7 @@ def works(pid: int, since: float, seconds: float) -> bool:
         # If the kernel does not tell (macOS), the process counts as at work.
         return True
     states = {
-        found[0] for found in (stat_of(f"/proc/{pid}/task/{thread}/stat") for thread in threads) if found
+        fields[0] for fields in (stat_of(f"/proc/{pid}/task/{thread}/stat") for thread in threads) if fields
     }
     return bool(states & {"R", "D"}) or used(pid) - since > WORKING_SHARE * seconds
 

@@ -79,13 +79,13 @@ def _mark(port: int) -> IO[bytes] | socket.socket | None:
     """Return an exclusive reservation of the port on this machine; None if another process has it."""
     if sys.platform == "linux":
         # A name without a file, in the same network namespace as the port.
-        found = socket.socket(socket.AF_UNIX)
+        name = socket.socket(socket.AF_UNIX)
         try:
-            found.bind(f"\0vellum-port-{port}")
+            name.bind(f"\0vellum-port-{port}")
         except OSError:
-            found.close()
+            name.close()
             return None
-        return found
+        return name
     folder = Path(tempfile.gettempdir()) / f"vellum-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = (folder / str(port)).open("wb")

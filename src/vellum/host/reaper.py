@@ -47,17 +47,17 @@ def stat_of(path: str) -> list[str]:
 
 
 def _stat(pid: int) -> list[str]:
-    found = stat_of(f"/proc/{pid}/stat")
-    if not found:
+    fields = stat_of(f"/proc/{pid}/stat")
+    if not fields:
         return []
     # In a container whose first process does not reap, dead processes stay on the list forever.
-    return [] if found[0] in "ZX" else found
+    return [] if fields[0] in "ZX" else fields
 
 
 def started(pid: int) -> str:
     """Return when a process started, empty if it is gone: another process may have the same pid by now."""
-    found = _stat(pid)
-    return f"{_boot()} {found[19]}" if found else ""
+    fields = _stat(pid)
+    return f"{_boot()} {fields[19]}" if fields else ""
 
 
 def is_stopped(pid: int) -> bool:
@@ -69,8 +69,8 @@ def _survivors(pid: int, since: str) -> bool:
     """Return whether a dead leader's session still has a process that started after the leader."""
     boot, _, ticks = since.partition(" ")
     for name in os.listdir("/proc") if boot == _boot() else ():  # noqa: PTH208  # pathlib costs 10 ms here
-        found = _stat(int(name)) if name.isdigit() else []
-        if found and found[2] == found[3] == str(pid) and int(found[19]) >= int(ticks):
+        fields = _stat(int(name)) if name.isdigit() else []
+        if fields and fields[2] == fields[3] == str(pid) and int(fields[19]) >= int(ticks):
             return True
     return False
 
@@ -121,28 +121,28 @@ def children(record: object) -> "dict[str, dict[str, object]]":
 
 def _record(path: str, by: int) -> dict[int, str]:
     """Return (pid, start) of the children that the supervisor ``by`` recorded; 0 means any supervisor."""
-    found = children(parsed(path)).values()
-    return {int(str(entry["pid"])): str(entry["started"]) for entry in found if by in (0, entry["by"])}
+    entries = children(parsed(path)).values()
+    return {int(str(entry["pid"])): str(entry["started"]) for entry in entries if by in (0, entry["by"])}
 
 
 def _marks(path: str, by: int) -> list[str]:
     """Return the family marks of the recorded children."""
-    found = children(parsed(path)).values()
-    marks = [entry.get("family") for entry in found if by in (0, entry["by"])]
+    entries = children(parsed(path)).values()
+    marks = [entry.get("family") for entry in entries if by in (0, entry["by"])]
     return [mark for mark in marks if isinstance(mark, str) and mark]
 
 
 def family(mark: str) -> list[int]:
     """Return the pids of live processes that inherited the mark; none without /proc (macOS)."""
-    wanted, found = f"\0{FAMILY}={mark}\0".encode(), []
+    wanted, pids = f"\0{FAMILY}={mark}\0".encode(), []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():  # noqa: PTH112, PTH208  # as above
         if name.isdigit() and int(name) != os.getpid():
             with contextlib.suppress(OSError):
                 with open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123  # as above
                     marked = wanted in b"\0" + file.read() + b"\0"
                 if marked and _stat(int(name)):
-                    found.append(int(name))
-    return found
+                    pids.append(int(name))
+    return pids
 
 
 def end_family(mark: str, seconds: float = FAMILY_SECONDS) -> None:

@@ -18,11 +18,11 @@ FIRST_PORT, LAST_PORT = 1024, 65535
 
 def ports(value: object) -> dict[str, int]:
     """Return name to port, without invalid ports; if two names have one port, the first keeps it."""
-    found: dict[str, int] = {}
+    valid: dict[str, int] = {}
     for name, port in _entries(value):
-        if type(port) is int and FIRST_PORT <= port <= LAST_PORT and port not in found.values():
-            found[name] = port
-    return found
+        if type(port) is int and FIRST_PORT <= port <= LAST_PORT and port not in valid.values():
+            valid[name] = port
+    return valid
 
 
 def teams(value: object) -> dict[str, dict[str, str]]:

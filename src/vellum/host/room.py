@@ -31,24 +31,24 @@ class Room:
 
 def room(path: Path) -> Room:
     """Return the room on the disk of a path."""
-    found = os.statvfs(path)
-    return Room(path, found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+    stats = os.statvfs(path)
+    return Room(path, stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize)
 
 
-def needed(found: Room) -> int:
+def needed(disk: Room) -> int:
     """Return how many bytes must be free, so that every part can write."""
-    return max(NEEDED, found.total // NEEDED_SHARE)
+    return max(NEEDED, disk.total // NEEDED_SHARE)
 
 
 def lacking(path: Path) -> LaptopError | None:
     """Return the error of a disk with too little room for its services; None if it has enough."""
-    found = room(path)
-    least = needed(found)
-    if found.free >= least:
+    disk = room(path)
+    least = needed(disk)
+    if disk.free >= least:
         return None
-    word = "full" if found.free < MEBIBYTE else "almost full"
+    word = "full" if disk.free < MEBIBYTE else "almost full"
     return LaptopError(
-        "VEL419", f"the disk is {word}: {size(found.free)} free of {size(found.total)}, and {size(least)} are needed",
+        "VEL419", f"the disk is {word}: {size(disk.free)} free of {size(disk.total)}, and {size(least)} are needed",
         where=str(path),
         fix="make room on that disk; waiting parts then continue. Until then buckets and vectors refuse writes",
     )  # fmt: skip

@@ -81,8 +81,8 @@ def _spawn(state: State, daemon: tuple[str, ...], talk: Talk) -> None:
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as said:
-        answer = json.loads(said.readline() or "null")
+    with os.fdopen(reading, encoding="utf-8") as report:
+        answer = json.loads(report.readline() or "null")
     if answer is None:
         child.wait()
         raise LaptopError(

@@ -99,18 +99,18 @@ class State:
 
     def hold(self) -> None:
         """Record that this process holds the installation; it already has the lock on the mark."""
-        said = {
+        record = {
             "pid": os.getpid(),
             "started": reaper.started(os.getpid()),
             "runtime": str(self._new_runtime()),
         }
-        write_json(self._holder, said)
+        write_json(self._holder, record)
 
     def holder(self) -> Holder | None:
         """Return the supervisor that holds the installation; None if there is none, or it is not recorded yet."""
-        said = records.supervisor(read_json(self._holder, {}))
-        lives = said and reaper.started(said["pid"]) == said["started"]
-        return Holder(said["pid"], Path(said["runtime"])) if lives else None
+        record = records.supervisor(read_json(self._holder, {}))
+        lives = record and reaper.started(record["pid"]) == record["started"]
+        return Holder(record["pid"], Path(record["runtime"])) if lives else None
 
     @property
     def _holder(self) -> Path:
@@ -188,8 +188,8 @@ class State:
     def _last_runtime(self) -> Path:
         """Return the runtime folder of the last supervisor; a path that Vellum cannot have chosen is ignored."""
         new = self._new_runtime()
-        said = Path(records.supervisor(read_json(self._holder, {})).get("runtime", new))
-        return said if said.name == new.name else new
+        last = Path(records.supervisor(read_json(self._holder, {})).get("runtime", new))
+        return last if last.name == new.name else new
 
 
 def _check(path: Path) -> None:
@@ -282,7 +282,7 @@ def write_json(path: Path, value: Any, *, durable: bool = False) -> None:  # noq
 
 def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON
     """Read one of Vellum's derived JSON files; return ``otherwise`` if it is missing, damaged or of another type."""
-    found = reaper.parsed(str(path))
+    value = reaper.parsed(str(path))
     if otherwise is None:
-        return found
-    return found if isinstance(found, type(otherwise)) else otherwise
+        return value
+    return value if isinstance(value, type(otherwise)) else otherwise

@@ -45,8 +45,8 @@ class Match:
         """Return Envoy's form. Envoy joins repeated headers with a comma, and none of the patterns matches that."""
         if not self.pattern:
             return {"name": self.name, "present_match": True}
-        found = {"name": self.name, "string_match": {"safe_regex": {"regex": self.pattern}}}
-        return {**found, "invert_match": True} if self.inverted else found
+        condition = {"name": self.name, "string_match": {"safe_regex": {"regex": self.pattern}}}
+        return {**condition, "invert_match": True} if self.inverted else condition
 
 
 def headers(values: Mapping[str, str]) -> list[Obj]:
@@ -57,10 +57,10 @@ def headers(values: Mapping[str, str]) -> list[Obj]:
     ]
 
 
-def answer(status: int, said: Mapping[str, object]) -> Obj:
+def answer(status: int, content: Mapping[str, object]) -> Obj:
     """Return an answer of the gateway itself, in JSON."""
     return {
-        "direct_response": {"status": status, "body": {"inline_string": json.dumps(said) + "\n"}},
+        "direct_response": {"status": status, "body": {"inline_string": json.dumps(content) + "\n"}},
         "response_headers_to_add": headers({"content-type": "application/json", **SANDBOX}),
     }
 
@@ -118,11 +118,11 @@ def foreign(prefix: str, origins: Sequence[str]) -> Obj:
     others = [{"name": "origin", "string_match": {"exact": origin, "ignore_case": True}, "invert_match": True}
               for origin in origins]  # fmt: skip
     conditions = [Match("origin").header, *others]
-    said = {
+    content = {
         "error": "a web page of another origin may not use this",
         "fix": "ask from a program, or from a notebook",
     }
-    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, said)}
+    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, content)}
 
 
 def embedded(prefix: str) -> Obj:
@@ -131,11 +131,11 @@ def embedded(prefix: str) -> Obj:
         Match("sec-fetch-site", pattern="cross-site|same-site").header,
         Match("sec-fetch-mode", pattern="navigate", inverted=True).header,
     ]
-    said = {
+    content = {
         "error": "a web page of another origin may not include this",
         "fix": "open it as a page of its own",
     }
-    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, said)}
+    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, content)}
 
 
 def framed(prefix: str) -> Obj:
@@ -144,15 +144,15 @@ def framed(prefix: str) -> Obj:
         Match("sec-fetch-site", pattern="cross-site|same-site").header,
         Match("sec-fetch-dest", pattern="iframe|frame|embed|object|fencedframe").header,
     ]
-    said = {"error": "another page may not show this inside itself", "fix": "open it as a page of its own"}
-    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, said)}
+    content = {"error": "another page may not show this inside itself", "fix": "open it as a page of its own"}
+    return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, content)}
 
 
 def crooked(prefix: str) -> Obj:
     """Refuse paths that a server may read differently from this table: dots, double and encoded slashes."""
     regex = rf"(?i){re.escape(prefix)}(/.*)?(//|/\.\.?(/.*)?$|%2e|%2f|%5c|\\).*"
-    said = {"error": "the path has an empty, dotted or encoded part", "fix": "write the path plainly"}
-    return {"match": {"safe_regex": {"regex": regex}}, **answer(_NOT_FOUND, said)}
+    content = {"error": "the path has an empty, dotted or encoded part", "fix": "write the path plainly"}
+    return {"match": {"safe_regex": {"regex": regex}}, **answer(_NOT_FOUND, content)}
 
 
 def bounded(route: Route) -> list[Obj]:
@@ -160,11 +160,11 @@ def bounded(route: Route) -> list[Obj]:
     if not route.most_bytes:
         return []
     length = {"name": "content-length", "range_match": {"start": route.most_bytes + 1, "end": _MOST}}
-    said = {
+    content = {
         "error": f"the body is larger than {route.most_bytes} bytes",
         "fix": "send it in several requests",
     }
-    return [{"match": {"prefix": route.prefix, "headers": [length]}, **answer(_TOO_LARGE, said)}]
+    return [{"match": {"prefix": route.prefix, "headers": [length]}, **answer(_TOO_LARGE, content)}]
 
 
 def fix(prefix: str, more: int) -> str:

@@ -46,15 +46,15 @@ class Wanted:
 
 def commands(wanted: Wanted, there: Accounts) -> list[str]:
     """Return the commands that make the store as wanted; none where it is already."""
-    said = [f"s3.bucket.delete -name {name}" for name in sorted(wanted.doomed & there.buckets.keys())]
+    batch = [f"s3.bucket.delete -name {name}" for name in sorted(wanted.doomed & there.buckets.keys())]
     for name, limit in sorted(wanted.accounts.buckets.items()):
         if name not in there.buckets:
-            said.append(f"s3.bucket.create -name {name}")
+            batch.append(f"s3.bucket.create -name {name}")
         if limit and there.buckets.get(name) != limit:
-            said.append(f"s3.bucket.quota -name {name} -op set -sizeMB {limit}")
+            batch.append(f"s3.bucket.quota -name {name} -op set -sizeMB {limit}")
     for name in sorted(wanted.ours):
-        said += _for_user(name, wanted.accounts.users.get(name, User()), there.users.get(name))
-    return said
+        batch += _for_user(name, wanted.accounts.users.get(name, User()), there.users.get(name))
+    return batch
 
 
 def _for_user(name: str, wanted: User, there: User | None) -> list[str]:
@@ -62,17 +62,17 @@ def _for_user(name: str, wanted: User, there: User | None) -> list[str]:
         return [f"s3.configure -user {name} -delete -apply"] if there else []
     there = there or User()
     strays = [access for access in sorted(there.keys) if access not in wanted.keys]
-    said = [f"s3.configure -user {name} -access_key {access} -delete -apply" for access in strays]
+    batch = [f"s3.configure -user {name} -access_key {access} -delete -apply" for access in strays]
     for access, secret in sorted(wanted.keys.items()):
         if there.keys.get(access) != secret:
-            said.append(f"s3.configure -user {name} -access_key {access} -secret_key {secret} -apply")
+            batch.append(f"s3.configure -user {name} -access_key {access} -secret_key {secret} -apply")
     for grants, ending in (
         (there.grants - wanted.grants, "-delete -apply"),
         (wanted.grants - there.grants, "-apply"),
     ):
         for bucket, actions in _by_bucket(grants).items():
-            said.append(f"s3.configure -user {name} -buckets {bucket} -actions {','.join(actions)} {ending}")
-    return said
+            batch.append(f"s3.configure -user {name} -buckets {bucket} -actions {','.join(actions)} {ending}")
+    return batch
 
 
 def _by_bucket(grants: Iterable[str]) -> dict[str, list[str]]:
@@ -112,6 +112,6 @@ def _identities(output: str) -> list[Mapping[str, Any]]:
     return list(value["identities"] or ())
 
 
-def _user(said: Mapping[str, Any]) -> User:
-    pairs = {pair["accessKey"]: pair.get("secretKey", "") for pair in said.get("credentials") or ()}
-    return User(pairs, frozenset(said.get("actions") or ()))
+def _user(entry: Mapping[str, Any]) -> User:
+    pairs = {pair["accessKey"]: pair.get("secretKey", "") for pair in entry.get("credentials") or ()}
+    return User(pairs, frozenset(entry.get("actions") or ()))

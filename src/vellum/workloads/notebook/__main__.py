@@ -39,8 +39,8 @@ def _pip_settings(home: Path) -> dict[str, str]:
     if any((home / name).is_file() for name in PIP_FILES):
         return {}
     person = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    found = next((person / name for name in PIP_FILES if (person / name).is_file()), None)
-    return {"PIP_CONFIG_FILE": str(found)} if found else {}
+    file = next((person / name for name in PIP_FILES if (person / name).is_file()), None)
+    return {"PIP_CONFIG_FILE": str(file)} if file else {}
 
 
 if __name__ == "__main__":

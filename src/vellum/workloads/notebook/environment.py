@@ -47,8 +47,8 @@ def prepare(folder: Path, home: Path) -> None:
     Raises:
         LaptopError: this Python comes without pip's wheel (VEL430).
     """
-    if (found := _python_of(folder)) and found != _minor():
-        _replace(folder, home, found)
+    if (version := _python_of(folder)) and version != _minor():
+        _replace(folder, home, version)
     if not _is_whole(folder):
         _make(folder)
     # At every start: an upgrade of Vellum moves its packages.
@@ -70,12 +70,12 @@ def kernel(folder: Path, data: Path) -> None:
         "{connection_file}",
         beside,
     ]
-    said = {
+    spec = {
         "argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python", "metadata": {"debugger": True},
     }  # fmt: skip
     place = data / "kernels" / KERNEL
     place.mkdir(parents=True, exist_ok=True)
-    _write(place / "kernel.json", json.dumps(said))
+    _write(place / "kernel.json", json.dumps(spec))
 
 
 def _write(path: Path, text: str) -> None:
@@ -95,8 +95,8 @@ def _packages(folder: Path, python: str = "") -> Path:
 
 def _python_of(folder: Path) -> str:
     """Return the environment's Python version, such as ``3.11``; empty without an environment."""
-    found = [path.name.removeprefix("python") for path in (folder / "lib").glob("python3.*")]
-    return _minor() if _minor() in found else next(iter(sorted(found)), "")
+    versions = [path.name.removeprefix("python") for path in (folder / "lib").glob("python3.*")]
+    return _minor() if _minor() in versions else next(iter(sorted(versions)), "")
 
 
 def _is_whole(folder: Path) -> bool:
@@ -114,15 +114,15 @@ def _has_pip(packages: Path) -> bool:
     """Return whether all of pip's modules exist, in the sizes that pip's own record names."""
     return any(
         all(_has_size(packages / name, size) for name, _, size in record if name.endswith(".py"))
-        for one in metadata.distributions(name="pip", path=[str(packages)])
-        if (record := _record(one))
+        for package in metadata.distributions(name="pip", path=[str(packages)])
+        if (record := _record(package))
     )
 
 
-def _record(one: metadata.Distribution) -> list[list[str]]:
+def _record(package: metadata.Distribution) -> list[list[str]]:
     """Return path, hash and size of each file of a package; empty where the record is missing or damaged."""
     with contextlib.suppress(ValueError, csv.Error):
-        rows = list(csv.reader((one.read_text("RECORD") or "").splitlines()))
+        rows = list(csv.reader((package.read_text("RECORD") or "").splitlines()))
         # The last line of a truncated record is too short, or does not name the record itself.
         if (
             rows
@@ -187,8 +187,8 @@ def _wheel() -> Path:
     with contextlib.suppress(ModuleNotFoundError):
         places.insert(0, str(importlib.resources.files("ensurepip") / "_bundled"))
     for place in filter(None, places):
-        if found := sorted(Path(place).glob("pip-*.whl")):
-            return found[-1]
+        if wheels := sorted(Path(place).glob("pip-*.whl")):
+            return wheels[-1]
     raise LaptopError(
         "VEL430", "this Python comes without pip, which the notebook's environment needs", where=sys.base_prefix,
         fix="install the missing package, such as python3-venv on Debian, or run `vellum up` with another Python",
@@ -218,31 +218,31 @@ def _replace(folder: Path, home: Path, python: str) -> None:
 
 def _installed(packages: Path) -> list[str]:
     """Return the packages of a folder in pip's form; of a damaged one at least the name."""
-    found = []
+    lines = []
     for folder in (path for ending in ("dist-info", "egg-info") for path in packages.glob(f"*.{ending}")):
-        one = metadata.PathDistribution(folder)
-        name, version = _named(one, folder.name.partition("-")[0])
+        package = metadata.PathDistribution(folder)
+        name, version = _named(package, folder.name.partition("-")[0])
         if name and name.lower() != "pip":
-            found.append(
-                f"{name} @ {url}" if (url := _source(one)) else "==".join(filter(None, (name, version)))
+            lines.append(
+                f"{name} @ {url}" if (url := _source(package)) else "==".join(filter(None, (name, version)))
             )
-    return sorted(found, key=str.lower)
+    return sorted(lines, key=str.lower)
 
 
-def _named(one: metadata.PathDistribution, name: str) -> tuple[str, str]:
+def _named(package: metadata.PathDistribution, name: str) -> tuple[str, str]:
     """Return a package's name and version; ``name`` alone where they cannot be read, nothing where they are missing."""
     try:
-        text = one.read_text("METADATA") or one.read_text("PKG-INFO") or ""
+        text = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
     except UnicodeDecodeError:
         return name, ""
     head = email.message_from_string(text)
     return str(head["Name"] or ""), str(head["Version"] or "")
 
 
-def _source(one: metadata.PathDistribution) -> str:
+def _source(package: metadata.PathDistribution) -> str:
     """Return the address that a package was installed from; empty where none is recorded, or its file is damaged."""
     try:
-        direct = json.loads(one.read_text("direct_url.json") or "{}")
+        direct = json.loads(package.read_text("direct_url.json") or "{}")
     except ValueError:
         return ""
     url = direct.get("url") if isinstance(direct, dict) else ""
