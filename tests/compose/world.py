@@ -23,8 +23,8 @@ from vellum.compose import entry
 from vellum.compose.helm.desired import CREATED
 from vellum.kube.objects import Key, Obj, annotations_of, make, secret
 from vellum.kube.patch import copied
-from vellum.model.component import Running
 from vellum.model.keys import DUMMY_SEED, Seed
+from vellum.model.process import Running
 from vellum.model.state import LIST, Composed, Known, Observed
 from vellum.model.team import STORAGE_NAMESPACE
 

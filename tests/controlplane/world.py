@@ -15,8 +15,9 @@ from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, condition, make
-from vellum.model.component import Kind, Running
+from vellum.model.component import Kind
 from vellum.model.keys import Seed
+from vellum.model.process import Running
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
 from vellum.objectstore.seaweed import API
 

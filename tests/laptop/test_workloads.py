@@ -15,8 +15,8 @@ from vellum.controlplane.store import SqliteStore
 from vellum.host.ports import Ports
 from vellum.kube.objects import DOMAIN, Key, Obj, make
 from vellum.laptop.workloads import Realised, WorkloadController
-from vellum.model.component import PlatformComponent, Running, Spec, Wish
-from vellum.model.process import Process, Site
+from vellum.model.component import PlatformComponent, Spec, Wish
+from vellum.model.process import Process, Running, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -22,8 +22,8 @@ from vellum.errors import ComposeError
 from vellum.host.child import answer
 from vellum.kube.names import is_dns_label
 from vellum.kube.objects import Obj, secret_values
-from vellum.model.component import AnyComponent, Component, Running, Spec
-from vellum.model.process import Process, Site
+from vellum.model.component import AnyComponent, Component, Spec
+from vellum.model.process import Process, Running, Site
 
 FOLDER = Path(components.__file__).parent
 TEAM, PLATFORM = dict(team_components()), dict(platform_components())

@@ -18,8 +18,8 @@ from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, current, make, stamp
-from vellum.model.component import Kind, Running
-from vellum.model.process import Process
+from vellum.model.component import Kind
+from vellum.model.process import Process, Running
 
 SPEC = "bench.vellum.dev/spec"
 """The annotation with the hash of the spec from which a workload was made."""

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.kube.objects import Obj, make
-from vellum.model.component import PlatformComponent, Running, Spec, Wish
-from vellum.model.process import Probe, Process, Site
+from vellum.model.component import PlatformComponent, Spec, Wish
+from vellum.model.process import Probe, Process, Running, Site
 from vellum.model.team import KUBEFLOW_NAMESPACE
 
 _ENVOY = "type.googleapis.com/envoy.extensions.filters"

@@ -11,8 +11,8 @@ from pydantic import Field
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env, secret_env_all
 from vellum.model import origins
-from vellum.model.component import Data, Kind, Page, Policy, Running, Size, Spec, TeamComponent, TeamWish
-from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.component import Data, Kind, Page, Policy, Size, Spec, TeamComponent, TeamWish
+from vellum.model.process import Probe, Process, Route, Running, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 from vellum.model.state import Ready
 from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE

@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Obj, make, secret, secret_env
-from vellum.model.component import Bound, Data, Policy, Running, Size, Spec, TeamComponent, TeamWish
-from vellum.model.process import MOST_BYTES, Probe, Process, Route, Site
+from vellum.model.component import Bound, Data, Policy, Size, Spec, TeamComponent, TeamWish
+from vellum.model.process import MOST_BYTES, Probe, Process, Route, Running, Site
 from vellum.model.rotation import mark, marked
 from vellum.model.state import READY, Ready, Requirement, waits
 from vellum.model.team import VECTORS_NAMESPACE

@@ -9,8 +9,8 @@ from pydantic import Field
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
-from vellum.model.component import Bound, Kind, Policy, Running, Size, Spec, TeamComponent, TeamWish
-from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
+from vellum.model.component import Bound, Kind, Policy, Size, Spec, TeamComponent, TeamWish
+from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Running, Site
 from vellum.model.rotation import mark
 from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
 

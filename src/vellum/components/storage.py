@@ -12,8 +12,8 @@ import json
 from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Obj, make, secret
 from vellum.kube.patch import copied
 from vellum.kube.usage import usage
-from vellum.model.component import USAGE, Data, Kind, PlatformComponent, Running, Spec, Wish
-from vellum.model.process import Probe, Process, Site
+from vellum.model.component import USAGE, Data, Kind, PlatformComponent, Spec, Wish
+from vellum.model.process import Probe, Process, Running, Site
 from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.objectstore.seaweed import API, STORE

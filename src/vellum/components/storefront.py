@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vellum.components.storage import FRONT, FRONT_SECRET
 from vellum.kube.objects import DOMAIN, RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
-from vellum.model.component import PlatformComponent, Running, Spec, Wish
-from vellum.model.process import Probe, Process, Route, Site
+from vellum.model.component import PlatformComponent, Spec, Wish
+from vellum.model.process import Probe, Process, Route, Running, Site
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.objectstore.seaweed import STORE
 

@@ -19,8 +19,7 @@ from vellum.host.child import SILENCE, Bell, Child, answer, rotate
 from vellum.host.load import is_stopped, used, works
 from vellum.host.log_tail import last_message
 from vellum.host.ports import is_free
-from vellum.model.component import Running
-from vellum.model.process import Probe, Process
+from vellum.model.process import Probe, Process, Running
 
 LOG = logging.getLogger(__name__)
 NOT_STARTED = 126

@@ -22,8 +22,7 @@ from pathlib import Path
 from vellum.host import reaper
 from vellum.host.process_thread import Patience, ProcessThread
 from vellum.host.state import State, write_json
-from vellum.model.component import Running
-from vellum.model.process import Process
+from vellum.model.process import Process, Running
 
 LOG = logging.getLogger(__name__)
 REAPER_PAUSE = 1.0

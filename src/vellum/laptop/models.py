@@ -9,8 +9,7 @@ from vellum.components import team_components
 from vellum.components.access import BINDING_SECRET
 from vellum.host.log_tail import last_message
 from vellum.kube.objects import Obj
-from vellum.model.component import Running
-from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Site
+from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Running, Site
 from vellum.model.training import INFERENCE_SERVICE
 
 WAITS = "waits: "

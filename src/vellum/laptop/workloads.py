@@ -23,8 +23,8 @@ from vellum.laptop import gateway
 from vellum.laptop.folders import connect_folder
 from vellum.laptop.models import Models, waits_for
 from vellum.laptop.mounts import IN_USE, mount
-from vellum.model.component import AnyComponent, Kind, Running
-from vellum.model.process import Process, Route, Site
+from vellum.model.component import AnyComponent, Kind
+from vellum.model.process import Process, Route, Running, Site
 from vellum.model.rotation import ENVIRONMENT, marked
 
 Realised: TypeAlias = AnyComponent | Models

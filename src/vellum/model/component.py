@@ -17,7 +17,7 @@ from vellum.kube import usage
 from vellum.kube.objects import COMPONENT, Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
-from vellum.model.process import Process, Site
+from vellum.model.process import Process, Running, Site
 from vellum.model.rotation import FIRST, Keys
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import Team
@@ -128,21 +128,6 @@ USAGE, CLUSTER_USAGE = Kind(usage.API, usage.USAGE), Kind(usage.API, usage.CLUST
 def known(kinds: Iterable[Kind], platform: PlatformFacts) -> tuple[Kind, ...]:
     """Return the kinds; on a platform without Crossplane, without those that only Crossplane has."""
     return tuple(kind for kind in kinds if platform.crossplane or kind.api_version != usage.API)
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The state of a workload's process on a laptop, for the status that a cluster's controller would write."""
-
-    ready: bool
-    message: str
-    restarts: int = 0
-    taken: tuple[int, ...] = ()
-    """The process's ports that another program has, so that it was not started."""
-    url: str = ""
-    since: str = ""
-    ended: int | None = None
-    """The exit code of a process that ends by itself, once it has ended; negative for a signal."""
 
 
 class Component(ABC, Generic[W]):

@@ -67,6 +67,21 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """The state of a workload's process on a laptop, for the status that a cluster's controller would write."""
+
+    ready: bool
+    message: str
+    restarts: int = 0
+    taken: tuple[int, ...] = ()
+    """The process's ports that another program has, so that it was not started."""
+    url: str = ""
+    since: str = ""
+    ended: int | None = None
+    """The exit code of a process that ends by itself, once it has ended; negative for a signal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What the laptop gives one workload when its component describes the process."""
 
