@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from vellum.host import reaper
-from vellum.host.process_thread import Patience
+from vellum.host.child_watch import Patience
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.model.process import Probe, Process

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vellum.errors import LaptopError
+from vellum.host.files import read_json, write_json
 from vellum.host.ports import FIRST, HIGHEST, LAST, Ports, is_free, next_free, release
-from vellum.host.state import read_json, write_json
 
 
 def listening(port: int = 0) -> socket.socket:

@@ -12,7 +12,7 @@ import pytest
 from tests.host.servers import Supervised, alive, host, wait_for
 
 from vellum.host import reaper
-from vellum.host.state import read_json, write_json
+from vellum.host.files import read_json, write_json
 
 
 def kill(process: subprocess.Popen[str]) -> None:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from vellum.errors import LaptopError
 from vellum.host import reaper, records
+from vellum.host.files import read_json
 from vellum.host.ports import Ports
-from vellum.host.state import FILES, FOLDERS, State, read_json
+from vellum.host.state import FILES, FOLDERS, State
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 NAMES = st.sampled_from(["pid", "started", "by", "runtime", "namespace", "qdrant/http"]) | st.text(max_size=6)

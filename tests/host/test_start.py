@@ -22,8 +22,9 @@ from vellum.errors import LaptopError
 from vellum.host import start
 from vellum.host.child import LOG_LIMIT
 from vellum.host.client import Client
+from vellum.host.files import write_json
 from vellum.host.log_tail import last_message
-from vellum.host.state import State, write_json
+from vellum.host.state import State
 
 
 @pytest.fixture

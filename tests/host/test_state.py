@@ -14,7 +14,8 @@ import pytest
 
 from vellum.connect.installation import MARK
 from vellum.errors import LaptopError
-from vellum.host.state import State, read_json, write, write_json
+from vellum.host.files import read_json, write, write_json
+from vellum.host.state import State
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path: Path) -> No
     path = tmp_path / "file"
     write(path, "0")
     words = (
-        "import itertools, sys; from pathlib import Path; from vellum.host.state import write\n"
+        "import itertools, sys; from pathlib import Path; from vellum.host.files import write\n"
         "print(flush=True)\nfor n in itertools.count(): write(Path(sys.argv[1]), str(n) * 10_000, durable=True)"
     )
     for _ in range(3):

@@ -16,7 +16,7 @@ import pytest
 from tests.host.servers import QUICK, Supervised, alive, wait_for
 
 from vellum.host.child import LOG_LIMIT
-from vellum.host.state import read_json
+from vellum.host.files import read_json
 from vellum.model.process import Running
 
 READY = Running(ready=True, message="")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vellum.components.gateway import component
-from vellum.host.state import read_json
+from vellum.host.files import read_json
 from vellum.laptop.gateway import publish
 from vellum.model.process import INFERENCE, Route, Site
 

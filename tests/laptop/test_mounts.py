@@ -12,7 +12,8 @@ from tests.laptop.conftest import NOW
 
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.controlplane.store import SqliteStore
-from vellum.host.state import State, private_folder
+from vellum.host.files import private_folder
+from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, make, secret
 from vellum.laptop import mounts
 from vellum.laptop.mounts import IN_USE, MountController, VolumeController, mount

@@ -25,8 +25,9 @@ from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
 from vellum.errors import BenchError, VellumError
 from vellum.host import pki, wheels
+from vellum.host.files import write
 from vellum.host.ports import Ports
-from vellum.host.state import State, write
+from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, current, make
 from vellum.laptop.seaweed_controller import SeaweedController, shell

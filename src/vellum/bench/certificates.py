@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from vellum.host.files import write
 from vellum.host.pki import certificate, pem
-from vellum.host.state import write
 
 MASTERS = "system:masters"
 USERS = {

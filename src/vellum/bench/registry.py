@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vellum.errors import BenchError
-from vellum.host.state import write
+from vellum.host.files import write
 
 
 def push(helm: Path, charts: Mapping[str, bytes], folder: Path, to: str) -> None:

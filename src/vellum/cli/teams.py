@@ -12,7 +12,7 @@ from vellum.connect.installation import matching, state_root
 from vellum.errors import UsageError
 from vellum.host import records
 from vellum.host.client import Client
-from vellum.host.state import read_json
+from vellum.host.files import read_json
 from vellum.kube.objects import Obj
 from vellum.model.team import API_VERSION, CLAIM_KIND, Team
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vellum.connect.installation import PART
+from vellum.host.files import private_folder, write
 from vellum.host.reaper import FAMILY, end_family
-from vellum.host.state import private_folder, write
 from vellum.model.process import Probe, Process
 
 KEEPER_SECONDS = 1.0

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vellum.host.state import write
+from vellum.host.files import write
 
 if TYPE_CHECKING:
     from cryptography import x509

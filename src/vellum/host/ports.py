@@ -20,7 +20,7 @@ from typing import IO
 
 from vellum.errors import LaptopError
 from vellum.host import records
-from vellum.host.state import read_json, write_json
+from vellum.host.files import read_json, write_json
 
 FIRST, LAST, HIGHEST = 18000, 27999, 32767
 """Below 32768: above it the kernel hands out client ports, and a client can take a server's port or meet itself."""

@@ -10,16 +10,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from vellum.host.child import SILENCE, Bell, Child, answer, rotate
-from vellum.host.load import is_stopped, used, works
+from vellum.host.child import Bell, Child, rotate
+from vellum.host.child_watch import Patience, Watch
 from vellum.host.log_tail import last_message
 from vellum.host.ports import is_free
-from vellum.model.process import Probe, Process, Running
+from vellum.model.process import Process, Running
 
 LOG = logging.getLogger(__name__)
 NOT_STARTED = 126
@@ -29,32 +28,6 @@ FIRST_PAUSE = 0.1
 """Seconds before the second restart; the first comes immediately, since most deaths are accidents."""
 LEFTOVER_SECONDS = 1.0
 """Seconds after a child's end in which killed processes of its own family may still hold its ports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How many seconds each step may take.
-
-    A service that does not answer turns not ready after ``silence``, or three times that while it is at work. It is
-    restarted after ``hang``, or after ``busy`` while it is at work: see ``load``.
-    """
-
-    start_probe: float = 0.02
-    live_probe: float = 1.0
-    """Between two probes, before and after the first answer."""
-    answer: float = 5.0
-    """For one answer while it starts."""
-    silence: float = 2.0
-    """For one answer once it was ready."""
-    stopped: float = 3.0
-    """Until a process that SIGSTOP stopped is restarted; it turns not ready immediately."""
-    hang: float = 8.0
-    refuses: float = 15.0
-    """Until a process that answers with a wrong status is restarted."""
-    busy: float = 60.0
-    slow_start: float = 20.0
-    """Until a start counts as slow."""
-    longest_pause: float = 10.0
 
 
 class Callbacks(Protocol):
@@ -135,69 +108,6 @@ class ProcessThread:
                 _Value(self, process, turn).keep()
         self.bell.close()
         self.call(lambda: self.callbacks.changed(self.process.name))
-
-
-class _Watch:
-    """The state of one child, by its probes and the kernel."""
-
-    def __init__(self, pid: int, patience: Patience) -> None:
-        self._pid, self._patience = pid, patience
-        self.ready, self._stopped, self._works, self._status = False, False, True, SILENCE
-        self._began = self._heard = time.monotonic()
-        self._used = 0.0
-
-    def look(self, probe: Probe | None) -> bool:
-        """Send one probe; return True if the answer is right, or if the process has no probe."""
-        patience = self._patience
-        self._stopped = is_stopped(self._pid)
-        if self._stopped:
-            return False
-        asked = time.monotonic()
-        self._status = (
-            answer(probe, patience.silence if self.ready else patience.answer) if probe else SILENCE
-        )
-        if probe is None or self._status in probe.ok:
-            self.ready, self._heard, self._used = True, asked, used(self._pid)
-            return True
-        self._works = works(self._pid, self._used, self._silent())
-        return False
-
-    def _silent(self) -> float:
-        return time.monotonic() - self._heard
-
-    def why(self) -> str:
-        """Return why it is not ready; empty while a late answer is still in time, and while it starts."""
-        patience, silent = self._patience, self._silent()
-        if self._stopped:
-            return "is stopped by a signal (SIGSTOP)"
-        if not self.ready:
-            slow = silent > patience.slow_start
-            return f"has not answered in the {patience.slow_start:.0f} s since it was started" if slow else ""
-        if silent < patience.silence * (3 if self._works and self._status == SILENCE else 1):
-            return ""
-        if self._status != SILENCE:
-            return f"answers with the HTTP status {self._status}"
-        return "does not answer, and is at work" if self._works else "does not answer any more"
-
-    def is_over(self) -> bool:
-        """Return whether it must be restarted."""
-        patience, silent = self._patience, self._silent()
-        if self._stopped:
-            return silent > patience.stopped
-        if not self.ready:
-            return False
-        if self._status != SILENCE:
-            return silent > patience.refuses
-        return silent > (patience.busy if self._works else patience.hang)
-
-    def wrong(self) -> str:
-        """Return why it was restarted."""
-        silent = self._silent()
-        if self._stopped:
-            return f"was stopped by a signal for {silent:.0f} s"
-        if self._status != SILENCE:
-            return f"answered with the HTTP status {self._status} for {silent:.0f} s"
-        return f"did not answer for {silent:.0f} s"
 
 
 class _Value:
@@ -299,7 +209,7 @@ class _Value:
     def _attend(self, child: Child) -> str:
         """Probe until the child is gone or no longer wanted; return what else was wrong with it."""
         patience, began = self._callbacks.patience, time.monotonic()
-        watch = _Watch(child.pid, patience)
+        watch = Watch(child.pid, patience)
         while self._current:
             # A slow start is probed less and less often: its answer may be noticed 5 % late.
             pause = max(patience.start_probe, (time.monotonic() - began) / 20)

@@ -23,8 +23,9 @@ from vellum.errors import LaptopError, StoreError, VellumError
 from vellum.host import records
 from vellum.host.child import rotate
 from vellum.host.control import serve
+from vellum.host.files import read_json, write_json
 from vellum.host.room import FULL, advice, lacking
-from vellum.host.state import State, read_json, write_json
+from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Obj
 

@@ -20,8 +20,10 @@ from datetime import datetime
 from pathlib import Path
 
 from vellum.host import reaper
-from vellum.host.process_thread import Patience, ProcessThread
-from vellum.host.state import State, write_json
+from vellum.host.child_watch import Patience
+from vellum.host.files import write_json
+from vellum.host.process_thread import ProcessThread
+from vellum.host.state import State
 from vellum.model.process import Process, Running
 
 LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from vellum.host.state import private_folder, write
+from vellum.host.files import private_folder, write
 
 _PARTS = ("", "connect")
 _OF_THE_ROOT = ("__init__.py", "_version.py", "errors.py", "py.typed")

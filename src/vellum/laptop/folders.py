@@ -6,7 +6,8 @@ import secrets
 from pathlib import Path
 
 from vellum.errors import LaptopError
-from vellum.host.state import State, write
+from vellum.host.files import write
+from vellum.host.state import State
 from vellum.model.keys import SEED_BYTES, Seed
 
 PAGE = "notebook.html"

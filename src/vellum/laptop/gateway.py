@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from vellum.host.state import read_json, write_json
+from vellum.host.files import read_json, write_json
 from vellum.kube.objects import Obj
 from vellum.laptop import envoy_routes
 from vellum.laptop.envoy_routes import Match, action, answer, redirect

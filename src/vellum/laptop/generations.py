@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vellum.errors import LaptopError
-from vellum.host.state import read_json, write_json
+from vellum.host.files import read_json, write_json
 from vellum.kube.objects import Obj
 from vellum.model.keys import Seed
 from vellum.model.rotation import KeyMemory

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vellum.controlplane.protocol import Store
-from vellum.host.state import State, private_folder, write
+from vellum.host.files import private_folder, write
+from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, controller_uid, secret_values
 from vellum.model.component import Kind
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from vellum.api import claim
 from vellum.components.notebook import HOME
 from vellum.controlplane.protocol import Store
-from vellum.host.state import State, read_json, write_json
+from vellum.host.files import read_json, write_json
+from vellum.host.state import State
 from vellum.kube.objects import DOMAIN, Key, Obj
 from vellum.laptop.folders import ingest_folder
 from vellum.model.component import Kind

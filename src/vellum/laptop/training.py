@@ -17,7 +17,8 @@ from typing import Any
 
 from vellum.components.access import BINDING_SECRET
 from vellum.controlplane.protocol import Store
-from vellum.host.state import State, read_json, write_json
+from vellum.host.files import read_json, write_json
+from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import DOMAIN, Key, Obj, condition, stamp
 from vellum.laptop.folders import connect_folder

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vellum.controlplane.protocol import Store
+from vellum.host.files import private_folder
 from vellum.host.ports import Ports, loopback
-from vellum.host.state import State, private_folder
+from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_values
 from vellum.laptop import gateway

@@ -18,7 +18,8 @@ from vellum.connect.installation import state_root
 from vellum.connect.sources import connect
 from vellum.errors import LaptopError, VellumError, WorkloadError
 from vellum.host.client import Client, known
-from vellum.host.state import State, private_folder
+from vellum.host.files import private_folder
+from vellum.host.state import State
 from vellum.laptop.folders import ingest_folder
 
 _MOST_SKIPPED = 20

@@ -11,7 +11,8 @@ from vellum.cli import teams
 from vellum.connect.installation import state_root
 from vellum.errors import LaptopError
 from vellum.host.client import Client
-from vellum.host.state import State, write
+from vellum.host.files import write
+from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.laptop.folders import PAGE
 from vellum.model.component import Page
