@@ -164,7 +164,8 @@ def test_the_upgrade_page_names_a_removed_claim_and_its_data(asked: Path, earlie
     assert told(found) == [
         ("Claims", "team-a/research does not have a file any more", True), ("Claims", "team-a/other is added", False),
     ]  # fmt: skip
-    home = "then its namespace is deleted, with the notebook's home; bucket and vectors"
+    lost, kept = (" and ".join(names) for names in meanings.lost_with_a_claim())
+    home = f"then its namespace is deleted, with {lost}; {kept}"
     assert found[0]["means"][1] == f"{home} stay (Retain)"
 
     backwards = asked.parent / "back"

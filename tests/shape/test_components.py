@@ -21,7 +21,7 @@ from vellum.compose.order import in_order
 from vellum.errors import ComposeError
 from vellum.host.child import answer
 from vellum.kube.names import is_dns_label
-from vellum.kube.objects import Obj, secret_values
+from vellum.kube.objects import COMPONENT, Obj, secret_values
 from vellum.model.component import AnyComponent, Component, Spec
 from vellum.model.process import Process, Running, Site
 
@@ -193,5 +193,6 @@ def test_the_status_of_a_running_process_makes_its_object_ready(part: Any) -> No
 
 
 def _workload(part: Any, objects: dict[str, Obj]) -> Obj:
-    (found,) = [obj for obj in objects.values() if (obj["apiVersion"], obj["kind"]) == part.workload]
-    return found
+    own = [obj for obj in objects.values() if obj["metadata"]["labels"][COMPONENT] == part.name]
+    (workload,) = [obj for obj in own if (obj["apiVersion"], obj["kind"]) == part.workload]
+    return workload
