@@ -244,7 +244,7 @@ class Platform:
     """The bucket for artifacts that it started with, from the status."""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Parts that are not ready, and why, from the status."""
-    guarded: Mapping[str, Any] = field(default_factory=dict)
+    guard: Mapping[str, Any] = field(default_factory=dict)
     """What the release guard recorded in the status, by part."""
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The status of each part."""
@@ -267,7 +267,7 @@ class Platform:
     def has_begun(self, name: str) -> bool:
         """Tell whether any of a part was installed: Helm made a revision, or the status has it as ready."""
         said = self.said.get(name) or {}
-        remembered = self.guarded.get(name) or {}
+        remembered = self.guard.get(name) or {}
         return bool(said.get("ready") or said.get("revision") or remembered.get("installed"))
 
     @property
@@ -348,7 +348,7 @@ def from_live(obj: Obj) -> Platform:
     found = Platform(
         spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=_store(status),
         profile=status.get("profile", ""), bucket=status.get("artifactsBucket", ""),
-        gateway=(status.get("endpoints") or {}).get("gateway", ""), guarded=status.get("guard") or {},
+        gateway=(status.get("endpoints") or {}).get("gateway", ""), guard=status.get("guard") or {},
         said={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
         rotation=status.get("keys") or {},

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind, Spec, Wish
+from vellum.model.component import Kind, Spec
 from vellum.model.release import Chart, ReleaseComponent
 
 
@@ -19,11 +18,6 @@ class IstioBaseComponent(ReleaseComponent[Spec]):
     profiles = ("standard",)
     after = ("provider-helm",)
     serves = (Kind("networking.istio.io/v1", "VirtualService"),)
-
-    def values(self, wish: Wish[Spec]) -> Obj:
-        """Return the chart's values."""
-        del wish
-        return {}
 
 
 component = IstioBaseComponent()

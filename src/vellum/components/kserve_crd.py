@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind, Spec, Wish
+from vellum.model.component import Kind, Spec
 from vellum.model.release import Chart, ReleaseComponent
 
 
@@ -22,11 +21,6 @@ class KserveCrdComponent(ReleaseComponent[Spec]):
         Kind("serving.kserve.io/v1beta1", "InferenceService"),
         Kind("serving.kserve.io/v1alpha1", "ServingRuntime"),
     )
-
-    def values(self, wish: Wish[Spec]) -> Obj:
-        """Return the chart's values."""
-        del wish
-        return {}
 
 
 component = KserveCrdComponent()

@@ -101,7 +101,7 @@ def _release_part(
         tuple(name for name in component.after if name in releases and releases[name].changing),
         {name: obj for part in before.values() for name, obj in part.objects.items()},
     )
-    memory = GuardMemory.read(platform.guarded.get(component.name) or {})
+    memory = GuardMemory.read(platform.guard.get(component.name) or {})
     helm = release.one_pass(
         component, wish, memory, platform.charts, earlier, now=now, repaired=platform.repairs
     )

@@ -44,16 +44,11 @@ class Refusal:
 
     def as_dict(self) -> Obj:
         """Return plain data for the status."""
-        said: Obj = {"name": self.name, "reason": self.reason, "until": self.until, "tries": self.tries}
-        if self.obj:
-            said["object"] = {
-                "apiVersion": self.obj.api_version,
-                "kind": self.obj.kind,
-                "name": self.obj.name,
-            }
-            if self.obj.namespace:
-                said["object"]["namespace"] = self.obj.namespace
-        return said
+        found: Obj = {"name": self.name, "reason": self.reason, "until": self.until, "tries": self.tries}
+        if key := self.obj:
+            place = {"namespace": key.namespace} if key.namespace else {}
+            found["object"] = {"apiVersion": key.api_version, "kind": key.kind, **place, "name": key.name}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +158,13 @@ def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
             key = Key(api_version, kind, meta.get("namespace", ""), (named or [meta["name"]])[0])
             yield Refusal(name, reason, until, int(tries), key)
     for one in (composite.get("status") or {}).get("refused") or ():
-        there: Mapping[str, str] = one.get("object") or {}
-        found = None
-        if there:
-            found = Key(there["apiVersion"], there["kind"], there.get("namespace", ""), there["name"])
-        yield Refusal(one["name"], one["reason"], one["until"], int(one["tries"]), found)
+        place: Mapping[str, str] = one.get("object") or {}
+        own = (
+            Key(place["apiVersion"], place["kind"], place.get("namespace", ""), place["name"])
+            if place
+            else None
+        )
+        yield Refusal(one["name"], one["reason"], one["until"], int(one["tries"]), own)
 
 
 def _is_gone(one: Refusal) -> bool:

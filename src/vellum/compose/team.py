@@ -67,7 +67,7 @@ def compose_team(
         _missing(parts, objects),
         _status(claim, parts, wishes, seed),
         turn,
-        conditions=_sizes(wanted, wishes),
+        conditions=_sizes(parts, wishes),
     )
     return one_pass.checked(composed, parts, observed, claim.uid)
 
@@ -204,11 +204,11 @@ def _entry(part: Part) -> Obj:
     return entry | {field: text for field, text in texts if text}
 
 
-def _sizes(wanted: Mapping[str, AnyTeamComponent], wishes: Wishes) -> tuple[Condition, ...]:
+def _sizes(parts: Iterable[str], wishes: Wishes) -> tuple[Condition, ...]:
     """Return the condition with the sizes that the volumes do not have."""
     kept = [
         f"{name}: {part.keeps_size.format(size)}; write {part.block}.storage: {size}"
-        for name, part in wanted.items()
-        if (size := part.kept_size(wishes[name]))
+        for name in parts
+        if (part := team_components()[name]) and (size := part.kept_size(wishes[name]))
     ]
     return (Condition(SIZES, "False", SIZE_KEPT, "; ".join(kept)),) if kept else ()

@@ -61,7 +61,7 @@ def answer(
     response.meta.tag = request.meta.tag
     kind = ""
     try:
-        composite = _ours(request.observed.composite.resource)
+        composite = _ours(_view(request.observed.composite.resource))
         kind = str(composite["kind"])
         composed = _composed(composite, request, now, kinds, known or Known())
         if any(name not in request.required_resources for name in composed.requirements):
@@ -82,16 +82,13 @@ def answer(
 def _composed(
     composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds, known: Known
 ) -> Composed:
+    asked = request.required_resources.items()
     observed = Observed(
-        resources={name: cast("Obj", View(one.resource)) for name, one in request.observed.resources.items()},
-        required={
-            name: _found(found)
-            for name, found in request.required_resources.items()
-            if not name.startswith(LIST)
-        },
+        resources={name: _view(one.resource) for name, one in request.observed.resources.items()},
+        required={name: _found(found) for name, found in asked if not name.startswith(LIST)},
         lists={
-            name: tuple(cast("Obj", View(one.resource)) for one in found.items)
-            for name, found in request.required_resources.items()
+            name: tuple(_view(one.resource) for one in found.items)
+            for name, found in asked
             if name.startswith(LIST)
         },
         kinds=kinds,
@@ -124,24 +121,24 @@ def _seed(request: fnv1.RunFunctionRequest) -> Seed:
 def _found(found: fnv1.Resources) -> Obj | None:
     if not found.items:
         return None
-    struct = found.items[0].resource
-    view = View(struct)
-    return _ours(struct) if view.get("apiVersion") == claim.API_VERSION else cast("Obj", view)
+    obj = _view(found.items[0].resource)
+    return _ours(obj) if obj.get("apiVersion") == claim.API_VERSION else obj
 
 
-def _ours(struct: Struct) -> Obj:
+def _view(struct: Struct) -> Obj:
+    return cast("Obj", View(struct))
+
+
+def _ours(obj: Obj) -> Obj:
     """Return an object of our own API with its spec as plain data, which the models need.
 
     Crossplane's own fields are not read: among them is a reference to every composed object.
     """
-    view = View(struct)
-    spec: Mapping[str, object] = view.get("spec") or {}
+    spec: Mapping[str, object] = obj.get("spec") or {}
     return {
-        "apiVersion": view["apiVersion"],
-        "kind": view["kind"],
-        "metadata": view["metadata"],
+        **{name: obj[name] for name in ("apiVersion", "kind", "metadata")},
         "spec": {name: plain(spec[name]) for name in spec if name not in _SKIPPED},
-        "status": view.get("status") or {},
+        "status": obj.get("status") or {},
     }
 
 

@@ -107,11 +107,14 @@ class Requirement:
 T = TypeVar("T")
 
 
-@dataclass
-class Cache:
-    """Results by key, which the caller keeps between passes; emptied when it is full."""
+@dataclass(slots=True)
+class Known:
+    """Results of earlier passes by key, which has the versions of their inputs; emptied when it is full.
 
-    most: int
+    The caller keeps it between passes.
+    """
+
+    most: int = 2048
     _results: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
@@ -124,16 +127,6 @@ class Cache:
             self._results[key] = make()
         found: T = self._results[key]
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Results of earlier passes, by the versions of the objects from which they were computed."""
-
-    records: Cache = field(default_factory=lambda: Cache(256))
-    """The contents of Helm's records."""
-    differences: Cache = field(default_factory=lambda: Cache(4096))
-    """The differences between rendered and live objects."""
 
 
 @dataclass(frozen=True, slots=True)

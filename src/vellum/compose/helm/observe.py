@@ -162,7 +162,7 @@ def _contents(component: AnyRelease, record: Obj, observed: Observed) -> Content
         return None
 
     # A settled platform has the same records in every pass, and the largest takes 60 ms to read.
-    return observed.known.records.get((*_version(record), component.namespace, custom), read)
+    return observed.known.get((component.name, custom, *_version(record)), read)
 
 
 def _live(
@@ -208,7 +208,7 @@ def _compared(
 ) -> tuple[Difference, ...]:
     """Compare once per version of both sides: a settled platform has the same in every pass."""
     key = (str(one), scaled, *_version(record), *_version(live))
-    return observed.known.differences.get(key, lambda: tuple(diff.differences(one, live, scaled=scaled)))
+    return observed.known.get(key, lambda: tuple(diff.differences(one, live, scaled=scaled)))
 
 
 def _version(obj: Obj) -> tuple[str, str]:
