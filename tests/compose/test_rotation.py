@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,38 +14,31 @@ from tests.compose.render import CLAIM, EVERYTHING
 from tests.compose.world import NOW, PLATFORMS, World, given, settled_platform, written
 
 from vellum.compose import entry
-from vellum.compose.rotation import plan
+from vellum.compose.rotation import Seen, plan
 from vellum.kube.objects import Obj, secret_values
 from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.rotation import GENERATION, KeyMemory, Keys, Previous, marked
-from vellum.model.state import READY, Observed, Ready, waits
+from vellum.model.state import READY, Observed, waits
 from vellum.model.team import Team
 from vellum.model.types import span
 
 HOLDERS = ("binding", "bucket-secret", "notebook", "search")
 
 
-@dataclass
-class Seen:
-    """The observed keys, in a test's notation."""
-
-    generations: set[int]
-    open: set[int]
-    turned_to: set[int] = field(default_factory=set)
-    holders: dict[str, int] = field(default_factory=dict)
-
-    def seen(self) -> set[int]:
-        return self.generations
-
-    def held(self) -> dict[str, int]:
-        return self.holders
-
-    def opens(self, generation: int) -> Ready:
-        return READY if generation in self.open else waits("closed", "the store")
-
-    def turned(self, generation: int) -> Ready:
-        return READY if generation in self.turned_to else waits("not turned", "the server")
+def seen(
+    generations: set[int],
+    opened: set[int],
+    turned: set[int] | None = None,
+    held: dict[str, int] | None = None,
+) -> Seen:
+    """Return the observed keys, in a test's notation."""
+    return Seen(
+        generations,
+        held or {},
+        lambda generation: READY if generation in opened else waits("closed", "the store"),
+        lambda generation: READY if generation in (turned or ()) else waits("not turned", "the server"),
+    )
 
 
 def team(place: str = "local", **keys: Any) -> World:
@@ -133,24 +126,21 @@ def test_the_database_changes_once_after_the_key_opens_the_bucket() -> None:
 
 def test_a_newer_generation_waits_for_the_databases_one() -> None:
     """A newer generation waits until the generation that the database took is in use."""
-    seen = Seen(generations={1, 2}, open=set(), turned_to={2})
     memory = KeyMemory(using=1, coming=2, single=2)
-    first = plan(3, timedelta(hours=1), memory, seen, NOW)
+    first = plan(3, timedelta(hours=1), memory, seen({1, 2}, set(), {2}), NOW)
     assert (first.keys.using, first.keys.valid, first.keys.single) == (1, (1, 2), 2)
 
-    seen.open = {2, 3}
-    second = plan(3, timedelta(hours=1), KeyMemory.read(first.status), seen, NOW)
+    second = plan(3, timedelta(hours=1), KeyMemory.read(first.status), seen({1, 2}, {2, 3}, {2}), NOW)
     assert (second.keys.using, second.keys.single) == (2, 2)
-    seen.turned_to = {3}
-    third = plan(3, timedelta(hours=1), KeyMemory.read(second.status), seen, NOW)
+    third = plan(3, timedelta(hours=1), KeyMemory.read(second.status), seen({1, 2}, {2, 3}, {3}), NOW)
     assert (third.keys.using, third.keys.valid, third.keys.single) == (3, (1, 2, 3), 3)
 
 
 def test_an_end_of_an_overlap_is_looked_at_also_while_an_older_key_is_held() -> None:
     ends = (Previous(1, NOW - timedelta(hours=2)), Previous(2, NOW - timedelta(minutes=50)))
     memory = KeyMemory(using=3, single=3, previous=ends)
-    seen = Seen(generations={1, 2, 3}, open={3}, turned_to={3}, holders={"Notebook x": 1})
-    assert plan(3, timedelta(hours=1), memory, seen, NOW).again == pytest.approx(540)
+    world = seen({1, 2, 3}, {3}, {3}, {"Notebook x": 1})
+    assert plan(3, timedelta(hours=1), memory, world, NOW).again == pytest.approx(540)
 
 
 def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
@@ -164,8 +154,8 @@ def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
 
 
 def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
-    def begun(wanted: int | None, memory: KeyMemory, seen: set[int]) -> Keys:
-        return plan(wanted, span("1h"), memory, Seen(seen, {1, 2, 3}), NOW, lowest=3).keys
+    def begun(wanted: int | None, memory: KeyMemory, found: set[int]) -> Keys:
+        return plan(wanted, span("1h"), memory, seen(found, {1, 2, 3}), NOW, lowest=3).keys
 
     assert begun(None, KeyMemory(), set()) == Keys(3, (3,), 3)
     assert begun(5, KeyMemory(), set()).using == 5

@@ -99,7 +99,9 @@ def _team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Comp
     if wrong := _wrong_seed(composite, seed) or _wrong_seed(found or {}, seed):
         return replace(wrong, requirements={"platform": PLATFORM})
     if found and "seedFingerprint" not in (found.get("status") or {}):
-        return replace(_not_yet(), requirements={"platform": PLATFORM})
+        # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
+        not_yet = undecided("NoPlatform", "the platform is not composed yet")
+        return replace(not_yet, requirements={"platform": PLATFORM})
     try:
         place = platform.from_live(found) if found else None
         composed = _unchangeable(place) or compose_team(
@@ -118,11 +120,6 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
         return _unchangeable(place) or compose_platform(place, observed, seed, now)
     except ValidationError as error:
         return _invalid(platform.KIND, error)
-
-
-def _not_yet() -> Composed:
-    # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
-    return undecided("NoPlatform", "the platform is not composed yet")
 
 
 def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:

@@ -29,7 +29,7 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
 
     A foreign namespace or Release with one of the platform's names composes nothing and changes nothing.
     """
-    keyed = rotation.Parts([*_wishes(platform, observed, seed, FIRST).values()], observed)
+    keyed = rotation.seen([*_wishes(platform, observed, seed, FIRST).values()], observed)
     turn = rotation.turn(platform.spec.keys, platform.rotation, keyed, now, seed.lowest(PLATFORM_OWNER))
     if isinstance(turn, Composed):
         return turn

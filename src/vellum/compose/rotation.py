@@ -6,12 +6,14 @@ generation stays until its overlap is over. A generation that is still in use st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from vellum.api.keys import KeysSpec
+from vellum.compose.prerequisites import first
 from vellum.kube.objects import Key, Obj, stamp
 from vellum.model.component import AnyComponent, Wish
 from vellum.model.rotation import KeyMemory, Keys, Previous, marked
@@ -22,52 +24,37 @@ NEAR_SECONDS = 5
 SHORTEST_SECONDS = 0.2
 
 
-class World(Protocol):
+@dataclass(frozen=True, slots=True)
+class Seen:
     """The observed state of one composite's keys."""
 
-    def seen(self) -> Collection[int]:
-        """Return the generations that have a key in the store."""
-
-    def held(self) -> Mapping[str, int]:
-        """Return the holders of keys, in words, each with its generation."""
-
-    def opens(self, generation: int) -> Ready:
-        """Tell whether keys of the generation open the services that accept several at a time."""
-
-    def turned(self, generation: int) -> Ready:
-        """Tell whether the services that accept one key at a time accept this one."""
+    generations: Collection[int]
+    """Those that have a key in the store."""
+    held: Mapping[str, int]
+    """The holders of keys, in words, each with its generation."""
+    opens: Callable[[int], Ready]
+    """Tells whether keys of a generation open the services that accept several at a time."""
+    turned: Callable[[int], Ready]
+    """Tells whether the services that accept one key at a time accept this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The observed keys of a composite's parts, each with its wish."""
+def seen(
+    parts: Sequence[tuple[AnyComponent, Wish[Any]]], observed: Observed, holders: Sequence[str] = ()
+) -> Seen:
+    """Return the observed keys of the parts; ``holders`` hold keys besides the parts' own, by resource name."""
 
-    parts: Sequence[tuple[AnyComponent, Wish[Any]]]
-    observed: Observed
-    holders: tuple[str, ...] = ()
-    """Holders of keys besides the parts' own, by resource name."""
+    def accepted(generation: int, *, one_key: bool) -> Ready:
+        """Tell whether the services of this kind accept keys of the generation."""
+        return first(*(part.accepts(wish, generation) for part, wish in parts if part.one_key == one_key))
 
-    def seen(self) -> Collection[int]:
-        """Return the generations that have a key in the store."""
-        return {found for part, wish in self.parts for found in part.generations(wish)}
-
-    def held(self) -> Mapping[str, int]:
-        """Return the holders of keys, in words, each with its generation."""
-        names = (*self.holders, *(name for part, _ in self.parts for name in part.holders))
-        live = (self.observed.resources.get(name) for name in names)
-        return {str(Key.of(obj)): marked(obj) for obj in live if obj}
-
-    def opens(self, generation: int) -> Ready:
-        """Tell whether keys of the generation open the services that accept several at a time."""
-        return self._takes(generation, one_key=False)
-
-    def turned(self, generation: int) -> Ready:
-        """Tell whether the services that accept one key at a time accept this one."""
-        return self._takes(generation, one_key=True)
-
-    def _takes(self, generation: int, *, one_key: bool) -> Ready:
-        answers = (part.accepts(wish, generation) for part, wish in self.parts if part.one_key == one_key)
-        return next((answer for answer in answers if not answer), READY)
+    names = (*holders, *(name for part, _ in parts for name in part.holders))
+    live = (observed.resources.get(name) for name in names)
+    return Seen(
+        generations={found for part, wish in parts for found in part.generations(wish)},
+        held={str(Key.of(obj)): marked(obj) for obj in live if obj},
+        opens=partial(accepted, one_key=False),
+        turned=partial(accepted, one_key=True),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +80,7 @@ def lowered(wanted: int | None, memory: KeyMemory, lowest: int = 1) -> Composed 
 
 
 def turn(
-    keys: KeysSpec, status: Mapping[str, Any], world: World, now: datetime, lowest: int
+    keys: KeysSpec, status: Mapping[str, Any], world: Seen, now: datetime, lowest: int
 ) -> Plan | Composed:
     """Return the decision for the keys in a spec and in a status, or the answer that refuses them."""
     memory = KeyMemory.read(status)
@@ -102,7 +89,7 @@ def turn(
 
 
 def plan(  # noqa: PLR0913  # each is something else
-    wanted: int | None, overlap: timedelta, memory: KeyMemory, world: World, now: datetime, *, lowest: int = 1
+    wanted: int | None, overlap: timedelta, memory: KeyMemory, world: Seen, now: datetime, *, lowest: int = 1
 ) -> Plan:
     """Return which generations are valid and which is used.
 
@@ -114,15 +101,15 @@ def plan(  # noqa: PLR0913  # each is something else
         now: the time in UTC.
         lowest: the first valid generation of an owner that was made again; lower ones were replaced.
     """
-    seen = {generation for generation in world.seen() if generation > memory.removed}
-    if not memory.newest and not seen:
+    found = {generation for generation in world.generations if generation > memory.removed}
+    if not memory.newest and not found:
         memory = replace(memory, removed=max(memory.removed, lowest - 1))
-    if seen == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
+    if found == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
         # Every pass outside a rotation ends here.
         return Plan(_keys(memory), memory.as_status({}, "", {}))
-    memory = _with_strays(_begun(wanted, memory, seen), seen, now)
+    memory = _with_strays(_begun(wanted, memory, found), found, now)
     memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
-    held = world.held() if memory.coming or memory.previous else {}
+    held = world.held if memory.coming or memory.previous else {}
     memory = _without_the_expired(memory, overlap, held.values(), now)
     until = {one.generation: one.since + overlap for one in memory.previous}
     said = memory.as_status({name: stamp(end) for name, end in until.items()}, waits.reason, held)
@@ -158,7 +145,7 @@ def _with_strays(memory: KeyMemory, seen: Collection[int], now: datetime) -> Key
     return replace(memory, previous=(*memory.previous, *strays))
 
 
-def _brought_in(memory: KeyMemory, world: World, now: datetime) -> tuple[KeyMemory, Ready]:
+def _brought_in(memory: KeyMemory, world: Seen, now: datetime) -> tuple[KeyMemory, Ready]:
     """Continue the coming generation: it opens the bucket, then single servers change to it, then all use it."""
     coming = memory.coming
     opens = world.opens(coming)

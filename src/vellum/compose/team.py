@@ -49,7 +49,7 @@ def compose_team(
         missing = "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
         return undecided("NoPlatform", missing)
     wanted, wishes = _wanted(claim), _wishes(claim, platform, observed, seed, FIRST)
-    keyed = rotation.Parts(
+    keyed = rotation.seen(
         [(part, wishes[name]) for name, part in wanted.items()], observed, holders=("binding",)
     )
     turn = rotation.turn(claim.spec.keys, claim.rotation, keyed, now, seed.lowest(claim.team.id))
