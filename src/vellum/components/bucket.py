@@ -110,7 +110,7 @@ class BucketComponent(TeamComponent[ArtifactsSpec]):
 
     def adoption(self, wish: TeamWish[ArtifactsSpec]) -> Mapping[str, Requirement]:
         """Require the objects of the derived names, which must not belong to another owner."""
-        return objectstore.backend(wish.platform).guarded(team_tenant(wish.team))
+        return objectstore.backend(wish.platform).adoption(team_tenant(wish.team))
 
 
 def bucket_of(wish: TeamWish[Any]) -> str:

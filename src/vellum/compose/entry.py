@@ -38,17 +38,16 @@ ALARMS = frozenset({
 def team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Compose a stored claim; the platform is one of its requirements, the same in every pass."""
     out = refusals(composite, observed, now)
-    composed = out.applied(_team(composite, out.observed, seed, now), now)
-    return _with_news(composite, _watched(composite, _followed(composite, composed)))
+    composed = _team(composite, out.observed, seed, now)
+    composed = replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
+    composed = _followed(composite, out.applied(composed, now))
+    return _with_news(composite, _watched(composite, composed))
 
 
 def _followed(composite: Obj, composed: Composed) -> Composed:
     """Reset the condition about sizes once they match: Crossplane keeps a condition until a new one of its type."""
-    if (
-        composed.fatal
-        or any(said.type == SIZES for said in composed.conditions)
-        or not condition(composite, SIZES)
-    ):
+    known = any(new.type == SIZES for new in composed.conditions)
+    if composed.fatal or known or not condition(composite, SIZES):
         return composed
     followed = Condition(SIZES, "True", "AsWritten", "")
     return replace(composed, conditions=(*composed.conditions, followed))
@@ -64,16 +63,16 @@ def kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> C
 def _watched(composite: Obj, composed: Composed) -> Composed:
     """Say whose events opened Crossplane's circuit breaker: its own condition does not reach the claim."""
     crossplane = condition(composite, "Responsive") or {}
-    said = Condition(WATCHED, "True", "EveryEvent", "")
+    watched = Condition(WATCHED, "True", "EveryEvent", "")
     if crossplane.get("status") == "False":
         message = (
             f"{crossplane.get('message')} Until they stop, changes are seen every 30 seconds at best. "
             f"A part that retries or two controllers that undo each other's work cause this."
         )
-        said = Condition(WATCHED, "False", str(crossplane.get("reason")), message)
+        watched = Condition(WATCHED, "False", str(crossplane.get("reason")), message)
     elif not condition(composite, WATCHED):
         return composed
-    return replace(composed, conditions=(*composed.conditions, said))
+    return replace(composed, conditions=(*composed.conditions, watched))
 
 
 def _with_news(composite: Obj, composed: Composed) -> Composed:
@@ -81,35 +80,30 @@ def _with_news(composite: Obj, composed: Composed) -> Composed:
     before = condition(composite, PARTS_READY) or {}
     news = [
         Event(
-            "Warning" if said.reason in ALARMS else "Normal",
-            said.reason,
-            said.message or "every part is ready",
+            "Warning" if new.reason in ALARMS else "Normal", new.reason, new.message or "every part is ready"
         )
-        for said in composed.conditions
-        if said.type == PARTS_READY
-        and (said.reason, said.message) != (before.get("reason"), before.get("message", ""))
+        for new in composed.conditions
+        if new.type == PARTS_READY
+        and (new.reason, new.message) != (before.get("reason"), before.get("message", ""))
     ]
     return replace(composed, events=(*composed.events, *news))
 
 
 def _team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     if "platform" not in observed.required:
-        return Composed(fatal="looking for the platform", requirements={"platform": PLATFORM})
+        return Composed(fatal="looking for the platform")
     found = observed.required["platform"]
     if wrong := _wrong_seed(composite, seed) or _wrong_seed(found or {}, seed):
-        return replace(wrong, requirements={"platform": PLATFORM})
+        return wrong
     if found and "seedFingerprint" not in (found.get("status") or {}):
         # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
-        not_yet = undecided("NoPlatform", "the platform is not composed yet")
-        return replace(not_yet, requirements={"platform": PLATFORM})
+        return undecided("NoPlatform", "the platform is not composed yet")
     try:
         place = platform.from_live(found) if found else None
-        composed = _unchangeable(place) or compose_team(
-            claim.from_live(composite), place, observed, seed, now
-        )
+        own = claim.from_live(composite)
+        return _unchangeable(place) or compose_team(own, place, observed, seed, now)
     except ValidationError as error:
-        composed = _invalid(claim.KIND, error)
-    return replace(composed, requirements={**composed.requirements, "platform": PLATFORM})
+        return _invalid(claim.KIND, error)
 
 
 def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
@@ -124,8 +118,8 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
 
 def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
     """Refuse a composite that began with another seed: every key would change."""
-    said: Mapping[str, str] = composite.get("status") or {}
-    if said.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
+    status: Mapping[str, str] = composite.get("status") or {}
+    if status.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
         return None
     return undecided("WrongSeed", "the seed is not the one that every key was derived from; restore the seed")
 

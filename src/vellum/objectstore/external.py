@@ -54,7 +54,7 @@ class External:
         """Return the Secret of the tenant. Its name is derived, so that a team cannot point at another's key."""
         return {"given": Requirement("v1", "Secret", f"s3-{tenant.id}", STORAGE_NAMESPACE)}
 
-    def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
+    def adoption(self, tenant: Tenant) -> Mapping[str, Requirement]:
         """Return nothing: it makes no objects, so it cannot adopt any."""
         del tenant
         return {}

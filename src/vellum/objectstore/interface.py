@@ -57,7 +57,7 @@ class ObjectStoreBackend(Protocol):
     def requires(self, tenant: Tenant) -> Mapping[str, Requirement]:
         """Return the objects to observe, the same in every pass."""
 
-    def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
+    def adoption(self, tenant: Tenant) -> Mapping[str, Requirement]:
         """Return the objects that must be ours, or not exist, before anything is made."""
 
     def policy(self, platform: PlatformFacts) -> Policy:

@@ -179,7 +179,7 @@ class SeaweedFS:
         del tenant
         return {}
 
-    def guarded(self, tenant: Tenant) -> Mapping[str, Requirement]:
+    def adoption(self, tenant: Tenant) -> Mapping[str, Requirement]:
         """Return the Bucket object of the derived name, which is refused if it is not ours."""
         return {"bucket": Requirement(API, "Bucket", tenant.bucket, STORAGE_NAMESPACE)}
 
