@@ -26,7 +26,8 @@ from tests.function.requests import Required, looked, request, team_world
 from tests.function.test_server import METHOD, free_port
 
 from vellum.compose import entry
-from vellum.function.struct import View, plain
+from vellum.function.struct import View
+from vellum.kube.patch import plain
 from vellum.model.keys import Seed
 from vellum.model.state import Observed
 

@@ -110,7 +110,8 @@ class _Asked:
 
 def desired(response: fnv1.RunFunctionResponse) -> dict[str, Obj]:
     """Return the desired objects of the answer, as plain data with whole numbers."""
-    from vellum.function.struct import View, plain
+    from vellum.function.struct import View
+    from vellum.kube.patch import plain
 
     return {name: plain(View(one.resource)) for name, one in response.desired.resources.items()}
 

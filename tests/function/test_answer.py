@@ -12,8 +12,8 @@ from tests.compose.world import NOW, World
 from tests.function.requests import desired, looked, platform_world, request, said, team_world
 
 from vellum.function.answer import answer, answer_bytes
-from vellum.function.struct import View, plain, write
-from vellum.kube.patch import copied
+from vellum.function.struct import View, write
+from vellum.kube.patch import copied, plain
 
 WORLDS: dict[str, Callable[[], World]] = {
     "a claim before its namespace": team_world,

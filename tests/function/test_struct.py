@@ -8,7 +8,8 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vellum.function.struct import View, plain, write
+from vellum.function.struct import View, write
+from vellum.kube.patch import plain
 
 SCALARS = (
     st.none()

@@ -123,15 +123,15 @@ class Bench:
 
     def _start(self) -> None:
         """Start everything; then apply the tree, now and at each request."""
-        self._guarded(self._stages)
+        self._attempt(self._stages)
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX) if self._started else None
         self._asked.set()
         while api and not self._stop.is_set():
             if self._asked.wait(IDLE_SECONDS):
                 self._asked.clear()
-                self._guarded(self._installed, api)
+                self._attempt(self._installed, api)
 
-    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+    def _attempt(self, work: Callable[..., None], *arguments: object) -> None:
         try:
             work(*arguments)
         except VellumError as error:

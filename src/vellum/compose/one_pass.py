@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vellum.compose import adoption, images, prerequisites, rotation
-from vellum.compose.helm import observe
 from vellum.compose.helm.release import Outcome
 from vellum.kube.objects import Obj
 from vellum.model.component import AnyComponent, Wish
@@ -132,5 +131,5 @@ def _questions(parts: Mapping[str, Part]) -> dict[str, Requirement]:
         name = part.component.name
         found |= {f"{name}/{key}": asked for key, asked in part.component.requires(part.wish).items()}
         if part.helm:
-            found |= observe.questions(part.helm.release, repaired=part.helm.repaired)
+            found |= part.helm.questions
     return found

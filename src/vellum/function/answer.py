@@ -20,8 +20,9 @@ from vellum.api import claim, platform
 from vellum.api.claim import CROSSPLANE_FIELDS
 from vellum.compose import entry
 from vellum.errors import FunctionError, VellumError
-from vellum.function.struct import View, plain, write
+from vellum.function.struct import View, write
 from vellum.kube.objects import Obj
+from vellum.kube.patch import plain
 from vellum.model.keys import GENERATIONS, SEED, Seed, generations
 from vellum.model.state import LIST, Composed, Condition, Event, Known, Observed, Requirement, not_ready
 

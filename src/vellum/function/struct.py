@@ -82,15 +82,6 @@ def _read(value: Value) -> Any:  # noqa: ANN401  # any JSON
     return getattr(value, kind)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Return plain data of a view and all its children, for models that need dicts."""
-    if isinstance(value, View):
-        return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    return value
-
-
 def write(struct: Struct, data: Mapping[str, Any]) -> None:
     """Write plain data into an empty Struct.
 

@@ -18,6 +18,13 @@ def copied(value: Any) -> Any:  # noqa: ANN401  # any JSON goes in and the same 
     return value
 
 
+def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Return plain data of a view of JSON and all its children, which models and desired objects need."""
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
+
+
 def merged(
     live: Mapping[str, Any], previous: Mapping[str, Any], desired: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from vellum.compose.helm import diff, patches
-from vellum.compose.helm.diff import plain
 from vellum.compose.helm.observe import Release
 from vellum.compose.helm.records import ABSENT, DEPLOYED, FAILED
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, condition, current, make
+from vellum.kube.patch import plain
 from vellum.kube.usage import usage
 from vellum.model.component import Wish
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, Charts

@@ -175,10 +175,3 @@ def _has(fields: Mapping[str, Any], path: Fields) -> bool:
 def pointer(path: Path) -> str:
     """Return the path as a JSON pointer."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Return the observed object as plain data; only plain data can be composed."""
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    return [plain(part) for part in value] if isinstance(value, list) else value

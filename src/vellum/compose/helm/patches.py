@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterable, Mapping
 
 from vellum.compose.helm import diff, guard
-from vellum.compose.helm.diff import Difference, plain
+from vellum.compose.helm.diff import Difference
 from vellum.compose.helm.observe import Release
 from vellum.compose.helm.records import Rendered
 from vellum.kube.objects import Obj, config_map
+from vellum.kube.patch import plain
 from vellum.model.release import PROVIDER, SYSTEM, Charts
 from vellum.model.repair import GuardMemory
 from vellum.model.state import Observed

@@ -9,13 +9,13 @@ from typing import Any
 
 from vellum.compose import prerequisites
 from vellum.compose.helm import desired, guard, patches, readiness
-from vellum.compose.helm.observe import AnyRelease, Release, observe
+from vellum.compose.helm.observe import AnyRelease, Release, observe, questions
 from vellum.compose.helm.records import DEPLOYED
 from vellum.kube.objects import Obj
 from vellum.model.component import Wish
 from vellum.model.release import PROVIDER, Charts
 from vellum.model.repair import GuardMemory
-from vellum.model.state import READY, Event, Observed, Ready, blocked, waits
+from vellum.model.state import READY, Event, Observed, Ready, Requirement, blocked, waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Outcome:
     objects: Mapping[str, Obj]
     may: Ready
     ready: Ready
-    repaired: bool
-    """Whether the guard repairs."""
+    questions: Mapping[str, Requirement]
+    """What the next pass needs to see."""
     changing: bool
     """Whether the Release keeps its current chart and values, or still changes to the composed ones."""
 
@@ -83,7 +83,9 @@ def one_pass(  # noqa: PLR0913  # each is something else
         ready = readiness.ready(release, decided, judged, observed, repaired=repaired)
     if ready and changing:
         ready = replace(_changing(component, earlier), serves=True)
-    return Outcome(release, memory, decided, plan, objects, may, ready, repaired, changing)
+    return Outcome(
+        release, memory, decided, plan, objects, may, ready, questions(release, repaired=repaired), changing
+    )
 
 
 def _may(
