@@ -87,7 +87,7 @@ def _spawn(state: State, daemon: tuple[str, ...], talk: Talk) -> None:
         child.wait()
         raise LaptopError(
             "VEL408", f"the supervisor ended with {child.returncode} before it was ready", where=str(log),
-            fix=f"its last words: {last_message(log, begins) or 'none'}",
+            fix=f"read that log; its last message: {last_message(log, begins) or 'none'}",
         )  # fmt: skip
     for note in answer.get("notes", ()):
         talk(note)
