@@ -21,23 +21,16 @@ def questions(kinds: Iterable[Kind]) -> dict[str, Requirement]:
 
     The CRD itself is never asked for: InferenceService's schema nests 34 deep, and protobuf stops at 33 (measured).
     """
-    names = {_group_version(kind) for kind in kinds}
-    return {
-        f"{PREFIX}{name}": Requirement("apiregistration.k8s.io/v1", "APIService", name)
-        for name in sorted(names)
-    }
+    names = sorted({_group_version(kind) for kind in kinds})
+    return {f"{PREFIX}{name}": Requirement("apiregistration.k8s.io/v1", "APIService", name) for name in names}
 
 
 def served(observed: Observed, kind: Kind) -> bool:
     """Tell whether the API server serves the kind, or its group and version if no more is known."""
     if observed.kinds is not None and not observed.kinds.get(f"{kind.api_version}/{kind.kind}"):
         return False
-    name = f"{PREFIX}{_group_version(kind)}"
-    key = ("served", name)
-    if key not in observed.memo:
-        available = condition(observed.required.get(name) or {}, "Available") or {}
-        observed.memo[key] = available.get("status") == "True"
-    return bool(observed.memo[key])
+    service = observed.required.get(f"{PREFIX}{_group_version(kind)}") or {}
+    return (condition(service, "Available") or {}).get("status") == "True"
 
 
 def service_uid(observed: Observed, kind: Kind) -> str:

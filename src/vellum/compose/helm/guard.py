@@ -130,12 +130,14 @@ def _healthy(component: str, memory: GuardMemory, look: Look, now: datetime, rul
         receipts = _came_back(component, last, look, now)
         last = replace(last, open=False)
     forgotten = last is not None and seconds_between(last.at, now) > rules.forget
-    recent = (
-        tuple(at for at in memory.recent if seconds_between(at, now) < HOUR) if forgotten else memory.recent
-    )
+    recent = _within_an_hour(memory, now) if forgotten else memory.recent
     tries = 0 if forgotten else memory.tries
     memory = memory.but(phase=HEALTHY, since={}, faults={}, patch="", last=last, recent=recent, tries=tries)
     return Plan(memory, rules.watch, receipts)
+
+
+def _within_an_hour(memory: GuardMemory, now: datetime) -> tuple[str, ...]:
+    return tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
 
 
 def _over(last: Repair, look: Look, now: datetime, rules: Rules) -> bool:
@@ -149,7 +151,7 @@ def _faulty(component: str, memory: GuardMemory, look: Look, now: datetime, rule
     # A failed upgrade hides the faults for which it was made; afterwards they are the same.
     same = memory.last is not None and (memory.last.faults == look.faults or look.record == FAILED)
     tries = memory.tries if same else 0
-    recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
+    recent = _within_an_hour(memory, now)
     if tries >= rules.tries or len(recent) >= rules.hourly:
         # The last repair also gets its time before the guard decides that it did not last.
         over = memory.last is None or seconds_between(memory.last.at, now) > rules.cooldown
@@ -223,7 +225,7 @@ def _held(memory: GuardMemory, last: Repair, look: Look, now: datetime, rules: R
     is a new fault, and arms the guard again.
     """
     tries = 0 if look.record == DEPLOYED and look.faults else memory.tries
-    recent = tuple(at for at in memory.recent if seconds_between(at, now) < HOUR)
+    recent = _within_an_hour(memory, now)
     memory = memory.but(faults=last.faults, since=last.since)
     if tries >= rules.tries or len(recent) >= rules.hourly:
         return Plan(memory.but(phase=CONTENDED), rules.watch)

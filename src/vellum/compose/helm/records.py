@@ -27,19 +27,18 @@ DEPLOYED, FAILED, ABSENT = "deployed", "failed", "absent"
 """Two of Helm's states, and ours for a release whose record is gone."""
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 COMPARED = {
-    f"{kind.api_version}/{kind.kind}": kind
-    for kind in (
-        *(Kind("apps/v1", kind) for kind in sorted(WORKLOADS)),
-        *(Kind("v1", kind) for kind in ("ConfigMap", "Service", "ServiceAccount")),
-        *(Kind("rbac.authorization.k8s.io/v1", kind)
-          for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")),
-        Kind("autoscaling/v2", "HorizontalPodAutoscaler"),
-        Kind("networking.k8s.io/v1", "NetworkPolicy"),
-        Kind("policy/v1", "PodDisruptionBudget"),
-        *(Kind("admissionregistration.k8s.io/v1", kind)
-          for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")),
-    )
-}  # fmt: skip
+    f"{api_version}/{kind}": Kind(api_version, kind)
+    for api_version, kinds in {
+        "apps/v1": sorted(WORKLOADS),
+        "v1": ("ConfigMap", "Service", "ServiceAccount"),
+        "rbac.authorization.k8s.io/v1": ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+        "autoscaling/v2": ("HorizontalPodAutoscaler",),
+        "networking.k8s.io/v1": ("NetworkPolicy",),
+        "policy/v1": ("PodDisruptionBudget",),
+        "admissionregistration.k8s.io/v1": ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
+    }.items()
+    for kind in kinds
+}
 """Never Secrets (live ones would go to the function; rendered ones do, in Helm's record), CRDs (they nest
 too deep for protobuf, and a recreated one has lost its objects), Jobs and Pods (they run once) or volume claims (a new
 one is empty)."""
@@ -56,18 +55,14 @@ class _Loader(yaml.CSafeLoader):
     """Reads YAML as Helm does: 12:30:00 is not a number, and 2026-11-29 is not a date."""
 
 
+_NUMBER = re.compile(r"^[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
 _Loader.yaml_implicit_resolvers = {
     first: [
-        (
-            tag,
-            re.compile(r"^[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
-            if tag.endswith(":int")
-            else pattern,
-        )
-        for tag, pattern in found
+        (tag, _NUMBER if tag.endswith(":int") else pattern)
+        for tag, pattern in known
         if not tag.endswith(":timestamp")
     ]
-    for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
 
@@ -129,11 +124,8 @@ def read(record: Obj, namespace: str, custom: Collection[str]) -> Contents:
         # The line break before the marker belongs to the object: without it, a block of text at its end would lose one.
         texts = [f"{text}\n" for text in str(release["manifest"]).split("\n---\n")]
         files = (release.get("chart") or {}).get("files") or ()
-        crds = [
-            base64.b64decode(file["data"]).decode()
-            for file in files
-            if str(file.get("name")).startswith("crds/")
-        ]
+        own = [file["data"] for file in files if str(file.get("name")).startswith("crds/")]
+        crds = [base64.b64decode(data).decode() for data in own]
         return _contents(texts, crds, namespace, custom)
     except (KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error, yaml.YAMLError) as error:
         raise ValueError(f"not a record of Helm 3: {type(error).__name__}") from error
