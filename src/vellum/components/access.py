@@ -32,7 +32,6 @@ class AccessComponent(TeamComponent[Spec]):
 
     name = "access"
     summary = "The identity of the team's workloads and its few permissions"
-    spec = Spec
     needs = ("namespace",)
 
     def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:

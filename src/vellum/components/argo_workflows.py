@@ -29,7 +29,6 @@ class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
 
     name = "argo-workflows"
     summary = "Runs the steps of pipelines as pods"
-    spec = Spec
     chart = Chart("https://argoproj.github.io/argo-helm", "argo-workflows", "1.0.14")
     images = (
         Image("quay.io/argoproj/workflow-controller:v4.0.5"),

@@ -19,7 +19,6 @@ class ArtifactsComponent(PlatformComponent[Spec]):
 
     name = "artifacts"
     summary = "The bucket of Kubeflow Pipelines and its key in namespace kubeflow"
-    spec = Spec
     needs = ("storage", "storefront", "external-storage")
     kinds = (*SeaweedFS.kinds, USAGE)
     holders = ("artifacts-secret",)

@@ -16,7 +16,6 @@ class CertManagerComponent(ReleaseComponent[Spec]):
 
     name = "cert-manager"
     summary = "Certificates for the webhooks of the other operators"
-    spec = Spec
     chart = Chart("oci://quay.io/jetstack/charts", "cert-manager", "v1.21.1")
     images = (
         Image("quay.io/jetstack/cert-manager-controller:v1.21.1"),

@@ -12,7 +12,6 @@ class ExternalStorageComponent(PlatformComponent[Spec]):
 
     name = "external-storage"
     summary = "The namespace of the given keys to an external object store"
-    spec = Spec
     profiles = ("light", "standard")
     backends = ("external",)
 

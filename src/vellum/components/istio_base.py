@@ -11,7 +11,6 @@ class IstioBaseComponent(ReleaseComponent[Spec]):
 
     name = "istio-base"
     summary = "Istio's kinds, which are installed before Istio runs"
-    spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "base", "1.30.3")
     namespace = "istio-system"
     makes_namespace = True

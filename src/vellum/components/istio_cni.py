@@ -12,7 +12,6 @@ class IstioCniComponent(ReleaseComponent[Spec]):
 
     name = "istio-cni"
     summary = "Istio's plugin on every node, so that no pod needs rights on the network"
-    spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "cni", "1.30.3")
     images = (Image("registry.istio.io/release/install-cni:1.30.3"),)
     namespace = "istio-cni"

@@ -12,7 +12,6 @@ class IstioIngressGatewayComponent(ReleaseComponent[Spec]):
 
     name = "istio-ingressgateway"
     summary = "The entrance of the mesh"
-    spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "gateway", "1.30.3")
     namespace = "istio-system"
     profiles = ("standard",)

@@ -12,7 +12,6 @@ class IstiodComponent(ReleaseComponent[Spec]):
 
     name = "istiod"
     summary = "Istio's control plane"
-    spec = Spec
     chart = Chart("https://istio-release.storage.googleapis.com/charts", "istiod", "1.30.3")
     images = (
         Image("registry.istio.io/release/pilot:1.30.3"),

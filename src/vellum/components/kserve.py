@@ -12,7 +12,6 @@ class KserveComponent(ReleaseComponent[Spec]):
 
     name = "kserve"
     summary = "Serves models for every InferenceService"
-    spec = Spec
     chart = Chart("oci://ghcr.io/kserve/charts", "kserve-resources", "v0.20.0")
     images = (
         Image("docker.io/kserve/kserve-controller:v0.20.0"),

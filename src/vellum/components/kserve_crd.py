@@ -11,7 +11,6 @@ class KserveCrdComponent(ReleaseComponent[Spec]):
 
     name = "kserve-crd"
     summary = "KServe's kinds"
-    spec = Spec
     chart = Chart("oci://ghcr.io/kserve/charts", "kserve-crd", "v0.20.0")
     outlives = True
     namespace = "kserve"

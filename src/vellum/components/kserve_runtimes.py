@@ -21,7 +21,6 @@ class KserveRuntimesComponent(ReleaseComponent[Spec]):
 
     name = "kserve-runtimes"
     summary = "Servers for models of common kinds"
-    spec = Spec
     chart = Chart("oci://ghcr.io/kserve/charts", "kserve-runtime-configs", "v0.20.0")
     images = (
         Image("docker.io/kserve/sklearnserver:v0.20.0", "runtime"),

@@ -16,7 +16,6 @@ class KubeflowPipelinesComponent(ReleaseComponent[Spec]):
 
     name = "kubeflow-pipelines"
     summary = "Kubeflow Pipelines, which starts on the platform's bucket"
-    spec = Spec
     chart = Chart("", "kubeflow-pipelines", "0.1.0")
     namespace = KUBEFLOW_NAMESPACE
     # In a mesh its pods get sidecars at creation, and those wait for the node's plugin.

@@ -18,7 +18,6 @@ class KubeflowTrainerComponent(ReleaseComponent[Spec]):
 
     name = "kubeflow-trainer"
     summary = "Runs every TrainJob"
-    spec = Spec
     switch = "training"
     means = (("training", _MEANS),)
     chart = Chart("oci://ghcr.io/kubeflow/charts", "kubeflow-trainer", "2.3.0")

@@ -34,7 +34,6 @@ class NamespaceComponent(TeamComponent[Spec]):
 
     name = "namespace"
     summary = "The team's namespace with its quota and limits"
-    spec = Spec
 
     def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:
         """Return the namespace first: the team's other objects need it."""

@@ -16,7 +16,6 @@ class NetworkComponent(TeamComponent[Spec]):
 
     name = "network"
     summary = "Network policies: only the traffic that the team's parts need"
-    spec = Spec
     needs = ("namespace",)
 
     def objects(self, wish: TeamWish[Spec]) -> dict[str, Obj]:

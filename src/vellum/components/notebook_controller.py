@@ -13,7 +13,6 @@ class NotebookControllerComponent(ReleaseComponent[Spec]):
 
     name = "notebook-controller"
     summary = "Runs a Jupyter server for every Notebook"
-    spec = Spec
     chart = Chart("", "notebook-controller", "0.1.0")
     namespace = KUBEFLOW_NAMESPACE
     after = ("provider-helm", "artifacts", "istiod")

@@ -24,7 +24,6 @@ class PipelinesComponent(TeamComponent[Spec]):
 
     name = "pipelines"
     summary = "Kubeflow Pipelines settings: runs use the team's namespace, bucket and key"
-    spec = Spec
     switch = "pipelines"
     rotates = "running steps keep the old keys: choose an overlap longer than the steps"
     store_key = True

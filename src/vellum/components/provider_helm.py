@@ -15,7 +15,6 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
 
     name = PROVIDER
     summary = "Crossplane's Helm provider, which installs every other part"
-    spec = Spec
     profiles = ("light", "standard")
     kinds = (RELEASE,)
     actor = "Crossplane's package manager"

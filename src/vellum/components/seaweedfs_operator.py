@@ -14,7 +14,6 @@ class SeaweedfsOperatorComponent(ReleaseComponent[Spec]):
 
     name = "seaweedfs-operator"
     summary = "Creates stores, buckets and keys from their objects"
-    spec = Spec
     backends = ("seaweedfs",)
     chart = Chart("https://seaweedfs.github.io/seaweedfs-operator/", "seaweedfs-operator", "0.1.39")
     images = (Image("docker.io/chrislusf/seaweedfs-operator:1.0.36"),)

@@ -34,7 +34,6 @@ class StorageComponent(PlatformComponent[Spec]):
 
     name = "storage"
     summary = "The object store of all buckets"
-    spec = Spec
     backends = ("seaweedfs",)
     kinds = (Kind(API, "Seaweed"), Kind(API, "AdminScript"), USAGE)
     after = (OPERATOR,)

@@ -22,7 +22,6 @@ class StorefrontComponent(PlatformComponent[Spec]):
 
     name = "storefront"
     summary = "The front of the object store: S3's keys in S3's order"
-    spec = Spec
     needs = ("storage",)
     backends = ("seaweedfs",)
     image = "workloads"

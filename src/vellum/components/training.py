@@ -31,7 +31,6 @@ class TrainingComponent(TeamComponent[Spec]):
 
     name = "training"
     summary = "Training by Kubeflow Trainer: the team may run TrainJobs and serve the models that they make"
-    spec = Spec
     switch = "training"
     # Off by default: a team gets no right that it does not need, and most platforms do not have Trainer.
     default = "disabled"

@@ -39,7 +39,6 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
 
     name = "training-runtimes"
     summary = "The runtimes of TrainJobs and of the models that they make"
-    spec = Spec
     switch = "training"
     after = ("kubeflow-trainer", "kserve-runtimes")
     kinds = (TRAINING_RUNTIME, SERVING_RUNTIME)

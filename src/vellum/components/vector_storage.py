@@ -12,7 +12,6 @@ class VectorStorageComponent(PlatformComponent[Spec]):
 
     name = "vector-storage"
     summary = "The namespace that holds every team's vectors"
-    spec = Spec
 
     def objects(self, wish: Wish[Spec]) -> dict[str, Obj]:
         """Return the namespace and its default deny."""

@@ -139,7 +139,7 @@ class Component(ABC, Generic[W]):
     """A unique DNS label; also the key in ``status.components``."""
     summary: str
     """One sentence for ``vellum explain``."""
-    spec: type[Spec]
+    spec: type[Spec] = Spec
     """The fields that may be written in this component's block."""
     block: str = ""
     """The field that holds ``spec``; empty if the component has no fields."""
