@@ -140,3 +140,8 @@ def test_a_string_counts_wherever_it_is(tmp_path: Path) -> None:
         'B = f"run `vellum bench status` {A}"\nC = "platform.vellum.dev and vellum.dev/v1"\n'
     )
     assert list(named(file)) == [(2, "laptop"), (3, "bench")]
+
+
+def test_the_pass_over_a_release_gets_values_and_not_the_platform() -> None:
+    helm = (SOURCE / "compose/helm").glob("*.py")
+    assert {name for file in helm for _, name in imports(file)} <= {"compose", "kube", "model"}
