@@ -65,18 +65,18 @@ test: check ## everything: check, then the real services, real PDFs and faults b
 	$(FUNCTION)/pytest -q -m "slow and not nightly" tests/function
 	$(BIN)/pytest -q --durations=20 -m "(laptop or slow) and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
-bench: setup .venv-validators/.ready ## the real Crossplane and Kubernetes API: their tests and figures (the first time builds them: 10 to 25 min)
+bench: setup .venv-validators/.ready ## the tests on the real Crossplane and Kubernetes API (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
 	$(BIN)/pytest -q --durations=20 -m "not nightly" tests/bench
-	$(BIN)/python -m benchmarks function_calls control_plane
 
 attack: setup ## attacks and faults against a separate platform; prints the table of docs/proofs.md
 	$(BIN)/pytest -q tests/attack
 
-nightly: setup .venv-validators/.ready ## the long sweeps: every killed effect, fuzzing, other projects' suites; hours
+nightly: setup .venv-validators/.ready ## the long sweeps: every killed effect, fuzzing, other projects' suites, the bench's figures; hours
 	$(FUNCTION)/pytest -q -m nightly tests/function
 	VELLUM_FAULTS=all $(BIN)/pytest -q -m "nightly or slow" --ignore tests/function --ignore tests/bench
 	$(BIN)/pytest -q -m nightly tests/bench
+	$(BIN)/python -m benchmarks function_calls control_plane
 
 figures: setup ## measure the laptop on this machine and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

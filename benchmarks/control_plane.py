@@ -1,6 +1,6 @@
 """The real Crossplane: how long a claim takes, fifty of them, a repair; and what happens when nothing should.
 
-``control_plane`` is part of ``make bench``. ``python -m benchmarks.control_plane 200`` measures so many claims alone.
+``control_plane`` is part of ``make nightly``. ``python -m benchmarks.control_plane 200`` measures so many claims alone.
 """
 
 from __future__ import annotations

@@ -1,30 +1,31 @@
-"""Crossplane installs Kubeflow by Helm, in its order, and what is deleted or edited comes back by one upgrade each."""
+"""Crossplane installs Kubeflow by Helm, in its order, and the guard repairs a fault of each kind.
+
+``tests/compose/test_releases.py`` proves the other faults on a simulated Helm.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.bench.real import Bench, condition, until
-from tests.nightly import chosen
 
 from vellum.cluster.api import Api
 from vellum.compose.helm.desired import ROLLBACKS
-from vellum.kube.objects import RESTRICTED_CONTAINER, Obj
+from vellum.kube.objects import Obj
 from vellum.model.component import Kind
 
 KSERVE = ("deployment", "kserve-controller-manager", "kserve")
 RELEASES = "releases.helm.crossplane.io"
 OPERATOR = ("deployment", "seaweedfs-operator", "vellum-storage")
+NOTEBOOKS = ("deployment", "notebook-controller-deployment", "kubeflow")
 SOON = 45
 """Seconds within which a deleted or edited workload of a chart is back."""
 
@@ -87,12 +88,6 @@ def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench
         assert one["status"]["atProvider"]["state"] == "deployed"
 
 
-@pytest.mark.nightly
-def test_a_release_with_a_patch_is_installed_once(bench: Bench) -> None:
-    """Without the policy Update provider-helm does not upgrade it after its installation."""
-    assert revision(bench, "kubeflow-trainer") == 1
-
-
 def test_the_pods_of_pipelines_need_their_secret_to_start(
     bench: Bench,
 ) -> None:
@@ -113,61 +108,28 @@ def test_the_pods_of_pipelines_need_their_secret_to_start(
         assert not any(one.get("optional") for one in references)
 
 
-def scaled(bench: Bench, *where: str) -> None:
-    bench.kubectl("scale", where[0], where[1], "-n", where[2], "--replicas=0")
-
-
 def deleted(bench: Bench, *where: str) -> None:
     bench.kubectl("delete", where[0], where[1], "-n", where[2], "--wait=false")
 
 
-def other_image(bench: Bench, *where: str) -> None:
-    patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "evil:1"}]
-    bench.kubectl("patch", where[0], where[1], "-n", where[2], "--type=json", "-p", json.dumps(patch))
-
-
-NOTEBOOKS = ("deployment", "notebook-controller-deployment", "kubeflow")
-HARMS = {
-    "deleted": (deleted, "kserve", KSERVE),
-    "with another image": (other_image, "kserve", KSERVE),
-    "scaled to zero": (scaled, "notebook-controller", NOTEBOOKS),
-}
-
-
-@pytest.mark.parametrize("name", chosen(HARMS, lambda name: name == "deleted"))
-def test_a_workload_is_back_within_seconds_by_exactly_one_upgrade(bench: Bench, name: str) -> None:
-    """Proves: a deleted, scaled or edited workload of a chart is back in seconds, by exactly one Helm upgrade."""
-    harm, release, where = HARMS[name]
-    comes_back(bench, harm, release, where, upgrades=1)
-
-
-@pytest.mark.nightly
-def test_a_workload_without_replicas_scaled_to_zero_is_restored(bench: Bench) -> None:
-    """Proves: a workload scaled to 0 whose chart sets no replicas, as KServe's, is back by two upgrades."""
-    comes_back(bench, scaled, "kserve", KSERVE, upgrades=2)
-
-
-def comes_back(
-    bench: Bench, harm: Callable[..., None], release: str, where: tuple[str, str, str], *, upgrades: int
-) -> None:
-    before, was = bench.get(*where), revision(bench, release)
+def test_a_deleted_workload_is_back_within_seconds_by_one_upgrade(bench: Bench) -> None:
+    """Proves: a deleted workload of a chart is back in seconds, by exactly one Helm upgrade."""
+    before, was = bench.get(*KSERVE), revision(bench, "kserve")
     assert before is not None
-    harm(bench, *where)
+    deleted(bench, *KSERVE)
 
     def back() -> bool:
-        now = bench.get(*where)
+        now = bench.get(*KSERVE)
         if now is None or "deletionTimestamp" in now["metadata"]:
             return False
-        same = now["metadata"]["uid"] == before["metadata"]["uid"]
-        return bool(now["spec"] == before["spec"] and same == (harm is not deleted))
+        return bool(now["spec"] == before["spec"] and now["metadata"]["uid"] != before["metadata"]["uid"])
 
-    soon = SOON if upgrades == 1 else 60
-    until(back, soon, lambda: explained(bench))
-    whole(bench, release)
-    assert revision(bench, release) == was + upgrades
+    until(back, SOON, lambda: explained(bench))
+    whole(bench, "kserve")
+    assert revision(bench, "kserve") == was + 1
     receipt = platform(bench)["status"]["receipts"][0]
-    assert (receipt["component"], receipt["object"]) == (release, f"Deployment {where[2]}/{where[1]}")
-    assert receipt["seconds"] < soon
+    assert (receipt["component"], receipt["object"]) == ("kserve", f"Deployment {KSERVE[2]}/{KSERVE[1]}")
+    assert receipt["seconds"] < SOON
 
 
 def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> None:
@@ -188,48 +150,6 @@ def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> N
         assert watched[release] >= len(made) > 1
 
 
-@pytest.mark.nightly
-def test_a_restart_causes_no_repair_and_a_later_one_has_an_event(bench: Bench) -> None:
-    """Proves: a restart of all processes causes no repair.
-
-    A restart also gives the events their budget back, of which the installation took all: 25 for each object.
-    """
-    was = {one["metadata"]["name"]: one["status"]["atProvider"]["revision"] for one in bench.list(RELEASES)}
-    for name in ("function", "provider-helm", "crossplane"):
-        os.kill(process(bench, name), signal.SIGKILL)
-    time.sleep(30)
-    assert {
-        one["metadata"]["name"]: one["status"]["atProvider"]["revision"] for one in bench.list(RELEASES)
-    } == was
-    deleted(bench, *NOTEBOOKS)
-    about = "--field-selector=involvedObject.kind=KubeflowPlatform"
-    said = (
-        "notebook-controller: Deployment kubeflow/notebook-controller-deployment is missing; Helm upgrades it once",
-        "Deployment kubeflow/notebook-controller-deployment was missing",
-    )
-    until(
-        lambda: all(one in bench.kubectl("get", "events", "-A", about) for one in said),
-        40,
-        lambda: bench.kubectl("get", "events", "-A", about) + explained(bench),
-    )
-    whole(bench, "notebook-controller")
-
-
-@pytest.mark.nightly
-def test_two_objects_deleted_together_are_repaired_by_one_upgrade(bench: Bench) -> None:
-    """Proves: a Service and a ConfigMap deleted together are back by one upgrade."""
-    was = revision(bench, "kserve")
-    places = (
-        ("service", "kserve-webhook-server-service", "kserve"),
-        ("configmap", "inferenceservice-config", "kserve"),
-    )
-    for place in places:
-        deleted(bench, *place)
-    until(lambda: all(bench.get(*place) for place in places), SOON, lambda: explained(bench))
-    whole(bench, "kserve")
-    assert revision(bench, "kserve") == was + 1
-
-
 def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Bench) -> None:
     """Proves: an edited custom resource of a chart is back by two upgrades."""
     place, was = ("clusterservingruntime", "kserve-sklearnserver", ""), revision(bench, "kserve-runtimes")
@@ -240,45 +160,6 @@ def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Ben
     until(lambda: (bench.get(*place) or {})["spec"] == before["spec"], 25, lambda: explained(bench))
     whole(bench, "kserve-runtimes")
     assert revision(bench, "kserve-runtimes") == was + 2
-
-
-def test_what_others_add_and_replicas_of_an_autoscaler_are_no_fault(bench: Bench) -> None:
-    """Proves: an autoscaler's replicas and an injected container do not count as faults."""
-    was = revision(bench, "notebook-controller")
-    where = NOTEBOOKS
-    bench.kubectl("autoscale", *where[:2], "-n", where[2], "--min=2", "--max=3")
-    bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=2")
-    sidecar = {"name": "sidecar", "image": "sidecar:1", "securityContext": RESTRICTED_CONTAINER}
-    patch = {
-        "spec": {
-            "template": {
-                "metadata": {"annotations": {"theirs": "yes"}},
-                "spec": {"initContainers": [sidecar]},
-            }
-        }
-    }
-    bench.kubectl("patch", *where[:2], "-n", where[2], "-p", json.dumps(patch))
-    time.sleep(20)
-    assert revision(bench, "notebook-controller") == was
-    away = [{"op": "remove", "path": "/spec/template/spec/initContainers"}]
-    bench.kubectl("patch", *where[:2], "-n", where[2], "--type=json", "-p", json.dumps(away))
-    bench.kubectl("delete", "hpa", where[1], "-n", where[2])
-    bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
-
-
-@pytest.mark.nightly
-def test_a_lost_record_is_installed_again_over_what_is_there(bench: Bench) -> None:
-    """Proves: a lost Helm record is written again over the live objects."""
-    before = bench.get(*OPERATOR)
-    assert before is not None
-    bench.kubectl("delete", "secret", "-n", "vellum-storage", "-l", "owner=helm,name=seaweedfs-operator")
-    until(
-        lambda: bench.list("secret", "-n", "vellum-storage", "-l", "owner=helm,name=seaweedfs-operator,status=deployed"),
-        30, lambda: explained(bench),
-    )  # fmt: skip
-    whole(bench, "seaweedfs-operator")
-    assert (bench.get(*OPERATOR) or {})["metadata"]["uid"] == before["metadata"]["uid"]
-    assert bench.get("seaweed", "store", "vellum-storage"), "what holds data was never uninstalled"
 
 
 def process(bench: Bench, name: str) -> int:
@@ -331,6 +212,7 @@ def refused(name: str) -> Obj:
     return {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
 
 
+@pytest.mark.nightly
 def test_a_refused_repair_is_reverted_reported_and_done_later(bench: Bench) -> None:
     """Proves: a refused repair is rolled back and reported, and done as soon as it is allowed.
 
@@ -366,7 +248,7 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
     def undone() -> bool:
         found = bench.get(*where)
         if found and found["spec"]["replicas"]:
-            scaled(bench, *where)
+            bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=0")
         return "Contended" in str(part(bench, release).get("reason"))
 
     until(undone, 240, lambda: explained(bench))
@@ -376,30 +258,6 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
     assert revision(bench, release) == was + 3
     bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=1")
     whole(bench, release)
-
-
-@pytest.mark.nightly
-def test_a_value_that_a_person_added_to_a_release_is_said_with_the_command_that_removes_it(
-    bench: Bench,
-) -> None:
-    name = "argo-workflows"
-    added = {"spec": {"forProvider": {"values": {"controller": {"replicas": 3}}}}}
-    bench.kubectl("patch", RELEASES, name, "--type=merge", "-p", json.dumps(added))
-    until(
-        lambda: part(bench, name).get("serves") and not part(bench, name)["ready"],
-        30,
-        lambda: explained(bench),
-    )
-    reason = part(bench, name)["reason"]
-    said, _, command = reason.partition("; kubectl ")
-    assert said == (
-        f"Release {name} has fields that Vellum did not compose: .spec.forProvider.values.controller.replicas"
-    )
-    bench.kubectl(*shlex.split(command))
-    whole(bench, name)
-    release = bench.get(RELEASES, name)
-    assert release is not None
-    assert "replicas" not in release["spec"]["forProvider"]["values"]["controller"]
 
 
 def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) -> None:
@@ -417,28 +275,3 @@ def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) ->
     receipts = [row["receipt"] for row in rows]
     assert {receipt["component"] for receipt in receipts} == {"notebook-controller"}
     assert [one for one in receipts if one not in platform(bench)["status"]["receipts"]] == []
-
-
-@pytest.mark.nightly
-def test_without_the_guard_a_deleted_deployment_stays_deleted(bench: Bench) -> None:
-    """Proves: control: without the guard, a deleted Deployment stays gone and its Release says Ready."""
-
-    def switch(to: str) -> None:
-        patch: dict[str, Any] = {"spec": {"repair": to}}
-        bench.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", json.dumps(patch))
-
-    switch("disabled")
-    try:
-        until(lambda: platform(bench)["status"]["guard"]["kserve"]["phase"] == "Off", 30)
-        deleted(bench, *KSERVE)
-        time.sleep(30)
-        assert bench.get(*KSERVE) is None
-        release = bench.get(RELEASES, "kserve")
-        assert (condition(release, "Ready")["status"], condition(release, "Synced")["status"]) == (
-            "True",
-            "True",
-        )
-        assert condition(platform(bench), "Ready")["status"] == "True"
-    finally:
-        switch("enabled")
-    until(lambda: bench.get(*KSERVE), SOON + 15, lambda: explained(bench))

@@ -11,7 +11,7 @@ from tests.bench.pair import DROPPED, Pair, pair
 from tests.bench.real import Bench
 from tests.nightly import chosen
 
-from vellum.kube.objects import make
+from vellum.kube.objects import Obj, make
 from vellum.model.team import Team
 
 
@@ -72,35 +72,21 @@ def test_a_claim_that_is_edited_step_by_step_stays_the_same(both: Pair) -> None:
         both.same("twin")
 
 
-DELETED = [
-    ("Secret", "vellum-binding"), ("ConfigMap", "kfp-launcher"), ("Notebook", "notebook"),
-    ("InferenceService", "search"), ("Role", "default-editor"), ("ResourceQuota", "team"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("kind", "part"), chosen(DELETED, lambda case: case[0] in {"Secret", "Notebook"}))
+@pytest.mark.parametrize(("kind", "part"), [("Secret", "vellum-binding")])
 def test_what_is_deleted_comes_back_the_same(settled: Pair, kind: str, part: str) -> None:
     settled.same("settled")
     settled.delete("settled", kind, part)
     settled.same("settled")
 
 
-EDITED: list[tuple[str, str, dict[str, Any]]] = [
-    ("ConfigMap", "kfp-launcher", {"data": {"defaultPipelineRoot": "s3://elsewhere"}}),
-    ("ResourceQuota", "team", {"spec": {"hard": {"pods": "9999"}}}),
-    ("InferenceService", "search", {"spec": {"predictor": {"minReplicas": 7}}}),
-    ("Secret", "vellum-binding", {"data": {"AWS_ACCESS_KEY_ID": "ZXZl"}}),
-    ("NetworkPolicy", "default-deny", {"spec": {"policyTypes": ["Ingress"]}}),
-    ("RoleBinding", "default-editor", {"subjects": []}),
-]
-
-
 @pytest.mark.parametrize(
-    ("kind", "part", "patch"), chosen(EDITED, lambda case: case[0] in {"InferenceService", "RoleBinding"})
+    ("kind", "part", "patch"),
+    [
+        ("InferenceService", "search", {"spec": {"predictor": {"minReplicas": 7}}}),
+        ("RoleBinding", "default-editor", {"subjects": []}),
+    ],
 )
-def test_what_is_edited_is_put_back_the_same(
-    settled: Pair, kind: str, part: str, patch: dict[str, Any]
-) -> None:
+def test_what_is_edited_is_put_back_the_same(settled: Pair, kind: str, part: str, patch: Obj) -> None:
     settled.same("settled")
     settled.edit("settled", kind, part, patch)
     settled.same("settled")

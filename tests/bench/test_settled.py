@@ -1,4 +1,4 @@
-"""A settled platform is silent: nothing is written that changes anything. Ten minutes of it are a figure of make bench."""
+"""A settled platform is silent: nothing is written that changes anything. ``control_plane`` measures ten minutes of it."""
 
 from __future__ import annotations
 

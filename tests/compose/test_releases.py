@@ -127,6 +127,7 @@ FAULTS: dict[str, tuple[Callable[[World], Any], str]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) -> None:
+    """Proves: a deleted, scaled or edited workload of a chart is back by exactly one Helm upgrade, with a receipt."""
     world = settled()
     breaks, fault = FAULTS[name]
     breaks(world)
@@ -149,7 +150,7 @@ def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) ->
 
 
 def test_without_the_guard_a_release_is_ready_without_its_deployment() -> None:
-    """Control: with the guard off, the Release says Ready while its Deployment is missing."""
+    """Proves: control: without the guard, a deleted Deployment stays gone and its Release says Ready."""
     world = off(settled())
     del world.helm.live[KSERVE]
     later(world, 120)
@@ -160,7 +161,7 @@ def test_without_the_guard_a_release_is_ready_without_its_deployment() -> None:
 
 
 def test_two_objects_deleted_together_come_back_by_one_upgrade() -> None:
-    """A Service and a ConfigMap that are deleted together need one upgrade."""
+    """Proves: a Service and a ConfigMap deleted together are back by one upgrade."""
     world = settled()
     for kind in ("Service", "ConfigMap"):
         del world.helm.live[Key("v1", kind, "kserve", "kserve")]
@@ -183,7 +184,7 @@ def test_an_edited_custom_resource_comes_back_by_two_upgrades() -> None:
 
 
 def test_a_workload_without_replicas_scaled_to_zero_needs_two_upgrades() -> None:
-    """A workload whose chart sets no replicas comes back from 0 by two upgrades."""
+    """Proves: a workload scaled to 0 whose chart sets no replicas, as KServe's, is back by two upgrades."""
     world = settled()
     key = Key("apps/v1", "Deployment", UNSCALED, UNSCALED)
     world.helm.edit(key, "spec", "replicas", value=3)
@@ -210,6 +211,7 @@ def test_a_custom_resource_that_rejects_patches_becomes_contended() -> None:
 
 
 def test_replicas_that_an_autoscaler_owns_are_no_fault() -> None:
+    """Proves: an autoscaler's replicas do not count as a fault."""
     world = settled()
     world.helm.scalers = [
         {"metadata": {"name": "x"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "kserve"}}}
@@ -220,6 +222,7 @@ def test_replicas_that_an_autoscaler_owns_are_no_fault() -> None:
 
 
 def test_what_only_the_live_side_has_is_no_fault() -> None:
+    """Proves: an injected container does not count as a fault."""
     world = settled()
     sidecar = {"name": "istio-proxy", "image": "auto"}
     containers = world.helm.live[KSERVE]["spec"]["template"]["spec"]["containers"]
@@ -229,6 +232,7 @@ def test_what_only_the_live_side_has_is_no_fault() -> None:
 
 
 def test_a_lost_record_wakes_the_provider_and_uninstalls_nothing() -> None:
+    """Proves: a lost Helm record is written again over the live objects."""
     world = settled()
     del world.helm.records["kserve"]
     world.step()
@@ -321,6 +325,7 @@ def test_a_quiet_platform_writes_nothing() -> None:
 
 
 def test_a_restart_of_the_function_causes_no_repair() -> None:
+    """Proves: a restart of the function causes no repair."""
     world = settled()
     FAULTS["a deleted Deployment"][0](world)
     later(world, 30)

@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/proofs.md"
 BEGIN = "<!-- `make golden` writes the lines up to the end mark from the tests. -->\n"
 END = "<!-- The generated lines end here. -->\n"
-BENCH = "tests/bench"
 HEADINGS = {
-    True: "### On the real Crossplane\n\n`make bench` runs these tests.\n",
-    False: "### On a laptop\n\n`make test` runs these tests.\n",
+    "tests/bench": "On the real Crossplane\n\n`make bench` runs these tests, `make nightly` those that wait for minutes.",
+    "tests/compose": "With a simulated Helm\n\n`make check` runs these tests, by rules that were measured on provider-helm.",
+    "tests": "On a laptop\n\n`make test` runs these tests.",
 }
-"""The heading of the tests in the folder of the bench, and of all other tests."""
+"""The heading of the tests in a folder; the first folder that fits counts."""
 
 
 def promises(file: Path) -> Iterator[tuple[str, str]]:
@@ -33,15 +33,15 @@ def promises(file: Path) -> Iterator[tuple[str, str]]:
 
 def tables() -> str:
     """Return the tables of all promises in Markdown."""
-    rows: dict[bool, list[str]] = {True: [], False: []}
+    rows: dict[str, list[str]] = {folder: [] for folder in HEADINGS}
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         path = file.relative_to(ROOT).as_posix()
+        folder = next(folder for folder in HEADINGS if path.startswith(folder))
         for promise, test in promises(file):
-            words = promise[:1].upper() + promise[1:]
-            rows[path.startswith(BENCH)].append(f"| {words} | [{test}](../{path}) |")
+            rows[folder].append(f"| {promise[:1].upper()}{promise[1:]} | [{test}](../{path}) |")
     return "\n".join(
-        "\n".join([HEADINGS[bench], "| Promise | Test |", "| --- | --- |", *lines, ""])
-        for bench, lines in rows.items()
+        "\n".join([f"### {heading}\n", "| Promise | Test |", "| --- | --- |", *rows[folder], ""])
+        for folder, heading in HEADINGS.items()
     )
 
 
