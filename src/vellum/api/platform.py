@@ -246,7 +246,7 @@ class Platform:
     """Parts that are not ready, and why, from the status."""
     guard: Mapping[str, Any] = field(default_factory=dict)
     """What the release guard recorded in the status, by part."""
-    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The status of each part."""
     receipts: tuple[Obj, ...] = ()
     """The repairs in the status, newest first."""
@@ -266,9 +266,9 @@ class Platform:
 
     def has_begun(self, name: str) -> bool:
         """Tell whether any of a part was installed: Helm made a revision, or the status has it as ready."""
-        said = self.said.get(name) or {}
+        entry = self.entries.get(name) or {}
         remembered = self.guard.get(name) or {}
-        return bool(said.get("ready") or said.get("revision") or remembered.get("installed"))
+        return bool(entry.get("ready") or entry.get("revision") or remembered.get("installed"))
 
     @property
     def repairs(self) -> bool:
@@ -278,8 +278,8 @@ class Platform:
     @property
     def charts(self) -> Charts:
         """Where Helm finds charts."""
-        said = self.spec.charts
-        return Charts(said.repository, said.own, said.plainHTTP, said.patches)
+        spec = self.spec.charts
+        return Charts(spec.repository, spec.own, spec.plainHTTP, spec.patches)
 
     def wants(self, component: AnyPlatformComponent) -> bool:
         """Tell whether the profile and the object store have the component, and its switch is on."""
@@ -349,7 +349,7 @@ def from_live(obj: Obj) -> Platform:
         spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=_store(status),
         profile=status.get("profile", ""), bucket=status.get("artifactsBucket", ""),
         gateway=(status.get("endpoints") or {}).get("gateway", ""), guard=status.get("guard") or {},
-        said={part["name"]: part for part in status.get("components") or ()},
+        entries={part["name"]: part for part in status.get("components") or ()},
         receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
         rotation=status.get("keys") or {},
     )  # fmt: skip
@@ -363,11 +363,11 @@ def _store(status: Obj) -> str:
 
 def _waiting(platform: Platform) -> dict[str, str]:
     """Return the profile's parts that are not ready by the status; a part without an entry was never composed."""
-    said = platform.said
+    entries = platform.entries
     parts = platform_components()
     wanted = [name for name, part in parts.items() if platform.wants(part)]
     return platform.left_out | {
-        name: (said.get(name) or {}).get("reason", "it is not composed yet")
+        name: (entries.get(name) or {}).get("reason", "it is not composed yet")
         for name in wanted
-        if not any((said.get(name) or {}).get(word) for word in ("ready", "serves"))
+        if not any((entries.get(name) or {}).get(word) for word in ("ready", "serves"))
     }

@@ -131,7 +131,7 @@ def _adoption(made: Mapping[str, Obj], observed: Observed) -> dict[str, Requirem
 def _status(platform: Platform, parts: Parts, observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
         "components": [
-            _entry(part, platform.said.get(part.component.name) or {}, now) for part in parts.values()
+            _entry(part, platform.entries.get(part.component.name) or {}, now) for part in parts.values()
         ],
         "artifactsBucket": platform.spec.artifacts.bucket,
         "objectStore": platform.spec.objectStore.backend,

@@ -44,11 +44,11 @@ class Refusal:
 
     def as_dict(self) -> Obj:
         """Return plain data for the status."""
-        found: Obj = {"name": self.name, "reason": self.reason, "until": self.until, "tries": self.tries}
+        entry: Obj = {"name": self.name, "reason": self.reason, "until": self.until, "tries": self.tries}
         if key := self.obj:
             place = {"namespace": key.namespace} if key.namespace else {}
-            found["object"] = {"apiVersion": key.api_version, "kind": key.kind, **place, "name": key.name}
-        return found
+            entry["object"] = {"apiVersion": key.api_version, "kind": key.kind, **place, "name": key.name}
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +70,20 @@ class Refusals:
         composed = replace(composed, requirements={**composed.requirements, **self.requirements})
         if composed.fatal:
             return composed
-        out = {name: one for name, one in self._all(composed).items() if name in composed.objects}
+        out = {name: refusal for name, refusal in self._all(composed).items() if name in composed.objects}
         if not out:
             return composed
         objects = dict(composed.objects)
-        for name, one in out.items():
+        for name, refusal in out.items():
             desired = objects.pop(name)
             if name in self.referred:
-                objects[name] = Desired(_stand_in(name, one, desired.obj), ready=False)
-        said = [one.as_dict() for _, one in sorted(out.items())]
-        status = {**composed.status, "refused": said, "components": _components(composed.status, out)}
-        missing = [f"{one['name']}: {one['reason']}" for one in status["components"] if not one["ready"]]
-        missing = missing or [_sentence(one) for one in out.values()]
-        left = min(datetime.fromisoformat(one.until) for one in out.values()) - now
-        others = (said for said in composed.conditions if said.type != PARTS_READY)
+                objects[name] = Desired(_stand_in(name, refusal, desired.obj), ready=False)
+        refused = [refusal.as_dict() for _, refusal in sorted(out.items())]
+        status = {**composed.status, "refused": refused, "components": _components(composed.status, out)}
+        missing = [f"{part['name']}: {part['reason']}" for part in status["components"] if not part["ready"]]
+        missing = missing or [_sentence(refusal) for refusal in out.values()]
+        left = min(datetime.fromisoformat(refusal.until) for refusal in out.values()) - now
+        others = (other for other in composed.conditions if other.type != PARTS_READY)
         conditions = (not_ready("Refused", "; ".join(missing)), *others)
         ttl = max(1.0, min(composed.ttl_seconds, left.total_seconds()))
         return replace(
@@ -100,7 +100,7 @@ class Refusals:
             return dict(self.known)
         like = _group if self.everywhere else _place
         wanted = like(composed.objects[self.fresh].obj)
-        same = [name for name, one in composed.objects.items() if like(one.obj) == wanted]
+        same = [name for name, desired in composed.objects.items() if like(desired.obj) == wanted]
         more = {
             name: replace(first, name=name, obj=_key(self.observed.resources.get(name)))
             for name in same
@@ -112,13 +112,13 @@ class Refusals:
 def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
     """Return what this pass leaves out, from Crossplane's conditions and our own status of earlier passes."""
     before: dict[str, Refusal] = {}
-    for one in _remembered(composite, observed):
-        before[one.name] = max(one, before.get(one.name, one), key=lambda found: found.until)
+    for refusal in _remembered(composite, observed):
+        before[refusal.name] = max(refusal, before.get(refusal.name, refusal), key=lambda other: other.until)
     resources = {
         name: obj for name, obj in observed.resources.items() if STANDS_FOR not in annotations_of(obj)
     }
-    known = {name: one for name, one in before.items() if stamp(now) < one.until}
-    fresh, reason = _said(composite)
+    known = {name: refusal for name, refusal in before.items() if stamp(now) < refusal.until}
+    fresh, reason = _failure(composite)
     if fresh and fresh not in known:
         tries = before[fresh].tries + 1 if fresh in before else 1
         until = now + timedelta(seconds=PAUSES[min(tries, len(PAUSES)) - 1])
@@ -126,7 +126,9 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
         known[fresh] = Refusal(fresh, reason, stamp(until), tries, there)
     # Objects left out are looked up by name, so that their live state counts.
     asked = {
-        f"{_PREFIX}{one.name}": _question(one.obj) for one in known.values() if one.obj and not _is_gone(one)
+        f"{_PREFIX}{refusal.name}": _question(refusal.obj)
+        for refusal in known.values()
+        if refusal.obj and not _is_gone(refusal)
     }
     seen = {name: obj for name in known if (obj := observed.required.get(f"{_PREFIX}{name}"))}
     return Refusals(
@@ -139,36 +141,36 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
     )
 
 
-def _said(composite: Obj) -> tuple[str, str]:
+def _failure(composite: Obj) -> tuple[str, str]:
     """Return the object that Crossplane could not apply in its last pass, and why; empty if it applied all."""
     synced = current(composite, "Synced") or {}
     if synced.get("status") != "False":
         return "", ""
-    found = _APPLY.search(str(synced.get("message", "")))
-    return (found[1], " ".join(found[2].split())) if found else ("", "")
+    match = _APPLY.search(str(synced.get("message", "")))
+    return (match[1], " ".join(match[2].split())) if match else ("", "")
 
 
 def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
     """Yield the refusals in stand-ins, in case that pass ended before it wrote its status, and those in the status."""
     for name, obj in observed.resources.items():
-        if said := annotations_of(obj).get(STANDS_FOR):
-            until, tries, api_version, kind, *named = said.split()
+        if note := annotations_of(obj).get(STANDS_FOR):
+            until, tries, api_version, kind, *named = note.split()
             meta, reason = obj["metadata"], str(obj["spec"].get("reason", ""))
             # A stand-in of an earlier version has the object's own name.
             key = Key(api_version, kind, meta.get("namespace", ""), (named or [meta["name"]])[0])
             yield Refusal(name, reason, until, int(tries), key)
-    for one in (composite.get("status") or {}).get("refused") or ():
-        place: Mapping[str, str] = one.get("object") or {}
+    for entry in (composite.get("status") or {}).get("refused") or ():
+        place: Mapping[str, str] = entry.get("object") or {}
         own = (
             Key(place["apiVersion"], place["kind"], place.get("namespace", ""), place["name"])
             if place
             else None
         )
-        yield Refusal(one["name"], one["reason"], one["until"], int(one["tries"]), own)
+        yield Refusal(entry["name"], entry["reason"], entry["until"], int(entry["tries"]), own)
 
 
-def _is_gone(one: Refusal) -> bool:
-    return any(word in one.reason for word in _DOWN[1:])
+def _is_gone(refusal: Refusal) -> bool:
+    return any(word in refusal.reason for word in _DOWN[1:])
 
 
 def _question(key: Key) -> Requirement:
@@ -189,7 +191,7 @@ def _place(obj: Obj) -> str:
     return f"{key.api_version} {key.kind} {key.namespace}"
 
 
-def _stand_in(name: str, one: Refusal, obj: Obj) -> Obj:
+def _stand_in(name: str, refusal: Refusal, obj: Obj) -> Obj:
     """Return an inert object of the same scope: a Usage of an object that does not exist.
 
     It has its own name. Under the name of ``obj`` it would replace the real Usage of that name. The name also
@@ -199,25 +201,27 @@ def _stand_in(name: str, one: Refusal, obj: Obj) -> Obj:
     own = "standin-" + hashlib.sha256(f"{name} {key}".encode()).hexdigest()[:20]
     nothing = Key("v1", "ConfigMap" if key.namespace else "Namespace", key.namespace, "vellum-nothing")
     made = usage(
-        own, key.namespace, of=nothing, reason=one.reason[:256], labels={f"{DOMAIN}/stands-for": name}
+        own, key.namespace, of=nothing, reason=refusal.reason[:256], labels={f"{DOMAIN}/stands-for": name}
     )
-    said = f"{one.until} {one.tries} {key.api_version} {key.kind} {key.name}"
-    made["metadata"]["annotations"] = {STANDS_FOR: said}
+    note = f"{refusal.until} {refusal.tries} {key.api_version} {key.kind} {key.name}"
+    made["metadata"]["annotations"] = {STANDS_FOR: note}
     return made
 
 
 def _components(status: Obj, out: Mapping[str, Refusal]) -> list[Obj]:
-    found = []
+    entries = []
     for part in status.get("components") or ():
-        own = [one for name, one in out.items() if _part_of(name, status) == part["name"]]
+        own = [refusal for name, refusal in out.items() if _part_of(name, status) == part["name"]]
         if own:
             # An existing object continues to work unchanged.
-            works = {"serves": True} if part["ready"] and all(one.obj for one in own) else {}
-            said = "; ".join(map(_sentence, own))
-            found.append({**part, "ready": False, "reason": said, "actor": "the platform engineer", **works})
+            works = {"serves": True} if part["ready"] and all(refusal.obj for refusal in own) else {}
+            reason = "; ".join(map(_sentence, own))
+            entries.append(
+                {**part, "ready": False, "reason": reason, "actor": "the platform engineer", **works}
+            )
         else:
-            found.append(part)
-    return found
+            entries.append(part)
+    return entries
 
 
 def _part_of(name: str, status: Obj) -> str:
@@ -226,6 +230,8 @@ def _part_of(name: str, status: Obj) -> str:
     return max((part for part in parts if name == part or name.startswith(f"{part}-")), key=len, default="")
 
 
-def _sentence(one: Refusal) -> str:
-    kind = f"{one.obj} stays as it is" if one.obj else f"{one.name} is not made"
-    return f"{kind}, because the API server refuses it: {one.reason}; it is tried again at {one.until}"
+def _sentence(refusal: Refusal) -> str:
+    kind = f"{refusal.obj} stays as it is" if refusal.obj else f"{refusal.name} is not made"
+    return (
+        f"{kind}, because the API server refuses it: {refusal.reason}; it is tried again at {refusal.until}"
+    )

@@ -101,21 +101,21 @@ def plan(  # noqa: PLR0913  # each is something else
         now: the time in UTC.
         lowest: the first valid generation of an owner that was made again; lower ones were replaced.
     """
-    found = {generation for generation in world.generations if generation > memory.removed}
-    if not memory.newest and not found:
+    seen_now = {generation for generation in world.generations if generation > memory.removed}
+    if not memory.newest and not seen_now:
         memory = replace(memory, removed=max(memory.removed, lowest - 1))
-    if found == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
+    if seen_now == {memory.using} and wanted in (None, memory.using) and _is_settled(memory):
         # Every pass outside a rotation ends here.
         return Plan(_keys(memory), memory.as_status({}, "", {}))
-    memory = _with_strays(_begun(wanted, memory, found), found, now)
+    memory = _with_strays(_begun(wanted, memory, seen_now), seen_now, now)
     memory, waits = _brought_in(memory, world, now) if memory.coming else (memory, READY)
     held = world.held if memory.coming or memory.previous else {}
     memory = _without_the_expired(memory, overlap, held.values(), now)
-    until = {one.generation: one.since + overlap for one in memory.previous}
-    said = memory.as_status({name: stamp(end) for name, end in until.items()}, waits.reason, held)
+    until = {previous.generation: previous.since + overlap for previous in memory.previous}
+    status = memory.as_status({name: stamp(end) for name, end in until.items()}, waits.reason, held)
     # A generation whose overlap is over is still held; the holder's change is an event.
     ahead = [end - now for end in until.values() if end > now]
-    return Plan(_keys(memory), said, _again(min(ahead)) if ahead else None)
+    return Plan(_keys(memory), status, _again(min(ahead)) if ahead else None)
 
 
 def _is_settled(memory: KeyMemory) -> bool:

@@ -34,10 +34,10 @@ class Receipt:
 
     def as_dict(self) -> Obj:
         """Return plain data for the status."""
-        said = {name: getattr(self, name) for name in self.__slots__}
+        entry = {name: getattr(self, name) for name in self.__slots__}
         if not self.revision:
-            del said["revision"]
-        return said
+            del entry["revision"]
+        return entry
 
 
 def with_receipts(receipts: Iterable[Receipt], before: Sequence[Obj]) -> list[Obj]:

@@ -41,8 +41,8 @@ def mark(generation: int) -> dict[str, str]:
 
 def marked(obj: Mapping[str, Any]) -> int:
     """Return the generation whose keys an observed object holds; 0 if the annotation is not a number."""
-    said = str((obj["metadata"].get("annotations") or {}).get(GENERATION, "1"))
-    return int(said) if said.isdecimal() and len(said) < len(str(2**31)) else 0
+    text = str((obj["metadata"].get("annotations") or {}).get(GENERATION, "1"))
+    return int(text) if text.isdecimal() and len(text) < len(str(2**31)) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,14 +78,14 @@ class Release:
         if self.state == FAILED:
             # Without Helm's text, which differs between tries: equal faults are counted together.
             return {f"Release {self.name}": FAILED}
-        found = {str(one): _fault(differences) for one, differences in self.differences.items()}
-        return {**found, **{str(kind): "missing" for kind in self.gone if kind.templated}}
+        faults = {str(item): _fault(differences) for item, differences in self.differences.items()}
+        return {**faults, **{str(kind): "missing" for kind in self.gone if kind.templated}}
 
     def starting(self) -> str:
         """Return which workload does not run yet; empty if all run."""
-        for one, live in self.objects.items():
-            if one.kind.kind in records.WORKLOADS:
-                ready, reason = health(live, str(one))
+        for item, live in self.objects.items():
+            if item.kind.kind in records.WORKLOADS:
+                ready, reason = health(live, str(item))
                 if not ready:
                     return reason
         return ""
@@ -127,25 +127,25 @@ def questions(release: Release, *, repaired: bool) -> dict[str, Requirement]:
     if a failed revision was rolled back and is retried. They are required by name: all of Helm's records would not fit
     into a message, and a record that once hung keeps its status in the history.
     """
-    found: dict[str, Requirement] = {}
+    asked: dict[str, Requirement] = {}
     for ahead in range(AHEAD + 1) if release.revision else ():
         secret = f"sh.helm.release.v1.{release.name}.v{release.revision + ahead}"
-        found[_record_key(release.component, ahead)] = Requirement(
+        asked[_record_key(release.component, ahead)] = Requirement(
             "v1", "Secret", secret, release.component.namespace
         )
-    for kind, namespace in {(one.kind, one.namespace) for one in release.objects} if repaired else ():
+    for kind, namespace in {(item.kind, item.namespace) for item in release.objects} if repaired else ():
         key = _live_key(kind, namespace)
-        found[key] = Requirement(kind.api_version, kind.kind, namespace=namespace, labels=records.OWNED)
+        asked[key] = Requirement(kind.api_version, kind.kind, namespace=namespace, labels=records.OWNED)
         if kind.kind in records.WORKLOADS:
-            found[_scaler_key(namespace)] = Requirement(*_SCALER, namespace=namespace)
-    return found
+            asked[_scaler_key(namespace)] = Requirement(*_SCALER, namespace=namespace)
+    return asked
 
 
 def _newest(component: AnyRelease, revision: int, observed: Observed) -> tuple[int, str]:
     """Return the newest revision that provider-helm has not reported yet, and Helm's state of it; 0 if none is."""
     for ahead in range(AHEAD, 0, -1):
-        if found := observed.required.get(_record_key(component, ahead)):
-            return revision + ahead, records.status_of(found)
+        if record := observed.required.get(_record_key(component, ahead)):
+            return revision + ahead, records.status_of(record)
     return 0, ""
 
 
@@ -169,18 +169,18 @@ def _live(
     component: AnyRelease, rendered: tuple[Rendered, ...], observed: Observed
 ) -> dict[Rendered, Obj | None]:
     """Return each object with the live one of the same name that Helm made for this release."""
-    places = {_live_key(one.kind, one.namespace) for one in rendered}
+    places = {_live_key(item.kind, item.namespace) for item in rendered}
     listed = {
         (place, obj["metadata"]["name"]): obj for place in places for obj in observed.lists.get(place, ())
     }
     own = (component.name, component.namespace)
-    found: dict[Rendered, Obj | None] = {}
-    for one in rendered:
-        obj = listed.get((_live_key(one.kind, one.namespace), one.name))
+    objects: dict[Rendered, Obj | None] = {}
+    for item in rendered:
+        obj = listed.get((_live_key(item.kind, item.namespace), item.name))
         notes = annotations_of(obj) if obj else {}
         mine = (notes.get(records.RELEASE_NAME), notes.get(records.RELEASE_NAMESPACE)) == own
-        found[one] = obj if mine else None
-    return found
+        objects[item] = obj if mine else None
+    return objects
 
 
 def _differences(
@@ -188,27 +188,27 @@ def _differences(
 ) -> dict[Rendered, tuple[Difference, ...] | None]:
     scaled = {
         (namespace, target["kind"], target["name"])
-        for namespace in {one.namespace for one in objects}
+        for namespace in {item.namespace for item in objects}
         for scaler in observed.lists.get(_scaler_key(namespace), ())
         if (target := scaler["spec"]["scaleTargetRef"])
     }
-    found: dict[Rendered, tuple[Difference, ...] | None] = {}
-    for one, live in objects.items():
+    differences: dict[Rendered, tuple[Difference, ...] | None] = {}
+    for item, live in objects.items():
         if live is None or "deletionTimestamp" in live["metadata"]:
-            found[one] = None
+            differences[item] = None
         else:
-            is_scaled = (one.namespace, one.kind.kind, one.name) in scaled
-            if different := _compared(one, live, record, observed, scaled=is_scaled):
-                found[one] = different
-    return found
+            is_scaled = (item.namespace, item.kind.kind, item.name) in scaled
+            if different := _compared(item, live, record, observed, scaled=is_scaled):
+                differences[item] = different
+    return differences
 
 
 def _compared(
-    one: Rendered, live: Obj, record: Obj, observed: Observed, *, scaled: bool
+    item: Rendered, live: Obj, record: Obj, observed: Observed, *, scaled: bool
 ) -> tuple[Difference, ...]:
     """Compare once per version of both sides: a settled platform has the same in every pass."""
-    key = (str(one), scaled, *_version(record), *_version(live))
-    return observed.known.get(key, lambda: tuple(diff.differences(one, live, scaled=scaled)))
+    key = (str(item), scaled, *_version(record), *_version(live))
+    return observed.known.get(key, lambda: tuple(diff.differences(item, live, scaled=scaled)))
 
 
 def _version(obj: Obj) -> tuple[str, str]:
@@ -250,7 +250,7 @@ def _scaler_key(namespace: str) -> str:
     return f"{LIST}scalers/{namespace}"
 
 
-def _fault(found: tuple[Difference, ...] | None) -> str:
-    if found is None:
+def _fault(differences: tuple[Difference, ...] | None) -> str:
+    if differences is None:
         return "missing"
-    return f"edited at {found[0]}" if found[0].rendered else "scaled to 0"
+    return f"edited at {differences[0]}" if differences[0].rendered else "scaled to 0"

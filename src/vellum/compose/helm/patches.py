@@ -71,22 +71,24 @@ def write_through(release: Release) -> str:
     """Return the kustomize patch that writes into Helm's record what an upgrade alone would not restore; else empty."""
     edited = [
         {
-            "target": {"kind": one.kind.kind, "name": one.name},
+            "target": {"kind": item.kind.kind, "name": item.name},
             "patch": json.dumps([_operation(difference) for difference in missed]),
         }
-        for one, found in release.differences.items()
-        if (missed := _beyond_an_upgrade(release, one, found or ()))
+        for item, differences in release.differences.items()
+        if (missed := _beyond_an_upgrade(release, item, differences or ()))
     ]
     return json.dumps({"patches": edited}, sort_keys=True) if edited else ""
 
 
-def _beyond_an_upgrade(release: Release, one: Rendered, found: tuple[Difference, ...]) -> list[Difference]:
+def _beyond_an_upgrade(
+    release: Release, item: Rendered, differences: tuple[Difference, ...]
+) -> list[Difference]:
     """Return the differences that an upgrade misses.
 
     For custom resources Helm compares only manifests, and it never sees a field that the manifest lacks.
     """
-    custom = f"{one.kind.api_version}/{one.kind.kind}" in release.component.looks_at()
-    return [difference for difference in found if custom or not difference.rendered]
+    custom = f"{item.kind.api_version}/{item.kind.kind}" in release.component.looks_at()
+    return [difference for difference in differences if custom or not difference.rendered]
 
 
 def patch_key(release: Release) -> str:
