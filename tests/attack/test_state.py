@@ -21,13 +21,14 @@ from typing import Any
 import pytest
 from tests.attack.conftest import Attacked
 from tests.host.test_control import HOSTILE, asked
-from tests.host.test_records import DAMAGES
+from tests.host.test_records import DAMAGES, PARSERS
 from tests.platform.harness import Installation, new_installation, wait_for
 
 from vellum.errors import VellumError
 from vellum.host import records, start
 from vellum.host.client import Client
 from vellum.host.state import State
+from vellum.laptop.folders import LAYOUT
 
 pytestmark = [pytest.mark.attack, pytest.mark.timeout(180)]
 SECONDS = 6.0
@@ -65,12 +66,12 @@ def test_records(folder: Path, attacked: Attacked) -> None:
     damages = list(DAMAGES.items())
     for number in range(0, len(damages), 2):
         # Two damages a round, which differ between records: a start is slow.
-        for place, name in enumerate(records.PARSERS):
+        for place, name in enumerate(PARSERS):
             damages[number + place % 2][1](state.root / name)
         said_of = outcome(state)
-        assert all(f"{name} was damaged" in said_of for name in records.PARSERS), damages[number][0]
-        assert records.damaged(state.root) == []
-    tries = len(DAMAGES) // 2 * len(records.PARSERS)
+        assert all(f"{name} was damaged" in said_of for name in PARSERS), damages[number][0]
+        assert records.damaged(state.root, PARSERS) == []
+    tries = len(DAMAGES) // 2 * len(PARSERS)
     attacked("Damaged records", tries * ["a note, the record is written anew"])
 
 
@@ -79,14 +80,14 @@ def test_things_in_the_place_of_files(folder: Path, attacked: Attacked) -> None:
     state = State.open(folder / "state")
     assert outcome(state) == ""
     makers: list[Callable[[Path], Any]] = [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")]
-    for name in (*records.PARSERS, "seed", "store.db", "store.lock", ".vellum"):
+    for name in (*PARSERS, "seed", "store.db", "store.lock", ".vellum"):
         path, kept = state.root / name, folder / "kept"
         for make in makers:
             if path.exists():
                 path.rename(kept)
             make(path)
             with pytest.raises(VellumError, match=r"VEL418|VEL401"):
-                State.open(state.root)
+                State.open(state.root, LAYOUT)
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
             if kept.exists():
                 kept.rename(path)

@@ -19,7 +19,10 @@ from vellum.host import reaper, records
 from vellum.host.files import read_json
 from vellum.host.ports import Ports
 from vellum.host.state import FILES, FOLDERS, State
+from vellum.laptop import folders
+from vellum.laptop.folders import LAYOUT
 
+PARSERS = {**records.PARSERS, **LAYOUT.records}
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 NAMES = st.sampled_from(["pid", "started", "by", "runtime", "namespace", "qdrant/http"]) | st.text(max_size=6)
 VALUES = st.recursive(
@@ -45,20 +48,20 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @given(VALUES)
 def test_whatever_a_record_holds_has_the_right_types_when_it_is_read(value: Any) -> None:
-    for name, parse in records.PARSERS.items():
+    for name, parse in PARSERS.items():
         found = parse(value)
         assert parse(found) == found, name
     assert all(type(port) is int for port in records.ports(value).values())
-    assert all(type(team["namespace"]) is str for team in records.teams(value).values())
+    assert all(type(team["namespace"]) is str for team in folders.teams(value).values())
     assert all(type(entry["pid"]) is int and entry["pid"] > 1 for entry in reaper.children(value).values())
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", sorted(records.PARSERS))
+@pytest.mark.parametrize("name", sorted(PARSERS))
 def test_a_damaged_record_counts_as_missing(state: State, name: str, damage: str) -> None:
     path = state.root / name
     DAMAGES[damage](path)
-    assert records.damaged(state.root) == [name]
+    assert records.damaged(state.root, PARSERS) == [name]
     assert reaper.recorded(str(state.processes)) == []
     reaper.end(str(state.processes))
     assert state.holder() is None
@@ -67,27 +70,27 @@ def test_a_damaged_record_counts_as_missing(state: State, name: str, damage: str
     assert Ports(state.root / "ports.json").get("qdrant/http") == first
 
 
-@pytest.mark.parametrize("name", [*FILES, *FOLDERS])
+@pytest.mark.parametrize("name", [*FILES, *LAYOUT.files, *FOLDERS])
 def test_what_is_no_file_is_refused_before_anybody_waits_for_it(state: State, name: str) -> None:
     path = state.root / name
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     with pytest.raises(LaptopError, match="VEL418" if name != ".vellum" else "VEL418|VEL401") as error:
-        State.open(state.root)
+        State.open(state.root, LAYOUT)
     subprocess.run(error.value.fix.removeprefix("move it away: "), shell=True, check=True)
-    State.open(state.root)
+    State.open(state.root, LAYOUT)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, *LAYOUT.files])
 def test_a_folder_in_the_place_of_a_file_is_refused(state: State, name: str) -> None:
     (state.root / name).unlink(missing_ok=True)
     (state.root / name).mkdir()
     with pytest.raises(LaptopError, match="VEL418") as error:
-        State.open(state.root)
+        State.open(state.root, LAYOUT)
     assert error.value.where == str(state.root / name)
 
 
-@pytest.mark.parametrize("name", sorted(records.PARSERS))
+@pytest.mark.parametrize("name", sorted(PARSERS))
 def test_a_pipe_in_the_place_of_a_record_makes_no_reader_wait(state: State, name: str) -> None:
     os.mkfifo(state.root / name)
     assert read_json(state.root / name, {}) == {}

@@ -13,6 +13,7 @@ import click
 from vellum.connect.installation import state_root
 from vellum.errors import UsageError
 from vellum.host.state import State
+from vellum.laptop.folders import LAYOUT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,4 +106,4 @@ def state() -> State:
     Raises:
         LaptopError: the directory does not belong to us (VEL401).
     """
-    return State.open(state_root())
+    return State.open(state_root(), LAYOUT)

@@ -10,10 +10,10 @@ import click
 
 from vellum.connect.installation import matching, state_root
 from vellum.errors import UsageError
-from vellum.host import records
 from vellum.host.client import Client
 from vellum.host.files import read_json
 from vellum.kube.objects import Obj
+from vellum.laptop import folders
 from vellum.model.team import API_VERSION, CLAIM_KIND, Team
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,7 +27,7 @@ CLAIMS = [[API_VERSION, CLAIM_KIND]]
 
 def known() -> list[str]:
     """Return the claims of this installation as ``namespace/name``."""
-    return sorted(records.teams(read_json(state_root() / "teams.json", {})))
+    return sorted(folders.teams(read_json(state_root() / "teams.json", {})))
 
 
 def known_namespace(team: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Read the records in the state directory. Damaged entries are left out, so all values have the right types.
+"""Read a supervisor's records. Damaged entries are left out, so all values have the right types.
 
 The supervisor can derive all records anew, and reports damaged ones when it starts.
 Standard library only: ``vellum status`` must not wait for imports.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from vellum.host import reaper
 
@@ -19,19 +19,10 @@ FIRST_PORT, LAST_PORT = 1024, 65535
 def ports(value: object) -> dict[str, int]:
     """Return name to port, without invalid ports; if two names have one port, the first keeps it."""
     valid: dict[str, int] = {}
-    for name, port in _entries(value):
+    for name, port in entries(value):
         if type(port) is int and FIRST_PORT <= port <= LAST_PORT and port not in valid.values():
             valid[name] = port
     return valid
-
-
-def teams(value: object) -> dict[str, dict[str, str]]:
-    """Return claim, as ``namespace/name``, to ``{"namespace": the team's}``."""
-    return {
-        claim: {"namespace": entry["namespace"]}
-        for claim, entry in _entries(value)
-        if isinstance(entry, dict) and isinstance(entry.get("namespace"), str)
-    }
 
 
 def supervisor(value: object) -> dict[str, Any]:
@@ -44,18 +35,21 @@ def supervisor(value: object) -> dict[str, Any]:
     return {name: value[name] for name in ("pid", "started", "runtime")}
 
 
-def _entries(value: object) -> list[tuple[str, Any]]:
+def entries(value: object) -> list[tuple[str, Any]]:
+    """Return the entries of a JSON object; none of another value."""
     return list(value.items()) if isinstance(value, dict) else []
 
 
-PARSERS: Mapping[str, Callable[[object], Any]] = MappingProxyType({
-    "ports.json": ports, "processes.json": reaper.children, "supervisor.json": supervisor, "teams.json": teams,
+Parsers: TypeAlias = Mapping[str, Callable[[object], Any]]
+"""The name of each record, and the function that returns its valid entries."""
+PARSERS: Parsers = MappingProxyType({
+    "ports.json": ports, "processes.json": reaper.children, "supervisor.json": supervisor,
 })  # fmt: skip
 
 
-def damaged(root: Path) -> list[str]:
+def damaged(root: Path, parsers: Parsers) -> list[str]:
     """Return the names of the damaged records in a state directory."""
     return [
-        name for name, parse in PARSERS.items()
+        name for name, parse in parsers.items()
         if (root / name).exists() and reaper.parsed(str(root / name)) != parse(reaper.parsed(str(root / name)))
     ]  # fmt: skip

@@ -25,7 +25,7 @@ from vellum.host.child import rotate
 from vellum.host.control import serve
 from vellum.host.files import read_json, write_json
 from vellum.host.room import FULL, advice, lacking
-from vellum.host.state import State
+from vellum.host.state import PLAIN, Layout, State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Obj
 
@@ -69,7 +69,7 @@ def processes(supervisor: Supervisor, state: State) -> list[Obj]:
     ]  # fmt: skip
 
 
-def run(begin: Begin) -> int:
+def run(begin: Begin, layout: Layout = PLAIN) -> int:
     """Run until stopped; report on the descriptor VELLUM_READY_FD whether the start succeeded."""
     os.umask(0o077)  # all files of this process and its children are private
     ready, stop = int(os.environ.pop("VELLUM_READY_FD", "-1")), threading.Event()
@@ -77,9 +77,9 @@ def run(begin: Begin) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        state = State.open(state_root())
+        state = State.open(state_root(), layout)
         _only_one(state)
-        notes = _write_anew(state)
+        notes = _write_anew(state, {**records.PARSERS, **layout.records})
         state.hold()
         work, commands = begin(state, stop)
     except VellumError as error:
@@ -104,11 +104,11 @@ def run(begin: Begin) -> int:
     return 0
 
 
-def _write_anew(state: State) -> list[str]:
+def _write_anew(state: State, parsers: records.Parsers) -> list[str]:
     """Write damaged records anew from their valid entries; return notes for the user."""
-    damaged = records.damaged(state.root)
+    damaged = records.damaged(state.root, parsers)
     for name in damaged:
-        write_json(state.root / name, records.PARSERS[name](read_json(state.root / name, {})))
+        write_json(state.root / name, parsers[name](read_json(state.root / name, {})))
     return [f"{name} was damaged and is written anew" for name in damaged]
 
 

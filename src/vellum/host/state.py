@@ -1,18 +1,14 @@
 """The state directory of one installation (0700, one writer) and its content.
 
 .vellum              the mark: without it nothing is ever deleted
-seed                 32 random bytes (0600): every key derives from it
-generations.json     the highest generation of keys that each team ever had
-store.db             the objects (SQLite)
 secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
-teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
-connect/             makes ``import vellum`` work in every Python: ``vellum.connect`` alone
 data/NS/NAME         volumes and services
-data/ingest/NS.NAME  logs and records of the last ingests of a claim
 logs/NAME.log        the output of the processes
 pki/                 this installation's own certificate authority
 ports.json, processes.json
 supervisor.json      which process holds the installation, and where its sockets are
+
+``laptop/folders.py`` lists what a laptop adds.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ import shlex
 import shutil
 import stat
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vellum.connect.installation import MARK
@@ -32,13 +28,21 @@ from vellum.errors import LaptopError
 from vellum.host import reaper, records
 from vellum.host.files import read_json, write, write_json
 
-FILES = (
-    MARK, "seed", "generations.json", "store.db",
-    "store.db-wal", "store.db-shm", "store.lock", "teams.json", "ports.json",
-    "processes.json", "supervisor.json",
-)  # fmt: skip
+FILES = (MARK, *records.PARSERS)
 FOLDERS = ("secrets", "data", "logs", "pki")
 """Entries with these names are checked before any file is opened: opening a pipe can wait forever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What an installation has in its state directory beside the entries that every supervisor needs."""
+
+    files: tuple[str, ...] = ()
+    records: records.Parsers = field(default_factory=dict)
+    """Those of the files that can be derived anew."""
+
+
+PLAIN = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class State:
     root: Path
 
     @classmethod
-    def open(cls, root: Path) -> State:
+    def open(cls, root: Path, layout: Layout = PLAIN) -> State:
         """Create or check the state directory.
 
         Raises:
@@ -65,7 +69,7 @@ class State:
         """
         try:
             root.mkdir(parents=True, mode=0o700, exist_ok=True)
-            _check(root)
+            _check(root, (*FILES, *layout.files))
             if not (root / MARK).exists():
                 words = "This directory belongs to Vellum; `vellum down --delete-data` removes it.\n"
                 write(root / MARK, words, durable=True)
@@ -190,13 +194,13 @@ class State:
         return last if last.name == new.name else new
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, files: tuple[str, ...]) -> None:
     if wrong := _wrong(path):
         raise _not_ours(path, wrong)
     # A first start that was killed leaves an unfinished mark, which is Vellum's as well.
     if not (path / MARK).exists() and any(_strange(entry) for entry in path.iterdir()):
         raise _not_ours(path, "holds other things")
-    for names, is_one, word in ((FILES, Path.is_file, "file"), (FOLDERS, Path.is_dir, "folder")):
+    for names, is_one, word in ((files, Path.is_file, "file"), (FOLDERS, Path.is_dir, "folder")):
         for entry in (path / name for name in names):
             if os.path.lexists(entry) and not is_one(entry):
                 raise LaptopError(

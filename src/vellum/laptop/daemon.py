@@ -15,6 +15,7 @@ from vellum.host.control import Answer, refused
 from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, controller_uid
 from vellum.laptop import troubles
+from vellum.laptop.folders import LAYOUT
 from vellum.laptop.installation import CLAIM, PLATFORM, Installation
 from vellum.model.state import Event
 
@@ -140,4 +141,4 @@ def begin(state: State, stop: threading.Event) -> tuple[Installation, Commands]:
 
 
 if __name__ == "__main__":
-    sys.exit(service.run(begin))
+    sys.exit(service.run(begin, LAYOUT))

@@ -1,4 +1,12 @@
-"""The parts of the state directory that only a laptop's platform has: the seed and folders that users meet."""
+"""What a laptop's platform adds to the state directory, beside the entries of ``host/state.py``.
+
+seed                 32 random bytes (0600): every key derives from it
+generations.json     the highest generation of keys that each team ever had
+store.db             the objects (SQLite)
+teams.json           which claim has which namespace, for ``vellum.connect("TEAM")``
+connect/             makes ``import vellum`` work in every Python: ``vellum.connect`` alone
+data/ingest/NS.NAME  logs and records of the last ingests of a claim
+"""
 
 from __future__ import annotations
 
@@ -7,12 +15,28 @@ from pathlib import Path
 
 from vellum.errors import LaptopError
 from vellum.host.files import write
-from vellum.host.state import State
+from vellum.host.records import entries
+from vellum.host.state import Layout, State
 from vellum.model.keys import SEED_BYTES, Seed
 
 PAGE = "notebook.html"
 """The page that ``vellum open`` gives to the browser; it redirects to the notebook and holds its token."""
 MOST_SEED_BYTES = 4096
+
+
+def teams(value: object) -> dict[str, dict[str, str]]:
+    """Return claim, as ``namespace/name``, to ``{"namespace": the team's}``."""
+    return {
+        claim: {"namespace": entry["namespace"]}
+        for claim, entry in entries(value)
+        if isinstance(entry, dict) and isinstance(entry.get("namespace"), str)
+    }
+
+
+LAYOUT = Layout(
+    ("seed", "generations.json", "store.db", "store.db-wal", "store.db-shm", "store.lock", "teams.json"),
+    {"teams.json": teams},
+)
 
 
 def connect_folder(state: State) -> Path:

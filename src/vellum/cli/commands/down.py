@@ -8,6 +8,7 @@ from vellum.cli import asking
 from vellum.connect.installation import MARK, state_root
 from vellum.host import start
 from vellum.host.state import State
+from vellum.laptop.folders import LAYOUT
 
 
 @click.command()
@@ -22,7 +23,7 @@ def command(*, delete_data: bool, yes: bool) -> None:
     if not (root / MARK).exists():
         click.echo(f"Nothing to stop: {root} does not have an installation.", err=True)
         return
-    state = State.open(root)
+    state = State.open(root, LAYOUT)
     if delete_data:
         asking.tell(asking.of_everything(state))
         question = f"Delete every bucket, vector, notebook and key in {root}?"
