@@ -209,7 +209,22 @@ def test_a_kind_of_others_is_said_to_be_theirs(head: str, owner: str) -> None:
     ],
 )  # fmt: skip
 def test_a_misspelt_kind_of_ours_is_no_kind_of_others(head: str) -> None:
-    assert [code for code, _, _ in said(f"{head}\nmetadata: {{name: a}}\n")][0] == "VEL111"  # noqa: RUF015
+    codes = [code for code, _, _ in said(f"{head}\nmetadata: {{name: a}}\n")]
+    assert "VEL111" in codes
+    assert "VEL120" not in codes
+
+
+@pytest.mark.parametrize("kind", ["kind: TrainJop", ""])
+def test_a_wrong_kind_does_not_hide_other_mistakes(kind: str) -> None:
+    """The nearest kind, or the only kind of the apiVersion, has the rules for the rest of the file."""
+    head = f"apiVersion: trainer.kubeflow.org/v1alpha1\n{kind}\nmetadata: {{name: 1a}}\n"
+    assert said(head + "spec: {suspend: on, trainer: {comand: [x]}}\n") == [
+        ("VEL111", "kind" if kind else "", "write kind: TrainJob (allowed: MLOpsPlatform, KubeflowPlatform, TrainJob, InferenceService)"),
+        ("VEL116", "metadata.name", "write name: m-1a"),
+        ("VEL108", "spec.suspend", 'write true, or "on" in quotes'),
+        ("VEL113", "spec.runtimeRef", "write runtimeRef: {name: vellum}; see vellum explain TrainJob.spec.runtimeRef"),
+        ("VEL112", "spec.trainer.comand", "write command instead"),
+    ]  # fmt: skip
 
 
 def test_all_documents_of_a_file_are_answered_in_the_order_of_the_lines() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from vellum.api import resources
-from vellum.api.documents import Path, shown
-from vellum.api.words import Mistake, flow
+from vellum.api.messages import flow
+from vellum.api.yaml_reader import Mistake, Path, shown
 from vellum.components.training_runtimes import JOB_RESOURCES, MODEL_RESOURCES
 from vellum.kube.names import LABEL_LIMIT
 from vellum.kube.objects import DOMAIN

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from vellum.api.documents import Path
+from vellum.api.yaml_reader import Path
 
 KUBECTL = "apply the file on a cluster: kubectl apply -f FILE"
 _TRAIN = "here write a TrainJob (trainer.kubeflow.org/v1alpha1)"

@@ -10,18 +10,17 @@ import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path as File
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from vellum.api import admission, claim, elsewhere, metadata, platform, workloads
 from vellum.api.claim import CROSSPLANE_DEFAULTS, CROSSPLANE_FIELDS, Claim
-from vellum.api.documents import Document, documents, shown
+from vellum.api.messages import advice, example_of, flow, mistakes, unknown, write
 from vellum.api.platform import Platform
-from vellum.api.schema import API_VERSIONS, nearest, node_at
-from vellum.api.text import MOST_BYTES, text
-from vellum.api.words import advice, example_of, flow, mistakes, unknown, write
+from vellum.api.schema import API_VERSIONS, model, nearest, node_at
 from vellum.api.workloads import Workload
+from vellum.api.yaml_reader import MOST_BYTES, ODD_VALUES, Document, Mistake, documents, refused, shown
 from vellum.errors import ClaimError, VellumError
 from vellum.kube.objects import Obj
 from vellum.model.component import Spec
@@ -29,12 +28,10 @@ from vellum.model.component import Spec
 Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
-_RENAME = "write {} instead"
-"""The fix for a misspelt field; the loader then does not also report that field as missing."""
 _IDENTITY = frozenset({
     ("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace"),
 })  # fmt: skip
-_OF_A_FIELD = frozenset({"VEL107", "VEL108", "VEL109"})
+_OF_A_FIELD = ODD_VALUES | {"VEL107"}
 """Mistakes of one field that leave the rest of the file readable."""
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
@@ -63,10 +60,7 @@ def load(data: bytes, source: str, namespace: str = "") -> list[Written]:
     Raises:
         MistakesError: a ClaimError of code VEL102 to VEL125 whose ``problems`` are all mistakes.
     """
-    found, problems = _checked(data, source, namespace)
-    if problems:
-        raise MistakesError(problems)
-    return found
+    return _valid(_parsed(data, source), namespace)
 
 
 def admit(obj: Obj) -> Written:
@@ -75,11 +69,7 @@ def admit(obj: Obj) -> Written:
     Raises:
         MistakesError: as ``load``.
     """
-    document = Document(source="the object", value=obj)
-    written = _object(document, "")
-    if written is None:
-        raise MistakesError(document.mistakes())
-    return written
+    return _valid([Document("the object", obj)])[0]
 
 
 def read(*paths: str | File, namespace: str = "") -> list[Written]:
@@ -90,22 +80,7 @@ def read(*paths: str | File, namespace: str = "") -> list[Written]:
     Raises:
         MistakesError: as ``load``, for all files together; VEL101 if a file cannot be read.
     """
-    found: list[tuple[str, Written]] = []
-    problems: list[ClaimError] = []
-    for path in paths:
-        try:
-            files = _files(str(path))
-        except MistakesError as error:
-            problems += error.problems
-            continue
-        for source, data in files:
-            objects, wrong = _checked(data, source, namespace)
-            found += [(source, one) for one in objects]
-            problems += wrong
-    problems += _twice(found)
-    if problems:
-        raise MistakesError(problems)
-    return [one for _, one in found]
+    return _valid(_files(paths), namespace)
 
 
 def named(*paths: str | File) -> list[Obj]:
@@ -116,244 +91,188 @@ def named(*paths: str | File) -> list[Obj]:
     Raises:
         MistakesError: as ``read``, for what is wrong with these four fields or with the file.
     """
-    found: list[Obj] = []
-    problems: list[ClaimError] = []
-    for path in paths:
-        try:
-            for source, data in _files(str(path)):
-                parsed = _parsed(data, source)
-                found += [obj for document in parsed if (obj := _identity(document)) is not None]
-                problems += [problem for document in parsed for problem in document.mistakes()]
-        except MistakesError as error:
-            problems += error.problems
-        except ClaimError as error:
-            problems.append(error)
-    if problems:
+    parsed = _files(paths)
+    identities = [obj for document in parsed if (obj := _identity(document))]
+    _refuse(parsed)
+    return identities
+
+
+def _files(paths: Iterable[str | File]) -> list[Document]:
+    """Return the documents of files and folders; a file that cannot be read is one document with the reason."""
+    parsed: list[Document] = []
+    for path in map(str, paths):
+        files = [path]
+        if path != STANDARD_INPUT and File(path).is_dir():
+            # The user did not name a pipe that is in the folder, so the loader skips it.
+            files = [
+                str(file) for file in sorted(File(path).iterdir())
+                if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
+            ]  # fmt: skip
+        for file in files:
+            parsed += _file(file)
+        if not files:
+            what = "the folder has no *.yaml and no *.yml"
+            parsed.append(refused(path, "VEL101", what, "name a file, or another folder"))
+    return parsed
+
+
+def _file(path: str) -> list[Document]:
+    try:
+        if path == STANDARD_INPUT:
+            return _parsed(sys.stdin.buffer.read(MOST_BYTES + 1), "standard input")
+        # A pipe that the shell opened, as <(...) does, is like standard input. Any other pipe may have no writer.
+        is_open = path.startswith(_OPENED)
+        flags = os.O_RDONLY | os.O_CLOEXEC | (0 if is_open else os.O_NONBLOCK)
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            if is_open or stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return _parsed(stream.read(MOST_BYTES + 1), path)
+        what = "this is not a file but a pipe, a socket or a device"
+        fix = "name a file, or send it to standard input: vellum ... - < FILE"
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
+        what, fix = f"cannot be read: {reason.lower()}", "check the path: ls -l"
+    return [refused(path[:300], "VEL101", what, fix)]
+
+
+def _parsed(data: bytes, source: str) -> list[Document]:
+    fix = "see examples/02-minimal/claim.yaml"
+    return documents(data, source) or [refused(source, "VEL102", "the file does not have an object", fix)]
+
+
+def _valid(parsed: list[Document], namespace: str = "") -> list[Written]:
+    """Return the object of each document; ``namespace`` is that of ``load``."""
+    valid = [(one.source, written) for one in parsed if (written := _object(one, namespace))]
+    seen: dict[tuple[str, str, str], str] = {}
+    for source, written in valid:
+        obj = written.manifest()
+        name = (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        if name in seen:
+            where = source if seen[name] == source else f"{seen[name]} and {source}"
+            what = f"{'/'.join(filter(None, name[1:]))} is written twice"
+            parsed.append(refused(where, "VEL118", what, "delete one of the two"))
+        seen[name] = source
+    _refuse(parsed)
+    return [written for _, written in valid]
+
+
+def _refuse(parsed: list[Document]) -> None:
+    if problems := [error for document in parsed for error in document.errors()]:
         raise MistakesError(problems)
-    return found
 
 
 def _identity(document: Document) -> Obj | None:
     """Return the identity of a document's object; drop mistakes in other fields."""
-    document.problems[:] = [
-        one for one in document.problems
-        if not one.path or one.path in _IDENTITY or one.error.code not in _OF_A_FIELD
+    document.mistakes[:] = [
+        (line, one) for line, one in document.mistakes
+        if not one.path or one.path in _IDENTITY or one.code not in _OF_A_FIELD
     ]  # fmt: skip
+    if not _is_mapping(document):
+        return None
     value = document.value
-    if not isinstance(value, dict):
-        if not document.problems:
-            fix = "write apiVersion, kind and metadata"
-            document.problem("VEL111", "the document is not an object", (), fix)
-        return None
-    kind, meta = _kind(document, value), value.get("metadata")
-    meta = meta if isinstance(meta, dict) else {}
-    for field in ("name", "namespace"):
-        said, path = meta.get(field), ("metadata", field)
-        is_text = isinstance(said, str) and said.isprintable() and said
-        if not is_text and path not in document.doubtful and (field == "name" or field in meta):
-            document.problem("VEL113", f"{field} is missing", path, f"write the {field} as text")
-    if document.problems:
-        return None
+    kind, meta = _kind(document, value), _metadata(value)
     place = {field: meta[field] for field in ("name", "namespace") if field in meta}
-    return {"apiVersion": value["apiVersion"], "kind": kind, "metadata": place}
+    for field, text in {"name": "", **place}.items():
+        if not (isinstance(text, str) and text and text.isprintable()):
+            fix = f"write the {field} as text"
+            document.add(Mistake("VEL113", f"{field} is missing", ("metadata", field), fix))
+    return None if document.mistakes else {"apiVersion": value["apiVersion"], "kind": kind, "metadata": place}
 
 
-def _files(path: str) -> list[tuple[str, bytes]]:
-    if path == STANDARD_INPUT:
-        return [("standard input", sys.stdin.buffer.read(MOST_BYTES + 1))]
-    if not File(path).is_dir():
-        return [(path, _bytes(File(path)))]
-    # The user did not name a pipe that is in the folder, so the loader skips it.
-    names = sorted(
-        file for file in File(path).iterdir()
-        if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
-    )  # fmt: skip
-    if not names:
-        raise MistakesError([ClaimError(
-            "VEL101", "the folder has no *.yaml and no *.yml", where=path, fix="name a file, or another folder",
-        )])  # fmt: skip
-    return [(str(file), _bytes(file)) for file in names]
+def _is_mapping(document: Document) -> bool:
+    """Tell whether the document can be an object; record a mistake if it has something else."""
+    if not isinstance(document.value, dict) and document.value is not None:
+        fix = "write apiVersion, kind, metadata and spec"
+        document.add(Mistake("VEL111", "the document is not an object", (), fix))
+    return isinstance(document.value, dict)
 
 
-def _bytes(file: File) -> bytes:
-    try:
-        # A pipe that the shell opened, as <(...) does, is like standard input. Any other pipe may have no writer.
-        if str(file).startswith(_OPENED):
-            with file.open("rb") as opened:
-                return opened.read(MOST_BYTES + 1)
-        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123  # as said
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise MistakesError([ClaimError(
-                    "VEL101", "this is not a file but a pipe, a socket or a device", where=str(file)[:300],
-                    fix="name a file, or send it to standard input: vellum ... - < FILE",
-                )])  # fmt: skip
-            return stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
-        raise MistakesError([ClaimError(
-            "VEL101", f"cannot be read: {reason.lower()}", where=str(file)[:300], fix="check the path: ls -l",
-        )]) from None  # fmt: skip
+def _kind(document: Document, value: Obj) -> str:
+    """Return the kind, or the one that a wrong kind most likely means; record a mistake. Empty if that is not clear."""
+    given, version = value.get("kind"), value.get("apiVersion")
+    word = given if isinstance(given, str) else ""
+    kind = word if word in API_VERSIONS else nearest(word, API_VERSIONS)
+    is_misspelt = API_VERSIONS.get(kind) == version and not elsewhere.known(word)
+    if word not in API_VERSIONS and not is_misspelt and (other := elsewhere.kind(version, given)):
+        document.add(Mistake("VEL120", other[0], ("kind",), other[1]))
+        return ""
+    of_its_group = [name for name, known in API_VERSIONS.items() if known == version]
+    kind = kind or (of_its_group[0] if len(of_its_group) == 1 else "")
+    versions = dict.fromkeys([API_VERSIONS[kind]] if kind else API_VERSIONS.values())
+    for field, allowed, near in (
+        ("apiVersion", versions, nearest(str(version), versions)), ("kind", API_VERSIONS, kind),
+    ):  # fmt: skip
+        if value.get(field) not in tuple(allowed):
+            what = (
+                f"{field} {shown(value[field])} is not known here"
+                if field in value
+                else f"{field} is missing"
+            )
+            others = f" (allowed: {', '.join(allowed)})" if len(allowed) > 1 else ""
+            fix = f"write {field}: {near or next(iter(allowed))}{others}"
+            document.add(Mistake("VEL111", what, (field,) if field in value else (), fix))
+    return kind
 
 
-def _parsed(data: bytes, source: str) -> list[Document]:
-    """Return the documents of a file, at least one.
-
-    Raises:
-        ClaimError: it is not text (VEL103, VEL104), or does not have an object (VEL102).
-    """
-    parsed = documents(text(data, source), source)
-    if not parsed:
-        raise ClaimError(
-            "VEL102", "the file does not have an object", where=source, fix="see examples/02-minimal/claim.yaml",
-        )  # fmt: skip
-    return parsed
+def _metadata(value: Obj) -> Obj:
+    return value["metadata"] if isinstance(value.get("metadata"), dict) else {}
 
 
-def _checked(data: bytes, source: str, namespace: str) -> tuple[list[Written], list[ClaimError]]:
-    try:
-        parsed = _parsed(data, source)
-    except ClaimError as error:
-        return [], [error]
-    found = [written for document in parsed if (written := _object(document, namespace)) is not None]
-    return found, [problem for document in parsed for problem in document.mistakes()]
+def _settle(document: Document, kind: str) -> None:
+    """Drop odd values of ignored fields, such as ``creationTimestamp: null``; give others the advice of their field."""
+    for index, (line, one) in reversed([*enumerate(document.mistakes)]):
+        if one.code in ODD_VALUES and any(one.path[:size] in metadata.IGNORED for size in (1, 2)):
+            del document.mistakes[index]
+        elif one.code in ODD_VALUES and kind and (fix := advice(kind, one.path, document.words[one.path])):
+            document.mistakes[index] = line, one._replace(fix=fix)
 
 
 def _object(document: Document, namespace: str) -> Written | None:
     """Return the object of a document, or None if it has a mistake; ``namespace`` is that of ``load``."""
-    document.forgive(metadata.IGNORED)
-    value = document.value
-    if not isinstance(value, dict):
-        if value is not None:
-            document.problem(
-                "VEL111", "the document is not an object", (), "write apiVersion, kind, metadata and spec"
-            )
+    if not _is_mapping(document):
         return None
-    kind = _kind(document, value)
+    value: Obj = document.value
+    kind, meta = _kind(document, value), _metadata(value)
+    _settle(document, kind)
     if not kind:
         return None
-    document.advise(lambda path, word: advice(kind, path, word))
-    _known_at_the_top(document, value)
-    namespace, name, labels, annotations = metadata.check(document, kind, value.get("metadata"), namespace)
-    if kind == claim.KIND:
-        _not_crossplanes(document, value)
-    if "spec" not in value and all(field in _TOP for field in value):
+    document.add(*(unknown((field,), _TOP, written=document.lines) for field in value if field not in _TOP))
+    document.add(*metadata.check(document, kind, value.get("metadata"), namespace))
+    if "spec" not in value and value.keys() <= _TOP.keys():
         # An API server requires it too, because Crossplane's definitions do.
         example = flow(example_of(node_at(kind, ("spec",)))) if kind in workloads.KINDS else "{}"
-        document.problem("VEL114", "spec is missing", (), f"write spec: {example}")
+        document.add(Mistake("VEL114", "spec is missing", (), f"write spec: {example}"))
         return None
-    spec = _spec(document, kind, value.get("spec", {}))
-    _between(document, kind, value)
-    if spec is None or document.problems:
+    spec, wrong = _spec(document, kind, value.get("spec", {}), meta)
+    renamed = {(*one.path[:-1], one.fix) for one in wrong if one.code == "VEL112"}
+    # A field whose misspelling is reported is not also reported as missing.
+    document.add(*(one for one in wrong if (*one.path[:-1], f"write {one.path[-1]} instead") not in renamed))
+    if spec is None or document.mistakes:
         return None
+    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
     if isinstance(spec, platform.PlatformWideSpec):
         return Platform(spec=spec, labels=labels, annotations=annotations)
     if isinstance(spec, claim.ClaimWideSpec):
-        return Claim(namespace=namespace, name=name, spec=spec, labels=labels, annotations=annotations)
-    return Workload(workloads.KINDS[kind], namespace, name, spec, labels, annotations)
+        place = meta.get("namespace", "default")
+        return Claim(place, meta["name"], spec, labels=labels, annotations=annotations)
+    return Workload(workloads.KINDS[kind], meta.get("namespace", ""), meta["name"], spec, labels, annotations)
 
 
-def _kind(document: Document, value: dict[str, object]) -> str:
-    """Return the kind if the document is one of ours; record a mistake otherwise."""
-    kind, version = value.get("kind"), value.get("apiVersion")
-    versions = tuple(dict.fromkeys(API_VERSIONS.values()))
-    if isinstance(kind, str) and kind in API_VERSIONS:
-        versions = (API_VERSIONS[kind],)
-    elif not _misspelt(kind, version) and (found := elsewhere.kind(version, kind)):
-        document.problem("VEL120", found[0], ("kind",), found[1])
-        return ""
-    for field, allowed in (("apiVersion", versions), ("kind", tuple(API_VERSIONS))):
-        given = value.get(field)
-        if given in allowed or (field,) in document.doubtful:
-            continue
-        near = (nearest(given, dict.fromkeys(allowed)) if isinstance(given, str) else "") or allowed[0]
-        what = f"{field} {shown(given)} is not known here" if field in value else f"{field} is missing"
-        others = f" (allowed: {', '.join(allowed)})" if len(allowed) > 1 else ""
-        document.problem("VEL111", what, (field,) if field in value else (), f"write {field}: {near}{others}")
-    return kind if isinstance(kind, str) and kind in API_VERSIONS else ""
-
-
-def _misspelt(kind: object, version: object) -> bool:
-    """Tell whether an unknown kind is most likely a misspelt kind of its group."""
-    known = [name for name, its in API_VERSIONS.items() if its == version and not elsewhere.known(kind)]
-    return isinstance(kind, str) and bool(nearest(kind, dict.fromkeys(known)))
-
-
-def _between(document: Document, kind: str, value: dict[str, object]) -> None:
-    """Record conflicts between the fields of a workload, except where its own model already reported a mistake."""
-    if kind not in workloads.KINDS:
-        return
-    meta = value.get("metadata")
-    meta = meta if isinstance(meta, dict) else {}
-    renamed = {problem.error.fix for problem in document.problems}
-    for mistake in admission.between(kind, value.get("spec"), meta.get("annotations"), meta.get("labels")):
-        misspelt = mistake.what == admission.NO_COMMAND and _RENAME.format("command") in renamed
-        if mistake.path not in document.doubtful and not misspelt:
-            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
-
-
-def _spec(document: Document, kind: str, spec: object) -> Spec | None:
+def _spec(document: Document, kind: str, spec: Any, meta: Obj) -> tuple[Spec | None, list[Mistake]]:  # noqa: ANN401  # whatever was written
+    """Return the spec, or None and its mistakes, and for a workload the conflicts between its fields."""
+    valid, wrong = None, []
     if not isinstance(spec, dict):
-        if ("spec",) not in document.doubtful:
-            document.problem(
-                "VEL114",
-                "spec is not a mapping",
-                ("spec",),
-                write(("spec",), node_at(kind, ("spec",)), kind=kind),
-            )
-        return None
-    written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
-    model: type[Spec] = {
-        claim.KIND: claim.claim_spec(),
-        platform.KIND: platform.platform_spec(),
-        **workloads.SPECS,
-    }[kind]
-    try:
-        return model.model_validate(written)
-    except ValidationError as error:
-        found = mistakes(kind, error, document.word, document.places)
-        renamed = {(*one.path[:-1], one.fix) for one in found if one.code == "VEL112"}
-        for mistake in found:
-            missing = (
-                mistake.code == "VEL113" and (*mistake.path[:-1], _RENAME.format(mistake.path[-1])) in renamed
-            )
-            if mistake.path not in document.doubtful and not missing:
-                document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
-    return None
-
-
-def _known_at_the_top(document: Document, value: dict[str, object]) -> None:
-    for field in value:
-        if field not in _TOP:
-            mistake = unknown((field,), _TOP, written=document.places)
-            document.problem(mistake.code, mistake.what, mistake.path, mistake.fix)
-
-
-def _not_crossplanes(document: Document, value: dict[str, object]) -> None:
-    """Refuse Crossplane's own fields in a claim without a uid; a claim that a control plane printed has one."""
-    spec, meta = value.get("spec"), value.get("metadata")
-    if not isinstance(spec, dict) or (isinstance(meta, dict) and "uid" in meta):
-        return
-    for field in sorted(CROSSPLANE_FIELDS & spec.keys()):
-        if spec[field] != CROSSPLANE_DEFAULTS.get(field, spec):
+        fix = write(("spec",), node_at(kind, ("spec",)), kind=kind)
+        return None, [Mistake("VEL114", "spec is not a mapping", ("spec",), fix)]
+    for field in sorted(CROSSPLANE_FIELDS & spec.keys()) if kind == claim.KIND and "uid" not in meta else ():
+        # A claim that a control plane printed has a uid.
+        if field not in CROSSPLANE_DEFAULTS or spec[field] != CROSSPLANE_DEFAULTS[field]:
             what = f"spec.{field} is Crossplane's own field, and a team may not set it"
-            document.problem("VEL125", what, ("spec", field), f"delete spec.{field}")
-
-
-def _name(written: Written) -> tuple[str, str, str]:
-    if isinstance(written, Platform):
-        return platform.KIND, "", platform.NAME
-    kind = written.kind.kind if isinstance(written, Workload) else claim.KIND
-    return kind, written.namespace, written.name
-
-
-def _twice(found: list[tuple[str, Written]]) -> list[ClaimError]:
-    seen: dict[tuple[str, str, str], str] = {}
-    problems = []
-    for source, written in found:
-        name = _name(written)
-        if name in seen:
-            what = f"{'/'.join(filter(None, name[1:]))} is written twice"
-            where = source if seen[name] == source else f"{seen[name]} and {source}"
-            problems.append(ClaimError("VEL118", what, where=where, fix="delete one of the two"))
-        seen[name] = source
-    return problems
+            wrong.append(Mistake("VEL125", what, ("spec", field), f"delete spec.{field}"))
+    written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
+    try:
+        valid = model(kind).model_validate(written)
+    except ValidationError as error:
+        wrong += mistakes(kind, error, document.words, document.lines)
+    if kind in workloads.KINDS:
+        wrong += admission.between(kind, spec, meta.get("annotations"), meta.get("labels"))
+    return valid, wrong

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from vellum.api.documents import documents
+from vellum.api.yaml_reader import ODD_VALUES, documents
 from vellum.model.types import Refused
 
 START = r"^([ \t]*(#[^\n]*)?\n)*[ \t]*-[ \t\n]"
@@ -28,8 +28,6 @@ _OPERATIONS = {
     "replace": "value",
     "test": "value",
 }
-_ODD = ("VEL108", "VEL109")
-"""Words that YAML readers disagree on, and ``null``; both are useful in a patch."""
 
 
 class _WrongError(ValueError):
@@ -69,7 +67,8 @@ def _check_all(text: str) -> None:
 
 def _parsed(text: str) -> list[Any]:
     found = documents(text, "patch")
-    wrong = [error for document in found for error in document.mistakes() if error.code not in _ODD]
+    # Words that YAML readers disagree on, and null, are useful in a patch.
+    wrong = [error for document in found for error in document.errors() if error.code not in ODD_VALUES]
     if wrong:
         raise _WrongError(wrong[0].what)
     return [document.value for document in found]

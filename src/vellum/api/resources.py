@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from vellum.api.documents import Path, shown
-from vellum.api.words import Mistake
+from vellum.api.yaml_reader import Mistake, Path, shown
 from vellum.kube import quantity
 
 PATTERN = r"^\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"

@@ -7,32 +7,28 @@ Vellum reads the words that both read alike and refuses the rest, so that two to
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool
 
 
-@dataclass(frozen=True, slots=True)
-class Surprise:
+class Surprise(NamedTuple):
     """A word that YAML readers disagree on: what some of them take it for, and what to write instead."""
 
     taken_for: str
     instead: str
 
 
-LONGEST_NUMBER = 18
+_LONGEST_NUMBER = 18
 """Numbers of this many digits always fit 64 bits; Kubernetes stores no larger number."""
 _LONGEST_WORD = 64
 """The longest surprising word has this length, so longer words are text without a check."""
-_WORDS: dict[str, Scalar] = {"true": True, "false": False}
 _YES = frozenset({"y", "yes", "on", "true"})
 _NO = frozenset({"n", "no", "off", "false"})
-_NOTHING = frozenset({"", "~", "null"})
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _SURPRISES = tuple((re.compile(pattern, re.ASCII), taken_for) for pattern, taken_for in (
     (r"[-+]?0[0-9_]+|[-+]?0o[0-7_]+", "an octal number"),
+    (r"-?[0-9]+", "a number that does not fit 64 bits"),
     (r"[-+]?0[xX][0-9a-fA-F_]+", "a hexadecimal number"),
     (r"[-+]?0[bB][01_]+", "a binary number"),
     (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "a number of base 60"),
@@ -48,28 +44,20 @@ _SURPRISES = tuple((re.compile(pattern, re.ASCII), taken_for) for pattern, taken
 
 def meaning(word: str) -> Scalar | Surprise | None:
     """Return the value of an unquoted word: text, number, true or false; None for "no value"; or a surprise."""
+    lower = word.lower()
     if len(word) > _LONGEST_WORD:
         return word
-    if word in _WORDS:
-        return _WORDS[word]
-    lower = word.lower()
-    if lower in _NOTHING:
+    if word in ("true", "false"):
+        return word == "true"
+    if lower in ("", "~", "null"):
         return None
-    if lower in _YES:
-        return Surprise("true", f'true, or "{word}" in quotes')
-    if lower in _NO:
-        return Surprise("false", f'false, or "{word}" in quotes')
-    return _number(word)
-
-
-def _number(word: str) -> Scalar | Surprise:
-    if _INTEGER.fullmatch(word):
-        if len(word) <= LONGEST_NUMBER:
+    if lower in _YES | _NO:
+        answer = "true" if lower in _YES else "false"
+        return Surprise(answer, f'{answer}, or "{word}" in quotes')
+    if number := _NUMBER.fullmatch(word):
+        if number[2]:
+            return float(word)
+        if len(word) <= _LONGEST_NUMBER:
             return int(word)
-        return Surprise("a number that does not fit 64 bits", f'"{word}" in quotes')
-    if _DECIMAL.fullmatch(word):
-        return float(word)
-    for pattern, taken_for in _SURPRISES:
-        if pattern.fullmatch(word):
-            return Surprise(taken_for, f'"{word}" in quotes')
-    return word
+    taken_for = next((taken_for for pattern, taken_for in _SURPRISES if pattern.fullmatch(word)), "")
+    return Surprise(taken_for, f'"{word}" in quotes') if taken_for else word

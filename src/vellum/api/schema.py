@@ -15,6 +15,7 @@ from vellum.errors import ClaimError
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
 from vellum.kube.quantity import PATTERN
+from vellum.model.component import Spec
 
 KINDS = (claim.KIND, platform.KIND)
 API_VERSIONS: Mapping[str, str] = {
@@ -39,11 +40,15 @@ def schema(kind: str) -> Obj:
     return answer
 
 
+def model(kind: str) -> type[Spec]:
+    """Return the model of the kind's spec."""
+    own = {claim.KIND: claim.claim_spec, platform.KIND: platform.platform_spec}
+    return own[kind]() if kind in own else workloads.SPECS[kind]
+
+
 @cache
 def _schema(kind: str) -> Obj:
-    own = {claim.KIND: claim.claim_spec, platform.KIND: platform.platform_spec}
-    model = own[kind]() if kind in own else workloads.SPECS[kind]
-    written = model.model_json_schema()
+    written = model(kind).model_json_schema()
     spec = _structural(written, written.get("$defs", {}))
     spec["description"] = _SPECS[kind]
     return {

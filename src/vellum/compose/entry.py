@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from vellum.api import claim, platform
-from vellum.api.words import mistakes
+from vellum.api.messages import mistakes
 from vellum.components import platform_components
 from vellum.compose.platform import compose_platform
 from vellum.compose.refused import refusals

@@ -24,9 +24,7 @@ from pathlib import Path
 
 import yaml
 
-from vellum.api.documents import documents
-from vellum.api.text import MOST_BYTES
-from vellum.api.text import text as plain
+from vellum.api.yaml_reader import MOST_BYTES, documents
 from vellum.errors import ClaimError, UsageError
 from vellum.kube.objects import INSTALLED, Obj, labels_of, make
 from vellum.model.platform import PLATFORM
@@ -104,8 +102,8 @@ def read(folder: Path) -> dict[str, list[Obj]]:
 def _objects(path: Path) -> Iterator[Obj]:
     with path.open("rb") as stream:
         data = stream.read(MOST_BYTES + 1)
-    for document in documents(plain(data, str(path)), str(path)):
-        for mistake in document.mistakes():
+    for document in documents(data, str(path)):
+        for mistake in document.errors():
             raise _as_of_a_tree(mistake)
         if not _is_object(document.value):
             raise UsageError(
