@@ -8,22 +8,30 @@ from typing import TypeVar
 
 from vellum.errors import ComposeError
 from vellum.model.component import AnyComponent
+from vellum.model.state import Known
 
 C = TypeVar("C", bound=AnyComponent)
 
 
-def in_order(parts: Mapping[str, C]) -> list[tuple[str, C]]:
+def in_order(parts: Mapping[str, C], known: Known | None = None) -> list[tuple[str, C]]:
     """Return the parts so that each comes after those that it names; names that are not wanted are ignored.
+
+    There are few sets of parts, and sorting takes a twentieth of a pass: ``known`` has the order of earlier passes.
 
     Raises:
         ComposeError: they name each other in a circle; then a component is wrong, not a claim.
     """
+    names = (known or Known()).get(("order", *parts), lambda: _sorted(parts))
+    return [(name, parts[name]) for name in names]
+
+
+def _sorted(parts: Mapping[str, AnyComponent]) -> tuple[str, ...]:
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for name in sorted(parts):
         named = sorted((*parts[name].needs, *parts[name].after))
         sorter.add(name, *(need for need in named if need in parts))
     try:
-        return [(name, parts[name]) for name in sorter.static_order()]
+        return tuple(sorter.static_order())
     except CycleError as cycle:
         raise ComposeError(
             "VEL201", f"components need each other in a circle: {' -> '.join(cycle.args[1])}",

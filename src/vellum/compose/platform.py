@@ -68,7 +68,7 @@ def _wishes(
 def _parts(platform: Platform, observed: Observed, seed: Seed, now: datetime, keys: Keys) -> dict[str, Part]:
     parts: dict[str, Part] = {}
     wishes = _wishes(platform, observed, seed, keys)
-    for name, component in in_order({name: part for name, (part, _) in wishes.items()}):
+    for name, component in in_order({name: part for name, (part, _) in wishes.items()}, observed.known):
         wish = wishes[name][1]
         if isinstance(component, ReleaseComponent):
             parts[name] = _release_part(platform, component, wish, parts, now)

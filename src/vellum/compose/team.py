@@ -104,7 +104,7 @@ def _wishes(
 def _parts(wanted: Mapping[str, AnyTeamComponent], wishes: Wishes) -> dict[str, Part]:
     policies = tuple(part.policy(wishes[name]) for name, part in wanted.items())
     parts: dict[str, Part] = {}
-    for name, component in in_order(wanted):
+    for name, component in in_order(wanted, wishes["namespace"].observed.known):
         wish = replace(wishes[name], policies=policies)
         made = images.objects(component, wish)
         served = prerequisites.kinds_served(wish.observed, component.kinds_on(wish.platform))
