@@ -102,7 +102,7 @@ def _release_part(
         {name: obj for part in before.values() for name, obj in part.objects.items()},
     )
     memory = GuardMemory.read(platform.guard.get(component.name) or {})
-    helm = release.one_pass(
+    helm = release.compose_release(
         component, wish, memory, platform.charts, earlier, now=now, repaired=platform.repairs
     )
     adopted = _adoption(helm.objects, wish.observed)

@@ -49,7 +49,7 @@ class Outcome:
     """Whether the Release keeps its current chart and values, or still changes to the composed ones."""
 
 
-def one_pass(  # noqa: PLR0913  # each is something else
+def compose_release(  # noqa: PLR0913  # each is something else
     component: AnyRelease,
     wish: Wish[Any],
     memory: GuardMemory,
