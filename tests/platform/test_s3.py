@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -186,6 +189,20 @@ def test_simultaneous_writes_are_all_there_or_refused(
         for key in right:
             content = store.get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
             assert content == (b"" if key.endswith("/") else key.encode())
+
+
+def test_a_slow_client_without_a_key_keeps_no_writer_waiting(binding: dict[str, str], prefix: str) -> None:
+    """The store reads a whole body before it refuses the client, and the writer would wait for ten seconds."""
+    door, key = urllib.parse.urlsplit(binding["AWS_ENDPOINT_URL"]), f"{binding['VELLUM_BUCKET']}/{prefix}a"
+    with socket.create_connection((str(door.hostname), door.port or 80)) as slow:
+        slow.sendall(
+            f"PUT /{key} HTTP/1.1\r\nHost: {door.netloc}\r\nContent-Length: 10\r\n\r\n12345".encode()
+        )
+        time.sleep(0.5)
+        began = time.monotonic()
+        put(s3(binding), binding, prefix, "a/x")
+        assert time.monotonic() - began < 8
+    assert keys(s3(binding), binding, prefix) == ["a/x"]
 
 
 def test_an_upload_in_parts_and_keys_below_it_exclude_each_other(
