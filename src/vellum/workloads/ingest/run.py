@@ -16,9 +16,7 @@ import argparse
 import contextlib
 import errno
 import fcntl
-import importlib
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -29,7 +27,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
-from urllib.parse import quote
 
 import orjson
 
@@ -37,7 +34,8 @@ from vellum.connect import Binding, connect
 from vellum.errors import VellumError, WorkloadError
 from vellum.workloads.ingest.events import ALIVE, EVENTS, WORKER
 from vellum.workloads.ingest.find import find, text_of
-from vellum.workloads.ingest.leftovers import SMALL, STEPS, tidy
+from vellum.workloads.ingest.kfp_local import run_pipeline
+from vellum.workloads.ingest.leftovers import SMALL, tidy
 from vellum.workloads.ingest.store import RunStore
 
 KEPT_RUNS = 5
@@ -152,7 +150,7 @@ class _Run:
         pipeline = self._folder / "pipeline.yaml"
         try:
             with self._held(), self._followed(), contextlib.chdir(self._folder):
-                failure = _run_pipeline(self._folder, pipeline, self._source, prune=prune)
+                failure = run_pipeline(self._folder, pipeline, self._source, prune=prune)
         finally:
             tidy(self._folder)
         if failure is not None:
@@ -254,63 +252,6 @@ class _Run:
 def _names(files: list[dict[str, Any]]) -> list[str]:
     """Return the names of files; those of folders that could not be read end with a slash."""
     return [name for file in files for name in file["names"] if not name.endswith("/")]
-
-
-def _run_pipeline(folder: Path, path: Path, source: Path, *, prune: bool) -> str | None:
-    """Compile and run the pipeline; return why it failed, or None."""
-    with (
-        (folder / "pipeline.log").open("w") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        _import_kfp_without_its_client()
-        from kfp import compiler, local
-
-        from vellum.workloads.ingest.pipeline import LOCAL_IMAGE, define
-
-        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / STEPS))
-        pipeline = define(LOCAL_IMAGE)
-        compiler.Compiler().compile(pipeline, str(path))
-        try:
-            with _plain_python(folder / "bin"):
-                pipeline(source=address_of(source), prune=prune)
-        except RuntimeError as error:
-            return str(error)
-    return None
-
-
-def _import_kfp_without_its_client() -> None:
-    """Import the package as kfp's own steps do: the client it would load takes 1.4 of 1.7 seconds, and is not used.
-
-    Only ``kfp/__init__.py`` runs under the switch; everything imported later is complete.
-    """
-    os.environ["_KFP_RUNTIME"] = "true"
-    importlib.import_module("kfp")
-    del os.environ["_KFP_RUNTIME"]
-
-
-def address_of(folder: Path) -> str:
-    """Return a folder as a ``file:`` address."""
-    return "file://" + quote(os.fsencode(folder.resolve()))
-
-
-@contextlib.contextmanager
-def _plain_python(folder: Path) -> Iterator[None]:
-    """Make ``python3`` this interpreter for child processes.
-
-    kfp.local puts the interpreter's path unquoted into a shell line, and in place of "python3" in every argument: a
-    path with a space, or a folder of that name, would break the step. So the path that it puts there is "python3".
-    """
-    folder.mkdir(mode=0o700)
-    wrapper = folder / "python3"
-    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    wrapper.chmod(0o700)
-    path, executable = os.environ.get("PATH", os.defpath), sys.executable
-    os.environ["PATH"], sys.executable = f"{folder}{os.pathsep}{path}", "python3"
-    try:
-        yield
-    finally:
-        os.environ["PATH"], sys.executable = path, executable
 
 
 @contextlib.contextmanager
