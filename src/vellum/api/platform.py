@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ from pydantic import (
 from vellum.api import patches
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
 from vellum.api.keys import KeysSpec
+from vellum.api.status import PlatformStatus, platform_status
 from vellum.components import all_components, platform_components
 from vellum.kube.names import bucket_name, is_dns_label
 from vellum.kube.objects import Obj
@@ -230,28 +230,12 @@ def _switched(switch: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One valid platform object, and the facts from its status that claims need."""
+    """One valid platform object, and what its status records."""
 
     spec: PlatformWideSpec
     uid: str = ""
     generation: int = 0
-    gateway: str = ""
-    profile: str = ""
-    """The profile that it started with, from the status; empty before the first pass."""
-    store: str = ""
-    """The object store that it started with, from the status."""
-    bucket: str = ""
-    """The bucket for artifacts that it started with, from the status."""
-    waiting: Mapping[str, str] = field(default_factory=dict)
-    """Parts that are not ready, and why, from the status."""
-    guard: Mapping[str, Any] = field(default_factory=dict)
-    """What the release guard recorded in the status, by part."""
-    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The status of each part."""
-    receipts: tuple[Obj, ...] = ()
-    """The repairs in the status, newest first."""
-    rotation: Mapping[str, Any] = field(default_factory=dict)
-    """What the status records about the platform's keys."""
+    status: PlatformStatus = field(default_factory=PlatformStatus)
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
 
@@ -264,11 +248,12 @@ class Platform:
             if self._could(part) and self._is_off(part)
         }
 
-    def has_begun(self, name: str) -> bool:
-        """Tell whether any of a part was installed: Helm made a revision, or the status has it as ready."""
-        entry = self.entries.get(name) or {}
-        remembered = self.guard.get(name) or {}
-        return bool(entry.get("ready") or entry.get("revision") or remembered.get("installed"))
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Return why each part that claims may need is not ready, or is left out."""
+        wanted = [name for name, part in platform_components().items() if self.wants(part)]
+        reasons = {name: self.status.waits_for(name) for name in wanted}
+        return self.left_out | {name: reason for name, reason in reasons.items() if reason is not None}
 
     @property
     def repairs(self) -> bool:
@@ -315,7 +300,7 @@ class Platform:
             profile=self.spec.profile,
             artifacts_bucket=self.spec.artifacts.bucket,
             images={**local, **images.model_dump(exclude_none=True)},
-            gateway=self._laptop_gateway if on_laptop else self.gateway,
+            gateway=self._laptop_gateway if on_laptop else self.status.gateway,
             backend=self.spec.objectStore.backend,
             external=self.spec.objectStore.endpoint or "",
             region=self.spec.objectStore.region,
@@ -343,31 +328,7 @@ def from_live(obj: Obj) -> Platform:
     written = {
         name: value for name, value in (obj.get("spec") or {}).items() if name not in CROSSPLANE_FIELDS
     }
-    status = obj.get("status") or {}
-    spec = platform_spec().model_validate(written)
-    found = Platform(
-        spec=spec, uid=meta.get("uid", ""), generation=meta.get("generation", 0), store=_store(status),
-        profile=status.get("profile", ""), bucket=status.get("artifactsBucket", ""),
-        gateway=(status.get("endpoints") or {}).get("gateway", ""), guard=status.get("guard") or {},
-        entries={part["name"]: part for part in status.get("components") or ()},
-        receipts=tuple(dict(receipt) for receipt in status.get("receipts") or ()),
-        rotation=status.get("keys") or {},
+    return Platform(
+        spec=platform_spec().model_validate(written), uid=meta.get("uid", ""), generation=meta.get("generation", 0),
+        status=platform_status(obj.get("status") or {}),
     )  # fmt: skip
-    return replace(found, waiting=_waiting(found))
-
-
-def _store(status: Obj) -> str:
-    """Return the store that the platform started with; the first versions had one store and did not record it."""
-    return str(status.get("objectStore") or ("seaweedfs" if "seedFingerprint" in status else ""))
-
-
-def _waiting(platform: Platform) -> dict[str, str]:
-    """Return the profile's parts that are not ready by the status; a part without an entry was never composed."""
-    entries = platform.entries
-    parts = platform_components()
-    wanted = [name for name, part in parts.items() if platform.wants(part)]
-    return platform.left_out | {
-        name: (entries.get(name) or {}).get("reason", "it is not composed yet")
-        for name in wanted
-        if not any((entries.get(name) or {}).get(word) for word in ("ready", "serves"))
-    }

@@ -133,13 +133,13 @@ def _unchangeable(place: platform.Platform | None) -> Composed | None:
 
 def _other_profile(place: platform.Platform) -> Composed | None:
     """Refuse a profile that would make Helm uninstall parts in use, because the platform began with more."""
-    began, now = place.profile, place.spec.profile
+    began, now = place.status.profile, place.spec.profile
     if began in ("", now) or (began, now) == ("light", "standard"):
         return None
     lost = [
         part for part in platform_components().values() if began in part.profiles and now not in part.profiles
     ]
-    if (began, now) == ("standard", "light") and not any(place.has_begun(part.name) for part in lost):
+    if (began, now) == ("standard", "light") and not any(place.status.has_begun(part.name) for part in lost):
         # A change that was refused before any installation is undone by writing the old value.
         return None
     return undecided(
@@ -151,7 +151,7 @@ def _other_profile(place: platform.Platform) -> Composed | None:
 
 def _left_out(place: platform.Platform) -> Composed | None:
     """Refuse to leave out an existing part: it would be deleted while teams use it."""
-    name = next((name for name in place.left_out if place.has_begun(name)), "")
+    name = next((name for name in place.left_out if place.status.has_begun(name)), "")
     if not name:
         return None
     switch = platform_components()[name].switch
@@ -163,7 +163,7 @@ def _left_out(place: platform.Platform) -> Composed | None:
 
 def _other_store(place: platform.Platform) -> Composed | None:
     """Refuse another object store: every bucket would be deleted or out of reach."""
-    began, now = place.store, place.spec.objectStore.backend
+    began, now = place.status.store, place.spec.objectStore.backend
     if began in ("", now):
         return None
     return undecided(
@@ -174,7 +174,7 @@ def _other_store(place: platform.Platform) -> Composed | None:
 
 def _other_bucket(place: platform.Platform) -> Composed | None:
     """Refuse another bucket for artifacts: composed objects keep their names, so the artifacts would be lost."""
-    began, now = place.bucket, place.spec.artifacts.bucket
+    began, now = place.status.bucket, place.spec.artifacts.bucket
     if place.spec.objectStore.backend == "external" or began in ("", now):
         return None
     return undecided(

@@ -30,7 +30,9 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
     A foreign namespace or Release with one of the platform's names composes nothing and changes nothing.
     """
     keyed = rotation.seen([*_wishes(platform, observed, seed, FIRST).values()], observed)
-    turn = rotation.turn(platform.spec.keys, platform.rotation, keyed, now, seed.lowest(PLATFORM_OWNER))
+    turn = rotation.turn(
+        platform.spec.keys, platform.status.rotation, keyed, now, seed.lowest(PLATFORM_OWNER)
+    )
     if isinstance(turn, Composed):
         return turn
     parts = _parts(platform, observed, seed, now, turn.keys)
@@ -101,7 +103,7 @@ def _release_part(
         tuple(name for name in component.after if name in releases and releases[name].changing),
         {name: obj for part in before.values() for name, obj in part.objects.items()},
     )
-    memory = GuardMemory.read(platform.guard.get(component.name) or {})
+    memory = GuardMemory.read(platform.status.guard.get(component.name) or {})
     helm = release.compose_release(
         component, wish, memory, platform.charts, earlier, now=now, repaired=platform.repairs
     )
@@ -131,7 +133,8 @@ def _adoption(made: Mapping[str, Obj], observed: Observed) -> dict[str, Requirem
 def _status(platform: Platform, parts: Parts, observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
         "components": [
-            _entry(part, platform.entries.get(part.component.name) or {}, now) for part in parts.values()
+            _entry(part, platform.status.entries.get(part.component.name) or {}, now)
+            for part in parts.values()
         ],
         "artifactsBucket": platform.spec.artifacts.bucket,
         "objectStore": platform.spec.objectStore.backend,
@@ -144,7 +147,7 @@ def _status(platform: Platform, parts: Parts, observed: Observed, seed: Seed, no
         status["guard"] = memories
     plans = [part.helm.plan for part in parts.values() if part.helm and part.helm.plan]
     new = [receipt for plan in plans for receipt in plan.receipts]
-    if receipts := with_receipts(new, platform.receipts):
+    if receipts := with_receipts(new, platform.status.receipts):
         status["receipts"] = receipts
     if url := _gateway_url(observed):
         status["endpoints"] = {"gateway": url}

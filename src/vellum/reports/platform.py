@@ -51,7 +51,7 @@ def nodes(platform: Obj) -> list[Node]:
     wanted = {name: part for name, part in platform_components().items() if live.wants(part)}
     found = []
     for name, part in in_order(wanted):
-        said: Mapping[str, Any] = live.entries.get(name) or {
+        said: Mapping[str, Any] = live.status.entries.get(name) or {
             "reason": "it is not composed yet",
             "actor": "the control plane",
         }
