@@ -37,9 +37,33 @@ WORDS = (
 )  # fmt: skip
 """Text that users and attackers write."""
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 1e300, 2**63, 10**40, "", "a", "4GB", "../..", "\u202e", "x" * 300, [], {}, [[]], [{}], {"": ""},
-    {"a": {"b": {"c": []}}}, ["--model=/etc/passwd"], {"memory": "-1Gi", "cpu": "two"}, [{"name": "A"}, {"name": "A"}], "\ud800", "$(A)",
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    1e300,
+    2**63,
+    10**40,
+    "",
+    "a",
+    "4GB",
+    "../..",
+    "\u202e",
+    "x" * 300,
+    [],
+    {},
+    [[]],
+    [{}],
+    {"": ""},
+    {"a": {"b": {"c": []}}},
+    ["--model=/etc/passwd"],
+    {"memory": "-1Gi", "cpu": "two"},
+    [{"name": "A"}, {"name": "A"}],
+    "\ud800",
+    "$(A)",
+)
 
 
 def seeds() -> list[bytes]:

@@ -59,23 +59,48 @@ MEMORY, CPU = "spec.trainer.resourcesPerNode.requests.memory", "spec.trainer.res
         ("{requests: {cpu: 2}, limits: {cpu: 1500m}}", CPU, "write cpu: 1500m, or a higher limit"),
         ("{requests: {memory: 4Gi}}", MEMORY, "write memory: 4Gi under limits too"),
         ("{requests: {cpu: 3}}", CPU, "write cpu: 3 under limits too"),
-        ("{limits: {memory: 256Mi}}", MEMORY.replace("requests", "limits"), "write memory: 256Mi under requests too"),
+        (
+            "{limits: {memory: 256Mi}}",
+            MEMORY.replace("requests", "limits"),
+            "write memory: 256Mi under requests too",
+        ),
         ("{requests: {gpu: 1}}", CPU.replace("cpu", "gpu"), "write nvidia.com/gpu instead"),
-        ("{limits: {nvidia.com/gpu: 0.5}}", "spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']", "write nvidia.com/gpu: 1"),
-        ("{requests: {nvidia.com/gpu: 1}}", CPU.replace(".cpu", "['nvidia.com/gpu']"), "write nvidia.com/gpu: 1 under limits too"),
+        (
+            "{limits: {nvidia.com/gpu: 0.5}}",
+            "spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']",
+            "write nvidia.com/gpu: 1",
+        ),
+        (
+            "{requests: {nvidia.com/gpu: 1}}",
+            CPU.replace(".cpu", "['nvidia.com/gpu']"),
+            "write nvidia.com/gpu: 1 under limits too",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_quantity_that_a_cluster_refuses_is_refused(resources: str, field: str, fix: str) -> None:
     assert said(RESOURCES % resources) == [("VEL115", field, fix)]
 
 
-@pytest.mark.parametrize("resources", [
-    "{requests: {cpu: 500m, memory: 0.5Gi}}", '{requests: {cpu: "1.5"}}', "{requests: {cpu: 1.5}}", "{requests: {cpu: 1}}",
-    '{requests: {memory: "1e9"}}', "{requests: {memory: 1000000000}}", '{requests: {memory: "1.5G"}}', "{requests: {cpu: 0}}",
-    "{requests: {memory: 4Gi, cpu: 3}, limits: {memory: 4Gi, cpu: 4}}", "{limits: {memory: 4Gi}}",
-    "{requests: {memory: 2Gi, cpu: 2}}", "{limits: {memory: 256Mi}, requests: {memory: 128Mi}}", "{limits: {nvidia.com/gpu: 1}}",
-    "{requests: {ephemeral-storage: 1Gi}}", "{}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "resources",
+    [
+        "{requests: {cpu: 500m, memory: 0.5Gi}}",
+        '{requests: {cpu: "1.5"}}',
+        "{requests: {cpu: 1.5}}",
+        "{requests: {cpu: 1}}",
+        '{requests: {memory: "1e9"}}',
+        "{requests: {memory: 1000000000}}",
+        '{requests: {memory: "1.5G"}}',
+        "{requests: {cpu: 0}}",
+        "{requests: {memory: 4Gi, cpu: 3}, limits: {memory: 4Gi, cpu: 4}}",
+        "{limits: {memory: 4Gi}}",
+        "{requests: {memory: 2Gi, cpu: 2}}",
+        "{limits: {memory: 256Mi}, requests: {memory: 128Mi}}",
+        "{limits: {nvidia.com/gpu: 1}}",
+        "{requests: {ephemeral-storage: 1Gi}}",
+        "{}",
+    ],
+)
 def test_a_quantity_that_a_cluster_takes_is_taken(resources: str) -> None:
     assert said(RESOURCES % resources) == []
 
@@ -102,22 +127,39 @@ def test_a_service_has_the_longest_name_its_namespace_leaves(namespace: str, lon
 
 
 KEYS = {
-    "[]": "models/documents.skops", "['--model=']": "models/documents.skops", "[--model=../../etc/passwd]": "etc/passwd",
-    "[--model=/etc/passwd]": "etc/passwd", "[--model=s3://other/models/a.skops]": "models/a.skops",
-    "[--model=a//b]": "a/b", "[--model=a/./b]": "a/b", "[--model=a/]": "a", "[--model=.]": "models/documents.skops",
-    "['--model=a\\b']": "a-b", '["--model=a\\nb"]': "a-b", "['--model= a']": "-a", "[--model=$(HOME)/a]": "-(HOME)/a",
-    "[--model=a, --model=b]": "a", "[--model=a, --http_port=1]": "a", "[--mod=a]": "models/documents.skops", "[a]": "models/documents.skops",
-    "['--model', '../a']": "a", "['--model=file:///etc/passwd']": "etc/passwd", f"[--model={'k' * 1025}]": "k" * 200,
-    "['--model=a?versionId=1']": "a-versionId=1", "['--model=https://example.org/a.skops']": "a.skops",
-}  # fmt: skip
+    "[]": "models/documents.skops",
+    "['--model=']": "models/documents.skops",
+    "[--model=../../etc/passwd]": "etc/passwd",
+    "[--model=/etc/passwd]": "etc/passwd",
+    "[--model=s3://other/models/a.skops]": "models/a.skops",
+    "[--model=a//b]": "a/b",
+    "[--model=a/./b]": "a/b",
+    "[--model=a/]": "a",
+    "[--model=.]": "models/documents.skops",
+    "['--model=a\\b']": "a-b",
+    '["--model=a\\nb"]': "a-b",
+    "['--model= a']": "-a",
+    "[--model=$(HOME)/a]": "-(HOME)/a",
+    "[--model=a, --model=b]": "a",
+    "[--model=a, --http_port=1]": "a",
+    "[--mod=a]": "models/documents.skops",
+    "[a]": "models/documents.skops",
+    "['--model', '../a']": "a",
+    "['--model=file:///etc/passwd']": "etc/passwd",
+    f"[--model={'k' * 1025}]": "k" * 200,
+    "['--model=a?versionId=1']": "a-versionId=1",
+    "['--model=https://example.org/a.skops']": "a.skops",
+}
 
 
 @pytest.mark.parametrize("args", KEYS)
 def test_a_model_is_a_key_of_the_teams_bucket_and_no_path(args: str) -> None:
     ((code, field, fix),) = said(SERVICE % ("{name: a}", args))
     assert (code, field, yaml.safe_load(fix.removeprefix("write "))) == (
-        "VEL115", "spec.predictor.model.args", {"args": [f"--model={KEYS[args]}"]},
-    )  # fmt: skip
+        "VEL115",
+        "spec.predictor.model.args",
+        {"args": [f"--model={KEYS[args]}"]},
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,16 +172,33 @@ def test_a_key_that_a_bucket_can_have_is_taken(args: str) -> None:
 @pytest.mark.parametrize(
     ("env", "field"),
     [
-        ("{name: 1A}", "spec.trainer.env[0].name"), ("{name: 'A=B'}", "spec.trainer.env[0].name"),
-        ("{name: ..}", "spec.trainer.env[0].name"), ("{name: ''}", "spec.trainer.env[0].name"),
-        ("{name: A, valueFrom: {secretKeyRef: {name: My_Secret, key: a}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.name"),
-        ("{name: A, valueFrom: {secretKeyRef: {name: '', key: a}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.name"),
-        ("{name: A, valueFrom: {secretKeyRef: {name: a, key: a b}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.key"),
-        ("{name: A, valueFrom: {secretKeyRef: {name: a, key: ..}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.key"),
+        ("{name: 1A}", "spec.trainer.env[0].name"),
+        ("{name: 'A=B'}", "spec.trainer.env[0].name"),
+        ("{name: ..}", "spec.trainer.env[0].name"),
+        ("{name: ''}", "spec.trainer.env[0].name"),
+        (
+            "{name: A, valueFrom: {secretKeyRef: {name: My_Secret, key: a}}}",
+            "spec.trainer.env[0].valueFrom.secretKeyRef.name",
+        ),
+        (
+            "{name: A, valueFrom: {secretKeyRef: {name: '', key: a}}}",
+            "spec.trainer.env[0].valueFrom.secretKeyRef.name",
+        ),
+        (
+            "{name: A, valueFrom: {secretKeyRef: {name: a, key: a b}}}",
+            "spec.trainer.env[0].valueFrom.secretKeyRef.key",
+        ),
+        (
+            "{name: A, valueFrom: {secretKeyRef: {name: a, key: ..}}}",
+            "spec.trainer.env[0].valueFrom.secretKeyRef.key",
+        ),
         ("{name: A, value: a, valueFrom: {secretKeyRef: {name: a, key: a}}}", "spec.trainer.env[0]"),
-        ("{name: A, valueFrom: {configMapKeyRef: {name: a, key: a}}}", "spec.trainer.env[0].valueFrom.configMapKeyRef"),
+        (
+            "{name: A, valueFrom: {configMapKeyRef: {name: a, key: a}}}",
+            "spec.trainer.env[0].valueFrom.configMapKeyRef",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_environment_that_a_pod_cannot_have_is_refused(env: str, field: str) -> None:
     text = JOB + f"spec: {{runtimeRef: {{name: vellum}}, trainer: {{command: [x], env: [{env}]}}}}\n"
     assert field in [where for _, where, _ in said(text)]
@@ -166,11 +225,15 @@ def test_a_service_of_kserves_documents_is_answered_at_once(framework: str) -> N
     """Every field is reported with its line, and none as unknown."""
     found = said(DOCUMENTED % framework)
     assert [(code, field) for code, field, _ in found] == [
-        ("VEL117", "metadata.annotations['serving.kserve.io/deploymentMode']"), ("VEL120", "spec.transformer"),
-        ("VEL120", "spec.predictor.canaryTrafficPercent"), ("VEL115", "spec.predictor.minReplicas"),
-        ("VEL113", "spec.predictor.model.runtime"), ("VEL113", "spec.predictor.model.args"),
-        ("VEL115", "spec.predictor.model.modelFormat.name"), ("VEL120", "spec.predictor.model.storageUri"),
-    ]  # fmt: skip
+        ("VEL117", "metadata.annotations['serving.kserve.io/deploymentMode']"),
+        ("VEL120", "spec.transformer"),
+        ("VEL120", "spec.predictor.canaryTrafficPercent"),
+        ("VEL115", "spec.predictor.minReplicas"),
+        ("VEL113", "spec.predictor.model.runtime"),
+        ("VEL113", "spec.predictor.model.args"),
+        ("VEL115", "spec.predictor.model.modelFormat.name"),
+        ("VEL120", "spec.predictor.model.storageUri"),
+    ]
     assert all("kubectl apply -f FILE" in fix for code, _, fix in found if code == "VEL120")
 
 
@@ -186,11 +249,14 @@ def test_a_service_of_kserves_documents_is_answered_at_once(framework: str) -> N
         ("apiVersion: kubeflow.org/v1\nkind: PyTorchJob", "Kubeflow's training operator"),
         ("apiVersion: kubeflow.org/v1\nkind: Notebook", "Kubeflow Notebooks"),
         ("apiVersion: kubeflow.org/v1beta1\nkind: Experiment", "Kubeflow Katib"),
-        ("apiVersion: v1\nkind: Secret", "Kubernetes"), ("apiVersion: v1\nkind: ConfigMap", "Kubernetes"),
-        ("apiVersion: apps/v1\nkind: Deployment", "Kubernetes"), ("apiVersion: v1\nkind: List", "Kubernetes"),
-        ("apiVersion: example.org/v1beta1\nkind: Widget", "example.org"), ("kind: Secret", "Kubernetes"),
+        ("apiVersion: v1\nkind: Secret", "Kubernetes"),
+        ("apiVersion: v1\nkind: ConfigMap", "Kubernetes"),
+        ("apiVersion: apps/v1\nkind: Deployment", "Kubernetes"),
+        ("apiVersion: v1\nkind: List", "Kubernetes"),
+        ("apiVersion: example.org/v1beta1\nkind: Widget", "example.org"),
+        ("kind: Secret", "Kubernetes"),
     ],
-)  # fmt: skip
+)
 def test_a_kind_of_others_is_said_to_be_theirs(head: str, owner: str) -> None:
     with pytest.raises(MistakesError) as refused:
         load(f"{head}\nmetadata: {{name: a}}\n".encode(), "file.yaml")
@@ -205,9 +271,10 @@ def test_a_kind_of_others_is_said_to_be_theirs(head: str, owner: str) -> None:
     [
         "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJop",
         "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceServise",
-        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlattform", "kind: MLOpsPlatfrom",
+        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlattform",
+        "kind: MLOpsPlatfrom",
     ],
-)  # fmt: skip
+)
 def test_a_misspelt_kind_of_ours_is_no_kind_of_others(head: str) -> None:
     codes = [code for code, _, _ in said(f"{head}\nmetadata: {{name: a}}\n")]
     assert "VEL111" in codes
@@ -219,12 +286,20 @@ def test_a_wrong_kind_does_not_hide_other_mistakes(kind: str) -> None:
     """The nearest kind, or the only kind of the apiVersion, has the rules for the rest of the file."""
     head = f"apiVersion: trainer.kubeflow.org/v1alpha1\n{kind}\nmetadata: {{name: 1a}}\n"
     assert said(head + "spec: {suspend: on, trainer: {comand: [x]}}\n") == [
-        ("VEL111", "kind" if kind else "", "write kind: TrainJob (allowed: MLOpsPlatform, KubeflowPlatform, TrainJob, InferenceService)"),
+        (
+            "VEL111",
+            "kind" if kind else "",
+            "write kind: TrainJob (allowed: MLOpsPlatform, KubeflowPlatform, TrainJob, InferenceService)",
+        ),
         ("VEL116", "metadata.name", "write name: m-1a"),
         ("VEL108", "spec.suspend", 'write true, or "on" in quotes'),
-        ("VEL113", "spec.runtimeRef", "write runtimeRef: {name: vellum}; see vellum explain TrainJob.spec.runtimeRef"),
+        (
+            "VEL113",
+            "spec.runtimeRef",
+            "write runtimeRef: {name: vellum}; see vellum explain TrainJob.spec.runtimeRef",
+        ),
         ("VEL112", "spec.trainer.comand", "write command instead"),
-    ]  # fmt: skip
+    ]
 
 
 def test_all_documents_of_a_file_are_answered_in_the_order_of_the_lines() -> None:

@@ -75,13 +75,23 @@ def corrected(place: str) -> str:
         ("InferenceService.spec.predictor", "InferenceService.spec.predictor"),
         ("inferenceservice.spec.predictor.model.args", "InferenceService.spec.predictor.model.args"),
         ("spec.trainer.env[0].name", "TrainJob.spec.trainer.env.name"),
-        ("spec.trainer.env[].valueFrom.secretKeyRef.key", "TrainJob.spec.trainer.env.valueFrom.secretKeyRef.key"),
-        ("spec.trainer.resourcesPerNode.requests.memory", "TrainJob.spec.trainer.resourcesPerNode.requests.memory"),
-        ("spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']", "TrainJob.spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']"),
+        (
+            "spec.trainer.env[].valueFrom.secretKeyRef.key",
+            "TrainJob.spec.trainer.env.valueFrom.secretKeyRef.key",
+        ),
+        (
+            "spec.trainer.resourcesPerNode.requests.memory",
+            "TrainJob.spec.trainer.resourcesPerNode.requests.memory",
+        ),
+        (
+            "spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']",
+            "TrainJob.spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']",
+        ),
         ("metadata.labels['a.example/b']", "MLOpsPlatform.metadata.labels['a.example/b']"),
-        ("spec.gateway.port", "KubeflowPlatform.spec.gateway.port"), ("spec.notebooks", "MLOpsPlatform.spec.notebooks"),
+        ("spec.gateway.port", "KubeflowPlatform.spec.gateway.port"),
+        ("spec.notebooks", "MLOpsPlatform.spec.notebooks"),
     ],
-)  # fmt: skip
+)
 def test_a_path_of_any_kind_is_found(path: str, found: str) -> None:
     assert schema.explain(path).path == found
 

@@ -101,23 +101,67 @@ def test_who_follows_every_fix_has_a_valid_file(name: str) -> None:
     assert rounds(value) <= MOST_ROUNDS
 
 
-_ODD = st.sampled_from([
-    "4GB", "two", "", -1, 0, 2.5, True, [], {}, ["a"], {"a": "b"}, "a b", "../../etc/passwd", "/a", "1Gi", "500m", "8Gi", 7,
-    "s3://a/b", "x" * 80, "My_Name", "é", "$(A)", "sklearn",
-])  # fmt: skip
+_ODD = st.sampled_from(
+    [
+        "4GB",
+        "two",
+        "",
+        -1,
+        0,
+        2.5,
+        True,
+        [],
+        {},
+        ["a"],
+        {"a": "b"},
+        "a b",
+        "../../etc/passwd",
+        "/a",
+        "1Gi",
+        "500m",
+        "8Gi",
+        7,
+        "s3://a/b",
+        "x" * 80,
+        "My_Name",
+        "é",
+        "$(A)",
+        "sklearn",
+    ]
+)
 _JOB_FIELDS = [
-    ("spec", "runtimeRef", "name"), ("spec", "trainer", "command"), ("spec", "trainer", "args"), ("spec", "trainer", "env"),
-    ("spec", "trainer", "numNodes"), ("spec", "trainer", "numProcPerNode"), ("spec", "trainer", "image"), ("metadata", "name"),
-    ("spec", "trainer", "resourcesPerNode", "requests", "memory"), ("spec", "trainer", "resourcesPerNode", "limits", "cpu"),
-    ("spec", "suspend"), ("spec", "activeDeadlineSeconds"), ("spec", "trainer", "comand"), ("spec", "podTemplateOverrides"),
-]  # fmt: skip
+    ("spec", "runtimeRef", "name"),
+    ("spec", "trainer", "command"),
+    ("spec", "trainer", "args"),
+    ("spec", "trainer", "env"),
+    ("spec", "trainer", "numNodes"),
+    ("spec", "trainer", "numProcPerNode"),
+    ("spec", "trainer", "image"),
+    ("metadata", "name"),
+    ("spec", "trainer", "resourcesPerNode", "requests", "memory"),
+    ("spec", "trainer", "resourcesPerNode", "limits", "cpu"),
+    ("spec", "suspend"),
+    ("spec", "activeDeadlineSeconds"),
+    ("spec", "trainer", "comand"),
+    ("spec", "podTemplateOverrides"),
+]
 _MODEL = ("spec", "predictor", "model")
 _SERVICE_FIELDS = [
-    (*_MODEL, "modelFormat", "name"), (*_MODEL, "runtime"), (*_MODEL, "args"), (*_MODEL, "storageUri"), (*_MODEL, "env"),
-    (*_MODEL, "resources", "requests", "memory"), (*_MODEL, "resources", "limits", "nvidia.com/gpu"), (*_MODEL, "modelFromat"),
-    ("spec", "predictor", "minReplicas"), ("spec", "predictor", "maxReplicas"), ("spec", "transformer"), ("metadata", "name"),
-    ("spec", "predictor", "serviceAccountName"), ("spec", "predictor", "containers"),
-]  # fmt: skip
+    (*_MODEL, "modelFormat", "name"),
+    (*_MODEL, "runtime"),
+    (*_MODEL, "args"),
+    (*_MODEL, "storageUri"),
+    (*_MODEL, "env"),
+    (*_MODEL, "resources", "requests", "memory"),
+    (*_MODEL, "resources", "limits", "nvidia.com/gpu"),
+    (*_MODEL, "modelFromat"),
+    ("spec", "predictor", "minReplicas"),
+    ("spec", "predictor", "maxReplicas"),
+    ("spec", "transformer"),
+    ("metadata", "name"),
+    ("spec", "predictor", "serviceAccountName"),
+    ("spec", "predictor", "containers"),
+]
 
 
 def mistaken(kind: str, changes: list[tuple[tuple[str, ...], Any]]) -> Any:

@@ -91,9 +91,14 @@ def test_many_documents_come_in_their_order_and_empty_ones_do_not_count() -> Non
 def test_what_a_control_plane_prints_can_be_given_back() -> None:
     live = yaml.safe_load(HEAD + "spec: {notebooks: enabled}\n")
     live["metadata"] |= {
-        "uid": "1", "resourceVersion": "7", "generation": 3, "creationTimestamp": None, "finalizers": ["a/b"],
-        "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {".": {}}}}], "ownerReferences": [],
-    }  # fmt: skip
+        "uid": "1",
+        "resourceVersion": "7",
+        "generation": 3,
+        "creationTimestamp": None,
+        "finalizers": ["a/b"],
+        "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {".": {}}}}],
+        "ownerReferences": [],
+    }
     live["spec"] |= {
         "compositionRef": {"name": "x"},
         "resourceRef": {"name": "y"},
@@ -191,21 +196,50 @@ def test_words_in_quotes_are_text() -> None:
         ("{name: on}", [("VEL108", "3: metadata.name", 'write true, or "on" in quotes')]),
         ("{name: a, namespace: B}", [("VEL116", "3: metadata.namespace", "write namespace: b")]),
         *(
-            (f"{{name: a, namespace: {name}}}", [("VEL116", "3: metadata.namespace", "write namespace: team-a")])
-            for name in ("kubeflow", "vellum-storage", "vellum-vectors", "kube-system", "kube-public", "kube-node-lease", "crossplane-system")
+            (
+                f"{{name: a, namespace: {name}}}",
+                [("VEL116", "3: metadata.namespace", "write namespace: team-a")],
+            )
+            for name in (
+                "kubeflow",
+                "vellum-storage",
+                "vellum-vectors",
+                "kube-system",
+                "kube-public",
+                "kube-node-lease",
+                "crossplane-system",
+            )
         ),
         ("{name: a, nam: b}", [("VEL112", "3: metadata.nam", "delete it; name is written too")]),
-        ("{name: a, generateName: b}", [("VEL112", "3: metadata.generateName", "delete it; known here: name, labels, annotations, namespace")]),
+        (
+            "{name: a, generateName: b}",
+            [
+                (
+                    "VEL112",
+                    "3: metadata.generateName",
+                    "delete it; known here: name, labels, annotations, namespace",
+                )
+            ],
+        ),
         ("{name: a, labels: {b: 12}}", [("VEL117", "3: metadata.labels.b", 'write "12" in quotes')]),
         ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write true, or "on" in quotes')]),
-        ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")]),
-        ("{name: a, labels: {/b: c}}", [("VEL117", "3: metadata.labels['/b']", "write a name such as example.org/stage")]),
-        ("{name: a, labels: {A.io/b: c}}", [("VEL117", "3: metadata.labels['A.io/b']", "write a name such as example.org/stage")]),
+        (
+            "{name: a, labels: {b: c d}}",
+            [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")],
+        ),
+        (
+            "{name: a, labels: {/b: c}}",
+            [("VEL117", "3: metadata.labels['/b']", "write a name such as example.org/stage")],
+        ),
+        (
+            "{name: a, labels: {A.io/b: c}}",
+            [("VEL117", "3: metadata.labels['A.io/b']", "write a name such as example.org/stage")],
+        ),
         ("{name: a, labels: [b]}", [("VEL117", "3: metadata.labels", "write labels: {stage: trial}")]),
         ("{name: a, annotations: {b: {c: d}}}", [("VEL117", "3: metadata.annotations.b", "write a text")]),
         ("[]", [("VEL113", "3: metadata", "write metadata: {name: research}")]),
     ],
-)  # fmt: skip
+)
 def test_metadata_follow_the_rules_of_kubernetes(metadata: str, expected: list[tuple[str, str, str]]) -> None:
     assert said(BARE.replace("{name: research, namespace: team-a}", metadata)) == expected
 
@@ -248,12 +282,24 @@ def test_an_external_store_is_named_by_its_endpoint(endpoint: str) -> None:
 @pytest.mark.parametrize(
     "endpoint",
     [
-        "s3.example.org", "s3://bucket", "https://", "https://s3.example.org/", "https://s3.example.org/bucket",
-        "https://KEY:SECRET@s3.example.org", "https://s3.example.org?x=1", "https://s3.example.org:0",
-        "https://s3.example.org:65536", "https://s3..example.org", "https://-s3.example.org", "https://S3.example.org",
-        "https://[::1]:9000", f"https://{'a' * 64}.example.org", f"https://{'a.' * 150}org", '"https://s3.example.org\\n"',
+        "s3.example.org",
+        "s3://bucket",
+        "https://",
+        "https://s3.example.org/",
+        "https://s3.example.org/bucket",
+        "https://KEY:SECRET@s3.example.org",
+        "https://s3.example.org?x=1",
+        "https://s3.example.org:0",
+        "https://s3.example.org:65536",
+        "https://s3..example.org",
+        "https://-s3.example.org",
+        "https://S3.example.org",
+        "https://[::1]:9000",
+        f"https://{'a' * 64}.example.org",
+        f"https://{'a.' * 150}org",
+        '"https://s3.example.org\\n"',
     ],
-)  # fmt: skip
+)
 def test_an_endpoint_that_is_more_or_less_than_an_address_is_refused(endpoint: str) -> None:
     quoted = endpoint if endpoint.startswith('"') else f'"{endpoint}"'
     assert said(EXTERNAL.replace("ENDPOINT", quoted)) == [("VEL115", "4: spec.objectStore.endpoint", EXAMPLE)]
@@ -262,20 +308,32 @@ def test_an_endpoint_that_is_more_or_less_than_an_address_is_refused(endpoint: s
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ("{profile: light, objectStore: {backend: external}}",
-         ("4: spec.objectStore.endpoint", "write endpoint: https://HOST, or with :PORT")),
-        ("{objectStore: {endpoint: 'https://s3.example.org'}}",
-         ("4: spec.objectStore.endpoint", "delete endpoint, or write backend: external")),
-        ("{objectStore: {backend: seaweedfs, region: eu-central-1}}",
-         ("4: spec.objectStore.region", "delete region, or write backend: external")),
-        ("{objectStore: {backend: external, endpoint: 'https://s3.example.org'}}",
-         ("4: spec.objectStore", "write profile: light or standard, or delete objectStore")),
-        ("{profile: light, objectStore: {backend: minio}}",
-         ("4: spec.objectStore.backend", "write backend: seaweedfs (allowed: seaweedfs, external)")),
-        ("{profile: light, objectStore: {backend: external, endpoint: 'https://s3.example.org', region: 'a b'}}",
-         ("4: spec.objectStore.region", 'write for example region: "eu-central-1"')),
+        (
+            "{profile: light, objectStore: {backend: external}}",
+            ("4: spec.objectStore.endpoint", "write endpoint: https://HOST, or with :PORT"),
+        ),
+        (
+            "{objectStore: {endpoint: 'https://s3.example.org'}}",
+            ("4: spec.objectStore.endpoint", "delete endpoint, or write backend: external"),
+        ),
+        (
+            "{objectStore: {backend: seaweedfs, region: eu-central-1}}",
+            ("4: spec.objectStore.region", "delete region, or write backend: external"),
+        ),
+        (
+            "{objectStore: {backend: external, endpoint: 'https://s3.example.org'}}",
+            ("4: spec.objectStore", "write profile: light or standard, or delete objectStore"),
+        ),
+        (
+            "{profile: light, objectStore: {backend: minio}}",
+            ("4: spec.objectStore.backend", "write backend: seaweedfs (allowed: seaweedfs, external)"),
+        ),
+        (
+            "{profile: light, objectStore: {backend: external, endpoint: 'https://s3.example.org', region: 'a b'}}",
+            ("4: spec.objectStore.region", 'write for example region: "eu-central-1"'),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_store_that_does_not_fit_is_refused_with_what_to_write(
     spec: str, expected: tuple[str, str]
 ) -> None:
@@ -293,12 +351,25 @@ def test_images_are_named_by_digest() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (BARE.replace("v1alpha1", "v1"), ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1")),
-        (BARE.replace("MLOps", "mlops"), ("VEL111", "2: kind", "write kind: MLOpsPlatform (allowed: MLOpsPlatform, KubeflowPlatform, TrainJob, InferenceService)")),
+        (
+            BARE.replace("v1alpha1", "v1"),
+            ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1"),
+        ),
+        (
+            BARE.replace("MLOps", "mlops"),
+            (
+                "VEL111",
+                "2: kind",
+                "write kind: MLOpsPlatform (allowed: MLOpsPlatform, KubeflowPlatform, TrainJob, InferenceService)",
+            ),
+        ),
         ("kind: MLOpsPlatform\n", ("VEL111", "1", "write apiVersion: platform.vellum.dev/v1alpha1")),
         ("- a\n", ("VEL111", "1", "write apiVersion, kind, metadata and spec")),
         (HEAD + "sepc: {}\n", ("VEL112", "4: sepc", "write spec instead")),
-        (HEAD + "spec: []\n", ("VEL114", "4: spec", "write fields below it, such as owner; see vellum explain spec")),
+        (
+            HEAD + "spec: []\n",
+            ("VEL114", "4: spec", "write fields below it, such as owner; see vellum explain spec"),
+        ),
         ("", ("VEL102", "", "see examples/02-minimal/claim.yaml")),
         ("# nothing\n---\n", ("VEL102", "", "see examples/02-minimal/claim.yaml")),
         (HEAD + "spec: {size: small, size: large}\n", ("VEL107", "4: spec.size", "keep one of the two")),
@@ -308,10 +379,16 @@ def test_images_are_named_by_digest() -> None:
         (HEAD + "spec: {<<: {}}\n", ("VEL106", "4: spec", "write the fields out")),
         ("%YAML 1.1\n---\n" + HEAD, ("VEL106", "1", "delete the line")),
         (HEAD + "spec: {? [a] : b}\n", ("VEL110", "4: spec", "names are text: write name: value")),
-        (HEAD + "spec: {\n", ("VEL105", "5", "look at this line and the one before: indentation, colons, quotes, tabs")),
-        (HEAD + "spec:\n\tsize: small\n", ("VEL105", "5", "look at this line and the one before: indentation, colons, quotes, tabs")),
+        (
+            HEAD + "spec: {\n",
+            ("VEL105", "5", "look at this line and the one before: indentation, colons, quotes, tabs"),
+        ),
+        (
+            HEAD + "spec:\n\tsize: small\n",
+            ("VEL105", "5", "look at this line and the one before: indentation, colons, quotes, tabs"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_an_object_of_ours_is_refused(text: str, expected: tuple[str, str, str]) -> None:
     problems = said(text)
     assert (problems[0][0], problems[0][1].removeprefix("claim.yaml"), problems[0][2]) == expected
@@ -345,9 +422,12 @@ def test_a_message_never_repeats_control_characters() -> None:
 def test_all_mistakes_of_a_file_are_told_in_the_order_of_its_lines() -> None:
     text = f"{HEAD}spec:\n  sizee: small\n  size: on\n  notebooks: maybe\n---\nkind: Nothing\n"
     assert [(code, where) for code, where, _ in said(text)] == [
-        ("VEL112", "5: spec.sizee"), ("VEL108", "6: spec.size"), ("VEL115", "7: spec.notebooks"),
-        ("VEL111", "9"), ("VEL111", "9: kind"),
-    ]  # fmt: skip
+        ("VEL112", "5: spec.sizee"),
+        ("VEL108", "6: spec.size"),
+        ("VEL115", "7: spec.notebooks"),
+        ("VEL111", "9"),
+        ("VEL111", "9: kind"),
+    ]
 
 
 def test_twenty_mistakes_are_enough() -> None:
@@ -372,8 +452,9 @@ def test_mistakes_of_all_files_of_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(loader.MistakesError) as caught:
         loader.read(tmp_path)
     assert [(error.code, error.where) for error in caught.value.problems] == [
-        ("VEL115", f"{tmp_path}/a.yaml:4: spec.size"), ("VEL105", f"{tmp_path}/b.yaml:2"),
-    ]  # fmt: skip
+        ("VEL115", f"{tmp_path}/a.yaml:4: spec.size"),
+        ("VEL105", f"{tmp_path}/b.yaml:2"),
+    ]
 
 
 def test_the_same_object_twice_is_refused(tmp_path: Path) -> None:

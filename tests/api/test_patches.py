@@ -37,7 +37,7 @@ WRONG = {
     "- {target: {kind: A}, patch: '[{op: move, path: /a}]'}": "patch 1: `move` needs a `from`",
     "- {target: {kind: A}, patch: 'spec: {'}": "patch 1: not YAML",
     "- {target: {kind: A}, patch: &a 'spec: {}'}": "Vellum does not read anchors (&) and aliases (*)",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", GOOD)

@@ -32,21 +32,29 @@ def test_a_job_is_stored_as_it_was_written() -> None:
     trainer = "{command: [python, -c], args: [print(1)], env: [{name: A, value: b}], numNodes: 1}"
     spec = f"spec: {{runtimeRef: {{name: vellum}}, suspend: true, activeDeadlineSeconds: 60, trainer: {trainer}}}\n"
     assert manifest(HEAD + spec) == {
-        "apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "metadata": {"name": "job"},
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "job"},
         "spec": {
-            "runtimeRef": {"name": "vellum"}, "suspend": True, "activeDeadlineSeconds": 60,
+            "runtimeRef": {"name": "vellum"},
+            "suspend": True,
+            "activeDeadlineSeconds": 60,
             "trainer": {
-                "command": ["python", "-c"], "args": ["print(1)"], "env": [{"name": "A", "value": "b"}], "numNodes": 1,
+                "command": ["python", "-c"],
+                "args": ["print(1)"],
+                "env": [{"name": "A", "value": "b"}],
+                "numNodes": 1,
             },
         },
-    }  # fmt: skip
+    }
 
 
 def test_the_examples_are_valid() -> None:
     found = read(ROOT / "examples/training")
     assert [(one.manifest()["kind"], one.manifest()["metadata"]["name"]) for one in found] == [
-        ("InferenceService", "documents"), ("TrainJob", "documents"),
-    ]  # fmt: skip
+        ("InferenceService", "documents"),
+        ("TrainJob", "documents"),
+    ]
 
 
 @pytest.mark.parametrize(

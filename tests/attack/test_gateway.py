@@ -32,10 +32,13 @@ class Target:
         self.own, self.notebook = f"127.0.0.1:{self.port}", urlsplit(notebook).netloc
         self.model = urlsplit(binding["VELLUM_SEARCH_URL"]).path
         paths = {
-            "s3": f"/{binding['VELLUM_BUCKET']}/key", "qdrant": f"{urlsplit(binding['QDRANT_URL']).path}/collections",
-            "serving": f"{self.model}/v2/models/search", "pipelines": "/pipelines/x", "apis": "/apis/v2beta1/healthz",
+            "s3": f"/{binding['VELLUM_BUCKET']}/key",
+            "qdrant": f"{urlsplit(binding['QDRANT_URL']).path}/collections",
+            "serving": f"{self.model}/v2/models/search",
+            "pipelines": "/pipelines/x",
+            "apis": "/apis/v2beta1/healthz",
             "old notebook": f"{urlsplit(notebook).path}api/contents",
-        }  # fmt: skip
+        }
         self.routes = {name: (self.own, path) for name, path in paths.items()}
         self.routes["notebook"] = (self.notebook, paths["old notebook"])
 
@@ -116,11 +119,22 @@ def still_well(target: Target) -> Iterator[None]:
 def test_foreign_origins_at_every_route_and_method(target: Target, attacked: Attacked) -> None:
     port = target.port
     origins = [
-        "http://evil.example", "null", "", "file://", f"http://127.0.0.1:{port + 1}", "http://127.0.0.1", "http://localhost",
-        f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port}@evil", f" http://x:{port}",
-        f"http://notebook-x.localhost:{port}", f"http://localhost.:{port}", f"http://[::ffff:127.0.0.1]:{port}",
+        "http://evil.example",
+        "null",
+        "",
+        "file://",
+        f"http://127.0.0.1:{port + 1}",
+        "http://127.0.0.1",
+        "http://localhost",
+        f"https://127.0.0.1:{port}",
+        f"http://127.0.0.1:{port}/",
+        f"http://127.0.0.1:{port}@evil",
+        f" http://x:{port}",
+        f"http://notebook-x.localhost:{port}",
+        f"http://localhost.:{port}",
+        f"http://[::ffff:127.0.0.1]:{port}",
         f"http://127.0.0.1:{port}, http://evil.example",
-    ]  # fmt: skip
+    ]
     answers: Counter[int] = Counter()
     for (host, path), method, origin in product(target.routes.values(), METHODS, origins):
         found, said = target.ask(method, host, path, f"Origin: {origin}")
@@ -132,11 +146,27 @@ def test_foreign_origins_at_every_route_and_method(target: Target, attacked: Att
 def test_foreign_hosts_at_every_route(target: Target, attacked: Attacked) -> None:
     port = target.port
     hosts = [
-        "evil.example", f"evil.example:{port}", "127.0.0.1", "localhost", f"127.0.0.1:{port + 1}", f"127.1:{port}",
-        f"2130706433:{port}", f"0x7f.1:{port}", f"localhost.:{port}", f"127.0.0.1.:{port}", f"x@127.0.0.1:{port}",
-        f"127.0.0.1:{port}@evil", f"evil.localhost:{port}", f"{target.notebook}.evil.example", "", "[::1]", f"[::]:{port}",
-        f"127.0.0.1:{port}:{port}", f"127.0.0.1:0{port}", f"127.0.0.1:{port}/x",
-    ]  # fmt: skip
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        "localhost",
+        f"127.0.0.1:{port + 1}",
+        f"127.1:{port}",
+        f"2130706433:{port}",
+        f"0x7f.1:{port}",
+        f"localhost.:{port}",
+        f"127.0.0.1.:{port}",
+        f"x@127.0.0.1:{port}",
+        f"127.0.0.1:{port}@evil",
+        f"evil.localhost:{port}",
+        f"{target.notebook}.evil.example",
+        "",
+        "[::1]",
+        f"[::]:{port}",
+        f"127.0.0.1:{port}:{port}",
+        f"127.0.0.1:0{port}",
+        f"127.0.0.1:{port}/x",
+    ]
     answers: Counter[int] = Counter()
     for (_, path), method, host in product(target.routes.values(), ("GET", "POST", "PUT"), hosts):
         found, said = target.ask(method, host, path)
@@ -167,8 +197,13 @@ def test_path_tricks_reach_nothing_that_is_closed(target: Target, attacked: Atta
     closed = ("v2/repository/index", "v2/repository/models/search/unload", "metrics", "openapi.json", "docs")
     answers: Counter[int] = Counter()
     for hop, end, method in product(hops, closed, ("GET", "POST")):
-        for path in (f"{target.model}/{hop}/{end}", f"{target.model}/v2/{hop}/{end}", f"{target.model}{hop}/{end}",
-                     f"/qdrant/{hop}{target.model}/{end}", f"/{hop}{target.model}/{end}"):  # fmt: skip
+        for path in (
+            f"{target.model}/{hop}/{end}",
+            f"{target.model}/v2/{hop}/{end}",
+            f"{target.model}{hop}/{end}",
+            f"/qdrant/{hop}{target.model}/{end}",
+            f"/{hop}{target.model}/{end}",
+        ):
             found, said = target.ask(method, target.own, path)
             answers[found] += 1
             assert not 200 <= found < 300, (method, path, said[:300])
@@ -185,13 +220,27 @@ def test_path_tricks_reach_nothing_that_is_closed(target: Target, attacked: Atta
 def test_forms_of_the_request_line(target: Target, attacked: Attacked) -> None:
     path = f"{target.model}/v2/models/search"
     lines = [
-        f"GET http://evil.example{path} HTTP/1.1", f"GET https://evil.example:{target.port}{path} HTTP/1.1",
-        f"GET http://127.0.0.1:1{path} HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1", f"CONNECT {target.own} HTTP/1.1",
-        f"GET {path} HTTP/1.0", f"GET {path} HTTP/0.9", f"GET {path}", f"GET {path} HTTP/2.0", f"GET {path} HTTP/9.9",
-        "PRI * HTTP/2.0", f" GET {path} HTTP/1.1", f"G\tET {path} HTTP/1.1", f"GET  {path} HTTP/1.1 x", "\x00" * 64,
-        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", f"TRACE {path} HTTP/1.1", f"PROPFIND {path} HTTP/1.1",
-        f"{'A' * 9000} {path} HTTP/1.1", f"GET /{'a' * 200000} HTTP/1.1",
-    ]  # fmt: skip
+        f"GET http://evil.example{path} HTTP/1.1",
+        f"GET https://evil.example:{target.port}{path} HTTP/1.1",
+        f"GET http://127.0.0.1:1{path} HTTP/1.1",
+        "CONNECT 127.0.0.1:22 HTTP/1.1",
+        f"CONNECT {target.own} HTTP/1.1",
+        f"GET {path} HTTP/1.0",
+        f"GET {path} HTTP/0.9",
+        f"GET {path}",
+        f"GET {path} HTTP/2.0",
+        f"GET {path} HTTP/9.9",
+        "PRI * HTTP/2.0",
+        f" GET {path} HTTP/1.1",
+        f"G\tET {path} HTTP/1.1",
+        f"GET  {path} HTTP/1.1 x",
+        "\x00" * 64,
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        f"TRACE {path} HTTP/1.1",
+        f"PROPFIND {path} HTTP/1.1",
+        f"{'A' * 9000} {path} HTTP/1.1",
+        f"GET /{'a' * 200000} HTTP/1.1",
+    ]
     answers: Counter[int] = Counter()
     for line in lines:
         for end in (
@@ -210,13 +259,31 @@ def test_forms_of_the_request_line(target: Target, attacked: Attacked) -> None:
 def test_no_second_request_is_smuggled(target: Target, attacked: Attacked) -> None:
     """A request with two body lengths is refused or read in one way; its rest is never read as a request."""
     inner = f"GET /.vellum/ready HTTP/1.1\r\nHost: {target.own}\r\nX-Smuggled: yes\r\n\r\n"
-    ends = [f"Content-Length: {len(inner) + 5}", "Content-Length: 5", "Content-Length: +5", "Content-Length: 5, 6",
-            "Content-Length: 0x5", "Content-Length: 5\r\nContent-Length: 6", "Content-Length: -1",
-            "Content-Length: 99999999999999999999", "Content-Length: 5 5", "content-length\t: 5"]  # fmt: skip
-    codings = ["Transfer-Encoding: chunked", "Transfer-Encoding: xchunked", "Transfer-Encoding : chunked",
-               "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding:\tchunked",
-               "Transfer-Encoding: chunked, identity", "Transfer-Encoding: identity, chunked", "X: x\nTransfer-Encoding: chunked",
-               "Transfer-Encoding:\r\n chunked", 'Transfer-Encoding: "chunked"', "transfer-encoding: CHUNKED\x00"]  # fmt: skip
+    ends = [
+        f"Content-Length: {len(inner) + 5}",
+        "Content-Length: 5",
+        "Content-Length: +5",
+        "Content-Length: 5, 6",
+        "Content-Length: 0x5",
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: -1",
+        "Content-Length: 99999999999999999999",
+        "Content-Length: 5 5",
+        "content-length\t: 5",
+    ]
+    codings = [
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "Transfer-Encoding:\tchunked",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity, chunked",
+        "X: x\nTransfer-Encoding: chunked",
+        "Transfer-Encoding:\r\n chunked",
+        'Transfer-Encoding: "chunked"',
+        "transfer-encoding: CHUNKED\x00",
+    ]
     answers: Counter[int] = Counter()
     for (host, path), end, coding in product(target.routes.values(), ends, codings):
         head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{end}\r\n{coding}\r\n\r\n"
@@ -231,17 +298,33 @@ def test_no_second_request_is_smuggled(target: Target, attacked: Attacked) -> No
 def test_strange_headers(target: Target, attacked: Attacked) -> None:
     host, path = target.routes["serving"]
     extra = [
-        f"X: {'a' * 70000}", *("\r\n".join(f"X-{n}: a" for n in range(many)) for many in (120, 3000)),
-        "X: \x00", "X\x00: a", "X Y: a", ": a", "X", "\x7f: \x01", "Host: evil.example",
-        f"Host: {target.notebook}", f"X-Forwarded-Host: {target.notebook}\r\nX: {'b' * 62000}",
-    ]  # fmt: skip
+        f"X: {'a' * 70000}",
+        *("\r\n".join(f"X-{n}: a" for n in range(many)) for many in (120, 3000)),
+        "X: \x00",
+        "X\x00: a",
+        "X Y: a",
+        ": a",
+        "X",
+        "\x7f: \x01",
+        "Host: evil.example",
+        f"Host: {target.notebook}",
+        f"X-Forwarded-Host: {target.notebook}\r\nX: {'b' * 62000}",
+    ]
     answers: Counter[int] = Counter()
     for one in extra:
         found, said = target.ask("GET", host, path, one)
         answers[found] += 1
         assert found in (0, 400, 404, 431), (one[:60], said[:300])
-    for name in ("X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Forwarded-Prefix",
-                 "X-Envoy-Internal", "X-HTTP-Method-Override", "Kubeflow-Userid"):  # fmt: skip
+    for name in (
+        "X-Forwarded-Host",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Envoy-Original-Path",
+        "X-Forwarded-Prefix",
+        "X-Envoy-Internal",
+        "X-HTTP-Method-Override",
+        "Kubeflow-Userid",
+    ):
         for value in (target.notebook, "/v2/repository/index", f"{target.model}/metrics", "DELETE"):
             found, said = target.ask("GET", target.own, "/serving/absent/x", f"{name}: {value}")
             answers[found] += 1

@@ -23,9 +23,33 @@ ANSWERS = {200, 400, 401, 403, 404, 409, 413, 501}
 CANARY = {"points": [{"id": 1, "vector": [1.0], "payload": {"secret": "canary"}}]}
 SHALLOW, DEEP = b"[" * 100 + b"]" * 100, b"[" * 200_000 + b"]" * 200_000
 HOSTILE: tuple[Any, ...] = (
-    None, True, -1, 0, 2**31, 2**63, 2**64, 10**400, 1e308, -1e39, 0.5, "", "\x00", "../../etc/passwd", "a" * 5000, "\U0001d54f\u202e\ufeff", [], {},
-    [[]], [None], {"": {}}, {"a": {"b": []}}, [{"key": "a"}], ["a", 1], "1" * 40, "550e8400-e29b-41d4-a716-446655440000",
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    2**31,
+    2**63,
+    2**64,
+    10**400,
+    1e308,
+    -1e39,
+    0.5,
+    "",
+    "\x00",
+    "../../etc/passwd",
+    "a" * 5000,
+    "\U0001d54f\u202e\ufeff",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": {}},
+    {"a": {"b": []}},
+    [{"key": "a"}],
+    ["a", 1],
+    "1" * 40,
+    "550e8400-e29b-41d4-a716-446655440000",
+)
 TOKENS = (
     b"NaN",
     b"Infinity",
@@ -154,9 +178,15 @@ def paths() -> Iterator[Row]:
     body = json.dumps({"vectors": {"size": 1, "distance": "Dot"}}).encode()
     for one in tricks:
         for method, rest, raw in (
-            ("PUT", "", body), ("GET", "", b""), ("GET", "/points/1", b""), ("GET", "/exists", b""), ("GET", f"/points/{one}", b""),
-            ("POST", "/points/count", b"{}"), ("DELETE", f"/index/{one}", b""), ("POST", f"/{one}", b"{}"),
-        ):  # fmt: skip
+            ("PUT", "", body),
+            ("GET", "", b""),
+            ("GET", "/points/1", b""),
+            ("GET", "/exists", b""),
+            ("GET", f"/points/{one}", b""),
+            ("POST", "/points/count", b"{}"),
+            ("DELETE", f"/index/{one}", b""),
+            ("POST", f"/{one}", b"{}"),
+        ):
             yield method, f"/collections/{one}{rest}", raw
         yield "GET", f"/{one}", b""
         yield "POST", f"/collections/one/points/count?{one}={one}", b"{}"
@@ -216,7 +246,13 @@ def test_no_key_of_another_team_opens_a_door(teams: list[Server], attacked: Atta
         {"api-key": "two-writes", "authorization": f"Bearer {KEY}"},
     ]
     tally = Counter[int]()
-    for method, path in [*BODIES, ("GET", "/collections"), ("GET", "/collections/canary"), ("DELETE", "/collections/canary"), ("GET", "/telemetry")]:  # fmt: skip
+    for method, path in [
+        *BODIES,
+        ("GET", "/collections"),
+        ("GET", "/collections/canary"),
+        ("DELETE", "/collections/canary"),
+        ("GET", "/telemetry"),
+    ]:
         body = json.dumps(BODIES.get((method, path), {})).encode() if method != "GET" else b""
         for headers in wrong:
             status, raw = sent(one, (method, path, body), headers)
@@ -239,10 +275,16 @@ def test_a_caller_that_leaves_or_lies_keeps_nobody_waiting(teams: list[Server], 
     one, _ = teams
     head = f"POST /collections/one/points/count HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\n".encode()
     lies = (
-        b"content-length: 10\r\n\r\n{}", b"content-length: -1\r\n\r\n{}", b"content-length: abc\r\n\r\n{}", b"content-length: 2\r\ncontent-length: 5\r\n\r\n{}",
-        b"transfer-encoding: chunked\r\n\r\nzz\r\n", b"transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n", b"expect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n",
-        b"x: " + b"a" * 200_000 + b"\r\n\r\n", b"\r\n\r\n\r\n",
-    )  # fmt: skip
+        b"content-length: 10\r\n\r\n{}",
+        b"content-length: -1\r\n\r\n{}",
+        b"content-length: abc\r\n\r\n{}",
+        b"content-length: 2\r\ncontent-length: 5\r\n\r\n{}",
+        b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n",
+        b"expect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n",
+        b"x: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"\r\n\r\n\r\n",
+    )
     held = []
     for lie in lies:
         held.append(socket.create_connection(("127.0.0.1", one.port), timeout=5))

@@ -20,8 +20,13 @@ Schemas = Mapping[str, Any]
 
 LABELS = {"app": "drawn"}
 CONTAINER: Obj = {
-    "name": "main", "image": "registry.example.org/main:1", "args": ["--port", "8080"],
-    "ports": [{"name": "http", "containerPort": 8080}, {"name": "dns", "containerPort": 53, "protocol": "UDP"}],
+    "name": "main",
+    "image": "registry.example.org/main:1",
+    "args": ["--port", "8080"],
+    "ports": [
+        {"name": "http", "containerPort": 8080},
+        {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+    ],
     "env": [
         {"name": "PLAIN", "value": "1000m"},
         {"name": "FIELD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -30,34 +35,75 @@ CONTAINER: Obj = {
     ],
     "envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings", "optional": True}}],
     "resources": {"requests": {"cpu": "0.1", "memory": "1024Mi"}, "limits": {"cpu": 2, "memory": "2Gi"}},
-    "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http", "httpHeaders": [{"name": "A", "value": "b"}]}},
+    "livenessProbe": {
+        "httpGet": {"path": "/healthz", "port": "http", "httpHeaders": [{"name": "A", "value": "b"}]}
+    },
     "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 5},
     "startupProbe": {"exec": {"command": ["true"]}, "failureThreshold": 30},
     "lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}},
-    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsUser": 1000},
-    "volumeMounts": [{"name": "folder", "mountPath": "/folder"}, {"name": "settings", "mountPath": "/settings"}],
-}  # fmt: skip
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsUser": 1000,
+    },
+    "volumeMounts": [
+        {"name": "folder", "mountPath": "/folder"},
+        {"name": "settings", "mountPath": "/settings"},
+    ],
+}
 POD: Obj = {
     "containers": [CONTAINER],
     "initContainers": [{"name": "first", "image": "registry.example.org/first:latest"}],
-    "serviceAccountName": "main", "nodeSelector": {"kubernetes.io/os": "linux"}, "terminationGracePeriodSeconds": 10,
+    "serviceAccountName": "main",
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "terminationGracePeriodSeconds": 10,
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 1000},
     "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
-    "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-        {"weight": 1, "podAffinityTerm": {"labelSelector": {"matchLabels": LABELS}, "topologyKey": "zone"}}]}},
-    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
+    "affinity": {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "weight": 1,
+                    "podAffinityTerm": {"labelSelector": {"matchLabels": LABELS}, "topologyKey": "zone"},
+                }
+            ]
+        }
+    },
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    ],
     "volumes": [
         {"name": "folder", "emptyDir": {"sizeLimit": "1024Mi"}},
-        {"name": "settings", "configMap": {"name": "settings", "defaultMode": 420, "items": [{"key": "a", "path": "a"}]}},
+        {
+            "name": "settings",
+            "configMap": {"name": "settings", "defaultMode": 420, "items": [{"key": "a", "path": "a"}]},
+        },
         {"name": "keys", "secret": {"secretName": "keys"}},
         {"name": "host", "hostPath": {"path": "/var/log"}},
         {"name": "empty", "emptyDir": {}},
-        {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}},
-                                                    {"downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}}]}},
-        {"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": {
-            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}},
+        {
+            "name": "token",
+            "projected": {
+                "sources": [
+                    {"serviceAccountToken": {"path": "token"}},
+                    {
+                        "downwardAPI": {
+                            "items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]
+                        }
+                    },
+                ]
+            },
+        },
+        {
+            "name": "own",
+            "ephemeral": {
+                "volumeClaimTemplate": {
+                    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+                }
+            },
+        },
     ],
-}  # fmt: skip
+}
 TEMPLATE: Obj = {"metadata": {"labels": LABELS}, "spec": POD}
 _WORKLOAD: Obj = {"selector": {"matchLabels": LABELS}, "template": TEMPLATE}
 RULES = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
@@ -95,9 +141,13 @@ KINDS: Mapping[str, tuple[str, Obj]] = {
     "PodDisruptionBudget": ("policy/v1", {"spec": {"maxUnavailable": "50%", "selector": {"matchLabels": LABELS}}}),
 }  # fmt: skip
 AMOUNTS = {
-    "0.1": ["100m", ".1", "1e-1", "+0.10", "100000u"], "1024Mi": ["1Gi", "1073741824", "1048576Ki", "1073741824000m"],
-    "2": ["2000m", "2.0", "2e0"], "2Gi": ["2048Mi", "2147483648"], "1Gi": ["1024Mi"], "1m": ["0.001", "1e-3"],
-}  # fmt: skip
+    "0.1": ["100m", ".1", "1e-1", "+0.10", "100000u"],
+    "1024Mi": ["1Gi", "1073741824", "1048576Ki", "1073741824000m"],
+    "2": ["2000m", "2.0", "2e0"],
+    "2Gi": ["2048Mi", "2147483648"],
+    "1Gi": ["1024Mi"],
+    "1m": ["0.001", "1e-3"],
+}
 """Amounts of the manifests, with other spellings."""
 
 
@@ -123,8 +173,12 @@ def harmless(kind: str, schemas: Schemas) -> list[Change]:
     if kind in ("StatefulSet", "DaemonSet"):
         # Their pods are those of a Deployment, whose thousands of fields are enough once.
         found = [change for change in found if change[0][:2] != ("spec", "template")]
-    return found + [(path, text) for path, value in leaves(obj) for text in AMOUNTS.get(str(value), ())
-                    if not {"env", "data"} & {*path}]  # fmt: skip
+    return found + [
+        (path, text)
+        for path, value in leaves(obj)
+        for text in AMOUNTS.get(str(value), ())
+        if not {"env", "data"} & {*path}
+    ]
 
 
 def harmful(kind: str) -> list[Change]:
@@ -213,9 +267,14 @@ _CHOICES: Mapping[str, list[Change]] = {
     "NetworkPolicy": [(_PEER, {"podSelector": {}}), (_PEER, {"ipBlock": {"cidr": "0.0.0.0/0"}})],
 }
 _EMPTY: Mapping[str, tuple[Any, ...]] = {
-    "object": (None, {}), "array": (None, []), "string": (None, ""), "boolean": (None, False), "integer": (None, 0),
-    "number": (None, 0), "text": (None,),
-}  # fmt: skip
+    "object": (None, {}),
+    "array": (None, []),
+    "string": (None, ""),
+    "boolean": (None, False),
+    "integer": (None, 0),
+    "number": (None, 0),
+    "text": (None,),
+}
 _OTHERS: Mapping[type, Callable[[Any], Any]] = {
     bool: lambda value: not value,
     int: lambda value: value + 1,

@@ -114,9 +114,13 @@ def embedded(world: World, key: Key) -> Pass:
     assert live is not None
     asked = {*controller._asked.get(key, {}).values(), *_ahead(key)}
     return Pass(
-        {one: without(obj, OBJECTS) for one, obj in store.applied.items()}, store.deleted, _status(live), _conditions(live),
-        _events({"type": one.type, "reason": one.reason, "message": one.message} for one in store.said), asked,
-    )  # fmt: skip
+        {one: without(obj, OBJECTS) for one, obj in store.applied.items()},
+        store.deleted,
+        _status(live),
+        _conditions(live),
+        _events({"type": one.type, "reason": one.reason, "message": one.message} for one in store.said),
+        asked,
+    )
 
 
 def crossplane(oracle: Oracle, world: World, key: Key) -> Pass:
@@ -132,8 +136,11 @@ def crossplane(oracle: Oracle, world: World, key: Key) -> Pass:
     return Pass(
         {Key.of(obj): without(obj, OBJECTS) for obj in said.get("composed_resources", ())},
         {Key.of(obj) for obj in said.get("deleted_resources", ())},
-        _status(live), conditions if key == PLATFORM else _ready_of_claim(conditions), _events(said.get("events", ())), asked,
-    )  # fmt: skip
+        _status(live),
+        conditions if key == PLATFORM else _ready_of_claim(conditions),
+        _events(said.get("events", ())),
+        asked,
+    )
 
 
 def inputs(world: World, key: Key) -> tuple[Obj, list[Obj], list[Obj]]:

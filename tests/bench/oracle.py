@@ -57,18 +57,26 @@ class Oracle:
         kind = composite["kind"]
         asked = {
             "composite_resource": composite,
-            "composite_resource_definition": next(one for one in xrds() if one["spec"]["names"]["kind"] == kind),
-            "composition": next(one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind),
+            "composite_resource_definition": next(
+                one for one in xrds() if one["spec"]["names"]["kind"] == kind
+            ),
+            "composition": next(
+                one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind
+            ),
             "functions": [{"name": FUNCTION, "address": self.function}],
-            "observed_resources": list(observed), "required_resources": list(required),
+            "observed_resources": list(observed),
+            "required_resources": list(required),
             "credentials": list(credentials),
-        }  # fmt: skip
+        }
         request, response = _message("RenderRequest"), _message("RenderResponse")
         json_format.ParseDict({"composite": asked}, request)
         done = subprocess.run(
-            [str(self.program), "internal", "render", "--timeout=20s"], input=request.SerializeToString(),
-            capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
+            [str(self.program), "internal", "render", "--timeout=20s"],
+            input=request.SerializeToString(),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
         response.ParseFromString(done.stdout)
         said = json_format.MessageToDict(response, preserving_proto_field_name=True)
         return done.returncode, done.stderr.decode(), said.get("composite", {})

@@ -39,7 +39,7 @@ DROPPED: dict[tuple[str, ...], str] = {
     (*_TEMPLATE, "apiVersion"): "the API server's default, in a list that has only one owner",
     (*_TEMPLATE, "kind"): "the same",
     (*_TEMPLATE, "status"): "the same",
-}  # fmt: skip
+}
 SAID = ("Ready", "Synced", "PartsReady")
 
 

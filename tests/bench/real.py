@@ -47,18 +47,28 @@ class Bench:
     def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> str:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "KUBECONFIG": self.kubeconfig}
         done = subprocess.run(
-            [self.program, *arguments], env=environment, input=given, capture_output=True, text=True, timeout=300,
+            [self.program, *arguments],
+            env=environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=300,
             check=False,
-        )  # fmt: skip
+        )
         if check and done.returncode != 0:
             pytest.fail(f"kubectl {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
         return done.stdout if check else done.stdout + done.stderr
 
     def apply(self, *objects: Obj, check: bool = True) -> str:
         return self.kubectl(
-            "apply", "--server-side", "--field-manager=person", "-f", "-", given="\n---\n".join(map(json.dumps, objects)),
+            "apply",
+            "--server-side",
+            "--field-manager=person",
+            "-f",
+            "-",
+            given="\n---\n".join(map(json.dumps, objects)),
             check=check,
-        )  # fmt: skip
+        )
 
     def get(self, kind: str, name: str, namespace: str = "") -> Obj | None:
         where = ("-n", namespace) if namespace else ()

@@ -15,15 +15,28 @@ from vellum.kube.objects import Obj
 JOB_SET = "jobsets.jobset.x-k8s.io"
 CRD = "inferenceservices.serving.kserve.io"
 DOWN: Obj = {
-    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
     "metadata": {"name": "down"},
-    "webhooks": [{
-        "name": "down.example.org", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
-        "timeoutSeconds": 1, "clientConfig": {"url": "https://127.0.0.1:1/validate"},
-        "rules": [{"apiGroups": ["trainer.kubeflow.org"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"],
-                   "resources": ["clustertrainingruntimes"]}],
-    }],
-}  # fmt: skip
+    "webhooks": [
+        {
+            "name": "down.example.org",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "failurePolicy": "Fail",
+            "timeoutSeconds": 1,
+            "clientConfig": {"url": "https://127.0.0.1:1/validate"},
+            "rules": [
+                {
+                    "apiGroups": ["trainer.kubeflow.org"],
+                    "apiVersions": ["*"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["clustertrainingruntimes"],
+                }
+            ],
+        }
+    ],
+}
 
 
 def test_a_webhook_that_is_down_keeps_no_other_part_from_repair(bench: Bench) -> None:
@@ -54,8 +67,14 @@ def test_a_deleted_crd_is_back_and_the_claim_says_that_it_was_gone(bench: Bench)
         bench.kubectl("delete", "crd", CRD, "--wait=false")
         until(lambda: "kind InferenceService" in bench.waits_for("gone"), 60, lambda: explained(bench))
         assert condition(bench.get("mlopsplatform", "gone", "default"), "Ready")["status"] == "False"
-        until(lambda: "deletionTimestamp" not in (bench.get("crd", CRD) or {"metadata": {"deletionTimestamp": ""}})["metadata"],
-              90, lambda: explained(bench))  # fmt: skip
+        until(
+            lambda: (
+                "deletionTimestamp"
+                not in (bench.get("crd", CRD) or {"metadata": {"deletionTimestamp": ""}})["metadata"]
+            ),
+            90,
+            lambda: explained(bench),
+        )
         bench.ready("gone", 120)
     finally:
         bench.delete("gone")
@@ -72,8 +91,9 @@ def test_a_deleted_crd_that_helm_makes_only_when_it_installs_is_back(bench: Benc
     after = bench.get(RELEASES, "kubeflow-trainer")
     assert after is not None
     assert (after["metadata"]["uid"], after["status"]["atProvider"]["revision"]) == (
-        before["metadata"]["uid"], before["status"]["atProvider"]["revision"],
-    )  # fmt: skip
+        before["metadata"]["uid"],
+        before["status"]["atProvider"]["revision"],
+    )
     left = bench.list("secrets", "-n", "kubeflow-system", "-l", "owner=helm,name=kubeflow-trainer-crds")
     assert left == []
 
@@ -83,8 +103,18 @@ def test_a_later_crd_of_a_user_is_not_uninstalled(bench: Bench) -> None:
     """The status keeps the uid of the CRD that the chart brought; a CRD that a user makes later has another uid."""
 
     def plan() -> tuple[bool, bool]:
-        argv = [sys.executable, "-m", "vellum.cli", "uninstall", "--with-claims", "--dry-run", "--output", "json",
-                "--kubeconfig", bench.kubeconfig]  # fmt: skip
+        argv = [
+            sys.executable,
+            "-m",
+            "vellum.cli",
+            "uninstall",
+            "--with-claims",
+            "--dry-run",
+            "--output",
+            "json",
+            "--kubeconfig",
+            bench.kubeconfig,
+        ]
         planned = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
         going = [one["name"] for stage in planned["stages"] for one in stage["objects"]]
         return JOB_SET in going, JOB_SET in [one["name"] for one in planned["stays"]]
@@ -115,6 +145,8 @@ def theirs() -> Obj:
     schema = {"openAPIV3Schema": {"type": "object"}}
     versions = [{"name": "v1alpha2", "served": True, "storage": True, "schema": schema}]
     return {
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": JOB_SET},
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": JOB_SET},
         "spec": {"group": "jobset.x-k8s.io", "names": names, "scope": "Namespaced", "versions": versions},
-    }  # fmt: skip
+    }

@@ -41,8 +41,12 @@ class Proxy:
             packed.writestr(f"{MODULE}@{VERSION}/go.mod", GO_MOD)
             packed.writestr(f"{MODULE}@{VERSION}/main.go", MAIN)
         said = f'{{"Version": "{VERSION}"}}'.encode()
-        return {"list": VERSION.encode(), f"{VERSION}.info": said, f"{VERSION}.mod": GO_MOD,
-                f"{VERSION}.zip": archive.getvalue()}.get(path.rpartition("/")[2])  # fmt: skip
+        return {
+            "list": VERSION.encode(),
+            f"{VERSION}.info": said,
+            f"{VERSION}.mod": GO_MOD,
+            f"{VERSION}.zip": archive.getvalue(),
+        }.get(path.rpartition("/")[2])
 
 
 @pytest.fixture
@@ -76,8 +80,14 @@ def tools(tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iter
     go = shutil.which("go")
     if go is None:
         pytest.skip("this machine has no Go of its own")
-    settings = {"GOPROXY": proxy.address, "GOSUMDB": "off", "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local",
-                "GOMODCACHE": str(tmp_path / "first"), "XDG_CACHE_HOME": str(tmp_path / "cache")}  # fmt: skip
+    settings = {
+        "GOPROXY": proxy.address,
+        "GOSUMDB": "off",
+        "GOFLAGS": "-mod=mod",
+        "GOTOOLCHAIN": "local",
+        "GOMODCACHE": str(tmp_path / "first"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     folder = tmp_path / "tools" / "hello"

@@ -93,8 +93,11 @@ def test_a_stand_in_says_so_and_makes_nothing_that_must_answer(helm: Helm, name:
         {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace", "Job"}
     )
     assert not [one for one in objects if "helm.sh/hook" in annotations_of(one)]
-    assert all(annotations_of(one).items() >= STAND_IN.items() for one in objects
-               if one["kind"] == "CustomResourceDefinition")  # fmt: skip
+    assert all(
+        annotations_of(one).items() >= STAND_IN.items()
+        for one in objects
+        if one["kind"] == "CustomResourceDefinition"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(HERE.keys() - {"cni", "base"}))
@@ -144,8 +147,10 @@ def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str,
     served = charts.served(built)
     rendered = {name: helm.rendered(served[f"{name}-v0.20.0.tgz"]) for name in charts.KSERVE}
     assert {name: len(objects) for name, objects in rendered.items()} == {
-        "kserve-crd": 6, "kserve-resources": 22, "kserve-runtime-configs": 0,
-    }  # fmt: skip
+        "kserve-crd": 6,
+        "kserve-resources": 22,
+        "kserve-runtime-configs": 0,
+    }
     assert len(served) == len(charts.STAND_INS) + len(charts.REAL) + len(OWN)
 
 
@@ -153,8 +158,9 @@ def test_the_trainers_chart_is_the_real_one_with_jobsets_in_it(helm: Helm, built
     archive = charts.served(built)["kubeflow-trainer-2.3.0.tgz"]
     made = helm.rendered(archive)
     assert sorted(one["metadata"]["name"] for one in made if one["kind"] == "Deployment") == [
-        "jobset-controller", "x-kubeflow-trainer-controller-manager",
-    ]  # fmt: skip
+        "jobset-controller",
+        "x-kubeflow-trainer-controller-manager",
+    ]
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         names = set(tar.getnames())
     assert "kubeflow-trainer/charts/jobset/crds/jobset.x-k8s.io_jobsets.yaml" in names

@@ -20,10 +20,18 @@ from vellum.kube.objects import Obj, make
 from vellum.package.tree import in_order
 
 CRDS = (
-    Files("argo-cd-crds", "argo-cd", "github.com/argoproj/argo-cd/v3", "manifests/crds", "application-crd.yaml"),
+    Files(
+        "argo-cd-crds", "argo-cd", "github.com/argoproj/argo-cd/v3", "manifests/crds", "application-crd.yaml"
+    ),
     Files("flux-kustomize-crds", "flux", "github.com/fluxcd/kustomize-controller", "config/crd/bases"),
-    Files("flux-source-crds", "flux", "github.com/fluxcd/source-controller", "config/crd/bases", "*gitrepositories.yaml"),
-)  # fmt: skip
+    Files(
+        "flux-source-crds",
+        "flux",
+        "github.com/fluxcd/source-controller",
+        "config/crd/bases",
+        "*gitrepositories.yaml",
+    ),
+)
 STRICT = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=person", "-f")
 
 
@@ -32,8 +40,10 @@ def kinds(bench: Bench) -> Iterator[list[Obj]]:
     """Have the kinds of both tools served, for as long as these tests take."""
     found = programs.ensure(print, CRDS)
     crds: list[Obj] = [
-        yaml.load(path.read_bytes(), yaml.CSafeLoader) for one in CRDS for path in sorted(found[one.name].rglob("*.yaml"))
-    ]  # fmt: skip
+        yaml.load(path.read_bytes(), yaml.CSafeLoader)
+        for one in CRDS
+        for path in sorted(found[one.name].rglob("*.yaml"))
+    ]
     namespaces = [make("v1", "Namespace", name) for name in ("argocd", "flux-system")]
     bench.apply(*crds, *namespaces)
     names = [one["metadata"]["name"] for one in crds]
@@ -102,14 +112,21 @@ HEALTH = [
     (seen(f"{API}/v1", DEFINITION, CLAIMS, Established="True", Offered="True"), ["Healthy", ""], True),
     (seen(f"{API}/v2", DEFINITION, Established="False"), ["Progressing", "Established is False"], False),
     (seen(f"{API}/v2", DEFINITION, Established="True"), ["Healthy", ""], True),
-    (seen(PKG, "Provider", Installed="True", Healthy="Unknown"), ["Progressing", "Healthy is Unknown"], False),
+    (
+        seen(PKG, "Provider", Installed="True", Healthy="Unknown"),
+        ["Progressing", "Healthy is Unknown"],
+        False,
+    ),
     (seen(PKG, "Provider", Installed="True", Healthy="True"), ["Healthy", ""], True),
     (seen(PKG, "Function", Installed="False"), ["Progressing", "Installed is False"], False),
-    (seen(OURS, "KubeflowPlatform", Synced="True", Ready="False", PartsReady="False"),
-     ["Progressing", "PartsReady is False"], False),
+    (
+        seen(OURS, "KubeflowPlatform", Synced="True", Ready="False", PartsReady="False"),
+        ["Progressing", "PartsReady is False"],
+        False,
+    ),
     (seen(OURS, "KubeflowPlatform", Synced="False", Ready="True"), ["Degraded", "Synced is False"], False),
     (seen(OURS, "MLOpsPlatform", Synced="True", Ready="True"), ["Healthy", ""], True),
-]  # fmt: skip
+]
 
 
 def test_both_tools_see_healthy_exactly_what_crossplane_calls_ready(tmp_path: Path) -> None:
@@ -119,8 +136,9 @@ def test_both_tools_see_healthy_exactly_what_crossplane_calls_ready(tmp_path: Pa
     steps = yaml.safe_load_all((rendered("flux", tmp_path / "flux") / "flux/kustomizations.yaml").read_text())
     checks = {
         (check["apiVersion"], check["kind"]): check["current"]
-        for step in steps for check in step["spec"].get("healthCheckExprs", ())
-    }  # fmt: skip
+        for step in steps
+        for check in step["spec"].get("healthCheckExprs", ())
+    }
     cases: list[tuple[str, str, Obj]] = []
     for obj, _, _ in HEALTH:
         version, kind = obj["apiVersion"], obj["kind"]

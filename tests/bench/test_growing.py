@@ -24,18 +24,22 @@ MESHED = ("kubeflow-pipelines", "notebook-controller")
 STANDARD = '{"spec": {"profile": "standard"}}'
 FAILS_SECONDS = 60
 STRANGER: Obj = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
     "metadata": {
         "name": "virtualservices.networking.istio.io",
         "labels": {"app.kubernetes.io/managed-by": "Helm"},
         "annotations": {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "mesh-system"},
     },
     "spec": {
-        "group": "networking.istio.io", "scope": "Namespaced",
+        "group": "networking.istio.io",
+        "scope": "Namespaced",
         "names": {"kind": "VirtualService", "plural": "virtualservices"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        "versions": [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        ],
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -76,9 +76,18 @@ def test_the_provider_comes_before_istio_and_istio_before_the_rest(bench: Bench)
     others = set(made) - {"istio-base", "istiod"}
     assert all(made["istiod"] <= made[name] for name in others)
     assert others == {
-        "argo-workflows", "cert-manager", "istio-cni", "istio-ingressgateway", "kserve", "kserve-crd",
-        "kserve-runtimes", "kubeflow-pipelines", "kubeflow-trainer", "notebook-controller", "seaweedfs-operator",
-    }  # fmt: skip
+        "argo-workflows",
+        "cert-manager",
+        "istio-cni",
+        "istio-ingressgateway",
+        "kserve",
+        "kserve-crd",
+        "kserve-runtimes",
+        "kubeflow-pipelines",
+        "kubeflow-trainer",
+        "notebook-controller",
+        "seaweedfs-operator",
+    }
 
 
 def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench) -> None:
@@ -261,8 +270,18 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
 
 
 def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) -> None:
-    argv = [sys.executable, "-m", "vellum.cli", "verify", "repair", "--yes", "--kubeconfig", bench.kubeconfig,
-            "--release", "notebook-controller"]  # fmt: skip
+    argv = [
+        sys.executable,
+        "-m",
+        "vellum.cli",
+        "verify",
+        "repair",
+        "--yes",
+        "--kubeconfig",
+        bench.kubeconfig,
+        "--release",
+        "notebook-controller",
+    ]
     done = subprocess.run(
         [*argv, "--output", "json"], capture_output=True, text=True, timeout=900, check=False
     )

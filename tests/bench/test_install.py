@@ -50,9 +50,14 @@ class Reader:
 
     def _run(self, command: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", command], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900,
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}\n{self.explained()}"
         return done.stdout
 
@@ -113,10 +118,13 @@ class Reader:
         assert held is not None
         keys = secret_values(held)
         return boto3.client(
-            "s3", endpoint_url=self.bench.s3, aws_access_key_id=keys["accesskey"],
-            aws_secret_access_key=keys["secretkey"], region_name="us-east-1",
+            "s3",
+            endpoint_url=self.bench.s3,
+            aws_access_key_id=keys["accesskey"],
+            aws_secret_access_key=keys["secretkey"],
+            region_name="us-east-1",
             config=Config(s3={"addressing_style": "path"}),
-        )  # fmt: skip
+        )
 
 
 def commands(section: str) -> list[str]:
@@ -144,15 +152,29 @@ def strangers() -> list[Obj]:
     schema = {"openAPIV3Schema": {"type": "object"}}
     names = {"kind": "VirtualService", "plural": "virtualservices"}
     kind = {
-        "group": "networking.istio.io", "names": names, "scope": "Namespaced",
+        "group": "networking.istio.io",
+        "names": names,
+        "scope": "Namespaced",
         "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-    }  # fmt: skip
+    }
     return [
-        make("apiextensions.k8s.io/v1", "CustomResourceDefinition", "virtualservices.networking.istio.io",
-             labels=helm, annotations=marks, spec=kind),
-        make("rbac.authorization.k8s.io/v1", "ClusterRole", "kserve-manager-role", labels={"stranger": "yes"}, rules=[]),
+        make(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            "virtualservices.networking.istio.io",
+            labels=helm,
+            annotations=marks,
+            spec=kind,
+        ),
+        make(
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRole",
+            "kserve-manager-role",
+            labels={"stranger": "yes"},
+            rules=[],
+        ),
         make("scheduling.k8s.io/v1", "PriorityClass", "theirs", labels=helm, annotations=marks, value=1),
-    ]  # fmt: skip
+    ]
 
 
 def external_platform(folder: Path) -> Path:
@@ -266,10 +288,14 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     until(lambda: marked(bench).isdisjoint(going), 60, lambda: str(marked(bench) & going))
     until(lambda: len(marked(bench)) <= 7, 60, lambda: str(marked(bench)))
     assert marked(bench) == {
-        "namespace/kubeflow", "namespace/vellum-storage", "namespace/vellum-vectors", "persistentvolumeclaim/mysql-pv-claim",
-        "secret/mysql-secret", "secret/vellum-seed",
+        "namespace/kubeflow",
+        "namespace/vellum-storage",
+        "namespace/vellum-vectors",
+        "persistentvolumeclaim/mysql-pv-claim",
+        "secret/mysql-secret",
+        "secret/vellum-seed",
         "persistentvolumeclaim/data-qdrant-default-team-a-c25esaspfur2-0",
-    }  # fmt: skip
+    }
     assert (marked(bench), bench.get("crd", JOB_SET)) == (staying, None)
 
     reader.follows("Install again")
@@ -307,10 +333,11 @@ def crossplane() -> Obj:
     }
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     return {
-        "apiVersion": "apps/v1", "kind": "Deployment",
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
         "metadata": {"name": "crossplane", "namespace": "crossplane-system"},
         "spec": {"selector": {"matchLabels": labels}, "template": template},
-    }  # fmt: skip
+    }
 
 
 def marked(bench: Bench) -> set[str]:

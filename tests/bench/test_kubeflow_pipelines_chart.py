@@ -27,12 +27,20 @@ def test_pipelines_fits_a_small_cluster(rendered: Rendered) -> None:
 
 def test_pipelines_has_the_parts_of_v2_and_no_others(rendered: Rendered) -> None:
     assert sorted(templates(pipelines(rendered))) == [
-        "metadata-envoy-deployment", "metadata-grpc-deployment", "ml-pipeline", "ml-pipeline-persistenceagent",
-        "ml-pipeline-scheduledworkflow", "ml-pipeline-ui", "mysql",
-    ]  # fmt: skip
+        "metadata-envoy-deployment",
+        "metadata-grpc-deployment",
+        "ml-pipeline",
+        "ml-pipeline-persistenceagent",
+        "ml-pipeline-scheduledworkflow",
+        "ml-pipeline-ui",
+        "mysql",
+    ]
     assert sorted(templates(pipelines(rendered, **OUTSIDE))) == [
-        "metadata-grpc-deployment", "ml-pipeline", "ml-pipeline-persistenceagent", "ml-pipeline-scheduledworkflow",
-    ]  # fmt: skip
+        "metadata-grpc-deployment",
+        "ml-pipeline",
+        "ml-pipeline-persistenceagent",
+        "ml-pipeline-scheduledworkflow",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +102,9 @@ def test_agents_show_tokens_that_only_pipelines_takes(rendered: Rendered) -> Non
         (volume,) = pod["volumes"]
         (source,) = volume["projected"]["sources"]
         assert (source["serviceAccountToken"]["path"], source["serviceAccountToken"]["audience"]) == (
-            file, "pipelines.kubeflow.org",
-        )  # fmt: skip
+            file,
+            "pipelines.kubeflow.org",
+        )
         (mount,) = pod["containers"][0]["volumeMounts"]
         assert mount["mountPath"] == "/var/run/secrets/kubeflow/tokens"
 
@@ -134,16 +143,20 @@ def test_a_team_is_let_in_as_its_own_policies_let_it_out(rendered: Rendered) -> 
         rule for one in of_kind([*made], "NetworkPolicy").values() for rule in one["spec"].get("egress") or ()
     ]
     asked = [
-        (peer["podSelector"]["matchLabels"], rule["ports"][0]["port"]) for rule in out for peer in rule.get("to") or ()
-        if (peer.get("namespaceSelector") or {}).get("matchLabels") == {"kubernetes.io/metadata.name": "kubeflow"}
-    ]  # fmt: skip
+        (peer["podSelector"]["matchLabels"], rule["ports"][0]["port"])
+        for rule in out
+        for peer in rule.get("to") or ()
+        if (peer.get("namespaceSelector") or {}).get("matchLabels")
+        == {"kubernetes.io/metadata.name": "kubeflow"}
+    ]
     assert len(asked) == 3
     for labels, port in asked:
         assert any(one["metadata"]["labels"].items() >= labels.items() for one in templates(objects).values())
         (policy,) = (
-            one["spec"] for one in of_kind(objects, "NetworkPolicy").values()
+            one["spec"]
+            for one in of_kind(objects, "NetworkPolicy").values()
             if one["spec"]["podSelector"].get("matchLabels") == labels
-        )  # fmt: skip
+        )
         (rule,) = policy["ingress"]
         assert port in [one["port"] for one in rule["ports"]]
         teams = [

@@ -26,9 +26,13 @@ def s3(bench: Bench, team: Team, secret: str = "mlpipeline-minio-artifact") -> A
         else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     )
     return boto3.client(
-        "s3", endpoint_url=bench.s3, region_name="us-east-1", aws_access_key_id=values[names[0]],
-        aws_secret_access_key=values[names[1]], config=Config(retries={"max_attempts": 1}),
-    )  # fmt: skip
+        "s3",
+        endpoint_url=bench.s3,
+        region_name="us-east-1",
+        aws_access_key_id=values[names[0]],
+        aws_secret_access_key=values[names[1]],
+        config=Config(retries={"max_attempts": 1}),
+    )
 
 
 def secret_of(bench: Bench, name: str, namespace: str) -> dict[str, str]:
@@ -45,15 +49,36 @@ def composed(bench: Bench, team: Team) -> set[str]:
 
 
 EVERYTHING = {
-    "Bucket/vellum-TEAM", "ClusterUsage/claim-TEAM", "ConfigMap/artifact-repositories", "ConfigMap/kfp-launcher",
-    "ConfigMap/metadata-grpc-configmap", "InferenceService/search", "LimitRange/team", "Namespace/TEAM",
-    "NetworkPolicy/default-deny", "NetworkPolicy/inside", "NetworkPolicy/parts", "NetworkPolicy/qdrant-TEAM",
-    "Notebook/notebook", "PersistentVolumeClaim/notebook-workspace", "ResourceQuota/team", "Role/default-editor",
-    "RoleBinding/default-editor", "S3Credentials/TEAM-g1", "S3Identity/TEAM", "S3Policy/TEAM-rw",
-    "S3PolicyBinding/TEAM-rw", "Secret/mlpipeline-minio-artifact", "Secret/notebook-token", "Secret/qdrant-TEAM",
-    "Secret/s3-TEAM-g1", "Secret/vellum-binding", "Service/qdrant-TEAM", "ServiceAccount/default-editor",
+    "Bucket/vellum-TEAM",
+    "ClusterUsage/claim-TEAM",
+    "ConfigMap/artifact-repositories",
+    "ConfigMap/kfp-launcher",
+    "ConfigMap/metadata-grpc-configmap",
+    "InferenceService/search",
+    "LimitRange/team",
+    "Namespace/TEAM",
+    "NetworkPolicy/default-deny",
+    "NetworkPolicy/inside",
+    "NetworkPolicy/parts",
+    "NetworkPolicy/qdrant-TEAM",
+    "Notebook/notebook",
+    "PersistentVolumeClaim/notebook-workspace",
+    "ResourceQuota/team",
+    "Role/default-editor",
+    "RoleBinding/default-editor",
+    "S3Credentials/TEAM-g1",
+    "S3Identity/TEAM",
+    "S3Policy/TEAM-rw",
+    "S3PolicyBinding/TEAM-rw",
+    "Secret/mlpipeline-minio-artifact",
+    "Secret/notebook-token",
+    "Secret/qdrant-TEAM",
+    "Secret/s3-TEAM-g1",
+    "Secret/vellum-binding",
+    "Service/qdrant-TEAM",
+    "ServiceAccount/default-editor",
     "StatefulSet/qdrant-TEAM",
-}  # fmt: skip
+}
 
 
 def test_the_first_example_becomes_ready_with_all_parts(bench: Bench) -> None:
@@ -64,7 +89,7 @@ def test_the_first_example_becomes_ready_with_all_parts(bench: Bench) -> None:
     assert composed(bench, team) == EVERYTHING
     assert {part["name"]: part["ready"] for part in found["status"]["components"]} == dict.fromkeys(
         ["namespace", "access", "bucket", "network", "qdrant", "notebook", "pipelines", "search"], True
-    )  # fmt: skip
+    )
     bench.delete("team-a")
 
 
@@ -109,8 +134,12 @@ def test_the_pods_of_a_team_pass_pod_security_the_quota_and_the_scheduler(bench:
 def test_a_pod_that_asks_for_root_is_refused_in_the_teams_namespace(bench: Bench, ada: Team) -> None:
     """Proves: a team's namespace refuses a pod that runs as root."""
     container = {"name": "x", "image": "x", "securityContext": {"runAsUser": 0}}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": ada.namespace},
-           "spec": {"containers": [container]}}  # fmt: skip
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "root", "namespace": ada.namespace},
+        "spec": {"containers": [container]},
+    }
     assert 'violates PodSecurity "restricted:' in bench.apply(pod, check=False)
 
 
@@ -138,12 +167,14 @@ def test_every_field_of_a_claim_can_be_changed_and_reaches_its_object(bench: Ben
             "cost center": meta["labels"].get("platform.vellum.dev/cost-center", ""),
             "pods": field(bench, "resourcequota", "team", name, "spec", "hard", "pods"),
             "bucket": bucket["spec"]["quota"]["size"],
-            "kept": (bucket["spec"]["reclaimPolicy"],
-                     vectors["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"]),
+            "kept": (
+                bucket["spec"]["reclaimPolicy"],
+                vectors["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"],
+            ),
             "search": replicas,
             "notebook": field(bench, "notebook", "notebook", name, "metadata", "name"),
             "pipelines": field(bench, "configmap", "kfp-launcher", name, "metadata", "name"),
-        }  # fmt: skip
+        }
 
     first = said()
     steps: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -242,8 +273,9 @@ def test_a_claim_deleted_with_retain_keeps_only_its_data(
 
     until(lambda: len(left_over(bench, team)) == 2, 30, lambda: str(left_over(bench, team)))
     assert left_over(bench, team) == {
-        "PersistentVolumeClaim/data-qdrant-TEAM-0", f"PersistentVolume/pvc-{(before or {})['metadata']['uid']}"
-    }  # fmt: skip
+        "PersistentVolumeClaim/data-qdrant-TEAM-0",
+        f"PersistentVolume/pvc-{(before or {})['metadata']['uid']}",
+    }
     with pytest.raises(ClientError, match=r"AccessDenied|InvalidAccessKeyId"):
         old.list_objects_v2(Bucket=team.bucket)
 
@@ -344,7 +376,7 @@ def test_a_missing_kind_holds_up_its_own_part_and_no_other(bench: Bench) -> None
         ({"search": {"replicas": -1}}, "spec.search.replicas"),
         ({"artifacts": {"quota": "many"}}, "spec.artifacts.quota"),
     ],
-)  # fmt: skip
+)
 def test_the_api_server_itself_refuses_a_wrong_claim(
     bench: Bench, spec: dict[str, Any], refused: str
 ) -> None:
@@ -356,8 +388,13 @@ def test_the_api_server_itself_refuses_a_wrong_claim(
 def test_an_unknown_field_is_refused_by_the_api_server(bench: Bench) -> None:
     """Proves: with strict validation, which kubectl uses, the API server refuses an unknown field."""
     said = bench.kubectl(
-        "create", "--validate=strict", "-f", "-", given=json.dumps(claim("wrong", notebook_size="5Gi")), check=False
-    )  # fmt: skip
+        "create",
+        "--validate=strict",
+        "-f",
+        "-",
+        given=json.dumps(claim("wrong", notebook_size="5Gi")),
+        check=False,
+    )
     assert 'unknown field "spec.notebook_size"' in said
 
 

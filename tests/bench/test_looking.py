@@ -28,9 +28,7 @@ def test_kubectl_get_shows_team_readiness_and_what_a_claim_waits_for(bench: Benc
     """Proves: `kubectl get` shows what a claim waits for."""
     team = bench.claim("seen")
     header, *rows = bench.kubectl("get", "mlopsplatform").splitlines()
-    assert header.split() == [
-        "NAME", "TEAM", "WAITS-FOR", "SYNCED", "READY", "CONNECTION-SECRET", "AGE",
-    ]  # fmt: skip
+    assert header.split() == ["NAME", "TEAM", "WAITS-FOR", "SYNCED", "READY", "CONNECTION-SECRET", "AGE"]
     shown = {row.split()[0]: re.split(r"\s{2,}", row) for row in rows}
     assert shown["seen"][:4] == ["seen", team.id, "True", "True"]
     assert shown["watched"][1].startswith("foreign, so not changed: Namespace")

@@ -108,19 +108,31 @@ def test_the_controller_may_do_what_it_does_and_nothing_else(render: Render) -> 
 
 def test_values_reach_the_program(render: Render) -> None:
     assert environment(render()) == {
-        "USE_ISTIO": "false", "ISTIO_GATEWAY": "kubeflow/kubeflow-gateway", "ISTIO_HOST": "*",
-        "CLUSTER_DOMAIN": "cluster.local", "ENABLE_CULLING": "false", "CULL_IDLE_TIME": "1440",
-        "IDLENESS_CHECK_PERIOD": "1", "ADD_FSGROUP": "true",
-    }  # fmt: skip
+        "USE_ISTIO": "false",
+        "ISTIO_GATEWAY": "kubeflow/kubeflow-gateway",
+        "ISTIO_HOST": "*",
+        "CLUSTER_DOMAIN": "cluster.local",
+        "ENABLE_CULLING": "false",
+        "CULL_IDLE_TIME": "1440",
+        "IDLENESS_CHECK_PERIOD": "1",
+        "ADD_FSGROUP": "true",
+    }
     other = render(
-        istio={"enabled": True, "gateway": "doors/front", "host": "lab.example.org"}, clusterDomain="corp.example",
-        culling={"enabled": True, "idleMinutes": 90, "checkMinutes": 5}, addFSGroup=False,
-    )  # fmt: skip
+        istio={"enabled": True, "gateway": "doors/front", "host": "lab.example.org"},
+        clusterDomain="corp.example",
+        culling={"enabled": True, "idleMinutes": 90, "checkMinutes": 5},
+        addFSGroup=False,
+    )
     assert environment(other) == {
-        "USE_ISTIO": "true", "ISTIO_GATEWAY": "doors/front", "ISTIO_HOST": "lab.example.org",
-        "CLUSTER_DOMAIN": "corp.example", "ENABLE_CULLING": "true", "CULL_IDLE_TIME": "90",
-        "IDLENESS_CHECK_PERIOD": "5", "ADD_FSGROUP": "false",
-    }  # fmt: skip
+        "USE_ISTIO": "true",
+        "ISTIO_GATEWAY": "doors/front",
+        "ISTIO_HOST": "lab.example.org",
+        "CLUSTER_DOMAIN": "corp.example",
+        "ENABLE_CULLING": "true",
+        "CULL_IDLE_TIME": "90",
+        "IDLENESS_CHECK_PERIOD": "5",
+        "ADD_FSGROUP": "false",
+    }
 
 
 def test_several_elect_one_and_one_alone_gives_way_to_its_successor(render: Render) -> None:
@@ -171,13 +183,19 @@ def test_the_kind_is_stored_as_v1_and_served_as_the_controller_speaks_it(render:
 @pytest.mark.parametrize(
     "values",
     [
-        {"istio": {"enable": True}}, {"istio": {"gateway": "no-namespace"}}, {"culling": {"idleMinutes": 0}},
-        {"culling": {"idleMinutes": "90"}}, {"images": {"controller": {"digest": "v1"}}}, {"replicas": -1},
-        {"clusterDomain": ""}, {"networkPolicies": {"apiServerPorts": []}},
-        {"resources": {"controller": {"limits": {"gpu": 1}}}}, {"replica": 1},
+        {"istio": {"enable": True}},
+        {"istio": {"gateway": "no-namespace"}},
+        {"culling": {"idleMinutes": 0}},
+        {"culling": {"idleMinutes": "90"}},
+        {"images": {"controller": {"digest": "v1"}}},
+        {"replicas": -1},
+        {"clusterDomain": ""},
+        {"networkPolicies": {"apiServerPorts": []}},
+        {"resources": {"controller": {"limits": {"gpu": 1}}}},
+        {"replica": 1},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_value_that_means_nothing_is_refused(render: Render, values: Obj) -> None:
     with pytest.raises(ValueError, match="values don't meet the specifications of the schema"):
         render(**values)

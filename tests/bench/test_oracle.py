@@ -168,11 +168,16 @@ def test_a_pass_over_a_settled_world_changes_nothing(crossplane: Oracle, team: W
     ("switch", "gone"),
     [
         ("notebooks", {("Notebook", "notebook"), ("Secret", "notebook-token")}),
-        ("pipelines", {("ConfigMap", name) for name in
-                       ("artifact-repositories", "kfp-launcher", "metadata-grpc-configmap")}),
+        (
+            "pipelines",
+            {
+                ("ConfigMap", name)
+                for name in ("artifact-repositories", "kfp-launcher", "metadata-grpc-configmap")
+            },
+        ),
         ("inference", {("InferenceService", "search")}),
     ],
-)  # fmt: skip
+)
 def test_turning_a_switch_off_deletes_its_objects_but_the_home(
     crossplane: Oracle, team: World, switch: str, gone: set[tuple[str, str]]
 ) -> None:
@@ -221,7 +226,9 @@ def test_a_part_that_stops_answering_takes_its_keys_out_of_the_binding(
     assert (done.deleted, done.conditions["Ready"]["status"]) == (set(), "False")
 
 
-@pytest.mark.parametrize(("group", "waits", "kind"), [(STORE, "bucket", "Bucket"), (KSERVE, "search", "InferenceService")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("group", "waits", "kind"), [(STORE, "bucket", "Bucket"), (KSERVE, "search", "InferenceService")]
+)
 def test_a_kind_that_is_not_served_is_left_out(
     crossplane: Oracle, world: World, group: str, waits: str, kind: str
 ) -> None:

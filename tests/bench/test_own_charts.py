@@ -22,8 +22,9 @@ from vellum.package.charts import OWN, own, packed
 
 DIGEST = f"sha256:{64 * 'a'}"
 MORE: dict[str, dict[str, Obj]] = {
-    "kubeflow-pipelines": {"outside": OUTSIDE, "mesh": MESH}, "notebook-controller": {"everything": EVERYTHING},
-}  # fmt: skip
+    "kubeflow-pipelines": {"outside": OUTSIDE, "mesh": MESH},
+    "notebook-controller": {"everything": EVERYTHING},
+}
 """Per chart, values of strangers."""
 SCIENTIFIC = re.compile(r"\b[0-9]+(\.[0-9]+)?e\+[0-9]+")
 
@@ -42,9 +43,18 @@ class Case:
 
 CASES = [
     *(Case(name, "defaults", {}) for name in OWN),
-    *(Case(one.chart.name, "-".join(one.profiles), one.values) for one in own_releases() if one.chart.name in OWN),
-    *(Case(name, about, values) for name, more in MORE.items() if name in OWN for about, values in more.items()),
-]  # fmt: skip
+    *(
+        Case(one.chart.name, "-".join(one.profiles), one.values)
+        for one in own_releases()
+        if one.chart.name in OWN
+    ),
+    *(
+        Case(name, about, values)
+        for name, more in MORE.items()
+        if name in OWN
+        for about, values in more.items()
+    ),
+]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_chart = pytest.mark.parametrize("name", OWN)
 
@@ -114,9 +124,11 @@ def test_secrets_are_drawn(rendered: Rendered, case: Case) -> None:
     """A value that is the same at each rendering without a cluster can be guessed, except names."""
     one, other = (of_kind(rendered(case.chart, case.values), "Secret") for _ in range(2))
     same = {
-        f"{name}.{key}" for name, secret in one.items() for key, value in secret["data"].items()
+        f"{name}.{key}"
+        for name, secret in one.items()
+        for key, value in secret["data"].items()
         if other[name]["data"][key] == value
-    }  # fmt: skip
+    }
     named = {"ml-pipeline-identity.header"} if case.values.get("identity") else set()
     assert same == ({"mysql-secret.username"} & {f"{name}.username" for name in one}) | named
     assert all("stringData" not in secret for secret in one.values())
@@ -163,9 +175,16 @@ def test_the_api_server_knows_every_field_and_would_take_every_object(
     objects = rendered(case.chart, case.values)
     bench.apply(make("v1", "Namespace", "ns"))
     said = bench.kubectl(
-        "apply", "--namespace=ns", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict",
-        "-f", "-", given="\n---\n".join(map(json.dumps, objects)),
-    )  # fmt: skip
+        "apply",
+        "--namespace=ns",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+        given="\n---\n".join(map(json.dumps, objects)),
+    )
     assert [line.partition(" ")[2] for line in said.splitlines()] == [
         "serverside-applied (server dry run)"
     ] * len(objects)
@@ -174,8 +193,10 @@ def test_the_api_server_knows_every_field_and_would_take_every_object(
 @every_chart
 def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> None:
     kept = {
-        Key.of(one) for one in rendered(name, {}) if annotations_of(one).get("helm.sh/resource-policy") == "keep"
-    }  # fmt: skip
+        Key.of(one)
+        for one in rendered(name, {})
+        if annotations_of(one).get("helm.sh/resource-policy") == "keep"
+    }
     data = {
         Key.of(one)
         for one in rendered(name, {})
@@ -186,8 +207,10 @@ def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> 
 
 
 @pytest.mark.parametrize(
-    "release", [one for one in own_releases() if one.chart.name in OWN], ids=lambda one: f"{one.name}-{'-'.join(one.profiles)}"
-)  # fmt: skip
+    "release",
+    [one for one in own_releases() if one.chart.name in OWN],
+    ids=lambda one: f"{one.name}-{'-'.join(one.profiles)}",
+)
 def test_each_value_has_an_effect_and_the_component_lists_the_kinds(
     rendered: Rendered, release: object
 ) -> None:

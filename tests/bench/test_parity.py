@@ -62,11 +62,20 @@ def test_a_claim_that_is_edited_step_by_step_stays_the_same(both: Pair) -> None:
     """Proves: each edit of a claim gives the same on the laptop and on Crossplane."""
     spec: dict[str, Any] = {}
     for step in (
-        {"notebooks": "enabled"}, {"size": "medium"}, {"search": {"replicas": 2}}, {"owner": "ada@example.org"},
-        {"notebook": {"storage": "50Gi"}}, {"vectors": {"storage": "50Gi"}}, {"artifacts": {"quota": "50Gi"}},
-        {"pipelines": "disabled"}, {"inference": "disabled"}, {"notebooks": "disabled"}, {"deletionPolicy": "Delete"},
-        {"pipelines": "enabled", "inference": "enabled", "notebooks": "enabled"}, {"size": "small"},
-    ):  # fmt: skip
+        {"notebooks": "enabled"},
+        {"size": "medium"},
+        {"search": {"replicas": 2}},
+        {"owner": "ada@example.org"},
+        {"notebook": {"storage": "50Gi"}},
+        {"vectors": {"storage": "50Gi"}},
+        {"artifacts": {"quota": "50Gi"}},
+        {"pipelines": "disabled"},
+        {"inference": "disabled"},
+        {"notebooks": "disabled"},
+        {"deletionPolicy": "Delete"},
+        {"pipelines": "enabled", "inference": "enabled", "notebooks": "enabled"},
+        {"size": "small"},
+    ):
         spec |= step
         both.claim("twin", **spec)
         both.same("twin")

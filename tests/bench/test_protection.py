@@ -106,16 +106,32 @@ def test_the_helm_provider_has_no_rights_on_team_objects(bench: Bench) -> None:
         return answer == "yes"
 
     asked = {
-        "create": ("deployments.apps", "clusterroles.rbac.authorization.k8s.io", "pods", "pods --subresource=exec",
-                   "namespaces"),
-        "delete": ("services", "namespaces", "pods", "notebooks.kubeflow.org", "mlopsplatforms.platform.vellum.dev",
-                   "inferenceservices.serving.kserve.io", "buckets.seaweed.seaweedfs.com", "nodes"),
+        "create": (
+            "deployments.apps",
+            "clusterroles.rbac.authorization.k8s.io",
+            "pods",
+            "pods --subresource=exec",
+            "namespaces",
+        ),
+        "delete": (
+            "services",
+            "namespaces",
+            "pods",
+            "notebooks.kubeflow.org",
+            "mlopsplatforms.platform.vellum.dev",
+            "inferenceservices.serving.kserve.io",
+            "buckets.seaweed.seaweedfs.com",
+            "nodes",
+        ),
         "get": ("secrets", "notebooks.kubeflow.org", "pods --subresource=log"),
         "impersonate": ("users",),
         "escalate": ("clusterroles.rbac.authorization.k8s.io",),
-    }  # fmt: skip
+    }
     allowed = {(verb, resource) for verb, each in asked.items() for resource in each if may(verb, resource)}
     assert allowed == {
-        ("create", "deployments.apps"), ("create", "clusterroles.rbac.authorization.k8s.io"), ("delete", "services"),
-        ("get", "secrets"), ("escalate", "clusterroles.rbac.authorization.k8s.io"),
-    }  # fmt: skip
+        ("create", "deployments.apps"),
+        ("create", "clusterroles.rbac.authorization.k8s.io"),
+        ("delete", "services"),
+        ("get", "secrets"),
+        ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+    }

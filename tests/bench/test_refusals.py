@@ -75,9 +75,11 @@ def test_two_claims_never_meet_in_one_name(bench: Bench) -> None:
     bench.apply(make("v1", "Namespace", "default-a"))
     bench.claim("a-b")
     other = {
-        "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform", "spec": {},
+        "apiVersion": "platform.vellum.dev/v1alpha1",
+        "kind": "MLOpsPlatform",
+        "spec": {},
         "metadata": {"name": "b", "namespace": "default-a"},
-    }  # fmt: skip
+    }
     bench.apply(other)
     until(
         lambda: condition(bench.get("mlopsplatform", "b", "default-a"), "Ready").get("status") == "True", 60

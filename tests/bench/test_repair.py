@@ -39,7 +39,16 @@ def where(team: Team, kind: str) -> tuple[str, str, str]:
     return (kind, *names[kind])
 
 
-KINDS = ("statefulset", "notebook", "inferenceservice", "resourcequota", "networkpolicy", "rolebinding", "secret", "configmap")  # fmt: skip
+KINDS = (
+    "statefulset",
+    "notebook",
+    "inferenceservice",
+    "resourcequota",
+    "networkpolicy",
+    "rolebinding",
+    "secret",
+    "configmap",
+)
 
 
 def meaning(obj: dict[str, Any] | None) -> Any:

@@ -25,8 +25,20 @@ STORE_SECRET = "mlpipeline-minio-artifact"  # a name
 
 
 def rotate(bench: Bench, what: str, *more: str) -> Obj:
-    argv = [sys.executable, "-m", "vellum.cli", "rotate", what, "--overlap", "30s", "--kubeconfig", bench.kubeconfig,
-            "--output", "json", *more]  # fmt: skip
+    argv = [
+        sys.executable,
+        "-m",
+        "vellum.cli",
+        "rotate",
+        what,
+        "--overlap",
+        "30s",
+        "--kubeconfig",
+        bench.kubeconfig,
+        "--output",
+        "json",
+        *more,
+    ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VELLUM_")}
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -35,9 +47,13 @@ def rotate(bench: Bench, what: str, *more: str) -> Obj:
 
 def opens(bench: Bench, keys: dict[str, str], bucket: str) -> bool:
     store = boto3.client(
-        "s3", endpoint_url=bench.s3, region_name="us-east-1", aws_access_key_id=keys["accesskey"],
-        aws_secret_access_key=keys["secretkey"], config=Config(retries={"max_attempts": 1}),
-    )  # fmt: skip
+        "s3",
+        endpoint_url=bench.s3,
+        region_name="us-east-1",
+        aws_access_key_id=keys["accesskey"],
+        aws_secret_access_key=keys["secretkey"],
+        config=Config(retries={"max_attempts": 1}),
+    )
     try:
         store.put_object(Bucket=bucket, Key="kept.txt", Body=b"kept")
     except ClientError as error:
@@ -115,8 +131,9 @@ def test_a_team_and_the_platform_move_to_new_keys(bench: Bench) -> None:
     assert database["metadata"]["uid"] != pod["metadata"]["uid"]
     assert binding["QDRANT_API_KEY"] == secret_of(bench, team.qdrant, VECTORS)["api-key"]
     for kind, name, where in (
-        ("statefulset", team.qdrant, VECTORS), ("deployment", "search-predictor", team.namespace),
-    ):  # fmt: skip
+        ("statefulset", team.qdrant, VECTORS),
+        ("deployment", "search-predictor", team.namespace),
+    ):
         workload = bench.get(kind, name, where) or {}
         assert workload["spec"]["template"]["metadata"]["annotations"][GENERATION] == "2"
     notebook = bench.get("notebook", "notebook", team.namespace) or {}

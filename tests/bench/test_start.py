@@ -55,8 +55,11 @@ def test_the_benchs_api_server_changes_addresses_on_admission(bench: Bench) -> N
         "kind": "Provider",
         "spec": {"package": "a.example/b/c:v1"},
     }
-    config = {"apiVersion": "helm.crossplane.io/v1beta1", "kind": "ProviderConfig",
-              "spec": {"credentials": {"source": "InjectedIdentity"}}}  # fmt: skip
+    config = {
+        "apiVersion": "helm.crossplane.io/v1beta1",
+        "kind": "ProviderConfig",
+        "spec": {"credentials": {"source": "InjectedIdentity"}},
+    }
     stored = [
         json.loads(
             bench.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(one))

@@ -31,9 +31,11 @@ def people(bench: Bench) -> Iterator[Bench]:
     """Make a namespace with an editor by Kubernetes' own role, and an owner by ours, who may have two claims."""
     quota = {"hard": {"count/mlopsplatforms.platform.vellum.dev": "2"}}
     bench.apply(
-        make("v1", "Namespace", NAMESPACE), bound("editor", "edit", EDITOR), bound("owner", TEAM_OWNER, OWNER),
+        make("v1", "Namespace", NAMESPACE),
+        bound("editor", "edit", EDITOR),
+        bound("owner", TEAM_OWNER, OWNER),
         make("v1", "ResourceQuota", "claims", NAMESPACE, spec=quota),
-    )  # fmt: skip
+    )
     allowed = ("auth", "can-i", "create", "configmaps", f"--as={EDITOR}", "-n", NAMESPACE)
     until(lambda: bench.kubectl(*allowed, check=False).startswith("yes"), 20)
     quotas = ("get", "resourcequota", "claims", "-n", NAMESPACE, "-o", "jsonpath={.status.hard}")
@@ -71,9 +73,12 @@ def test_an_editor_makes_no_claims_and_an_owner_those_of_the_quota(people: Bench
         ("compositionSelector", {"matchLabels": {"a": "b"}}),
         ("compositeDeletePolicy", "Background"),
         ("writeConnectionSecretToRef", {"name": "keys"}),
-        ("resourceRef", {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "XMLOpsPlatform", "name": "other"}),
+        (
+            "resourceRef",
+            {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "XMLOpsPlatform", "name": "other"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_crossplanes_own_fields_are_refused_to_a_tenant_whether_new_or_not(
     people: Bench, field: str, value: object
 ) -> None:

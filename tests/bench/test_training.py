@@ -13,9 +13,10 @@ CAN = ("create", "get", "list", "watch", "delete", "patch")
 def receipts(bench: Bench) -> list[Obj]:
     platform = bench.get("kubeflowplatform", "kubeflow") or {}
     return [
-        one for one in (platform.get("status") or {}).get("receipts", ())
+        one
+        for one in (platform.get("status") or {}).get("receipts", ())
         if one["object"] == f"Deployment {SYSTEM}/jobset-controller"
-    ]  # fmt: skip
+    ]
 
 
 def test_the_examples_files_are_taken_in_a_team_that_may_train(bench: Bench) -> None:
@@ -27,9 +28,13 @@ def test_the_examples_files_are_taken_in_a_team_that_may_train(bench: Bench) -> 
     assert job["spec"]["managedBy"] == "trainer.kubeflow.org/trainjob-controller"
     assert job["spec"]["trainer"]["command"] == ["python", "-m", "vellum.workloads.classify"]
     until(
-        lambda: condition(bench.get("inferenceservice", "documents", team.namespace), "Ready").get("status") == "True",
-        60, lambda: bench.kubectl("describe", "inferenceservice", "documents", "-n", team.namespace),
-    )  # fmt: skip
+        lambda: (
+            condition(bench.get("inferenceservice", "documents", team.namespace), "Ready").get("status")
+            == "True"
+        ),
+        60,
+        lambda: bench.kubectl("describe", "inferenceservice", "documents", "-n", team.namespace),
+    )
     (pod,) = bench.list("pods", "-n", team.namespace, "-l", "serving.kserve.io/inferenceservice=documents")
     (container,) = [one for one in pod["spec"]["containers"] if one["name"] == "kserve-container"]
     assert container["args"] == [

@@ -66,22 +66,28 @@ def of(objects: list[Obj], namespace: str, apart: Collection[tuple[str, str]] = 
         pods=sorted(line for one in workloads for line in _pods(one)),
         labels=sorted(
             f"{_titled(one)}: {label}={value}"
-            for one in workloads for label, value in one["spec"]["template"]["metadata"]["labels"].items()
+            for one in workloads
+            for label, value in one["spec"]["template"]["metadata"]["labels"].items()
         ),
         services=sorted(_service(one, workloads) for one in plain if one["kind"] == "Service"),
         kinds=sorted(_kind(one) for one in plain if one["kind"] == _CRD),
-        apart=sorted(one["spec"]["names"]["kind"] for one in plain if (one["kind"], one["metadata"]["name"]) in apart),
+        apart=sorted(
+            one["spec"]["names"]["kind"] for one in plain if (one["kind"], one["metadata"]["name"]) in apart
+        ),
         scalers=sorted(_named(one, namespace) for one in plain if one["kind"] == _SCALER),
         custom=sorted(_named(one, namespace) for one in plain if _custom(one)),
         webhooks=sorted(line for one in plain if one["kind"] in _WEBHOOKS for line in _webhooks(one)),
         hooks=sorted(f"{_named(one, namespace)}: {annotations_of(one)[HOOK]}" for one in hooks),
-        others=sorted(_named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)),
+        others=sorted(
+            _named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)
+        ),
         images=images.of(objects),
         pod_security={
             _titled(one): list(pod_security.faults(one["spec"]["template"]))
-            for one in objects if one["kind"] in _PODS
+            for one in objects
+            if one["kind"] in _PODS
         },
-    )  # fmt: skip
+    )
 
 
 def custom(objects: Iterable[Obj]) -> set[Kind]:
@@ -93,17 +99,23 @@ def served(objects: Iterable[Obj]) -> set[Kind]:
     """Return the kinds that the chart's CRDs bring, in every version."""
     return {
         Kind(f"{one['spec']['group']}/{version['name']}", one["spec"]["names"]["kind"])
-        for one in objects if one["kind"] == _CRD for version in one["spec"]["versions"] if version["served"]
-    }  # fmt: skip
+        for one in objects
+        if one["kind"] == _CRD
+        for version in one["spec"]["versions"]
+        if version["served"]
+    }
 
 
 def unguarded(objects: Iterable[Obj]) -> set[str]:
     """Return the kinds at which the guard would not look, though it does not leave them alone on purpose."""
     return {
-        one["kind"] for one in objects
-        if not _custom(one) and HOOK not in annotations_of(one) and one["kind"] not in NOT_GUARDED
+        one["kind"]
+        for one in objects
+        if not _custom(one)
+        and HOOK not in annotations_of(one)
+        and one["kind"] not in NOT_GUARDED
         and f"{one['apiVersion']}/{one['kind']}" not in COMPARED
-    }  # fmt: skip
+    }
 
 
 def _custom(obj: Obj) -> bool:
@@ -162,9 +174,12 @@ def _selects(selector: Obj, template: Obj) -> bool:
 def _port(port: Obj, templates: list[Obj]) -> str:
     target = port.get("targetPort", port["port"])
     named = [
-        one["containerPort"] for template in templates for container in template["spec"]["containers"]
-        for one in container.get("ports") or () if one.get("name") == target
-    ]  # fmt: skip
+        one["containerPort"]
+        for template in templates
+        for container in template["spec"]["containers"]
+        for one in container.get("ports") or ()
+        if one.get("name") == target
+    ]
     (at,) = named or [target]
     return f"{port['port']}→{at}"
 

@@ -68,16 +68,30 @@ class Helm:
         given = self.home / "values.json"
         given.write_text(json.dumps(values), encoding="utf-8")
         said = self._run(
-            "template", name, str(archive), "--namespace", namespace, "--values", str(given), "--include-crds",
-            "--skip-tests", "--kube-version", kubernetes, *flags,
-        )  # fmt: skip
+            "template",
+            name,
+            str(archive),
+            "--namespace",
+            namespace,
+            "--values",
+            str(given),
+            "--include-crds",
+            "--skip-tests",
+            "--kube-version",
+            kubernetes,
+            *flags,
+        )
         return [one for one in yaml.load_all(said, yaml.CSafeLoader) if one]
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            [str(self.program), *arguments], env={"HOME": str(self.home), "PATH": ""}, capture_output=True, text=True,
-            check=False, timeout=300,
-        )  # fmt: skip
+            [str(self.program), *arguments],
+            env={"HOME": str(self.home), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         if done.returncode:
             raise ValueError(f"helm {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout

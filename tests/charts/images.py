@@ -20,10 +20,15 @@ INJECTED = "auto"
 
 def of(objects: Iterable[Obj]) -> list[str]:
     """Return one line for each: in a ``container``, a ``hook``, a ``runtime`` of models, or ``named`` for later."""
-    return sorted({
-        f"{use} {whole(image)}" for obj in objects if obj["kind"] != "CustomResourceDefinition"
-        for use, image in _found(obj) if image != INJECTED
-    })  # fmt: skip
+    return sorted(
+        {
+            f"{use} {whole(image)}"
+            for obj in objects
+            if obj["kind"] != "CustomResourceDefinition"
+            for use, image in _found(obj)
+            if image != INJECTED
+        }
+    )
 
 
 def line(image: Image) -> str:

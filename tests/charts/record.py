@@ -66,12 +66,16 @@ def kept() -> Record:
     """Return the stored results."""
     said: dict[str, Any] = yaml.safe_load(KEPT.read_text(encoding="utf-8"))
     parts = [
-        Part(**{
-            **part, "keys": Keys(**part["keys"]), "facts": Facts(**part["facts"]),
-            "stand_in": StandIn(**part["stand_in"]) if part["stand_in"] else None,
-        })
+        Part(
+            **{
+                **part,
+                "keys": Keys(**part["keys"]),
+                "facts": Facts(**part["facts"]),
+                "stand_in": StandIn(**part["stand_in"]) if part["stand_in"] else None,
+            }
+        )
         for part in said["parts"]
-    ]  # fmt: skip
+    ]
     return Record(**{**said, "parts": parts})
 
 
@@ -100,29 +104,46 @@ Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 def _makes(parts: list[Part]) -> Table:
     head = (
-        "Part", "Chart", "Profiles", "Workloads, and what each container requests", "Pod Security",
+        "Part",
+        "Chart",
+        "Profiles",
+        "Workloads, and what each container requests",
+        "Pod Security",
         "Helm's record, of 1 MiB",
-    )  # fmt: skip
+    )
     return head, [
-        (part.name, f"{part.chart['name']} {part.chart['version']}", ", ".join(part.profiles),
-         _lines(map(_without_account, part.facts.workloads)), _verdict(part), f"{part.record_bytes / SECRET_BYTES:.0%}")
+        (
+            part.name,
+            f"{part.chart['name']} {part.chart['version']}",
+            ", ".join(part.profiles),
+            _lines(map(_without_account, part.facts.workloads)),
+            _verdict(part),
+            f"{part.record_bytes / SECRET_BYTES:.0%}",
+        )
         for part in parts
-    ]  # fmt: skip
+    ]
 
 
 def _meets(parts: list[Part]) -> Table:
     rows = [
-        (part.name, _lines(part.facts.services), _lines(_kinds(part.facts)), _lines(_webhooks(part.facts)),
-         _counted(part.facts.hooks))
+        (
+            part.name,
+            _lines(part.facts.services),
+            _lines(_kinds(part.facts)),
+            _lines(_webhooks(part.facts)),
+            _counted(part.facts.hooks),
+        )
         for part in parts
-    ]  # fmt: skip
+    ]
     return ("Part", "Services", "Kinds", "Webhooks", "Hooks"), [row for row in rows if any(row[1:])]
 
 
 def _differ(parts: list[Part]) -> Table:
     return ("Part", "Not in the stand-in", "Values without an effect there"), [
-        (part.name, _counted(part.stand_in.lacks), _codes(part.stand_in.ignores)) for part in parts if part.stand_in
-    ]  # fmt: skip
+        (part.name, _counted(part.stand_in.lacks), _codes(part.stand_in.ignores))
+        for part in parts
+        if part.stand_in
+    ]
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -44,8 +44,9 @@ def composed() -> list[Release]:
         made = everything(_platform(profile), DUMMY_SEED)
         enforced = {
             one["metadata"]["name"]: labels_of(one)["pod-security.kubernetes.io/enforce"]
-            for one in made if one["kind"] == "Namespace"
-        }  # fmt: skip
+            for one in made
+            if one["kind"] == "Namespace"
+        }
         for obj in made:
             if obj["kind"] == "Release":
                 said = _read(obj, enforced)
@@ -71,9 +72,11 @@ def own_releases() -> list[Release]:
 def _platform(profile: str) -> Platform:
     parts = {part.switch: "enabled" for part in platform_components().values() if part.switch}
     written = {
-        "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "KubeflowPlatform", "metadata": {"name": "kubeflow"},
+        "apiVersion": "platform.vellum.dev/v1alpha1",
+        "kind": "KubeflowPlatform",
+        "metadata": {"name": "kubeflow"},
         "spec": {"profile": profile, **parts},
-    }  # fmt: skip
+    }
     (platform,) = loader.load(yaml.safe_dump(written).encode(), "platform.yaml")
     assert isinstance(platform, Platform)
     return platform

@@ -63,9 +63,10 @@ def _arguments() -> argparse.Namespace:
         "--charts", type=Path, default=usual, help=f"the folder of archives; by default {usual}"
     )
     parser.add_argument(
-        "--date", type=lambda said: date.fromisoformat(said).isoformat(),
+        "--date",
+        type=lambda said: date.fromisoformat(said).isoformat(),
         help="write down what is found, as of this day, in tests/charts/found.yaml and docs/charts.md",
-    )  # fmt: skip
+    )
     return parser.parse_args()
 
 
@@ -108,8 +109,19 @@ def _part(release: Release, program: Helm, folder: Path, scratch: Path) -> tuple
         faults += [*differences.faults, *stand_ins.defaults(release, defaults)]
     stand_in = StandIn(differences.lacks, differences.ignores) if differences else None
     where = asdict(chart)
-    return Part(release.name, release.profiles, where, source, release.namespace, release.pod_security, release.values, does,
-                made, size, stand_in), faults  # fmt: skip
+    return Part(
+        release.name,
+        release.profiles,
+        where,
+        source,
+        release.namespace,
+        release.pod_security,
+        release.values,
+        does,
+        made,
+        size,
+        stand_in,
+    ), faults
 
 
 def _archive(chart: Chart, program: Helm, folder: Path) -> tuple[Path, str]:
@@ -136,8 +148,9 @@ def _rendered(release: Release, program: Helm, archive: Path) -> tuple[list[Obj]
     made = [facts.of(objects, release.namespace, apart) for objects in everywhere]
     faults = [
         f"is other on Kubernetes {version} than on {KUBERNETES[-1]}"
-        for version, one in zip(KUBERNETES, made, strict=True) if one != made[-1]
-    ]  # fmt: skip
+        for version, one in zip(KUBERNETES, made, strict=True)
+        if one != made[-1]
+    ]
     upgraded = facts.of(render("--is-upgrade", kubernetes=KUBERNETES[-1]), release.namespace, apart)
     # Istio leaves the policies of its webhooks to istiod after the first time.
     if replace(upgraded, webhooks=[]) != replace(made[-1], webhooks=[]):
@@ -185,13 +198,18 @@ def _of_values(does: Keys) -> Iterator[str]:
 def _changed(found: Record) -> list[str]:
     """Return how what is found differs from what was found last, apart from when and with which Helm."""
     last = kept()
-    same = replace(found, date=last.date, helm=last.helm, parts=[
-        replace(one, source="", record_bytes=0) for one in found.parts
-    ])  # fmt: skip
+    same = replace(
+        found,
+        date=last.date,
+        helm=last.helm,
+        parts=[replace(one, source="", record_bytes=0) for one in found.parts],
+    )
     before = replace(last, parts=[replace(one, source="", record_bytes=0) for one in last.parts])
-    return list(difflib.unified_diff(
-        before.text().splitlines(), same.text().splitlines(), "found last", "found now", lineterm="", n=1
-    ))  # fmt: skip
+    return list(
+        difflib.unified_diff(
+            before.text().splitlines(), same.text().splitlines(), "found last", "found now", lineterm="", n=1
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -37,9 +37,11 @@ def variables(objects: list[Obj], workload: str) -> dict[str, Obj]:
 def ports(pods: Iterable[Obj]) -> set[int | str]:
     """Return the ports at which pods of these templates listen, by number and by name."""
     said = [
-        port for pod in pods for container in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
+        port
+        for pod in pods
+        for container in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
         for port in container.get("ports") or ()
-    ]  # fmt: skip
+    ]
     return {port["containerPort"] for port in said} | {port["name"] for port in said if "name" in port}
 
 

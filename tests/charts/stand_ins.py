@@ -71,8 +71,9 @@ def _faults(release: Release, real: Facts, made: Facts, version: str) -> list[st
         ]
     found += [
         f"Pod Security judges {name} otherwise in the stand-in: {faults or 'passes'}"
-        for name, faults in made.pod_security.items() if bool(faults) != bool(real.pod_security.get(name))
-    ]  # fmt: skip
+        for name, faults in made.pod_security.items()
+        if bool(faults) != bool(real.pod_security.get(name))
+    ]
     return found
 
 
@@ -81,5 +82,6 @@ def defaults(release: Release, real: Obj) -> list[str]:
     (stand_in,) = (one for one in charts.STAND_INS if one.name == release.chart.name)
     return [
         f"the stand-in's default of {'.'.join(path)} is {keys.at(stand_in.values, path)!r}, the chart's {keys.at(real, path)!r}"
-        for path in keys.leaves(stand_in.values) if keys.at(stand_in.values, path) != keys.at(real, path)
-    ]  # fmt: skip
+        for path in keys.leaves(stand_in.values)
+        if keys.at(stand_in.values, path) != keys.at(real, path)
+    ]

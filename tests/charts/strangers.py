@@ -12,7 +12,10 @@ OUTSIDE: Obj = {
 MESH: Obj = {"istio": {"enabled": True}, "identity": {"header": "kubeflow-userid"}}
 """Of Kubeflow Pipelines."""
 EVERYTHING: Obj = {
-    "istio": {"enabled": True}, "culling": {"enabled": True}, "replicas": 2, "userRoles": {"enabled": True},
+    "istio": {"enabled": True},
+    "culling": {"enabled": True},
+    "replicas": 2,
+    "userRoles": {"enabled": True},
     "networkPolicies": {"metricsFrom": ["monitoring"]},
-}  # fmt: skip
+}
 """For the notebook controller: everything that is off by default."""

@@ -18,11 +18,13 @@ from vellum.kube.patch import copied
 def test_every_chart_was_rendered_as_it_is_installed_now() -> None:
     """Else render them again: docs/charts.md says how."""
     rendered = {
-        part.name: (part.chart, part.profiles, part.namespace, part.pod_security, part.values) for part in record.kept().parts
-    }  # fmt: skip
+        part.name: (part.chart, part.profiles, part.namespace, part.pod_security, part.values)
+        for part in record.kept().parts
+    }
     installed = {
-        one.name: (asdict(one.chart), one.profiles, one.namespace, one.pod_security, one.values) for one in published()
-    }  # fmt: skip
+        one.name: (asdict(one.chart), one.profiles, one.namespace, one.pod_security, one.values)
+        for one in published()
+    }
     assert rendered == installed
 
 
@@ -32,9 +34,12 @@ def test_the_page_shows_what_was_found() -> None:
 
 def pod(**container: Any) -> Obj:
     security = {**copied(RESTRICTED_CONTAINER), **container.pop("securityContext", {})}
-    return {"spec": {
-        "securityContext": copied(RESTRICTED_POD), "containers": [{"name": "c", "securityContext": security, **container}],
-    }}  # fmt: skip
+    return {
+        "spec": {
+            "securityContext": copied(RESTRICTED_POD),
+            "containers": [{"name": "c", "securityContext": security, **container}],
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -46,16 +51,21 @@ def pod(**container: Any) -> Obj:
         (pod(securityContext={"allowPrivilegeEscalation": None}), ("allowPrivilegeEscalation",)),
         (pod(securityContext={"seccompProfile": {"type": "Unconfined"}}), ("seccompProfile",)),
         (pod(securityContext={"capabilities": {}}), ("capabilities.drop",)),
-        (pod(securityContext={"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}), ("capability NET_ADMIN",)),
+        (
+            pod(securityContext={"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}),
+            ("capability NET_ADMIN",),
+        ),
         (pod(ports=[{"hostPort": 80}]), ("hostPort",)),
         (
             {"spec": {"hostNetwork": True, "volumes": [{"name": "v", "hostPath": {}}], "containers": []}},
             ("hostNetwork", "volume hostPath"),
         ),
-        ({"spec": {"containers": [{"name": "c"}]}},
-         ("allowPrivilegeEscalation", "capabilities.drop", "runAsNonRoot", "seccompProfile")),
+        (
+            {"spec": {"containers": [{"name": "c"}]}},
+            ("allowPrivilegeEscalation", "capabilities.drop", "runAsNonRoot", "seccompProfile"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_pod_security_names_the_fields_for_which_a_pod_is_refused(
     found: Obj, faults: tuple[str, ...]
 ) -> None:
@@ -87,8 +97,10 @@ def test_a_value_that_does_nothing_is_found() -> None:
 def test_what_a_chart_makes_is_told_in_words() -> None:
     labels = {"app": "web"}
     container = {
-        "name": "main", "ports": [{"name": "http", "containerPort": 8080}], "resources": {"requests": {"cpu": "1", "memory": "2Gi"}},
-    }  # fmt: skip
+        "name": "main",
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "resources": {"requests": {"cpu": "1", "memory": "2Gi"}},
+    }
     template = {
         "metadata": {"labels": labels},
         "spec": {"serviceAccountName": "web", "containers": [container]},
@@ -96,15 +108,25 @@ def test_what_a_chart_makes_is_told_in_words() -> None:
     job = {"template": {"metadata": {"labels": labels}, "spec": pod()["spec"]}}
     made = facts.of(
         [
-            make("apps/v1", "Deployment", "web", spec={"replicas": 2, "selector": {"matchLabels": labels}, "template": template}),
-            make("v1", "Service", "web", spec={"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]}),
+            make(
+                "apps/v1",
+                "Deployment",
+                "web",
+                spec={"replicas": 2, "selector": {"matchLabels": labels}, "template": template},
+            ),
+            make(
+                "v1",
+                "Service",
+                "web",
+                spec={"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]},
+            ),
             make("v1", "Service", "lost", spec={"selector": {"app": "other"}, "ports": [{"port": 80}]}),
             make("cert-manager.io/v1", "Issuer", "own", spec={}),
             make("batch/v1", "Job", "check", annotations={HOOK: "post-install"}, spec=job),
             make("v1", "ServiceAccount", "far", "kube-system"),
         ],
         "n",
-    )  # fmt: skip
+    )
 
     assert made == facts.Facts(
         workloads=["Deployment web, replicas 2, account web: main 1 2Gi"],

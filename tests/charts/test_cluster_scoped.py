@@ -15,9 +15,20 @@ from vellum.kube.names import plural
 from vellum.model.release import ReleaseComponent
 from vellum.package.charts import OWN, own
 
-_CLUSTER = ("APIService", "ClusterRole", "ClusterRoleBinding", "CSIDriver", "IngressClass", "PriorityClass", "StorageClass",
-            "ClusterServingRuntime", "ClusterStorageContainer", "ClusterIssuer", "ClusterTrainingRuntime",
-            "ClusterWorkflowTemplate")  # fmt: skip
+_CLUSTER = (
+    "APIService",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CSIDriver",
+    "IngressClass",
+    "PriorityClass",
+    "StorageClass",
+    "ClusterServingRuntime",
+    "ClusterStorageContainer",
+    "ClusterIssuer",
+    "ClusterTrainingRuntime",
+    "ClusterWorkflowTemplate",
+)
 _HEAD = """# What each part's chart makes outside of namespaces, as Kind/name. Written by tests/charts/test_cluster_scoped.py from the
 # rendered charts (VELLUM_GOLDEN=1), so do not edit it. A kind in crds/ of its chart is left out: Helm leaves one that is
 # there as it is.

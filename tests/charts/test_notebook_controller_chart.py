@@ -56,8 +56,14 @@ def refused(pod: Obj) -> list[str]:
 def test_the_kind_takes_the_notebooks_that_vellum_composes() -> None:
     objects = {name: world.settle().objects for name, world in worlds().items() if name.startswith("claim-")}
     notebooks = {name: found["notebook"].obj for name, found in objects.items() if "notebook" in found}
-    assert notebooks.keys() == {"claim-full-local", "claim-full-light", "claim-full-external",
-                                "claim-minimal-local", "claim-medium-local", "claim-large-local"}  # fmt: skip
+    assert notebooks.keys() == {
+        "claim-full-local",
+        "claim-full-light",
+        "claim-full-external",
+        "claim-minimal-local",
+        "claim-medium-local",
+        "claim-large-local",
+    }
     pods = {name: notebook["spec"]["template"]["spec"] for name, notebook in notebooks.items()}
     assert {name: refused(pod) for name, pod in pods.items()} == {name: [] for name in pods}
 
@@ -69,14 +75,18 @@ def test_the_kind_takes_the_notebooks_that_vellum_composes() -> None:
         ({"containers": []}, ["$.containers"]),
         ({"containers": [{"name": "lab"}]}, ["$.containers[0]"]),
         ({"containers": [{"name": "lab", "image": "i"}], "tolerations": "all"}, ["$.tolerations"]),
-        ({"containers": [{"name": "lab", "image": "i", "ports": [{"containerPort": "web"}]}]},
-         ["$.containers[0].ports[0].containerPort"]),
-        ({"containers": [{"name": "lab", "image": "i", "resources": {"limits": {"cpu": "lots"}}}]},
-         ["$.containers[0].resources.limits.cpu"]),
+        (
+            {"containers": [{"name": "lab", "image": "i", "ports": [{"containerPort": "web"}]}]},
+            ["$.containers[0].ports[0].containerPort"],
+        ),
+        (
+            {"containers": [{"name": "lab", "image": "i", "resources": {"limits": {"cpu": "lots"}}}]},
+            ["$.containers[0].resources.limits.cpu"],
+        ),
         ({"containers": [{"name": "lab", "image": "i"}], "priority": 2**31}, ["$.priority"]),
         ({"containers": [{"name": "lab", "image": "i"}], "hostUsers": False}, ["$"]),
     ],
-)  # fmt: skip
+)
 def test_the_kind_refuses_a_pod_that_the_controller_cannot_read(pod: Obj, places: list[str]) -> None:
     """One such Notebook would stop it for all: the list of all Notebooks is read as a whole."""
     assert refused(pod) == places

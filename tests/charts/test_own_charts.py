@@ -83,8 +83,12 @@ def test_the_readmes_have_the_same_sections(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_templates_are_called_by_the_charts_name(name: str) -> None:
     """Helm knows those of all parts of a chart by one name."""
-    found = [one for path, text in own(name).items() if path.startswith("templates/")
-             for one in re.findall(r'(?:define|include|template) "(.+?)"', text.decode())]  # fmt: skip
+    found = [
+        one
+        for path, text in own(name).items()
+        if path.startswith("templates/")
+        for one in re.findall(r'(?:define|include|template) "(.+?)"', text.decode())
+    ]
     assert found
     assert [one for one in found if not one.startswith(f"{name}.")] == []
 
@@ -127,5 +131,7 @@ def test_a_schema_that_lets_any_key_in_is_found() -> None:
         },
     }
     assert list(chart.open_objects(inner)) == [
-        "#/properties/a", "#/properties/b/anyOf/0", "#/properties/b/anyOf/0/patternProperties",
-    ]  # fmt: skip
+        "#/properties/a",
+        "#/properties/b/anyOf/0",
+        "#/properties/b/anyOf/0/patternProperties",
+    ]

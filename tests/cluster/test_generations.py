@@ -23,10 +23,11 @@ def platform(generation: int, said: int | None, *, ready: str = "True", reason: 
         {"type": "PartsReady", "status": ready, "reason": reason, **words},
     ]
     return {
-        "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "KubeflowPlatform",
+        "apiVersion": "platform.vellum.dev/v1alpha1",
+        "kind": "KubeflowPlatform",
         "metadata": {"name": "kubeflow", "generation": generation},
         "status": {"conditions": conditions, "components": [{"name": "kserve", "ready": True}]},
-    }  # fmt: skip
+    }
 
 
 def test_a_refusal_of_the_spec_before_does_not_end_an_installation() -> None:

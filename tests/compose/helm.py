@@ -51,12 +51,16 @@ def manifest(name: str) -> list[Obj]:
         make("v1", "Secret", name, data={}),
     ]
     objects += [
-        make("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural(kind.kind)}.{group}",
-             spec={"group": group, "names": {"kind": kind.kind}, "versions": [{"name": version}]})
+        make(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            f"{plural(kind.kind)}.{group}",
+            spec={"group": group, "names": {"kind": kind.kind}, "versions": [{"name": version}]},
+        )
         for kind in component.serves
         if kind not in component.crds
         for group, version in [kind.api_version.split("/")]
-    ]  # fmt: skip
+    ]
     objects += [
         make(kind.api_version, kind.kind, name, spec={"host": name, "list": [1, 2]})
         for kind in component.custom
@@ -181,12 +185,15 @@ class Helm:
         """Make an object live."""
         live: Obj = copied(obj)
         live["metadata"] |= {
-            "uid": f"uid of {key}", "resourceVersion": str(next(_VERSIONS)), "generation": 1,
+            "uid": f"uid of {key}",
+            "resourceVersion": str(next(_VERSIONS)),
+            "generation": 1,
             "labels": {"app.kubernetes.io/managed-by": "Helm"},
             "annotations": {
-                "meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": _namespace(release),
+                "meta.helm.sh/release-name": release,
+                "meta.helm.sh/release-namespace": _namespace(release),
             },
-        }  # fmt: skip
+        }
         if key.namespace:
             live["metadata"]["namespace"] = key.namespace
         if obj["kind"] == "Deployment":

@@ -60,25 +60,31 @@ GIVEN = [given("artifacts"), given(Team("team-a", "research", "").id)]
 def worlds() -> dict[str, World]:
     """Return one fresh world per case."""
     return {
-        name: World(written(text), settled_platform(PLATFORMS[profile]) if profile else None, foreign=[*GIVEN])
+        name: World(
+            written(text), settled_platform(PLATFORMS[profile]) if profile else None, foreign=[*GIVEN]
+        )
         for name, text, profile in CASES
-    }  # fmt: skip
+    }
 
 
 def rendered(composed: Composed) -> str:
     """Return the objects, then conditions and status, as one YAML stream."""
     parts = [
-        f"# {name}\n{yaml.safe_dump(desired.obj, sort_keys=True, width=1000)}" for name, desired in composed.objects.items()
-    ]  # fmt: skip
+        f"# {name}\n{yaml.safe_dump(desired.obj, sort_keys=True, width=1000)}"
+        for name, desired in composed.objects.items()
+    ]
     said = {
-        "conditions": [{"type": entry.type, "status": entry.status, "reason": entry.reason} for entry in composed.conditions],
+        "conditions": [
+            {"type": entry.type, "status": entry.status, "reason": entry.reason}
+            for entry in composed.conditions
+        ],
         "ready": composed.ready,
         "requirements": {
             name: " ".join(filter(None, (asked.api_version, asked.kind, asked.namespace, asked.name)))
             for name, asked in composed.requirements.items()
         },
         "status": composed.status,
-    }  # fmt: skip
+    }
     return "---\n".join(
         [*parts, f"# conditions, requirements and status\n{yaml.safe_dump(said, sort_keys=True, width=1000)}"]
     )

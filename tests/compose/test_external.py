@@ -74,8 +74,9 @@ def test_a_claim_names_its_missing_secret_and_makes_the_rest() -> None:
     world = team()
     composed = world.settle()
     assert not_ready_parts(composed) == {
-        "bucket": WANTED, "pipelines": "waits for Secret mlpipeline-minio-artifact, which comes with the bucket",
-    }  # fmt: skip
+        "bucket": WANTED,
+        "pipelines": "waits for Secret mlpipeline-minio-artifact, which comes with the bucket",
+    }
     assert said(composed)["actor"] == "the platform engineer"
     assert WANTED in composed.conditions[0].message
     assert "bucket-secret" not in composed.objects
@@ -86,13 +87,19 @@ def test_the_given_key_is_copied_and_nothing_but_a_secret_is_made_of_it() -> Non
     world = settled()
     keys, found = handed_out(world)
     assert keys == {
-        "AWS_ACCESS_KEY_ID": f"GIVEN-{TEAM.id}", "AWS_SECRET_ACCESS_KEY": f"given/secret+{TEAM.id}==",
-        "accesskey": f"GIVEN-{TEAM.id}", "secretkey": f"given/secret+{TEAM.id}==",
-    }  # fmt: skip
+        "AWS_ACCESS_KEY_ID": f"GIVEN-{TEAM.id}",
+        "AWS_SECRET_ACCESS_KEY": f"given/secret+{TEAM.id}==",
+        "accesskey": f"GIVEN-{TEAM.id}",
+        "secretkey": f"given/secret+{TEAM.id}==",
+    }
     assert found == {
-        "AWS_ACCESS_KEY_ID": keys["accesskey"], "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
-        "AWS_ENDPOINT_URL": ENDPOINT, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1", "VELLUM_BUCKET": TEAM.bucket,
-    }  # fmt: skip
+        "AWS_ACCESS_KEY_ID": keys["accesskey"],
+        "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
+        "AWS_ENDPOINT_URL": ENDPOINT,
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "VELLUM_BUCKET": TEAM.bucket,
+    }
     assert [name for name in world.resources if name.startswith("bucket")] == ["bucket-secret"]
     assert not [obj for obj in world.resources.values() if "seaweed" in obj["apiVersion"]]
     assert "vellum-storage" not in {obj["metadata"].get("namespace") for obj in world.resources.values()}
@@ -101,9 +108,10 @@ def test_the_given_key_is_copied_and_nothing_but_a_secret_is_made_of_it() -> Non
 def test_a_ready_claim_says_that_no_quota_is_set_and_no_data_is_deleted() -> None:
     composed = settled(spec="spec: {deletionPolicy: Delete}\n").look()
     assert said(composed) == {
-        "name": "bucket", "ready": True,
+        "name": "bucket",
+        "ready": True,
         "reason": f"bucket {TEAM.bucket} is in an external store: Vellum sets no quota there, and never deletes data",
-    }  # fmt: skip
+    }
 
 
 def test_a_changed_key_moves_through_in_one_pass() -> None:
@@ -142,11 +150,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "two words": (encoded(accesskey="HIDDEN TOO", secretkey="s"), f"its accesskey is {ODD}"),
     "no ASCII": (encoded(accesskey="HIDDEN\u00e9", secretkey="s"), f"its accesskey is {ODD}"),
     "a novel": (encoded(accesskey="A", secretkey="HIDDEN" * 100), f"its secretkey is {ODD}"),
-    "no text": ({**encoded(accesskey="A"), "secretkey": base64.b64encode(b"\xff\xfeHIDDEN").decode()}, f"its secretkey is {ODD}"),
+    "no text": (
+        {**encoded(accesskey="A"), "secretkey": base64.b64encode(b"\xff\xfeHIDDEN").decode()},
+        f"its secretkey is {ODD}",
+    ),
     "no base64": ({**encoded(accesskey="A"), "secretkey": "HIDDEN!"}, f"its secretkey is {ODD}"),
     "no string": ({**encoded(accesskey="A"), "secretkey": {"HIDDEN": 1}}, f"its secretkey is {ODD}"),
-    "no bucket's name": (encoded(accesskey="A", secretkey="s", bucket="HIDDEN/../x"), "its bucket is not a bucket's name: 3 to 63 of a-z 0-9 - ."),
-}  # fmt: skip
+    "no bucket's name": (
+        encoded(accesskey="A", secretkey="s", bucket="HIDDEN/../x"),
+        "its bucket is not a bucket's name: 3 to 63 of a-z 0-9 - .",
+    ),
+}
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -46,10 +46,13 @@ def test_other_hash_seeds_give_the_same_bytes_without_io(composed: dict[str, str
     expected = "".join(f"=== {name}\n{text}" for name, text in composed.items())
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.compose.render"], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "tests.compose.render"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
         )
         for hash_seed in ("1", "4294967295")
-    ]  # fmt: skip
+    ]
     answers = [process.communicate()[0] for process in processes]
     assert answers == [expected, expected]

@@ -95,8 +95,11 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "a text that looks like a quantity": (("data", "cpu"), "1000m", "1"),
     "an empty text": (("data", "type"), "", "evil"),
     "a text for a number": (("data", "mode"), "0o644", "420"),
-    "a text that looks like an account": (("data",), {"serviceAccountName": "a", "serviceAccount": "b"},
-                                          {"serviceAccountName": "a", "serviceAccount": "a"}),
+    "a text that looks like an account": (
+        ("data",),
+        {"serviceAccountName": "a", "serviceAccount": "b"},
+        {"serviceAccountName": "a", "serviceAccount": "a"},
+    ),
     "an open policy": (("spec", "ingress"), [], [{}]),
     "other bytes": (("binaryData", "key"), "AAEC", "AAED"),
     "a service that is open to the world": (("spec", "type"), "", "LoadBalancer"),
@@ -119,14 +122,33 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "an update of all pods together": (("spec", "strategy", "type"), "", "Recreate"),
     "a type of a folder": ((*POD, "volumes", "0", "hostPath", "type"), "", "Socket"),
     "no replicas": (("spec", "replicas"), 0, 3),
-    "a folder of the host": ((*POD, "volumes"), [{"name": "x", "emptyDir": {}}], [{"name": "x", "hostPath": {"path": "/"}}]),
-    "pods in place of namespaces": (("spec", "ingress"), [{"from": [{"namespaceSelector": {}}]}],
-                                    [{"from": [{"podSelector": {}}]}]),
-    "a security context that is gone": ((*MAIN, "securityContext"), {"allowPrivilegeEscalation": False}, None),
+    "a folder of the host": (
+        (*POD, "volumes"),
+        [{"name": "x", "emptyDir": {}}],
+        [{"name": "x", "hostPath": {"path": "/"}}],
+    ),
+    "pods in place of namespaces": (
+        ("spec", "ingress"),
+        [{"from": [{"namespaceSelector": {}}]}],
+        [{"from": [{"podSelector": {}}]}],
+    ),
+    "a security context that is gone": (
+        (*MAIN, "securityContext"),
+        {"allowPrivilegeEscalation": False},
+        None,
+    ),
     "claims that go": (("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "", "Delete"),
-    "another metric": (("spec", "metrics"), [], [{"type": "Resource", "resource": {"name": "cpu", "target": {
-        "type": "Utilization", "averageUtilization": 1}}}]),
-}  # fmt: skip
+    "another metric": (
+        ("spec", "metrics"),
+        [],
+        [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 1}},
+            }
+        ],
+    ),
+}
 
 
 def at(path: tuple[str, ...], value: Any) -> Any:
@@ -196,8 +218,11 @@ def test_numbers_are_read_as_before(number: str) -> None:
     assert yaml.load(number, _Loader) == yaml.safe_load(number)  # a safe loader of our own
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda one: st.lists(one, max_size=3)
-                    | st.dictionaries(st.text(max_size=5), one, max_size=3), max_leaves=8)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=5), one, max_size=3),
+    max_leaves=8,
+)
 
 
 @given(JSON)

@@ -104,9 +104,16 @@ def test_the_binding_has_keys_only_of_parts_that_are_ready() -> None:
     world = settled()
     everything = set(binding(world))
     assert everything == {
-        "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "QDRANT_API_KEY", "QDRANT_URL",
-        "VELLUM_BUCKET", "VELLUM_SEARCH_URL",
-    }  # fmt: skip
+        "AWS_ACCESS_KEY_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "QDRANT_API_KEY",
+        "QDRANT_URL",
+        "VELLUM_BUCKET",
+        "VELLUM_SEARCH_URL",
+    }
     world.resources["qdrant-set"]["status"] = {"readyReplicas": 0}
     world.step()
     assert everything - set(binding(world)) == {"QDRANT_API_KEY", "QDRANT_URL"}
@@ -151,8 +158,10 @@ def test_a_team_waits_for_a_failed_platform_part_and_loses_nothing(
     world = team()
     assert world.platform
     status = copied(world.platform["status"])
-    broken = [{**one, "ready": False, "reason": "the disk is full"} if one["name"] == part else one
-              for one in status["components"]]  # fmt: skip
+    broken = [
+        {**one, "ready": False, "reason": "the disk is full"} if one["name"] == part else one
+        for one in status["components"]
+    ]
     world.platform["status"]["components"] = broken
     composed = world.settle()
     assert not_ready_parts(composed)[waits] == f"waits for the platform's {part}: the disk is full"
@@ -184,15 +193,17 @@ def test_the_platform_waits_for_kinds_and_makes_the_rest() -> None:
         reason.format("Bucket"),
     )
     behind = f"waits for artifacts: {reason.format('Bucket')}"
-    assert waiting == {
-        "argo-workflows": behind, "notebook-controller": behind,
-        "kubeflow-pipelines": behind,
-    }  # fmt: skip
+    assert waiting == {"argo-workflows": behind, "notebook-controller": behind, "kubeflow-pipelines": behind}
     groups = {desired.obj["apiVersion"].partition("/")[0] for desired in composed.objects.values()}
     assert groups == {
-        "v1", "apps", "networking.k8s.io", "helm.crossplane.io", "protection.crossplane.io", "trainer.kubeflow.org",
+        "v1",
+        "apps",
+        "networking.k8s.io",
+        "helm.crossplane.io",
+        "protection.crossplane.io",
+        "trainer.kubeflow.org",
         "serving.kserve.io",
-    }  # fmt: skip
+    }
     world.not_served = set()
     assert world.settle().ready
     before = set(world.resources)
@@ -415,8 +426,11 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so() -> None:
     template = composed.objects["qdrant-set"].obj["spec"]["volumeClaimTemplates"][0]
     part = next(one for one in composed.status["components"] if one["name"] == "qdrant")
     assert (composed.ready, template["spec"]["resources"]["requests"]["storage"]) == (True, "10Gi")
-    assert part == {"name": "qdrant", "ready": True,
-                    "reason": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized"}  # fmt: skip
+    assert part == {
+        "name": "qdrant",
+        "ready": True,
+        "reason": "the volume keeps its 10Gi: a StatefulSet's volumes cannot be resized",
+    }
 
 
 def test_a_notebooks_home_keeps_its_size_and_the_claim_says_so() -> None:
@@ -427,8 +441,11 @@ def test_a_notebooks_home_keeps_its_size_and_the_claim_says_so() -> None:
     home = composed.objects["notebook-home"].obj["spec"]["resources"]["requests"]["storage"]
     part = next(one for one in composed.status["components"] if one["name"] == "notebook")
     assert (composed.ready, home) == (True, "5Gi")
-    assert part == {"name": "notebook", "ready": True,
-                    "reason": "the home keeps its 5Gi: its size cannot change later"}  # fmt: skip
+    assert part == {
+        "name": "notebook",
+        "ready": True,
+        "reason": "the home keeps its 5Gi: its size cannot change later",
+    }
 
 
 def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:

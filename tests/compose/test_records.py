@@ -53,14 +53,22 @@ def test_an_object_is_as_rendered_also_with_defaults_and_what_others_add(value: 
         ({"replicas": 1}, {"replicas": 0}, ".spec.replicas"),
         ({"replicas": 1}, {}, ".spec.replicas"),
         ({"a": {"b": "c"}}, {"a": None}, ".spec.a"),
-        ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "B"}, {"name": "A", "value": "2"}]}, ".spec.env[0].value"),
+        (
+            {"env": [{"name": "A", "value": "1"}]},
+            {"env": [{"name": "B"}, {"name": "A", "value": "2"}]},
+            ".spec.env[0].value",
+        ),
         ({"args": ["a", "b"]}, {"args": ["a"]}, ".spec.args"),
         ({"ports": [{"port": 80}]}, {"ports": []}, ".spec.ports[0]"),
-        ({"resources": {"requests": {"cpu": "1"}}}, {"resources": {"requests": {"cpu": "999m"}}}, ".spec.resources.requests.cpu"),
+        (
+            {"resources": {"requests": {"cpu": "1"}}},
+            {"resources": {"requests": {"cpu": "999m"}}},
+            ".spec.resources.requests.cpu",
+        ),
         ({"flag": True}, {"flag": False}, ".spec.flag"),
         ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A", "value": "x"}]}, ".spec.env[0].value"),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_is_another_is_found_with_its_path(wanted: Any, live: Any, path: str) -> None:
     assert found(wanted, live) == [path]
 
@@ -68,14 +76,23 @@ def test_a_field_that_is_another_is_found_with_its_path(wanted: Any, live: Any, 
 @pytest.mark.parametrize(
     ("wanted", "live"),
     [
-        ({"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}, {"resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}),
+        (
+            {"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}},
+            {"resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}},
+        ),
         ({"affinity": None, "tolerations": [], "nodeSelector": {}}, {}),
         ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A"}]}),
         ({"port": 80}, {"port": "80"}),
-        ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "SIDECAR", "value": "x"}, {"name": "A", "value": "1"}]}),
-        ({"containers": [{"name": "main", "image": "a"}]}, {"containers": [{"name": "proxy"}, {"name": "main", "image": "a", "x": 1}]}),
+        (
+            {"env": [{"name": "A", "value": "1"}]},
+            {"env": [{"name": "SIDECAR", "value": "x"}, {"name": "A", "value": "1"}]},
+        ),
+        (
+            {"containers": [{"name": "main", "image": "a"}]},
+            {"containers": [{"name": "proxy"}, {"name": "main", "image": "a", "x": 1}]},
+        ),
     ],
-)  # fmt: skip
+)
 def test_two_spellings_of_the_same_are_no_difference(wanted: Any, live: Any) -> None:
     assert found(wanted, live) == []
 
@@ -118,8 +135,11 @@ def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:
     documents = ("", CRD, SERVICE, ELSEWHERE, CLUSTER_ROLE, ISSUER, SECRET)
     everything = read(record(*documents), "own", custom).rendered
     assert [str(one) for one in everything] == [
-        "Service own/s", "ConfigMap other/c", "ClusterRole r", "Issuer own/i",
-    ]  # fmt: skip
+        "Service own/s",
+        "ConfigMap other/c",
+        "ClusterRole r",
+        "Issuer own/i",
+    ]
     assert [str(one) for one in read(record(*documents), "own", {}).rendered][-1] == "ClusterRole r"
 
 
@@ -131,9 +151,12 @@ def test_a_block_of_text_at_the_end_of_an_object_keeps_its_last_line_break() -> 
 
 @pytest.mark.parametrize(
     "document",
-    ['{\n "apiVersion": "v1",\n "kind": "Service",\n "metadata": {"name": "s"}\n}\n',
-     '"kind": Service\napiVersion: v1\nmetadata: {name: s}\n', "{kind: Service, apiVersion: v1, metadata: {name: s}}\n"],
-)  # fmt: skip
+    [
+        '{\n "apiVersion": "v1",\n "kind": "Service",\n "metadata": {"name": "s"}\n}\n',
+        '"kind": Service\napiVersion: v1\nmetadata: {name: s}\n',
+        "{kind: Service, apiVersion: v1, metadata: {name: s}}\n",
+    ],
+)
 def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -22,7 +22,7 @@ WEBHOOK = (
     'Internal error occurred: failed calling webhook "validator.trainer.kubeflow.org": failed to call webhook: Post '
     '"https://kubeflow-trainer-controller-manager.kubeflow-system.svc:443/validate?timeout=10s": dial tcp 10.0.0.7:443: '
     "connect: connection refused"
-)  # fmt: skip
+)
 GONE = "the server could not find the requested resource"
 
 
@@ -172,9 +172,9 @@ def test_a_store_that_is_refused_keeps_the_usage_of_its_name() -> None:
     assert len(usages) >= 2
     assert usages <= set(world.objects)
     assert not usages & set(world.deleted)
-    assert {f"{one['object']['kind']} {one['object']['name']}" for one in world.composite["status"]["refused"]} >= {
-        "Seaweed store", "Bucket vellum-artifacts"
-    }  # fmt: skip
+    assert {
+        f"{one['object']['kind']} {one['object']['name']}" for one in world.composite["status"]["refused"]
+    } >= {"Seaweed store", "Bucket vellum-artifacts"}
 
 
 def test_two_claims_stand_ins_have_different_names() -> None:

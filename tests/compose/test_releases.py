@@ -68,18 +68,27 @@ def revision(world: World, name: str = "kserve") -> int:
 def test_a_release_is_made_with_what_keeps_it_safe() -> None:
     release = settled().resources["kserve-release"]
     assert release["metadata"]["annotations"] == {
-        "crossplane.io/external-name": "kserve", "platform.vellum.dev/seen": "1",
-    }  # fmt: skip
+        "crossplane.io/external-name": "kserve",
+        "platform.vellum.dev/seen": "1",
+    }
     spec = copied(release["spec"])
     assert spec["forProvider"].pop("values")["kserve"]["controller"]["deploymentMode"] == "Standard"
     assert spec == {
         "providerConfigRef": {"name": "vellum"},
         "rollbackLimit": 3,
         "forProvider": {
-            "chart": {"repository": "oci://registry.example.org/charts", "name": "kserve-resources", "version": "v0.20.0"},
-            "namespace": "kserve", "skipCreateNamespace": True, "wait": True, "waitTimeout": "5m0s", "maxHistory": 5,
+            "chart": {
+                "repository": "oci://registry.example.org/charts",
+                "name": "kserve-resources",
+                "version": "v0.20.0",
+            },
+            "namespace": "kserve",
+            "skipCreateNamespace": True,
+            "wait": True,
+            "waitTimeout": "5m0s",
+            "maxHistory": 5,
         },
-    }  # fmt: skip
+    }
 
 
 def test_istio_comes_first_and_everything_else_waits_for_its_control_plane() -> None:
@@ -135,12 +144,22 @@ def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) ->
     assert KSERVE in world.helm.live
     assert revision(world) == 2
     assert part(world) | {"lastRepair": "", "since": ""} == {
-        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 2, "repairs": 1, "watched": 6, "lastRepair": "", "since": "",
-    }  # fmt: skip
+        "name": "kserve",
+        "ready": True,
+        "version": "v0.20.0",
+        "revision": 2,
+        "repairs": 1,
+        "watched": 6,
+        "lastRepair": "",
+        "since": "",
+    }
     (receipt,) = world.composite["status"]["receipts"]
     assert {key: receipt[key] for key in ("component", "object", "wrong", "revision")} == {
-        "component": "kserve", "object": "Deployment kserve/kserve", "wrong": fault, "revision": 2,
-    }  # fmt: skip
+        "component": "kserve",
+        "object": "Deployment kserve/kserve",
+        "wrong": fault,
+        "revision": 2,
+    }
     assert [(event.type, event.reason) for event in told] == [
         ("Warning", "Repairing"),
         ("Normal", "Repaired"),
@@ -156,8 +175,12 @@ def test_without_the_guard_a_release_is_ready_without_its_deployment() -> None:
     later(world, 120)
     assert KSERVE not in world.helm.live
     assert part(world) | {"since": ""} == {
-        "name": "kserve", "ready": True, "version": "v0.20.0", "revision": 1, "since": "",
-    }  # fmt: skip
+        "name": "kserve",
+        "ready": True,
+        "version": "v0.20.0",
+        "revision": 1,
+        "since": "",
+    }
 
 
 def test_two_objects_deleted_together_come_back_by_one_upgrade() -> None:
@@ -349,8 +372,10 @@ def test_a_registry_of_our_own_charts_holds_no_others() -> None:
     world = World(written(PLATFORMS["light"]))
     world.composite["spec"]["charts"] = {"own": "oci://registry.example.org/vellum"}
     world.settle()
-    charts = {name: world.resources[f"{name}-release"]["spec"]["forProvider"]["chart"]["repository"]
-              for name in ("kubeflow-pipelines", "notebook-controller", "kserve")}  # fmt: skip
+    charts = {
+        name: world.resources[f"{name}-release"]["spec"]["forProvider"]["chart"]["repository"]
+        for name in ("kubeflow-pipelines", "notebook-controller", "kserve")
+    }
     assert charts == {
         "kubeflow-pipelines": "oci://registry.example.org/vellum",
         "notebook-controller": "oci://registry.example.org/vellum",

@@ -44,10 +44,12 @@ def test_a_team_without_training_is_told_who_can_help() -> None:
     waiting = {name: part for name, part in parts(composed.status).items() if not part["ready"]}
     assert waiting == {
         "training": {
-            "name": "training", "ready": False, "actor": "the platform",
+            "name": "training",
+            "ready": False,
+            "actor": "the platform",
             "reason": f"waits for the platform's training-runtimes: {LEFT_OUT}",
         }
-    }  # fmt: skip
+    }
     assert "training-role" not in composed.objects
 
 

@@ -202,8 +202,11 @@ def test_connecting_needs_the_standard_library_only() -> None:
 
 def test_the_clients_reach_the_addresses_of_the_binding() -> None:
     binding = vellum.Binding(
-        AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s", AWS_ENDPOINT_URL="http://127.0.0.1:1", VELLUM_BUCKET="b",
-    )  # fmt: skip
+        AWS_ACCESS_KEY_ID="k",
+        AWS_SECRET_ACCESS_KEY="s",
+        AWS_ENDPOINT_URL="http://127.0.0.1:1",
+        VELLUM_BUCKET="b",
+    )
     client = binding.s3()
     assert client.meta.endpoint_url == "http://127.0.0.1:1"
     assert "X-Amz-Signature=" in client.generate_presigned_url(

@@ -26,8 +26,13 @@ def receipt(wrong: str) -> Obj:
     """Return the receipt of the binding; the pass that saw the fault repaired it, so it took 0 seconds."""
     now = "2026-03-01T12:00:00Z"
     return {
-        "component": "binding", "object": str(BINDING), "wrong": wrong, "seen": now, "back": now, "seconds": 0.0,
-    }  # fmt: skip
+        "component": "binding",
+        "object": str(BINDING),
+        "wrong": wrong,
+        "seen": now,
+        "back": now,
+        "seconds": 0.0,
+    }
 
 
 def test_a_full_claim_becomes_ready(world: World) -> None:
@@ -136,8 +141,10 @@ def test_disabling_notebooks_removes_exactly_their_objects_but_the_home(world: W
     world.put("team-a", notebooks="enabled")
     world.settle()
     assert {(key.kind, key.name) for key in set(world.snapshot()) - without} == {
-        ("Notebook", "notebook"), ("PersistentVolumeClaim", "notebook-workspace"), ("Secret", "notebook-token"),
-    }  # fmt: skip
+        ("Notebook", "notebook"),
+        ("PersistentVolumeClaim", "notebook-workspace"),
+        ("Secret", "notebook-token"),
+    }
     world.put("team-a")
     world.settle()
     left = {(key.kind, key.name) for key in set(world.snapshot()) - without}
@@ -203,8 +210,10 @@ def test_a_wrong_seed_changes_nothing_of_the_platform(world: World) -> None:
     World(world.store).settle()
     restored = (world.store.get(PLATFORM) or {})["status"]
     assert {entry["type"]: entry["status"] for entry in restored["conditions"]} == {
-        "Synced": "True", "Ready": "True", "PartsReady": "True",
-    }  # fmt: skip
+        "Synced": "True",
+        "Ready": "True",
+        "PartsReady": "True",
+    }
 
 
 def test_a_wrong_seed_changes_nothing_of_a_claim(world: World) -> None:

@@ -174,9 +174,12 @@ def _seen(obj: Obj) -> tuple[dict[str, str], str, str, bool, bool]:
     meta = obj["metadata"]
     owners = meta.get("ownerReferences") or [{"name": ""}]
     return (
-        obj.get("data") or {}, owners[0]["name"], (obj.get("status") or {}).get("phase", ""),
-        "finalizers" in meta, "deletionTimestamp" in meta,
-    )  # fmt: skip
+        obj.get("data") or {},
+        owners[0]["name"],
+        (obj.get("status") or {}).get("phase", ""),
+        "finalizers" in meta,
+        "deletionTimestamp" in meta,
+    )
 
 
 TestStore = StoreMachine.TestCase

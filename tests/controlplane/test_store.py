@@ -214,8 +214,10 @@ def test_a_list_is_by_kind_namespace_and_labels_in_name_order(store: SqliteStore
         return [obj["metadata"]["name"] for obj in store.list("v1", "ConfigMap", **which)]
 
     assert (names(), names(namespace="home"), names(labels={"team": "x"})) == (
-        ["c", "a", "b"], ["a", "b"], ["c", "b"],
-    )  # fmt: skip
+        ["c", "a", "b"],
+        ["a", "b"],
+        ["c", "b"],
+    )
 
 
 def test_a_watch_gives_every_changed_key_once(store: SqliteStore) -> None:
@@ -277,10 +279,18 @@ def test_a_status_that_cannot_be_stored_is_what_everybody_reads(store: SqliteSto
 
 @pytest.mark.parametrize(
     "body",
-    ["null", "[]", "5", "{}", '{"metadata": []}', '{"apiVersion": 1, "kind": "x", "metadata": {"name": "x"}}', "[" * 100_000,
-     '{"apiVersion": "v1", "kind": "x", "metadata": {"name": "x", "uid": "u", "generation": 1}, "spec": []}'],
+    [
+        "null",
+        "[]",
+        "5",
+        "{}",
+        '{"metadata": []}',
+        '{"apiVersion": 1, "kind": "x", "metadata": {"name": "x"}}',
+        "[" * 100_000,
+        '{"apiVersion": "v1", "kind": "x", "metadata": {"name": "x", "uid": "u", "generation": 1}, "spec": []}',
+    ],
     ids=range(8),
-)  # fmt: skip
+)
 def test_a_store_that_holds_what_is_no_object_is_refused(
     store: SqliteStore, opened: Opens, body: str
 ) -> None:
@@ -409,9 +419,13 @@ def test_receipts_are_in_the_owners_status_newest_first(store: SqliteStore, open
     store.close()
     receipts = got(opened(), Key("x/v1", "Owner", "", "owner"))["status"]["receipts"]
     assert receipts[0] == {
-        "component": "part", "object": f"process {KEPT_RECEIPTS + 4}", "wrong": "killed by signal 9",
-        "seen": "2026-03-01T12:00:00Z", "back": "2026-03-01T12:00:01Z", "seconds": 1.25,
-    }  # fmt: skip
+        "component": "part",
+        "object": f"process {KEPT_RECEIPTS + 4}",
+        "wrong": "killed by signal 9",
+        "seen": "2026-03-01T12:00:00Z",
+        "back": "2026-03-01T12:00:01Z",
+        "seconds": 1.25,
+    }
     assert [one["object"] for one in receipts] == [
         f"process {number}" for number in range(KEPT_RECEIPTS + 4, 4, -1)
     ]

@@ -17,8 +17,16 @@ from vellum.kube.patch import copied
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.state import LIST
 
-MANAGED = [{"manager": f"manager-{number}", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
-            "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}}} for number in range(3)]  # fmt: skip
+MANAGED = [
+    {
+        "manager": f"manager-{number}",
+        "operation": "Apply",
+        "apiVersion": "v1",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:template": {"f:spec": {}}}},
+    }
+    for number in range(3)
+]
 """The managedFields of other managers, which every observed object has."""
 
 
@@ -35,10 +43,15 @@ def team_world(spec: str = EVERYTHING, place: str = "light") -> World:
         "managedFields": MANAGED,
     }
     refs = {
-        "claimRef": {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform", "namespace": "team-a", "name": "research"},
+        "claimRef": {
+            "apiVersion": "platform.vellum.dev/v1alpha1",
+            "kind": "MLOpsPlatform",
+            "namespace": "team-a",
+            "name": "research",
+        },
         "compositionRef": {"name": "mlopsplatform"},
         "resourceRefs": [{"apiVersion": "v1", "kind": "Namespace", "name": "x"}],
-    }  # fmt: skip
+    }
     world.composite = {
         **world.composite,
         "kind": XR_KIND,

@@ -80,8 +80,11 @@ def test_a_given_key_is_required_copied_and_never_shown() -> None:
     before, _ = looked(world)
     asked = before.requirements.resources["bucket/given"]
     assert (asked.api_version, asked.kind, asked.namespace, asked.match_name) == (
-        "v1", "Secret", "vellum-storage", secret["metadata"]["name"],
-    )  # fmt: skip
+        "v1",
+        "Secret",
+        "vellum-storage",
+        secret["metadata"]["name"],
+    )
     assert desired(before)["bucket-secret"]["data"].items() >= secret["data"].items()
     secret["data"] = {name: base64.b64encode(b"rotated").decode() for name in secret["data"]}
     after, _ = looked(world)
@@ -133,19 +136,29 @@ def test_what_earlier_steps_want_stays_wanted() -> None:
 
 DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
     "no seed": (lambda one: one.credentials.clear(), "VEL803"),
-    "half a seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}), "VEL803"),
-    "generations that are none": (
-        lambda one: one.credentials["seed"].credential_data.data.update({"generations": b"[]"}), "VEL803",
+    "half a seed": (
+        lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}),
+        "VEL803",
     ),
-    "another seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"x" * 40}), "the seed is not the one"),
+    "generations that are none": (
+        lambda one: one.credentials["seed"].credential_data.data.update({"generations": b"[]"}),
+        "VEL803",
+    ),
+    "another seed": (
+        lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"x" * 40}),
+        "the seed is not the one",
+    ),
     "a strange kind": (lambda one: write_kind(one, "Mystery"), "VEL802"),
     "no composite": (lambda one: one.observed.composite.resource.Clear(), "KeyError"),
     "no metadata": (lambda one: one.observed.composite.resource.fields.pop("metadata"), "KeyError"),
-    "a half where a whole belongs": (lambda one: set_spec(one, "search", {"replicas": 1.5}), "spec.search.replicas"),
+    "a half where a whole belongs": (
+        lambda one: set_spec(one, "search", {"replicas": 1.5}),
+        "spec.search.replicas",
+    ),
     "a number where a word belongs": (lambda one: set_spec(one, "size", 3), "spec.size"),
     "a spec 40 deep": (lambda one: set_spec(one, "notebook", nested(25)), "spec.notebook"),
     "an observed object that is not an object": (lambda one: damage(one, "namespace"), "AttributeError"),
-}  # fmt: skip
+}
 
 
 def write_kind(one: fnv1.RunFunctionRequest, kind: str) -> None:

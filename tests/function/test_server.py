@@ -158,9 +158,20 @@ def test_a_stop_finishes_what_it_began_and_ends_with_0(sign: signal.Signals) -> 
 
 def test_a_taken_port_ends_the_start_with_1_and_says_why(function: Function) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "vellum.cli", "function", "--insecure", "--address", f"127.0.0.1:{function.port}"],
-        capture_output=True, text=True, timeout=20, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "vellum.cli",
+            "function",
+            "--insecure",
+            "--address",
+            f"127.0.0.1:{function.port}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
     assert (second.returncode, "VEL801" in second.stderr, str(function.port) in second.stderr) == (
         1,
         True,

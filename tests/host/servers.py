@@ -56,9 +56,17 @@ with socket.create_server(("127.0.0.1", port)) as server:
             connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
 """
 QUICK = Patience(
-    start_probe=0.01, live_probe=0.05, answer=0.2, silence=0.2, stopped=0.4, hang=0.4, refuses=0.6, busy=30,
-    slow_start=1, longest_pause=0.5,
-)  # fmt: skip
+    start_probe=0.01,
+    live_probe=0.05,
+    answer=0.2,
+    silence=0.2,
+    stopped=0.4,
+    hang=0.4,
+    refuses=0.6,
+    busy=30,
+    slow_start=1,
+    longest_pause=0.5,
+)
 
 
 def free_port() -> int:

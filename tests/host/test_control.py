@@ -27,12 +27,25 @@ from vellum.host.client import Client
 from vellum.host.state import State
 
 HOSTILE = {
-    "null": b"null", "list": b"[]", "number": b"5", "text": b'"ping"', "empty object": b"{}", "no JSON": b"ping",
-    "empty line": b"", "deep list": b"[" * 200_000, "deep object": b'{"op":' * 100_000, "not UTF-8": b'{"op": "\xff\xfe"}',
-    "NUL": b"\0" * 100, "half a pair": b'{"op": "\\ud800"}', "op is a list": b'{"op": ["ping"]}',
-    "op is null": b'{"op": null}', "huge number": b'{"op": ' + b"9" * 10_000 + b"}",
-    "other arguments": b'{"op": "ping", "x": 1}', "TLS": b"\x16\x03\x01\x02\x00\x01", "HTTP": b"GET / HTTP/1.1\r",
-}  # fmt: skip
+    "null": b"null",
+    "list": b"[]",
+    "number": b"5",
+    "text": b'"ping"',
+    "empty object": b"{}",
+    "no JSON": b"ping",
+    "empty line": b"",
+    "deep list": b"[" * 200_000,
+    "deep object": b'{"op":' * 100_000,
+    "not UTF-8": b'{"op": "\xff\xfe"}',
+    "NUL": b"\0" * 100,
+    "half a pair": b'{"op": "\\ud800"}',
+    "op is a list": b'{"op": ["ping"]}',
+    "op is null": b'{"op": null}',
+    "huge number": b'{"op": ' + b"9" * 10_000 + b"}",
+    "other arguments": b'{"op": "ping", "x": 1}',
+    "TLS": b"\x16\x03\x01\x02\x00\x01",
+    "HTTP": b"GET / HTTP/1.1\r",
+}
 
 
 def respond(request: Any) -> Any:

@@ -184,10 +184,17 @@ time.sleep(600)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "kind", "also"), [
-    ("double", "once", ""), ("bare", "once", ""), ("stubborn", "once", "launcher"), ("triple", "once", "launcher"),
-    ("renamed", "serves", ""), ("double", "once", "reaper"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "kind", "also"),
+    [
+        ("double", "once", ""),
+        ("bare", "once", ""),
+        ("stubborn", "once", "launcher"),
+        ("triple", "once", "launcher"),
+        ("renamed", "serves", ""),
+        ("double", "once", "reaper"),
+    ],
+)
 def test_nothing_outlives_a_killed_supervisor(tmp_path: Path, mode: str, kind: str, also: str) -> None:
     """SIGKILL of the supervisor, and of the launcher or the reaper with it; the next start ends what both missed."""
     argv = [sys.executable, "-c", KILLED, str(tmp_path), mode, kind]

@@ -33,9 +33,13 @@ def test_a_limit_that_is_too_low_is_said_before_anything_starts(
     script = f"ulimit {limit} && exec '{sys.executable}' -m vellum.cli up claim.yaml"
     began = time.monotonic()
     done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"VELLUM_STATE": str(tmp_path / "state"), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
+    )
     assert (done.returncode, time.monotonic() - began < 10) == (1, True)
     assert done.stderr.startswith(f"error VEL423: {what}\n  where: this shell: {switch}\n")
     assert ("run `ulimit -S -v " if "-S" in limit else "the hard limit is") in done.stderr

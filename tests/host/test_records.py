@@ -36,14 +36,18 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "list of lists": lambda path: path.write_text('[["pid", 1], {"pid": -1}]'),
     "number": lambda path: path.write_text("5"),
     "entries of null": lambda path: path.write_text('{"a": null, "b": [], "c": 5, "d": "x"}'),
-    "wrong types": lambda path: path.write_text('{"a": {"pid": "1", "started": 3, "by": null, "namespace": 7}}'),
-    "dangerous pids": lambda path: path.write_text('{"a": {"pid": -1, "started": "x", "by": 0}, "b": {"pid": 1, "started": " 1", "by": 0}}'),
+    "wrong types": lambda path: path.write_text(
+        '{"a": {"pid": "1", "started": 3, "by": null, "namespace": 7}}'
+    ),
+    "dangerous pids": lambda path: path.write_text(
+        '{"a": {"pid": -1, "started": "x", "by": 0}, "b": {"pid": 1, "started": " 1", "by": 0}}'
+    ),
     "empty": lambda path: path.write_text(""),
     "cut": lambda path: path.write_text('{"a": {"pid'),
     "deep": lambda path: path.write_text("[" * 100_000),
     "binary": lambda path: path.write_bytes(os.urandom(5000)),
     "huge": lambda path: path.write_text("[" + "1," * 4_000_000 + "1]"),
-}  # fmt: skip
+}
 
 
 @given(VALUES)
@@ -96,9 +100,13 @@ def test_a_pipe_in_the_place_of_a_record_makes_no_reader_wait(state: State, name
     assert read_json(state.root / name, {}) == {}
     for words in (["status"], ["connect"], ["down"]):
         done = subprocess.run(
-            [sys.executable, "-m", "vellum.cli", *words], env={**os.environ, "VELLUM_STATE": str(state.root)},
-            capture_output=True, text=True, timeout=20, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "vellum.cli", *words],
+            env={**os.environ, "VELLUM_STATE": str(state.root)},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "error VEL" in done.stderr
 

@@ -89,9 +89,13 @@ def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(
     code, said = vellum(folder, "status")
     assert (code, f"VEL406: the supervisor (process {pid}) does not answer" in said) == (1, True)
     code, said = vellum(folder, "down", "--delete-data", "--yes")
-    assert (code, said.splitlines()[-2:]) == (0, [
-        f"The supervisor (process {pid}) does not answer; Vellum sends it SIGTERM.", f"Stopped; {state.root} is deleted.",
-    ])  # fmt: skip
+    assert (code, said.splitlines()[-2:]) == (
+        0,
+        [
+            f"The supervisor (process {pid}) does not answer; Vellum sends it SIGTERM.",
+            f"Stopped; {state.root} is deleted.",
+        ],
+    )
     assert (alive(pid), state.root.exists()) == (False, False)
 
 
@@ -135,8 +139,9 @@ def test_a_supervisor_that_hangs_is_killed_and_that_is_said(
     assert start.stop(State(folder / "state"), said.append)
     assert holder.wait() == -signal.SIGKILL
     assert [line.partition("; ")[2] for line in said] == [
-        "Vellum sends it SIGTERM.", "Vellum kills it, and its processes end with it.",
-    ]  # fmt: skip
+        "Vellum sends it SIGTERM.",
+        "Vellum kills it, and its processes end with it.",
+    ]
 
 
 @pytest.mark.parametrize("said", [None, {"pid": 1, "started": "another 4711", "runtime": "/"}])
@@ -186,14 +191,18 @@ def test_nothing_runs_after_a_kill_and_down_says_so(running: tuple[State, int], 
 @pytest.mark.slow
 def test_a_look_at_the_lock_is_no_other_supervisor(folder: Path) -> None:
     state = State.open(folder / "state")
-    argv = [sys.executable, "-c", f"""
+    argv = [
+        sys.executable,
+        "-c",
+        f"""
 import fcntl, time
 while True:
     with open({str(state.root / MARK)!r}) as mark:
         fcntl.flock(mark, fcntl.LOCK_SH)
         time.sleep(0.003)
     time.sleep(0.004)
-"""]  # fmt: skip
+""",
+    ]
     looking = subprocess.Popen(argv)
     try:
         for _ in range(3):
@@ -251,7 +260,10 @@ OSError: [Errno 28] No space left on device: 'y'
     ("log", "words"),
     [
         (TRACE, "OSError: [Errno 28] No space left on device: 'y'"),
-        (TRACE + "Exception ignored in: <x>\n\n    ^^^^^^^^\n", "OSError: [Errno 28] No space left on device: 'y'"),
+        (
+            TRACE + "Exception ignored in: <x>\n\n    ^^^^^^^^\n",
+            "OSError: [Errno 28] No space left on device: 'y'",
+        ),
         ("2026 ERROR it has no room\n" + TRACE[:120], "2026 ERROR it has no room"),
         (TRACE[:115], 'open("y").write("z")'),
         ("begins\nbye\n-----\n", "bye"),
@@ -259,7 +271,7 @@ OSError: [Errno 28] No space left on device: 'y'
         ("    ^^^^\n", ""),
         ("", ""),
     ],
-)  # fmt: skip
+)
 def test_last_message_are_a_line_that_means_something(tmp_path: Path, log: str, words: str) -> None:
     (tmp_path / "log").write_text(log)
     assert last_message(tmp_path / "log") == words

@@ -57,9 +57,10 @@ class Team:
 
     def start_qdrant(self) -> None:
         own = {
-            "VELLUM_QDRANT_DIR": str(self.root / "qdrant"), "VELLUM_QDRANT_PORT": str(self.port),
+            "VELLUM_QDRANT_DIR": str(self.root / "qdrant"),
+            "VELLUM_QDRANT_PORT": str(self.port),
             "QDRANT__SERVICE__API_KEY": KEY,
-        }  # fmt: skip
+        }
         argv = [sys.executable, "-m", "vellum.workloads.qdrant"]
         self._qdrant = subprocess.Popen(argv, env={**os.environ, **own})
         answers(f"http://127.0.0.1:{self.port}/readyz", self._qdrant)
@@ -84,13 +85,24 @@ class Team:
         }
         config.write_text(json.dumps({"identities": [identity]}))
         argv = [
-            str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "mini", f"-dir={self.root / 'weed'}",
-            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0",
-            "-s3.port.lance=0", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", f"-s3.config={config}",
-            f"-filer.localSocket={self.root / 'filer.sock'}", f"-s3.localSocket={self.root / 's3.sock'}",
+            str(Path(sys.executable).with_name("weed")),
+            "-logtostderr=true",
+            "mini",
+            f"-dir={self.root / 'weed'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-webdav=false",
+            "-admin.ui=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64",
+            f"-s3.config={config}",
+            f"-filer.localSocket={self.root / 'filer.sock'}",
+            f"-s3.localSocket={self.root / 's3.sock'}",
             *(f"-{name}.port={port}" for name, port in ports.items()),
             *(f"-{name}.port.grpc={port + 1}" for name, port in ports.items()),
-        ]  # fmt: skip
+        ]
         (self.root / "weed").mkdir()
         with (self.root / "weed.log").open("wb") as log:
             self._weed = subprocess.Popen(
@@ -212,8 +224,9 @@ def files_of(events: Sequence[Event]) -> dict[str, tuple[str, int, int]]:
     """Return document to (verdict, pages, page errors)."""
     return {
         event["document"]: (event["verdict"], event["pages"], event["page_errors"])
-        for event in events if event["event"] == "file"
-    }  # fmt: skip
+        for event in events
+        if event["event"] == "file"
+    }
 
 
 def done_of(events: Sequence[Event]) -> Event:

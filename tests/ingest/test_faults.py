@@ -303,9 +303,15 @@ def test_a_killed_qdrant_delays_the_run_and_loses_nothing(team: Team, tmp_path: 
 
 
 HALF = Entry(
-    document_id="d", document="a.pdf", committed=False, point="", places=frozenset({("/papers", "a.pdf")}),
-    pages=1, passages=BATCH + 1, page_errors=0,
-)  # fmt: skip
+    document_id="d",
+    document="a.pdf",
+    committed=False,
+    point="",
+    places=frozenset({("/papers", "a.pdf")}),
+    pages=1,
+    passages=BATCH + 1,
+    page_errors=0,
+)
 
 
 def prepare(team: Team) -> None:

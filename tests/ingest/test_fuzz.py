@@ -35,9 +35,27 @@ SECONDS = 20
 BATCH = 10_000
 """After so many files the process is a new one: PDFium keeps memory."""
 _WORDS = [
-    b"/OCProperties", b"/OC", b"/OCGs", b"/D", b"/OFF", b"/VE", b"/Contents", b"/Annots", b"obj", b"endstream", b"/Length",
-    b"/Kids", b"/Type", b"-1", b"999999999", b"<<", b">>", b"[", b"]", b"R",
-]  # fmt: skip
+    b"/OCProperties",
+    b"/OC",
+    b"/OCGs",
+    b"/D",
+    b"/OFF",
+    b"/VE",
+    b"/Contents",
+    b"/Annots",
+    b"obj",
+    b"endstream",
+    b"/Length",
+    b"/Kids",
+    b"/Type",
+    b"-1",
+    b"999999999",
+    b"<<",
+    b">>",
+    b"[",
+    b"]",
+    b"R",
+]
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:

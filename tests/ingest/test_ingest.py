@@ -63,8 +63,11 @@ def test_standard_output_is_json_lines_from_progress_to_done(team: Team, tmp_pat
     events = team.ingest(tmp_path)
     assert [event["event"] for event in events if event["event"] != "page_progress"] == ["file", "done"]
     assert [event for event in events if event["event"] == "page_progress"][-1] | {"pages_per_s": 0} == {
-        "event": "page_progress", "pages": 3, "of": 3, "pages_per_s": 0,
-    }  # fmt: skip
+        "event": "page_progress",
+        "pages": 3,
+        "of": 3,
+        "pages_per_s": 0,
+    }
 
 
 def test_a_second_run_gives_the_same_counts_and_extracts_nothing(team: Team, tmp_path: Path) -> None:
@@ -96,9 +99,14 @@ def test_the_same_content_under_two_names_is_indexed_once(team: Team, tmp_path: 
     events = team.ingest(tmp_path)
     assert files_of(events) == {"a.pdf": ("ok", 2, 0), "b.pdf": ("ok", 2, 0)}
     assert done_of(events) == {
-        "files": 2, "documents": 1, "skipped": [], "unchanged": 0, "removed": 0, "pages": 2,
+        "files": 2,
+        "documents": 1,
+        "skipped": [],
+        "unchanged": 0,
+        "removed": 0,
+        "pages": 2,
         "passages": len(team.points()),
-    }  # fmt: skip
+    }
     assert set(team.counts()) == {"a.pdf"}
 
 
@@ -285,8 +293,14 @@ def test_the_logs_of_the_last_runs_stay_and_older_ones_go(team: Team, tmp_path: 
 
 def test_an_empty_folder_is_done_at_once(team: Team, tmp_path: Path) -> None:
     assert done_of(team.ingest(tmp_path)) == {
-        "files": 0, "documents": 0, "skipped": [], "unchanged": 0, "removed": 0, "pages": 0, "passages": 0,
-    }  # fmt: skip
+        "files": 0,
+        "documents": 0,
+        "skipped": [],
+        "unchanged": 0,
+        "removed": 0,
+        "pages": 0,
+        "passages": 0,
+    }
 
 
 def test_a_missing_folder_is_an_error_in_words(team: Team, tmp_path: Path) -> None:

@@ -29,20 +29,32 @@ def _ready(**more: Any) -> dict[str, Any]:
         ("Namespace", {"phase": "Terminating"}, (False, "Namespace y/x: phase Terminating")),
         ("Namespace", {}, (False, "Namespace y/x: not active yet")),
         ("StatefulSet", {"readyReplicas": 1, "observedGeneration": 2}, (True, "")),
-        ("StatefulSet", {"readyReplicas": 1, "observedGeneration": 1}, (False, "StatefulSet y/x: its controller has not processed generation 2 yet: its status is of 1")),
+        (
+            "StatefulSet",
+            {"readyReplicas": 1, "observedGeneration": 1},
+            (False, "StatefulSet y/x: its controller has not processed generation 2 yet: its status is of 1"),
+        ),
         ("StatefulSet", {"message": "exit 1"}, (False, "StatefulSet y/x: exit 1")),
         ("Notebook", {"readyReplicas": 1}, (True, "")),
         ("Notebook", {}, (False, "Notebook y/x: no ready replica")),
         ("InferenceService", _ready(), (True, "")),
-        ("InferenceService", {"conditions": [{"type": "Ready", "status": "False", "message": "pulling"}]}, (False, "InferenceService y/x: pulling")),
+        (
+            "InferenceService",
+            {"conditions": [{"type": "Ready", "status": "False", "message": "pulling"}]},
+            (False, "InferenceService y/x: pulling"),
+        ),
         ("InferenceService", {}, (False, "InferenceService y/x: no status yet")),
         ("Gateway", {"conditions": [{"type": "Programmed", "status": "True"}]}, (True, "")),
         ("Bucket", {"phase": "Ready", "observedGeneration": 2}, (True, "")),
-        ("Bucket", {"phase": "Ready", "observedGeneration": 1}, (False, "Bucket y/x: its controller has not processed generation 2 yet: its status is of 1")),
+        (
+            "Bucket",
+            {"phase": "Ready", "observedGeneration": 1},
+            (False, "Bucket y/x: its controller has not processed generation 2 yet: its status is of 1"),
+        ),
         ("Bucket", {"phase": "Failed", "message": "no store"}, (False, "Bucket y/x: no store")),
         ("Bucket", {}, (False, "Bucket y/x: no status yet")),
     ],
-)  # fmt: skip
+)
 def test_readiness_follows_the_status(kind: str, status: dict[str, Any], expected: tuple[bool, str]) -> None:
     assert health(_obj(kind, status), "x") == expected
 
@@ -61,7 +73,18 @@ def test_a_culled_notebook_is_what_its_user_asked_for() -> None:
 
 
 SMALL = st.integers(0, 3)
-KINDS = st.sampled_from(["StatefulSet", "Deployment", "Notebook", "Bucket", "S3Credentials", "InferenceService", "Release", "Namespace"])  # fmt: skip
+KINDS = st.sampled_from(
+    [
+        "StatefulSet",
+        "Deployment",
+        "Notebook",
+        "Bucket",
+        "S3Credentials",
+        "InferenceService",
+        "Release",
+        "Namespace",
+    ]
+)
 CONDITION = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["Ready", "Programmed"]),
@@ -69,10 +92,15 @@ CONDITION = st.fixed_dictionaries(
     },
     optional={"reason": st.sampled_from(["", "Available"])},
 )
-STATUSES = st.fixed_dictionaries({}, optional={
-    "readyReplicas": st.none() | SMALL, "observedGeneration": SMALL, "phase": st.sampled_from(["", "Ready", "Active", "Pending"]),
-    "conditions": st.lists(CONDITION, max_size=2),
-})  # fmt: skip
+STATUSES = st.fixed_dictionaries(
+    {},
+    optional={
+        "readyReplicas": st.none() | SMALL,
+        "observedGeneration": SMALL,
+        "phase": st.sampled_from(["", "Ready", "Active", "Pending"]),
+        "conditions": st.lists(CONDITION, max_size=2),
+    },
+)
 
 
 @given(KINDS, STATUSES, SMALL)

@@ -56,9 +56,20 @@ def test_different_claims_share_no_name(claims: set[tuple[str, str]]) -> None:
 def test_names_that_look_alike_are_told_apart() -> None:
     long = "a" * 62
     alike = [
-        ("a-b", "c"), ("a", "b-c"), ("c", "a-b"), ("a", "b"), ("b", "a"), ("ab", "c"), ("a", "bc"),
-        (long, "b"), (long, "c"), (long + "a", "b"), ("b", long + "x"), ("b", long + "y"), ("b", long),
-    ]  # fmt: skip
+        ("a-b", "c"),
+        ("a", "b-c"),
+        ("c", "a-b"),
+        ("a", "b"),
+        ("b", "a"),
+        ("ab", "c"),
+        ("a", "bc"),
+        (long, "b"),
+        (long, "c"),
+        (long + "a", "b"),
+        ("b", long + "x"),
+        ("b", long + "y"),
+        ("b", long),
+    ]
     assert len({names.team_id(*pair) for pair in alike}) == len(alike)
 
 
@@ -83,8 +94,15 @@ def test_what_is_no_dns_label_is_told() -> None:
 
 def test_the_resource_of_a_kind_is_named_as_the_api_server_names_it() -> None:
     named = {
-        "NetworkPolicy": "networkpolicies", "Gateway": "gateways", "StorageClass": "storageclasses", "Ingress": "ingresses",
-        "APIService": "apiservices", "S3Identity": "s3identities", "S3Credentials": "s3credentials", "Bucket": "buckets",
-        "PersistentVolumeClaim": "persistentvolumeclaims", "CompositeResourceDefinition": "compositeresourcedefinitions",
-    }  # fmt: skip
+        "NetworkPolicy": "networkpolicies",
+        "Gateway": "gateways",
+        "StorageClass": "storageclasses",
+        "Ingress": "ingresses",
+        "APIService": "apiservices",
+        "S3Identity": "s3identities",
+        "S3Credentials": "s3credentials",
+        "Bucket": "buckets",
+        "PersistentVolumeClaim": "persistentvolumeclaims",
+        "CompositeResourceDefinition": "compositeresourcedefinitions",
+    }
     assert {kind: names.plural(kind) for kind in named} == named

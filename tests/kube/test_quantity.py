@@ -12,10 +12,22 @@ from vellum.kube import quantity
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("0", 0), ("2", 2), ("500m", "0.5"), ("1.5", "1.5"), ("1k", 1000), ("3M", 3_000_000), ("1G", 10**9), ("1T", 10**12),
-        ("1P", 10**15), ("1E", 10**18), ("1Ki", 1024), ("1.5Gi", 3 * 2**29), ("10Gi", 10 * 2**30), ("1Ei", 2**60),
+        ("0", 0),
+        ("2", 2),
+        ("500m", "0.5"),
+        ("1.5", "1.5"),
+        ("1k", 1000),
+        ("3M", 3_000_000),
+        ("1G", 10**9),
+        ("1T", 10**12),
+        ("1P", 10**15),
+        ("1E", 10**18),
+        ("1Ki", 1024),
+        ("1.5Gi", 3 * 2**29),
+        ("10Gi", 10 * 2**30),
+        ("1Ei", 2**60),
     ],
-)  # fmt: skip
+)
 def test_a_quantity_is_a_number_of_base_units(text: str, number: int | str) -> None:
     assert quantity.parse(text) == Decimal(number)
 

@@ -69,8 +69,13 @@ def stored(installation: Installation) -> list[str]:
 
 @pytest.mark.parametrize(
     ("team", "gone"),
-    [("here", "default/here"), ("there", "other/there"), ("default/both", "default/both"), ("other/both", "other/both")],
-)  # fmt: skip
+    [
+        ("here", "default/here"),
+        ("there", "other/there"),
+        ("default/both", "default/both"),
+        ("other/both", "other/both"),
+    ],
+)
 def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, team: str, gone: str) -> None:
     status, said = vellum("delete", team, "--yes")
     assert (status, said.splitlines()[-1]) == (0, f"{gone} is gone.")
@@ -161,9 +166,19 @@ def test_delete_says_what_goes_and_what_stays(installation: Installation, policy
     said = [line.split() for line in vellum("delete", "here")[1].splitlines()]
     named = {" ".join(words[1:-4] if words[-1] == "KiB" else words[1:3]): words for words in said}
     assert named[f"notebook's home {HOME}"][:1] + named[f"notebook's home {HOME}"][-4:] == [
-        word.strip(), "1", "file,", "4.0", "KiB"]  # fmt: skip
+        word.strip(),
+        "1",
+        "file,",
+        "4.0",
+        "KiB",
+    ]
     assert named[f"vectors {team.qdrant}"][:1] + named[f"vectors {team.qdrant}"][-4:] == [
-        word.strip(), "1", "file,", "4.0", "KiB"]  # fmt: skip
+        word.strip(),
+        "1",
+        "file,",
+        "4.0",
+        "KiB",
+    ]
     assert named[f"bucket {team.bucket}"][0] == word.strip()
     assert named[f"namespace {team.namespace}"][0] == "goes"
 
@@ -206,21 +221,28 @@ def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation
     installation.store.patch_status(key, live["metadata"]["uid"], status)
     team = Team("default", "here", "")
     done, said = vellum("explain", "here")
-    assert (done, said.splitlines()) == (0, [
-        "PART    STATE  WHAT IT IS",
-        "qdrant  waits  The team's vector database with its own keys",
-        "  the pod starts; next: the kubelet",
-        "", "ADDRESS", "s3       http://127.0.0.1:1",
-        "", "WHEN THE CLAIM IS DELETED (deletionPolicy: Retain)",
-        f"  goes   namespace        {team.namespace}         with its keys, jobs, models and settings",
-        f"  stays  notebook's home  {HOME}",
-        f"  stays  bucket           {team.bucket}",
-        f"  stays  vectors          {team.qdrant}",
-    ])  # fmt: skip
+    assert (done, said.splitlines()) == (
+        0,
+        [
+            "PART    STATE  WHAT IT IS",
+            "qdrant  waits  The team's vector database with its own keys",
+            "  the pod starts; next: the kubelet",
+            "",
+            "ADDRESS",
+            "s3       http://127.0.0.1:1",
+            "",
+            "WHEN THE CLAIM IS DELETED (deletionPolicy: Retain)",
+            f"  goes   namespace        {team.namespace}         with its keys, jobs, models and settings",
+            f"  stays  notebook's home  {HOME}",
+            f"  stays  bucket           {team.bucket}",
+            f"  stays  vectors          {team.qdrant}",
+        ],
+    )
     done, said = vellum("explain", "default/here", "--output", "json")
     assert (done, json.loads(said)["deletion"][1]) == (
-        0, {"what": "notebook's home", "name": HOME, "stays": True},
-    )  # fmt: skip
+        0,
+        {"what": "notebook's home", "name": HOME, "stays": True},
+    )
 
 
 @pytest.mark.parametrize("command", ["status", "explain"])
@@ -348,12 +370,24 @@ def test_where_no_platform_is_stored_the_next_command_is_said(installation: Inst
 def test_the_platform_is_explained_as_a_table(installation: Installation) -> None:
     status, said = vellum("explain", "platform")
     waits = "  it is not composed yet; next: the control plane"
-    assert (status, said.splitlines()) == (0, [
-        "PART               STATE  AFTER",
-        "storage            waits", waits, "gateway            waits", waits, "training-runtimes  waits", waits,
-        "vector-storage     waits", waits, "storefront         waits  storage", waits,
-        "artifacts          waits  storefront", waits,
-    ])  # fmt: skip
+    assert (status, said.splitlines()) == (
+        0,
+        [
+            "PART               STATE  AFTER",
+            "storage            waits",
+            waits,
+            "gateway            waits",
+            waits,
+            "training-runtimes  waits",
+            waits,
+            "vector-storage     waits",
+            waits,
+            "storefront         waits  storage",
+            waits,
+            "artifacts          waits  storefront",
+            waits,
+        ],
+    )
 
 
 def test_the_platform_is_explained_as_data(installation: Installation) -> None:
@@ -365,8 +399,10 @@ def test_the_platform_is_explained_as_data(installation: Installation) -> None:
         ["artifacts", "gateway", "storage", "storefront", "training-runtimes", "vector-storage"],
     )
     assert parts["artifacts"] == {
-        **waits, "after": ["storage", "storefront"], "summary": platform_components()["artifacts"].summary,
-    }  # fmt: skip
+        **waits,
+        "after": ["storage", "storefront"],
+        "summary": platform_components()["artifacts"].summary,
+    }
 
 
 def test_the_platform_is_explained_as_a_picture(installation: Installation) -> None:
@@ -401,11 +437,24 @@ def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp
     """`delete --file` refuses objects that the team's claim composed."""
     owner, kind = installation.store.list(CLAIM.api_version, CLAIM.kind)[0], "InferenceService"
     search, own = (
-        make("serving.kserve.io/v1beta1", kind, name, "team", labels={"networking.kserve.io/visibility": "cluster-local"}, spec={"predictor": {"model": {
-            "modelFormat": {"name": "skops"}, "runtime": "vellum-skops", "args": ["--model=m"],
-        }}})
+        make(
+            "serving.kserve.io/v1beta1",
+            kind,
+            name,
+            "team",
+            labels={"networking.kserve.io/visibility": "cluster-local"},
+            spec={
+                "predictor": {
+                    "model": {
+                        "modelFormat": {"name": "skops"},
+                        "runtime": "vellum-skops",
+                        "args": ["--model=m"],
+                    }
+                }
+            },
+        )
         for name in ("search", "own")
-    )  # fmt: skip
+    )
     installation.store.put(make("v1", "Namespace", "team"))
     installation.store.apply(search, owner=owner, resource="search")
     installation.store.put(own)
@@ -446,14 +495,24 @@ def test_what_an_earlier_version_took_is_deleted_by_its_file(
     assert installation.store.get(Key.of(old)) is None
 
 
-@pytest.mark.parametrize(("words", "code"), [
-    ("", "VEL102"), ("- a\n", "VEL111"), ("kind: Pod\napiVersion: v1\nmetadata: {name: x}\n", "VEL120"),
-    ("HEADmetadata: {}\n", "VEL113"), ("HEADmetadata: {name: 7}\n", "VEL113"), ('HEADmetadata: {name: "\\e[2J"}\n', "VEL113"), ("HEAD", "VEL113"),
-    ("HEADmetadata: {name: a, name: b}\n", "VEL107"), ("HEADmetadata: {name: a, namespace: }\n", "VEL109"),
-    ("HEADmetadata: {name: a}\nspec: &x {}\n", "VEL106"), ("HEADmetadata: {name: a}\nspec: {\n", "VEL105"),
-    ("HEADmetadata: {name: a}\n---\n7\n", "VEL111"),
-    ("apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\n", "VEL722"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("", "VEL102"),
+        ("- a\n", "VEL111"),
+        ("kind: Pod\napiVersion: v1\nmetadata: {name: x}\n", "VEL120"),
+        ("HEADmetadata: {}\n", "VEL113"),
+        ("HEADmetadata: {name: 7}\n", "VEL113"),
+        ('HEADmetadata: {name: "\\e[2J"}\n', "VEL113"),
+        ("HEAD", "VEL113"),
+        ("HEADmetadata: {name: a, name: b}\n", "VEL107"),
+        ("HEADmetadata: {name: a, namespace: }\n", "VEL109"),
+        ("HEADmetadata: {name: a}\nspec: &x {}\n", "VEL106"),
+        ("HEADmetadata: {name: a}\nspec: {\n", "VEL105"),
+        ("HEADmetadata: {name: a}\n---\n7\n", "VEL111"),
+        ("apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\n", "VEL722"),
+    ],
+)
 def test_a_file_that_does_not_name_what_to_delete_is_refused(tmp_path: Path, words: str, code: str) -> None:
     file = tmp_path / "file.yaml"
     file.write_text(words.replace("HEAD", "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"))
@@ -484,10 +543,18 @@ def test_status_and_drills_say_that_the_platform_is_not_composed(
     live = installation.store.get(PLATFORM_KEY)
     assert live is not None
     message = "the platform was installed as light, but its spec.profile is local"
-    status = {"observedGeneration": 1, "conditions": [
-        {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "pipeline step failed"},
-        {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
-    ]}  # fmt: skip
+    status = {
+        "observedGeneration": 1,
+        "conditions": [
+            {
+                "type": "Synced",
+                "status": "False",
+                "reason": "ReconcileError",
+                "message": "pipeline step failed",
+            },
+            {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
+        ],
+    }
     installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
     what = f"VEL715: nothing would be repaired: the platform is not composed any more: {message}"
     fix = "run `vellum explain platform`, and follow its advice"
@@ -573,11 +640,16 @@ def test_rotate_writes_the_next_generation_and_says_what_it_does(installation: I
     [
         ({"generation": 1, "coming": 2, "waits": ""}, "generation 2 of the keys is not in use yet"),
         (
-            {"generation": 2, "previous": [{"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}]},
+            {
+                "generation": 2,
+                "previous": [
+                    {"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}
+                ],
+            },
             "the earlier keys are accepted until 2026-11-26T22:00:00Z",
         ),
     ],
-)  # fmt: skip
+)
 def test_rotate_waits_for_an_earlier_rotation_by_default(
     installation: Installation, keys: dict[str, Any], what: str
 ) -> None:
@@ -615,8 +687,9 @@ def test_a_file_without_keys_keeps_them_and_a_lower_generation_is_refused(
 def test_the_platform_rotates_its_own_key_and_a_wrong_overlap_nothing(installation: Installation) -> None:
     status, said = vellum("rotate", "platform", "--overlap", "8d")
     assert (status, said.splitlines()[-1]) == (
-        2, "Error: Invalid value for --overlap: '8d' is not from 10s to 7d"
-    )  # fmt: skip
+        2,
+        "Error: Invalid value for --overlap: '8d' is not from 10s to 7d",
+    )
     assert vellum("rotate", "platform")[0] == 0
     assert (installation.store.get(PLATFORM_KEY) or {})["spec"]["keys"] == {"generation": 2}
 
@@ -636,11 +709,14 @@ def test_a_full_disk_is_said_in_three_lines() -> None:
     with Path("/dev/full").open("wb") as full:
         argv = [sys.executable, "-m", "vellum.cli", "explain", "MLOpsPlatform"]
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr.splitlines()) == (1, [
-        "error VEL735: the system refuses: No space left on device",
-        "  where: the output",
-        "  next:  make room or grant the permission, then run the command again: it continues where it stopped",
-    ])  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        [
+            "error VEL735: the system refuses: No space left on device",
+            "  where: the output",
+            "  next:  make room or grant the permission, then run the command again: it continues where it stopped",
+        ],
+    )
 
 
 def test_a_wrong_seed_is_said_by_text_data_and_exit_code_alike(installation: Installation) -> None:
@@ -674,10 +750,22 @@ def test_what_the_supervisor_meets_again_and_again_is_said(
     assert (code, "installation: not ready: VEL422: KubeflowPlatform kubeflow cannot be" in said) == (3, True)
 
 
-@pytest.mark.parametrize("command", [
-    "status", "open --print", "connect", "search x", "logs", "explain team-a", "rotate keys", "verify repair --yes",
-    "delete team-a", "down", "bench status",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "open --print",
+        "connect",
+        "search x",
+        "logs",
+        "explain team-a",
+        "rotate keys",
+        "verify repair --yes",
+        "delete team-a",
+        "down",
+        "bench status",
+    ],
+)
 def test_a_command_on_a_new_machine_creates_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
 ) -> None:

@@ -72,9 +72,7 @@ def test_two_routes_may_share_a_port(tmp_path: Path) -> None:
 def test_only_loopback_names_are_answered_and_nobody_says_who_they_are(tmp_path: Path) -> None:
     publish(tmp_path, 8080, [S3])
     configuration: dict[str, Any] = read_json(tmp_path / "rds.json", None)["resources"][0]
-    assert configuration["virtual_hosts"][0]["domains"] == [
-        "127.0.0.1:8080", "localhost:8080", "[::1]:8080",
-    ]  # fmt: skip
+    assert configuration["virtual_hosts"][0]["domains"] == ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"]
     assert configuration["virtual_hosts"][-1]["domains"] == ["*"]
     assert "kubeflow-userid" in configuration["request_headers_to_remove"]
 

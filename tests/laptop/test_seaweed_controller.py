@@ -117,11 +117,22 @@ def test_a_shell_that_ended_early_is_not_believed() -> None:
 @pytest.mark.timeout(60)
 def test_a_real_store_follows_every_change_and_its_lists_say_so(weed: Callable[[str], str]) -> None:
     steps = [
-        Accounts({"one": 5, "two": 0}, {"u": User({"K1" * 10: "s" * 40}, frozenset({"Read:one", "Write:one"}))}),
-        Accounts({"one": 7, "two": 0}, {"u": User({"K1" * 10: "s" * 40, "K2" * 10: "t" * 40}, frozenset({"Read:one"}))}),
-        Accounts({"one": 7}, {"u": User({"K2" * 10: "t" * 40}, frozenset({"Read:one", "List:two"})), "v": User({"K3" * 10: "s" * 40})}),
+        Accounts(
+            {"one": 5, "two": 0}, {"u": User({"K1" * 10: "s" * 40}, frozenset({"Read:one", "Write:one"}))}
+        ),
+        Accounts(
+            {"one": 7, "two": 0},
+            {"u": User({"K1" * 10: "s" * 40, "K2" * 10: "t" * 40}, frozenset({"Read:one"}))},
+        ),
+        Accounts(
+            {"one": 7},
+            {
+                "u": User({"K2" * 10: "t" * 40}, frozenset({"Read:one", "List:two"})),
+                "v": User({"K3" * 10: "s" * 40}),
+            },
+        ),
         Accounts({"one": 7}, {"v": User({"K3" * 10: "s" * 40})}),
-    ]  # fmt: skip
+    ]
     there = listed(weed("\n".join(LISTS)))
     before = there.users
     for wanted in steps:
@@ -138,12 +149,22 @@ def weed(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     base = free_port() + 200
     ports = {part: base + 2 * number for number, part in enumerate(parts)}
     argv = [
-        program, "-logtostderr=true", "mini", f"-dir={tmp_path}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-        f"-filer.localSocket={tmp_path / 'f.sock'}", f"-s3.localSocket={tmp_path / 's.sock'}",
+        program,
+        "-logtostderr=true",
+        "mini",
+        f"-dir={tmp_path}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        f"-filer.localSocket={tmp_path / 'f.sock'}",
+        f"-s3.localSocket={tmp_path / 's.sock'}",
         *(f"-{part}.port={port}" for part, port in ports.items()),
         *(f"-{part}.port.grpc={port + 1}" for part, port in ports.items()),
-    ]  # fmt: skip
+    ]
     addresses = [f"-{part}=127.0.0.1:{ports[part]}.{ports[part] + 1}" for part in ("master", "filer")]
 
     def shell(words: str) -> str:
@@ -194,18 +215,27 @@ class World:
         there = self.model.accounts
         lines = [f"  {name}\tsize:0\tquota:{limit * 2**20}" for name, limit in there.buckets.items()]
         users: list[dict[str, Any]] = [
-            {"name": name, "actions": sorted(user.grants), "credentials": [{"accessKey": key, "secretKey": value} for key, value in user.keys.items()]}
+            {
+                "name": name,
+                "actions": sorted(user.grants),
+                "credentials": [{"accessKey": key, "secretKey": value} for key, value in user.keys.items()],
+            }
             for name, user in there.users.items()
-        ]  # fmt: skip
+        ]
         import json
 
         return "\n".join(lines) + "\n" + json.dumps({"identities": users})
 
     def put(self, name: str, *, keep: bool = True, generation: int = 1) -> dict[str, Obj]:
         tenant = KeyedBucket(
-            id=name, bucket=f"vellum-{name}", namespace=STORAGE_NAMESPACE, quota="5Mi", keep=keep, labels={},
+            id=name,
+            bucket=f"vellum-{name}",
+            namespace=STORAGE_NAMESPACE,
+            quota="5Mi",
+            keep=keep,
+            labels={},
             keys=(Pair(generation, f"KEY{name}{generation}", "s" * 40),),
-        )  # fmt: skip
+        )
         return {resource: self.store.put(obj) for resource, obj in tenant_objects("bucket", tenant).items()}
 
     def settle(self) -> None:

@@ -50,9 +50,14 @@ class Laptop:
         """Store a TrainJob that runs some Python."""
         trainer = {"command": [sys.executable, "-c"], "args": [code], **spec.pop("trainer", {})}
         self.store.put(
-            make(JOB.api_version, JOB.kind, JOB.name, JOB.namespace,
-                 spec={"runtimeRef": {"name": "vellum"}, "trainer": trainer, **spec})
-        )  # fmt: skip
+            make(
+                JOB.api_version,
+                JOB.kind,
+                JOB.name,
+                JOB.namespace,
+                spec={"runtimeRef": {"name": "vellum"}, "trainer": trainer, **spec},
+            )
+        )
 
     def look(self) -> float | None:
         return self.controller.reconcile(self.store, JOB, self.now)
@@ -127,11 +132,16 @@ def test_a_job_that_ends_well_is_complete_and_never_runs_again(world: Laptop) ->
     world.look()
     assert status == {
         "jobsStatus": counts(succeeded=1),
-        "conditions": [{
-            "type": "Complete", "status": "True", "reason": "AllJobsCompleted", "message": "jobset completed successfully",
-            "lastTransitionTime": TIME,
-        }],
-    }  # fmt: skip
+        "conditions": [
+            {
+                "type": "Complete",
+                "status": "True",
+                "reason": "AllJobsCompleted",
+                "message": "jobset completed successfully",
+                "lastTransitionTime": TIME,
+            }
+        ],
+    }
     wait_for(lambda: not world.supervised.supervisor.running())
     assert (world.status, world.log) == (status, ["trained"])
 
@@ -142,9 +152,14 @@ def test_the_tries_of_a_job_are_told_apart_in_its_log(world: Laptop) -> None:
     world.until("Failed")
     times = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d+\.\d s")
     assert [times.sub("T", line) for line in world.whole_log] == [
-        line for number in range(1, 5)
-        for line in (f"--- try {number} of 4: begins, T ---", "cut", f"--- try {number} of 4: exited with 3 after T, T ---")
-    ][1:]  # fmt: skip
+        line
+        for number in range(1, 5)
+        for line in (
+            f"--- try {number} of 4: begins, T ---",
+            "cut",
+            f"--- try {number} of 4: exited with 3 after T, T ---",
+        )
+    ][1:]
 
 
 def test_a_job_that_fails_is_tried_four_times_in_all(world: Laptop) -> None:
@@ -153,17 +168,23 @@ def test_a_job_that_fails_is_tried_four_times_in_all(world: Laptop) -> None:
     assert world.log == ["tried"] * 4
     assert status == {
         "jobsStatus": counts(failed=1),
-        "conditions": [{
-            "type": "Failed", "status": "True", "reason": "FailedJobs",
-            "message": "jobset failed due to one or more job failures (first failed job: job-node-0): 4 tries failed; "
-            f"see `vellum logs {PROCESS}`",
-            "lastTransitionTime": TIME,
-        }],
-    }  # fmt: skip
+        "conditions": [
+            {
+                "type": "Failed",
+                "status": "True",
+                "reason": "FailedJobs",
+                "message": "jobset failed due to one or more job failures (first failed job: job-node-0): 4 tries failed; "
+                f"see `vellum logs {PROCESS}`",
+                "lastTransitionTime": TIME,
+            }
+        ],
+    }
     assert [line for line in world.told if line.startswith("BackOff")] == [
-        "BackOff: exited with 3; 1 of 4 tries failed", "BackOff: exited with 3; 2 of 4 tries failed",
-        "BackOff: exited with 3; 3 of 4 tries failed", "BackOff: exited with 3; 4 of 4 tries failed, no try is left",
-    ]  # fmt: skip
+        "BackOff: exited with 3; 1 of 4 tries failed",
+        "BackOff: exited with 3; 2 of 4 tries failed",
+        "BackOff: exited with 3; 3 of 4 tries failed",
+        "BackOff: exited with 3; 4 of 4 tries failed, no try is left",
+    ]
 
 
 def test_a_program_that_does_not_exist_is_a_failure_too(world: Laptop) -> None:
@@ -229,22 +250,32 @@ def test_a_suspended_job_ends_and_begins_anew_when_it_is_resumed(world: Laptop) 
     assert not alive(pid)
     assert suspended == {
         "jobsStatus": counts(suspended=1),
-        "conditions": [{
-            "type": "Suspended", "status": "True", "reason": "Suspended", "message": "TrainJob is suspended",
-            "lastTransitionTime": TIME,
-        }],
-    }  # fmt: skip
+        "conditions": [
+            {
+                "type": "Suspended",
+                "status": "True",
+                "reason": "Suspended",
+                "message": "TrainJob is suspended",
+                "lastTransitionTime": TIME,
+            }
+        ],
+    }
 
     world.job("print('begins', flush=True); import time; time.sleep(600)", suspend=False)
     wait_for(lambda: (world.look(), world.log == ["begins", "begins"])[1])
     world.look()
     assert world.status == {
         "jobsStatus": counts(active=1, ready=1),
-        "conditions": [{
-            "type": "Suspended", "status": "False", "reason": "Resumed", "message": "TrainJob is resumed",
-            "lastTransitionTime": TIME,
-        }],
-    }  # fmt: skip
+        "conditions": [
+            {
+                "type": "Suspended",
+                "status": "False",
+                "reason": "Resumed",
+                "message": "TrainJob is resumed",
+                "lastTransitionTime": TIME,
+            }
+        ],
+    }
 
 
 def test_a_job_that_begins_suspended_starts_nothing(world: Laptop) -> None:
@@ -275,8 +306,9 @@ def test_a_job_over_its_time_is_ended_as_failed(world: Laptop) -> None:
     world.now = NOW + timedelta(seconds=60)
     status = world.until("Failed")
     assert (status["conditions"][0]["reason"], status["conditions"][0]["message"]) == (
-        "DeadlineExceeded", "TrainJob exceeded its active deadline",
-    )  # fmt: skip
+        "DeadlineExceeded",
+        "TrainJob exceeded its active deadline",
+    )
     wait_for(lambda: not world.supervised.supervisor.running())
 
 

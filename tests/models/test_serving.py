@@ -154,14 +154,17 @@ def test_a_table_with_names_takes_objects_mixed_rows_and_columns(server: Server)
     dicts = [dict(zip(HOUSES.columns, row, strict=True)) for row in rows]
     answers_ = [server("/v1/models/houses:predict", {"instances": one}) for one in (rows, dicts)]
     columns = [
-        tensor(["Bonn", "Rome"], [2], "BYTES", "city"), tensor([2.0, None], [2], "FP64", "rooms"), tensor([3, 0], [2, 1], "INT64", "floor"),
-    ]  # fmt: skip
+        tensor(["Bonn", "Rome"], [2], "BYTES", "city"),
+        tensor([2.0, None], [2], "FP64", "rooms"),
+        tensor([3, 0], [2, 1], "INT64", "floor"),
+    ]
     status, second = server.infer("houses", *columns)
     assert answers_ == [(200, {"predictions": [True, False]})] * 2
     assert (status, second["outputs"][0]["data"]) == (200, [True, False])
     assert server("/v1/models/houses:predict", {"instances": [{"city": "Bonn", "room": 2, "floor": 0}]}) == (
-        400, {"error": "instance 0 lacks rooms and has unknown room; the model takes city, rooms, floor"},
-    )  # fmt: skip
+        400,
+        {"error": "instance 0 lacks rooms and has unknown room; the model takes city, rooms, floor"},
+    )
 
 
 def test_binary_tensors_go_in_and_out_as_the_request_asks(server: Server) -> None:
@@ -199,8 +202,9 @@ def test_only_the_outputs_that_a_request_names_are_sent(server: Server) -> None:
     status, said = server.infer("iris", tensor(GOOD, [2, 4]), outputs=[{"name": "label"}])
     assert (status, [one["name"] for one in said["outputs"]]) == (200, ["label"])
     assert server.infer("iris", tensor(GOOD, [2, 4]), outputs=[{"name": "score"}]) == (
-        400, {"error": "the model has no output score; its outputs are label, probability"},
-    )  # fmt: skip
+        400,
+        {"error": "the model has no output score; its outputs are label, probability"},
+    )
 
 
 REFUSED = {
@@ -227,10 +231,23 @@ def test_a_tensor_that_contradicts_itself_or_the_model_is_refused(server: Server
 
 
 BODIES: list[Any] = [
-    {}, [], b"null", b"{", 5, "text", {"instances": []}, {"instances": {}}, {"instances": [5, 6]}, {"instances": [[1, 2]]},
-    {"instances": [[1, 2, 3, 4], [1]]}, {"instances": [[[1], 2, 3, 4]]}, {"instances": [{"a": 1}]}, {"instances": ["a"]},
-    {"instances": [[10**400, 1, 1, 1]]}, {"instances": [GOOD[0]] * 4097},
-]  # fmt: skip
+    {},
+    [],
+    b"null",
+    b"{",
+    5,
+    "text",
+    {"instances": []},
+    {"instances": {}},
+    {"instances": [5, 6]},
+    {"instances": [[1, 2]]},
+    {"instances": [[1, 2, 3, 4], [1]]},
+    {"instances": [[[1], 2, 3, 4]]},
+    {"instances": [{"a": 1}]},
+    {"instances": ["a"]},
+    {"instances": [[10**400, 1, 1, 1]]},
+    {"instances": [GOOD[0]] * 4097},
+]
 
 
 @pytest.mark.parametrize("number", range(len(BODIES)))

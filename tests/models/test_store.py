@@ -35,8 +35,12 @@ def fitted(model: Any) -> Any:
     """Return an estimator fitted on irises, or None if it takes no rows of numbers."""
     two_classes = slice(0, 100)
     attempts = [
-        (ROWS, TARGET), (ROWS[two_classes], TARGET[two_classes]), (ROWS, ROWS[:, :2]), (ROWS[:, 0], TARGET), (ROWS @ ROWS.T, TARGET),
-    ]  # fmt: skip
+        (ROWS, TARGET),
+        (ROWS[two_classes], TARGET[two_classes]),
+        (ROWS, ROWS[:, :2]),
+        (ROWS[:, 0], TARGET),
+        (ROWS @ ROWS.T, TARGET),
+    ]
     for rows, target in attempts:
         try:
             return model.fit(rows, target), rows

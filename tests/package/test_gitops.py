@@ -98,8 +98,9 @@ def test_every_object_has_a_wave_and_waves_rise_by_folder(
 
     waves = [
         (path.partition("/")[0], int(annotations_of(obj)["argocd.argoproj.io/sync-wave"]))
-        for path, objects in found.items() for obj in objects
-    ]  # fmt: skip
+        for path, objects in found.items()
+        for obj in objects
+    ]
     assert list(dict.fromkeys(waves)) == sorted({*waves}, key=lambda one: one[1])
     assert len({folder for folder, _ in waves}) == len({*waves}) == len({wave for _, wave in waves}) == 10
     assert list(found) == [
@@ -110,20 +111,25 @@ def test_every_object_has_a_wave_and_waves_rise_by_folder(
 def test_argo_cd_prunes_nothing_and_skips_missing_kinds(argo: Files) -> None:
     options = {
         obj["kind"]: annotations_of(obj)["argocd.argoproj.io/sync-options"]
-        for objects in numbered(argo).values() for obj in objects
-    }  # fmt: skip
+        for objects in numbered(argo).values()
+        for obj in objects
+    }
     kept, early = "Prune=false,Delete=false", "Prune=false,Delete=false,SkipDryRunOnMissingResource=true"
     assert {kind: said for kind, said in options.items() if said != kept} == {
-        "ProviderConfig": early, "KubeflowPlatform": early, "MLOpsPlatform": early,
-    }  # fmt: skip
+        "ProviderConfig": early,
+        "KubeflowPlatform": early,
+        "MLOpsPlatform": early,
+    }
 
 
 def test_argo_cds_application_is_the_folder_without_itself(argo: Files) -> None:
     (application,) = argo["argocd/application.yaml"]
     assert application["spec"]["source"] == {
-        "repoURL": "https://git.example.org/platform.git", "targetRevision": "main", "path": "clusters/a",
+        "repoURL": "https://git.example.org/platform.git",
+        "targetRevision": "main",
+        "path": "clusters/a",
         "directory": {"recurse": True, "exclude": "{argocd/*,flux/*}"},
-    }  # fmt: skip
+    }
     assert application["spec"]["syncPolicy"]["automated"] == {"prune": False, "selfHeal": True}
     assert "finalizers" not in application["metadata"]
 
@@ -132,9 +138,9 @@ def test_flux_applies_the_tree_as_it_is_folder_after_folder(tree_alone: Files, f
     assert numbered(flux) == tree_alone
 
     steps = {step["metadata"]["name"]: step["spec"] for step in flux["flux/kustomizations.yaml"]}
-    order = TopologicalSorter({
-        name: [one["name"] for one in spec.get("dependsOn", ())] for name, spec in steps.items()
-    }).static_order()  # fmt: skip
+    order = TopologicalSorter(
+        {name: [one["name"] for one in spec.get("dependsOn", ())] for name, spec in steps.items()}
+    ).static_order()
     assert [steps[name]["path"] for name in order] == [
         f"./clusters/a/{folder}" for folder in dict.fromkeys(path.partition("/")[0] for path in tree_alone)
     ]
@@ -148,9 +154,11 @@ def test_flux_reads_the_named_repository_with_the_named_secret(asked: list[str],
     files = in_git(asked, tmp_path / "git", "--gitops", "flux", *IN_GIT, "--secret", "git")
     (repository,) = files["flux/source.yaml"]
     assert repository["spec"] == {
-        "url": "https://git.example.org/platform.git", "ref": {"branch": "main"}, "interval": "1m",
+        "url": "https://git.example.org/platform.git",
+        "ref": {"branch": "main"},
+        "interval": "1m",
         "secretRef": {"name": "git"},
-    }  # fmt: skip
+    }
 
 
 NEVER_SAYS = {"Composition", "DeploymentRuntimeConfig", "ProviderConfig"}
@@ -159,17 +167,20 @@ NEVER_SAYS = {"Composition", "DeploymentRuntimeConfig", "ProviderConfig"}
 
 def test_both_wait_for_every_kind_that_says_whether_it_is_ready(argo: Files, flux: Files) -> None:
     custom = {
-        (obj["apiVersion"], obj["kind"]) for objects in numbered(flux).values() for obj in objects
+        (obj["apiVersion"], obj["kind"])
+        for objects in numbered(flux).values()
+        for obj in objects
         if "." in obj["apiVersion"] and "k8s.io" not in obj["apiVersion"] and obj["kind"] not in NEVER_SAYS
-    }  # fmt: skip
+    }
     (settings,) = argo["argocd/settings.yaml"]
     prefix = "resource.customizations.health."
     known = {name.removeprefix(prefix) for name in settings["data"] if name.startswith(prefix)}
     assert known == {f"{version.partition('/')[0]}_{kind}" for version, kind in custom}
     checked = [
         (check["apiVersion"], check["kind"])
-        for step in flux["flux/kustomizations.yaml"] for check in step["spec"].get("healthCheckExprs", ())
-    ]  # fmt: skip
+        for step in flux["flux/kustomizations.yaml"]
+        for check in step["spec"].get("healthCheckExprs", ())
+    ]
     assert sorted(checked) == sorted(custom)
 
 
@@ -196,7 +207,8 @@ def test_a_tree_that_was_told_to_flux_can_be_told_to_argo_cd(
     folder = shutil.copytree(folder / "flux", tmp_path / "git")
     in_git(asked, folder, "--gitops", "argocd", *IN_GIT, "--prune")
     assert [path for path in written(folder) if not path[0].isdigit()] == [
-        "argocd/application.yaml", "argocd/settings.yaml",
-    ]  # fmt: skip
+        "argocd/application.yaml",
+        "argocd/settings.yaml",
+    ]
     keys = [Key.of(obj) for objects in written(folder).values() for obj in objects]
     assert len(keys) == len({*keys})

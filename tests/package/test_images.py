@@ -90,8 +90,9 @@ def test_every_image_of_a_composed_object_is_named(clusters: dict[str, Platform]
     claim = Claim("team-a", "research", claim_spec().model_validate(switches))
     for one in clusters.values():
         objects: list[Obj] = [
-            *platforms.everything(one, DUMMY_SEED), *teams.everything(claim, one, DUMMY_SEED)
-        ]  # fmt: skip
+            *platforms.everything(one, DUMMY_SEED),
+            *teams.everything(claim, one, DUMMY_SEED),
+        ]
         plain = [obj for obj in objects if obj["kind"] != "Release"]
         composed = {text for key, text in leaves(plain) if key == "image"}
         assert composed
@@ -122,8 +123,9 @@ def test_what_is_printed_is_the_same_in_words_and_as_json(tmp_path: Path) -> Non
     found = json.loads(render(str(tmp_path), "--output", "json", "--function", package).stdout)
     assert found == pulled(platform(PLATFORMS["light"]), package).as_dict()
     assert [image["image"] for image in found["images"]][:2] == [
-        "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0", package,
-    ]  # fmt: skip
+        "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0",
+        package,
+    ]
 
     words = render(str(tmp_path), "--function", package).stdout
     charts, images = (part.splitlines()[1:] for part in words.split("\n\n"))

@@ -64,9 +64,21 @@ def test_files_printed_yaml_and_json_say_the_same(files: list[str], tmp_path: Pa
 
 def test_what_is_applied_first_comes_first(files: list[str]) -> None:
     kinds = [obj["kind"] for obj in yaml.safe_load_all(render(*files, "--function", PACKAGE).stdout)]
-    order = ["ClusterRole", "ClusterRoleBinding", "DeploymentRuntimeConfig", "Provider", "ProviderConfig",
-             "CompositeResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
-             "Function", "Composition", "KubeflowPlatform", "Namespace", "MLOpsPlatform"]  # fmt: skip
+    order = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "DeploymentRuntimeConfig",
+        "Provider",
+        "ProviderConfig",
+        "CompositeResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "Function",
+        "Composition",
+        "KubeflowPlatform",
+        "Namespace",
+        "MLOpsPlatform",
+    ]
     assert list(dict.fromkeys(kinds)) == order
 
 
@@ -136,13 +148,25 @@ def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> No
     covered = {
         (group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]
     }
-    held = {("", "secrets"), ("", "serviceaccounts"), ("", "services"), ("", "configmaps"),
-            ("protection.crossplane.io", "clusterusages"), ("protection.crossplane.io", "usages")}  # fmt: skip
+    held = {
+        ("", "secrets"),
+        ("", "serviceaccounts"),
+        ("", "services"),
+        ("", "configmaps"),
+        ("protection.crossplane.io", "clusterusages"),
+        ("protection.crossplane.io", "usages"),
+    }
     made = {(obj["apiVersion"].rpartition("/")[0], names.plural(obj["kind"])) for obj in rights._objects()}
     assert made <= covered | held
-    assert {("", "namespaces"), ("kubeflow.org", "notebooks"), ("serving.kserve.io", "inferenceservices"),
-            ("networking.k8s.io", "networkpolicies"), ("apps", "statefulsets"),
-            ("seaweed.seaweedfs.com", "s3policies"), ("seaweed.seaweedfs.com", "s3credentials")} <= covered  # fmt: skip
+    assert {
+        ("", "namespaces"),
+        ("kubeflow.org", "notebooks"),
+        ("serving.kserve.io", "inferenceservices"),
+        ("networking.k8s.io", "networkpolicies"),
+        ("apps", "statefulsets"),
+        ("seaweed.seaweedfs.com", "s3policies"),
+        ("seaweed.seaweedfs.com", "s3credentials"),
+    } <= covered
 
 
 @pytest.mark.parametrize(
@@ -158,8 +182,15 @@ def test_what_a_pass_asks_for_may_be_read(case: str) -> None:
         if {"*", "get"} & set(rule["verbs"])
     }
     # Crossplane's own: secrets and configmaps by its chart, Provider as its kind, ours by its rbac-manager.
-    own = {("", "secrets"), ("", "configmaps"), ("", "serviceaccounts"), ("", "services"), ("apps", "deployments"),
-           ("pkg.crossplane.io", "providers"), ("platform.vellum.dev", "kubeflowplatforms")}  # fmt: skip
+    own = {
+        ("", "secrets"),
+        ("", "configmaps"),
+        ("", "serviceaccounts"),
+        ("", "services"),
+        ("apps", "deployments"),
+        ("pkg.crossplane.io", "providers"),
+        ("platform.vellum.dev", "kubeflowplatforms"),
+    }
     asked = worlds()[case].settle().requirements.values()
     kinds = {(one.api_version.rpartition("/")[0], names.plural(one.kind)) for one in asked}
     assert kinds - read <= own
@@ -168,14 +199,28 @@ def test_what_a_pass_asks_for_may_be_read(case: str) -> None:
 
 def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> None:
     claims, platforms = compositions()
-    known = [{entry["requirementName"] for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]}
-             for one in (claims, platforms)]  # fmt: skip
+    known = [
+        {
+            entry["requirementName"]
+            for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]
+        }
+        for one in (claims, platforms)
+    ]
     kinds = [kind for part in team_components().values() for kind in part.kinds]
-    groups = {"v1.cert-manager.io", "v1.kubeflow.org", "v1.networking.istio.io",
-              "v1.seaweed.seaweedfs.com", "v1.security.istio.io", "v1alpha1.argoproj.io",
-              "v1alpha1.serving.kserve.io", "v1alpha1.trainer.kubeflow.org", "v1alpha2.jobset.x-k8s.io",
-              "v1beta1.helm.crossplane.io", "v1beta1.protection.crossplane.io",
-              "v1beta1.serving.kserve.io"}  # fmt: skip
+    groups = {
+        "v1.cert-manager.io",
+        "v1.kubeflow.org",
+        "v1.networking.istio.io",
+        "v1.seaweed.seaweedfs.com",
+        "v1.security.istio.io",
+        "v1alpha1.argoproj.io",
+        "v1alpha1.serving.kserve.io",
+        "v1alpha1.trainer.kubeflow.org",
+        "v1alpha2.jobset.x-k8s.io",
+        "v1beta1.helm.crossplane.io",
+        "v1beta1.protection.crossplane.io",
+        "v1beta1.serving.kserve.io",
+    }
     platform = {"provider-helm/provider", *(f"api/{name}" for name in groups)}
     assert known == [{"platform", *prerequisites.questions(kinds)}, platform]
     assert PLATFORM.name == "kubeflow"

@@ -162,8 +162,9 @@ def test_the_upgrade_page_names_a_removed_claim_and_its_data(asked: Path, earlie
     (asked / "claim.yaml").write_text(CLAIM.replace("research", "other") + "spec: {deletionPolicy: Delete}\n")
     found = [change for change in changes(asked, earlier) if change["topic"] == "Claims"]
     assert told(found) == [
-        ("Claims", "team-a/research does not have a file any more", True), ("Claims", "team-a/other is added", False),
-    ]  # fmt: skip
+        ("Claims", "team-a/research does not have a file any more", True),
+        ("Claims", "team-a/other is added", False),
+    ]
     lost, kept = (" and ".join(names) for names in meanings.lost_with_a_claim())
     home = f"then its namespace is deleted, with {lost}; {kept}"
     assert found[0]["means"][1] == f"{home} stay (Retain)"
@@ -211,11 +212,17 @@ def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, ea
         ("Claims", "team-a/research: training: enabled → disabled", True),
         ("Claims", "team-a/research: keys.generation: not said → 2", True),
         ("Claims", "team-a/research: keys.overlap: not said → 2h", False),
-        ("Other objects", "ClusterRoleBinding vellum:provider-helm: roleRef.name: cluster-admin → vellum:provider-helm", True),
-    ]  # fmt: skip
+        (
+            "Other objects",
+            "ClusterRoleBinding vellum:provider-helm: roleRef.name: cluster-admin → vellum:provider-helm",
+            True,
+        ),
+    ]
     means = [
-        one["means"][0] for one in found if one["what"].startswith(("keys.generation", "training", "ClusterRole"))
-    ]  # fmt: skip
+        one["means"][0]
+        for one in found
+        if one["what"].startswith(("keys.generation", "training", "ClusterRole"))
+    ]
     platform = meanings.of_platform()
     assert means == [platform["keys.generation"], platform["training"], meanings.BOUND]
 
@@ -245,18 +252,21 @@ def test_every_field_has_a_sentence() -> None:
     claim, platform = leaves("MLOpsPlatform"), leaves("KubeflowPlatform")
     assert sorted(meanings.of_claim()) == sorted(claim)
     assert [
-        path for path in platform
+        path
+        for path in platform
         if not any(path == name or path.startswith(f"{name}.") for name in meanings.of_platform())
-    ] == []  # fmt: skip
+    ] == []
 
 
 def test_istio_comes_with_the_profile_and_takes_nothing(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").write_text(PLATFORMS["standard"])
     charts = [change for change in told(changes(asked, earlier)) if change[0] == "Charts"]
     assert [what for _, what, _ in charts if what.endswith("is added")] == [
-        "istio-base: base 1.30.3 is added", "istiod: istiod 1.30.3 is added", "istio-cni: cni 1.30.3 is added",
+        "istio-base: base 1.30.3 is added",
+        "istiod: istiod 1.30.3 is added",
+        "istio-cni: cni 1.30.3 is added",
         "istio-ingressgateway: gateway 1.30.3 is added",
-    ]  # fmt: skip
+    ]
     assert not any(grave for _, _, grave in charts)
 
 

@@ -52,9 +52,17 @@ def browser() -> Iterator[Page]:
     """Start Chromium with an empty profile and yield its tab."""
     profile = Path(tempfile.mkdtemp(prefix="vellum-chromium-"))
     argv = [
-        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-        "--disable-popup-blocking", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
-    ]  # fmt: skip
+        str(CHROMIUM),
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-popup-blocking",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={profile}",
+        "about:blank",
+    ]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         said = profile / "DevToolsActivePort"

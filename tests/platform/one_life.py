@@ -26,9 +26,11 @@ from vellum.kube.objects import Key, Obj
 from vellum.laptop import gateway, installation, mounts, seaweed_controller, workloads
 
 CLAIM: Obj = {
-    "apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform",
-    "metadata": {"name": "team-a", "namespace": "default"}, "spec": {"deletionPolicy": "Retain"},
-}  # fmt: skip
+    "apiVersion": "platform.vellum.dev/v1alpha1",
+    "kind": "MLOpsPlatform",
+    "metadata": {"name": "team-a", "namespace": "default"},
+    "spec": {"deletionPolicy": "Retain"},
+}
 KEY = Key.of(CLAIM)
 
 

@@ -14,9 +14,14 @@ from tests.platform.test_notebook import address
 from tests.platform.test_services import s3
 
 pytestmark = [
-    pytest.mark.laptop, pytest.mark.nightly, pytest.mark.timeout(600),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; tests/platform/test_gateway_refusals.py holds the same by HTTP"),
-]  # fmt: skip
+    pytest.mark.laptop,
+    pytest.mark.nightly,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        CHROMIUM is None,
+        reason="no Chromium here; tests/platform/test_gateway_refusals.py holds the same by HTTP",
+    ),
+]
 ATTACK = """
 (async () => {
   const base = %s, old = %s, found = {};

@@ -30,8 +30,10 @@ def small() -> Iterator[Installation]:
         installation.state.mkdir(mode=0o700)
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", str(installation.state)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode and not os.environ.get("CI"):
             pytest.skip(f"a disk of its own needs the right to mount: {done.stderr.strip()}")
         assert done.returncode == 0, done.stderr

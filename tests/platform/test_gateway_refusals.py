@@ -73,13 +73,25 @@ ROUTES = ["s3", "qdrant", "serving", "notebook", "pipelines", "apis"]
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_foreign_page_is_refused_at_every_route(routes: dict[str, str], route: str) -> None:
     port = urlsplit(routes[route]).port
-    strangers = ["http://evil.example", "null", "", f"http://127.0.0.1:{port}.evil.example", "http://127.0.0.1:1",
-                 f"https://127.0.0.1:{port}", f"http://evil.localhost:{port}", "http://localhost"]  # fmt: skip
+    strangers = [
+        "http://evil.example",
+        "null",
+        "",
+        f"http://127.0.0.1:{port}.evil.example",
+        "http://127.0.0.1:1",
+        f"https://127.0.0.1:{port}",
+        f"http://evil.localhost:{port}",
+        "http://localhost",
+    ]
     for stranger in strangers:
         for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
             assert ask(routes[route], method, b"{}", Origin=stranger).status == 403, (stranger, method)
-        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
-                   "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec_WebSocket_Version": "13",
+            "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        }
         assert ask(routes[route], Origin=stranger, **upgrade).status == 403, stranger
 
 
@@ -111,10 +123,22 @@ def test_the_gateways_own_pages_and_programs_are_answered(routes: dict[str, str]
         assert (ask(routes["s3"], **own).status, ask(routes["s3"]).status) == (403, 403)
 
 
-@pytest.mark.parametrize("host", [
-    "evil.example", "evil.example:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "localhost.evil.example:{port}",
-    "evil.localhost:{port}", "notebook.localhost:{port}", "127.0.0.2:{port}", "0.0.0.0:{port}", "127.0.0.1:{port}:1",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "localhost",
+        "127.0.0.1:1",
+        "localhost.evil.example:{port}",
+        "evil.localhost:{port}",
+        "notebook.localhost:{port}",
+        "127.0.0.2:{port}",
+        "0.0.0.0:{port}",
+        "127.0.0.1:{port}:1",
+    ],
+)
 def test_other_names_are_answered_by_no_route(routes: dict[str, str], host: str) -> None:
     for url in routes.values():
         parts = urlsplit(url)
@@ -122,14 +146,33 @@ def test_other_names_are_answered_by_no_route(routes: dict[str, str], host: str)
         assert (answer.status, b"Code>" in answer.body) in ((404, False), (400, False))
 
 
-@pytest.mark.parametrize("path", [
-    "/serving", "/serving/", "/serving/absent/search/v2", "{serving}/metrics", "{serving}/openapi.json",
-    "{serving}/docs",
-    "{serving}/v2/repository/index", "{serving}/v2/repository/models/search/unload", "{serving}/v2/%72epository/index",
-    "{serving}//v2/models", "{serving}/../search/v2/models", "{serving}/v2/%2e%2e/v2/models", "/serving/../x", "/qdrant",
-    "/qdrant/absent/collections", "/notebook", "/notebook/absent/notebook/lab", "/pipelines", "/pipelines/team-a/apis",
-    "/apis", "/apis/v2beta1/healthz", "/apis/v1beta1/runs?page_size=1",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/serving",
+        "/serving/",
+        "/serving/absent/search/v2",
+        "{serving}/metrics",
+        "{serving}/openapi.json",
+        "{serving}/docs",
+        "{serving}/v2/repository/index",
+        "{serving}/v2/repository/models/search/unload",
+        "{serving}/v2/%72epository/index",
+        "{serving}//v2/models",
+        "{serving}/../search/v2/models",
+        "{serving}/v2/%2e%2e/v2/models",
+        "/serving/../x",
+        "/qdrant",
+        "/qdrant/absent/collections",
+        "/notebook",
+        "/notebook/absent/notebook/lab",
+        "/pipelines",
+        "/pipelines/team-a/apis",
+        "/apis",
+        "/apis/v2beta1/healthz",
+        "/apis/v1beta1/runs?page_size=1",
+    ],
+)
 def test_an_unknown_path_is_a_404_that_says_what_is_there(platform: Installation, path: str) -> None:
     binding = platform.binding("team-a")
     gateway, model = binding["AWS_ENDPOINT_URL"], binding["VELLUM_SEARCH_URL"]
@@ -292,8 +335,12 @@ def test_a_notebooks_token_is_not_readable_at_the_gateways_origin(platform: Inst
             assert token.encode() not in answer.body
         assert ask(f"{old}{path}", "POST", b"{}", Cookie=cookie).status == 421
         assert ask(f"{old}{path}", Cookie=cookie, Authorization="token wrong").status in (403, 302)
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
-               "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
     assert ask(f"{old}api/events/subscribe", Cookie=cookie, **upgrade).status == 403
     # A link of an earlier version redirects with its token. A program continues with its token in a header.
     assert ask(f"{old}lab?token={token}").headers["location"] == f"{base}lab?token={token}"

@@ -52,9 +52,11 @@ def reached(base: str) -> tuple[str, dict[str, str]]:
 def api(base: str, token: str, path: str, method: str = "GET", body: Any = None) -> Any:
     url, named = reached(base)
     request = urllib.request.Request(
-        f"{url}{path}", method=method, headers={**named, "Authorization": f"token {token}"},
+        f"{url}{path}",
+        method=method,
+        headers={**named, "Authorization": f"token {token}"},
         data=None if body is None else json.dumps(body).encode(),
-    )  # fmt: skip
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.loads(answer.read() or b"null")
 

@@ -145,6 +145,11 @@ def pids(installation: Installation) -> dict[str, int]:
 def test_a_running_platform_is_explained_as_a_table(platform: Installation) -> None:
     lines = platform.run("explain", "platform").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["PART", "STATE"], ["storage", "ready"], ["gateway", "ready"], ["training-runtimes", "ready"],
-        ["vector-storage", "ready"], ["storefront", "ready"], ["artifacts", "ready"],
-    ]  # fmt: skip
+        ["PART", "STATE"],
+        ["storage", "ready"],
+        ["gateway", "ready"],
+        ["training-runtimes", "ready"],
+        ["vector-storage", "ready"],
+        ["storefront", "ready"],
+        ["artifacts", "ready"],
+    ]

@@ -213,9 +213,11 @@ def test_an_upload_in_parts_and_keys_below_it_exclude_each_other(
     upload = store.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     tag = store.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"1")["ETag"]
     end = {
-        "Bucket": bucket, "Key": key, "UploadId": upload,
+        "Bucket": bucket,
+        "Key": key,
+        "UploadId": upload,
         "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": tag}]},
-    }  # fmt: skip
+    }
     for below in ("model/", "model/config.json"):
         put(store, binding, prefix, below)
         assert refused(store.complete_multipart_upload, **end) == "InvalidRequest"

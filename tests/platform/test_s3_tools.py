@@ -119,14 +119,29 @@ def test_aws_s3_sync_keeps_what_did_not_change(platform: Installation, tmp_path:
         (tmp_path / "files" / name).mkdir(parents=True)
         (tmp_path / "files" / name / "file.txt").write_text(name)
     (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = path\n")
-    environment = {**os.environ, **binding, "AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_DEFAULT_REGION": "us-east-1",
-                   "PYTHONPATH": str(tmp_path / "tools")}  # fmt: skip
+    environment = {
+        **os.environ,
+        **binding,
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PYTHONPATH": str(tmp_path / "tools"),
+    }
     for _ in range(4):
         subprocess.run(
-            [*argv, "--endpoint-url", binding["AWS_ENDPOINT_URL"], "s3", "sync", "--only-show-errors", "--delete",
-             str(tmp_path / "files"), f"s3://{binding['VELLUM_BUCKET']}/{prefix}/"],
-            env=environment, check=True,
-        )  # fmt: skip
+            [
+                *argv,
+                "--endpoint-url",
+                binding["AWS_ENDPOINT_URL"],
+                "s3",
+                "sync",
+                "--only-show-errors",
+                "--delete",
+                str(tmp_path / "files"),
+                f"s3://{binding['VELLUM_BUCKET']}/{prefix}/",
+            ],
+            env=environment,
+            check=True,
+        )
         found = s3(binding).list_objects_v2(Bucket=binding["VELLUM_BUCKET"], Prefix=f"{prefix}/")
         assert found["KeyCount"] == 41
 

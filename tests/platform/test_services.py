@@ -26,10 +26,13 @@ pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
 def s3(binding: dict[str, str], **other: str) -> Any:
     values = {**binding, **other}
     return boto3.client(
-        "s3", endpoint_url=values["AWS_ENDPOINT_URL"], region_name=values["AWS_REGION"],
-        aws_access_key_id=values["AWS_ACCESS_KEY_ID"], aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        "s3",
+        endpoint_url=values["AWS_ENDPOINT_URL"],
+        region_name=values["AWS_REGION"],
+        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
         config=Config(signature_version="s3v4", retries={"max_attempts": 1}),
-    )  # fmt: skip
+    )
 
 
 def refused(call: Any, **arguments: Any) -> str:
@@ -154,12 +157,23 @@ def test_weed_shell_without_the_installations_certificate_reads_nothing(
     ports = json.loads((platform.state / "ports.json").read_text())
     owner = "seaweed/vellum-storage/store"
     argv = [
-        programs()["weed"], f"-config_dir={tmp_path}", "shell",
-        *(f"-{part}=127.0.0.1:{ports[f'{owner}/{part}']}.{ports[f'{owner}/{part}-grpc']}" for part in ("master", "filer")),
-    ]  # fmt: skip
+        programs()["weed"],
+        f"-config_dir={tmp_path}",
+        "shell",
+        *(
+            f"-{part}=127.0.0.1:{ports[f'{owner}/{part}']}.{ports[f'{owner}/{part}-grpc']}"
+            for part in ("master", "filer")
+        ),
+    ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    shell = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-                             stderr=subprocess.DEVNULL)  # fmt: skip
+    shell = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         with pytest.raises(subprocess.TimeoutExpired):
             shell.communicate("s3.configure\ns3.bucket.list\n", timeout=5)

@@ -35,9 +35,13 @@ class Words(SparseEmbeddings):  # type: ignore[misc]
 
 def flow(mode: RetrievalMode, name: str, vector_name: str, where: dict[str, str]) -> None:
     shared = {
-        "embedding": DeterministicFakeEmbedding(size=16), "sparse_embedding": Words(), "retrieval_mode": mode,
-        "collection_name": name, "vector_name": vector_name, **where,
-    }  # fmt: skip
+        "embedding": DeterministicFakeEmbedding(size=16),
+        "sparse_embedding": Words(),
+        "retrieval_mode": mode,
+        "collection_name": name,
+        "vector_name": vector_name,
+        **where,
+    }
     numbered = [{"n": at} for at in range(len(TEXTS))]
     store = QdrantVectorStore.from_texts(TEXTS, metadatas=numbered, force_recreate=True, **shared)
     store.add_documents([Document("a red panda", metadata={"n": 9})])

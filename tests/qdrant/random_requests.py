@@ -16,21 +16,60 @@ numbers = whole | st.sampled_from([-1.5, 0.5, 2.25])
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
 scalars = st.one_of(st.none(), st.booleans(), numbers, st.sampled_from(WORDS))
 places = st.sampled_from(PLACES).map(lambda one: {"lon": one[0], "lat": one[1]})
-rows = st.fixed_dictionaries({}, optional={
-    "n": scalars | st.lists(scalars, max_size=3), "w": texts, "tags": st.lists(scalars, max_size=3),
-    "rows": st.lists(st.fixed_dictionaries({}, optional={"n": scalars, "w": texts}), max_size=2),
-})  # fmt: skip
-payloads = st.fixed_dictionaries({}, optional={
-    "n": scalars, "w": texts | st.lists(texts, max_size=2), "tags": scalars | st.lists(scalars, max_size=4),
-    "rows": scalars | rows | st.lists(rows | scalars, max_size=3), "deep": st.fixed_dictionaries({"x": st.lists(st.lists(scalars, max_size=3), max_size=3)}),
-    "place": places | st.lists(places, max_size=2), "day": st.sampled_from(DAYS) | st.lists(st.sampled_from(DAYS), max_size=2),
-    "int": whole, "float": numbers, "kind": st.sampled_from(WORDS) | st.lists(st.sampled_from(WORDS), max_size=3),
-})  # fmt: skip
+rows = st.fixed_dictionaries(
+    {},
+    optional={
+        "n": scalars | st.lists(scalars, max_size=3),
+        "w": texts,
+        "tags": st.lists(scalars, max_size=3),
+        "rows": st.lists(st.fixed_dictionaries({}, optional={"n": scalars, "w": texts}), max_size=2),
+    },
+)
+payloads = st.fixed_dictionaries(
+    {},
+    optional={
+        "n": scalars,
+        "w": texts | st.lists(texts, max_size=2),
+        "tags": scalars | st.lists(scalars, max_size=4),
+        "rows": scalars | rows | st.lists(rows | scalars, max_size=3),
+        "deep": st.fixed_dictionaries({"x": st.lists(st.lists(scalars, max_size=3), max_size=3)}),
+        "place": places | st.lists(places, max_size=2),
+        "day": st.sampled_from(DAYS) | st.lists(st.sampled_from(DAYS), max_size=2),
+        "int": whole,
+        "float": numbers,
+        "kind": st.sampled_from(WORDS) | st.lists(st.sampled_from(WORDS), max_size=3),
+    },
+)
 KEYS = (
-    "n", "w", "tags", "rows", "rows[]", "rows[].n", "rows[].w", "rows[].tags", "rows[].tags[]", "rows[0].n", "rows[].rows[].n",
-    "rows.n", "deep.x", "deep.x[]", "deep.x[][]", "deep.x[0][]", "deep.x[1]", "place", "place[]", "day", "int", "float", "kind", "kind[]", "absent", "absent[].n",
-    '"n"', "deep",
-)  # fmt: skip
+    "n",
+    "w",
+    "tags",
+    "rows",
+    "rows[]",
+    "rows[].n",
+    "rows[].w",
+    "rows[].tags",
+    "rows[].tags[]",
+    "rows[0].n",
+    "rows[].rows[].n",
+    "rows.n",
+    "deep.x",
+    "deep.x[]",
+    "deep.x[][]",
+    "deep.x[0][]",
+    "deep.x[1]",
+    "place",
+    "place[]",
+    "day",
+    "int",
+    "float",
+    "kind",
+    "kind[]",
+    "absent",
+    "absent[].n",
+    '"n"',
+    "deep",
+)
 keys = st.sampled_from(KEYS)
 UUIDS = tuple(str(uuid.UUID(int=at)) for at in range(3))
 ids = st.integers(0, 20) | st.sampled_from(UUIDS)
@@ -47,12 +86,18 @@ def _field(key: Any, **test: Any) -> Any:
 
 matches = st.one_of(
     st.builds(lambda one: m.MatchValue(value=one), st.booleans() | whole | st.sampled_from(WORDS)),
-    st.builds(lambda some: m.MatchAny(any=some), st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3)),
-    st.builds(lambda some: m.MatchExcept(**{"except": some}), st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3)),
+    st.builds(
+        lambda some: m.MatchAny(any=some),
+        st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3),
+    ),
+    st.builds(
+        lambda some: m.MatchExcept(**{"except": some}),
+        st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3),
+    ),
     st.builds(lambda one: m.MatchText(text=one), texts),
     st.builds(lambda one: m.MatchTextAny(text_any=one), texts),
     st.builds(lambda one: m.MatchPhrase(phrase=one), texts),
-)  # fmt: skip
+)
 
 
 def _square(corner: float, side: float) -> m.GeoLineString:
@@ -66,31 +111,64 @@ geo = st.builds(lambda one: m.GeoPoint(**one), places)
 leaves = st.one_of(
     _field(keys, match=matches),
     _field(keys, range=_bounds(st.sampled_from(numeric)).map(lambda one: m.Range(**one))),
-    _field(keys, range=_bounds(st.sampled_from(["2024-01-01T12:00:00Z", "2024-06-15T08:30:00Z", "2025-12-31T21:59:59Z"])).map(lambda one: m.DatetimeRange(**one))),
+    _field(
+        keys,
+        range=_bounds(
+            st.sampled_from(["2024-01-01T12:00:00Z", "2024-06-15T08:30:00Z", "2025-12-31T21:59:59Z"])
+        ).map(lambda one: m.DatetimeRange(**one)),
+    ),
     _field(keys, values_count=_bounds(st.integers(0, 3)).map(lambda one: m.ValuesCount(**one))),
-    _field(keys, is_empty=st.booleans()), _field(keys, is_null=st.booleans()),
-    _field(keys, geo_radius=st.builds(lambda at, far: m.GeoRadius(center=at, radius=far), geo, st.sampled_from([1.0, 900_000.0, 9e6]))),
-    _field(keys, geo_bounding_box=st.builds(
-        lambda left, top, right, bottom: m.GeoBoundingBox(top_left=m.GeoPoint(lon=left, lat=top), bottom_right=m.GeoPoint(lon=right, lat=bottom)),
-        st.sampled_from([-178.0, 0.0, 170.0]), st.sampled_from([60.0, 10.0]), st.sampled_from([20.0, -170.0, 179.9]), st.sampled_from([0.0, -20.0]),
-    )),
-    _field(keys, geo_polygon=st.builds(
-        lambda ring, hole: m.GeoPolygon(exterior=ring, interiors=[hole] if hole else None),
-        st.sampled_from([_square(-10, 40), _square(-100, 200)]), st.none() | st.just(_square(10, 5)),
-    )),
+    _field(keys, is_empty=st.booleans()),
+    _field(keys, is_null=st.booleans()),
+    _field(
+        keys,
+        geo_radius=st.builds(
+            lambda at, far: m.GeoRadius(center=at, radius=far), geo, st.sampled_from([1.0, 900_000.0, 9e6])
+        ),
+    ),
+    _field(
+        keys,
+        geo_bounding_box=st.builds(
+            lambda left, top, right, bottom: m.GeoBoundingBox(
+                top_left=m.GeoPoint(lon=left, lat=top), bottom_right=m.GeoPoint(lon=right, lat=bottom)
+            ),
+            st.sampled_from([-178.0, 0.0, 170.0]),
+            st.sampled_from([60.0, 10.0]),
+            st.sampled_from([20.0, -170.0, 179.9]),
+            st.sampled_from([0.0, -20.0]),
+        ),
+    ),
+    _field(
+        keys,
+        geo_polygon=st.builds(
+            lambda ring, hole: m.GeoPolygon(exterior=ring, interiors=[hole] if hole else None),
+            st.sampled_from([_square(-10, 40), _square(-100, 200)]),
+            st.none() | st.just(_square(10, 5)),
+        ),
+    ),
     st.builds(lambda key: m.IsEmptyCondition(is_empty=m.PayloadField(key=key)), keys),
     st.builds(lambda key: m.IsNullCondition(is_null=m.PayloadField(key=key)), keys),
     st.builds(lambda some: m.HasIdCondition(has_id=some), st.lists(ids, max_size=4)),
-    st.builds(lambda name: m.HasVectorCondition(has_vector=name), st.sampled_from(["", "a", "b", "s", "other"])),
-)  # fmt: skip
+    st.builds(
+        lambda name: m.HasVectorCondition(has_vector=name), st.sampled_from(["", "a", "b", "s", "other"])
+    ),
+)
 
 
 def _filters(inner: Any) -> Any:
     several = st.lists(inner, max_size=2) | inner
     return st.builds(
-        m.Filter, must=st.none() | several, should=st.none() | several, must_not=st.none() | several,
-        min_should=st.none() | st.builds(lambda some, least: m.MinShould(conditions=some, min_count=least), st.lists(inner, min_size=1, max_size=3), st.integers(1, 2)),
-    )  # fmt: skip
+        m.Filter,
+        must=st.none() | several,
+        should=st.none() | several,
+        must_not=st.none() | several,
+        min_should=st.none()
+        | st.builds(
+            lambda some, least: m.MinShould(conditions=some, min_count=least),
+            st.lists(inner, min_size=1, max_size=3),
+            st.integers(1, 2),
+        ),
+    )
 
 
 def _inner(inner: Any) -> Any:
@@ -111,9 +189,11 @@ sparse = st.dictionaries(st.integers(0, 6), small.filter(bool), min_size=1, max_
     lambda given: m.SparseVector(indices=list(given), values=list(given.values()))
 )
 LAYOUTS: dict[str, dict[str, Any]] = {
-    "plain": {"vectors_config": {"": SIZE}}, "named": {"vectors_config": {"a": SIZE, "b": SIZE}, "sparse": {"s": None}},
-    "mixed": {"vectors_config": {"": SIZE}, "sparse": {"s": m.Modifier.IDF}}, "sparse": {"vectors_config": {}, "sparse": {"s": None}},
-}  # fmt: skip
+    "plain": {"vectors_config": {"": SIZE}},
+    "named": {"vectors_config": {"a": SIZE, "b": SIZE}, "sparse": {"s": None}},
+    "mixed": {"vectors_config": {"": SIZE}, "sparse": {"s": m.Modifier.IDF}},
+    "sparse": {"vectors_config": {}, "sparse": {"s": None}},
+}
 
 
 @st.composite

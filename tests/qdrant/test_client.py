@@ -14,11 +14,29 @@ pytestmark = pytest.mark.laptop
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 BERLIN, PARIS, LIMA = {"lon": 13.4, "lat": 52.5}, {"lon": 2.35, "lat": 48.86}, {"lon": -77.0, "lat": -12.0}
 PEOPLE: list[tuple[Any, list[float], dict[str, Any]]] = [
-    (1, [1.0, 0.0], {"name": "ada", "age": 36, "born": "1815-12-10T00:00:00Z", "home": BERLIN, "tags": ["math", "poet"]}),
+    (
+        1,
+        [1.0, 0.0],
+        {"name": "ada", "age": 36, "born": "1815-12-10T00:00:00Z", "home": BERLIN, "tags": ["math", "poet"]},
+    ),
     (2, [0.8, 0.6], {"name": "alan", "age": 41, "born": "1912-06-23T00:00:00Z", "home": PARIS, "tags": []}),
-    (3, [0.0, 1.0], {"name": "grace", "age": 85, "born": "1906-12-09T00:00:00Z", "home": LIMA, "pets": [{"kind": "cat", "age": 3}, {"kind": "dog", "age": 9}]}),
-    (UUID, [-1.0, 0.0], {"name": "kurt", "age": 71, "tags": None, "text": "incompleteness of formal systems"}),
-]  # fmt: skip
+    (
+        3,
+        [0.0, 1.0],
+        {
+            "name": "grace",
+            "age": 85,
+            "born": "1906-12-09T00:00:00Z",
+            "home": LIMA,
+            "pets": [{"kind": "cat", "age": 3}, {"kind": "dog", "age": 9}],
+        },
+    ),
+    (
+        UUID,
+        [-1.0, 0.0],
+        {"name": "kurt", "age": 71, "tags": None, "text": "incompleteness of formal systems"},
+    ),
+]
 
 
 @pytest.fixture
@@ -45,8 +63,10 @@ def test_a_collection_is_made_shown_listed_and_deleted(client: Any) -> None:
     assert [one.name for one in client.get_collections().collections] == ["one"]
     info = client.get_collection("one")
     assert (info.config.params.vectors, info.points_count, info.payload_schema) == (
-        m.VectorParams(size=3, distance=m.Distance.COSINE), 0, {},
-    )  # fmt: skip
+        m.VectorParams(size=3, distance=m.Distance.COSINE),
+        0,
+        {},
+    )
     assert client.delete_collection("one")
     assert not client.delete_collection("one")
     assert client.get_collections().collections == []
@@ -113,8 +133,10 @@ def test_the_clients_own_uploader_works(client: Any) -> None:
 def test_the_nearest_come_first_with_their_scores(people: Any) -> None:
     hits = people.query_points("people", query=[1.0, 0.0], limit=3, with_payload=["name"]).points
     assert [(one.id, round(one.score, 5), one.payload) for one in hits] == [
-        (1, 1.0, {"name": "ada"}), (2, 0.8, {"name": "alan"}), (3, 0.0, {"name": "grace"}),
-    ]  # fmt: skip
+        (1, 1.0, {"name": "ada"}),
+        (2, 0.8, {"name": "alan"}),
+        (3, 0.0, {"name": "grace"}),
+    ]
 
 
 def test_a_point_asks_for_its_neighbours_and_is_not_one_of_them(people: Any) -> None:
@@ -159,10 +181,24 @@ MATCHES = [
     (m.FieldCondition(key="text", match=m.MatchText(text="formal systems")), {UUID}),
     (m.FieldCondition(key="age", range=m.Range(gt=36, lte=71)), {2, UUID}),
     (m.FieldCondition(key="born", range=m.DatetimeRange(gte=datetime(1900, 1, 1, tzinfo=UTC))), {2, 3}),
-    (m.FieldCondition(key="home", geo_radius=m.GeoRadius(center=m.GeoPoint(**BERLIN), radius=1_000_000)), {1, 2}),
-    (m.FieldCondition(key="home", geo_polygon=m.GeoPolygon(exterior=m.GeoLineString(points=[
-        m.GeoPoint(lon=lon, lat=lat) for lon, lat in ((0, 45), (20, 45), (20, 55), (0, 55), (0, 45))
-    ]))), {1, 2}),
+    (
+        m.FieldCondition(key="home", geo_radius=m.GeoRadius(center=m.GeoPoint(**BERLIN), radius=1_000_000)),
+        {1, 2},
+    ),
+    (
+        m.FieldCondition(
+            key="home",
+            geo_polygon=m.GeoPolygon(
+                exterior=m.GeoLineString(
+                    points=[
+                        m.GeoPoint(lon=lon, lat=lat)
+                        for lon, lat in ((0, 45), (20, 45), (20, 55), (0, 55), (0, 45))
+                    ]
+                )
+            ),
+        ),
+        {1, 2},
+    ),
     (m.FieldCondition(key="tags", values_count=m.ValuesCount(gte=2)), {1}),
     (m.HasIdCondition(has_id=[2, UUID]), {2, UUID}),
     (m.IsEmptyCondition(is_empty=m.PayloadField(key="tags")), {2, 3, UUID}),
@@ -170,7 +206,7 @@ MATCHES = [
     (m.Filter(should=[m.HasIdCondition(has_id=[1]), m.HasIdCondition(has_id=[3])]), {1, 3}),
     (m.Filter(must_not=[m.HasIdCondition(has_id=[1])]), {2, 3, UUID}),
     (m.Filter(must=m.Filter(must_not=m.HasIdCondition(has_id=[2]))), {1, 3, UUID}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("condition", "expected"), MATCHES, ids=range(len(MATCHES)))
@@ -180,14 +216,20 @@ def test_a_filter_lets_through_what_it_says(people: Any, condition: Any, expecte
 
 def test_a_nested_filter_looks_at_one_element_at_a_time(people: Any) -> None:
     def pet(kind: str, age: int) -> m.NestedCondition:
-        both: list[Any] = [m.FieldCondition(key="kind", match=m.MatchValue(value=kind)), m.FieldCondition(key="age", range=m.Range(gte=age))]  # fmt: skip
+        both: list[Any] = [
+            m.FieldCondition(key="kind", match=m.MatchValue(value=kind)),
+            m.FieldCondition(key="age", range=m.Range(gte=age)),
+        ]
         return m.NestedCondition(nested=m.Nested(key="pets", filter=m.Filter(must=both)))
 
     assert (found(people, pet("dog", 5)), found(people, pet("cat", 5))) == ({3}, set())
 
 
 def test_min_should_counts_the_conditions_that_hold(people: Any) -> None:
-    old, poet = m.FieldCondition(key="age", range=m.Range(gte=40)), m.FieldCondition(key="name", match=m.MatchAny(any=["ada", "alan"]))  # fmt: skip
+    old, poet = (
+        m.FieldCondition(key="age", range=m.Range(gte=40)),
+        m.FieldCondition(key="name", match=m.MatchAny(any=["ada", "alan"])),
+    )
     assert found(people, m.Filter(min_should=m.MinShould(conditions=[old, poet], min_count=2))) == {2}
 
 
@@ -260,14 +302,21 @@ def test_an_update_filter_and_a_mode_guard_an_upsert(people: Any) -> None:
 
 
 def test_a_batch_of_writes_is_done_in_its_order(people: Any) -> None:
-    done = people.batch_update_points("people", [
-        m.UpsertOperation(upsert=m.PointsList(points=[m.PointStruct(id=9, vector=[0.0, 2.0], payload={"a": 1, "b": 2})])),
-        m.SetPayloadOperation(set_payload=m.SetPayload(payload={"c": 3}, points=[9])),
-        m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=["a"], points=[9])),
-        m.UpdateVectorsOperation(update_vectors=m.UpdateVectors(points=[m.PointVectors(id=9, vector=[3.0, 0.0])])),
-        m.ClearPayloadOperation(clear_payload=m.PointIdsList(points=[1])),
-        m.DeleteOperation(delete=m.PointIdsList(points=[2])),
-    ])  # fmt: skip
+    done = people.batch_update_points(
+        "people",
+        [
+            m.UpsertOperation(
+                upsert=m.PointsList(points=[m.PointStruct(id=9, vector=[0.0, 2.0], payload={"a": 1, "b": 2})])
+            ),
+            m.SetPayloadOperation(set_payload=m.SetPayload(payload={"c": 3}, points=[9])),
+            m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=["a"], points=[9])),
+            m.UpdateVectorsOperation(
+                update_vectors=m.UpdateVectors(points=[m.PointVectors(id=9, vector=[3.0, 0.0])])
+            ),
+            m.ClearPayloadOperation(clear_payload=m.PointIdsList(points=[1])),
+            m.DeleteOperation(delete=m.PointIdsList(points=[2])),
+        ],
+    )
     assert [one.status for one in done] == [m.UpdateStatus.COMPLETED] * 6
     first, ninth = people.retrieve("people", [1, 9], with_vectors=True)
     assert (first.payload, ninth.payload, ninth.vector) == ({}, {"b": 2, "c": 3}, [3.0, 0.0])
@@ -310,9 +359,11 @@ def test_there_are_no_aliases(people: Any) -> None:
 SCHEMAS = {
     "name": m.KeywordIndexParams(type=m.KeywordIndexType.KEYWORD, is_tenant=True),
     "age": m.IntegerIndexParams(type=m.IntegerIndexType.INTEGER, lookup=True, range=True),
-    "text": m.TextIndexParams(type=m.TextIndexType.TEXT, tokenizer=m.TokenizerType.WORD, min_token_len=2, lowercase=True),
+    "text": m.TextIndexParams(
+        type=m.TextIndexType.TEXT, tokenizer=m.TokenizerType.WORD, min_token_len=2, lowercase=True
+    ),
     "born": m.DatetimeIndexParams(type=m.DatetimeIndexType.DATETIME),
-}  # fmt: skip
+}
 
 
 def test_payload_indexes_are_made_shown_used_and_dropped(people: Any) -> None:
@@ -342,11 +393,22 @@ def mixed(client: Any) -> Any:
         vectors_config={"dense": m.VectorParams(size=2, distance=m.Distance.DOT)},
         sparse_vectors_config={"words": m.SparseVectorParams()},
     )
-    client.upsert("mixed", [
-        m.PointStruct(id=1, vector={"dense": [1.0, 0.0], "words": m.SparseVector(indices=[7], values=[1.0])}, payload={"in": True}),
-        m.PointStruct(id=2, vector={"dense": [0.5, 0.0], "words": m.SparseVector(indices=[7, 9], values=[2.0, 1.0])}, payload={"in": True}),
-        m.PointStruct(id=3, vector={"dense": [0.1, 0.0]}, payload={"in": False}),
-    ])  # fmt: skip
+    client.upsert(
+        "mixed",
+        [
+            m.PointStruct(
+                id=1,
+                vector={"dense": [1.0, 0.0], "words": m.SparseVector(indices=[7], values=[1.0])},
+                payload={"in": True},
+            ),
+            m.PointStruct(
+                id=2,
+                vector={"dense": [0.5, 0.0], "words": m.SparseVector(indices=[7, 9], values=[2.0, 1.0])},
+                payload={"in": True},
+            ),
+            m.PointStruct(id=3, vector={"dense": [0.1, 0.0]}, payload={"in": False}),
+        ],
+    )
     return client
 
 
@@ -381,7 +443,9 @@ def test_fusion_by_rank_adds_what_each_prefetch_says(
 
 def test_fusion_by_distribution_and_a_filter_over_both(mixed: Any) -> None:
     wanted = m.Filter(must=[m.FieldCondition(key="in", match=m.MatchValue(value=True))])
-    points = mixed.query_points("mixed", prefetch=BOTH, query=m.FusionQuery(fusion=m.Fusion.DBSF), query_filter=wanted).points  # fmt: skip
+    points = mixed.query_points(
+        "mixed", prefetch=BOTH, query=m.FusionQuery(fusion=m.Fusion.DBSF), query_filter=wanted
+    ).points
     assert {one.id for one in points} == {1, 2}
 
 
@@ -400,10 +464,13 @@ def test_a_sparse_vector_with_idf_weighs_rare_words_more(client: Any) -> None:
         "idf", sparse_vectors_config={"w": m.SparseVectorParams(modifier=m.Modifier.IDF)}
     )
     vectors = {1: [7], 2: [7], 3: [7, 9], 4: [9]}
-    client.upsert("idf", [
-        m.PointStruct(id=one, vector={"w": m.SparseVector(indices=words, values=[1.0] * len(words))})
-        for one, words in vectors.items()
-    ])  # fmt: skip
+    client.upsert(
+        "idf",
+        [
+            m.PointStruct(id=one, vector={"w": m.SparseVector(indices=words, values=[1.0] * len(words))})
+            for one, words in vectors.items()
+        ],
+    )
     hits = client.query_points(
         "idf", query=m.SparseVector(indices=[7, 9], values=[1.0, 1.0]), using="w"
     ).points

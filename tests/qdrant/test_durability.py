@@ -180,9 +180,13 @@ def test_deleting_while_others_read_answers_every_one(own_server: Any) -> None:
 def run(environment: dict[str, str]) -> tuple[int, str]:
     """Run the process until it ends by itself; return its exit code and its output."""
     done = subprocess.run(
-        [sys.executable, "-m", "vellum.workloads.qdrant"], env={**os.environ, **environment}, capture_output=True,
-        text=True, timeout=15, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "vellum.workloads.qdrant"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
     return done.returncode, done.stderr
 
 
@@ -221,9 +225,13 @@ def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "code"),
-    [({"VELLUM_QDRANT_DIR": ""}, "VEL510"), ({"VELLUM_QDRANT_PORT": "http"}, "VEL511"),
-     ({"VELLUM_QDRANT_PORT": "65536"}, "VEL511"), ({"QDRANT__SERVICE__API_KEY": ""}, "VEL512")],
-)  # fmt: skip
+    [
+        ({"VELLUM_QDRANT_DIR": ""}, "VEL510"),
+        ({"VELLUM_QDRANT_PORT": "http"}, "VEL511"),
+        ({"VELLUM_QDRANT_PORT": "65536"}, "VEL511"),
+        ({"QDRANT__SERVICE__API_KEY": ""}, "VEL512"),
+    ],
+)
 def test_each_missing_setting_has_its_code(missing: dict[str, str], code: str) -> None:
     whole = {"VELLUM_QDRANT_DIR": "/x", "VELLUM_QDRANT_PORT": "1", "QDRANT__SERVICE__API_KEY": "k"}
     with pytest.raises(WorkloadError) as caught:

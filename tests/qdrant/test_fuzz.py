@@ -22,11 +22,42 @@ pytestmark = [pytest.mark.laptop, pytest.mark.nightly, pytest.mark.timeout(7200)
 ROUNDS = int(os.environ.get("VELLUM_FUZZ", "1000000"))
 ANSWERS = {200, 400, 404, 409, 413}
 PARTS: tuple[Any, ...] = (
-    None, True, 0, 1, -1, 2.5, 2**32, 2**64, 1e39, "", "a", "a[].b", "a[0", '"', "2024-01-01T00:00:00Z", [], {}, [1.0, 0.0], [1], {"must": []}, {"key": "a"},
-    {"nearest": [1.0, 0.0]}, {"indices": [1], "values": [1.0]}, {"fusion": "rrf"}, {"sample": "random"}, {"order_by": "a"}, {"has_id": [1]},
-    {"key": "a", "range": {"gt": 0}}, {"key": "a", "match": {"any": []}}, {"nested": {"key": "a", "filter": {}}}, {"is_null": {"key": "a"}}, {"key": "a", "values_count": {"lt": 1}},
-    {"min_should": {"conditions": [], "min_count": 0}}, {"key": "g", "geo_radius": {"center": {"lon": 1e9, "lat": -91}, "radius": -1}}, {"mmr": {}, "nearest": 1},
-)  # fmt: skip
+    None,
+    True,
+    0,
+    1,
+    -1,
+    2.5,
+    2**32,
+    2**64,
+    1e39,
+    "",
+    "a",
+    "a[].b",
+    "a[0",
+    '"',
+    "2024-01-01T00:00:00Z",
+    [],
+    {},
+    [1.0, 0.0],
+    [1],
+    {"must": []},
+    {"key": "a"},
+    {"nearest": [1.0, 0.0]},
+    {"indices": [1], "values": [1.0]},
+    {"fusion": "rrf"},
+    {"sample": "random"},
+    {"order_by": "a"},
+    {"has_id": [1]},
+    {"key": "a", "range": {"gt": 0}},
+    {"key": "a", "match": {"any": []}},
+    {"nested": {"key": "a", "filter": {}}},
+    {"is_null": {"key": "a"}},
+    {"key": "a", "values_count": {"lt": 1}},
+    {"min_should": {"conditions": [], "min_count": 0}},
+    {"key": "g", "geo_radius": {"center": {"lon": 1e9, "lat": -91}, "radius": -1}},
+    {"mmr": {}, "nearest": 1},
+)
 NAMES = sorted(
     {name for body in BODIES.values() for name in json.dumps(body).split('"')[1::2]}
     | {"mmr", "nested", "min_should", "has_id", "values_count"}

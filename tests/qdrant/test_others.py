@@ -108,10 +108,23 @@ def test_the_clients_congruence_suite_finds_nothing_wrong(
         )
     (tmp_path / "sitecustomize.py").write_text(SITE)
     environment = {
-        **os.environ, "PYTHONPATH": f"{tmp_path}:{checkout}", "STAND_IN_PORT": str(server.port), "STAND_IN_KEY": KEY,
-    }  # fmt: skip
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}:{checkout}",
+        "STAND_IN_PORT": str(server.port),
+        "STAND_IN_KEY": KEY,
+    }
     report = tmp_path / "report.xml"
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", str(report), "tests/congruence_tests"]  # fmt: skip
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml",
+        str(report),
+        "tests/congruence_tests",
+    ]
     subprocess.run(argv, cwd=checkout, env=environment, capture_output=True, check=False)
     found = list(outcomes(report))
     with capsys.disabled():

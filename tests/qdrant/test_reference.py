@@ -33,16 +33,23 @@ leaves = st.one_of(
     st.builds(lambda value: {"key": "colour", "match": {"value": value}}, st.sampled_from(COLOURS)),
     st.builds(lambda value: {"key": "ok", "match": {"value": value}}, st.booleans()),
     st.builds(lambda value: {"key": "count", "match": {"value": value}}, st.integers(-5, 5)),
-    st.builds(lambda some: {"key": "colour", "match": {"any": some}}, st.lists(st.sampled_from(COLOURS), max_size=2)),
-    st.builds(lambda some: {"key": "count", "match": {"except": some}}, st.lists(st.integers(-5, 5), min_size=1, max_size=3)),
+    st.builds(
+        lambda some: {"key": "colour", "match": {"any": some}}, st.lists(st.sampled_from(COLOURS), max_size=2)
+    ),
+    st.builds(
+        lambda some: {"key": "count", "match": {"except": some}},
+        st.lists(st.integers(-5, 5), min_size=1, max_size=3),
+    ),
     st.builds(
         lambda key, kind, bound: {"key": key, "range": {kind: bound}},
-        st.sampled_from(["count", "weight"]), st.sampled_from(["lt", "lte", "gt", "gte"]), numbers,
+        st.sampled_from(["count", "weight"]),
+        st.sampled_from(["lt", "lte", "gt", "gte"]),
+        numbers,
     ),
     st.builds(lambda key: {"is_empty": {"key": key}}, st.sampled_from(["colour", "count", "nothing"])),
     st.builds(lambda key: {"is_null": {"key": key}}, st.sampled_from(["colour", "nothing"])),
     st.builds(lambda some: {"has_id": some}, st.lists(st.integers(0, 24), max_size=4)),
-)  # fmt: skip
+)
 conditions = st.recursive(
     leaves,
     lambda inner: st.fixed_dictionaries(
@@ -52,8 +59,11 @@ conditions = st.recursive(
     max_leaves=6,
 )
 _ORDER = {
-    "lt": lambda a, b: a < b, "lte": lambda a, b: a <= b, "gt": lambda a, b: a > b, "gte": lambda a, b: a >= b,
-}  # fmt: skip
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "gte": lambda a, b: a >= b,
+}
 
 
 def values(payload: dict[str, Any], key: str) -> list[Any]:

@@ -13,16 +13,30 @@ VECTORS = {"size": 2, "distance": "Dot"}
 POINT = {"id": 1, "vector": [1.0, 0.0]}
 FILTER = {"must": [{"key": "a", "match": {"value": 1}}]}
 BODIES = {
-    ("PUT", "/collections/new"): {"vectors": VECTORS, "sparse_vectors": {"w": {}}, "hnsw_config": {"m": 8, "on_disk": True}, "optimizers_config": {"indexing_threshold": 9}},
-    ("PUT", "/collections/one/index"): {"field_name": "a", "field_schema": {"type": "integer", "lookup": True}},
+    ("PUT", "/collections/new"): {
+        "vectors": VECTORS,
+        "sparse_vectors": {"w": {}},
+        "hnsw_config": {"m": 8, "on_disk": True},
+        "optimizers_config": {"indexing_threshold": 9},
+    },
+    ("PUT", "/collections/one/index"): {
+        "field_name": "a",
+        "field_schema": {"type": "integer", "lookup": True},
+    },
     ("PUT", "/collections/one/points"): {"points": [{**POINT, "payload": {"a": 1}}], "update_filter": FILTER},
     ("POST", "/collections/one/points"): {"ids": [1], "with_payload": {"include": ["a"]}},
     ("POST", "/collections/one/points/query"): {
-        "query": {"fusion": "rrf"}, "filter": FILTER, "params": {"exact": True}, "with_payload": {"exclude": ["a"]},
+        "query": {"fusion": "rrf"},
+        "filter": FILTER,
+        "params": {"exact": True},
+        "with_payload": {"exclude": ["a"]},
         "prefetch": [{"query": {"nearest": [1.0, 0.0]}, "filter": FILTER, "params": {"hnsw_ef": 3}}],
     },
     ("POST", "/collections/one/points/query/groups"): {
-        "query": {"recommend": {"positive": [[1.0, 0.0]], "negative": [[0.0, 1.0]]}}, "group_by": "a", "group_size": 2, "filter": FILTER,
+        "query": {"recommend": {"positive": [[1.0, 0.0]], "negative": [[0.0, 1.0]]}},
+        "group_by": "a",
+        "group_size": 2,
+        "filter": FILTER,
     },
     ("POST", "/collections/one/points/query/batch"): {"searches": [{"query": [1.0, 0.0], "filter": FILTER}]},
     ("POST", "/collections/one/points/scroll"): {"filter": FILTER, "limit": 3},
@@ -31,15 +45,25 @@ BODIES = {
     ("POST", "/collections/one/points/payload"): {"payload": {"a": 1}, "filter": FILTER},
     ("PUT", "/collections/one/points/payload"): {"payload": {"a": 1}, "filter": FILTER},
     ("POST", "/collections/one/points/payload/delete"): {"keys": ["z"], "filter": FILTER},
-    ("POST", "/collections/one/points/payload/clear"): {"filter": {"must": [{"key": "a", "match": {"value": 9}}]}},
+    ("POST", "/collections/one/points/payload/clear"): {
+        "filter": {"must": [{"key": "a", "match": {"value": 9}}]}
+    },
     ("PUT", "/collections/one/points/vectors"): {"points": [POINT], "update_filter": FILTER},
-    ("POST", "/collections/one/points/vectors/delete"): {"vector": [""], "filter": {"must": [{"has_id": [77]}]}},
-    ("POST", "/collections/one/points/batch"): {"operations": [
-        {"upsert": {"points": [{**POINT, "payload": {"a": 1}}]}}, {"set_payload": {"payload": {"a": 1}, "points": [1]}},
-        {"delete_payload": {"keys": ["z"], "points": [1]}}, {"update_vectors": {"points": [POINT]}}, {"delete": {"points": [77]}},
-    ]},
+    ("POST", "/collections/one/points/vectors/delete"): {
+        "vector": [""],
+        "filter": {"must": [{"has_id": [77]}]},
+    },
+    ("POST", "/collections/one/points/batch"): {
+        "operations": [
+            {"upsert": {"points": [{**POINT, "payload": {"a": 1}}]}},
+            {"set_payload": {"payload": {"a": 1}, "points": [1]}},
+            {"delete_payload": {"keys": ["z"], "points": [1]}},
+            {"update_vectors": {"points": [POINT]}},
+            {"delete": {"points": [77]}},
+        ]
+    },
     ("POST", "/collections/one/facet"): {"key": "a", "filter": FILTER},
-}  # fmt: skip
+}
 FREE = "payload"
 """The object whose fields are the user's own."""
 
@@ -96,14 +120,23 @@ def test_an_unknown_field_anywhere_is_named(one: Any, method: str, path: str, pl
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/collections/one/points"), ("PATCH", "/collections/one"), ("POST", "/collections/one/points/search"),
+        ("GET", "/collections/one/points"),
+        ("PATCH", "/collections/one"),
+        ("POST", "/collections/one/points/search"),
         ("POST", "/collections/one/points/recommend"),
-        ("POST", "/collections/aliases"), ("GET", "/collections/one/snapshots"), ("GET", "/telemetry"),
-        ("GET", "/metrics"), ("GET", "/cluster"), ("PUT", "/collections/one/vectors/v"), ("POST", "/"), ("HEAD", "/collections"),
-        ("POST", "/collections/one/points/search/matrix/pairs"), ("POST", "/aliases"),
+        ("POST", "/collections/aliases"),
+        ("GET", "/collections/one/snapshots"),
+        ("GET", "/telemetry"),
+        ("GET", "/metrics"),
+        ("GET", "/cluster"),
+        ("PUT", "/collections/one/vectors/v"),
+        ("POST", "/"),
+        ("HEAD", "/collections"),
+        ("POST", "/collections/one/points/search/matrix/pairs"),
+        ("POST", "/aliases"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_any_other_route_says_that_it_is_not_served(one: Any, method: str, path: str) -> None:
     status, answer = one.send(method, path)
     assert status == 501
@@ -118,9 +151,16 @@ def test_a_trailing_slash_is_the_same_route(one: Any) -> None:
 
 @pytest.mark.parametrize(
     ("query", "word"),
-    [("fields=x", "fields"), ("wait=maybe", "wait"), ("timeout=-1", "timeout"), ("timeout=" + "9" * 5000, "timeout"), ("ordering=odd", "ordering"),
-     ("consistency=none", "consistency"), ("wait", "wait")],
-)  # fmt: skip
+    [
+        ("fields=x", "fields"),
+        ("wait=maybe", "wait"),
+        ("timeout=-1", "timeout"),
+        ("timeout=" + "9" * 5000, "timeout"),
+        ("ordering=odd", "ordering"),
+        ("consistency=none", "consistency"),
+        ("wait", "wait"),
+    ],
+)
 def test_a_query_parameter_that_could_matter_is_named(one: Any, query: str, word: str) -> None:
     status, message = error(one.send("POST", f"/collections/one/points/count?{query}", {}))
     assert (status, f"`{word}`" in message) == (400, True)

@@ -52,7 +52,7 @@ ALIKE = [
     (key("n", is_null=False), {1, 2, 3}),
     (key("tags", is_empty=True), {2, 3}),
     ({"should": [{"is_empty": {"key": "n"}}, key("n", values_count={"gte": 1, "lt": 2})]}, {1, 2, 3}),
-]  # fmt: skip
+]
 
 
 @pytest.fixture

@@ -89,8 +89,14 @@ def test_the_picture_has_boxes_for_parts_and_arrows_for_needs(composite: Obj) ->
     for name, before in direct.items():
         assert all(boxes[one][1] < boxes[name][1] for one in before), f"{name} stands below what it follows"
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
-        "svg", "title", "style", "rect", "g", "text", "path",
-    }, "a picture of a stranger's platform must be safe to open"  # fmt: skip
+        "svg",
+        "title",
+        "style",
+        "rect",
+        "g",
+        "text",
+        "path",
+    }, "a picture of a stranger's platform must be safe to open"
 
 
 def test_fewer_arrows_say_the_same() -> None:

@@ -226,11 +226,18 @@ CASES: Mapping[str, tuple[Any, Case]] = {
 def client(values: Mapping[str, str]) -> Any:
     """Return a client of a binding that tries once."""
     return boto3.client(
-        "s3", endpoint_url=values["AWS_ENDPOINT_URL"], region_name="us-east-1",
-        aws_access_key_id=values["AWS_ACCESS_KEY_ID"], aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1},
-                      parameter_validation=False),
-    )  # fmt: skip
+        "s3",
+        endpoint_url=values["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            retries={"max_attempts": 1},
+            parameter_validation=False,
+        ),
+    )
 
 
 def run(values: Mapping[str, str]) -> Iterator[tuple[str, Any, Any]]:

@@ -8,9 +8,30 @@ from dataclasses import dataclass
 from vellum.workloads.s3.listing import Item, Page
 
 NAMES = (
-    "a", "a-", "a-1", "a.txt", "a b", "a+", "a0", "ab", "run", "run-1", "run-10", "run.txt", "run!", "z", "ü",
-    "\U0001f600", "é", "e\u0301", "~", "-", ".x", "%2F", "A",
-)  # fmt: skip
+    "a",
+    "a-",
+    "a-1",
+    "a.txt",
+    "a b",
+    "a+",
+    "a0",
+    "ab",
+    "run",
+    "run-1",
+    "run-10",
+    "run.txt",
+    "run!",
+    "z",
+    "ü",
+    "\U0001f600",
+    "é",
+    "e\u0301",
+    "~",
+    "-",
+    ".x",
+    "%2F",
+    "A",
+)
 """Names that begin each other and go on with bytes on both sides of a slash."""
 DELIMITERS = ("", "/", "-", "a", "/a", "n-1", "ü")
 

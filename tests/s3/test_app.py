@@ -121,10 +121,13 @@ def test_a_stranger_is_not_told_what_a_batch_would_take() -> None:
 @pytest.mark.parametrize(
     ("there", "named"),
     [
-        (("/b/n/",), ("n", "n/")), (("/b/n",), ("n",)), ((), ("n", "m/")), (("/b/n/",), ("n/",)),
+        (("/b/n/",), ("n", "n/")),
+        (("/b/n",), ("n",)),
+        ((), ("n", "m/")),
+        (("/b/n/",), ("n/",)),
         ((), ("a.versions/x", "a.versions")),
     ],
-)  # fmt: skip
+)
 def test_a_batch_that_takes_what_it_names_goes_through(
     there: tuple[str, ...], named: tuple[str, ...]
 ) -> None:
@@ -169,10 +172,12 @@ def test_old_keys_of_versions_can_be_deleted() -> None:
 @pytest.mark.parametrize(
     "twice",
     [
-        ("content-type: text/plain", "content-type: multipart/form-data"), ("x-amz-copy-source: b/a", "x-amz-copy-source: b"),
-        ("Host: other",), ("X-Amz-Decoded-Content-Length: 0", "x-amz-decoded-content-length: 1"),
+        ("content-type: text/plain", "content-type: multipart/form-data"),
+        ("x-amz-copy-source: b/a", "x-amz-copy-source: b"),
+        ("Host: other",),
+        ("X-Amz-Decoded-Content-Length: 0", "x-amz-decoded-content-length: 1"),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_is_judged_stands_once(twice: tuple[str, ...]) -> None:
     store = Scripted()
     [(status, _)] = run(store, request("PUT", "/b/k", b"1", *twice))

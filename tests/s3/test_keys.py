@@ -9,9 +9,22 @@ from vellum.workloads.s3.request import Asked, Kind, read
 
 GOOD = ("a", "a/b", "a/", "a b+c%2F", ".x", "a..b", "...", "ü/\U0001f600", "x" * 255, "a\tb\n")
 BAD = (
-    "/", "/a", "a//b", "a//", "//", ".", "..", "./a", "a/.", "a/../b", "a\\b", "a\0b", "x" * 256, "/".join(["x" * 200] * 6),
+    "/",
+    "/a",
+    "a//b",
+    "a//",
+    "//",
+    ".",
+    "..",
+    "./a",
+    "a/.",
+    "a/../b",
+    "a\\b",
+    "a\0b",
+    "x" * 256,
+    "/".join(["x" * 200] * 6),
     "é" * 128,
-)  # fmt: skip
+)
 HIDDEN = (".uploads/x", "a/.uploads", "a.versions", "a.versions/x", "a/.versions/b")
 
 
@@ -51,13 +64,22 @@ def test_a_copy_source_with_a_key_is_taken(source: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "query", "kind"),
     [
-        ("GET", b"/", b"", Kind.PASS), ("GET", b"/b", b"", Kind.LIST), ("GET", b"/b/", b"list-type=2", Kind.LIST),
-        ("GET", b"/b", b"unknown=1", Kind.LIST), ("GET", b"/b", b"policy", Kind.PASS), ("HEAD", b"/b", b"", Kind.PASS),
-        ("GET", b"/b", b"uploads", Kind.UPLOADS), ("GET", b"/b", b"versions=", Kind.VERSIONS),
-        ("POST", b"/b", b"delete", Kind.BATCH), ("GET", b"/b/k", b"", Kind.READ), ("PUT", b"/b/k", b"", Kind.WRITE),
-        ("PUT", b"/b/k", b"tagging", Kind.PASS), ("DELETE", b"/b/k", b"", Kind.DELETE), ("POST", b"/b/k", b"uploads", Kind.WRITE),
+        ("GET", b"/", b"", Kind.PASS),
+        ("GET", b"/b", b"", Kind.LIST),
+        ("GET", b"/b/", b"list-type=2", Kind.LIST),
+        ("GET", b"/b", b"unknown=1", Kind.LIST),
+        ("GET", b"/b", b"policy", Kind.PASS),
+        ("HEAD", b"/b", b"", Kind.PASS),
+        ("GET", b"/b", b"uploads", Kind.UPLOADS),
+        ("GET", b"/b", b"versions=", Kind.VERSIONS),
+        ("POST", b"/b", b"delete", Kind.BATCH),
+        ("GET", b"/b/k", b"", Kind.READ),
+        ("PUT", b"/b/k", b"", Kind.WRITE),
+        ("PUT", b"/b/k", b"tagging", Kind.PASS),
+        ("DELETE", b"/b/k", b"", Kind.DELETE),
+        ("POST", b"/b/k", b"uploads", Kind.WRITE),
     ],
-)  # fmt: skip
+)
 def test_a_request_is_read_as_what_it_is(method: str, path: bytes, query: bytes, kind: Kind) -> None:
     asked = read(method, path, query, {})
     assert isinstance(asked, Asked)
@@ -67,14 +89,23 @@ def test_a_request_is_read_as_what_it_is(method: str, path: bytes, query: bytes,
 @pytest.mark.parametrize(
     ("method", "path", "query", "headers"),
     [
-        ("GET", b"/b%2Fc", b"", {}), ("GET", b"/b/%zz", b"", {}), ("GET", b"/b/%ff", b"", {}), ("GET", b"//k", b"", {}),
-        ("GET", b"/b", b"prefix=a;max-keys=1", {}), ("GET", b"/b", b"prefix=a&prefix=b", {}), ("GET", b"/b", b"prefix=%", {}),
-        ("GET", b"b", b"", {}), ("PUT", b"/b/k", b"uploadId=1", {}), ("PUT", b"/b/k", b"partNumber=x&uploadId=1", {}),
-        ("PUT", b"/b/k/", b"", {"content-length": "1"}), ("PUT", b"/b/k/", b"", {"transfer-encoding": "chunked"}),
-        ("POST", b"/b/k/", b"uploads", {}), ("PUT", b"/b/k", b"", {"x-amz-copy-source": "b"}),
+        ("GET", b"/b%2Fc", b"", {}),
+        ("GET", b"/b/%zz", b"", {}),
+        ("GET", b"/b/%ff", b"", {}),
+        ("GET", b"//k", b"", {}),
+        ("GET", b"/b", b"prefix=a;max-keys=1", {}),
+        ("GET", b"/b", b"prefix=a&prefix=b", {}),
+        ("GET", b"/b", b"prefix=%", {}),
+        ("GET", b"b", b"", {}),
+        ("PUT", b"/b/k", b"uploadId=1", {}),
+        ("PUT", b"/b/k", b"partNumber=x&uploadId=1", {}),
+        ("PUT", b"/b/k/", b"", {"content-length": "1"}),
+        ("PUT", b"/b/k/", b"", {"transfer-encoding": "chunked"}),
+        ("POST", b"/b/k/", b"uploads", {}),
+        ("PUT", b"/b/k", b"", {"x-amz-copy-source": "b"}),
         ("PUT", b"/b/k", b"renameObject", {"x-amz-rename-source": "/"}),
     ],
-)  # fmt: skip
+)
 def test_a_request_that_can_be_read_in_two_ways_is_refused(
     method: str, path: bytes, query: bytes, headers: dict[str, str]
 ) -> None:

@@ -41,10 +41,13 @@ def test_a_key_and_a_marker_of_its_name_are_not_written_at_the_same_time(first: 
 @pytest.mark.parametrize(
     "second",
     [
-        request("PUT", "/b/a/"), request("DELETE", "/b/a/"), deleted("a/", "c"), request("PUT", "/b/a/x/y"),
+        request("PUT", "/b/a/"),
+        request("DELETE", "/b/a/"),
+        deleted("a/", "c"),
+        request("PUT", "/b/a/x/y"),
         request("POST", "/b/a/x?uploadId=1"),
     ],
-)  # fmt: skip
+)
 def test_a_change_does_not_wait_for_ever_for_the_other_key(
     monkeypatch: pytest.MonkeyPatch, second: bytes
 ) -> None:

@@ -32,9 +32,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
         store.bind(str(tmp_path / "s3.sock"))
         store.listen(16)
         yield Site(
-            directory=tmp_path, secrets=tmp_path, ports={"http": port}, runtime=tmp_path, python=sys.executable,
+            directory=tmp_path,
+            secrets=tmp_path,
+            ports={"http": port},
+            runtime=tmp_path,
+            python=sys.executable,
             env={"VELLUM_S3_GRACE": "25"},
-        )  # fmt: skip
+        )
 
 
 def test_a_store_that_stands_still_is_not_the_fault_of_the_front(site: Site) -> None:

@@ -43,11 +43,22 @@ def test_a_page_of_the_models_own_origin_may_ask(manual: Predictor) -> None:
         assert ask(manual, "POST", PREDICT, QUESTION, Origin=origin) == 200
 
 
-@pytest.mark.parametrize("path", [
-    "/v2/repository/index", "/v2/repository/models/search/unload", "/v2/repository/models/search/load",
-    "/v2/%72epository/models/search/unload", "/v2//repository/models/search/unload",
-    "/v2/models/../repository/models/search/unload", "/metrics", "/openapi.json", "/docs", "/redoc", "/openai/v1/models",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/repository/index",
+        "/v2/repository/models/search/unload",
+        "/v2/repository/models/search/load",
+        "/v2/%72epository/models/search/unload",
+        "/v2//repository/models/search/unload",
+        "/v2/models/../repository/models/search/unload",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/redoc",
+        "/openai/v1/models",
+    ],
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_nothing_but_the_protocols_is_served(manual: Predictor, method: str, path: str) -> None:
     assert ask(manual, method, path, b"") in (404, 405)

@@ -42,13 +42,16 @@ def test_a_prediction_has_the_question_the_answers_and_no_message(manual: Predic
     assert score > 0
     assert prediction == {
         "question": "winds the clockwork",
-        "answers": [{
-            "document": "lighthouse.pdf", "page": 2,
-            "snippet": "The keeper winds the clockwork every four hours and writes the weather into the journal.",
-        }],
+        "answers": [
+            {
+                "document": "lighthouse.pdf",
+                "page": 2,
+                "snippet": "The keeper winds the clockwork every four hours and writes the weather into the journal.",
+            }
+        ],
         "near": [],
         "message": "",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -77,10 +80,13 @@ def test_a_partial_answer_is_shown_as_near(manual: Predictor) -> None:
 
 
 def test_words_that_follow_each_other_as_in_the_question_come_first(fresh: Predictor, tmp_path: Path) -> None:
-    write(tmp_path / "a.pdf", [
-        "A door, a door that is red; beside the red door burns a small fire; the fire is red, the door is red.",
-        "Every house has a red fire door, which is inspected once a year by the brigade.",
-    ])  # fmt: skip
+    write(
+        tmp_path / "a.pdf",
+        [
+            "A door, a door that is red; beside the red door burns a small fire; the fire is red, the door is red.",
+            "Every house has a red fire door, which is inspected once a year by the brigade.",
+        ],
+    )
     fresh.team.ingest(tmp_path)
     assert [page for _, page in places(fresh.ask("red fire door"))] == [2, 1]
 
@@ -125,10 +131,13 @@ def test_many_questions_are_answered_in_their_order(manual: Predictor) -> None:
 
 
 def test_the_v2_protocol_gives_the_same_answers(manual: Predictor) -> None:
-    body = {"id": "7", "inputs": [
-        {"name": "question", "datatype": "BYTES", "shape": [2], "data": ["clockwork", "seen"]},
-        {"name": "limit", "datatype": "INT32", "shape": [2], "data": [5, 1]},
-    ]}  # fmt: skip
+    body = {
+        "id": "7",
+        "inputs": [
+            {"name": "question", "datatype": "BYTES", "shape": [2], "data": ["clockwork", "seen"]},
+            {"name": "limit", "datatype": "INT32", "shape": [2], "data": [5, 1]},
+        ],
+    }
     status, answer = manual.post("/v2/models/search/infer", body)
     (output,) = answer["outputs"]
     assert (status, answer["id"], output["name"], output["datatype"], output["shape"]) == (
@@ -234,9 +243,16 @@ def test_a_web_page_that_points_its_own_name_here_reads_nothing(manual: Predicto
     port = manual.port
     own = [f"127.0.0.1:{port}", "127.0.0.1", f"localhost:{port}", "LOCALHOST", "[::1]", f"[::1]:{port}"]
     strange = [
-        f"evil.example:{port}", "evil.example", f"127.0.0.1.evil.example:{port}", "localhost.evil.example", "",
-        "evil.example:127.0.0.1", "127.0.0.1:x", "[::1].evil.example", f"0.0.0.0:{port}",
-    ]  # fmt: skip
+        f"evil.example:{port}",
+        "evil.example",
+        f"127.0.0.1.evil.example:{port}",
+        "localhost.evil.example",
+        "",
+        "evil.example:127.0.0.1",
+        "127.0.0.1:x",
+        "[::1].evil.example",
+        f"0.0.0.0:{port}",
+    ]
     assert hosts_answered(manual, own + strange) == own
     _, refusal = manual.post("/v1/models/search:predict", {}, {"Host": "evil.example"})
     assert "127.0.0.1, localhost and [::1]" in refusal["error"]
@@ -251,8 +267,11 @@ def test_nothing_indexed_yet_is_said_and_the_first_ingest_changes_it(
     fresh: Predictor, tmp_path: Path
 ) -> None:
     assert fresh.ask("lantern") == {
-        "question": "lantern", "answers": [], "near": [], "message": "no documents are indexed yet; run vellum ingest DIR",
-    }  # fmt: skip
+        "question": "lantern",
+        "answers": [],
+        "near": [],
+        "message": "no documents are indexed yet; run vellum ingest DIR",
+    }
     write(tmp_path / "a.pdf", ["A lantern is a lamp."])
     fresh.team.ingest(tmp_path)
     assert places(fresh.ask("lantern")) == [("a.pdf", 1)]
@@ -272,9 +291,17 @@ def test_a_document_that_is_not_whole_is_never_an_answer(fresh: Predictor, tmp_p
     write(tmp_path / "a.pdf", ["A lantern is a lamp."])
     fresh.team.ingest(tmp_path)
     half = {
-        "id": 1, "vector": {"bm25": {"indices": [1], "values": [1.0]}},
-        "payload": {"document": "half.pdf", "document_id": "x", "page": 1, "offset": 0, "text": "lantern", "first": True},
-    }  # fmt: skip
+        "id": 1,
+        "vector": {"bm25": {"indices": [1], "values": [1.0]}},
+        "payload": {
+            "document": "half.pdf",
+            "document_id": "x",
+            "page": 1,
+            "offset": 0,
+            "text": "lantern",
+            "first": True,
+        },
+    }
     (whole,) = fresh.team.points()
     _, found = fresh.team.call("POST", "/points", {"ids": [whole["id"]], "with_vector": True})
     half["vector"] = found["result"][0]["vector"]

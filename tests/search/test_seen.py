@@ -97,9 +97,12 @@ def noted(path: Path) -> None:
     with pikepdf.open(path, allow_overwriting_input=True) as pdf:
         font = pdf.make_indirect(Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica))
         look = pdf.make_stream(
-            b"BT /F 12 Tf 2 5 Td (The aardvark invoice was paid twice.) Tj ET", Type=Name.XObject, Subtype=Name.Form,
-            BBox=[0, 0, 300, 20], Resources=Dictionary(Font=Dictionary(F=font)),
-        )  # fmt: skip
+            b"BT /F 12 Tf 2 5 Td (The aardvark invoice was paid twice.) Tj ET",
+            Type=Name.XObject,
+            Subtype=Name.Form,
+            BBox=[0, 0, 300, 20],
+            Resources=Dictionary(Font=Dictionary(F=font)),
+        )
         note = Dictionary(
             Type=Name.Annot,
             Subtype=Name.FreeText,

@@ -29,9 +29,28 @@ PAGES = [
 ]
 """Decisions and the changelog describe their own date, so they are left out."""
 WORDS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+)
 NUMBERS = {name: value for value, name in enumerate(WORDS)}
 NUMBER = rf"([0-9]+|{'|'.join(NUMBERS)})"
 
@@ -65,12 +84,16 @@ def pinned(tool: str, module: str) -> str:
 
 COUNTS: dict[str, Callable[[], int]] = {
     rf"platform, {NUMBER} parts": lambda: len(parts()),
-    rf"parts, {NUMBER} of them Helm releases": lambda: sum(isinstance(one, ReleaseComponent) for one in parts()),
-    rf"!\[(?:The )?{NUMBER} parts": lambda: (ROOT / "docs/pictures/kubeflow.svg").read_text().count("<title>") - 1,
+    rf"parts, {NUMBER} of them Helm releases": lambda: sum(
+        isinstance(one, ReleaseComponent) for one in parts()
+    ),
+    rf"!\[(?:The )?{NUMBER} parts": lambda: (
+        (ROOT / "docs/pictures/kubeflow.svg").read_text().count("<title>") - 1
+    ),
     rf"Vellum's {NUMBER} charts": lambda: len(OWN),
     rf"KServe's {NUMBER} charts": lambda: sum(name.startswith("kserve") for name in platform_components()),
     rf"the {NUMBER} kinds(?:, their| and what)": lambda: 2,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("pattern", COUNTS)
@@ -90,12 +113,14 @@ def test_the_counts_that_figures_name_are_found() -> None:
 
 
 VERSIONS: dict[str, Callable[[], str]] = {
-    r"[Cc]rossplane (?:core )?v?([0-9]+\.[0-9]+\.[0-9]+)": lambda: pinned("crossplane", "github.com/crossplane/crossplane/v2"),
+    r"[Cc]rossplane (?:core )?v?([0-9]+\.[0-9]+\.[0-9]+)": lambda: pinned(
+        "crossplane", "github.com/crossplane/crossplane/v2"
+    ),
     r"[Pp]rovider-helm:?,? v?([0-9]+\.[0-9]+\.[0-9]+)": lambda: PACKAGE.rpartition(":v")[2],
     r"KServe,? v?([0-9]+\.[0-9]+\.[0-9]+)": lambda: pinned("kserve", "github.com/kserve/kserve"),
     r"[Nn]otebook controller \(?v?([0-9]+\.[0-9]+\.[0-9]+)\b": lambda: chart_version("notebook-controller"),
     r"Kubeflow Pipelines \(?v?([0-9]+\.[0-9]+\.[0-9]+)\b": lambda: chart_version("kubeflow-pipelines"),
-}  # fmt: skip
+}
 
 
 def chart_version(name: str) -> str:
@@ -162,9 +187,10 @@ def test_a_sentence_that_denies_a_command_is_found(sentence: str) -> None:
 
 def test_charts_are_called_alpha_where_they_are_and_nowhere_else() -> None:
     alpha = {
-        name for name in OWN
+        name
+        for name in OWN
         if yaml.safe_load(own(name)["Chart.yaml"])["annotations"]["platform.vellum.dev/stage"] == "alpha"
-    }  # fmt: skip
+    }
     said = [page.name for page in PAGES if "not yet run on a kubelet" in text(page)]
     assert bool(said) == bool(alpha)
 
@@ -172,10 +198,11 @@ def test_charts_are_called_alpha_where_they_are_and_nowhere_else() -> None:
 def test_what_is_told_of_a_command_names_one() -> None:
     """``vellum WORD`` in a page is a command, or a placeholder."""
     wrong = {
-        (page.name, word) for page in PAGES
+        (page.name, word)
+        for page in PAGES
         for word in re.findall(r"`(?:\.venv/bin/)?vellum ([a-z]+)\b", page.read_text(encoding="utf-8"))
         if word not in COMMANDS
-    }  # fmt: skip
+    }
     assert wrong == set()
 
 

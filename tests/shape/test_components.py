@@ -140,10 +140,14 @@ def test_workload_process_and_status_come_together(part: Any) -> None:
 def site(part: Any, folder: Path) -> Site:
     """Return a site whose every secret value can be recognised."""
     return Site(
-        directory=folder / "own", secrets=folder / "secrets", ports={name: 20000 + n for n, name in enumerate(part.ports)},
+        directory=folder / "own",
+        secrets=folder / "secrets",
+        ports={name: 20000 + n for n, name in enumerate(part.ports)},
         env={"JUPYTER_TOKEN": "S3CRET-token", "QDRANT__SERVICE__API_KEY": "S3CRET-key"},
-        programs={"weed": "/bin/weed", "envoy": "/bin/envoy"}, tls=folder / "tls", runtime=folder / "run",
-    )  # fmt: skip
+        programs={"weed": "/bin/weed", "envoy": "/bin/envoy"},
+        tls=folder / "tls",
+        runtime=folder / "run",
+    )
 
 
 @pytest.mark.parametrize("part", REALISED, ids=by_name)
@@ -152,9 +156,12 @@ def test_a_process_shows_no_secret_to_other_users(part: Any, tmp_path: Path) -> 
     workload = _workload(part, objects)
     process: Process = part.process(workload, site(part, tmp_path))
     secrets = {
-        value for obj in objects.values() if obj["kind"] == "Secret"
-        for key, value in secret_values(obj).items() if key not in PUBLIC
-    }  # fmt: skip
+        value
+        for obj in objects.values()
+        if obj["kind"] == "Secret"
+        for key, value in secret_values(obj).items()
+        if key not in PUBLIC
+    }
     shown = f"{process.argv} {process!r}"
     assert "S3CRET" not in shown
     assert secrets

@@ -15,8 +15,13 @@ from vellum.api import loader
 from vellum.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md")),
-         *sorted((ROOT / "benchmarks").rglob("*.md")), *sorted((ROOT / "charts").glob("*/*.md"))]  # fmt: skip
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+    *sorted((ROOT / "charts").glob("*/*.md")),
+]
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")

@@ -13,9 +13,17 @@ from vellum import errors
 SOURCE = Path(vellum.__file__).parent
 PAGES = SOURCE.parents[1] / "docs/errors"
 RANGES = {
-    "ClaimError": "1", "MistakesError": "1", "ComposeError": "2", "StoreError": "3", "LaptopError": "4",
-    "WorkloadError": "5", "BindingError": "6", "UsageError": "7", "FunctionError": "8", "BenchError": "9",
-}  # fmt: skip
+    "ClaimError": "1",
+    "MistakesError": "1",
+    "ComposeError": "2",
+    "StoreError": "3",
+    "LaptopError": "4",
+    "WorkloadError": "5",
+    "BindingError": "6",
+    "UsageError": "7",
+    "FunctionError": "8",
+    "BenchError": "9",
+}
 CODE = re.compile(r"VEL\d{3}")
 
 
@@ -92,9 +100,10 @@ def test_every_error_says_where_and_what_to_do_next() -> None:
 
 def test_every_class_has_a_range() -> None:
     classes = {
-        name for name, kind in vars(errors).items()
+        name
+        for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, errors.VellumError) and kind is not errors.VellumError
-    }  # fmt: skip
+    }
     assert classes <= RANGES.keys()
 
 

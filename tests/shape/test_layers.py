@@ -9,9 +9,18 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/vellum"
 TOWER = (
-    ("cli",), ("bench",), ("laptop", "cluster", "function", "package", "reports"), ("controlplane",), ("compose",), ("api",),
-    ("components",), ("objectstore",), ("model",), ("kube",), ("errors",),
-)  # fmt: skip
+    ("cli",),
+    ("bench",),
+    ("laptop", "cluster", "function", "package", "reports"),
+    ("controlplane",),
+    ("compose",),
+    ("api",),
+    ("components",),
+    ("objectstore",),
+    ("model",),
+    ("kube",),
+    ("errors",),
+)
 """Floor by floor; those of one floor do not know each other."""
 BESIDE = {
     "host": {"model", "kube", "connect", "errors"},
