@@ -15,7 +15,7 @@ from vellum.api.messages import flow
 from vellum.api.yaml_reader import Mistake, Path, shown
 from vellum.components.training_runtimes import JOB_RESOURCES, MODEL_RESOURCES
 from vellum.kube.names import LABEL_LIMIT
-from vellum.kube.objects import DOMAIN
+from vellum.kube.objects import DOMAIN, Json
 from vellum.model.training import INFERENCE_SERVICE, LONGEST_JOB, TRAIN_JOB
 
 USUAL_NAMESPACE = 27
@@ -41,7 +41,7 @@ def longest(kind: str, namespace: str) -> int:
     return max(1, min(LONGEST_JOB, LABEL_LIMIT - _BETWEEN - (len(namespace) or USUAL_NAMESPACE)))
 
 
-def between(kind: str, spec: Any, annotations: Any, labels: Any) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
+def between(kind: str, spec: Json, annotations: Json, labels: Json) -> Iterator[Mistake]:
     """Yield conflicts between fields, and values that the schema allows but a cluster's admission refuses."""
     spec = _fields(spec)
     yield from _marks(labels, "labels")
@@ -53,15 +53,15 @@ def between(kind: str, spec: Any, annotations: Any, labels: Any) -> Iterator[Mis
         yield from _predictor(_fields(spec.get("predictor")), ("spec", "predictor"))
 
 
-def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  # whatever was written
+def _fields(value: Json) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:  # noqa: ANN401  # whatever was written
+def _list(value: Json) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _marks(texts: Any, field: str) -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
+def _marks(texts: Json, field: str) -> Iterator[Mistake]:
     """Refuse the platform's own marks: with one, a user's object would count as part of the platform."""
     for name in _fields(texts):
         if name.startswith(OWN):

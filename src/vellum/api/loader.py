@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path as File
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -22,7 +22,7 @@ from vellum.api.schema import API_VERSIONS, model, nearest, node_at
 from vellum.api.workloads import Workload
 from vellum.api.yaml_reader import MOST_BYTES, ODD_VALUES, Document, Mistake, documents, refused, shown
 from vellum.errors import ClaimError, VellumError
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Json, Obj
 from vellum.model.component import Spec
 
 Written: TypeAlias = Claim | Platform | Workload
@@ -257,7 +257,7 @@ def _object(document: Document, namespace: str) -> Written | None:
     return Workload(workloads.KINDS[kind], meta.get("namespace", ""), meta["name"], spec, labels, annotations)
 
 
-def _spec(document: Document, kind: str, spec: Any, meta: Obj) -> tuple[Spec | None, list[Mistake]]:  # noqa: ANN401  # whatever was written
+def _spec(document: Document, kind: str, spec: Json, meta: Obj) -> tuple[Spec | None, list[Mistake]]:
     """Return the spec, or None and its mistakes, and for a workload the conflicts between its fields."""
     valid, wrong = None, []
     if not isinstance(spec, dict):

@@ -14,6 +14,7 @@ from vellum.api import elsewhere, workloads
 from vellum.api.scalars import meaning
 from vellum.api.schema import in_words, nearest, node_at
 from vellum.api.yaml_reader import MOST_MISTAKES, Mistake, Path, dotted, shown
+from vellum.kube.objects import Json
 
 _PLAIN = re.compile(r"[A-Za-z0-9/][-A-Za-z0-9_./]*|--[a-z]+=[-A-Za-z0-9_./]+")
 _OFF = frozenset({"n", "no", "off", "false"})
@@ -115,7 +116,7 @@ def _switch(kind: str, path: Path, given: object) -> str:
     return nearest(str(path[-1]), takes) if kind and takes else ""
 
 
-def example_of(node: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any JSON
+def example_of(node: Mapping[str, Any]) -> Json:
     """Return a value that the node allows: its example, its default, or its required fields with theirs."""
     if "example" in node:
         return node["example"]
@@ -126,7 +127,7 @@ def example_of(node: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any JSON
     return node.get("default", "a text" if node.get("type") == "string" else None)
 
 
-def flow(value: Any) -> str:  # noqa: ANN401  # any JSON
+def flow(value: Json) -> str:
     """Return a value as one line of YAML, which JSON is too; plain words without quotes."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {flow(part)}" for name, part in value.items()) + "}"

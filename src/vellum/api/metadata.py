@@ -12,6 +12,7 @@ from vellum.api.messages import unknown
 from vellum.api.schema import node_at
 from vellum.api.yaml_reader import Document, Mistake, Path, shown
 from vellum.kube.names import LABEL_LIMIT, is_dns_label
+from vellum.kube.objects import Json
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE
 from vellum.model.training import LONGEST_JOB
 
@@ -34,7 +35,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _LONGEST_SUBDOMAIN = 253
 
 
-def check(document: Document, kind: str, metadata: Any, team: str = "") -> Iterator[Mistake]:  # noqa: ANN401  # whatever was written
+def check(document: Document, kind: str, metadata: Json, team: str = "") -> Iterator[Mistake]:
     """Yield the mistakes; ``team`` is the namespace for a workload without one, empty where it is not known."""
     if not isinstance(metadata, dict):
         what = "the object's name is missing"

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from vellum.api.elsewhere import FRAMEWORKS
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Json, Obj
 from vellum.model.component import Kind, Spec
 from vellum.model.training import (
     INFERENCE_SERVICE,
@@ -173,7 +173,7 @@ class TrainJobSpec(Spec):
 
     @field_validator("initializer", "runtimePatches")
     @classmethod
-    def _of_a_cluster(cls, given: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  # whatever was written
+    def _of_a_cluster(cls, given: Json, info: ValidationInfo) -> Json:
         if given is not None:
             raise Refused(f"a laptop does not support {info.field_name}", f"delete it, or {CLUSTER}")
         return given

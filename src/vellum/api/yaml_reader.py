@@ -17,9 +17,12 @@ import yaml
 
 from vellum.api.scalars import Surprise, meaning
 from vellum.errors import ClaimError
+from vellum.kube.objects import Json
 
 Path: TypeAlias = tuple[str | int, ...]
 """The place of a value in its document: field names and list positions."""
+Event: TypeAlias = Any
+"""An event of PyYAML, whose stubs know no common one."""
 MOST_BYTES = 1 << 20
 """1 MiB: etcd's largest object is of this size, and a claim has a few hundred bytes."""
 MOST_DEPTH = 32
@@ -168,7 +171,7 @@ class _Reader:
 
     def read(self, text: str) -> None:
         """Read all documents; stop with an exception at the first mistake after which reading is not safe."""
-        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
+        self._events: Iterator[Event] = yaml.parse(text, Loader=yaml.CSafeLoader)
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if len(self.documents) > MOST_DOCUMENTS:
@@ -180,7 +183,7 @@ class _Reader:
                 if not _is_blank(root):
                     self.now.value = self._value(root, ())
 
-    def _check(self, event: Any, path: Path, *, is_name: bool = False) -> None:  # noqa: ANN401
+    def _check(self, event: Event, path: Path, *, is_name: bool = False) -> None:
         """Refuse features that a claim does not need, and values beyond a limit."""
         self._values += 1
         is_text = isinstance(event, yaml.ScalarEvent)
@@ -209,7 +212,7 @@ class _Reader:
             return
         raise _StopError(self.now.lines.get(path) or _line(event), code, what, fix, path)
 
-    def _value(self, event: Any, path: Path) -> Any:  # noqa: ANN401
+    def _value(self, event: Event, path: Path) -> Json:
         self._check(event, path)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path)
@@ -242,7 +245,7 @@ class _Reader:
             value.append(self._value(event, here))
         return value
 
-    def _scalar(self, event: Any, path: Path) -> Any:  # noqa: ANN401
+    def _scalar(self, event: Event, path: Path) -> Json:
         self.now.words[path] = "" if event.style else event.value
         if event.style:
             return event.value
@@ -257,11 +260,11 @@ class _Reader:
         return value
 
 
-def _line(event: Any) -> int:  # noqa: ANN401  # PyYAML's stubs know no common event
+def _line(event: Event) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _is_blank(event: Any) -> bool:  # noqa: ANN401
+def _is_blank(event: Event) -> bool:
     """Tell whether a document has only comments, as between two ``---``; Kubernetes' tools skip those too."""
     is_text = isinstance(event, yaml.ScalarEvent)
     return is_text and not (event.value or event.style or event.anchor or event.tag)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Json, Obj
 from vellum.model.component import AnyComponent, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Ready, waits
@@ -31,7 +31,7 @@ def objects(component: AnyComponent, wish: Wish[Any]) -> dict[str, Obj]:
     return {name: _keeping(obj, wish.observed.resources.get(name) or {}) for name, obj in made.items()}
 
 
-def _keeping(made: Any, live: Any) -> Any:  # noqa: ANN401  # JSON
+def _keeping(made: Json, live: Json) -> Json:
     """Return what was made, with the running image in place of the placeholder."""
     if made == _NO_IMAGE:
         return live

@@ -14,6 +14,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
+from vellum.kube.objects import Json
+
 _ABSENT = object()
 
 
@@ -26,14 +28,14 @@ class View(Mapping[str, Any]):
         self._fields = struct.fields
         self._known: dict[str, Any] = {}
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401  # any JSON
+    def __getitem__(self, key: str) -> Json:
         """Return the field as Python sees it."""
         found = self.get(key, _ABSENT)
         if found is _ABSENT:
             raise KeyError(key)
         return found
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401  # any JSON
+    def get(self, key: str, default: Json = None) -> Json:
         """Return the field, or the default if it is absent, without the exception of Mapping's own ``get``."""
         known = self._known
         if key in known:
@@ -66,7 +68,7 @@ class View(Mapping[str, Any]):
         return f"View({sorted(self._fields)})"
 
 
-def _read(value: Value) -> Any:  # noqa: ANN401  # any JSON
+def _read(value: Value) -> Json:
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return value.string_value
@@ -109,7 +111,7 @@ def _fill(struct: Struct, data: Mapping[str, Any]) -> None:
         _write(struct.fields[key], value)
 
 
-def _write(target: Value, value: Any) -> None:  # noqa: ANN401  # any JSON
+def _write(target: Value, value: Json) -> None:
     if isinstance(value, str):
         target.string_value = value
     elif isinstance(value, bool):

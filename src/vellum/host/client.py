@@ -13,6 +13,7 @@ from vellum.errors import LaptopError, VellumError
 from vellum.host import reaper
 from vellum.host.inside import HERE, inside
 from vellum.host.state import State
+from vellum.kube.objects import Json
 
 PING_SECONDS = 5.0
 """A supervisor that works answers within milliseconds; one that is stopped or hangs never does."""
@@ -51,7 +52,7 @@ class Client:
             return False
         return True
 
-    def ask(self, op: str, *, seconds: float = 60, **arguments: Any) -> Any:  # noqa: ANN401  # JSON in and out
+    def ask(self, op: str, *, seconds: float = 60, **arguments: Json) -> Json:
         """Return the answer to one operation.
 
         Raises:

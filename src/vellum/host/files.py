@@ -6,9 +6,9 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 from vellum.host import reaper
+from vellum.kube.objects import Json
 
 
 def private_folder(path: Path) -> Path:
@@ -51,12 +51,12 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = False) -> None:  # noqa: ANN401  # any JSON
+def write_json(path: Path, value: Json, *, durable: bool = False) -> None:
     """Write private JSON."""
     write(path, json.dumps(value, sort_keys=True), durable=durable)
 
 
-def read_json(path: Path, otherwise: Any) -> Any:  # noqa: ANN401  # any JSON
+def read_json(path: Path, otherwise: Json) -> Json:
     """Read one of Vellum's derived JSON files; return ``otherwise`` if it is missing, damaged or of another type."""
     value = reaper.parsed(str(path))
     if otherwise is None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
+Json: TypeAlias = Any
+"""Any JSON: text, number, boolean, null, list or mapping. A union would need a cast at each index."""
 Obj: TypeAlias = dict[str, Any]
 """A Kubernetes object: JSON types only, always with ``apiVersion``, ``kind`` and ``metadata.name``."""
 
@@ -50,7 +52,7 @@ def make(  # noqa: PLR0913  # metadata has this many independent words
     *,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
-    **body: Any,  # noqa: ANN401  # the body of an object is any JSON
+    **body: Json,
 ) -> Obj:
     """Return an object; empty metadata parts are left out, so that equal input gives equal bytes."""
     metadata: Obj = {"name": name}
@@ -63,7 +65,7 @@ def make(  # noqa: PLR0913  # metadata has this many independent words
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
 
 
-def secret(name: str, namespace: str, values: Mapping[str, str], **meta: Any) -> Obj:  # noqa: ANN401  # passed to make
+def secret(name: str, namespace: str, values: Mapping[str, str], **meta: Json) -> Obj:
     """Return an Opaque Secret; values are text, stored in base64 as the API server stores them."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(values.items())}
     return make("v1", "Secret", name, namespace, **meta, type="Opaque", data=data)
@@ -74,7 +76,7 @@ def secret_values(obj: Mapping[str, Any]) -> dict[str, str]:
     return {key: base64.b64decode(value).decode() for key, value in (obj.get("data") or {}).items()}
 
 
-def config_map(name: str, namespace: str, values: Mapping[str, str], **meta: Any) -> Obj:  # noqa: ANN401  # passed to make
+def config_map(name: str, namespace: str, values: Mapping[str, str], **meta: Json) -> Obj:
     """Return a ConfigMap of text values."""
     return make("v1", "ConfigMap", name, namespace, **meta, data=dict(sorted(values.items())))
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vellum.kube.objects import Json
 
-def copied(value: Any) -> Any:  # noqa: ANN401  # any JSON goes in and the same comes out
+
+def copied(value: Json) -> Json:
     """Return a deep copy of JSON data; three times as fast as copy.deepcopy, which handles any object."""
     if isinstance(value, dict):
         return {key: copied(part) for key, part in value.items()}
@@ -18,7 +20,7 @@ def copied(value: Any) -> Any:  # noqa: ANN401  # any JSON goes in and the same 
     return value
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # any JSON
+def plain(value: Json) -> Json:
     """Return plain data of a view of JSON and all its children, which models and desired objects need."""
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
@@ -50,7 +52,7 @@ def first_difference(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> str:
     return ""
 
 
-def _drop(result: dict[str, Any], key: str, before: Any) -> None:  # noqa: ANN401  # JSON
+def _drop(result: dict[str, Any], key: str, before: Json) -> None:
     """Remove what we applied; a mapping stays while it has fields of others."""
     current = result[key]
     if isinstance(before, dict) and isinstance(current, dict):
@@ -61,7 +63,7 @@ def _drop(result: dict[str, Any], key: str, before: Any) -> None:  # noqa: ANN40
     del result[key]
 
 
-def _set(current: Any, before: Any, wanted: Any) -> Any:  # noqa: ANN401  # JSON
+def _set(current: Json, before: Json, wanted: Json) -> Json:
     if not isinstance(wanted, dict):
         return copied(wanted)
     here = current if isinstance(current, dict) else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Json, Obj
 
 _WIDEST = 120
 """The most characters of a value in a message."""
@@ -31,7 +31,7 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
     yield from (line for _, line in by_field(was, now))
 
 
-def _leaves(value: Any, above: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  # JSON
+def _leaves(value: Json, above: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaves(inner, f"{above}.{name}" if above else str(name))

@@ -14,7 +14,7 @@ from typing import Any
 from vellum.compose.helm import normal
 from vellum.compose.helm.normal import Path
 from vellum.compose.helm.records import Rendered
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Json, Obj
 
 _ONLY_THERE = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 """Their own controllers write into them (certificates; istiod also the failure policy), so only absence is a fault."""
@@ -72,7 +72,7 @@ def _is_switched_off(want: Rendered, live: Obj) -> bool:
     return bool(live["spec"].get("replicas") == 0)
 
 
-def _differences(want: Any, live: Any, path: Path) -> Iterator[Difference]:  # noqa: ANN401  # any JSON
+def _differences(want: Json, live: Json, path: Path) -> Iterator[Difference]:
     if normal.same(want, live, path):
         return
     if isinstance(want, dict) and isinstance(live, Mapping):
@@ -130,7 +130,7 @@ def _part(release: Obj) -> Obj:
     return {"chart": provider.get("chart") or {}, "values": provider.get("values") or {}}
 
 
-def _changed(wanted: Any, live: Any) -> Iterator[bool]:  # noqa: ANN401  # any JSON
+def _changed(wanted: Json, live: Json) -> Iterator[bool]:
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         for name, value in wanted.items():
             yield from _changed(value, live.get(name))
@@ -138,7 +138,7 @@ def _changed(wanted: Any, live: Any) -> Iterator[bool]:  # noqa: ANN401  # any J
         yield True
 
 
-def _added(live: Any, wanted: Any, known: Any, path: Fields = ()) -> Iterator[Fields]:  # noqa: ANN401  # any JSON
+def _added(live: Json, wanted: Json, known: Json, path: Fields = ()) -> Iterator[Fields]:
     if isinstance(live, Mapping) and isinstance(wanted, Mapping):
         for name, value in live.items():
             default = known.get(name) if isinstance(known, Mapping) else None
@@ -148,7 +148,7 @@ def _added(live: Any, wanted: Any, known: Any, path: Fields = ()) -> Iterator[Fi
                 yield (*path, name)
 
 
-def _is_empty(value: Any) -> bool:  # noqa: ANN401  # any JSON
+def _is_empty(value: Json) -> bool:
     """Tell whether the value is empty: provider-helm writes the whole object, with an empty ``pullSecretRef``."""
     if isinstance(value, Mapping):
         return all(map(_is_empty, value.values()))

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from vellum.kube.objects import Json
+
 Path = tuple[str | int, ...]
 EMPTY: tuple[Any, ...] = (None, "", {}, [])
 AMOUNTS = frozenset({"sizeLimit", "divisor", "averageValue", "storage"})
@@ -72,7 +74,7 @@ _NANO = Decimal("1e-9")
 _OCTAL = re.compile(r"0o[0-7]+")
 
 
-def same(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
+def same(want: Json, live: Json, path: Path) -> bool:
     """Tell whether the live value is the rendered one in the API server's form; neither is a map or a list."""
     name = path[-1] if path else ""
     if name in CHOICES and isinstance(want, dict) and live is None:
@@ -102,7 +104,7 @@ def with_account(fields: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return {**fields, **{name: account for name in ACCOUNT if name in fields}} if account else fields
 
 
-def amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
+def amount(value: Json) -> Decimal | None:
     """Return a quantity as the API server reads it, rounded up to a billionth; None if it is not a quantity."""
     found = _AMOUNT.fullmatch(str(value)) if not isinstance(value, bool) and value is not None else None
     if found is None:
@@ -112,13 +114,13 @@ def amount(value: Any) -> Decimal | None:  # noqa: ANN401  # any JSON
     return (size / _NANO).to_integral_value(ROUND_CEILING) * (-1 if sign == "-" else 1)
 
 
-def _is_left_out(want: Any, live: Any, name: str | int) -> bool:  # noqa: ANN401  # any JSON
+def _is_left_out(want: Json, live: Json, name: str | int) -> bool:
     if want in EMPTY and live in EMPTY:
         return True
     return live is None and name in DROPPED and want in (False, 0)
 
 
-def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any JSON
+def _is_filled(want: Json, live: Json, path: Path) -> bool:
     """Tell whether the live value is what the API server writes by default."""
     name = path[-1] if path else ""
     if path[:1] in (("data",), ("binaryData",)):
@@ -133,7 +135,7 @@ def _is_filled(want: Any, live: Any, path: Path) -> bool:  # noqa: ANN401  # any
     return _default(path, live) is True
 
 
-def _default(path: Path, live: Any) -> bool | None:  # noqa: ANN401  # any JSON
+def _default(path: Path, live: Json) -> bool | None:
     """Tell whether a value is the default of its field; None if the default is not known."""
     if path == ("spec", "type"):
         return bool(live == "ClusterIP")
@@ -165,7 +167,7 @@ def _is_amount(path: Path) -> bool:
     return len(path) > 1 and path[-2] in OF_AMOUNTS
 
 
-def _is_number(want: Any, live: Any) -> bool:  # noqa: ANN401  # any JSON
+def _is_number(want: Json, live: Json) -> bool:
     """Tell whether Helm reads a text as a number but PyYAML does not: 0o644, 1e3."""
     if not isinstance(want, str) or isinstance(live, bool) or not isinstance(live, (int, float)):
         return False
@@ -175,7 +177,7 @@ def _is_number(want: Any, live: Any) -> bool:  # noqa: ANN401  # any JSON
         return False
 
 
-def _bytes(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON
+def _bytes(value: Json) -> bytes | None:
     try:
         return base64.b64decode("".join(str(value).split()), validate=True)
     except (binascii.Error, ValueError):
