@@ -11,7 +11,7 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 from tests.compose.render import CLAIM, EVERYTHING
-from tests.compose.test_passes import binding, not_ready_parts
+from tests.compose.test_passes import binding, bound, not_ready_parts
 from tests.compose.world import ENDPOINT, PLATFORMS, World, given, settled_platform, stored, written
 from tests.strategies import CLAIMS
 
@@ -80,7 +80,7 @@ def test_a_claim_names_its_missing_secret_and_makes_the_rest() -> None:
     assert said(composed)["actor"] == "the platform engineer"
     assert WANTED in composed.conditions[0].message
     assert "bucket-secret" not in composed.objects
-    assert set(binding(world)) == {"QDRANT_API_KEY", "QDRANT_URL", "VELLUM_SEARCH_URL"}
+    assert set(binding(world)) == bound() - bound("bucket", "pipelines")
 
 
 def test_the_given_key_is_copied_and_nothing_but_a_secret_is_made_of_it() -> None:
