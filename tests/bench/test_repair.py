@@ -140,6 +140,12 @@ def process(bench: Bench, name: str) -> dict[str, Any]:
     return next(one for one in found["processes"] if one["name"] == name)
 
 
+def revisions(bench: Bench) -> dict[str, int]:
+    """Return how often Helm has upgraded each release."""
+    found = bench.list("releases.helm.crossplane.io")
+    return {release["metadata"]["name"]: release["status"]["atProvider"]["revision"] for release in found}
+
+
 @pytest.mark.parametrize(
     "name",
     chosen(
@@ -150,8 +156,11 @@ def process(bench: Bench, name: str) -> dict[str, Any]:
 def test_a_killed_control_plane_process_comes_back_and_catches_up(
     bench: Bench, team: Team, name: str
 ) -> None:
-    """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are done."""
-    old = process(bench, name)
+    """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are done.
+
+    Helm upgrades nothing.
+    """
+    old, helm = process(bench, name), revisions(bench)
     bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"owner": "before"}}')
 
     os.kill(old["pid"], signal.SIGKILL)
@@ -176,6 +185,7 @@ def test_a_killed_control_plane_process_comes_back_and_catches_up(
     # The stand-ins saw these changes too, and restore what their objects lack.
     bench.kubectl("delete", "deployment", "search-predictor", "-n", team.namespace, "--ignore-not-found")
     until(lambda: bench.get("deployment", "search-predictor", team.namespace), 30)
+    assert revisions(bench) == helm
 
 
 def test_without_the_function_nothing_of_a_team_changes(bench: Bench, team: Team) -> None:
