@@ -128,7 +128,8 @@ def test_a_sample_of_rewrites_is_no_difference_and_other_values_are(bench: Bench
 def test_whatever_the_api_server_rewrites_is_no_difference(bench: Bench, kind: str) -> None:
     cases = harmless(bench, kind, together=1)
     found = judged(bench, cases)
-    assert len(found) > len(cases) / 4
+    # Alone, four of five fields are refused when they are empty (measured on 1.36 for HorizontalPodAutoscaler).
+    assert len(found) > len(cases) / 8
     assert wrong(found) == {}
 
 

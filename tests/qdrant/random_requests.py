@@ -76,8 +76,8 @@ ids = st.integers(0, 20) | st.sampled_from(UUIDS)
 numeric = [-3.0, -1.5, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0]
 
 
-def _bounds(values: Any) -> Any:
-    return st.dictionaries(st.sampled_from(["lt", "lte", "gt", "gte"]), values, max_size=2)
+def _bounds(values: Any, least: int = 0) -> Any:
+    return st.dictionaries(st.sampled_from(["lt", "lte", "gt", "gte"]), values, min_size=least, max_size=2)
 
 
 def _field(key: Any, **test: Any) -> Any:
@@ -114,7 +114,7 @@ leaves = st.one_of(
     _field(
         keys,
         range=_bounds(
-            st.sampled_from(["2024-01-01T12:00:00Z", "2024-06-15T08:30:00Z", "2025-12-31T21:59:59Z"])
+            st.sampled_from(["2024-01-01T12:00:00Z", "2024-06-15T08:30:00Z", "2025-12-31T21:59:59Z"]), least=1
         ).map(lambda one: m.DatetimeRange(**one)),
     ),
     _field(keys, values_count=_bounds(st.integers(0, 3)).map(lambda one: m.ValuesCount(**one))),

@@ -4,6 +4,7 @@
 
 - Local mode builds no index, and an index holds only values of its type (``lib/segment/src/index/field_index`` in
   Qdrant): only fields whose values all fit are indexed here.
+- A ``DatetimeRange`` without bounds is ``{}`` on the wire, which the engine reads as a ``Range`` of numbers.
 - Scores are sums of 32-bit floats in another order, so equal scores may come in another order.
 """
 
