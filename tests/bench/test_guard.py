@@ -166,7 +166,7 @@ def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Ben
     assert before is not None
     patch = [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil:1"}]
     bench.kubectl("patch", place[0], place[1], "--type=json", "-p", json.dumps(patch))
-    until(lambda: (bench.get(*place) or {})["spec"] == before["spec"], 25, lambda: explained(bench))
+    until(lambda: (bench.get(*place) or {})["spec"] == before["spec"], SOON, lambda: explained(bench))
     whole(bench, "kserve-runtimes")
     assert revision(bench, "kserve-runtimes") == was + 2
 
