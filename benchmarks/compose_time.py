@@ -25,12 +25,7 @@ from vellum.model.state import Composed, Observed
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PASSES = 300
 _TRUE = [{"type": kind, "status": "True"} for kind in ("Ready", "Available", "Programmed")]
-_WELL = {
-    "phase": "Ready",
-    "conditions": _TRUE,
-    "observedGeneration": 1,
-    "readyReplicas": 1,
-}
+_WELL = {"phase": "Ready", "conditions": _TRUE, "observedGeneration": 1, "readyReplicas": 1}
 """A status in which every kind that compose judges is ready."""
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 

@@ -43,9 +43,15 @@ from vellum.model.team import VECTORS_NAMESPACE, Team
 CLAIM = Kind(API_VERSION, KIND)
 SINGLE, MANY, REPAIRS, WRITTEN_THROUGH = times(5, 1), times(50, 3), times(20, 2), times(3, 0)
 BROKEN = (
-    "cert-manager", "istiod", "istio-ingressgateway", "seaweedfs-operator", "argo-workflows", "kubeflow-pipelines",
-    "notebook-controller", "kserve",
-)  # fmt: skip
+    "cert-manager",
+    "istiod",
+    "istio-ingressgateway",
+    "seaweedfs-operator",
+    "argo-workflows",
+    "kubeflow-pipelines",
+    "notebook-controller",
+    "kserve",
+)
 """Releases with a Deployment; they are broken in turns, as the guard waits between two repairs of the same."""
 RUNTIMES = "kserve-runtimes"
 QUIET_SECONDS = 600
@@ -163,10 +169,7 @@ def _start(bench: Bench) -> Iterator[Figure]:
     ready = datetime.fromisoformat((condition(platform, "Ready") or {})["lastTransitionTime"])
     installed = (ready - made).total_seconds()
     yield Figure(
-        "`vellum bench up` with built programs, until it accepts a platform",
-        bench.seconds - installed,
-        "s",
-        25,
+        "`vellum bench up` with built programs, until it accepts a platform", bench.seconds - installed, "s", 25
     )
     parts = platform["status"]["components"]
     how = f"{len(parts)} parts, {sum('version' in one for one in parts)} of them Helm releases"
@@ -198,9 +201,12 @@ def _edit(bench: Bench) -> Drill:
     before = bench.api.get(key) or {}
     image = {"op": "replace", "path": "/spec/containers/0/image", "value": "registry.invalid/not-ours:v0"}
     return Drill(
-        str(key), "edited", harm=lambda: bench.api.change(key, image),
-        whole=lambda: is_back(before, bench.api.get(key)), at_rest=lambda: bench.part(RUNTIMES)["ready"],
-    )  # fmt: skip
+        str(key),
+        "edited",
+        harm=lambda: bench.api.change(key, image),
+        whole=lambda: is_back(before, bench.api.get(key)),
+        at_rest=lambda: bench.part(RUNTIMES)["ready"],
+    )
 
 
 def _repaired(bench: Bench, release: str, drill: Drill) -> tuple[str, float, int]:
@@ -218,15 +224,11 @@ def _back(what: str, done: list[tuple[str, float, int]], bound: float, upgrades:
     taken = [seconds for _, seconds, _ in done]
     p95 = statistics.quantiles(taken, n=20)[-1] if len(taken) > WRITTEN_THROUGH else max(taken)
     word = "p95" if len(taken) > WRITTEN_THROUGH else "slowest"
-    yield Figure(
-        what, p95, "s", bound, how=f"{word} of {len(taken)}, median {statistics.median(taken):.1f} s"
-    )
+    yield Figure(what, p95, "s", bound, how=f"{word} of {len(taken)}, median {statistics.median(taken):.1f} s")
     wrong = [one for one in done if one[2] != upgrades]
     for one in wrong:
         sys.stderr.write(f"not {upgrades} upgrades: {one}\n")
-    yield Figure(
-        f"{what}: repairs with other than {upgrades} Helm upgrade{'s' * (upgrades > 1)}", len(wrong), "", 0
-    )
+    yield Figure(f"{what}: repairs with other than {upgrades} Helm upgrade{'s' * (upgrades > 1)}", len(wrong), "", 0)
 
 
 def _claim(bench: Bench) -> Iterator[Figure]:
@@ -293,9 +295,7 @@ def _namespace(bench: Bench) -> Iterator[Figure]:
         """Return whether the object exists again and its claim is ready."""
         found = bench.api.get(key)
         return (
-            found is not None
-            and found["metadata"]["uid"] != before
-            and all(map(_ready, bench.claims(("repaired",))))
+            found is not None and found["metadata"]["uid"] != before and all(map(_ready, bench.claims(("repaired",))))
         )
 
     until(whole, 180, 0.05)
@@ -343,11 +343,7 @@ def _quiet(bench: Bench) -> Iterator[Figure]:
     watched = sum(one.get("watched", 0) for one in bench.platform()["status"]["components"])
     how = f"mean of {count:.0f} by the function's own histogram, {watched} objects watched"
     yield Figure(
-        "One call of the function for the platform, its guard included",
-        1000 * seconds / count,
-        "ms",
-        10,
-        how=how,
+        "One call of the function for the platform, its guard included", 1000 * seconds / count, "ms", 10, how=how
     )
 
 
@@ -363,8 +359,7 @@ def _calls(bench: Bench) -> tuple[float, float]:
     text = urllib.request.urlopen(f"http://127.0.0.1:{bench.metrics}/metrics", timeout=10).read().decode()
     lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     count, total = (
-        float(lines[f'vellum_function_call_seconds_{word}{{kind="{PLATFORM_KIND}"}}'])
-        for word in ("count", "sum")
+        float(lines[f'vellum_function_call_seconds_{word}{{kind="{PLATFORM_KIND}"}}']) for word in ("count", "sum")
     )
     return count, total
 
@@ -372,9 +367,7 @@ def _calls(bench: Bench) -> tuple[float, float]:
 def versions(api: Api) -> dict[str, str]:
     """Return the resourceVersion of everything on the API server."""
     return {
-        f"{plural} {obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}": obj["metadata"][
-            "resourceVersion"
-        ]
+        f"{plural} {obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}": obj["metadata"]["resourceVersion"]
         for path, plural in _kinds(api)
         if plural not in RESTLESS
         for obj in json.loads(api.raw(f"{path}/{plural}"))["items"]

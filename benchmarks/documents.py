@@ -63,9 +63,7 @@ def latencies(url: str, questions: list[str]) -> list[float]:
     for question in questions:
         body = json.dumps({"instances": [{"question": question, "limit": 5}]})
         began = time.perf_counter()
-        connection.request(
-            "POST", f"{parts.path}/v1/models/search:predict", body, {"Content-Type": "application/json"}
-        )
+        connection.request("POST", f"{parts.path}/v1/models/search:predict", body, {"Content-Type": "application/json"})
         connection.getresponse().read()
         taken.append(1000 * (time.perf_counter() - began))
     return taken
@@ -82,21 +80,14 @@ def measure() -> Iterator[Figure]:
         shutil.copy(octave, folder)
         said, seconds, largest = ingest(installation, Path(folder))
         yield Figure(
-            "`vellum ingest` of octave.pdf, 1,158 pages",
-            seconds,
-            "s",
-            4,
-            how="the whole command, files in the cache",
+            "`vellum ingest` of octave.pdf, 1,158 pages", seconds, "s", 4, how="the whole command, files in the cache"
         )
         yield Figure("The same: memory of the largest process", largest, "MB", 300)
     with installed() as installation, tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(files):
             shutil.copy(path, Path(folder) / f"{number:02}-{path.name}")
         said, seconds, largest = ingest(installation, Path(folder))
-        what, speed = (
-            f"`vellum ingest` of {len(files)} manuals, {said['pages']:,.0f} pages",
-            said["pages"] / seconds,
-        )
+        what, speed = (f"`vellum ingest` of {len(files)} manuals, {said['pages']:,.0f} pages", said["pages"] / seconds)
         yield Figure(what, speed, "pages/s", 600, at_most=False, how="the whole command")
         yield Figure(f"The same, {len(files)} manuals: memory of the largest process", largest, "MB", 300)
         yield from _questions(installation, int(said["passages"]))
@@ -110,9 +101,6 @@ def _questions(installation: Installation, passages: int) -> Iterator[Figure]:
     latencies(url, titles[:20])
     taken = latencies(url, titles)
     yield Figure(
-        f"A question to {passages:,} passages: p50",
-        statistics.median(taken),
-        "ms",
-        how=f"{len(taken)} questions",
+        f"A question to {passages:,} passages: p50", statistics.median(taken), "ms", how=f"{len(taken)} questions"
     )
     yield Figure(f"A question to {passages:,} passages: p95", statistics.quantiles(taken, n=20)[18], "ms", 15)

@@ -35,6 +35,4 @@ def measure() -> Iterator[Figure]:
     bare, helped = cpu_ms([sys.executable, "-c", "pass"]), cpu_ms([vellum, "--help"])
     how = f"CPU time, minimum of {RUNS}"
     yield Figure("`vellum --help`", helped, "ms", 80, how=how)
-    yield Figure(
-        "`vellum --help` compared with `python -c pass`", helped / bare, "times", how=f"{bare:.1f} ms bare"
-    )
+    yield Figure("`vellum --help` compared with `python -c pass`", helped / bare, "times", how=f"{bare:.1f} ms bare")

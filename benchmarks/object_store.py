@@ -54,10 +54,13 @@ def between(binding: dict[str, str], places: dict[str, str]) -> Iterator[Figure]
 
 def _client(binding: dict[str, str], url: str) -> Any:  # noqa: ANN401  # boto3 publishes no types
     return boto3.client(
-        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=binding["AWS_ACCESS_KEY_ID"],
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=binding["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=binding["AWS_SECRET_ACCESS_KEY"],
         config=Config(signature_version="s3v4", s3={"addressing_style": "path", "payload_signing_enabled": False}),
-    )  # fmt: skip
+    )
 
 
 def _timed(work: Callable[[], Any]) -> float:

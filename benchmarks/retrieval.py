@@ -54,9 +54,7 @@ def _titles(path: Path) -> Iterator[Asked]:
             target = entry.get_dest()
             if target is not None:
                 page = target.get_index() + 1
-                yield Asked(
-                    _NUMBER.sub("", entry.get_title()).strip(), path.name, frozenset({page, page + 1})
-                )
+                yield Asked(_NUMBER.sub("", entry.get_title()).strip(), path.name, frozenset({page, page + 1}))
 
 
 def from_file(path: Path) -> list[Asked]:
@@ -64,10 +62,7 @@ def from_file(path: Path) -> list[Asked]:
     import yaml
 
     written = yaml.safe_load(path.read_text())
-    known = [
-        Asked(entry["question"], entry["document"], frozenset({entry["page"]}))
-        for entry in written["questions"]
-    ]
+    known = [Asked(entry["question"], entry["document"], frozenset({entry["page"]})) for entry in written["questions"]]
     return known + [Asked(entry["question"]) for entry in written.get("unanswerable", ())]
 
 
@@ -130,9 +125,7 @@ def measure() -> Iterator[Figure]:
         with installed() as installation:
             ingest(installation, folder)
             found = ranks(installation.binding()["VELLUM_SEARCH_URL"], asked)
-        for score, value in scores(
-            [rank for one, rank in zip(asked, found, strict=True) if one.pages]
-        ).items():
+        for score, value in scores([rank for one, rank in zip(asked, found, strict=True) if one.pages]).items():
             bound = BOUNDS.get(score) if asked is not library else None
             yield Figure(f"{name}: {score}", value, "", bound, at_most=False)
         if silent := [rank for one, rank in zip(asked, found, strict=True) if not one.pages]:
@@ -144,9 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("url", help="the team's VELLUM_SEARCH_URL")
     parser.add_argument("--questions", type=Path, help="a file such as examples/library/questions.yaml")
-    parser.add_argument(
-        "--misses", action="store_true", help="also print the questions without a right answer"
-    )
+    parser.add_argument("--misses", action="store_true", help="also print the questions without a right answer")
     given = parser.parse_args()
     asked = from_file(given.questions) if given.questions else questions()
     found = ranks(given.url, asked)

@@ -29,18 +29,14 @@ def measure() -> Iterator[Figure]:
         old = installation.binding()
         began = time.time()
         installation.vellum("rotate", "team-a", "--overlap", "30s")
-        until(
-            lambda: _mounted(installation).get("AWS_ACCESS_KEY_ID", "") not in ("", old["AWS_ACCESS_KEY_ID"])
-        )
+        until(lambda: _mounted(installation).get("AWS_ACCESS_KEY_ID", "") not in ("", old["AWS_ACCESS_KEY_ID"]))
         until(lambda: _opens(_mounted(installation)))
         yield Figure("A new S3 key is in use and opens the bucket", time.time() - began, "s", 5)
         until(lambda: _answers(_mounted(installation)))
         yield Figure("Qdrant accepts its new key", time.time() - began, "s", how="one restart")
         (previous,) = _keys(installation)["previous"]
         until(lambda: _processes_ready(installation))
-        yield Figure(
-            "Search and notebook run with the new keys", time.time() - began, "s", how="one restart each"
-        )
+        yield Figure("Search and notebook run with the new keys", time.time() - began, "s", how="one restart each")
         until(lambda: not _opens(old))
         late = time.time() - datetime.fromisoformat(previous["until"]).timestamp()
         yield Figure("The old S3 key is refused after the overlap", late, "s", 2)
@@ -52,10 +48,15 @@ def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
 
     def opens(keys: dict[str, str]) -> bool:
         """Return whether the keys open the team's bucket."""
-        return _opens({
-            "AWS_ENDPOINT_URL": s3, "AWS_REGION": "us-east-1", "VELLUM_BUCKET": team.bucket,
-            "AWS_ACCESS_KEY_ID": keys["accesskey"], "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
-        })  # fmt: skip
+        return _opens(
+            {
+                "AWS_ENDPOINT_URL": s3,
+                "AWS_REGION": "us-east-1",
+                "VELLUM_BUCKET": team.bucket,
+                "AWS_ACCESS_KEY_ID": keys["accesskey"],
+                "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
+            }
+        )
 
     def in_use() -> dict[str, str]:
         """Return the keys in the team's Secret."""
@@ -106,10 +107,13 @@ def _opens(binding: dict[str, str]) -> bool:
     if "AWS_SECRET_ACCESS_KEY" not in binding:
         return False
     store = boto3.client(
-        "s3", endpoint_url=binding["AWS_ENDPOINT_URL"], region_name=binding["AWS_REGION"],
-        aws_access_key_id=binding["AWS_ACCESS_KEY_ID"], aws_secret_access_key=binding["AWS_SECRET_ACCESS_KEY"],
+        "s3",
+        endpoint_url=binding["AWS_ENDPOINT_URL"],
+        region_name=binding["AWS_REGION"],
+        aws_access_key_id=binding["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=binding["AWS_SECRET_ACCESS_KEY"],
         config=Config(retries={"max_attempts": 1}),
-    )  # fmt: skip
+    )
     try:
         store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"])
     except ClientError:

@@ -35,8 +35,12 @@ def warm_start(installation: Installation, doors: dict[str, tuple[str, tuple[int
     installation.vellum("down")
     environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
     began = time.perf_counter()
-    up = subprocess.Popen([sys.executable, "-m", "vellum.cli", "up"], env=environment, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL)  # fmt: skip
+    up = subprocess.Popen(
+        [sys.executable, "-m", "vellum.cli", "up"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     seen: dict[str, float] = {}
     while len(seen) < len(doors):
         for name, (url, ok) in doors.items():
@@ -65,11 +69,7 @@ def measure() -> Iterator[Figure]:
         yield Figure("Warm `vellum up`: S3, Qdrant and search answer", first, "s", 2.5, how=how)
         yield Figure("Warm `vellum up`: JupyterLab answers too", max(middle.values()), "s", 5, how=how)
         yield Figure(
-            "Memory of all processes, including the supervisor",
-            memory(installation),
-            "MB",
-            650,
-            how="after start",
+            "Memory of all processes, including the supervisor", memory(installation), "MB", 650, how="after start"
         )
 
 

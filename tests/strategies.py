@@ -61,23 +61,14 @@ SPECS: st.SearchStrategy[dict[str, Any]] = _some(
         "costCenter": LABEL_VALUES,
         "size": st.sampled_from(["small", "medium", "large"]),
         "deletionPolicy": st.sampled_from(["Retain", "Delete"]),
-        "keys": _some(
-            {
-                "generation": st.integers(1, 9999),
-                "overlap": st.sampled_from(["10s", "90m", "7d"]),
-            }
-        ),
+        "keys": _some({"generation": st.integers(1, 9999), "overlap": st.sampled_from(["10s", "90m", "7d"])}),
         **{part.switch: SWITCH for part in _PARTS if part.switch},
         **{part.block: _block(part) for part in _PARTS if part.block},
     }
 )
 CLAIMS = st.builds(
     lambda namespace, name, spec, labels, annotations: Claim(
-        namespace=namespace,
-        name=name,
-        spec=claim_spec().model_validate(spec),
-        labels=labels,
-        annotations=annotations,
+        namespace=namespace, name=name, spec=claim_spec().model_validate(spec), labels=labels, annotations=annotations
     ),
     NAMES,
     NAMES,

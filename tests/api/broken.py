@@ -91,7 +91,5 @@ _NAMES = {
     "kind": _CLAIM.replace("MLOpsPlatform", "MLOpsPlattform") + "spec: {}",
     "version": _JOB.replace("v1alpha1", "v1") + f"spec: {{{_RUNS}, trainer: {{command: [x]}}}}",
 }
-BROKEN = {
-    f"{word}: {name}": f"{head}{text}\n" for word, head, texts in _HEADS for name, text in texts.items()
-} | _NAMES
+BROKEN = {f"{word}: {name}": f"{head}{text}\n" for word, head, texts in _HEADS for name, text in texts.items()} | _NAMES
 """The edit of the file's text that makes the mistake."""

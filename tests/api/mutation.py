@@ -70,10 +70,7 @@ def seeds() -> list[bytes]:
     """Return the files to begin with: the corpus, files with the usual mistakes, the examples."""
     examples = (Path(__file__).parents[2] / "examples").glob("*/*.yaml")
     kept = sorted(CORPUS.glob("*"))
-    texts = [
-        *(path.read_bytes() for path in (*kept, *sorted(examples))),
-        *(text.encode() for text in BROKEN.values()),
-    ]
+    texts = [*(path.read_bytes() for path in (*kept, *sorted(examples))), *(text.encode() for text in BROKEN.values())]
     return [text for text in texts if len(text) <= LONGEST]
 
 
@@ -119,8 +116,8 @@ def _as_data(chance: random.Random, data: bytes) -> bytes | None:
             parent, key = chance.choice(places)
             match chance.randrange(4):
                 case 0 if isinstance(parent, dict):
-                    parent[chance.choice(("name", "env", "args", "zzz", "a.b/c", "nvidia.com/gpu"))] = (
-                        chance.choice(ODD)
+                    parent[chance.choice(("name", "env", "args", "zzz", "a.b/c", "nvidia.com/gpu"))] = chance.choice(
+                        ODD
                     )
                 case 1:
                     del parent[key]
@@ -159,9 +156,7 @@ def way(data: bytes) -> frozenset[tuple[str, str]]:
     except loader.MistakesError as error:
         for problem in error.every():
             _usable(problem)
-        answer = frozenset(
-            (one.code, one.where.partition(": ")[2].partition("[")[0][:80]) for one in error.every()
-        )
+        answer = frozenset((one.code, one.where.partition(": ")[2].partition("[")[0][:80]) for one in error.every())
     if time.monotonic() - began > SLOWEST_SECONDS:
         raise AssertionError(f"took {time.monotonic() - began:.1f} s")
     return answer

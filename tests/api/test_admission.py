@@ -59,11 +59,7 @@ MEMORY, CPU = "spec.trainer.resourcesPerNode.requests.memory", "spec.trainer.res
         ("{requests: {cpu: 2}, limits: {cpu: 1500m}}", CPU, "write cpu: 1500m, or a higher limit"),
         ("{requests: {memory: 4Gi}}", MEMORY, "write memory: 4Gi under limits too"),
         ("{requests: {cpu: 3}}", CPU, "write cpu: 3 under limits too"),
-        (
-            "{limits: {memory: 256Mi}}",
-            MEMORY.replace("requests", "limits"),
-            "write memory: 256Mi under requests too",
-        ),
+        ("{limits: {memory: 256Mi}}", MEMORY.replace("requests", "limits"), "write memory: 256Mi under requests too"),
         ("{requests: {gpu: 1}}", CPU.replace("cpu", "gpu"), "write nvidia.com/gpu instead"),
         (
             "{limits: {nvidia.com/gpu: 0.5}}",
@@ -113,8 +109,7 @@ def test_a_models_requests_are_held_to_its_own_runtime() -> None:
 
 
 @pytest.mark.parametrize(
-    ("namespace", "longest"),
-    [("", 25), ("default-team-a-c25esaspfur2", 25), ("a-b-c25esaspfur2", 36), ("n" * 40, 12)],
+    ("namespace", "longest"), [("", 25), ("default-team-a-c25esaspfur2", 25), ("a-b-c25esaspfur2", 36), ("n" * 40, 12)]
 )
 def test_a_service_has_the_longest_name_its_namespace_leaves(namespace: str, longest: int) -> None:
     """KServe makes one host label, NAME-predictor-NAMESPACE, of at most 63 characters."""
@@ -162,9 +157,7 @@ def test_a_model_is_a_key_of_the_teams_bucket_and_no_path(args: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "args", ["[--model=a]", "['--model', a/b.skops]", "['--model=models/Übung 1.skops']"]
-)
+@pytest.mark.parametrize("args", ["[--model=a]", "['--model', a/b.skops]", "['--model=models/Übung 1.skops']"])
 def test_a_key_that_a_bucket_can_have_is_taken(args: str) -> None:
     assert said(SERVICE % ("{name: a}", args)) == []
 
@@ -180,23 +173,11 @@ def test_a_key_that_a_bucket_can_have_is_taken(args: str) -> None:
             "{name: A, valueFrom: {secretKeyRef: {name: My_Secret, key: a}}}",
             "spec.trainer.env[0].valueFrom.secretKeyRef.name",
         ),
-        (
-            "{name: A, valueFrom: {secretKeyRef: {name: '', key: a}}}",
-            "spec.trainer.env[0].valueFrom.secretKeyRef.name",
-        ),
-        (
-            "{name: A, valueFrom: {secretKeyRef: {name: a, key: a b}}}",
-            "spec.trainer.env[0].valueFrom.secretKeyRef.key",
-        ),
-        (
-            "{name: A, valueFrom: {secretKeyRef: {name: a, key: ..}}}",
-            "spec.trainer.env[0].valueFrom.secretKeyRef.key",
-        ),
+        ("{name: A, valueFrom: {secretKeyRef: {name: '', key: a}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.name"),
+        ("{name: A, valueFrom: {secretKeyRef: {name: a, key: a b}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.key"),
+        ("{name: A, valueFrom: {secretKeyRef: {name: a, key: ..}}}", "spec.trainer.env[0].valueFrom.secretKeyRef.key"),
         ("{name: A, value: a, valueFrom: {secretKeyRef: {name: a, key: a}}}", "spec.trainer.env[0]"),
-        (
-            "{name: A, valueFrom: {configMapKeyRef: {name: a, key: a}}}",
-            "spec.trainer.env[0].valueFrom.configMapKeyRef",
-        ),
+        ("{name: A, valueFrom: {configMapKeyRef: {name: a, key: a}}}", "spec.trainer.env[0].valueFrom.configMapKeyRef"),
     ],
 )
 def test_an_environment_that_a_pod_cannot_have_is_refused(env: str, field: str) -> None:
@@ -293,22 +274,14 @@ def test_a_wrong_kind_does_not_hide_other_mistakes(kind: str) -> None:
         ),
         ("VEL116", "metadata.name", "write name: m-1a"),
         ("VEL108", "spec.suspend", 'write true, or "on" in quotes'),
-        (
-            "VEL113",
-            "spec.runtimeRef",
-            "write runtimeRef: {name: vellum}; see vellum explain TrainJob.spec.runtimeRef",
-        ),
+        ("VEL113", "spec.runtimeRef", "write runtimeRef: {name: vellum}; see vellum explain TrainJob.spec.runtimeRef"),
         ("VEL112", "spec.trainer.comand", "write command instead"),
     ]
 
 
 def test_all_documents_of_a_file_are_answered_in_the_order_of_the_lines() -> None:
     text = "---\n".join(
-        [
-            RESOURCES % "{requests: {memory: 4GB, cpu: two}}",
-            JOB + "spec: {}\n",
-            RESOURCES % "{limits: {cpu: x}}",
-        ]
+        [RESOURCES % "{requests: {memory: 4GB, cpu: two}}", JOB + "spec: {}\n", RESOURCES % "{limits: {cpu: x}}"]
     )
     with pytest.raises(MistakesError) as refused:
         load(text.encode(), "file.yaml")
@@ -321,9 +294,7 @@ def test_a_mark_of_the_platform_on_a_persons_object_is_refused() -> None:
     """With such a label the laptop would run the object as a part of the platform."""
     labels = "{name: a, labels: {platform.vellum.dev/component: search}}"
     field = "metadata.labels['platform.vellum.dev/component']"
-    assert said(SERVICE % (labels, "[--model=a]")) == [
-        ("VEL117", field, "delete 'platform.vellum.dev/component'")
-    ]
+    assert said(SERVICE % (labels, "[--model=a]")) == [("VEL117", field, "delete 'platform.vellum.dev/component'")]
 
 
 def test_an_object_through_another_door_is_checked_as_a_file_is() -> None:

@@ -34,12 +34,7 @@ def fixes() -> list[str]:
 
 def test_every_path_that_an_error_tells_to_explain_is_explained() -> None:
     texts = [*fixes(), *(path.read_text() for path in PAGES.glob("*.md"))]
-    paths = {path for text in texts for path in ASKED.findall(text)} - {
-        "PATH",
-        "spec.notbooks",
-        "platform",
-        "FIELD",
-    }
+    paths = {path for text in texts for path in ASKED.findall(text)} - {"PATH", "spec.notbooks", "platform", "FIELD"}
     assert {"InferenceService.spec.predictor.model", "TrainJob.spec.runtimeRef"} <= paths
     for path in sorted(paths):
         if not catalogue.CODE.fullmatch(path):
@@ -63,9 +58,7 @@ def corrected(place: str) -> str:
     try:
         return schema.explain(place).path
     except ClaimError as error:
-        return (
-            error.fix.removeprefix("vellum explain ") if error.code == "VEL119" else "InferenceService.spec"
-        )
+        return error.fix.removeprefix("vellum explain ") if error.code == "VEL119" else "InferenceService.spec"
 
 
 @pytest.mark.parametrize(
@@ -75,14 +68,8 @@ def corrected(place: str) -> str:
         ("InferenceService.spec.predictor", "InferenceService.spec.predictor"),
         ("inferenceservice.spec.predictor.model.args", "InferenceService.spec.predictor.model.args"),
         ("spec.trainer.env[0].name", "TrainJob.spec.trainer.env.name"),
-        (
-            "spec.trainer.env[].valueFrom.secretKeyRef.key",
-            "TrainJob.spec.trainer.env.valueFrom.secretKeyRef.key",
-        ),
-        (
-            "spec.trainer.resourcesPerNode.requests.memory",
-            "TrainJob.spec.trainer.resourcesPerNode.requests.memory",
-        ),
+        ("spec.trainer.env[].valueFrom.secretKeyRef.key", "TrainJob.spec.trainer.env.valueFrom.secretKeyRef.key"),
+        ("spec.trainer.resourcesPerNode.requests.memory", "TrainJob.spec.trainer.resourcesPerNode.requests.memory"),
         (
             "spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']",
             "TrainJob.spec.trainer.resourcesPerNode.limits['nvidia.com/gpu']",

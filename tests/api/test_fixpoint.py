@@ -195,7 +195,5 @@ def test_who_follows_every_fix_of_a_job_has_a_valid_one(changes: list[tuple[tupl
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(_SERVICE_FIELDS), _ODD), min_size=1, max_size=4))
-def test_who_follows_every_fix_of_a_service_has_a_valid_one(
-    changes: list[tuple[tuple[str, ...], Any]],
-) -> None:
+def test_who_follows_every_fix_of_a_service_has_a_valid_one(changes: list[tuple[tuple[str, ...], Any]]) -> None:
     rounds(mistaken("InferenceService", changes))

@@ -99,9 +99,7 @@ def test_anything_that_looks_like_yaml_gives_values_or_claim_errors(text: str, b
     _only_claim_errors(before + text.encode())
 
 
-WORDS = st.sampled_from(
-    ["", "a", "on", "1", "name", "\u00e9", "\x7f", "\0", "a b", "replicas", "storage", "<<"]
-)
+WORDS = st.sampled_from(["", "a", "on", "1", "name", "\u00e9", "\x7f", "\0", "a b", "replicas", "storage", "<<"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from([0.5, 1e300]) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
@@ -113,9 +111,7 @@ SPEC = st.sampled_from(["owner", "size", "notebook", "search", "notebooks", "cla
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(TOP, JSON), st.dictionaries(SPEC, JSON), st.booleans())
-def test_any_json_in_the_place_of_a_claim_gives_values_or_claim_errors(
-    top: object, spec: object, ours: bool
-) -> None:
+def test_any_json_in_the_place_of_a_claim_gives_values_or_claim_errors(top: object, spec: object, ours: bool) -> None:
     claim = {
         "apiVersion": "platform.vellum.dev/v1alpha1",
         "kind": "MLOpsPlatform",
@@ -129,18 +125,13 @@ class Quoting(yaml.SafeDumper):
     """Quotes every text: PyYAML leaves ``09`` and ``1e3`` bare, which other readers take for numbers."""
 
 
-Quoting.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
-)
+Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 @settings(max_examples=100, deadline=None)
 @given(CLAIMS)
 def test_a_claim_survives_the_way_through_manifest_and_yaml(claim: Claim) -> None:
-    for text in (
-        yaml.dump(claim.manifest(), Dumper=Quoting),
-        json.dumps(claim.manifest(), ensure_ascii=False),
-    ):
+    for text in (yaml.dump(claim.manifest(), Dumper=Quoting), json.dumps(claim.manifest(), ensure_ascii=False)):
         assert loader.load(text.encode(), "claim.yaml") == [claim]
 
 

@@ -81,11 +81,7 @@ def test_files_from_windows_are_read() -> None:
 
 def test_many_documents_come_in_their_order_and_empty_ones_do_not_count() -> None:
     text = f"---\n# nothing\n---\n{BARE}---\n{BARE.replace('research', 'second')}---\n{PLATFORM}spec: {{}}\n---\n"
-    assert [document.manifest()["metadata"]["name"] for document in load(text)] == [
-        "research",
-        "second",
-        "kubeflow",
-    ]
+    assert [document.manifest()["metadata"]["name"] for document in load(text)] == ["research", "second", "kubeflow"]
 
 
 def test_what_a_control_plane_prints_can_be_given_back() -> None:
@@ -99,11 +95,7 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {".": {}}}}],
         "ownerReferences": [],
     }
-    live["spec"] |= {
-        "compositionRef": {"name": "x"},
-        "resourceRef": {"name": "y"},
-        "claimRef": {"name": "other"},
-    }
+    live["spec"] |= {"compositionRef": {"name": "x"}, "resourceRef": {"name": "y"}, "claimRef": {"name": "other"}}
     live["status"] = {"conditions": [{"lastTransitionTime": "2026-01-01T00:00:00Z"}]}
     text = yaml.safe_dump(live).replace("'2026-01-01T00:00:00Z'", "2026-01-01T00:00:00Z")
     assert load(text) == load(HEAD + "spec: {notebooks: enabled}\n")
@@ -124,7 +116,10 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         ("costCenter: 0b11", ("VEL108", "5: spec.costCenter", 'write "0b11" in quotes')),
         ("costCenter: 12:30", ("VEL108", "5: spec.costCenter", 'write "12:30" in quotes')),
         ("costCenter: 2026-01-02", ("VEL108", "5: spec.costCenter", 'write "2026-01-02" in quotes')),
-        ("costCenter: 2026-01-02T03:04:05Z", ("VEL108", "5: spec.costCenter", 'write "2026-01-02T03:04:05Z" in quotes')),
+        (
+            "costCenter: 2026-01-02T03:04:05Z",
+            ("VEL108", "5: spec.costCenter", 'write "2026-01-02T03:04:05Z" in quotes'),
+        ),
         ("costCenter: .inf", ("VEL108", "5: spec.costCenter", 'write ".inf" in quotes')),
         ("costCenter: -.INF", ("VEL108", "5: spec.costCenter", 'write "-.INF" in quotes')),
         ("costCenter: .nan", ("VEL108", "5: spec.costCenter", 'write ".nan" in quotes')),
@@ -154,12 +149,18 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         ("notebooks: true", ("VEL114", "5: spec.notebooks", "write notebooks: enabled (allowed: enabled, disabled)")),
         ("notebooks: false", ("VEL114", "5: spec.notebooks", "write notebooks: disabled (allowed: enabled, disabled)")),
         ("notebook: enabled", ("VEL114", "5: spec.notebook", "write notebooks: enabled instead")),
-        ("notebook: 5Gi", ("VEL114", "5: spec.notebook", "write fields below it, such as storage; see vellum explain spec.notebook")),
+        (
+            "notebook: 5Gi",
+            ("VEL114", "5: spec.notebook", "write fields below it, such as storage; see vellum explain spec.notebook"),
+        ),
         ("notebook: {storage: 10}", ("VEL114", "5: spec.notebook.storage", 'write for example storage: "10Gi"')),
         ('search: {replicas: "3"}', ("VEL114", "5: spec.search.replicas", "write replicas: 3 without quotes")),
         # values
         ("size: smal", ("VEL115", "5: spec.size", "write size: small (allowed: small, medium, large)")),
-        ("deletionPolicy: retain", ("VEL115", "5: spec.deletionPolicy", "write deletionPolicy: Retain (allowed: Retain, Delete)")),
+        (
+            "deletionPolicy: retain",
+            ("VEL115", "5: spec.deletionPolicy", "write deletionPolicy: Retain (allowed: Retain, Delete)"),
+        ),
         ("search: {replicas: 6}", ("VEL115", "5: spec.search.replicas", "write for example replicas: 2")),
         ("notebook: {storage: 10gb}", ("VEL115", "5: spec.notebook.storage", 'write for example storage: "10Gi"')),
         ('notebook: {storage: "10"}', ("VEL115", "5: spec.notebook.storage", 'write for example storage: "10Gi"')),
@@ -169,10 +170,8 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         ('costCenter: "a\\n"', ("VEL115", "5: spec.costCenter", 'write for example costCenter: "4711"')),
         (f"owner: {'a' * 254}", ("VEL115", "5: spec.owner", 'write for example owner: "ada@example.org"')),
     ],
-)  # fmt: skip
-def test_a_mistake_in_the_spec_names_line_field_and_what_to_write(
-    line: str, expected: tuple[str, str, str]
-) -> None:
+)
+def test_a_mistake_in_the_spec_names_line_field_and_what_to_write(line: str, expected: tuple[str, str, str]) -> None:
     assert said(f"{HEAD}spec:\n  {line}\n") == [expected]
 
 
@@ -196,10 +195,7 @@ def test_words_in_quotes_are_text() -> None:
         ("{name: on}", [("VEL108", "3: metadata.name", 'write true, or "on" in quotes')]),
         ("{name: a, namespace: B}", [("VEL116", "3: metadata.namespace", "write namespace: b")]),
         *(
-            (
-                f"{{name: a, namespace: {name}}}",
-                [("VEL116", "3: metadata.namespace", "write namespace: team-a")],
-            )
+            (f"{{name: a, namespace: {name}}}", [("VEL116", "3: metadata.namespace", "write namespace: team-a")])
             for name in (
                 "kubeflow",
                 "vellum-storage",
@@ -213,20 +209,11 @@ def test_words_in_quotes_are_text() -> None:
         ("{name: a, nam: b}", [("VEL112", "3: metadata.nam", "delete it; name is written too")]),
         (
             "{name: a, generateName: b}",
-            [
-                (
-                    "VEL112",
-                    "3: metadata.generateName",
-                    "delete it; known here: name, labels, annotations, namespace",
-                )
-            ],
+            [("VEL112", "3: metadata.generateName", "delete it; known here: name, labels, annotations, namespace")],
         ),
         ("{name: a, labels: {b: 12}}", [("VEL117", "3: metadata.labels.b", 'write "12" in quotes')]),
         ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write true, or "on" in quotes')]),
-        (
-            "{name: a, labels: {b: c d}}",
-            [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")],
-        ),
+        ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")]),
         (
             "{name: a, labels: {/b: c}}",
             [("VEL117", "3: metadata.labels['/b']", "write a name such as example.org/stage")],
@@ -269,8 +256,7 @@ EXAMPLE = 'write for example endpoint: "https://s3.example.org"'
 
 
 @pytest.mark.parametrize(
-    "endpoint",
-    ["https://s3.example.org", "http://10.0.0.7:9000", "http://minio.minio.svc", "https://s3:65535"],
+    "endpoint", ["https://s3.example.org", "http://10.0.0.7:9000", "http://minio.minio.svc", "https://s3:65535"]
 )
 def test_an_external_store_is_named_by_its_endpoint(endpoint: str) -> None:
     (platform,) = load(EXTERNAL.replace("ENDPOINT", endpoint))
@@ -334,27 +320,19 @@ def test_an_endpoint_that_is_more_or_less_than_an_address_is_refused(endpoint: s
         ),
     ],
 )
-def test_a_store_that_does_not_fit_is_refused_with_what_to_write(
-    spec: str, expected: tuple[str, str]
-) -> None:
+def test_a_store_that_does_not_fit_is_refused_with_what_to_write(spec: str, expected: tuple[str, str]) -> None:
     assert said(f"{PLATFORM}spec: {spec}\n") == [("VEL115", *expected)]
 
 
 def test_images_are_named_by_digest() -> None:
-    assert said(PLATFORM + "spec: {images: {qdrant: qdrant:latest}}")[0][:2] == (
-        "VEL115",
-        "4: spec.images.qdrant",
-    )
+    assert said(PLATFORM + "spec: {images: {qdrant: qdrant:latest}}")[0][:2] == ("VEL115", "4: spec.images.qdrant")
     load(PLATFORM + f"spec: {{images: {{qdrant: registry.example.org/q@sha256:{'a' * 64}}}}}")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            BARE.replace("v1alpha1", "v1"),
-            ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1"),
-        ),
+        (BARE.replace("v1alpha1", "v1"), ("VEL111", "1: apiVersion", "write apiVersion: platform.vellum.dev/v1alpha1")),
         (
             BARE.replace("MLOps", "mlops"),
             (
@@ -366,10 +344,7 @@ def test_images_are_named_by_digest() -> None:
         ("kind: MLOpsPlatform\n", ("VEL111", "1", "write apiVersion: platform.vellum.dev/v1alpha1")),
         ("- a\n", ("VEL111", "1", "write apiVersion, kind, metadata and spec")),
         (HEAD + "sepc: {}\n", ("VEL112", "4: sepc", "write spec instead")),
-        (
-            HEAD + "spec: []\n",
-            ("VEL114", "4: spec", "write fields below it, such as owner; see vellum explain spec"),
-        ),
+        (HEAD + "spec: []\n", ("VEL114", "4: spec", "write fields below it, such as owner; see vellum explain spec")),
         ("", ("VEL102", "", "see examples/02-minimal/claim.yaml")),
         ("# nothing\n---\n", ("VEL102", "", "see examples/02-minimal/claim.yaml")),
         (HEAD + "spec: {size: small, size: large}\n", ("VEL107", "4: spec.size", "keep one of the two")),
@@ -440,10 +415,7 @@ def test_a_folder_is_read_in_name_order(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(PLATFORM + "spec: {}\n")
     (tmp_path / ".hidden.yaml").write_text("not: [read")
     (tmp_path / "notes.txt").write_text("not: [read")
-    assert [written.manifest()["kind"] for written in loader.read(tmp_path)] == [
-        "KubeflowPlatform",
-        "MLOpsPlatform",
-    ]
+    assert [written.manifest()["kind"] for written in loader.read(tmp_path)] == ["KubeflowPlatform", "MLOpsPlatform"]
 
 
 def test_mistakes_of_all_files_of_a_folder_are_told(tmp_path: Path) -> None:

@@ -13,10 +13,7 @@ from vellum.errors import ClaimError
 from vellum.kube.patch import merged
 
 ROOT = Path(__file__).parents[2]
-EXTERNAL = {
-    "profile": "light",
-    "objectStore": {"backend": "external", "endpoint": "https://other.example.org"},
-}
+EXTERNAL = {"profile": "light", "objectStore": {"backend": "external", "endpoint": "https://other.example.org"}}
 BESIDE = {f"KubeflowPlatform.spec.objectStore.{name}": EXTERNAL for name in ("endpoint", "region")}
 """What an example needs beside it."""
 

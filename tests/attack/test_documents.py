@@ -144,11 +144,7 @@ def job(**trainer: Any) -> dict[str, Any]:
 def service(*args: str, **more: Any) -> dict[str, Any]:
     model = {"modelFormat": {"name": "skops"}, "runtime": "vellum-skops", "args": list(args), **more}
     head = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
-    return {
-        **head,
-        "metadata": {"name": "hostile", "namespace": TEAM},
-        "spec": {"predictor": {"model": model}},
-    }
+    return {**head, "metadata": {"name": "hostile", "namespace": TEAM}, "spec": {"predictor": {"model": model}}}
 
 
 def renamed(obj: dict[str, Any], **metadata: Any) -> dict[str, Any]:
@@ -158,10 +154,7 @@ def renamed(obj: dict[str, Any], **metadata: Any) -> dict[str, Any]:
 def objects() -> Iterator[tuple[str, Any]]:
     """Yield (class, object); none of them may be accepted."""
     for key in KEYS:
-        yield (
-            "keys of models",
-            service(f"--model={key}") if key != "--http_port=1" else service("--model=a", key),
-        )
+        yield ("keys of models", service(f"--model={key}") if key != "--http_port=1" else service("--model=a", key))
     for amount in QUANTITIES:
         for field in ("requests", "limits"):
             yield "quantities", job(resourcesPerNode={field: {"memory": amount}})
@@ -184,10 +177,7 @@ def objects() -> Iterator[tuple[str, Any]]:
             job(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": variable or "A", "key": "../a"}}}]),
         )
     for word in ("component", "team", "anything"):
-        yield (
-            "marks of the platform",
-            renamed(service("--model=a"), labels={f"platform.vellum.dev/{word}": "search"}),
-        )
+        yield ("marks of the platform", renamed(service("--model=a"), labels={f"platform.vellum.dev/{word}": "search"}))
         yield "marks of the platform", renamed(job(), annotations={f"platform.vellum.dev/{word}": "search"})
     for other in OTHERS:
         version, kind = other.split()
@@ -243,9 +233,7 @@ def usable(answer: dict[str, Any]) -> None:
 
 def test_no_hostile_file_is_valid(tmp_path: Path, attacked: Attacked) -> None:
     """Malicious bytes, mistakes, and every hostile object as YAML: refused with a code, a place and a fix each."""
-    rows = [("bytes", data) for data in HOSTILE.values()] + [
-        ("mistakes", text.encode()) for text in BROKEN.values()
-    ]
+    rows = [("bytes", data) for data in HOSTILE.values()] + [("mistakes", text.encode()) for text in BROKEN.values()]
     rows += [
         (name, yaml.safe_dump(obj, allow_unicode=False).encode())
         for name, obj in objects()

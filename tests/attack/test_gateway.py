@@ -56,13 +56,7 @@ class Target:
 
     def ask(self, method: str, host: str, path: str, *more: str) -> tuple[int, bytes]:
         """Return status and answer of one request."""
-        lines = [
-            f"{method} {path} HTTP/1.1",
-            f"Host: {host}",
-            "Connection: close",
-            "Content-Length: 0",
-            *more,
-        ]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", "Content-Length: 0", *more]
         said = self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
         return status(said), said
 
@@ -78,11 +72,7 @@ def whole(said: bytes, raw: bytes) -> bool:
     length = re.search(rb"(?i)content-length: *([0-9]+)", head)
     if not found or raw.startswith(b"HEAD"):
         return bool(found)
-    return (
-        len(body) >= int(length[1])
-        if length
-        else body.endswith(b"0\r\n\r\n") or b"chunked" not in head.lower()
-    )
+    return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n") or b"chunked" not in head.lower()
 
 
 def closed(connection: socket.socket) -> bool:
@@ -243,11 +233,7 @@ def test_forms_of_the_request_line(target: Target, attacked: Attacked) -> None:
     ]
     answers: Counter[int] = Counter()
     for line in lines:
-        for end in (
-            f"\r\nHost: {target.own}\r\nConnection: close\r\n\r\n",
-            f"\nHost: {target.own}\n\n",
-            "\r\n\r\n",
-        ):
+        for end in (f"\r\nHost: {target.own}\r\nConnection: close\r\n\r\n", f"\nHost: {target.own}\n\n", "\r\n\r\n"):
             said = target.send((line + end).encode("latin-1"))
             answers[status(said)] += 1
             assert not 200 <= status(said) < 300, (line[:80], said[:300])

@@ -236,9 +236,7 @@ def test_no_key_of_another_team_opens_a_door(teams: list[Server], attacked: Atta
         f"{KEY}, two-writes",
     )
     wrong = [{"api-key": key} for key in keys]
-    wrong += [
-        {"authorization": f"{word} {key}"} for key in keys for word in ("Bearer", "bearer", "Basic", "")
-    ]
+    wrong += [{"authorization": f"{word} {key}"} for key in keys for word in ("Bearer", "bearer", "Basic", "")]
     wrong += [
         {"Api-Key ": KEY},
         {"x-api-key": KEY},

@@ -203,9 +203,7 @@ def test_the_socket(platform: Installation, attacked: Attacked) -> None:
         idle[-1].connect(str(state.socket))
     for clients in (8, 32, 64):
         with ThreadPoolExecutor(clients) as pool:
-            done = sum(
-                pool.map(lambda _: sum(bool(Client(state).ask("ping")) for _ in range(10)), range(clients))
-            )
+            done = sum(pool.map(lambda _: sum(bool(Client(state).ask("ping")) for _ in range(10)), range(clients)))
         assert done == 10 * clients
     for connection in idle:
         connection.close()
@@ -264,10 +262,7 @@ def test_the_supervisor_and_another_seed(platform: Installation, attacked: Attac
     seed.write_bytes(good)
     platform.run("up")
     assert platform.status()["ready"]
-    attacked(
-        "SIGSTOP and SIGKILL of the supervisor",
-        2 * ["reported, then all is back"],
-    )
+    attacked("SIGSTOP and SIGKILL of the supervisor", 2 * ["reported, then all is back"])
     attacked("Another seed", ["VEL410, not ready, nothing rotated"])
 
 

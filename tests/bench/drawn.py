@@ -23,10 +23,7 @@ CONTAINER: Obj = {
     "name": "main",
     "image": "registry.example.org/main:1",
     "args": ["--port", "8080"],
-    "ports": [
-        {"name": "http", "containerPort": 8080},
-        {"name": "dns", "containerPort": 53, "protocol": "UDP"},
-    ],
+    "ports": [{"name": "http", "containerPort": 8080}, {"name": "dns", "containerPort": 53, "protocol": "UDP"}],
     "env": [
         {"name": "PLAIN", "value": "1000m"},
         {"name": "FIELD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -35,21 +32,12 @@ CONTAINER: Obj = {
     ],
     "envFrom": [{"prefix": "A_", "configMapRef": {"name": "settings", "optional": True}}],
     "resources": {"requests": {"cpu": "0.1", "memory": "1024Mi"}, "limits": {"cpu": 2, "memory": "2Gi"}},
-    "livenessProbe": {
-        "httpGet": {"path": "/healthz", "port": "http", "httpHeaders": [{"name": "A", "value": "b"}]}
-    },
+    "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http", "httpHeaders": [{"name": "A", "value": "b"}]}},
     "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 5},
     "startupProbe": {"exec": {"command": ["true"]}, "failureThreshold": 30},
     "lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}},
-    "securityContext": {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "runAsUser": 1000,
-    },
-    "volumeMounts": [
-        {"name": "folder", "mountPath": "/folder"},
-        {"name": "settings", "mountPath": "/settings"},
-    ],
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsUser": 1000},
+    "volumeMounts": [{"name": "folder", "mountPath": "/folder"}, {"name": "settings", "mountPath": "/settings"}],
 }
 POD: Obj = {
     "containers": [CONTAINER],
@@ -62,16 +50,11 @@ POD: Obj = {
     "affinity": {
         "podAntiAffinity": {
             "preferredDuringSchedulingIgnoredDuringExecution": [
-                {
-                    "weight": 1,
-                    "podAffinityTerm": {"labelSelector": {"matchLabels": LABELS}, "topologyKey": "zone"},
-                }
+                {"weight": 1, "podAffinityTerm": {"labelSelector": {"matchLabels": LABELS}, "topologyKey": "zone"}}
             ]
         }
     },
-    "topologySpreadConstraints": [
-        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
-    ],
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],
     "volumes": [
         {"name": "folder", "emptyDir": {"sizeLimit": "1024Mi"}},
         {
@@ -86,11 +69,7 @@ POD: Obj = {
             "projected": {
                 "sources": [
                     {"serviceAccountToken": {"path": "token"}},
-                    {
-                        "downwardAPI": {
-                            "items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]
-                        }
-                    },
+                    {"downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}},
                 ]
             },
         },
@@ -154,12 +133,7 @@ AMOUNTS = {
 def base(kind: str, name: str = "drawn") -> Obj:
     """Return the manifest of a kind."""
     api_version, rest = KINDS[kind]
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": {"name": name},
-        **json.loads(json.dumps(rest)),
-    }
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **json.loads(json.dumps(rest))}
 
 
 def harmless(kind: str, schemas: Schemas) -> list[Change]:

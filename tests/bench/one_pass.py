@@ -49,10 +49,7 @@ SILENT = {
     "Repaired": "the embedded one reports what it put back; Crossplane puts it back silently",
 }
 """Conditions by their type, events by their reason or the end of their message."""
-FRAMES = (
-    'cannot compose resources: pipeline step "compose" returned a fatal result: ',
-    'Pipeline step "compose": ',
-)
+FRAMES = ('cannot compose resources: pipeline step "compose" returned a fatal result: ', 'Pipeline step "compose": ')
 """Crossplane's prefix of our messages, which names its pipeline."""
 
 
@@ -165,9 +162,7 @@ def _composite(live: Obj) -> Obj:
     meta = live["metadata"]
     names = {"name": meta["name"], "namespace": meta["namespace"]}
     labels = {f"crossplane.io/claim-{part}": value for part, value in names.items()}
-    about = {"name": f"{meta['name']}-x7k2p", "labels": labels} | {
-        part: meta[part] for part in ("uid", "generation")
-    }
+    about = {"name": f"{meta['name']}-x7k2p", "labels": labels} | {part: meta[part] for part in ("uid", "generation")}
     refs = {
         "claimRef": {"apiVersion": live["apiVersion"], "kind": KIND, **names},
         "compositionRef": {"name": _composition(XR_KIND)["metadata"]["name"]},
@@ -183,8 +178,7 @@ def _ahead(key: Key) -> set[Requirement]:
     """What Crossplane looks up before it calls the function, because the Composition says so."""
     (step,) = _composition(XR_KIND if key.kind == KIND else key.kind)["spec"]["pipeline"]
     return {
-        Requirement(one["apiVersion"], one["kind"], one["name"])
-        for one in step["requirements"]["requiredResources"]
+        Requirement(one["apiVersion"], one["kind"], one["name"]) for one in step["requirements"]["requiredResources"]
     }
 
 

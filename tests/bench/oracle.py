@@ -57,12 +57,8 @@ class Oracle:
         kind = composite["kind"]
         asked = {
             "composite_resource": composite,
-            "composite_resource_definition": next(
-                one for one in xrds() if one["spec"]["names"]["kind"] == kind
-            ),
-            "composition": next(
-                one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind
-            ),
+            "composite_resource_definition": next(one for one in xrds() if one["spec"]["names"]["kind"] == kind),
+            "composition": next(one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind),
             "functions": [{"name": FUNCTION, "address": self.function}],
             "observed_resources": list(observed),
             "required_resources": list(required),
@@ -88,13 +84,7 @@ def running() -> Iterator[Oracle]:
     program = programs.ensure(print)["crossplane"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    argv = [
-        str(ROOT / ".venv-function/bin/vellum"),
-        "function",
-        "--insecure",
-        "--address",
-        f"127.0.0.1:{port}",
-    ]
+    argv = [str(ROOT / ".venv-function/bin/vellum"), "function", "--insecure", "--address", f"127.0.0.1:{port}"]
     with subprocess.Popen(argv) as process:
         try:
             _answers(process, port)

@@ -113,9 +113,7 @@ class Pair:
         here = [one for one in self.world.store.everything() if one["kind"] == "MLOpsPlatform"]
         embedded = {one["metadata"]["name"]: one for one in here}
         names = sorted(embedded)
-        return {name: _said(real.get(name)) for name in names}, {
-            name: _said(embedded[name]) for name in names
-        }
+        return {name: _said(real.get(name)) for name in names}, {name: _said(embedded[name]) for name in names}
 
     def same(self, *names: str) -> None:
         """Wait until both have the same objects and status; report the differences."""
@@ -126,9 +124,7 @@ class Pair:
             found = [line for name in names for line in _differences(self.real(name), expected[name])]
             real, here = self.said()
             return found + [
-                f"{name} says\n  {real[name]}\n  {here[name]}"
-                for name in names
-                if real.get(name) != here.get(name)
+                f"{name} says\n  {real[name]}\n  {here[name]}" for name in names if real.get(name) != here.get(name)
             ]
 
         until(lambda: not differences(), 60, lambda: "real, embedded:\n" + "\n".join(differences()))
@@ -141,9 +137,7 @@ def pair(bench: Bench, folder: Path) -> Pair:
     platform = bench.get("kubeflowplatform", NAME) or {}
     store = SqliteStore(folder / "store.db", lambda: NOW)
     spec = {name: platform["spec"][name] for name in ("profile", "images", "charts", "training")}
-    store.put(
-        {"apiVersion": PLATFORM.api_version, "kind": PLATFORM.kind, "metadata": {"name": NAME}, "spec": spec}
-    )
+    store.put({"apiVersion": PLATFORM.api_version, "kind": PLATFORM.kind, "metadata": {"name": NAME}, "spec": spec})
     world = World(store, Seed(base64.b64decode(secret["data"][SEED])), platform["status"])
     world.settle()
     return Pair(bench, api, world)
@@ -153,9 +147,7 @@ def _applied(obj: Obj) -> Obj:
     """Return only what Crossplane's own field manager wrote."""
     head = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": _name(obj)}
     for entry in obj["metadata"]["managedFields"]:
-        if entry["manager"].startswith("apiextensions.crossplane.io/composed") and not entry.get(
-            "subresource"
-        ):
+        if entry["manager"].startswith("apiextensions.crossplane.io/composed") and not entry.get("subresource"):
             return merged(head, {}, _owned(obj, entry["fieldsV1"]))
     return head
 
@@ -217,17 +209,10 @@ def _said(live: Obj | None) -> Any:
     status = (live or {}).get("status") or {}
     conditions = {one["type"]: (one["status"], one.get("reason")) for one in status.get("conditions", ())}
     messages = {one["type"]: one.get("message", "") for one in status.get("conditions", ())}
-    rest = {
-        name: status.get(name)
-        for name in ("team", "components", "deletionPolicy", "endpoints", "seedFingerprint")
-    }
+    rest = {name: status.get(name) for name in ("team", "components", "deletionPolicy", "endpoints", "seedFingerprint")}
     return {**rest, **{name: conditions.get(name) for name in SAID}, "message": messages.get("PartsReady")}
 
 
 def _differences(real: Mapping[Key, Obj], embedded: Mapping[Key, Obj]) -> list[str]:
     keys = sorted(real.keys() | embedded.keys(), key=str)
-    return [
-        f"{key}\n  {real.get(key)}\n  {embedded.get(key)}"
-        for key in keys
-        if real.get(key) != embedded.get(key)
-    ]
+    return [f"{key}\n  {real.get(key)}\n  {embedded.get(key)}" for key in keys if real.get(key) != embedded.get(key)]

@@ -37,9 +37,7 @@ class Bench:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VELLUM_")}
         environment["VELLUM_BENCH"] = str(self.root)
         argv = [sys.executable, "-m", "vellum.cli", "bench", *arguments]
-        done = subprocess.run(
-            argv, env=environment, capture_output=True, text=True, timeout=3600, check=False
-        )
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=3600, check=False)
         if check and done.returncode != 0:
             pytest.fail(f"vellum bench {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
         return done
@@ -119,12 +117,7 @@ class Bench:
 
 def claim(name: str, **spec: Any) -> Obj:
     metadata = {"name": name, "namespace": "default"}
-    return {
-        "apiVersion": "platform.vellum.dev/v1alpha1",
-        "kind": "MLOpsPlatform",
-        "metadata": metadata,
-        "spec": spec,
-    }
+    return {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "MLOpsPlatform", "metadata": metadata, "spec": spec}
 
 
 def condition(obj: Obj | None, kind: str) -> Mapping[str, Any]:

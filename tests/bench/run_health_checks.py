@@ -38,6 +38,4 @@ def cel(text: str, obj: Any) -> bool | str:
 
 if __name__ == "__main__":
     cases = json.load(sys.stdin)
-    json.dump(
-        [lua(text, obj) if language == "lua" else cel(text, obj) for language, text, obj in cases], sys.stdout
-    )
+    json.dump([lua(text, obj) if language == "lua" else cel(text, obj) for language, text, obj in cases], sys.stdout)

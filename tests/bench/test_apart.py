@@ -45,11 +45,7 @@ def test_a_webhook_that_is_down_keeps_no_other_part_from_repair(bench: Bench) ->
     bench.apply(DOWN)
     try:
         bench.kubectl("annotate", "kubeflowplatform", "kubeflow", "look=now", "--overwrite")
-        until(
-            lambda: "failed calling webhook" in str(part(bench, "training-runtimes")),
-            30,
-            lambda: explained(bench),
-        )
+        until(lambda: "failed calling webhook" in str(part(bench, "training-runtimes")), 30, lambda: explained(bench))
         bench.kubectl("delete", *KSERVE[:2], "-n", KSERVE[2], "--wait=false")
         until(lambda: bench.get(*KSERVE), 45, lambda: explained(bench))
     finally:

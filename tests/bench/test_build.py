@@ -105,9 +105,7 @@ def tools(tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(programs, "NEEDED_BYTES", 0)
     yield folder
     for cache in ("first", "second"):
-        subprocess.run(
-            [go, "clean", "-modcache"], check=True, env={**os.environ, "GOMODCACHE": str(tmp_path / cache)}
-        )
+        subprocess.run([go, "clean", "-modcache"], check=True, env={**os.environ, "GOMODCACHE": str(tmp_path / cache)})
 
 
 @pytest.mark.usefixtures("tools")
@@ -140,9 +138,7 @@ def test_a_network_that_stays_away_ends_the_build_after_five_tries(proxy: Proxy)
         pytest.param(lambda text: text, id="another checksum"),
     ],
 )
-def test_what_no_try_can_change_is_said_at_once(
-    tools: Path, proxy: Proxy, spoil: Callable[[str], str]
-) -> None:
+def test_what_no_try_can_change_is_said_at_once(tools: Path, proxy: Proxy, spoil: Callable[[str], str]) -> None:
     """The build does not retry a missing version or a module with a wrong checksum."""
     for name in ("go.mod", "go.sum"):
         (tools / name).write_text(spoil((tools / name).read_text()))

@@ -47,9 +47,7 @@ class Helm:
         path.write_bytes(archive)
         given.write_text(json.dumps(values))
         argv = [str(self._program), "template", "x", str(path), "-n", "ns", "-f", str(given)]
-        done = subprocess.run(
-            argv, env={"HOME": str(self._folder)}, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(argv, env={"HOME": str(self._folder)}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
 
@@ -89,14 +87,10 @@ def test_a_stand_in_says_so_and_makes_nothing_that_must_answer(helm: Helm, name:
 
     assert about["annotations"] == STAND_IN
     assert "stand-in" in about["description"]
-    assert kinds.isdisjoint(
-        {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace", "Job"}
-    )
+    assert kinds.isdisjoint({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace", "Job"})
     assert not [one for one in objects if "helm.sh/hook" in annotations_of(one)]
     assert all(
-        annotations_of(one).items() >= STAND_IN.items()
-        for one in objects
-        if one["kind"] == "CustomResourceDefinition"
+        annotations_of(one).items() >= STAND_IN.items() for one in objects if one["kind"] == "CustomResourceDefinition"
     )
 
 
@@ -131,16 +125,10 @@ def test_values_have_the_effect_that_they_have_in_the_real_charts(helm: Helm) ->
     named = {**VALUES["argo-workflows"]["controller"], "configMap": {"create": False, "name": "mine"}}
     controller = helm.of("argo-workflows", controller={**named, "resources": {"requests": {"cpu": "1"}}})
     (container,) = pod(controller, "x-workflow-controller")["containers"]
-    assert (container["args"][:2], container["resources"]) == (
-        ["--configmap", "mine"],
-        {"requests": {"cpu": "1"}},
-    )
+    assert (container["args"][:2], container["resources"]) == (["--configmap", "mine"], {"requests": {"cpu": "1"}})
     assert names(controller, "ConfigMap") == []
     gateway = helm.of("gateway", serviceAccount={"name": "door"}, service={"type": "ClusterIP"})
-    assert (names(gateway, "ServiceAccount"), spec(gateway, "Service", "x")["type"]) == (
-        ["door"],
-        "ClusterIP",
-    )
+    assert (names(gateway, "ServiceAccount"), spec(gateway, "Service", "x")["type"]) == (["door"], "ClusterIP")
 
 
 def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str, Path]) -> None:

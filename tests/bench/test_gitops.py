@@ -20,16 +20,10 @@ from vellum.kube.objects import Obj, make
 from vellum.package.tree import in_order
 
 CRDS = (
-    Files(
-        "argo-cd-crds", "argo-cd", "github.com/argoproj/argo-cd/v3", "manifests/crds", "application-crd.yaml"
-    ),
+    Files("argo-cd-crds", "argo-cd", "github.com/argoproj/argo-cd/v3", "manifests/crds", "application-crd.yaml"),
     Files("flux-kustomize-crds", "flux", "github.com/fluxcd/kustomize-controller", "config/crd/bases"),
     Files(
-        "flux-source-crds",
-        "flux",
-        "github.com/fluxcd/source-controller",
-        "config/crd/bases",
-        "*gitrepositories.yaml",
+        "flux-source-crds", "flux", "github.com/fluxcd/source-controller", "config/crd/bases", "*gitrepositories.yaml"
     ),
 )
 STRICT = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=person", "-f")
@@ -112,11 +106,7 @@ HEALTH = [
     (seen(f"{API}/v1", DEFINITION, CLAIMS, Established="True", Offered="True"), ["Healthy", ""], True),
     (seen(f"{API}/v2", DEFINITION, Established="False"), ["Progressing", "Established is False"], False),
     (seen(f"{API}/v2", DEFINITION, Established="True"), ["Healthy", ""], True),
-    (
-        seen(PKG, "Provider", Installed="True", Healthy="Unknown"),
-        ["Progressing", "Healthy is Unknown"],
-        False,
-    ),
+    (seen(PKG, "Provider", Installed="True", Healthy="Unknown"), ["Progressing", "Healthy is Unknown"], False),
     (seen(PKG, "Provider", Installed="True", Healthy="True"), ["Healthy", ""], True),
     (seen(PKG, "Function", Installed="False"), ["Progressing", "Installed is False"], False),
     (
@@ -130,9 +120,7 @@ HEALTH = [
 
 
 def test_both_tools_see_healthy_exactly_what_crossplane_calls_ready(tmp_path: Path) -> None:
-    (settings,) = yaml.safe_load_all(
-        (rendered("argocd", tmp_path / "argo") / "argocd/settings.yaml").read_text()
-    )
+    (settings,) = yaml.safe_load_all((rendered("argocd", tmp_path / "argo") / "argocd/settings.yaml").read_text())
     steps = yaml.safe_load_all((rendered("flux", tmp_path / "flux") / "flux/kustomizations.yaml").read_text())
     checks = {
         (check["apiVersion"], check["kind"]): check["current"]

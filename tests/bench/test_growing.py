@@ -65,11 +65,7 @@ def test_a_part_that_cannot_be_installed_keeps_the_circuit_breaker_closed(light:
     """Crossplane forgives one event a second. A part that is tried again and again makes fewer."""
     light.apply(STRANGER)
     light.kubectl("patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", STANDARD)
-    until(
-        lambda: "cannot be imported" in str(platform(light)["status"]["components"]),
-        60,
-        lambda: explained(light),
-    )
+    until(lambda: "cannot be imported" in str(platform(light)["status"]["components"]), 60, lambda: explained(light))
     # provider-helm's first tries follow each other quickly.
     time.sleep(FAILS_SECONDS)
     before = events(light)
@@ -93,9 +89,7 @@ def events(bench: Bench) -> int:
 
 
 @pytest.mark.nightly
-def test_a_light_platform_grows_and_every_chart_keeps_its_values_until_the_mesh_is_there(
-    light: Bench,
-) -> None:
+def test_a_light_platform_grows_and_every_chart_keeps_its_values_until_the_mesh_is_there(light: Bench) -> None:
     before = releases(light)
     assert set(MESH).isdisjoint(before)
     assert not any(meshed(before[name]) for name in MESHED)
@@ -114,9 +108,7 @@ def test_a_light_platform_grows_and_every_chart_keeps_its_values_until_the_mesh_
         time.sleep(0.2)
     assert waited == set(MESHED)
     after = releases(light)
-    assert {name: revision(after[name]) - revision(before[name]) for name in MESHED} == dict.fromkeys(
-        MESHED, 1
-    )
+    assert {name: revision(after[name]) - revision(before[name]) for name in MESHED} == dict.fromkeys(MESHED, 1)
     secrets = light.list("secrets", "-A", "-l", "owner=helm")
     assert {one["metadata"]["labels"]["status"] for one in secrets} <= {"deployed", "superseded"}
 

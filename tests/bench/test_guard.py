@@ -97,9 +97,7 @@ def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench
         assert one["status"]["atProvider"]["state"] == "deployed"
 
 
-def test_the_pods_of_pipelines_need_their_secret_to_start(
-    bench: Bench,
-) -> None:
+def test_the_pods_of_pipelines_need_their_secret_to_start(bench: Bench) -> None:
     """Proves: Pipelines' Secret exists before Pipelines, whose pods cannot start without it."""
     secret = bench.get("secret", "mlpipeline-minio-artifact", "kubeflow")
     release = bench.get(RELEASES, "kubeflow-pipelines")
@@ -110,9 +108,7 @@ def test_the_pods_of_pipelines_need_their_secret_to_start(
         deployment = bench.get("deployment", name, "kubeflow")
         assert deployment is not None
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        references = [
-            one["valueFrom"]["secretKeyRef"] for one in container["env"] if "secretKeyRef" in str(one)
-        ]
+        references = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "secretKeyRef" in str(one)]
         assert "mlpipeline-minio-artifact" in {one["name"] for one in references}
         assert not any(one.get("optional") for one in references)
 
@@ -145,11 +141,7 @@ def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> N
     said = platform(bench)["status"]["components"]
     watched = {one["name"]: one.get("watched", 0) for one in said if "version" in one}
     assert {name for name, count in watched.items() if not count} == {"kserve-crd"}
-    for namespace, release in (
-        ("kserve", "kserve"),
-        ("kubeflow", "kubeflow-pipelines"),
-        ("istio-system", "istiod"),
-    ):
+    for namespace, release in (("kserve", "kserve"), ("kubeflow", "kubeflow-pipelines"), ("istio-system", "istiod")):
         made = [
             obj
             for kind in ("deployment", "service", "configmap", "serviceaccount")
@@ -194,12 +186,7 @@ def test_a_provider_killed_during_an_upgrade_leaves_nothing_broken(bench: Bench)
 
 def refused(name: str) -> Obj:
     """Return an admission policy and its binding that forbid creating that Deployment."""
-    rule = {
-        "apiGroups": ["apps"],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE"],
-        "resources": ["deployments"],
-    }
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -207,9 +194,7 @@ def refused(name: str) -> Obj:
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [rule]},
-            "validations": [
-                {"expression": f"object.metadata.name != '{name}'", "message": "not while we move"}
-            ],
+            "validations": [{"expression": f"object.metadata.name != '{name}'", "message": "not while we move"}],
         },
     }
     binding = {
@@ -234,11 +219,7 @@ def test_a_refused_repair_is_reverted_reported_and_done_later(bench: Bench) -> N
     try:
         time.sleep(2)
         deleted(bench, *where)
-        until(
-            lambda: "not while we move" in str(part(bench, release).get("reason")),
-            60,
-            lambda: explained(bench),
-        )
+        until(lambda: "not while we move" in str(part(bench, release).get("reason")), 60, lambda: explained(bench))
         # Every try is one upgrade, and provider-helm's rollbacks of it, which are refused as well.
         time.sleep(30)
         assert was < revision(bench, release) <= was + 2 * (1 + ROLLBACKS)
@@ -282,9 +263,7 @@ def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) ->
         "--release",
         "notebook-controller",
     ]
-    done = subprocess.run(
-        [*argv, "--output", "json"], capture_output=True, text=True, timeout=900, check=False
-    )
+    done = subprocess.run([*argv, "--output", "json"], capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["repairs"]
     assert [(row["object"], row["done"]) for row in rows][:3] == [

@@ -62,18 +62,14 @@ class Reader:
         return done.stdout
 
     def explained(self) -> str:
-        return self.bench.kubectl("get", "kubeflowplatform,mlopsplatform", "-A", "-o", "yaml", check=False)[
-            -6000:
-        ]
+        return self.bench.kubectl("get", "kubeflowplatform,mlopsplatform", "-A", "-o", "yaml", check=False)[-6000:]
 
     def vellum(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "vellum.cli", *arguments, "--kubeconfig", self.bench.kubeconfig]
         done = subprocess.run(
             argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900, check=False
         )
-        assert not check or done.returncode == 0, (
-            f"{arguments}\n{done.stdout}{done.stderr}\n{self.explained()}"
-        )
+        assert not check or done.returncode == 0, f"{arguments}\n{done.stdout}{done.stderr}\n{self.explained()}"
         return done
 
     def killed(self, *arguments: str, after: str) -> None:
@@ -167,11 +163,7 @@ def strangers() -> list[Obj]:
             spec=kind,
         ),
         make(
-            "rbac.authorization.k8s.io/v1",
-            "ClusterRole",
-            "kserve-manager-role",
-            labels={"stranger": "yes"},
-            rules=[],
+            "rbac.authorization.k8s.io/v1", "ClusterRole", "kserve-manager-role", labels={"stranger": "yes"}, rules=[]
         ),
         make("scheduling.k8s.io/v1", "PriorityClass", "theirs", labels=helm, annotations=marks, value=1),
     ]
@@ -227,10 +219,7 @@ def test_no_seed_is_drawn_beside_what_an_uninstallation_kept(reader: Reader) -> 
     said = reader.refused("install", *FILES, *FUNCTION, "--dry-run")
 
     bench.kubectl("delete", "namespace", "vellum-storage")
-    assert (
-        "VEL310: the seed is gone, and all keys of what an uninstallation kept in vellum-storage derive"
-        in said
-    )
+    assert "VEL310: the seed is gone, and all keys of what an uninstallation kept in vellum-storage derive" in said
 
 
 JOB_SET = "jobsets.jobset.x-k8s.io"
@@ -305,9 +294,7 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     assert marked_generation(bench.get("secret", "vellum-binding", team.namespace)) == "2"
     assert reader.s3().get_object(**OBJECT)["Body"].read() == b"earlier"
 
-    gone = json.loads(
-        reader.vellum("uninstall", "--with-claims", "--delete-data", "--yes", "--output", "json").stdout
-    )
+    gone = json.loads(reader.vellum("uninstall", "--with-claims", "--delete-data", "--yes", "--output", "json").stdout)
     assert (gone["left"], gone["kept"]) == ([], [])
     assert gone["kinds"] > 60
     assert marked(bench) == set()
@@ -348,19 +335,13 @@ def marked(bench: Bench) -> set[str]:
     return {
         f"{one['kind'].lower()}/{one['metadata']['name']}"
         for one in found
-        if one["kind"] not in ("Event", "Pod", "PersistentVolume", "FunctionRevision")
-        and words.search(plain(one))
+        if one["kind"] not in ("Event", "Pod", "PersistentVolume", "FunctionRevision") and words.search(plain(one))
     }
 
 
 def plain(obj: Obj) -> str:
     """Name, marks, owners and type, without the namespace: Kubernetes adds objects to every kept namespace."""
-    said = [
-        obj["metadata"].get(name)
-        for name in ("name", "labels", "annotations", "finalizers", "ownerReferences")
-    ]
+    said = [obj["metadata"].get(name) for name in ("name", "labels", "annotations", "finalizers", "ownerReferences")]
     return (
-        ""
-        if obj["metadata"]["name"].startswith("bench")
-        else json.dumps([*said, obj["apiVersion"], obj.get("type")])
+        "" if obj["metadata"]["name"].startswith("bench") else json.dumps([*said, obj["apiVersion"], obj.get("type")])
     )

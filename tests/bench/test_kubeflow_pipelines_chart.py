@@ -112,9 +112,7 @@ def test_agents_show_tokens_that_only_pipelines_takes(rendered: Rendered) -> Non
 def test_nobody_may_read_secrets_or_logs_of_teams(rendered: Rendered) -> None:
     for values in ({}, OUTSIDE, MESH):
         for name, role in of_kind(pipelines(rendered, **values), "ClusterRole").items():
-            granted = {
-                (one, verb) for rule in role["rules"] for one in rule["resources"] for verb in rule["verbs"]
-            }
+            granted = {(one, verb) for rule in role["rules"] for one in rule["resources"] for verb in rule["verbs"]}
             assert not [one for one, _ in granted if one in ("*", "secrets", "configmaps", "pods/exec")], name
             assert not [verb for _, verb in granted if verb == "*"], name
             logs = values is MESH and name == "ml-pipeline-ui"
@@ -139,15 +137,12 @@ def test_a_team_is_let_in_as_its_own_policies_let_it_out(rendered: Rendered) -> 
     objects = pipelines(rendered)
     made = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["light"])).settle_objects().values()
     (namespace,) = (one for one in made if one["kind"] == "Namespace")
-    out = [
-        rule for one in of_kind([*made], "NetworkPolicy").values() for rule in one["spec"].get("egress") or ()
-    ]
+    out = [rule for one in of_kind([*made], "NetworkPolicy").values() for rule in one["spec"].get("egress") or ()]
     asked = [
         (peer["podSelector"]["matchLabels"], rule["ports"][0]["port"])
         for rule in out
         for peer in rule.get("to") or ()
-        if (peer.get("namespaceSelector") or {}).get("matchLabels")
-        == {"kubernetes.io/metadata.name": "kubeflow"}
+        if (peer.get("namespaceSelector") or {}).get("matchLabels") == {"kubernetes.io/metadata.name": "kubeflow"}
     ]
     assert len(asked) == 3
     for labels, port in asked:
@@ -159,17 +154,12 @@ def test_a_team_is_let_in_as_its_own_policies_let_it_out(rendered: Rendered) -> 
         )
         (rule,) = policy["ingress"]
         assert port in [one["port"] for one in rule["ports"]]
-        teams = [
-            one["namespaceSelector"]["matchLabels"] for one in rule["from"] if "namespaceSelector" in one
-        ]
+        teams = [one["namespaceSelector"]["matchLabels"] for one in rule["from"] if "namespaceSelector" in one]
         assert any(namespace["metadata"]["labels"].items() >= one.items() for one in teams)
 
 
 def test_what_runs_at_teams_comes_from_the_mirror_and_by_digest_too(rendered: Rendered) -> None:
     said = {"registry": "mirror.example.org/kfp", "launcher": {"digest": f"sha256:{64 * 'a'}"}}
     found = variables(pipelines(rendered, images=said), "ml-pipeline")
-    assert (
-        found["V2_LAUNCHER_IMAGE"]["value"]
-        == f"mirror.example.org/kfp/kubeflow/kfp-launcher@sha256:{64 * 'a'}"
-    )
+    assert found["V2_LAUNCHER_IMAGE"]["value"] == f"mirror.example.org/kfp/kubeflow/kfp-launcher@sha256:{64 * 'a'}"
     assert found["V2_DRIVER_IMAGE"]["value"] == "mirror.example.org/kfp/kubeflow/kfp-driver:2.17.0"

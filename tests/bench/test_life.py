@@ -20,11 +20,7 @@ VECTORS, STORAGE = "vellum-vectors", "vellum-storage"
 def s3(bench: Bench, team: Team, secret: str = "mlpipeline-minio-artifact") -> Any:
     """Return a client with the keys of a Secret that Crossplane composed; the address is this machine's."""
     values = secret_of(bench, secret, team.namespace)
-    names = (
-        ("accesskey", "secretkey")
-        if "accesskey" in values
-        else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    )
+    names = ("accesskey", "secretkey") if "accesskey" in values else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     return boto3.client(
         "s3",
         endpoint_url=bench.s3,
@@ -100,9 +96,7 @@ def ada(bench: Bench) -> Team:
 
 
 @pytest.mark.parametrize("secret", ["mlpipeline-minio-artifact", "vellum-binding"])
-def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(
-    bench: Bench, ada: Team, secret: str
-) -> None:
+def test_the_keys_in_the_composed_secrets_write_to_the_teams_own_bucket(bench: Bench, ada: Team, secret: str) -> None:
     """Proves: the keys in the composed Secrets open the team's own bucket."""
     client = s3(bench, ada, secret)
     client.put_object(Bucket=ada.bucket, Key="hello.txt", Body=b"hello")
@@ -219,9 +213,7 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so_and_stays_ready(bench: Be
     bench.delete("volumes")
 
 
-def test_turning_notebooks_off_keeps_the_home_volume(
-    bench: Bench,
-) -> None:
+def test_turning_notebooks_off_keeps_the_home_volume(bench: Bench) -> None:
     """Proves: a disabled notebook leaves its home directory for the next one."""
     team = bench.claim("flips", notebooks="enabled")
     home = bench.get("pvc", "notebook-workspace", team.namespace) or {}
@@ -231,16 +223,12 @@ def test_turning_notebooks_off_keeps_the_home_volume(
 
     until(lambda: bench.list("pods", "-n", team.namespace, "-l", "notebook-name") == [], 30)
     assert before - composed(bench, team) == {"Notebook/notebook", "Secret/notebook-token"}
-    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home[
-        "metadata"
-    ]["uid"]
+    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home["metadata"]["uid"]
 
     bench.claim("flips", notebooks="enabled")
 
     until(lambda: composed(bench, team) == before, 30, lambda: str(before ^ composed(bench, team)))
-    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home[
-        "metadata"
-    ]["uid"]
+    assert (bench.get("pvc", "notebook-workspace", team.namespace) or {})["metadata"]["uid"] == home["metadata"]["uid"]
     bench.delete("flips")
 
 
@@ -260,9 +248,7 @@ def left_over(bench: Bench, team: Team) -> set[str]:
     }
 
 
-def test_a_claim_deleted_with_retain_keeps_only_its_data(
-    bench: Bench,
-) -> None:
+def test_a_claim_deleted_with_retain_keeps_only_its_data(bench: Bench) -> None:
     """Proves: a claim deleted with Retain leaves its data and nothing else; a new claim finds the data."""
     team = bench.claim("keeps", notebooks="enabled")
     s3(bench, team).put_object(Bucket=team.bucket, Key="kept.txt", Body=b"kept")
@@ -287,9 +273,7 @@ def test_a_claim_deleted_with_retain_keeps_only_its_data(
     bench.delete("keeps")
 
 
-def test_a_claim_deleted_with_delete_leaves_nothing(
-    bench: Bench,
-) -> None:
+def test_a_claim_deleted_with_delete_leaves_nothing(bench: Bench) -> None:
     """Proves: a claim deleted with Delete leaves nothing."""
     team = bench.claim("forgets", notebooks="enabled", deletionPolicy="Delete")
     s3(bench, team).put_object(Bucket=team.bucket, Key="gone.txt", Body=b"gone")
@@ -316,9 +300,7 @@ def test_a_claim_made_again_immediately_has_its_bucket(bench: Bench) -> None:
     bench.delete("again")
 
 
-def test_a_new_composite_does_not_get_the_objects_of_the_old_one(
-    bench: Bench,
-) -> None:
+def test_a_new_composite_does_not_get_the_objects_of_the_old_one(bench: Bench) -> None:
     """Proves: a composite never adopts objects of an earlier composite of the same name.
 
     A claim in the background lets its composite go after it: the new one meets what is being deleted.
@@ -377,9 +359,7 @@ def test_a_missing_kind_holds_up_its_own_part_and_no_other(bench: Bench) -> None
         ({"artifacts": {"quota": "many"}}, "spec.artifacts.quota"),
     ],
 )
-def test_the_api_server_itself_refuses_a_wrong_claim(
-    bench: Bench, spec: dict[str, Any], refused: str
-) -> None:
+def test_the_api_server_itself_refuses_a_wrong_claim(bench: Bench, spec: dict[str, Any], refused: str) -> None:
     """Proves: the API server refuses a wrong value."""
     assert refused in bench.apply(claim("wrong", **spec), check=False)
     assert bench.get("mlopsplatform", "wrong", "default") is None
@@ -388,12 +368,7 @@ def test_the_api_server_itself_refuses_a_wrong_claim(
 def test_an_unknown_field_is_refused_by_the_api_server(bench: Bench) -> None:
     """Proves: with strict validation, which kubectl uses, the API server refuses an unknown field."""
     said = bench.kubectl(
-        "create",
-        "--validate=strict",
-        "-f",
-        "-",
-        given=json.dumps(claim("wrong", notebook_size="5Gi")),
-        check=False,
+        "create", "--validate=strict", "-f", "-", given=json.dumps(claim("wrong", notebook_size="5Gi")), check=False
     )
     assert 'unknown field "spec.notebook_size"' in said
 

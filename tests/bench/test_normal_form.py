@@ -41,9 +41,7 @@ class Case:
 
     def faults(self, live: Obj) -> list[str]:
         # Helm's record is text, which is read by a loader of its own.
-        manifest = yaml.load(
-            yaml.dump(self.rendered, Dumper=yaml.CSafeDumper), _Loader
-        )  # a safe loader of our own
+        manifest = yaml.load(yaml.dump(self.rendered, Dumper=yaml.CSafeDumper), _Loader)  # a safe loader of our own
         one = Rendered(Kind(manifest["apiVersion"], self.kind), "default", self.name, manifest)
         return [str(found) for found in differences(one, live)]
 

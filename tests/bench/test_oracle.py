@@ -69,9 +69,7 @@ def opened(folder: Path, profile: str, *, settled: bool = False) -> Iterator[Wor
     with contextlib.closing(Watched(folder / "store.db", lambda: NOW)) as store:
         (document,) = loader.load(PLATFORMS[profile].encode(), "platform.yaml")
         store.put(document.manifest())
-        installed = (
-            settled_platform(PLATFORMS[profile], SEED)["status"] if profile != "local" and settled else None
-        )
+        installed = settled_platform(PLATFORMS[profile], SEED)["status"] if profile != "local" and settled else None
         yield World(store, platform_status=installed)
 
 
@@ -131,10 +129,7 @@ def test_every_pass_from_an_empty_claim_until_it_is_ready(crossplane: Oracle, wo
 
     assert set(first.of("Namespace")) == {TEAM.namespace}
     assert (parts(first), parts(last)) == (1, 28)
-    assert (first.conditions["Ready"]["reason"], last.conditions["Ready"]["reason"]) == (
-        "Waiting",
-        "Available",
-    )
+    assert (first.conditions["Ready"]["reason"], last.conditions["Ready"]["reason"]) == ("Waiting", "Available")
 
 
 @pytest.mark.parametrize("empty", ["local"], indirect=True)
@@ -142,15 +137,8 @@ def test_every_pass_of_a_new_platform_until_it_is_ready(crossplane: Oracle, empt
     first, *_, last = life(crossplane, empty, PLATFORM)
 
     # A laptop serves the kinds of training from the start, and no chart brings them.
-    assert {key.kind for key in first.applied} == {
-        "Namespace",
-        "ClusterTrainingRuntime",
-        "ClusterServingRuntime",
-    }
-    assert (first.conditions["Ready"]["reason"], last.conditions["Ready"]["reason"]) == (
-        "Creating",
-        "Available",
-    )
+    assert {key.kind for key in first.applied} == {"Namespace", "ClusterTrainingRuntime", "ClusterServingRuntime"}
+    assert (first.conditions["Ready"]["reason"], last.conditions["Ready"]["reason"]) == ("Creating", "Available")
 
 
 @pytest.mark.parametrize("world", ["local"], indirect=True)
@@ -170,10 +158,7 @@ def test_a_pass_over_a_settled_world_changes_nothing(crossplane: Oracle, team: W
         ("notebooks", {("Notebook", "notebook"), ("Secret", "notebook-token")}),
         (
             "pipelines",
-            {
-                ("ConfigMap", name)
-                for name in ("artifact-repositories", "kfp-launcher", "metadata-grpc-configmap")
-            },
+            {("ConfigMap", name) for name in ("artifact-repositories", "kfp-launcher", "metadata-grpc-configmap")},
         ),
         ("inference", {("InferenceService", "search")}),
     ],
@@ -189,9 +174,7 @@ def test_turning_a_switch_off_deletes_its_objects_but_the_home(
     assert "notebook-workspace" in done.of("PersistentVolumeClaim")
 
 
-def test_another_size_and_another_end_of_the_data_reach_their_objects(
-    crossplane: Oracle, team: World
-) -> None:
+def test_another_size_and_another_end_of_the_data_reach_their_objects(crossplane: Oracle, team: World) -> None:
     team.put("ada", notebooks="enabled", size="medium", deletionPolicy="Delete", artifacts={"quota": "20Gi"})
 
     done = both(crossplane, team, ADA)
@@ -214,9 +197,7 @@ def test_what_somebody_edited_or_deleted_is_applied_again(crossplane: Oracle, te
     assert "default-editor" in done.of("ServiceAccount")
 
 
-def test_a_part_that_stops_answering_takes_its_keys_out_of_the_binding(
-    crossplane: Oracle, team: World
-) -> None:
+def test_a_part_that_stops_answering_takes_its_keys_out_of_the_binding(crossplane: Oracle, team: World) -> None:
     (vectors,) = (obj for obj in team.store.everything() if obj["kind"] == "StatefulSet")
     team.store.patch_status(Key.of(vectors), vectors["metadata"]["uid"], {"readyReplicas": 0})
 
@@ -244,9 +225,7 @@ def test_a_kind_that_is_not_served_is_left_out(
 
 
 @pytest.mark.parametrize("group", [STORE, KSERVE])
-def test_a_kind_that_is_not_served_any_more_deletes_nothing(
-    crossplane: Oracle, team: World, group: str
-) -> None:
+def test_a_kind_that_is_not_served_any_more_deletes_nothing(crossplane: Oracle, team: World, group: str) -> None:
     not_served(team, group)
 
     done = both(crossplane, team, ADA)
@@ -255,25 +234,15 @@ def test_a_kind_that_is_not_served_any_more_deletes_nothing(
 
 
 @pytest.mark.parametrize("owner", ["without a controller", "controlled by XMLOpsPlatform theirs"])
-def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(
-    crossplane: Oracle, world: World, owner: str
-) -> None:
-    theirs = {
-        "apiVersion": "x/v1",
-        "kind": "XMLOpsPlatform",
-        "name": "theirs",
-        "uid": "x",
-        "controller": True,
-    }
+def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(crossplane: Oracle, world: World, owner: str) -> None:
+    theirs = {"apiVersion": "x/v1", "kind": "XMLOpsPlatform", "name": "theirs", "uid": "x", "controller": True}
     namespace = make("v1", "Namespace", TEAM.namespace)
     namespace["metadata"]["ownerReferences"] = [] if owner == "without a controller" else [theirs]
     world.store.put(namespace)
     world.put("ada", notebooks="enabled")
 
     assert changed_nothing(crossplane, world, ADA) == "NotOurs"
-    (said,) = (
-        one["message"] for one in world.live("ada")["status"]["conditions"] if one["type"] == "PartsReady"
-    )
+    (said,) = (one["message"] for one in world.live("ada")["status"]["conditions"] if one["type"] == "PartsReady")
     assert said.endswith(f"Namespace {TEAM.namespace} ({owner})")
 
 
@@ -310,9 +279,7 @@ def test_without_the_seeds_secret_the_function_is_not_even_called(crossplane: Or
     assert 'credential "seed" from Secret: Secret "vellum-seed" not found' in complaint
 
 
-def test_without_a_platform_a_new_claim_and_a_settled_one_change_nothing(
-    crossplane: Oracle, team: World
-) -> None:
+def test_without_a_platform_a_new_claim_and_a_settled_one_change_nothing(crossplane: Oracle, team: World) -> None:
     without_platform(team)
     team.put("eve")
 

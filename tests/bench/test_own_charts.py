@@ -43,26 +43,15 @@ class Case:
 
 CASES = [
     *(Case(name, "defaults", {}) for name in OWN),
-    *(
-        Case(one.chart.name, "-".join(one.profiles), one.values)
-        for one in own_releases()
-        if one.chart.name in OWN
-    ),
-    *(
-        Case(name, about, values)
-        for name, more in MORE.items()
-        if name in OWN
-        for about, values in more.items()
-    ),
+    *(Case(one.chart.name, "-".join(one.profiles), one.values) for one in own_releases() if one.chart.name in OWN),
+    *(Case(name, about, values) for name, more in MORE.items() if name in OWN for about, values in more.items()),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_chart = pytest.mark.parametrize("name", OWN)
 
 
 @every_chart
-def test_helm_has_nothing_to_say_of_a_chart(
-    program: helm.Helm, archive: Callable[[str], Path], name: str
-) -> None:
+def test_helm_has_nothing_to_say_of_a_chart(program: helm.Helm, archive: Callable[[str], Path], name: str) -> None:
     program.lint(archive(name))
 
 
@@ -80,12 +69,8 @@ def test_two_renderings_and_an_upgrade_differ_in_secrets_only(rendered: Rendered
 @every_case
 def test_pods_pass_pod_security_and_can_write_nowhere_but_in_volumes(rendered: Rendered, case: Case) -> None:
     objects = rendered(case.chart, case.values)
-    assert {
-        name: found for name, one in templates(objects).items() if (found := pod_security.faults(one))
-    } == {}
-    assert [
-        one["name"] for one in containers(objects) if not one["securityContext"]["readOnlyRootFilesystem"]
-    ] == []
+    assert {name: found for name, one in templates(objects).items() if (found := pod_security.faults(one))} == {}
+    assert [one["name"] for one in containers(objects) if not one["securityContext"]["readOnlyRootFilesystem"]] == []
 
 
 @every_case
@@ -139,9 +124,7 @@ def test_services_policies_and_accounts_belong_to_pods(rendered: Rendered, case:
     objects = rendered(case.chart, case.values)
     pods = templates(objects).values()
 
-    assert {one["spec"].get("serviceAccountName", "default") for one in pods} == {
-        *of_kind(objects, "ServiceAccount")
-    }
+    assert {one["spec"].get("serviceAccountName", "default") for one in pods} == {*of_kind(objects, "ServiceAccount")}
     for name, service in of_kind(objects, "Service").items():
         behind = chosen(pods, {"matchLabels": service["spec"]["selector"]})
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports(behind), name
@@ -185,18 +168,14 @@ def test_the_api_server_knows_every_field_and_would_take_every_object(
         "-",
         given="\n---\n".join(map(json.dumps, objects)),
     )
-    assert [line.partition(" ")[2] for line in said.splitlines()] == [
-        "serverside-applied (server dry run)"
-    ] * len(objects)
+    assert [line.partition(" ")[2] for line in said.splitlines()] == ["serverside-applied (server dry run)"] * len(
+        objects
+    )
 
 
 @every_chart
 def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> None:
-    kept = {
-        Key.of(one)
-        for one in rendered(name, {})
-        if annotations_of(one).get("helm.sh/resource-policy") == "keep"
-    }
+    kept = {Key.of(one) for one in rendered(name, {}) if annotations_of(one).get("helm.sh/resource-policy") == "keep"}
     data = {
         Key.of(one)
         for one in rendered(name, {})
@@ -211,9 +190,7 @@ def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> 
     [one for one in own_releases() if one.chart.name in OWN],
     ids=lambda one: f"{one.name}-{'-'.join(one.profiles)}",
 )
-def test_each_value_has_an_effect_and_the_component_lists_the_kinds(
-    rendered: Rendered, release: object
-) -> None:
+def test_each_value_has_an_effect_and_the_component_lists_the_kinds(rendered: Rendered, release: object) -> None:
     from tests.charts.releases import Release
 
     assert isinstance(release, Release)
@@ -263,10 +240,7 @@ def test_the_largest_amount_of_each_resource_is_written_as_an_integer(rendered: 
 @every_chart
 def test_an_image_comes_by_tag_or_digest_from_any_registry(rendered: Rendered, name: str) -> None:
     parts = chart.images(name)
-    tags = {
-        part: {"registry": "r.example.org:5000", "repository": f"x/{part.lower()}", "tag": "t"}
-        for part in parts
-    }
+    tags = {part: {"registry": "r.example.org:5000", "repository": f"x/{part.lower()}", "tag": "t"} for part in parts}
     by_tag = {f"r.example.org:5000/x/{part.lower()}:t" for part in parts}
     assert {one["image"] for one in containers(rendered(name, {"images": tags}))} <= by_tag
 
@@ -279,13 +253,9 @@ def test_an_image_comes_by_tag_or_digest_from_any_registry(rendered: Rendered, n
     assert all(one["spec"]["imagePullSecrets"] == [{"name": "mirror"}] for one in templates(objects).values())
 
 
-def test_all_can_be_parts_of_one_chart(
-    program: helm.Helm, archive: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_all_can_be_parts_of_one_chart(program: helm.Helm, archive: Callable[[str], Path], tmp_path: Path) -> None:
     inside = {f"charts/{name}/{path}": text for name in OWN for path, text in own(name).items()}
     whole = tmp_path / "whole.tgz"
-    whole.write_bytes(
-        packed("whole", {"Chart.yaml": b"{apiVersion: v2, name: whole, version: 0.1.0}", **inside})
-    )
+    whole.write_bytes(packed("whole", {"Chart.yaml": b"{apiVersion: v2, name: whole, version: 0.1.0}", **inside}))
     alone = [one for name in OWN for one in program.rendered(archive(name), "whole", "ns", {})]
     assert but_secrets(program.rendered(whole, "whole", "ns", {})) == but_secrets(alone)

@@ -31,9 +31,7 @@ def allowed(bench: Bench) -> Iterator[None]:
     bench.kubectl("annotate", *PLATFORM, f"{ALLOWS}-")
 
 
-def test_the_platform_is_not_deleted_while_teams_use_it(
-    bench: Bench,
-) -> None:
+def test_the_platform_is_not_deleted_while_teams_use_it(bench: Bench) -> None:
     """Proves: the API server refuses to delete the platform until an annotation allows it."""
     assert "it would delete the data of every team" in refused(bench, *PLATFORM)
     assert bench.get("namespace", VECTORS_NAMESPACE) is not None
@@ -65,11 +63,7 @@ def test_retain_is_refused_while_the_data_still_says_delete(bench: Bench) -> Non
     assert "they still carry Delete" in refused(bench, "mlopsplatform", "worried")
 
     bench.kubectl("annotate", *composite, "crossplane.io/paused-")
-    until(
-        lambda: status(bench, "worried").get("deletionPolicy") == "Retain",
-        60,
-        lambda: str(status(bench, "worried")),
-    )
+    until(lambda: status(bench, "worried").get("deletionPolicy") == "Retain", 60, lambda: str(status(bench, "worried")))
     bench.delete("worried")
     assert bench.get("bucket", team.bucket, STORAGE_NAMESPACE) is None
     bench.claim("worried", deletionPolicy="Delete", pipelines="disabled", inference="disabled")
@@ -89,9 +83,7 @@ def status(bench: Bench, claim: str) -> Obj:
         (("namespace", "istio-system"), "Release/istio"),
     ],
 )
-def test_what_other_objects_need_to_go_does_not_go_before_them(
-    bench: Bench, what: tuple[str, ...], by: str
-) -> None:
+def test_what_other_objects_need_to_go_does_not_go_before_them(bench: Bench, what: tuple[str, ...], by: str) -> None:
     assert f"by resource {by}" in refused(bench, *what)
 
 

@@ -32,11 +32,7 @@ def theirs(part: str, team: Team) -> Obj:
 def untouched(obj: Obj | None) -> Any:
     """Return the object without what its own controllers write."""
     assert obj is not None
-    meta = {
-        name: value
-        for name, value in obj["metadata"].items()
-        if name not in {"managedFields", "resourceVersion"}
-    }
+    meta = {name: value for name, value in obj["metadata"].items() if name not in {"managedFields", "resourceVersion"}}
     return {**obj, "metadata": meta, "status": None}
 
 
@@ -56,10 +52,7 @@ def test_objects_of_another_owner_are_refused_by_name_and_not_changed(bench: Ben
     expected = f"foreign, so not changed: {said} (without a controller)"
     until(lambda: bench.waits_for(name) == expected, 20, lambda: f"{bench.waits_for(name)}\n{expected}")
     claim = bench.get("mlopsplatform", name, "default")
-    assert (condition(claim, "Ready")["status"], condition(claim, "PartsReady")["reason"]) == (
-        "False",
-        "NotOurs",
-    )
+    assert (condition(claim, "Ready")["status"], condition(claim, "PartsReady")["reason"]) == ("False", "NotOurs")
     (composite,) = (one for one in bench.list("xmlopsplatform") if one["spec"]["claimRef"]["name"] == name)
     assert composite["spec"].get("resourceRefs", []) == []
 
@@ -81,9 +74,7 @@ def test_two_claims_never_meet_in_one_name(bench: Bench) -> None:
         "metadata": {"name": "b", "namespace": "default-a"},
     }
     bench.apply(other)
-    until(
-        lambda: condition(bench.get("mlopsplatform", "b", "default-a"), "Ready").get("status") == "True", 60
-    )
+    until(lambda: condition(bench.get("mlopsplatform", "b", "default-a"), "Ready").get("status") == "True", 60)
     teams = bench.team("a-b"), bench.team("b", "default-a")
     assert len({team.namespace for team in teams} | {team.bucket for team in teams}) == 4
     bench.kubectl("delete", "mlopsplatform", "b", "-n", "default-a")

@@ -67,9 +67,7 @@ def test_a_composed_object_that_is_deleted_comes_back_as_it_was(bench: Bench, te
     def back() -> bool:
         now = bench.get(*place)
         return (
-            now is not None
-            and now["metadata"]["uid"] != before["metadata"]["uid"]
-            and meaning(now) == meaning(before)
+            now is not None and now["metadata"]["uid"] != before["metadata"]["uid"] and meaning(now) == meaning(before)
         )
 
     until(back, 30, lambda: bench.kubectl("get", kind, "-A"))
@@ -92,9 +90,7 @@ EDITS = (
     chosen(EDITS, lambda case: case[0] in {"resourcequota", "inferenceservice"}),
     ids=[kind for kind, _ in EDITS],
 )
-def test_a_composed_field_that_is_edited_comes_back(
-    bench: Bench, team: Team, kind: str, patch: dict[str, Any]
-) -> None:
+def test_a_composed_field_that_is_edited_comes_back(bench: Bench, team: Team, kind: str, patch: dict[str, Any]) -> None:
     """Proves: an edited field comes back."""
     place = where(team, kind)
     before = bench.get(*place)
@@ -120,19 +116,12 @@ def test_a_deleted_team_namespace_comes_back_with_its_content(bench: Bench, team
     before = {kind: bench.get(*where(team, kind)) for kind in KINDS}
     old = (bench.get("namespace", team.namespace) or {})["metadata"]["uid"]
     bench.kubectl("delete", "namespace", team.namespace, "--wait=false")
-    until(
-        lambda: (
-            (bench.get("namespace", team.namespace) or {"metadata": {"uid": old}})["metadata"]["uid"] != old
-        ),
-        60,
-    )
+    until(lambda: (bench.get("namespace", team.namespace) or {"metadata": {"uid": old}})["metadata"]["uid"] != old, 60)
 
     bench.ready("breaks", 60)
 
     after = {kind: bench.get(*where(team, kind)) for kind in KINDS}
-    assert {kind: meaning(obj) for kind, obj in after.items()} == {
-        kind: meaning(obj) for kind, obj in before.items()
-    }
+    assert {kind: meaning(obj) for kind, obj in after.items()} == {kind: meaning(obj) for kind, obj in before.items()}
 
 
 def process(bench: Bench, name: str) -> dict[str, Any]:
@@ -153,9 +142,7 @@ def revisions(bench: Bench) -> dict[str, int]:
         lambda name: name in {"function", "crossplane", "etcd"},
     ),
 )
-def test_a_killed_control_plane_process_comes_back_and_catches_up(
-    bench: Bench, team: Team, name: str
-) -> None:
+def test_a_killed_control_plane_process_comes_back_and_catches_up(bench: Bench, team: Team, name: str) -> None:
     """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are done.
 
     Helm upgrades nothing.
@@ -169,8 +156,7 @@ def test_a_killed_control_plane_process_comes_back_and_catches_up(
     # The killed one may be the API server, and kubectl asks once.
     until(
         lambda: (
-            "patched"
-            in bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", patch, check=False)
+            "patched" in bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", patch, check=False)
         ),
         30,
     )
@@ -201,9 +187,7 @@ def test_without_the_function_nothing_of_a_team_changes(bench: Bench, team: Team
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        bench.kubectl(
-            "patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"notebooks": "disabled"}}'
-        )
+        bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"notebooks": "disabled"}}')
         deadline = time.monotonic() + 8
         while time.monotonic() < deadline:
             assert bench.get(*where(team, "notebook")) is not None

@@ -48,20 +48,14 @@ def test_a_running_bench_accepts_more_files(bench: Bench, tmp_path: Path) -> Non
 def test_the_benchs_api_server_changes_addresses_on_admission(bench: Bench) -> None:
     """The API server changes the addresses of the bench when objects are applied."""
     written = {"metadata": {"annotations": {"a": "b"}}}
-    package = {
-        "apiVersion": "pkg.crossplane.io/v1",
-        "kind": "Provider",
-        "spec": {"package": "a.example/b/c:v1"},
-    }
+    package = {"apiVersion": "pkg.crossplane.io/v1", "kind": "Provider", "spec": {"package": "a.example/b/c:v1"}}
     config = {
         "apiVersion": "helm.crossplane.io/v1beta1",
         "kind": "ProviderConfig",
         "spec": {"credentials": {"source": "InjectedIdentity"}},
     }
     stored = [
-        json.loads(
-            bench.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(one))
-        )
+        json.loads(bench.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(one)))
         for one in (
             {**package, "metadata": {"name": "plain"}},
             {**package, "metadata": {"name": "noted", **written["metadata"]}},
@@ -87,9 +81,7 @@ def test_a_laptops_folder_is_neither_used_nor_removed(tmp_path: Path) -> None:
     assert (tmp_path / "store.db").read_text() == "data"
 
 
-def test_a_wrong_claim_is_refused_before_anything_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_claim_is_refused_before_anything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     wrong = tmp_path / "claim.yaml"
     wrong.write_text(

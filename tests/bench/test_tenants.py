@@ -21,9 +21,7 @@ LIGHT = {"pipelines": "disabled", "inference": "disabled"}
 def bound(name: str, role: str, person: str) -> Obj:
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": person}
-    return make(
-        "rbac.authorization.k8s.io/v1", "RoleBinding", name, NAMESPACE, roleRef=reference, subjects=[subject]
-    )
+    return make("rbac.authorization.k8s.io/v1", "RoleBinding", name, NAMESPACE, roleRef=reference, subjects=[subject])
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +71,7 @@ def test_an_editor_makes_no_claims_and_an_owner_those_of_the_quota(people: Bench
         ("compositionSelector", {"matchLabels": {"a": "b"}}),
         ("compositeDeletePolicy", "Background"),
         ("writeConnectionSecretToRef", {"name": "keys"}),
-        (
-            "resourceRef",
-            {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "XMLOpsPlatform", "name": "other"},
-        ),
+        ("resourceRef", {"apiVersion": "platform.vellum.dev/v1alpha1", "kind": "XMLOpsPlatform", "name": "other"}),
     ],
 )
 def test_crossplanes_own_fields_are_refused_to_a_tenant_whether_new_or_not(
@@ -90,20 +85,14 @@ def test_crossplanes_own_fields_are_refused_to_a_tenant_whether_new_or_not(
 
     assert expected in applied(people, OWNER, "fresh", **{field: value})
     patch = json.dumps({"spec": {field: value}})
-    assert expected in people.kubectl(
-        "patch", *one, f"--as={OWNER}", "--type=merge", "-p", patch, check=False
-    )
+    assert expected in people.kubectl("patch", *one, f"--as={OWNER}", "--type=merge", "-p", patch, check=False)
 
 
-def test_a_tenant_edits_the_claim_into_which_crossplane_wrote(
-    people: Bench,
-) -> None:
+def test_a_tenant_edits_the_claim_into_which_crossplane_wrote(people: Bench) -> None:
     one = ("patch", "mlopsplatform", "one", "-n", NAMESPACE, "--type=merge", "-p")
     people.kubectl(*one, '{"spec": {"owner": "ada@example.org"}}', f"--as={OWNER}")
     assert "configured" in applied(people, OWNER, "one", costCenter="4711")
-    assert "Crossplane's own" in people.kubectl(
-        *one, '{"spec": {"resourceRef": null}}', f"--as={OWNER}", check=False
-    )
+    assert "Crossplane's own" in people.kubectl(*one, '{"spec": {"resourceRef": null}}', f"--as={OWNER}", check=False)
 
     people.kubectl(*one, '{"spec": {"compositionUpdatePolicy": "Manual"}}')
     people.kubectl(*one, '{"spec": {"compositionUpdatePolicy": "Automatic"}}', f"--as={OWNER}")

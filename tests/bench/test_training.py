@@ -28,20 +28,13 @@ def test_the_examples_files_are_taken_in_a_team_that_may_train(bench: Bench) -> 
     assert job["spec"]["managedBy"] == "trainer.kubeflow.org/trainjob-controller"
     assert job["spec"]["trainer"]["command"] == ["python", "-m", "vellum.workloads.classify"]
     until(
-        lambda: (
-            condition(bench.get("inferenceservice", "documents", team.namespace), "Ready").get("status")
-            == "True"
-        ),
+        lambda: condition(bench.get("inferenceservice", "documents", team.namespace), "Ready").get("status") == "True",
         60,
         lambda: bench.kubectl("describe", "inferenceservice", "documents", "-n", team.namespace),
     )
     (pod,) = bench.list("pods", "-n", team.namespace, "-l", "serving.kserve.io/inferenceservice=documents")
     (container,) = [one for one in pod["spec"]["containers"] if one["name"] == "kserve-container"]
-    assert container["args"] == [
-        "--http_port=8080",
-        "--model_name=documents",
-        "--model=models/documents.skops",
-    ]
+    assert container["args"] == ["--http_port=8080", "--model_name=documents", "--model=models/documents.skops"]
 
     account = f"--as=system:serviceaccount:{team.namespace}:default-editor"
     rights = {

@@ -26,17 +26,7 @@ def _run(*argv: str, home: Path, given: str = "") -> subprocess.CompletedProcess
 
 def checkov(folder: Path, home: Path) -> Obj:
     """Return Checkov's report on the manifests in a folder; it uses no network."""
-    argv = (
-        "-d",
-        str(folder),
-        "--framework",
-        "kubernetes",
-        "--skip-download",
-        "--quiet",
-        "--compact",
-        "-o",
-        "json",
-    )
+    argv = ("-d", str(folder), "--framework", "kubernetes", "--skip-download", "--quiet", "--compact", "-o", "json")
     done = _run(str(_PROGRAMS / "checkov"), *argv, home=home)
     assert done.stdout, done.stderr
     report: Obj = json.loads(done.stdout)

@@ -71,21 +71,15 @@ def of(objects: list[Obj], namespace: str, apart: Collection[tuple[str, str]] = 
         ),
         services=sorted(_service(one, workloads) for one in plain if one["kind"] == "Service"),
         kinds=sorted(_kind(one) for one in plain if one["kind"] == _CRD),
-        apart=sorted(
-            one["spec"]["names"]["kind"] for one in plain if (one["kind"], one["metadata"]["name"]) in apart
-        ),
+        apart=sorted(one["spec"]["names"]["kind"] for one in plain if (one["kind"], one["metadata"]["name"]) in apart),
         scalers=sorted(_named(one, namespace) for one in plain if one["kind"] == _SCALER),
         custom=sorted(_named(one, namespace) for one in plain if _custom(one)),
         webhooks=sorted(line for one in plain if one["kind"] in _WEBHOOKS for line in _webhooks(one)),
         hooks=sorted(f"{_named(one, namespace)}: {annotations_of(one)[HOOK]}" for one in hooks),
-        others=sorted(
-            _named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)
-        ),
+        others=sorted(_named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)),
         images=images.of(objects),
         pod_security={
-            _titled(one): list(pod_security.faults(one["spec"]["template"]))
-            for one in objects
-            if one["kind"] in _PODS
+            _titled(one): list(pod_security.faults(one["spec"]["template"])) for one in objects if one["kind"] in _PODS
         },
     )
 
@@ -151,18 +145,12 @@ def _workload(obj: Obj) -> str:
 
 def _container(container: Obj) -> str:
     asked = (container.get("resources") or {}).get("requests") or {}
-    return (
-        f"{container['name']} {asked['cpu']} {asked['memory']}"
-        if asked
-        else f"{container['name']} without requests"
-    )
+    return f"{container['name']} {asked['cpu']} {asked['memory']}" if asked else f"{container['name']} without requests"
 
 
 def _service(obj: Obj, workloads: list[Obj]) -> str:
     spec = obj["spec"]
-    behind = [
-        one["spec"]["template"] for one in workloads if _selects(spec["selector"], one["spec"]["template"])
-    ]
+    behind = [one["spec"]["template"] for one in workloads if _selects(spec["selector"], one["spec"]["template"])]
     ports = ", ".join(_port(one, behind) for one in spec["ports"])
     return f"{obj['metadata']['name']} {spec.get('type', 'ClusterIP')}: {ports if behind else 'selects no workload'}"
 

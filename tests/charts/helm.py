@@ -52,13 +52,7 @@ class Helm:
         self._run("lint", str(archive), "--strict", "--kube-version", KUBERNETES[-1])
 
     def rendered(
-        self,
-        archive: Path,
-        name: str,
-        namespace: str,
-        values: Obj,
-        *flags: str,
-        kubernetes: str = KUBERNETES[-1],
+        self, archive: Path, name: str, namespace: str, values: Obj, *flags: str, kubernetes: str = KUBERNETES[-1]
     ) -> list[Obj]:
         """Return everything that an installation makes, hooks and CRDs too.
 

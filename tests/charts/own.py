@@ -48,9 +48,7 @@ def table(name: str) -> dict[str, tuple[str, str]]:
 def explained(name: str) -> dict[str, tuple[str, str]]:
     """Return what the README's table must be: of each value its default, and its comment in values.yaml."""
     words = comments(name)
-    return {
-        path: (written(at(values(name), tuple(path.split(".")))), words.get(path, "")) for path in paths(name)
-    }
+    return {path: (written(at(values(name), tuple(path.split(".")))), words.get(path, "")) for path in paths(name)}
 
 
 def written(value: object) -> str:
@@ -107,9 +105,7 @@ def _largest(of: Obj, root: Obj, above: Path) -> Iterator[tuple[Path, Any]]:
     for step, said in of.get("properties", {}).items():
         inner = _resolved(said, root)
         one = _resolved(inner.get("items", inner), root)
-        if {"integer", "number"} & {
-            *([one["type"]] if isinstance(one.get("type"), str) else one.get("type", ()))
-        }:
+        if {"integer", "number"} & {*([one["type"]] if isinstance(one.get("type"), str) else one.get("type", ()))}:
             most = one.get("maximum")
             yield (*above, step), [most] if "items" in inner else most
         yield from _largest(inner, root, (*above, step))

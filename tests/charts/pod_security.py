@@ -49,9 +49,7 @@ def faults(template: Obj) -> tuple[str, ...]:
     """Return the fields of a pod, or of a pod's template, for which ``restricted`` refuses it; none if it passes."""
     spec: Obj = template["spec"]
     containers = [
-        one
-        for kind in ("initContainers", "containers", "ephemeralContainers")
-        for one in spec.get(kind) or ()
+        one for kind in ("initContainers", "containers", "ephemeralContainers") for one in spec.get(kind) or ()
     ]
     found = {*_of_pod(template), *(fault for one in containers for fault in _of_container(one, spec))}
     return tuple(sorted(found))
@@ -63,9 +61,7 @@ def _of_pod(template: Obj) -> Iterator[str]:
     for volume in spec.get("volumes") or ():
         yield from (f"volume {kind}" for kind in volume.keys() - {"name"} - _VOLUMES)
     security = _security(spec)
-    yield from (
-        f"sysctl {one['name']}" for one in security.get("sysctls") or () if one["name"] not in _SYSCTLS
-    )
+    yield from (f"sysctl {one['name']}" for one in security.get("sysctls") or () if one["name"] not in _SYSCTLS)
     yield from _of_security(security, spec)
     for name, profile in (template.get("metadata", {}).get("annotations") or {}).items():
         if name.startswith(_APPARMOR) and not profile.startswith(("runtime/default", "localhost/")):
@@ -106,9 +102,7 @@ def _of_security(security: Mapping[str, Any], spec: Obj) -> Iterator[str]:
         if security.get("runAsUser") == 0:
             yield "runAsUser"
     if "seccompProfile" in security and spec.get("os", {}).get("name") != "windows":
-        yield from (
-            "seccompProfile" for kind in [security["seccompProfile"].get("type")] if kind not in _SECCOMP
-        )
+        yield from ("seccompProfile" for kind in [security["seccompProfile"].get("type")] if kind not in _SECCOMP)
     if "appArmorProfile" in security and security["appArmorProfile"].get("type") not in _SECCOMP:
         yield "appArmorProfile"
     selinux = security.get("seLinuxOptions") or {}

@@ -140,9 +140,7 @@ def _meets(parts: list[Part]) -> Table:
 
 def _differ(parts: list[Part]) -> Table:
     return ("Part", "Not in the stand-in", "Values without an effect there"), [
-        (part.name, _counted(part.stand_in.lacks), _codes(part.stand_in.ignores))
-        for part in parts
-        if part.stand_in
+        (part.name, _counted(part.stand_in.lacks), _codes(part.stand_in.ignores)) for part in parts if part.stand_in
     ]
 
 
@@ -178,11 +176,7 @@ def _kinds(facts: Facts) -> Iterator[str]:
         groups.setdefault(rest.partition("/")[0], []).append(kind)
     yield from (f"{group}: {', '.join(kinds)}" for group, kinds in sorted(groups.items()))
     if facts.kinds and not any(line.endswith("kept") for line in facts.kinds):
-        yield (
-            f"all but {', '.join(facts.apart)} go with the release"
-            if facts.apart
-            else "all go with the release"
-        )
+        yield (f"all but {', '.join(facts.apart)} go with the release" if facts.apart else "all go with the release")
 
 
 def _webhooks(facts: Facts) -> Iterator[str]:

@@ -50,9 +50,7 @@ def composed() -> list[Release]:
         for obj in made:
             if obj["kind"] == "Release":
                 said = _read(obj, enforced)
-                known = next(
-                    (one for one in found if (one.name, one.values) == (said.name, said.values)), said
-                )
+                known = next((one for one in found if (one.name, one.values) == (said.name, said.values)), said)
                 known.profiles.append(profile)
                 if known is said:
                     found.append(said)

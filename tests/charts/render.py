@@ -59,9 +59,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m tests.charts.render", description=(__doc__ or "").partition("\n")[0]
     )
     usual = programs.cache().parent / "charts"
-    parser.add_argument(
-        "--charts", type=Path, default=usual, help=f"the folder of archives; by default {usual}"
-    )
+    parser.add_argument("--charts", type=Path, default=usual, help=f"the folder of archives; by default {usual}")
     parser.add_argument(
         "--date",
         type=lambda said: date.fromisoformat(said).isoformat(),
@@ -91,9 +89,7 @@ def _part(release: Release, program: Helm, folder: Path, scratch: Path) -> tuple
     objects, made, faults = _rendered(release, program, archive)
     defaults = helm.default_values(archive)
     does = keys.of(
-        release.values,
-        defaults,
-        lambda values: program.rendered(archive, release.name, release.namespace, values),
+        release.values, defaults, lambda values: program.rendered(archive, release.name, release.namespace, values)
     )
     size = helm.record_bytes(archive, objects, release.values)
     faults += [
@@ -139,9 +135,7 @@ def _rendered(release: Release, program: Helm, archive: Path) -> tuple[list[Obj]
     """Render for every Kubernetes, and as an upgrade, which is what a repair is."""
 
     def render(*flags: str, kubernetes: str) -> list[Obj]:
-        return program.rendered(
-            archive, release.name, release.namespace, release.values, *flags, kubernetes=kubernetes
-        )
+        return program.rendered(archive, release.name, release.namespace, release.values, *flags, kubernetes=kubernetes)
 
     everywhere = [render(kubernetes=version) for version in KUBERNETES]
     apart = helm.apart(archive)
@@ -169,12 +163,10 @@ def _of_component(release: Release, objects: list[Obj]) -> Iterator[str]:
     component = release.component
     yield from (f"`custom` lacks {kind}" for kind in facts.custom(objects) - {*component.custom})
     yield from (
-        f"`custom` names {kind}, of which there is none"
-        for kind in {*component.custom} - facts.custom(objects)
+        f"`custom` names {kind}, of which there is none" for kind in {*component.custom} - facts.custom(objects)
     )
     yield from (
-        f"`serves` names {kind}, which the chart does not bring"
-        for kind in {*component.serves} - facts.served(objects)
+        f"`serves` names {kind}, which the chart does not bring" for kind in {*component.serves} - facts.served(objects)
     )
     yield from (f"the guard does not look at {kind}" for kind in facts.unguarded(objects))
     said, found = {images.line(one) for one in component.images}, {*images.of(objects)}
@@ -199,10 +191,7 @@ def _changed(found: Record) -> list[str]:
     """Return how what is found differs from what was found last, apart from when and with which Helm."""
     last = kept()
     same = replace(
-        found,
-        date=last.date,
-        helm=last.helm,
-        parts=[replace(one, source="", record_bytes=0) for one in found.parts],
+        found, date=last.date, helm=last.helm, parts=[replace(one, source="", record_bytes=0) for one in found.parts]
     )
     before = replace(last, parts=[replace(one, source="", record_bytes=0) for one in last.parts])
     return list(

@@ -53,7 +53,4 @@ def chosen(pods: Iterable[Obj], selector: Obj) -> list[Obj]:
 def selected(selector: Obj, labels: dict[str, str]) -> bool:
     """Return whether a selector has these labels."""
     wanted = [{"key": key, "values": [value]} for key, value in (selector.get("matchLabels") or {}).items()]
-    return all(
-        labels.get(one["key"]) in one["values"]
-        for one in [*wanted, *(selector.get("matchExpressions") or ())]
-    )
+    return all(labels.get(one["key"]) in one["values"] for one in [*wanted, *(selector.get("matchExpressions") or ())])

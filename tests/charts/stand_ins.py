@@ -66,8 +66,7 @@ def _faults(release: Release, real: Facts, made: Facts, version: str) -> list[st
         found += [f"only the stand-in has {line}" for line in sorted(ours - theirs)]
     for name in (*LEFT_OUT, "others", "labels"):
         found += [
-            f"only the stand-in has {line}"
-            for line in sorted(set(getattr(made, name)) - set(getattr(real, name)))
+            f"only the stand-in has {line}" for line in sorted(set(getattr(made, name)) - set(getattr(real, name)))
         ]
     found += [
         f"Pod Security judges {name} otherwise in the stand-in: {faults or 'passes'}"

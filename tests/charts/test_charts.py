@@ -22,8 +22,7 @@ def test_every_chart_was_rendered_as_it_is_installed_now() -> None:
         for part in record.kept().parts
     }
     installed = {
-        one.name: (asdict(one.chart), one.profiles, one.namespace, one.pod_security, one.values)
-        for one in published()
+        one.name: (asdict(one.chart), one.profiles, one.namespace, one.pod_security, one.values) for one in published()
     }
     assert rendered == installed
 
@@ -51,10 +50,7 @@ def pod(**container: Any) -> Obj:
         (pod(securityContext={"allowPrivilegeEscalation": None}), ("allowPrivilegeEscalation",)),
         (pod(securityContext={"seccompProfile": {"type": "Unconfined"}}), ("seccompProfile",)),
         (pod(securityContext={"capabilities": {}}), ("capabilities.drop",)),
-        (
-            pod(securityContext={"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}),
-            ("capability NET_ADMIN",),
-        ),
+        (pod(securityContext={"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}), ("capability NET_ADMIN",)),
         (pod(ports=[{"hostPort": 80}]), ("hostPort",)),
         (
             {"spec": {"hostNetwork": True, "volumes": [{"name": "v", "hostPath": {}}], "containers": []}},
@@ -66,18 +62,14 @@ def pod(**container: Any) -> Obj:
         ),
     ],
 )
-def test_pod_security_names_the_fields_for_which_a_pod_is_refused(
-    found: Obj, faults: tuple[str, ...]
-) -> None:
+def test_pod_security_names_the_fields_for_which_a_pod_is_refused(found: Obj, faults: tuple[str, ...]) -> None:
     assert pod_security.faults(found) == faults
 
 
 def chart(values: Obj) -> list[Obj]:
     """Render a chart that knows two values, and keeps a copy of all as istiod's does."""
     return [
-        config_map(
-            "settings", "n", {"size": str(values.get("size", 1)), "mode": str(values.get("mode", "plain"))}
-        ),
+        config_map("settings", "n", {"size": str(values.get("size", 1)), "mode": str(values.get("mode", "plain"))}),
         config_map("copy", "n", {"all": str(values)}),
     ]
 
@@ -89,9 +81,7 @@ def test_a_value_that_does_nothing_is_found() -> None:
     assert keys.of(values, defaults, chart) == Keys(
         effect=["size"], passed_on=["mode", "sidecar.cpu"], default=[], nothing=["sizes"]
     )
-    assert keys.of({"size": 1, "mode": "plain"}, defaults, lambda v: chart(v)[:1]) == Keys(
-        default=["size", "mode"]
-    )
+    assert keys.of({"size": 1, "mode": "plain"}, defaults, lambda v: chart(v)[:1]) == Keys(default=["size", "mode"])
 
 
 def test_what_a_chart_makes_is_told_in_words() -> None:
@@ -101,10 +91,7 @@ def test_what_a_chart_makes_is_told_in_words() -> None:
         "ports": [{"name": "http", "containerPort": 8080}],
         "resources": {"requests": {"cpu": "1", "memory": "2Gi"}},
     }
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"serviceAccountName": "web", "containers": [container]},
-    }
+    template = {"metadata": {"labels": labels}, "spec": {"serviceAccountName": "web", "containers": [container]}}
     job = {"template": {"metadata": {"labels": labels}, "spec": pod()["spec"]}}
     made = facts.of(
         [
@@ -114,12 +101,7 @@ def test_what_a_chart_makes_is_told_in_words() -> None:
                 "web",
                 spec={"replicas": 2, "selector": {"matchLabels": labels}, "template": template},
             ),
-            make(
-                "v1",
-                "Service",
-                "web",
-                spec={"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]},
-            ),
+            make("v1", "Service", "web", spec={"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]}),
             make("v1", "Service", "lost", spec={"selector": {"app": "other"}, "ports": [{"port": 80}]}),
             make("cert-manager.io/v1", "Issuer", "own", spec={}),
             make("batch/v1", "Job", "check", annotations={HOOK: "post-install"}, spec=job),
@@ -137,12 +119,7 @@ def test_what_a_chart_makes_is_told_in_words() -> None:
         hooks=["Job check: post-install"],
         others=["ServiceAccount kube-system/far"],
         pod_security={
-            "Deployment web": [
-                "allowPrivilegeEscalation",
-                "capabilities.drop",
-                "runAsNonRoot",
-                "seccompProfile",
-            ],
+            "Deployment web": ["allowPrivilegeEscalation", "capabilities.drop", "runAsNonRoot", "seccompProfile"],
             "Job check": [],
         },
     )

@@ -92,16 +92,12 @@ def test_the_kind_refuses_a_pod_that_the_controller_cannot_read(pod: Obj, places
     assert refused(pod) == places
 
 
-@pytest.mark.parametrize(
-    "quantity", ["1", "0.5", ".5", "5.", "100m", "2Gi", "1e3", "1E6", "-1", "+2k", "3E", 4]
-)
+@pytest.mark.parametrize("quantity", ["1", "0.5", ".5", "5.", "100m", "2Gi", "1e3", "1E6", "-1", "+2k", "3E", 4])
 def test_quantities_are_taken_as_kubernetes_writes_them(quantity: str | int) -> None:
     assert jsonschema.Draft7Validator(types()["quantity"]).is_valid(quantity)
 
 
-@pytest.mark.parametrize(
-    "quantity", ["", "lots", "1 Gi", "1GiB", "1e", "0x10", "1.2.3", "Gi", 1.5, True, None, {}]
-)
+@pytest.mark.parametrize("quantity", ["", "lots", "1 Gi", "1GiB", "1e", "0x10", "1.2.3", "Gi", 1.5, True, None, {}])
 def test_what_is_no_quantity_is_refused(quantity: object) -> None:
     assert not jsonschema.Draft7Validator(types()["quantity"]).is_valid(quantity)
 
@@ -131,8 +127,6 @@ def differs(schema: Obj, said: str, path: str) -> Iterator[str]:
                 yield from differs(schema["properties"][json], model.openapi_types[name], f"{path}.{json}")
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [("PodSpec", "V1PodSpec"), ("ContainerState", "V1ContainerState")]
-)
+@pytest.mark.parametrize(("ours", "theirs"), [("PodSpec", "V1PodSpec"), ("ContainerState", "V1ContainerState")])
 def test_fields_have_the_types_that_kubernetes_own_client_has(ours: str, theirs: str) -> None:
     assert list(differs(types()[ours], theirs, ours)) == []

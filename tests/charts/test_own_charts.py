@@ -116,19 +116,14 @@ def test_no_value_holds_a_secret(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_the_archive_is_the_same_bytes_each_time(name: str) -> None:
     assert packed(name, own(name)) == packed(name, dict(sorted(own(name).items(), reverse=True)))
-    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md", "templates/NOTES.txt"} <= {
-        *own(name)
-    }
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md", "templates/NOTES.txt"} <= {*own(name)}
 
 
 def test_a_schema_that_lets_any_key_in_is_found() -> None:
     closed = {"type": "object", "additionalProperties": False}
     inner = {
         **closed,
-        "properties": {
-            "a": {"type": "object"},
-            "b": {"anyOf": [{"type": "object", "patternProperties": {}}]},
-        },
+        "properties": {"a": {"type": "object"}, "b": {"anyOf": [{"type": "object", "patternProperties": {}}]}},
     }
     assert list(chart.open_objects(inner)) == [
         "#/properties/a",

@@ -103,9 +103,7 @@ def test_a_list_does_not_undo_what_was_written_while_it_was_under_way() -> None:
     assert made.get(KEY) is None
 
 
-def test_a_kind_that_nobody_serves_has_no_objects_until_somebody_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_kind_that_nobody_serves_has_no_objects_until_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vellum.cluster.store.UNSERVED_PAUSE", 0.01)
     server = Server()
     server.refusals = 3

@@ -35,11 +35,7 @@ def manifest(name: str) -> list[Obj]:
     component = platform_components()[name]
     assert isinstance(component, ReleaseComponent)
     labels = {"app": name}
-    container = {
-        "name": "main",
-        "image": f"{name}:1",
-        "resources": {"requests": {"cpu": "0.1", "memory": "1024Mi"}},
-    }
+    container = {"name": "main", "image": f"{name}:1", "resources": {"requests": {"cpu": "0.1", "memory": "1024Mi"}}}
     pod = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     deployment: Obj = {"selector": {"matchLabels": labels}, "template": pod}
     if name != UNSCALED:
@@ -62,8 +58,7 @@ def manifest(name: str) -> list[Obj]:
         for group, version in [kind.api_version.split("/")]
     ]
     objects += [
-        make(kind.api_version, kind.kind, name, spec={"host": name, "list": [1, 2]})
-        for kind in component.custom
+        make(kind.api_version, kind.kind, name, spec={"host": name, "list": [1, 2]}) for kind in component.custom
     ]
     return objects
 
@@ -197,10 +192,7 @@ class Helm:
         if key.namespace:
             live["metadata"]["namespace"] = key.namespace
         if obj["kind"] == "Deployment":
-            live["spec"] |= {
-                "strategy": {"type": "RollingUpdate"},
-                "replicas": obj["spec"].get("replicas", 1),
-            }
+            live["spec"] |= {"strategy": {"type": "RollingUpdate"}, "replicas": obj["spec"].get("replicas", 1)}
             live["status"] = {"readyReplicas": live["spec"]["replicas"], "observedGeneration": 1}
         self.live[key] = live
 

@@ -60,9 +60,7 @@ GIVEN = [given("artifacts"), given(Team("team-a", "research", "").id)]
 def worlds() -> dict[str, World]:
     """Return one fresh world per case."""
     return {
-        name: World(
-            written(text), settled_platform(PLATFORMS[profile]) if profile else None, foreign=[*GIVEN]
-        )
+        name: World(written(text), settled_platform(PLATFORMS[profile]) if profile else None, foreign=[*GIVEN])
         for name, text, profile in CASES
     }
 
@@ -75,8 +73,7 @@ def rendered(composed: Composed) -> str:
     ]
     said = {
         "conditions": [
-            {"type": entry.type, "status": entry.status, "reason": entry.reason}
-            for entry in composed.conditions
+            {"type": entry.type, "status": entry.status, "reason": entry.reason} for entry in composed.conditions
         ],
         "ready": composed.ready,
         "requirements": {

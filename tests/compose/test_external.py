@@ -56,9 +56,7 @@ def handed_out(world: World) -> tuple[dict[str, str], dict[str, str]]:
         "VELLUM_BUCKET",
     )
     found = binding(world)
-    return secret_values(world.resources["bucket-secret"]), {
-        name: found[name] for name in bucket if name in found
-    }
+    return secret_values(world.resources["bucket-secret"]), {name: found[name] for name in bucket if name in found}
 
 
 def changed(world: World, data: dict[str, Any]) -> None:
@@ -131,10 +129,7 @@ def test_a_bucket_of_another_name_reaches_all_who_use_it() -> None:
     launcher = world.resources["pipelines-launcher"]["data"]["defaultPipelineRoot"]
     repository = json.loads(world.resources["pipelines-repository"]["data"]["default-namespaced"])
     assert (keys["bucket"], found["VELLUM_BUCKET"]) == ("proj-4711.ml", "proj-4711.ml")
-    assert (repository["s3"]["bucket"], composed.status["endpoints"]["bucket"]) == (
-        "proj-4711.ml",
-        "proj-4711.ml",
-    )
+    assert (repository["s3"]["bucket"], composed.status["endpoints"]["bucket"]) == ("proj-4711.ml", "proj-4711.ml")
     assert launcher == f"minio://proj-4711.ml/private-artifacts/{TEAM.id}/v2/artifacts"
     world.foreign = []
     before = copied(world.resources)
@@ -224,11 +219,7 @@ def test_a_given_secret_is_neither_composed_nor_owned_whoever_controls_it() -> N
 def test_every_pass_asks_for_the_same_whatever_is_given() -> None:
     world = team()
     asked = [world.step().requirements for _ in range(5)]
-    for data in (
-        encoded(accesskey="A", secretkey="s", bucket="other"),
-        WRONG["half a key"][0],
-        WRONG["no text"][0],
-    ):
+    for data in (encoded(accesskey="A", secretkey="s", bucket="other"), WRONG["half a key"][0], WRONG["no text"][0]):
         changed(world, data)
         asked += [world.step().requirements for _ in range(3)]
     world.foreign = []
@@ -269,12 +260,9 @@ def test_the_platform_makes_the_place_for_secrets_and_no_store() -> None:
     assert waiting == {"artifacts": wanted, **behind}
     assert said(composed, "artifacts")["actor"] == "the platform engineer"
     assert {"external-storage-namespace", "artifacts-kubeflow", "kserve-release"} <= set(world.resources)
-    assert not {
-        "artifacts-secret",
-        "storage-store",
-        "seaweedfs-operator-release",
-        "argo-workflows-release",
-    } & set(world.resources)
+    assert not {"artifacts-secret", "storage-store", "seaweedfs-operator-release", "argo-workflows-release"} & set(
+        world.resources
+    )
     world.foreign = [given("artifacts")]
     assert world.settle().ready
     assert secret_values(world.resources["artifacts-secret"])["accesskey"] == "GIVEN-artifacts"
@@ -336,9 +324,7 @@ CHANGES = [("light", "external"), ("external", "light")]
 def test_another_backend_than_the_platform_began_with_changes_nothing(before: str, after: str) -> None:
     platform = World(written(PLATFORMS[before]), foreign=[given("artifacts")])
     assert platform.settle().ready
-    claim = World(
-        written(CLAIM + "spec: {deletionPolicy: Delete}\n"), platform.composite, foreign=[given(TEAM.id)]
-    )
+    claim = World(written(CLAIM + "spec: {deletionPolicy: Delete}\n"), platform.composite, foreign=[given(TEAM.id)])
     assert claim.settle().ready
     changed_spec = {**platform.composite, "spec": written(PLATFORMS[after])["spec"]}
     for world in (platform, claim):
@@ -346,9 +332,7 @@ def test_another_backend_than_the_platform_began_with_changes_nothing(before: st
         platform.composite = claim.platform = changed_spec
         composed = world.step()
         assert (composed.conditions[0].reason, world.resources) == ("StoreChanged", resources)
-        assert composed.fatal.startswith(
-            f"every bucket is in {'seaweedfs' if before == 'light' else 'external'}, "
-        )
+        assert composed.fatal.startswith(f"every bucket is in {'seaweedfs' if before == 'light' else 'external'}, ")
         assert composed.events[0].type == "Warning"
 
 
@@ -359,9 +343,7 @@ def test_another_backend_than_the_platform_began_with_changes_nothing(before: st
         st.sampled_from(["accesskey", "secretkey", "bucket"]), st.text(max_size=20) | st.just("proper-name")
     ),
 )
-def test_whatever_is_given_no_pass_fails_and_what_is_told_holds_no_value(
-    claim: Claim, values: dict[str, str]
-) -> None:
+def test_whatever_is_given_no_pass_fails_and_what_is_told_holds_no_value(claim: Claim, values: dict[str, str]) -> None:
     marked = {name: f"{value}#HIDDEN#" if name != "bucket" else value for name, value in values.items()}
     secret = given(Team(claim.namespace, claim.name, "").id)
     secret["data"] = encoded(**marked)

@@ -13,13 +13,10 @@ from vellum.model.repair import GuardMemory, seconds_between
 
 BEGIN = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 OBJECTS = ("Deployment a/a", "Service a/a", "ConfigMap a/b")
-FAULTS = st.dictionaries(
-    st.sampled_from(OBJECTS), st.sampled_from(("missing", "edited at .spec")), max_size=3
-)
+FAULTS = st.dictionaries(st.sampled_from(OBJECTS), st.sampled_from(("missing", "edited at .spec")), max_size=3)
 RECORDS = st.sampled_from(("deployed", "deployed", "deployed", "failed", "pending-upgrade", "absent"))
 SIGHTS = st.lists(
-    st.tuples(st.integers(1, 60), RECORDS, st.integers(0, 1), FAULTS, st.booleans(), st.booleans()),
-    max_size=60,
+    st.tuples(st.integers(1, 60), RECORDS, st.integers(0, 1), FAULTS, st.booleans(), st.booleans()), max_size=60
 )
 
 
@@ -46,17 +43,13 @@ def life(sights: Sights) -> Iterator[tuple[GuardMemory, datetime, Look, Plan]]:
 
 
 @given(SIGHTS)
-def test_what_is_remembered_survives_the_status(
-    sights: Sights,
-) -> None:
+def test_what_is_remembered_survives_the_status(sights: Sights) -> None:
     for *_, done in life(sights):
         assert GuardMemory.read(done.memory.as_status()) == done.memory
 
 
 @given(SIGHTS)
-def test_repairs_are_bounded_within_every_hour(
-    sights: Sights,
-) -> None:
+def test_repairs_are_bounded_within_every_hour(sights: Sights) -> None:
     made = []
     for before, now, _, done in life(sights):
         memory = done.memory
@@ -69,9 +62,7 @@ def test_repairs_are_bounded_within_every_hour(
 
 
 @given(SIGHTS)
-def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(
-    sights: Sights,
-) -> None:
+def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(sights: Sights) -> None:
     for before, _, look, done in life(sights):
         memory = done.memory
         if look.record not in ("deployed", "failed"):
@@ -81,9 +72,7 @@ def test_nothing_is_flipped_while_helm_is_at_work_or_nothing_is_wrong(
 
 
 @given(SIGHTS)
-def test_what_failed_is_turned_back_once_for_each_repair(
-    sights: Sights,
-) -> None:
+def test_what_failed_is_turned_back_once_for_each_repair(sights: Sights) -> None:
     for before, _, look, done in life(sights):
         memory = done.memory
         if memory.nonce < before.nonce:
@@ -93,9 +82,7 @@ def test_what_failed_is_turned_back_once_for_each_repair(
 
 
 @given(SIGHTS)
-def test_a_fault_is_never_repaired_before_its_grace_is_over(
-    sights: Sights,
-) -> None:
+def test_a_fault_is_never_repaired_before_its_grace_is_over(sights: Sights) -> None:
     for before, now, look, done in life(sights):
         memory = done.memory
         if memory.repairs > before.repairs:
@@ -120,9 +107,7 @@ def test_a_healthy_release_stops_changing_what_is_remembered(sights: Sights, mor
 
 
 @given(SIGHTS)
-def test_every_receipt_has_a_repaired_fault_and_rising_times(
-    sights: Sights,
-) -> None:
+def test_every_receipt_has_a_repaired_fault_and_rising_times(sights: Sights) -> None:
     repaired: set[tuple[str, str]] = set()
     for *_, done in life(sights):
         if done.memory.last:
@@ -143,9 +128,7 @@ def test_the_same_fault_again_and_again_is_contended_and_a_new_one_is_not(every:
         before = memory.repairs
         memory = plan("a", memory, fault, now).memory
         if memory.repairs > before:
-            memory = plan(
-                "a", memory, Look("deployed", fault.revision + 1), now + timedelta(seconds=1)
-            ).memory
+            memory = plan("a", memory, Look("deployed", fault.revision + 1), now + timedelta(seconds=1)).memory
             fault = Look("deployed", fault.revision + 1, fault.faults)
     assert memory.repairs == RULES.tries
     other = Look("deployed", fault.revision, {OBJECTS[1]: "missing"})

@@ -134,9 +134,7 @@ def test_the_status_remembers_which_crd_without_a_mark_came_with_the_chart(*, be
         gone(world, JOB_SET)
     assert world.settle().ready
     later(world, 10)
-    assert brought(world) == (
-        None if before else {"jobsets.jobset.x-k8s.io": "v1alpha2.jobset.x-k8s.io, number 1"}
-    )
+    assert brought(world) == (None if before else {"jobsets.jobset.x-k8s.io": "v1alpha2.jobset.x-k8s.io, number 1"})
 
 
 def brought(world: World) -> Any:
@@ -168,9 +166,7 @@ TEAM = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [pytest.param(*one, id="-".join((one[0], one[1].kind))) for one in TEAM]
-)
+@pytest.mark.parametrize(("name", "kind"), [pytest.param(*one, id="-".join((one[0], one[1].kind))) for one in TEAM])
 @pytest.mark.parametrize("terminating", [False, True])
 def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
     name: str, kind: Kind, *, terminating: bool
@@ -192,10 +188,7 @@ def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
     assert not composed.ready
     assert kind.kind not in {one.obj["kind"] for one in composed.objects.values()}
     said = part(world, name)
-    assert (said["ready"], said["reason"]) == (
-        False,
-        f"kind {kind.kind} ({kind.api_version}) is not served yet",
-    )
+    assert (said["ready"], said["reason"]) == (False, f"kind {kind.kind} ({kind.api_version}) is not served yet")
     assert {key.kind for key in world.deleted} <= {kind.kind}
 
 

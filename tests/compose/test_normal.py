@@ -30,8 +30,11 @@ SAME: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "bytes in thousandths": ((*MAIN, "resources", "requests", "memory"), "128974848000m", "128974848"),
     "less than can be kept": ((*MAIN, "resources", "requests", "cpu"), "0.0000000001", "1n"),
     "a folder's size": ((*POD, "volumes", "0", "emptyDir", "sizeLimit"), "1024Mi", "1Gi"),
-    "a claim's size": ((*POD, "volumes", "0", "ephemeral", "volumeClaimTemplate", "spec", "resources", "requests",
-                        "storage"), "1024Gi", "1Ti"),
+    "a claim's size": (
+        (*POD, "volumes", "0", "ephemeral", "volumeClaimTemplate", "spec", "resources", "requests", "storage"),
+        "1024Gi",
+        "1Ti",
+    ),
     "a divisor": ((*MAIN, "env", "0", "valueFrom", "resourceFieldRef", "divisor"), "1000m", "1"),
     "a metric's average": (("spec", "metrics", "0", "resource", "target", "averageValue"), "0.5", "500m"),
     "a metric's value": (("spec", "metrics", "0", "external", "target", "value"), "1000m", "1"),
@@ -63,23 +66,41 @@ SAME: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "a variable's version": ((*MAIN, "env", "0", "valueFrom", "fieldRef", "apiVersion"), "", "v1"),
     "both policy types": (("spec", "policyTypes"), [], ["Ingress", "Egress"]),
     "an update": (("spec", "strategy", "type"), "", "RollingUpdate"),
-    "a setting of sessions that are not kept": (("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"), 0, None),
+    "a setting of sessions that are not kept": (
+        ("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds"),
+        0,
+        None,
+    ),
     "a map of empty fields": ((*MAIN, "lifecycle"), {"stopSignal": "", "postStart": {}}, None),
     "a name that is empty": (("imagePullSecrets",), [{"name": ""}], [{}]),
     "a key that is empty": ((*POD, "tolerations"), [{"key": "", "operator": "Exists"}], [{"operator": "Exists"}]),
-    "no metrics": (("spec", "metrics"), [], [{"type": "Resource", "resource": {"name": "cpu", "target": {
-        "type": "Utilization", "averageUtilization": 80}}}]),
+    "no metrics": (
+        ("spec", "metrics"),
+        [],
+        [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
+            }
+        ],
+    ),
     "what becomes of claims": (("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "", "Retain"),
     "a template's kind": (("spec", "volumeClaimTemplates", "0", "kind"), "", "PersistentVolumeClaim"),
     "a template's phase": (("spec", "volumeClaimTemplates", "0", "status", "phase"), "", "Pending"),
     "a template's generation": (("spec", "volumeClaimTemplates", "0", "metadata", "generation"), 0, None),
-    "the old name of an account": (POD, {"serviceAccountName": "main", "serviceAccount": ""},
-                                   {"serviceAccountName": "main", "serviceAccount": "main"}),
-    "an account by its old name": (POD, {"serviceAccountName": "", "serviceAccount": "main"},
-                                   {"serviceAccountName": "main", "serviceAccount": "main"}),
+    "the old name of an account": (
+        POD,
+        {"serviceAccountName": "main", "serviceAccount": ""},
+        {"serviceAccountName": "main", "serviceAccount": "main"},
+    ),
+    "an account by its old name": (
+        POD,
+        {"serviceAccountName": "", "serviceAccount": "main"},
+        {"serviceAccountName": "main", "serviceAccount": "main"},
+    ),
     "no account by its old name": ((*POD, "serviceAccount"), "", "default"),
     "an empty API group": (("roleRef", "apiGroup"), "", "rbac.authorization.k8s.io"),
-}  # fmt: skip
+}
 CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
     "another limit": ((*MAIN, "resources", "limits", "cpu"), "0.5", "501m"),
     "a limit that is gone": ((*MAIN, "resources", "limits", "cpu"), "0.5", None),
@@ -132,21 +153,12 @@ CHANGED: dict[str, tuple[tuple[str, ...], Any, Any]] = {
         [{"from": [{"namespaceSelector": {}}]}],
         [{"from": [{"podSelector": {}}]}],
     ),
-    "a security context that is gone": (
-        (*MAIN, "securityContext"),
-        {"allowPrivilegeEscalation": False},
-        None,
-    ),
+    "a security context that is gone": ((*MAIN, "securityContext"), {"allowPrivilegeEscalation": False}, None),
     "claims that go": (("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "", "Delete"),
     "another metric": (
         ("spec", "metrics"),
         [],
-        [
-            {
-                "type": "Resource",
-                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 1}},
-            }
-        ],
+        [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 1}}}],
     ),
 }
 
@@ -156,19 +168,13 @@ def at(path: tuple[str, ...], value: Any) -> Any:
     if not path:
         return value
     rest = at(path[1:], value)
-    return (
-        [{"name": "x", **rest}]
-        if path[0] == "0"
-        else ({} if len(path) == 1 and value is None else {path[0]: rest})
-    )
+    return [{"name": "x", **rest}] if path[0] == "0" else ({} if len(path) == 1 and value is None else {path[0]: rest})
 
 
 def found(path: tuple[str, ...], rendered: Any, live: Any) -> list[str]:
     want: Obj = at(path, rendered) if rendered is not None else nulled(path)
     kind = Kind("apps/v1", "DaemonSet")
-    return [
-        str(one) for one in differences(Rendered(kind, "ns", "x", want), {"metadata": {}, **at(path, live)})
-    ]
+    return [str(one) for one in differences(Rendered(kind, "ns", "x", want), {"metadata": {}, **at(path, live)})]
 
 
 def nulled(path: tuple[str, ...]) -> Any:

@@ -19,9 +19,7 @@ from vellum.kube.names import STATEFUL_SET_LIMIT, is_dns_label
 from vellum.kube.objects import Key, Obj, secret_values
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-QUALIFIED = re.compile(
-    r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-)
+QUALIFIED = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 LABELLED = ("Namespace", "Service", "StatefulSet", "InferenceService", "Notebook")
 RESOURCE = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -73,10 +71,7 @@ def test_pods_select_what_they_carry_and_mount_what_they_declare() -> None:
     assert stateful["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     assert objects["qdrant-service"].obj["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     pods = {
-        "qdrant": (
-            template["spec"],
-            {claim["metadata"]["name"] for claim in stateful["volumeClaimTemplates"]},
-        ),
+        "qdrant": (template["spec"], {claim["metadata"]["name"] for claim in stateful["volumeClaimTemplates"]}),
         "notebook": (objects["notebook"].obj["spec"]["template"]["spec"], set()),
         "search": (objects["search"].obj["spec"]["predictor"], set()),
     }
@@ -87,17 +82,12 @@ def test_pods_select_what_they_carry_and_mount_what_they_declare() -> None:
         assert pod["securityContext"]["runAsNonRoot"]
         for container in pod["containers"]:
             security = container["securityContext"]
-            assert (security["allowPrivilegeEscalation"], security["capabilities"]) == (
-                False,
-                {"drop": ["ALL"]},
-            )
+            assert (security["allowPrivilegeEscalation"], security["capabilities"]) == (False, {"drop": ["ALL"]})
 
 
 def test_every_secret_that_a_pod_needs_is_composed() -> None:
     objects = worlds()["claim-full-local"].settle().objects
-    secrets = {
-        desired.obj["metadata"]["name"] for desired in objects.values() if desired.obj["kind"] == "Secret"
-    }
+    secrets = {desired.obj["metadata"]["name"] for desired in objects.values() if desired.obj["kind"] == "Secret"}
     assert set(re.findall(r"'secretKeyRef': {'name': '([^']+)'", str(objects))) <= secrets
 
 

@@ -40,9 +40,7 @@ def not_ready_parts(composed: Composed) -> dict[str, str]:
 
 
 def binding(world: World) -> dict[str, str]:
-    return {
-        key: base64.b64decode(value).decode() for key, value in world.resources["binding"]["data"].items()
-    }
+    return {key: base64.b64decode(value).decode() for key, value in world.resources["binding"]["data"].items()}
 
 
 def test_without_a_platform_the_claim_waits_and_nothing_changes() -> None:
@@ -146,12 +144,9 @@ def test_a_kind_that_is_not_served_any_more_takes_nothing_that_exists(group: str
 
 
 @pytest.mark.parametrize(
-    ("part", "waits", "stays_away"),
-    [("storage", "bucket", "bucket-key"), ("vector-storage", "qdrant", "qdrant-set")],
+    ("part", "waits", "stays_away"), [("storage", "bucket", "bucket-key"), ("vector-storage", "qdrant", "qdrant-set")]
 )
-def test_a_team_waits_for_a_failed_platform_part_and_loses_nothing(
-    part: str, waits: str, stays_away: str
-) -> None:
+def test_a_team_waits_for_a_failed_platform_part_and_loses_nothing(part: str, waits: str, stays_away: str) -> None:
     """Parts that use a part of the platform wait for it, and keep their objects when it fails."""
     world = team()
     assert world.platform
@@ -186,10 +181,7 @@ def test_the_platform_waits_for_kinds_and_makes_the_rest() -> None:
     reason = "kind {} (seaweed.seaweedfs.com/v1) is not served yet"
     waiting = not_ready_parts(composed)
     assert waiting.pop("seaweedfs-operator") == reason.format("Seaweed")
-    assert (waiting.pop("storage"), waiting.pop("artifacts")) == (
-        reason.format("Seaweed"),
-        reason.format("Bucket"),
-    )
+    assert (waiting.pop("storage"), waiting.pop("artifacts")) == (reason.format("Seaweed"), reason.format("Bucket"))
     behind = f"waits for artifacts: {reason.format('Bucket')}"
     assert waiting == {"argo-workflows": behind, "notebook-controller": behind, "kubeflow-pipelines": behind}
     groups = {desired.obj["apiVersion"].partition("/")[0] for desired in composed.objects.values()}
@@ -439,11 +431,7 @@ def test_a_notebooks_home_keeps_its_size_and_the_claim_says_so() -> None:
     home = composed.objects["notebook-home"].obj["spec"]["resources"]["requests"]["storage"]
     part = next(one for one in composed.status["components"] if one["name"] == "notebook")
     assert (composed.ready, home) == (True, "5Gi")
-    assert part == {
-        "name": "notebook",
-        "ready": True,
-        "reason": "the home keeps its 5Gi: its size cannot change later",
-    }
+    assert part == {"name": "notebook", "ready": True, "reason": "the home keeps its 5Gi: its size cannot change later"}
 
 
 def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
@@ -455,11 +443,7 @@ def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
     assert composed.ready
     ((status, reason, message),) = sizes(composed)
     assert (status, reason) == ("False", "SizeKept")
-    for said in (
-        "qdrant: the volume keeps its 10Gi",
-        "write vectors.storage: 10Gi",
-        "write notebook.storage: 5Gi",
-    ):
+    for said in ("qdrant: the volume keeps its 10Gi", "write vectors.storage: 10Gi", "write notebook.storage: 5Gi"):
         assert said in message
 
     world.composite["spec"] |= {"notebook": {"storage": "5Gi"}, "vectors": {"storage": "10Gi"}}
@@ -468,9 +452,7 @@ def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
 
 
 def sizes(composed: Composed) -> list[tuple[str, str, str]]:
-    return [
-        (one.status, one.reason, one.message) for one in composed.conditions if one.type == "SizesAsWritten"
-    ]
+    return [(one.status, one.reason, one.message) for one in composed.conditions if one.type == "SizesAsWritten"]
 
 
 def test_the_home_of_a_disabled_notebook_is_kept() -> None:
@@ -504,12 +486,7 @@ def test_an_open_circuit_breaker_is_a_condition_until_it_closes(kind: str) -> No
     def said(status: str, message: str = "") -> list[tuple[str, str, str]]:
         world.composite = copied(world.composite)
         kept = [one for one in world.composite["status"]["conditions"] if one["type"] != "Responsive"]
-        responsive = {
-            "type": "Responsive",
-            "status": status,
-            "reason": "WatchCircuitOpen",
-            "message": message,
-        }
+        responsive = {"type": "Responsive", "status": status, "reason": "WatchCircuitOpen", "message": message}
         world.composite["status"]["conditions"] = [*kept, responsive]
         found = [one for one in world.step().conditions if one.type == "Watched"]
         return [(one.status, one.reason, one.message) for one in found]

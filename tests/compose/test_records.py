@@ -19,9 +19,7 @@ from vellum.model.component import Kind
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text("abc", max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", max_size=2), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", max_size=2), inner, max_size=3),
     max_leaves=12,
 )
 
@@ -98,18 +96,13 @@ def test_two_spellings_of_the_same_are_no_difference(wanted: Any, live: Any) -> 
 
 
 def test_an_autoscaler_owns_the_replicas_and_nothing_else() -> None:
-    assert found({"replicas": 1, "paused": False}, {"replicas": 5, "paused": True}, scaled=True) == [
-        ".spec.paused"
-    ]
+    assert found({"replicas": 1, "paused": False}, {"replicas": 5, "paused": True}, scaled=True) == [".spec.paused"]
 
 
 def test_what_controllers_write_into_a_webhook_configuration_is_theirs() -> None:
     kind = Kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
     one = Rendered(
-        kind,
-        "",
-        "a",
-        make(kind.api_version, kind.kind, "a", webhooks=[{"name": "w", "failurePolicy": "Ignore"}]),
+        kind, "", "a", make(kind.api_version, kind.kind, "a", webhooks=[{"name": "w", "failurePolicy": "Ignore"}])
     )
     assert list(differences(one, {"webhooks": [{"name": "w", "failurePolicy": "Fail"}]})) == []
 
@@ -134,12 +127,7 @@ def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:
     custom = {"cert-manager.io/v1/Issuer": Kind("cert-manager.io/v1", "Issuer")}
     documents = ("", CRD, SERVICE, ELSEWHERE, CLUSTER_ROLE, ISSUER, SECRET)
     everything = read(record(*documents), "own", custom).rendered
-    assert [str(one) for one in everything] == [
-        "Service own/s",
-        "ConfigMap other/c",
-        "ClusterRole r",
-        "Issuer own/i",
-    ]
+    assert [str(one) for one in everything] == ["Service own/s", "ConfigMap other/c", "ClusterRole r", "Issuer own/i"]
     assert [str(one) for one in read(record(*documents), "own", {}).rendered][-1] == "ClusterRole r"
 
 
@@ -158,11 +146,7 @@ def test_a_block_of_text_at_the_end_of_an_object_keeps_its_last_line_break() -> 
     ],
 )
 def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
-    crd = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "a"},
-    }
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "a"}}
     documents = (CRD, json.dumps(crd, indent=1), f"# Source: a\n{document}")
     assert [str(one) for one in read(record(*documents), "own", {}).rendered] == ["Service own/s"]
 

@@ -70,10 +70,7 @@ class Crossplane(World):
         self.resources = {name: self.objects[key] for name, key in self.references.items()}
         said = [asdict(one) for one in composed.conditions]
         synced = {"type": "Synced", "status": "True", "observedGeneration": 1}
-        self.composite = {
-            **self.composite,
-            "status": {**copied(composed.status), "conditions": [*said, synced]},
-        }
+        self.composite = {**self.composite, "status": {**copied(composed.status), "conditions": [*said, synced]}}
         return composed
 
     def _found(self, name: str, requirement: Any) -> Obj | None:
@@ -92,9 +89,7 @@ class Crossplane(World):
 
     def stand_ins(self) -> list[Key]:
         return [
-            key
-            for key, obj in self.objects.items()
-            if f"{DOMAIN}/stands-for" in (obj["metadata"].get("labels") or {})
+            key for key, obj in self.objects.items() if f"{DOMAIN}/stands-for" in (obj["metadata"].get("labels") or {})
         ]
 
 
@@ -142,9 +137,7 @@ def test_a_webhook_that_is_down_does_not_blind_the_guard() -> None:
     assert not said["ready"]
     assert said["serves"], "what is there works on, so no team waits for it"
     assert "failed calling webhook" in said["reason"]
-    assert [one["name"] for one in world.composite["status"]["components"] if not one["ready"]] == [
-        "training-runtimes"
-    ]
+    assert [one["name"] for one in world.composite["status"]["components"] if not one["ready"]] == ["training-runtimes"]
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in render.CASES])
@@ -172,9 +165,10 @@ def test_a_store_that_is_refused_keeps_the_usage_of_its_name() -> None:
     assert len(usages) >= 2
     assert usages <= set(world.objects)
     assert not usages & set(world.deleted)
-    assert {
-        f"{one['object']['kind']} {one['object']['name']}" for one in world.composite["status"]["refused"]
-    } >= {"Seaweed store", "Bucket vellum-artifacts"}
+    assert {f"{one['object']['kind']} {one['object']['name']}" for one in world.composite["status"]["refused"]} >= {
+        "Seaweed store",
+        "Bucket vellum-artifacts",
+    }
 
 
 def test_two_claims_stand_ins_have_different_names() -> None:
@@ -182,9 +176,7 @@ def test_two_claims_stand_ins_have_different_names() -> None:
     found = set()
     for spoken in ("alpha", "beta"):
         place = settled_platform(PLATFORMS["light"])
-        world = Crossplane(
-            written(CLAIM.replace("name: alpha", f"name: {spoken}") + "spec: {}\n"), platform=place
-        )
+        world = Crossplane(written(CLAIM.replace("name: alpha", f"name: {spoken}") + "spec: {}\n"), platform=place)
         for _ in range(60):
             world.step()
         world.refused = {"Namespace": WEBHOOK}

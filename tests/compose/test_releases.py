@@ -45,11 +45,7 @@ def later(world: World, seconds: float) -> list[Event]:
             for _ in range(3):
                 before = world.resources
                 composed = world.step()
-                told += [
-                    event
-                    for event in composed.events
-                    if event.reason in ("Repairing", "Repaired", "Contended")
-                ]
+                told += [event for event in composed.events if event.reason in ("Repairing", "Repaired", "Contended")]
                 if world.resources == before:
                     break
             look = world.now + timedelta(seconds=composed.ttl_seconds)
@@ -96,15 +92,9 @@ def test_istio_comes_first_and_everything_else_waits_for_its_control_plane() -> 
     order: list[str] = []
     for _ in range(20):
         world.step()
-        order += sorted(
-            name for name, obj in world.resources.items() if obj["kind"] == "Release" and name not in order
-        )
+        order += sorted(name for name, obj in world.resources.items() if obj["kind"] == "Release" and name not in order)
     assert order[:2] == ["istio-base-release", "istiod-release"]
-    assert (
-        order.index("kserve-crd-release")
-        < order.index("kserve-release")
-        < order.index("kserve-runtimes-release")
-    )
+    assert order.index("kserve-crd-release") < order.index("kserve-release") < order.index("kserve-runtimes-release")
     assert order.index("argo-workflows-release") < order.index("kubeflow-pipelines-release")
 
 
@@ -126,9 +116,7 @@ FAULTS: dict[str, tuple[Callable[[World], Any], str]] = {
         "edited at .spec.replicas",
     ),
     "another image": (
-        lambda world: world.helm.edit(
-            KSERVE, "spec", "template", "spec", "containers", 0, "image", value="evil:1"
-        ),
+        lambda world: world.helm.edit(KSERVE, "spec", "template", "spec", "containers", 0, "image", value="evil:1"),
         "edited at .spec.template.spec.containers[0].image",
     ),
 }
@@ -160,10 +148,7 @@ def test_a_fault_is_repaired_by_exactly_one_upgrade_with_a_receipt(name: str) ->
         "wrong": fault,
         "revision": 2,
     }
-    assert [(event.type, event.reason) for event in told] == [
-        ("Warning", "Repairing"),
-        ("Normal", "Repaired"),
-    ]
+    assert [(event.type, event.reason) for event in told] == [("Warning", "Repairing"), ("Normal", "Repaired")]
     later(world, 60)
     assert revision(world) == 2, "a second upgrade would be for nothing"
 
@@ -306,10 +291,7 @@ def test_a_failed_upgrade_is_tried_again_slowly_and_then_left_to_a_person() -> N
     world.helm.records["kserve"] = (2, "failed", world.helm.records["kserve"][2])
     world.helm.refuses = True
     told = later(world, 50)
-    assert (part(world)["reason"], told) == (
-        "revision 2 failed, 0 of 3 retries made: Helm does not report why",
-        [],
-    )
+    assert (part(world)["reason"], told) == ("revision 2 failed, 0 of 3 retries made: Helm does not report why", [])
     later(world, 600)
     assert part(world)["reason"] == "revision 2 failed, 3 of 3 retries made: Helm does not report why"
     assert part(world)["actor"] == "the platform engineer"
@@ -352,9 +334,7 @@ def test_a_restart_of_the_function_causes_no_repair() -> None:
     world = settled()
     FAULTS["a deleted Deployment"][0](world)
     later(world, 30)
-    restarted = World(
-        copied(world.composite), resources=copied(world.resources), helm=world.helm, now=world.now
-    )
+    restarted = World(copied(world.composite), resources=copied(world.resources), helm=world.helm, now=world.now)
     later(restarted, 60)
     assert revision(restarted) == 2
 
@@ -497,11 +477,7 @@ def test_what_helm_could_not_begin_is_not_called_somebodys_doing() -> None:
 
 
 def test_a_foreign_release_with_our_name_stops_the_platform() -> None:
-    theirs = {
-        "apiVersion": "helm.crossplane.io/v1beta1",
-        "kind": "Release",
-        "metadata": {"name": "argo-workflows"},
-    }
+    theirs = {"apiVersion": "helm.crossplane.io/v1beta1", "kind": "Release", "metadata": {"name": "argo-workflows"}}
     world = World(written(PLATFORMS["light"]), foreign=[theirs])
     composed = world.step()
     assert composed.fatal == ("foreign, so not changed: Release argo-workflows (without a controller)")

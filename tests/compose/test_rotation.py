@@ -27,10 +27,7 @@ HOLDERS = ("binding", "bucket-secret", "notebook", "search")
 
 
 def seen(
-    generations: set[int],
-    opened: set[int],
-    turned: set[int] | None = None,
-    held: dict[str, int] | None = None,
+    generations: set[int], opened: set[int], turned: set[int] | None = None, held: dict[str, int] | None = None
 ) -> Seen:
     """Return the observed keys, in a test's notation."""
     return Seen(
@@ -110,10 +107,7 @@ def test_the_database_changes_once_after_the_key_opens_the_bucket() -> None:
     ask(world, generation=2)
     world.step()
     new = world.resources["bucket-credentials-g2"]
-    world.resources["bucket-credentials-g2"] = {
-        **new,
-        "status": {"phase": "Pending", "observedGeneration": 1},
-    }
+    world.resources["bucket-credentials-g2"] = {**new, "status": {"phase": "Pending", "observedGeneration": 1}}
     composed = world.look()
     assert GENERATION not in composed.objects["qdrant-set"].obj["metadata"].get("annotations", {})
     assert composed.status["keys"]["waits"] == (
@@ -166,14 +160,10 @@ def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
 
 def test_a_generation_below_the_highest_ever_is_refused() -> None:
     world = team(generation=2)
-    refused = entry.team(
-        world.composite, Observed(), replace(DUMMY_SEED, generations={world_id(world): 4}), NOW
-    )
+    refused = entry.team(world.composite, Observed(), replace(DUMMY_SEED, generations={world_id(world): 4}), NOW)
     assert (refused.fatal, refused.objects) == ("looking for the platform", {})
     observed = Observed(required={"platform": world.platform})
-    refused = entry.team(
-        world.composite, observed, replace(DUMMY_SEED, generations={world_id(world): 4}), NOW
-    )
+    refused = entry.team(world.composite, observed, replace(DUMMY_SEED, generations={world_id(world): 4}), NOW)
     assert refused.conditions[0].reason == "KeysLowered"
     assert "write 4 or more" in refused.conditions[0].message
 
@@ -297,8 +287,7 @@ def test_with_a_given_key_only_what_is_made_here_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("10s", 10), ("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604800), ("604800s", 604800)],
+    ("text", "seconds"), [("10s", 10), ("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604800), ("604800s", 604800)]
 )
 def test_an_overlap_is_a_whole_number_and_a_unit(text: str, seconds: int) -> None:
     assert span(text).total_seconds() == seconds
@@ -360,9 +349,7 @@ class Rotations(RuleBasedStateMachine):
 
     @rule()
     def make_the_newest_key_hesitate(self) -> None:
-        newest = max(
-            (name for name in self.world.resources if name.startswith("bucket-credentials")), key=len
-        )
+        newest = max((name for name in self.world.resources if name.startswith("bucket-credentials")), key=len)
         self.world.resources[newest] = {**self.world.resources[newest], "status": {}}
 
     @rule()

@@ -11,9 +11,7 @@ from tests.compose.world import HEAD, PLATFORMS, World, settled_platform, writte
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
 
-CLAIM = (
-    HEAD + "kind: MLOpsPlatform\nmetadata: {name: research, namespace: team-a}\nspec: {training: enabled}\n"
-)
+CLAIM = HEAD + "kind: MLOpsPlatform\nmetadata: {name: research, namespace: team-a}\nspec: {training: enabled}\n"
 LEFT_OUT = "the platform leaves it out; write spec.training: enabled in KubeflowPlatform kubeflow"
 PARTS = {"kubeflow-trainer", "training-runtimes"}
 
@@ -69,7 +67,9 @@ def test_a_trainer_that_is_there_is_not_taken_away_from_those_who_use_it() -> No
     before = set(world.resources)
     world.composite["spec"]["training"] = "disabled"
     composed = world.step()
-    message = "the platform has kubeflow-trainer, but its spec.training is disabled, which would remove it; write enabled"
+    message = (
+        "the platform has kubeflow-trainer, but its spec.training is disabled, which would remove it; write enabled"
+    )
     assert (composed.fatal, composed.conditions[0].reason) == (message, "ProfileChanged")
     assert set(world.resources) == before
 

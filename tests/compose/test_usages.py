@@ -76,10 +76,5 @@ def test_crossplane_has_the_rights_that_usages_need(case: str) -> None:
         if rule["verbs"] == ["*"]
     }
     # The platform is a kind of Crossplane's own: its rbac-manager gives it that.
-    keys = {
-        key
-        for one in usages(worlds()[case])
-        for key in (used(one), using(one))
-        if key not in (None, PLATFORM)
-    }
+    keys = {key for one in usages(worlds()[case]) for key in (used(one), using(one)) if key not in (None, PLATFORM)}
     assert {(key.api_version.rpartition("/")[0], names.plural(key.kind)) for key in keys if key} <= may.keys()

@@ -50,9 +50,7 @@ def test_parts_keep_their_values_until_what_they_come_after_is_ready() -> None:
     assert world.look().ready
 
 
-def test_every_part_keeps_its_values_while_one_before_it_is_not_ready(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_part_keeps_its_values_while_one_before_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """A changed value of any chart waits for every part that the chart comes after."""
     for name, component in platform_components().items():
         if not isinstance(component, ReleaseComponent):
@@ -180,13 +178,9 @@ def test_a_release_with_a_patch_is_installed_once() -> None:
     world = patched(kserve=TEXT, **{"kubeflow-trainer": TEXT})
     assert world.settle().ready
     later(world, 60)
-    assert {name: found[0] for name, found in world.helm.records.items()} == dict.fromkeys(
-        world.helm.records, 1
-    )
+    assert {name: found[0] for name, found in world.helm.records.items()} == dict.fromkeys(world.helm.records, 1)
     assert policies(world, "kserve") == ["Create", "Delete", "LateInitialize", "Observe"]
-    assert policies(world, "kubeflow-trainer") == ["Create", "LateInitialize", "Observe"], (
-        "it outlives the platform"
-    )
+    assert policies(world, "kubeflow-trainer") == ["Create", "LateInitialize", "Observe"], "it outlives the platform"
     assert policies(world, "kserve-crd") == ["*"]
     assert world.look().ready
 
@@ -204,9 +198,7 @@ def another_registry(world: World) -> None:
 
 
 @pytest.mark.parametrize("change", [another_patch, a_fault, another_registry])
-def test_a_release_with_a_patch_may_be_upgraded_once_something_changes(
-    change: Callable[[World], None],
-) -> None:
+def test_a_release_with_a_patch_may_be_upgraded_once_something_changes(change: Callable[[World], None]) -> None:
     world = patched(kserve=TEXT)
     assert world.settle().ready
     change(world)

@@ -44,11 +44,7 @@ def images(backend: str = "seaweedfs") -> dict[str, str]:
 
 
 def _platform(profile: str, **spec: Any) -> str:
-    manifest = {
-        "kind": "KubeflowPlatform",
-        "metadata": {"name": "kubeflow"},
-        "spec": {"profile": profile, **spec},
-    }
+    manifest = {"kind": "KubeflowPlatform", "metadata": {"name": "kubeflow"}, "spec": {"profile": profile, **spec}}
     return HEAD + yaml.safe_dump(manifest)
 
 
@@ -121,9 +117,7 @@ class World:
         for _ in range(5):
             composed = self._composed()
             asked = dict(composed.requirements)
-            required = {
-                name: self._found(name, one) for name, one in asked.items() if not name.startswith(LIST)
-            }
+            required = {name: self._found(name, one) for name, one in asked.items() if not name.startswith(LIST)}
             listed = {name: tuple(self._listed(one)) for name, one in asked.items() if name.startswith(LIST)}
             if (required, listed) == (self.answered, self.listed):
                 return composed
@@ -158,8 +152,7 @@ class World:
         conditions = [asdict(said) for said in composed.conditions]
         if not composed.fatal:
             self.resources = {
-                name: self._applied(desired.obj, self.resources.get(name))
-                for name, desired in composed.objects.items()
+                name: self._applied(desired.obj, self.resources.get(name)) for name, desired in composed.objects.items()
             }
             self.helm.restorers &= {obj["metadata"]["name"] for obj in self.resources.values()}
             self.composite = {**self.composite, "status": copied(composed.status)}
@@ -197,9 +190,7 @@ class World:
             return entry
         if requirement.kind == "Provider":
             healthy = {"type": "Healthy", "status": "True"}
-            return make(
-                requirement.api_version, "Provider", requirement.name, status={"conditions": [healthy]}
-            )
+            return make(requirement.api_version, "Provider", requirement.name, status={"conditions": [healthy]})
         if requirement.name.startswith("sh.helm.release.v1."):
             return self.helm.record(requirement.name)
         wanted = Key(requirement.api_version, requirement.kind, requirement.namespace, requirement.name)
@@ -220,9 +211,7 @@ class World:
             if "patchesFrom" in obj["spec"]["forProvider"]:
                 created = {CREATED: "then"} if obj["metadata"]["name"] not in self.helm.records else {}
                 was = annotations_of(before or {"metadata": {}})
-                obj["metadata"]["annotations"] |= created | {
-                    name: was[name] for name in {CREATED} & was.keys()
-                }
+                obj["metadata"]["annotations"] |= created | {name: was[name] for name in {CREATED} & was.keys()}
             return {**obj, "status": self.helm.apply(obj, patches)}
         return {**obj, "status": said} if (said := _status(obj)) else obj
 

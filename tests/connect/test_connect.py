@@ -76,13 +76,9 @@ def failure(team: str | None = None) -> tuple[str, str]:
 def test_a_mounted_folder_gives_what_its_files_say_and_none_for_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = mount(
-        tmp_path / "mounted", VELLUM_BUCKET="b\n", QDRANT_URL="http://q", QDRANT_API_KEY="", OTHER="x"
-    )
+    folder = mount(tmp_path / "mounted", VELLUM_BUCKET="b\n", QDRANT_URL="http://q", QDRANT_API_KEY="", OTHER="x")
     monkeypatch.setenv("VELLUM_BINDING_DIR", str(folder))
-    expected = vellum.Binding(
-        VELLUM_BUCKET="b", QDRANT_URL="http://q", source=str(folder), more={"OTHER": "x"}
-    )
+    expected = vellum.Binding(VELLUM_BUCKET="b", QDRANT_URL="http://q", source=str(folder), more={"OTHER": "x"})
     assert vellum.connect() == expected
 
 
@@ -156,17 +152,13 @@ def test_require_names_every_missing_part_and_the_next_command() -> None:
 
 
 def test_printing_a_binding_shows_no_key() -> None:
-    binding = vellum.Binding(
-        AWS_ACCESS_KEY_ID="k1", AWS_SECRET_ACCESS_KEY="k2", QDRANT_API_KEY="k3", VELLUM_BUCKET="b"
-    )
+    binding = vellum.Binding(AWS_ACCESS_KEY_ID="k1", AWS_SECRET_ACCESS_KEY="k2", QDRANT_API_KEY="k3", VELLUM_BUCKET="b")
     assert repr(binding) == (
         "Binding(AWS_ACCESS_KEY_ID=***, AWS_SECRET_ACCESS_KEY=***, VELLUM_BUCKET='b', QDRANT_API_KEY=***, source='code')"
     )
 
 
-def test_the_keys_of_an_unknown_part_are_attributes_and_hidden(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_keys_of_an_unknown_part_are_attributes_and_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = mount(tmp_path / "mounted", VELLUM_BUCKET="b", TRACKING_PASSWORD="secret")
     monkeypatch.setenv("VELLUM_BINDING_DIR", str(folder))
     binding = vellum.connect().require("TRACKING_PASSWORD")
@@ -181,7 +173,9 @@ def test_the_keys_of_an_unknown_part_are_attributes_and_hidden(
 
 def test_the_module_of_that_name_can_be_called_however_it_was_imported(state: Path) -> None:
     add_team(state, "team-a/research", "ns-a")
-    program = "import vellum.connect, vellum; print(vellum.connect().VELLUM_BUCKET, vellum.connect('research').VELLUM_BUCKET)"
+    program = (
+        "import vellum.connect, vellum; print(vellum.connect().VELLUM_BUCKET, vellum.connect('research').VELLUM_BUCKET)"
+    )
     assert (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
         == "ns-a ns-a\n"
@@ -202,22 +196,15 @@ def test_connecting_needs_the_standard_library_only() -> None:
 
 def test_the_clients_reach_the_addresses_of_the_binding() -> None:
     binding = vellum.Binding(
-        AWS_ACCESS_KEY_ID="k",
-        AWS_SECRET_ACCESS_KEY="s",
-        AWS_ENDPOINT_URL="http://127.0.0.1:1",
-        VELLUM_BUCKET="b",
+        AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s", AWS_ENDPOINT_URL="http://127.0.0.1:1", VELLUM_BUCKET="b"
     )
     client = binding.s3()
     assert client.meta.endpoint_url == "http://127.0.0.1:1"
-    assert "X-Amz-Signature=" in client.generate_presigned_url(
-        "get_object", Params={"Bucket": "b", "Key": "k"}
-    )
+    assert "X-Amz-Signature=" in client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
 
 
 def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
-    binding = vellum.Binding(
-        QDRANT_URL="http://127.0.0.1:1/qdrant/team", QDRANT_API_KEY="a key", source="here"
-    )
+    binding = vellum.Binding(QDRANT_URL="http://127.0.0.1:1/qdrant/team", QDRANT_API_KEY="a key", source="here")
     before = set(threading.enumerate())
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

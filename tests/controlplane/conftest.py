@@ -27,9 +27,7 @@ def opened(tmp_path: Path) -> Iterator[Opens]:
     with ExitStack() as closing:
 
         def opens(path: Path | None = None, *, fault: Callable[[str], None] = lambda _: None) -> SqliteStore:
-            store = SqliteStore(
-                path or tmp_path / "store.db", lambda: NOW, new_uid=lambda: next(uids), fault=fault
-            )
+            store = SqliteStore(path or tmp_path / "store.db", lambda: NOW, new_uid=lambda: next(uids), fault=fault)
             closing.callback(store.close)
             return store
 

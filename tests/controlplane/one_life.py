@@ -37,9 +37,7 @@ class Life:
         self._calls, self._last, self._folder = 0, last, folder
         # Each process draws its own, so that an object that was made twice is seen.
         uids = (f"uid-{os.getpid()}-{number}" for number in itertools.count())
-        self._store = SqliteStore(
-            folder / "store.db", lambda: NOW, new_uid=lambda: next(uids), fault=self._write
-        )
+        self._store = SqliteStore(folder / "store.db", lambda: NOW, new_uid=lambda: next(uids), fault=self._write)
 
     def _write(self, what: str) -> None:
         del what
@@ -85,9 +83,7 @@ def _without_uids(store: SqliteStore) -> list[Obj]:
     objects = store.everything()
     text = json.dumps(objects)
     for obj in objects:
-        text = text.replace(
-            f'"{obj["metadata"]["uid"]}"', f'"the uid of {obj["kind"]} {obj["metadata"]["name"]}"'
-        )
+        text = text.replace(f'"{obj["metadata"]["uid"]}"', f'"the uid of {obj["kind"]} {obj["metadata"]["name"]}"')
     found: list[Obj] = json.loads(text)
     for obj in found:
         # The number of writes depends on the moment of the crash; the content must not.

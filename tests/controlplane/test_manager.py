@@ -25,23 +25,13 @@ BINDING = Key("v1", "Secret", TEAM.namespace, "vellum-binding")
 def receipt(wrong: str) -> Obj:
     """Return the receipt of the binding; the pass that saw the fault repaired it, so it took 0 seconds."""
     now = "2026-03-01T12:00:00Z"
-    return {
-        "component": "binding",
-        "object": str(BINDING),
-        "wrong": wrong,
-        "seen": now,
-        "back": now,
-        "seconds": 0.0,
-    }
+    return {"component": "binding", "object": str(BINDING), "wrong": wrong, "seen": now, "back": now, "seconds": 0.0}
 
 
 def test_a_full_claim_becomes_ready(world: World) -> None:
     world.put("team-a", notebooks="enabled")
     world.settle()
-    assert (world.ready("team-a"), world.ready("team-a", "Synced")) == (
-        "True Available",
-        "True ReconcileSuccess",
-    )
+    assert (world.ready("team-a"), world.ready("team-a", "Synced")) == ("True Available", "True ReconcileSuccess")
     assert all(part["ready"] for part in world.live("team-a")["status"]["components"])
 
 
@@ -194,10 +184,7 @@ def test_an_unguarded_object_of_somebody_else_stops_only_itself(world: World) ->
     world.store.delete(settings)
     world.seconds += 3
     world.settle()
-    assert (world.ready("team-a"), world.ready("team-a", "Synced")) == (
-        "True Available",
-        "True ReconcileSuccess",
-    )
+    assert (world.ready("team-a"), world.ready("team-a", "Synced")) == ("True Available", "True ReconcileSuccess")
 
 
 def test_a_wrong_seed_changes_nothing_of_the_platform(world: World) -> None:
@@ -242,10 +229,7 @@ def test_a_claim_without_a_platform_waits_and_says_for_whom(world: World) -> Non
     world.store.delete(PLATFORM)
     world.put("team-a")
     world.settle()
-    assert (world.ready("team-a"), world.ready("team-a", "PartsReady")) == (
-        "False Waiting",
-        "False NoPlatform",
-    )
+    assert (world.ready("team-a"), world.ready("team-a", "PartsReady")) == ("False Waiting", "False NoPlatform")
     assert world.of("team-a") == []
 
 
@@ -262,14 +246,10 @@ def test_a_broken_controller_stops_nobody_else(world: World) -> None:
     world.settle()
     other.work()
     assert world.ready("team-a") == "True Available"
-    assert {entry["message"] for entry in world.store.events() if entry["type"] == "Warning"} == {
-        "broken: never works"
-    }
+    assert {entry["message"] for entry in world.store.events() if entry["type"] == "Warning"} == {"broken: never works"}
 
 
-def test_a_refused_platform_says_why_without_the_condition_ready(
-    store: SqliteStore,
-) -> None:
+def test_a_refused_platform_says_why_without_the_condition_ready(store: SqliteStore) -> None:
     """A platform that is refused in its first pass sets no condition Ready, as on Crossplane."""
     store.ensure(make("v1", "Namespace", "kubeflow"))
     World(store).settle()
@@ -277,11 +257,7 @@ def test_a_refused_platform_says_why_without_the_condition_ready(
     assert said == {"Synced": "ReconcileError", "PartsReady": "NotOurs"}
     event, told = store.events()
     assert told["reason"] == "NotOurs"
-    assert (event["kind"], event["type"], event["reason"]) == (
-        "KubeflowPlatform",
-        "Warning",
-        "ComposeResources",
-    )
+    assert (event["kind"], event["type"], event["reason"]) == ("KubeflowPlatform", "Warning", "ComposeResources")
 
 
 def test_a_given_key_is_copied_when_it_comes_and_when_it_changes(world: World) -> None:
@@ -305,6 +281,6 @@ def test_a_given_key_is_copied_when_it_comes_and_when_it_changes(world: World) -
     world.store.delete(Key("v1", "Secret", STORAGE_NAMESPACE, f"s3-{TEAM.id}"))
     world.settle()
     assert world.store.get(copy) == found
-    assert next(part for part in world.live("team-a")["status"]["components"] if part["name"] == "bucket")[
-        "actor"
-    ] == ("the platform engineer")
+    assert next(part for part in world.live("team-a")["status"]["components"] if part["name"] == "bucket")["actor"] == (
+        "the platform engineer"
+    )

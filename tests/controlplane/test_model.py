@@ -153,13 +153,7 @@ class StoreMachine(RuleBasedStateMachine):
     def says_what_the_model_says(self) -> None:
         said = {obj["metadata"]["name"]: _seen(obj) for obj in self.store.everything()}
         assert said == {
-            name: (
-                expected.data,
-                expected.hand,
-                expected.status,
-                bool(expected.finalizer),
-                bool(expected.going),
-            )
+            name: (expected.data, expected.hand, expected.status, bool(expected.finalizer), bool(expected.going))
             for name, expected in self.model.items()
         }
 

@@ -25,9 +25,7 @@ def lives(folder: Path, *numbers: int) -> list[dict[str, Any]]:
 def every(step: int, folder: Path) -> None:
     (undisturbed,) = lives(folder / "undisturbed", 0)
     assert set(undisturbed["rests"]) == {"rest-1", "rest-2", "rest-3"}
-    assert "receipts" not in json.dumps(undisturbed["rests"]), (
-        "nothing was put back, as nothing was taken away"
-    )
+    assert "receipts" not in json.dumps(undisturbed["rests"]), "nothing was put back, as nothing was taken away"
     calls = range(1, undisturbed["calls"] + 1, step)
     for number, life in zip(calls, lives(folder / "killed", *calls), strict=True):
         assert life["ends"] == [-9, 0], number

@@ -98,9 +98,7 @@ def test_put_ignores_the_versions_and_status_of_its_input(store: SqliteStore) ->
     assert store.put({**read, "data": {"a": "2"}})["metadata"]["uid"] == got(store)["metadata"]["uid"] != uid
 
 
-def test_applying_sets_and_drops_our_fields_and_keeps_others(
-    store: SqliteStore,
-) -> None:
+def test_applying_sets_and_drops_our_fields_and_keeps_others(store: SqliteStore) -> None:
     """Applying sets our fields, drops those that we stopped applying, and keeps fields of others."""
     store.apply(settings(a="1", b="1"), owner=OWNER, resource="settings")
     live = got(store)
@@ -213,11 +211,7 @@ def test_a_list_is_by_kind_namespace_and_labels_in_name_order(store: SqliteStore
     def names(**which: Any) -> list[str]:
         return [obj["metadata"]["name"] for obj in store.list("v1", "ConfigMap", **which)]
 
-    assert (names(), names(namespace="home"), names(labels={"team": "x"})) == (
-        ["c", "a", "b"],
-        ["a", "b"],
-        ["c", "b"],
-    )
+    assert (names(), names(namespace="home"), names(labels={"team": "x"})) == (["c", "a", "b"], ["a", "b"], ["c", "b"])
 
 
 def test_a_watch_gives_every_changed_key_once(store: SqliteStore) -> None:
@@ -230,9 +224,7 @@ def test_a_watch_gives_every_changed_key_once(store: SqliteStore) -> None:
     assert watch.changes() == [KEY]
 
 
-def test_a_transaction_that_fails_leaves_no_trace_in_memory_or_file(
-    store: SqliteStore, opened: Opens
-) -> None:
+def test_a_transaction_that_fails_leaves_no_trace_in_memory_or_file(store: SqliteStore, opened: Opens) -> None:
     live = composed(store)
     before, version, watch = store.everything(), store.version, store.watch()
 
@@ -291,9 +283,7 @@ def test_a_status_that_cannot_be_stored_is_what_everybody_reads(store: SqliteSto
     ],
     ids=range(8),
 )
-def test_a_store_that_holds_what_is_no_object_is_refused(
-    store: SqliteStore, opened: Opens, body: str
-) -> None:
+def test_a_store_that_holds_what_is_no_object_is_refused(store: SqliteStore, opened: Opens, body: str) -> None:
     store._database._db.execute("UPDATE objects SET body=? WHERE kind='Namespace' AND name='home'", (body,))
     store.close()
     with pytest.raises(StoreError, match="VEL302"):
@@ -406,9 +396,7 @@ def test_events_are_bounded_and_the_newest_stay(store: SqliteStore) -> None:
     with store.transaction("a crash loop"):
         for number in range(KEPT_EVENTS + 5):
             store.record(KEY, Event("Warning", "Said", str(number)))
-    assert [event["message"] for event in store.events()] == [
-        str(number) for number in range(5, KEPT_EVENTS + 5)
-    ]
+    assert [event["message"] for event in store.events()] == [str(number) for number in range(5, KEPT_EVENTS + 5)]
 
 
 def test_receipts_are_in_the_owners_status_newest_first(store: SqliteStore, opened: Opens) -> None:
@@ -426,6 +414,4 @@ def test_receipts_are_in_the_owners_status_newest_first(store: SqliteStore, open
         "back": "2026-03-01T12:00:01Z",
         "seconds": 1.25,
     }
-    assert [one["object"] for one in receipts] == [
-        f"process {number}" for number in range(KEPT_RECEIPTS + 4, 4, -1)
-    ]
+    assert [one["object"] for one in receipts] == [f"process {number}" for number in range(KEPT_RECEIPTS + 4, 4, -1)]

@@ -80,8 +80,7 @@ class World:
                 store.ensure(make("v1", "Namespace", namespace))
             store.patch_status(PLATFORM, (store.get(PLATFORM) or {})["metadata"]["uid"], platform_status)
         self.platforms = CompositeController(
-            Kind(API_VERSION, platform.KIND),
-            lambda obj, observed, now: entry.kubeflow(obj, observed, seed, now),
+            Kind(API_VERSION, platform.KIND), lambda obj, observed, now: entry.kubeflow(obj, observed, seed, now)
         )
         self.claims = CompositeController(
             Kind(API_VERSION, KIND), lambda obj, observed, now: entry.team(obj, observed, seed, now), WAITING

@@ -51,10 +51,7 @@ def test_the_library_has_at_least_fifty_pages_in_small_files() -> None:
 
 def test_every_page_has_text_to_find() -> None:
     thin = [
-        (path.name, number)
-        for path in PDFS
-        for number, text in enumerate(_pages(path), 1)
-        if len(text.split()) < 40
+        (path.name, number) for path in PDFS for number, text in enumerate(_pages(path), 1) if len(text.split()) < 40
     ]
     assert thin == []
 
@@ -68,9 +65,7 @@ def test_no_sentence_of_the_library_is_said_twice() -> None:
 @pytest.mark.parametrize("entry", QUESTIONS["questions"], ids=lambda entry: entry["question"])
 def test_the_answer_stands_on_the_page_that_is_named_and_on_no_other(entry: dict[str, Any]) -> None:
     pages = _pages(LIBRARY / "pdf" / entry["document"])
-    found = [
-        number for number, text in enumerate(pages, 1) if all(word in text for word in entry["contains"])
-    ]
+    found = [number for number, text in enumerate(pages, 1) if all(word in text for word in entry["contains"])]
     assert found == [entry["page"]]
 
 

@@ -93,9 +93,7 @@ def test_a_given_key_is_required_copied_and_never_shown() -> None:
     secret["data"] = {"accesskey": base64.b64encode(b"half a key").decode(), "secretkey": ""}
     broken, _ = looked(world)
     assert "has no secretkey" in said(broken)["PartsReady"][1]
-    assert desired(broken)["bucket-secret"] == desired(before)["bucket-secret"], (
-        "what the API server has stays"
-    )
+    assert desired(broken)["bucket-secret"] == desired(before)["bucket-secret"], "what the API server has stays"
     for response in (before, after, broken):
         assert response.requirements == before.requirements
         told = f"{response.conditions}{response.results}{plain(View(response.desired.composite.resource))}"
@@ -116,11 +114,11 @@ def test_a_missing_key_is_asked_for_in_every_pass() -> None:
 
 def test_what_is_missing_is_asked_for_and_nothing_is_decided_before() -> None:
     response, _ = answer(request(team_world(), {}), NOW)
-    assert (
-        list(response.requirements.resources),
-        len(response.desired.resources),
-        len(response.results),
-    ) == (["platform"], 0, 0)
+    assert (list(response.requirements.resources), len(response.desired.resources), len(response.results)) == (
+        ["platform"],
+        0,
+        0,
+    )
 
 
 def test_what_earlier_steps_want_stays_wanted() -> None:
@@ -136,10 +134,7 @@ def test_what_earlier_steps_want_stays_wanted() -> None:
 
 DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
     "no seed": (lambda one: one.credentials.clear(), "VEL803"),
-    "half a seed": (
-        lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}),
-        "VEL803",
-    ),
+    "half a seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}), "VEL803"),
     "generations that are none": (
         lambda one: one.credentials["seed"].credential_data.data.update({"generations": b"[]"}),
         "VEL803",
@@ -151,10 +146,7 @@ DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
     "a strange kind": (lambda one: write_kind(one, "Mystery"), "VEL802"),
     "no composite": (lambda one: one.observed.composite.resource.Clear(), "KeyError"),
     "no metadata": (lambda one: one.observed.composite.resource.fields.pop("metadata"), "KeyError"),
-    "a half where a whole belongs": (
-        lambda one: set_spec(one, "search", {"replicas": 1.5}),
-        "spec.search.replicas",
-    ),
+    "a half where a whole belongs": (lambda one: set_spec(one, "search", {"replicas": 1.5}), "spec.search.replicas"),
     "a number where a word belongs": (lambda one: set_spec(one, "size", 3), "spec.size"),
     "a spec 40 deep": (lambda one: set_spec(one, "notebook", nested(25)), "spec.notebook"),
     "an observed object that is not an object": (lambda one: damage(one, "namespace"), "AttributeError"),

@@ -70,9 +70,7 @@ def twisted(seeds: list[bytes], dice: random.Random) -> bytes:
             if value.HasField("struct_value") and value.struct_value.fields and dice.random() < 0.8:
                 struct = value.struct_value
                 continue
-            other: Any = dice.choice(
-                (None, True, "", "x" * 300, -1, 1e300, [], [None], {}, {"a": {}}, "\u0000")
-            )
+            other: Any = dice.choice((None, True, "", "x" * 300, -1, 1e300, [], [None], {}, {"a": {}}, "\u0000"))
             if dice.random() < 0.2:
                 del struct.fields[name]
             else:

@@ -31,15 +31,7 @@ class Function:
 
     def __init__(self, *options: str, port: int = 0) -> None:
         self.port = port or free_port()
-        argv = [
-            sys.executable,
-            "-m",
-            "vellum.cli",
-            "function",
-            "--address",
-            f"127.0.0.1:{self.port}",
-            *options,
-        ]
+        argv = [sys.executable, "-m", "vellum.cli", "function", "--address", f"127.0.0.1:{self.port}", *options]
         self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
 
     def channel(self, credentials: grpc.ChannelCredentials | None = None) -> grpc.Channel:
@@ -53,9 +45,7 @@ class Function:
             grpc.channel_ready_future(channel).result(timeout=20)
         return self
 
-    def call(
-        self, raw: bytes, method: str = METHOD, credentials: grpc.ChannelCredentials | None = None
-    ) -> bytes:
+    def call(self, raw: bytes, method: str = METHOD, credentials: grpc.ChannelCredentials | None = None) -> bytes:
         with self.channel(credentials) as channel:
             answer: bytes = channel.unary_unary(method)(raw, timeout=20)
             return answer
@@ -96,9 +86,7 @@ def test_both_protocol_versions_answer_a_claim_over_grpc(function: Function) -> 
 def test_health_is_told_and_metrics_count(function: Function) -> None:
     with function.channel() as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
-        answers = [
-            check(health_pb2.HealthCheckRequest(service=name)).status for name in ("", METHOD.split("/")[1])
-        ]
+        answers = [check(health_pb2.HealthCheckRequest(service=name)).status for name in ("", METHOD.split("/")[1])]
     assert answers == [health_pb2.HealthCheckResponse.SERVING] * 2
     metrics = free_port()
     counted = Function("--insecure", "--metrics-address", f"127.0.0.1:{metrics}").ready()
@@ -158,25 +146,13 @@ def test_a_stop_finishes_what_it_began_and_ends_with_0(sign: signal.Signals) -> 
 
 def test_a_taken_port_ends_the_start_with_1_and_says_why(function: Function) -> None:
     second = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "vellum.cli",
-            "function",
-            "--insecure",
-            "--address",
-            f"127.0.0.1:{function.port}",
-        ],
+        [sys.executable, "-m", "vellum.cli", "function", "--insecure", "--address", f"127.0.0.1:{function.port}"],
         capture_output=True,
         text=True,
         timeout=20,
         check=False,
     )
-    assert (second.returncode, "VEL801" in second.stderr, str(function.port) in second.stderr) == (
-        1,
-        True,
-        True,
-    )
+    assert (second.returncode, "VEL801" in second.stderr, str(function.port) in second.stderr) == (1, True, True)
 
 
 def test_certificates_that_are_missing_end_the_start_with_1(tmp_path: Path) -> None:
@@ -196,9 +172,7 @@ def test_only_callers_with_a_certificate_of_the_same_authority_are_heard(tmp_pat
     assert function.call(raw, credentials=caller(ours))
     anonymous = grpc.ssl_channel_credentials((ours / "ca.pem").read_bytes())
     stranger = grpc.ssl_channel_credentials(
-        (ours / "ca.pem").read_bytes(),
-        (theirs / "client.key").read_bytes(),
-        (theirs / "client.pem").read_bytes(),
+        (ours / "ca.pem").read_bytes(), (theirs / "client.key").read_bytes(), (theirs / "client.pem").read_bytes()
     )
     for refused in (anonymous, stranger, None):
         with pytest.raises(grpc.RpcError) as error:

@@ -40,11 +40,7 @@ def test_a_view_is_a_mapping_in_every_respect_and_reading_changes_nothing() -> N
     view = View(struct)
     before = struct.SerializeToString(deterministic=True)
     assert (len(view), sorted(view), "spec" in view, "status" in view) == (2, ["names", "spec"], True, False)
-    assert (view.get("status"), view["spec"].get("absent", "no"), bool(view["spec"]["empty"])) == (
-        None,
-        "no",
-        False,
-    )
+    assert (view.get("status"), view["spec"].get("absent", "no"), bool(view["spec"]["empty"])) == (None, "no", False)
     assert (view["spec"]["replicas"], type(view["spec"]["replicas"])) == (1, int)
     assert (view["names"][0], view["names"][1]["b"]) == ("a", 2.5)
     with pytest.raises(KeyError):

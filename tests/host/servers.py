@@ -97,9 +97,7 @@ class Supervised:
 
     def __post_init__(self) -> None:
         self.state = State.open(self.folder / "state")
-        self.supervisor = Supervisor(
-            self.state, changed=self._changed, repaired=self._repaired, patience=self.patience
-        )
+        self.supervisor = Supervisor(self.state, changed=self._changed, repaired=self._repaired, patience=self.patience)
 
     def _changed(self, name: str) -> None:
         self.told.append(name)
@@ -146,9 +144,7 @@ def alive(pid: int) -> bool:
 def host(folder: Path, *modes: str, **environment: str) -> tuple[subprocess.Popen[str], dict[str, int]]:
     """Start a supervisor of one server in its own process; return it and the pids of its children."""
     argv = [sys.executable, "-m", "tests.host.servers", str(folder), *modes]
-    process = subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    )
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
     assert process.stdout
     return process, json.loads(process.stdout.readline())
 

@@ -87,9 +87,7 @@ def test_input_that_makes_no_sense_gets_an_error(state: State, name: str) -> Non
 def test_a_line_of_a_hundred_megabytes_gets_an_error_and_costs_little(state: State) -> None:
     before = Path("/proc/self/statm").read_text().split()[1]
     assert "longer than" in asked(state, b"x" * 100_000_000)["error"]["what"]
-    assert (
-        int(Path("/proc/self/statm").read_text().split()[1]) - int(before) < 60_000
-    )  # pages, of the sender's too
+    assert int(Path("/proc/self/statm").read_text().split()[1]) - int(before) < 60_000  # pages, of the sender's too
     assert Client(state).alive()
 
 
@@ -117,9 +115,7 @@ def test_idle_connections_make_nobody_wait(state: State) -> None:
         connection.close()
 
 
-def test_more_connections_than_there_is_room_for_are_told_so(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_connections_than_there_is_room_for_are_told_so(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "MOST_CONNECTIONS", 4)
     idle = [socket.socket(socket.AF_UNIX) for _ in range(4)]
     for connection in idle:
@@ -164,9 +160,7 @@ def test_a_stopped_supervisor_is_said_long_before_a_request_ends(state: State) -
         silent.listen()
         os.kill(holder.pid, signal.SIGSTOP)
         began = time.monotonic()
-        with pytest.raises(
-            LaptopError, match=rf"VEL421: the supervisor \(process {holder.pid}\) is stopped"
-        ) as error:
+        with pytest.raises(LaptopError, match=rf"VEL421: the supervisor \(process {holder.pid}\) is stopped") as error:
             Client(state).ask("list")
         assert time.monotonic() - began < 20, "a request has 60 s"
     assert f"kill -CONT {holder.pid}" in error.value.fix

@@ -19,11 +19,7 @@ CLAIM = "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata
         ("-v 2000000", "the limit of KiB of address space is 2000000, and Vellum needs 4194304", "ulimit -v"),
         ("-f 100", "the limit of KiB in one file is 100, and Vellum needs 262144", "ulimit -f"),
         ("-t 60", "the limit of seconds of processor time is 60, and Vellum needs 86400", "ulimit -t"),
-        (
-            "-S -v 2000000",
-            "the limit of KiB of address space is 2000000, and Vellum needs 4194304",
-            "ulimit -v",
-        ),
+        ("-S -v 2000000", "the limit of KiB of address space is 2000000, and Vellum needs 4194304", "ulimit -v"),
     ],
 )
 def test_a_limit_that_is_too_low_is_said_before_anything_starts(

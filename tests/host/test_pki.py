@@ -62,9 +62,7 @@ def test_they_are_made_once_and_renewed_before_they_end(tmp_path: Path) -> None:
     assert [name for name in first if renewed[name] == first[name]] == []
 
 
-@pytest.mark.parametrize(
-    "damage", ["a file is gone", "the date is damaged", "the clock was wrong", "killed half-way"]
-)
+@pytest.mark.parametrize("damage", ["a file is gone", "the date is damaged", "the clock was wrong", "killed half-way"])
 def test_they_are_made_again_when_they_cannot_serve(tmp_path: Path, damage: str) -> None:
     folder = pki.ensure(tmp_path / "pki", NOW + timedelta(days=30 * (damage == "the clock was wrong")))
     if damage == "a file is gone":

@@ -114,9 +114,7 @@ def test_two_installations_at_once_never_get_the_same_port(tmp_path: Path) -> No
     release(tmp_path / "one")
 
 
-def test_every_port_of_an_installation_stays_reserved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_port_of_an_installation_stays_reserved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that is down for a while finds its port again, although no program listens there meanwhile."""
     # The first port that is asked for must be free, as on a machine where nothing else runs.
     monkeypatch.setattr("vellum.host.ports.FIRST", next_free(20_500))

@@ -65,9 +65,7 @@ def test_a_late_reaper_leaves_the_next_supervisors_children_alone(supervised: Su
 
 
 def test_a_process_that_only_has_the_number_of_a_child_is_left_alone(tmp_path: Path) -> None:
-    stranger = subprocess.Popen(
-        [sys.executable, "-ISc", "import time; time.sleep(60)"], start_new_session=True
-    )
+    stranger = subprocess.Popen([sys.executable, "-ISc", "import time; time.sleep(60)"], start_new_session=True)
     record = tmp_path / "processes.json"
     since = reaper.started(stranger.pid)
     other_boot, other_time = "another0 " + since.split(" ")[1], since.split(" ")[0] + " 1"

@@ -36,9 +36,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "list of lists": lambda path: path.write_text('[["pid", 1], {"pid": -1}]'),
     "number": lambda path: path.write_text("5"),
     "entries of null": lambda path: path.write_text('{"a": null, "b": [], "c": 5, "d": "x"}'),
-    "wrong types": lambda path: path.write_text(
-        '{"a": {"pid": "1", "started": 3, "by": null, "namespace": 7}}'
-    ),
+    "wrong types": lambda path: path.write_text('{"a": {"pid": "1", "started": 3, "by": null, "namespace": 7}}'),
     "dangerous pids": lambda path: path.write_text(
         '{"a": {"pid": -1, "started": "x", "by": 0}, "b": {"pid": 1, "started": " 1", "by": 0}}'
     ),

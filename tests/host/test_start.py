@@ -80,9 +80,7 @@ def test_a_shell_with_another_runtime_folder_stops_the_supervisor(
     assert not alive(pid)
 
 
-def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(
-    running: tuple[State, int], folder: Path
-) -> None:
+def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(running: tuple[State, int], folder: Path) -> None:
     """As systemd removes it when the last login of a user ends."""
     state, pid = running
     shutil.rmtree(state.runtime)
@@ -130,9 +128,7 @@ time.sleep(600)
     return found
 
 
-def test_a_supervisor_that_hangs_is_killed_and_that_is_said(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_supervisor_that_hangs_is_killed_and_that_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "ASK_SECONDS", 0.1)
     monkeypatch.setattr(start, "STOP_SECONDS", 0.3)
     holder, said = hanging(folder), list[str]()
@@ -161,9 +157,7 @@ def test_a_holder_that_has_not_said_who_it_is_gets_no_signal_and_no_number(
     assert "kill -9 0" not in error.value.fix
 
 
-def test_the_children_of_a_living_supervisor_are_left_to_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_children_of_a_living_supervisor_are_left_to_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vellum.host import reaper
 
     state = State.open(folder / "state")
@@ -260,10 +254,7 @@ OSError: [Errno 28] No space left on device: 'y'
     ("log", "words"),
     [
         (TRACE, "OSError: [Errno 28] No space left on device: 'y'"),
-        (
-            TRACE + "Exception ignored in: <x>\n\n    ^^^^^^^^\n",
-            "OSError: [Errno 28] No space left on device: 'y'",
-        ),
+        (TRACE + "Exception ignored in: <x>\n\n    ^^^^^^^^\n", "OSError: [Errno 28] No space left on device: 'y'"),
         ("2026 ERROR it has no room\n" + TRACE[:120], "2026 ERROR it has no room"),
         (TRACE[:115], 'open("y").write("z")'),
         ("begins\nbye\n-----\n", "bye"),

@@ -58,9 +58,7 @@ def test_what_is_not_ours_is_refused(tmp_path: Path) -> None:
     (full / "thesis.tex").write_text("years of work")
     (tmp_path / "link").symlink_to(full)
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
-    assert [
-        refused(tmp_path / name) for name in ("open", "full", "link", "file", "nowhere", "file/below")
-    ] == [
+    assert [refused(tmp_path / name) for name in ("open", "full", "link", "file", "nowhere", "file/below")] == [
         "can be read by others (mode 755)",
         "holds other things",
         "is not a directory",

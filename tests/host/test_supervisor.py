@@ -119,9 +119,7 @@ def test_a_process_that_hangs_is_restarted(supervised: Supervised) -> None:
     wait_for(lambda: not supervised.supervisor.ensure(process).ready)
     (process.directory / "hang").unlink()
     wait_for(lambda: supervised.repaired)
-    assert [(name, wrong.split(" for ")[0]) for name, wrong in supervised.repaired] == [
-        ("served", "did not answer")
-    ]
+    assert [(name, wrong.split(" for ")[0]) for name, wrong in supervised.repaired] == [("served", "did not answer")]
 
 
 def test_a_stopped_process_is_not_ready_and_is_started_again(supervised: Supervised) -> None:

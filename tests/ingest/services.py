@@ -78,11 +78,7 @@ class Team:
         }
         config = self.root / "s3.json"
         access, secret = S3_KEYS
-        identity = {
-            "name": "team",
-            "credentials": [{"accessKey": access, "secretKey": secret}],
-            "actions": ["Admin"],
-        }
+        identity = {"name": "team", "credentials": [{"accessKey": access, "secretKey": secret}], "actions": ["Admin"]}
         config.write_text(json.dumps({"identities": [identity]}))
         argv = [
             str(Path(sys.executable).with_name("weed")),
@@ -105,9 +101,7 @@ class Team:
         ]
         (self.root / "weed").mkdir()
         with (self.root / "weed.log").open("wb") as log:
-            self._weed = subprocess.Popen(
-                argv, stdout=log, stderr=log, env={**os.environ, "HOME": str(self.root)}
-            )
+            self._weed = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, "HOME": str(self.root)})
         answers(f"http://127.0.0.1:{ports['s3']}/", self._weed)
         self.bind("AWS_ACCESS_KEY_ID", access)
         self.bind("AWS_SECRET_ACCESS_KEY", secret)
@@ -156,10 +150,7 @@ class Team:
         fcntl.flock(self._mark, fcntl.LOCK_EX)
         argv = [*OBEDIENT, str(Path(sys.executable).with_name("vellum")), *arguments]
         return subprocess.Popen(
-            argv,
-            env={**os.environ, "VELLUM_STATE": str(state)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            argv, env={**os.environ, "VELLUM_STATE": str(state)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
     def ingest(self, source: Path, *options: str) -> list[Event]:
@@ -184,9 +175,7 @@ class Team:
             body["filter"] = {"must_not": [{"is_empty": {"key": "committed"}}]}
         status, answer = self.call("POST", "/points/scroll", body)
         return (
-            []
-            if status == 404
-            else [{"id": point["id"], **point["payload"]} for point in answer["result"]["points"]]
+            [] if status == 404 else [{"id": point["id"], **point["payload"]} for point in answer["result"]["points"]]
         )
 
     def counts(self) -> dict[str, int]:

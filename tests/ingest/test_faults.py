@@ -32,9 +32,7 @@ def children(pid: int) -> list[tuple[int, str]]:
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError):
             for child in map(int, (task / "children").read_text().split()):
-                command = (
-                    Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
+                command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found += [(child, command), *children(child)]
     return found
 
@@ -46,11 +44,7 @@ def wait_for(what: Callable[[], object]) -> None:
 
 def readers(pid: int) -> list[int]:
     """Return the reader processes; a step's shell has their module's name in no argument."""
-    return [
-        child
-        for child, command in children(pid)
-        if command.rstrip().endswith("vellum.workloads.ingest.reader")
-    ]
+    return [child for child, command in children(pid) if command.rstrip().endswith("vellum.workloads.ingest.reader")]
 
 
 def parent(pid: int) -> int:
@@ -170,9 +164,7 @@ def test_a_reader_that_hangs_costs_one_page(tmp_path: Path) -> None:
         ("step", signal.SIGKILL),
     ],
 )
-def test_a_run_that_ends_early_leaves_its_log_and_no_text(
-    team: Team, tmp_path: Path, struck: str, number: int
-) -> None:
+def test_a_run_that_ends_early_leaves_its_log_and_no_text(team: Team, tmp_path: Path, struck: str, number: int) -> None:
     book(tmp_path / "a.pdf", 1500)
     worker = team.worker(tmp_path)
     wait_for(team.points)
@@ -253,9 +245,7 @@ def test_a_run_without_a_reader_still_ends_on_request(team: Team, tmp_path: Path
 
 
 @pytest.mark.parametrize("killed", ["worker", "step"])
-def test_a_reader_that_hangs_in_a_page_ends_with_those_who_asked_it(
-    team: Team, tmp_path: Path, killed: str
-) -> None:
+def test_a_reader_that_hangs_in_a_page_ends_with_those_who_asked_it(team: Team, tmp_path: Path, killed: str) -> None:
     endless(tmp_path / "a.pdf")
     worker = team.worker(tmp_path)
     assert worker.stdout is not None
@@ -372,9 +362,7 @@ def test_a_document_removed_by_a_second_ingest_stays_invisible(team: Team, tmp_p
 
 
 @pytest.mark.slow
-def test_ten_thousand_pages_in_one_file_use_both_readers_and_little_memory(
-    team: Team, tmp_path: Path
-) -> None:
+def test_ten_thousand_pages_in_one_file_use_both_readers_and_little_memory(team: Team, tmp_path: Path) -> None:
     book(tmp_path / "a.pdf", 10_000)
     worker = team.worker(tmp_path)
     assert worker.stdout is not None

@@ -142,13 +142,7 @@ def read(opened: reader._Open, path: Path) -> str:
         answer = reader._pages(opened, str(path))
     if "verdict" in answer:
         return str(answer["verdict"])
-    job = {
-        "path": str(path),
-        "document_id": "x",
-        "start": 0,
-        "stop": min(answer["pages"], 20),
-        "output": os.devnull,
-    }
+    job = {"path": str(path), "document_id": "x", "start": 0, "stop": min(answer["pages"], 20), "output": os.devnull}
     with reader._mortal(SECONDS):
         text = reader._text(opened, {**job, "seconds": SECONDS}, io.BytesIO())
     return "text" if text["characters"] else "no text"
@@ -162,9 +156,7 @@ def test_a_million_damaged_files_get_a_verdict(tmp_path: Path, capsys: pytest.Ca
     lost, progress, start = [], counted(EXECUTIONS, capsys), 0
     while start < EXECUTIONS:
         numbers = range(start, min(start + BATCH, EXECUTIONS))
-        child = multiprocessing.get_context("fork").Process(
-            target=read_some, args=(tmp_path, kept, 1, numbers, place)
-        )
+        child = multiprocessing.get_context("fork").Process(target=read_some, args=(tmp_path, kept, 1, numbers, place))
         child.start()
         child.join()
         start = place.value + 1

@@ -26,9 +26,7 @@ def test_a_module_in_the_folder_from_which_ingest_is_called_does_not_run(tmp_pat
     (here / "orjson.py").write_text(f"open({str(ran)!r}, 'w').close()\nraise SystemExit\n")
 
     argv = [str(Path(sys.executable).with_name("vellum")), "ingest", "."]
-    ingest = subprocess.Popen(
-        argv, cwd=here, env={**os.environ, "VELLUM_STATE": str(state)}, stderr=subprocess.DEVNULL
-    )
+    ingest = subprocess.Popen(argv, cwd=here, env={**os.environ, "VELLUM_STATE": str(state)}, stderr=subprocess.DEVNULL)
     while ingest.poll() is None and not any((state / "data" / "ingest").glob("*/runs/*")):
         time.sleep(0.02)
     ingest.send_signal(signal.SIGINT)

@@ -44,12 +44,7 @@ def test_every_file_gets_its_verdict_and_none_stops_the_others(team: Team, tmp_p
     }
     pages = {(point["document"], point["page"]) for point in team.points(visible=True)}
     assert {page for name, page in pages if name == "half.pdf"} == {1, 3}
-    assert sorted({name for name, _ in pages}) == [
-        "deep/er/BOOK.PDF",
-        "half.pdf",
-        "owner-only.pdf",
-        "plain.pdf",
-    ]
+    assert sorted({name for name, _ in pages}) == ["deep/er/BOOK.PDF", "half.pdf", "owner-only.pdf", "plain.pdf"]
     assert done_of(events)["skipped"] == ["notes.txt"]
 
 
@@ -344,10 +339,7 @@ def test_sources_and_records_are_kept_in_the_bucket(team: Team, tmp_path: Path) 
     assert [key for key in keys if key.startswith("runs/")] == [f"runs/{run}/{name}" for name in names]
     assert s3.get_object(Bucket="team-bucket", Key=f"documents/{document_id}.pdf")["Body"].read() == content
     record = json.loads(s3.get_object(Bucket="team-bucket", Key=f"runs/{run}/run.json")["Body"].read())
-    assert {file["names"][0]: file["verdict"] for file in record["files"]} == {
-        "a.pdf": "ok",
-        "bad.pdf": "damaged",
-    }
+    assert {file["names"][0]: file["verdict"] for file in record["files"]} == {"a.pdf": "ok", "bad.pdf": "damaged"}
     assert record["artifacts"]["pipeline.yaml"] == f"s3://team-bucket/runs/{run}/pipeline.yaml"
 
 
@@ -396,25 +388,15 @@ def test_a_bucket_that_refuses_is_told_after_the_passages_are_indexed(team: Team
 
 def test_the_pipeline_installs_nothing_and_uses_the_given_image(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
-    argv = [
-        sys.executable,
-        "-m",
-        "vellum.workloads.ingest.pipeline",
-        str(path),
-        "registry.example/workloads@sha256:0",
-    ]
+    argv = [sys.executable, "-m", "vellum.workloads.ingest.pipeline", str(path), "registry.example/workloads@sha256:0"]
     subprocess.run(argv, check=True)
     executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"]
-    assert {each["container"]["image"] for each in executors.values()} == {
-        "registry.example/workloads@sha256:0"
-    }
+    assert {each["container"]["image"] for each in executors.values()} == {"registry.example/workloads@sha256:0"}
     assert "pip install" not in path.read_text()
     assert len(executors) == 3
 
 
-def test_a_document_of_an_older_version_is_read_again_and_keeps_its_places(
-    team: Team, tmp_path: Path
-) -> None:
+def test_a_document_of_an_older_version_is_read_again_and_keeps_its_places(team: Team, tmp_path: Path) -> None:
     """An index that an older version made has no form; its documents stay visible until they are written anew."""
     book(tmp_path / "one" / "a.pdf", 2)
     (tmp_path / "two").mkdir()

@@ -28,9 +28,7 @@ def test_every_word_of_a_text_is_found_by_itself(text: str) -> None:
 
 @given(_TEXTS)
 def test_composed_and_decomposed_letters_are_one(text: str) -> None:
-    composed, apart = (
-        set(forms(unicodedata.normalize(form, text), document=False)) for form in ("NFC", "NFD")
-    )
+    composed, apart = (set(forms(unicodedata.normalize(form, text), document=False)) for form in ("NFC", "NFD"))
     assert composed == apart
 
 

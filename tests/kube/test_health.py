@@ -74,22 +74,10 @@ def test_a_culled_notebook_is_what_its_user_asked_for() -> None:
 
 SMALL = st.integers(0, 3)
 KINDS = st.sampled_from(
-    [
-        "StatefulSet",
-        "Deployment",
-        "Notebook",
-        "Bucket",
-        "S3Credentials",
-        "InferenceService",
-        "Release",
-        "Namespace",
-    ]
+    ["StatefulSet", "Deployment", "Notebook", "Bucket", "S3Credentials", "InferenceService", "Release", "Namespace"]
 )
 CONDITION = st.fixed_dictionaries(
-    {
-        "type": st.sampled_from(["Ready", "Programmed"]),
-        "status": st.sampled_from(["True", "False", "Unknown"]),
-    },
+    {"type": st.sampled_from(["Ready", "Programmed"]), "status": st.sampled_from(["True", "False", "Unknown"])},
     optional={"reason": st.sampled_from(["", "Available"])},
 )
 STATUSES = st.fixed_dictionaries(
@@ -104,9 +92,7 @@ STATUSES = st.fixed_dictionaries(
 
 
 @given(KINDS, STATUSES, SMALL)
-def test_a_reason_to_wait_says_nothing_that_is_satisfied(
-    kind: str, status: dict[str, Any], replicas: int
-) -> None:
+def test_a_reason_to_wait_says_nothing_that_is_satisfied(kind: str, status: dict[str, Any], replicas: int) -> None:
     obj = {**_obj(kind, status), "spec": {"replicas": replicas}}
     ready, reason = health(obj, "x")
     said = reason.rpartition("y/x: ")[2]

@@ -24,9 +24,7 @@ def test_foreign_fields_stay_and_ours_go_when_we_stop_saying_them() -> None:
 
 
 def test_a_mapping_of_ours_disappears_unless_others_wrote_into_it() -> None:
-    assert merged({"a": {"x": 1}, "b": {"x": 1, "y": 2}}, {"a": {"x": 1}, "b": {"x": 1}}, {}) == {
-        "b": {"y": 2}
-    }
+    assert merged({"a": {"x": 1}, "b": {"x": 1, "y": 2}}, {"a": {"x": 1}, "b": {"x": 1}}, {}) == {"b": {"y": 2}}
 
 
 @settings(max_examples=200, deadline=None)

@@ -82,9 +82,7 @@ def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, te
     assert stored(installation) == [name for name in CLAIMS if name != gone]
 
 
-def test_retain_blocks_a_deletion_while_the_data_still_says_delete(
-    installation: Installation,
-) -> None:
+def test_retain_blocks_a_deletion_while_the_data_still_says_delete(installation: Installation) -> None:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
     live = installation.store.get(key) or {}
     installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Delete"})
@@ -125,9 +123,7 @@ def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
     """Run a command on a terminal and answer its question."""
     ours, its = os.openpty()
     argv = [sys.executable, "-m", "vellum.cli", *arguments]
-    with subprocess.Popen(
-        argv, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as running:
+    with subprocess.Popen(argv, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         os.close(its)
         os.write(ours, answer.encode())
         said = running.communicate(timeout=30)[0]
@@ -197,18 +193,11 @@ def test_status_of_a_team_is_of_that_team_alone(installation: Installation, word
     assert live is not None
     status, said = vellum("status", *words)
     assert (status, said.splitlines()) == (3, ["here: not ready", "processes"])
-    ready = {
-        "conditions": [{"type": "Ready", "status": "True"}],
-        "observedGeneration": live["metadata"]["generation"],
-    }
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "observedGeneration": live["metadata"]["generation"]}
     installation.store.patch_status(key, live["metadata"]["uid"], ready)
     status, said = vellum("status", *words, "--output", "json")
     found = json.loads(said)
-    assert (status, found["ready"], [obj["metadata"]["name"] for obj in found["objects"]]) == (
-        0,
-        True,
-        ["here"],
-    )
+    assert (status, found["ready"], [obj["metadata"]["name"] for obj in found["objects"]]) == (0, True, ["here"])
     assert vellum("status")[0] == 3
 
 
@@ -239,10 +228,7 @@ def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation
         ],
     )
     done, said = vellum("explain", "default/here", "--output", "json")
-    assert (done, json.loads(said)["deletion"][1]) == (
-        0,
-        {"what": "notebook's home", "name": HOME, "stays": True},
-    )
+    assert (done, json.loads(said)["deletion"][1]) == (0, {"what": "notebook's home", "name": HOME, "stays": True})
 
 
 @pytest.mark.parametrize("command", ["status", "explain"])
@@ -262,9 +248,7 @@ def test_an_unknown_team_is_answered_with_the_teams(installation: Installation, 
         ("default/there", "VEL704", f"known: {', '.join(CLAIMS)}"),
     ],
 )
-def test_delete_takes_nothing_where_it_is_unclear(
-    installation: Installation, team: str, code: str, fix: str
-) -> None:
+def test_delete_takes_nothing_where_it_is_unclear(installation: Installation, team: str, code: str, fix: str) -> None:
     status, said = vellum("delete", team)
     assert (status, code in said, fix in said) == (1, True, True)
     assert stored(installation) == CLAIMS
@@ -412,9 +396,7 @@ def test_the_platform_is_explained_as_a_picture(installation: Installation) -> N
     assert {"artifacts", "gateway", "storage", "vector-storage"} <= set(texts)
 
 
-def test_the_socket_edits_and_deletes_composed_objects_only(
-    installation: Installation,
-) -> None:
+def test_the_socket_edits_and_deletes_composed_objects_only(installation: Installation) -> None:
     """The socket refuses to edit any other object."""
     client, claim = Client(installation.state), installation.store.list(CLAIM.api_version, CLAIM.kind)[0]
     wanted = make("v1", "ConfigMap", "settings", "default", data={"ours": "yes"})
@@ -445,11 +427,7 @@ def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp
             labels={"networking.kserve.io/visibility": "cluster-local"},
             spec={
                 "predictor": {
-                    "model": {
-                        "modelFormat": {"name": "skops"},
-                        "runtime": "vellum-skops",
-                        "args": ["--model=m"],
-                    }
+                    "model": {"modelFormat": {"name": "skops"}, "runtime": "vellum-skops", "args": ["--model=m"]}
                 }
             },
         )
@@ -467,22 +445,15 @@ def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp
     assert installation.store.get(Key.of(own))
     done = [vellum("delete", "--file", str(file), "--yes") for file in files]
 
-    assert (
-        done[0][0],
-        "VEL416: InferenceService search belongs to a part of the platform" in done[0][1],
-    ) == (1, True)
+    assert (done[0][0], "VEL416: InferenceService search belongs to a part of the platform" in done[0][1]) == (1, True)
     assert (done[1][0], done[1][1].splitlines()[-1]) == (0, "InferenceService own is gone.")
     assert [installation.store.get(Key.of(one)) is None for one in (search, own)] == [False, True]
     assert vellum("delete", "--file", str(files[1])) == (0, "InferenceService team/own was not there.\n")
 
 
-def test_what_an_earlier_version_took_is_deleted_by_its_file(
-    installation: Installation, tmp_path: Path
-) -> None:
+def test_what_an_earlier_version_took_is_deleted_by_its_file(installation: Installation, tmp_path: Path) -> None:
     """Its name is too long by now, a field is not known any more, and another is written twice."""
-    old = make(
-        "serving.kserve.io/v1beta1", "InferenceService", "m" * 63, "team", spec={"predictor": {"gone": {}}}
-    )
+    old = make("serving.kserve.io/v1beta1", "InferenceService", "m" * 63, "team", spec={"predictor": {"gone": {}}})
     installation.store.put(make("v1", "Namespace", "team"))
     installation.store.put(old)
     file = tmp_path / "old.yaml"
@@ -536,9 +507,7 @@ def test_a_platform_of_a_cluster_is_refused_and_not_stored(
     assert installation.store.version == before
 
 
-def test_status_and_drills_say_that_the_platform_is_not_composed(
-    installation: Installation,
-) -> None:
+def test_status_and_drills_say_that_the_platform_is_not_composed(installation: Installation) -> None:
     """The table is marked as the earlier state, and no drill breaks a part."""
     live = installation.store.get(PLATFORM_KEY)
     assert live is not None
@@ -546,12 +515,7 @@ def test_status_and_drills_say_that_the_platform_is_not_composed(
     status = {
         "observedGeneration": 1,
         "conditions": [
-            {
-                "type": "Synced",
-                "status": "False",
-                "reason": "ReconcileError",
-                "message": "pipeline step failed",
-            },
+            {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "pipeline step failed"},
             {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
         ],
     }
@@ -571,17 +535,12 @@ def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
         status, said = vellum("explain", "platform", "--kubeconfig", str(file))
-        assert (status, said.partition(" kubeconfig")[0]) == (
-            1,
-            "error VEL718: the file is not a usable",
-        )
+        assert (status, said.partition(" kubeconfig")[0]) == (1, "error VEL718: the file is not a usable")
 
 
 def test_where_nothing_can_be_written_is_said_in_words(tmp_path: Path) -> None:
     file = tmp_path / "claim.yaml"
-    file.write_text(
-        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\nspec: {}\n"
-    )
+    file.write_text("apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\nspec: {}\n")
     folder = tmp_path / "claim.yaml" / "below-a-file"
     said = refused("VEL720: cannot write to the folder: Not a directory", folder, "name another folder")
     assert vellum("render", str(file), "--output", str(folder)) == said
@@ -642,9 +601,7 @@ def test_rotate_writes_the_next_generation_and_says_what_it_does(installation: I
         (
             {
                 "generation": 2,
-                "previous": [
-                    {"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}
-                ],
+                "previous": [{"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}],
             },
             "the earlier keys are accepted until 2026-11-26T22:00:00Z",
         ),
@@ -686,20 +643,14 @@ def test_a_file_without_keys_keeps_them_and_a_lower_generation_is_refused(
 
 def test_the_platform_rotates_its_own_key_and_a_wrong_overlap_nothing(installation: Installation) -> None:
     status, said = vellum("rotate", "platform", "--overlap", "8d")
-    assert (status, said.splitlines()[-1]) == (
-        2,
-        "Error: Invalid value for --overlap: '8d' is not from 10s to 7d",
-    )
+    assert (status, said.splitlines()[-1]) == (2, "Error: Invalid value for --overlap: '8d' is not from 10s to 7d")
     assert vellum("rotate", "platform")[0] == 0
     assert (installation.store.get(PLATFORM_KEY) or {})["spec"]["keys"] == {"generation": 2}
 
 
 def test_status_says_how_far_keys_are_on_their_way(installation: Installation) -> None:
     previous = {"generation": 1, "since": "2026-11-26T21:00:00Z", "until": "2026-11-26T22:00:00Z"}
-    held = [
-        {"by": "Notebook t/notebook", "generation": 1},
-        {"by": "Secret t/vellum-binding", "generation": 2},
-    ]
+    held = [{"by": "Notebook t/notebook", "generation": 1}, {"by": "Secret t/vellum-binding", "generation": 2}]
     say_of_keys(installation, generation=2, previous=[previous], held=held)
     line = "generation 2 is in use; generation 1 is accepted until 2026-11-26T22:00:00Z, and while Notebook t/notebook holds it"
     assert ["keys", line] in [said.split(maxsplit=1) for said in vellum("status")[1].splitlines()]
@@ -727,11 +678,7 @@ def test_a_wrong_seed_is_said_by_text_data_and_exit_code_alike(installation: Ins
         {"type": "Ready", "status": "True", "observedGeneration": 1},
         {"type": "PartsReady", "status": "False", "reason": "WrongSeed", "message": "restore the seed"},
     ]
-    status = {
-        "conditions": conditions,
-        "observedGeneration": 1,
-        "components": [{"name": "bucket", "ready": True}],
-    }
+    status = {"conditions": conditions, "observedGeneration": 1, "components": [{"name": "bucket", "ready": True}]}
     installation.store.patch_status(key, live["metadata"]["uid"], status)
     code, said = vellum("status")
     assert code == 3

@@ -20,11 +20,7 @@ S3, QDRANT = Route("/", 1), Route("/qdrant/team/", 2, "/")
 
 def table(folder: Path) -> list[tuple[str, str]]:
     routes = read_json(folder / "rds.json", None)["resources"][0]["virtual_hosts"][0]["routes"]
-    return [
-        (next(iter(entry["match"].values())), entry["route"]["cluster"])
-        for entry in routes
-        if "route" in entry
-    ]
+    return [(next(iter(entry["match"].values())), entry["route"]["cluster"]) for entry in routes if "route" in entry]
 
 
 def clusters(folder: Path) -> list[str]:
@@ -93,9 +89,7 @@ def test_every_notebook_has_an_origin_of_its_own(tmp_path: Path) -> None:
         for team, port in (("a", 3), ("b", 4))
     )
     publish(tmp_path, 8080, [S3, mine, other])
-    hosts = {
-        one["name"]: one for one in read_json(tmp_path / "rds.json", None)["resources"][0]["virtual_hosts"]
-    }
+    hosts = {one["name"]: one for one in read_json(tmp_path / "rds.json", None)["resources"][0]["virtual_hosts"]}
     assert list(hosts) == ["laptop", "notebook-a.localhost", "notebook-b.localhost", "strangers"]
     for host, port in (("notebook-a.localhost", 3), ("notebook-b.localhost", 4)):
         assert hosts[host]["domains"] == [f"{host}:8080"]
@@ -118,12 +112,7 @@ def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
     routes += [Route(f"/serving/{team[:-2]}{n:02}/{'m' * 20}/", 4, "/", served=INFERENCE) for n in range(50)]
     publish(tmp_path, 8080, routes)
     site = Site(
-        tmp_path,
-        tmp_path,
-        {"probe": 8081},
-        programs=programs(),
-        runtime=tmp_path,
-        loopback=("127.0.0.1", "::1"),
+        tmp_path, tmp_path, {"probe": 8081}, programs=programs(), runtime=tmp_path, loopback=("127.0.0.1", "::1")
     )
     gateway = {"spec": {"listeners": [{"port": 8080}]}}
     boot = json.loads(next(iter(component.process(gateway, site).files.values())))

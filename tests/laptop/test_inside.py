@@ -30,9 +30,7 @@ def notebook(root: Path) -> dict[str, str]:
     return {"HOME": str(home), "VELLUM_PART": "notebook-team", "VELLUM_BINDING_DIR": str(binding)}
 
 
-@pytest.mark.parametrize(
-    "command", ["up", "up claim.yaml", "down --delete-data --yes", "bench up", "install x"]
-)
+@pytest.mark.parametrize("command", ["up", "up claim.yaml", "down --delete-data --yes", "bench up", "install x"])
 def test_nothing_is_started_or_stopped_inside_a_notebook(state: State, command: str) -> None:
     inside = notebook(state.root)
     code, said = vellum(*command.split(), **inside)
@@ -58,11 +56,7 @@ def test_status_inside_a_notebook_means_the_installation_around_it(
 
 
 def test_a_clusters_pod_is_told_what_works_there(tmp_path: Path) -> None:
-    pod = {
-        "HOME": str(tmp_path),
-        "VELLUM_BINDING_DIR": "/vellum/binding",
-        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
-    }
+    pod = {"HOME": str(tmp_path), "VELLUM_BINDING_DIR": "/vellum/binding", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     code, said = vellum("status", **pod)
     assert (code, "not on this machine" in said, "vellum.connect() in Python" in said) == (1, True, True)
     assert "vellum up" not in said
@@ -71,9 +65,5 @@ def test_a_clusters_pod_is_told_what_works_there(tmp_path: Path) -> None:
 
 def test_a_binding_in_ones_own_shell_is_no_notebook(state: State, tmp_path: Path) -> None:
     """As after `vellum connect --export`."""
-    own = {
-        "HOME": str(tmp_path),
-        "VELLUM_BINDING_DIR": str(state.root / "secrets" / "a" / "b"),
-        "VELLUM_BUCKET": "b",
-    }
+    own = {"HOME": str(tmp_path), "VELLUM_BINDING_DIR": str(state.root / "secrets" / "a" / "b"), "VELLUM_BUCKET": "b"}
     assert vellum("up", **own)[1].startswith("error VEL702")

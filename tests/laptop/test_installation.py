@@ -45,9 +45,7 @@ def neighbours(count: int) -> tuple[list[socket.socket], int]:
     for first in range(20000, 32000):
         listening: list[socket.socket] = []
         try:
-            listening.extend(
-                socket.create_server(("127.0.0.1", first + number)) for number in range(count + 1)
-            )
+            listening.extend(socket.create_server(("127.0.0.1", first + number)) for number in range(count + 1))
         except OSError:
             for server in listening:
                 server.close()
@@ -57,17 +55,13 @@ def neighbours(count: int) -> tuple[list[socket.socket], int]:
     raise AssertionError("this machine has too few free ports in a row")
 
 
-def test_a_platforms_port_that_another_program_has_gives_the_next_free_one(
-    installation: Installation,
-) -> None:
+def test_a_platforms_port_that_another_program_has_gives_the_next_free_one(installation: Installation) -> None:
     strangers, first = neighbours(2)
     stored = installation.apply(written(first))
     for stranger in strangers:
         stranger.close()
     assert port_of(stored) == port_of(installation.store.get(PLATFORM_KEY)) == first + 2
-    assert told(installation) == [
-        f"PortTaken: port {first} is taken by another program; the gateway is at {first + 2}"
-    ]
+    assert told(installation) == [f"PortTaken: port {first} is taken by another program; the gateway is at {first + 2}"]
 
 
 def test_the_same_file_again_leaves_the_gateway_where_it_is(installation: Installation) -> None:
@@ -90,9 +84,7 @@ def test_a_port_that_the_gateway_has_itself_is_kept(installation: Installation) 
     assert told(installation) == []
 
 
-def test_the_first_claims_platform_gets_a_free_port(
-    installation: Installation,
-) -> None:
+def test_the_first_claims_platform_gets_a_free_port(installation: Installation) -> None:
     """The answer names the port when it is not the wanted one."""
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -115,6 +107,4 @@ def test_a_gateway_that_moves_keeps_what_its_owner_wrote(installation: Installat
     found = installation.store.get(PLATFORM_KEY)
     assert found
     assert (port_of(found), found["metadata"]["labels"]) == (first + 1, {"stage": "trial"})
-    assert told(installation) == [
-        f"PortTaken: port {first} is taken by another program; the gateway is at {first + 1}"
-    ]
+    assert told(installation) == [f"PortTaken: port {first} is taken by another program; the gateway is at {first + 1}"]

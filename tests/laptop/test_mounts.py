@@ -101,9 +101,7 @@ def test_a_failed_mount_keeps_the_old_values_and_adds_no_folder(
     assert (seen(folder), entries(folder)) == ({"KEY": b"one"}, {"..data", "..time", "KEY"})
 
 
-def test_keys_of_a_secret_that_went_during_a_crash_go_at_the_next_start(
-    state: State, store: SqliteStore
-) -> None:
+def test_keys_of_a_secret_that_went_during_a_crash_go_at_the_next_start(state: State, store: SqliteStore) -> None:
     for name in ("binding", "gone"):
         store.put(secret(name, "team", {"KEY": name}))
     work(store, MountController(state))
@@ -118,10 +116,7 @@ def test_an_unused_volume_is_deleted_with_its_claim(state: State, store: SqliteS
     store.put(make("v1", "PersistentVolumeClaim", "home", "team"))
     work(store, controller)
     folder = state.data("team", "home")
-    assert ((store.get(VOLUME) or {})["status"], stat.S_IMODE(folder.stat().st_mode)) == (
-        {"phase": "Bound"},
-        0o700,
-    )
+    assert ((store.get(VOLUME) or {})["status"], stat.S_IMODE(folder.stat().st_mode)) == ({"phase": "Bound"}, 0o700)
     (folder / "notes").write_text("data")
     (folder / IN_USE).touch()
     store.delete(VOLUME)
@@ -145,18 +140,14 @@ def test_a_kept_volume_is_found_by_a_claim_of_the_same_name(state: State, store:
         assert (store.get(VOLUME), seen(state.data("team", "home"))) == (None, {"notes": b"data"})
 
 
-@pytest.mark.parametrize(
-    ("said", "kept"), [({}, True), ({KEEP_FOLDER: "?"}, True), ({KEEP_FOLDER: "no"}, False)]
-)
+@pytest.mark.parametrize(("said", "kept"), [({}, True), ({KEEP_FOLDER: "?"}, True), ({KEEP_FOLDER: "no"}, False)])
 def test_a_teams_folder_goes_only_where_its_volume_says_so(
     state: State, store: SqliteStore, said: dict[str, str], kept: bool
 ) -> None:
     """An earlier version wrote no annotation, and the first pass of this one may fail before it writes one."""
     controller = VolumeController(state)
     owner = store.put(make("v1", "ConfigMap", "owner", "team"))
-    store.apply(
-        make("v1", "PersistentVolumeClaim", "home", "team", annotations=said), owner=owner, resource="home"
-    )
+    store.apply(make("v1", "PersistentVolumeClaim", "home", "team", annotations=said), owner=owner, resource="home")
     work(store, controller)
     (state.data("team", "home") / "notes").write_text("data")
     store.delete(VOLUME)

@@ -64,9 +64,7 @@ class Model:
             for at, word in enumerate(words[:-1])
             if word in ("-access_key", "-secret_key", "-buckets", "-actions")
         }
-        grants = {
-            f"{action}:{given['-buckets']}" for action in given.get("-actions", "").split(",") if action
-        }
+        grants = {f"{action}:{given['-buckets']}" for action in given.get("-actions", "").split(",") if action}
         if "-delete" not in words:
             self.keys.setdefault(user, {})
             self.grants.setdefault(user, set()).update(grants)
@@ -117,19 +115,13 @@ def test_a_shell_that_ended_early_is_not_believed() -> None:
 @pytest.mark.timeout(60)
 def test_a_real_store_follows_every_change_and_its_lists_say_so(weed: Callable[[str], str]) -> None:
     steps = [
+        Accounts({"one": 5, "two": 0}, {"u": User({"K1" * 10: "s" * 40}, frozenset({"Read:one", "Write:one"}))}),
         Accounts(
-            {"one": 5, "two": 0}, {"u": User({"K1" * 10: "s" * 40}, frozenset({"Read:one", "Write:one"}))}
-        ),
-        Accounts(
-            {"one": 7, "two": 0},
-            {"u": User({"K1" * 10: "s" * 40, "K2" * 10: "t" * 40}, frozenset({"Read:one"}))},
+            {"one": 7, "two": 0}, {"u": User({"K1" * 10: "s" * 40, "K2" * 10: "t" * 40}, frozenset({"Read:one"}))}
         ),
         Accounts(
             {"one": 7},
-            {
-                "u": User({"K2" * 10: "t" * 40}, frozenset({"Read:one", "List:two"})),
-                "v": User({"K3" * 10: "s" * 40}),
-            },
+            {"u": User({"K2" * 10: "t" * 40}, frozenset({"Read:one", "List:two"})), "v": User({"K3" * 10: "s" * 40})},
         ),
         Accounts({"one": 7}, {"v": User({"K3" * 10: "s" * 40})}),
     ]
@@ -169,12 +161,7 @@ def weed(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
     def shell(words: str) -> str:
         return subprocess.run(
-            [program, "shell", *addresses],
-            input=words + "\n",
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
+            [program, "shell", *addresses], input=words + "\n", capture_output=True, text=True, timeout=30, check=False
         ).stdout
 
     with (tmp_path / "weed.log").open("wb") as log:
@@ -297,9 +284,7 @@ def test_a_secret_that_is_missing_for_a_moment_revokes_nothing(world: World) -> 
     world.settle()
     before = world.model.accounts
     world.delete(made["bucket-key"])
-    world.store.put(
-        {**made["bucket-bucket"], "spec": {**made["bucket-bucket"]["spec"], "quota": {"size": "7Mi"}}}
-    )
+    world.store.put({**made["bucket-bucket"], "spec": {**made["bucket-bucket"]["spec"], "quota": {"size": "7Mi"}}})
     world.settle()
     assert world.model.accounts == Accounts({"vellum-team": 7}, before.users)
 

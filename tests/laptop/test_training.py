@@ -112,11 +112,7 @@ def world(tmp_path: Path) -> Iterator[Laptop]:
     store = SqliteStore(supervised.state.store, lambda: NOW)
     store.put(make("v1", "Namespace", "team"))
     store.put(
-        secret(
-            "vellum-binding",
-            "team",
-            {"VELLUM_BUCKET": "bucket-of-the-team", "AWS_SECRET_ACCESS_KEY": "S3CRET"},
-        )
+        secret("vellum-binding", "team", {"VELLUM_BUCKET": "bucket-of-the-team", "AWS_SECRET_ACCESS_KEY": "S3CRET"})
     )
     made = World(written(PLATFORMS["local"])).settle_objects()["training-runtimes-jobs"]
     store.put({name: made[name] for name in ("apiVersion", "kind", "metadata", "spec")})
@@ -193,9 +189,7 @@ def test_a_program_that_does_not_exist_is_a_failure_too(world: Laptop) -> None:
     assert world.log == ["there-is-no-such-program cannot be started: No such file or directory"] * 4
 
 
-def test_a_job_has_its_binding_and_variables_but_no_key_in_arguments(
-    world: Laptop,
-) -> None:
+def test_a_job_has_its_binding_and_variables_but_no_key_in_arguments(world: Laptop) -> None:
     code = """
 import os, json, vellum
 names = ("VELLUM_BUCKET", "AWS_SECRET_ACCESS_KEY", "QDRANT_URL", "PLAIN", "TAKEN")
@@ -312,9 +306,7 @@ def test_a_job_over_its_time_is_ended_as_failed(world: Laptop) -> None:
     wait_for(lambda: not world.supervised.supervisor.running())
 
 
-def test_a_job_that_ended_before_its_deadline_is_complete(
-    world: Laptop,
-) -> None:
+def test_a_job_that_ended_before_its_deadline_is_complete(world: Laptop) -> None:
     """The job is complete even if the first look at it is after the deadline."""
     world.job("print('trained')", activeDeadlineSeconds=60)
     world.look()
@@ -355,9 +347,7 @@ def test_a_try_that_was_stopped_on_purpose_is_no_failure(world: Laptop) -> None:
     assert [line for line in world.told if line.startswith(("Interrupted", "BackOff"))] == []
 
 
-def test_a_job_that_ended_before_a_stop_is_complete(
-    world: Laptop,
-) -> None:
+def test_a_job_that_ended_before_a_stop_is_complete(world: Laptop) -> None:
     """The job is complete even if the supervisor stopped before it looked."""
     world.job("print('trained', flush=True)")
     world.look()
@@ -443,10 +433,7 @@ def started(world: Laptop) -> str:
 def test_a_job_says_which_secrets_it_waits_for_and_starts_once_they_are(world: Laptop) -> None:
     world.store.put(secret("token", "team", {"other": "x"}))
     references = [("A", "absent", "key"), ("B", "token", "value"), ("C", "vellum-binding", "VELLUM_BUCKET")]
-    env = [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": of, "key": key}}}
-        for name, of, key in references
-    ]
+    env = [{"name": name, "valueFrom": {"secretKeyRef": {"name": of, "key": key}}} for name, of, key in references]
     world.job("import os; print(os.environ['A'], os.environ['B'])", trainer={"env": env})
     assert world.look() == 2.0
     assert started(world) == (

@@ -63,9 +63,7 @@ def stateful_set(team: str) -> Obj:
     labels = {"app.kubernetes.io/component": "served", f"{DOMAIN}/team": team}
     spec = {
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"},
-        "volumeClaimTemplates": [
-            {"metadata": {"name": "data", "labels": {f"{DOMAIN}/team": team}}, "spec": {}}
-        ],
+        "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": {f"{DOMAIN}/team": team}}, "spec": {}}],
     }
     return make("apps/v1", "StatefulSet", "served", "team", labels=labels, spec=spec)
 

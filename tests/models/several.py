@@ -16,9 +16,7 @@ from vellum.workloads.models.server import SkopsModel  # noqa: E402
 from vellum.workloads.serving import Server  # noqa: E402
 
 kserve.model_server.RESTServer = Server
-models = [
-    SkopsModel(path.stem, store.read(path.read_bytes(), path.name)) for path in sorted(folder.iterdir())
-]
-kserve.model_server.ModelServer(
-    http_port=port, enable_grpc=False, workers=1, enable_latency_logging=False
-).start(models)
+models = [SkopsModel(path.stem, store.read(path.read_bytes(), path.name)) for path in sorted(folder.iterdir())]
+kserve.model_server.ModelServer(http_port=port, enable_grpc=False, workers=1, enable_latency_logging=False).start(
+    models
+)

@@ -32,11 +32,7 @@ pytestmark = pytest.mark.timeout(90)
 ROWS, TARGET = load_iris(return_X_y=True)
 TWO = np.stack([TARGET, (TARGET > 0).astype(int)], 1)
 HOUSES = pd.DataFrame(
-    {
-        "city": ["Bonn", "Ulm", "Bonn", "Ulm"] * 5,
-        "rooms": [1.0, 2.0, np.nan, 4.0] * 5,
-        "floor": [0, 1, 2, 3] * 5,
-    }
+    {"city": ["Bonn", "Ulm", "Bonn", "Ulm"] * 5, "rooms": [1.0, 2.0, np.nan, 4.0] * 5, "floor": [0, 1, 2, 3] * 5}
 )
 GOOD = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
 
@@ -81,9 +77,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         warnings.simplefilter("ignore")
         models = {
             "iris": LogisticRegression(max_iter=500).fit(ROWS, TARGET),
-            "forest": RandomForestClassifier(10).fit(
-                ROWS, np.array(["setosa", "versicolor", "virginica"])[TARGET]
-            ),
+            "forest": RandomForestClassifier(10).fit(ROWS, np.array(["setosa", "versicolor", "virginica"])[TARGET]),
             "several": MultiOutputClassifier(LogisticRegression(max_iter=500)).fit(ROWS, TWO),
             "forests": RandomForestClassifier(10).fit(ROWS, TWO),
             "chain": ClassifierChain(LogisticRegression(max_iter=500)).fit(ROWS, (TWO > 0).astype(int)),
@@ -113,10 +107,7 @@ def tensor(data: Any, shape: list[int], datatype: str = "FP64", name: str = "inp
 METADATA = {
     "iris": ([("input", "FP64", [-1, 4])], [("label", "INT64", [-1]), ("probability", "FP64", [-1])]),
     "forest": ([("input", "FP64", [-1, 4])], [("label", "BYTES", [-1]), ("probability", "FP64", [-1])]),
-    "several": (
-        [("input", "FP64", [-1, 4])],
-        [("label", "INT64", [-1, 2]), ("probability", "FP64", [-1, 2])],
-    ),
+    "several": ([("input", "FP64", [-1, 4])], [("label", "INT64", [-1, 2]), ("probability", "FP64", [-1, 2])]),
     "line": ([("input", "FP64", [-1, 4])], [("label", "FP64", [-1])]),
     "texts": ([("input", "BYTES", [-1])], [("label", "BYTES", [-1]), ("probability", "FP64", [-1])]),
     "houses": (
@@ -171,12 +162,7 @@ def test_binary_tensors_go_in_and_out_as_the_request_asks(server: Server) -> Non
     raw = np.asarray(GOOD).tobytes()
     head = {
         "inputs": [
-            {
-                "name": "input",
-                "shape": [2, 4],
-                "datatype": "FP64",
-                "parameters": {"binary_data_size": len(raw)},
-            }
+            {"name": "input", "shape": [2, 4], "datatype": "FP64", "parameters": {"binary_data_size": len(raw)}}
         ],
         "outputs": [{"name": "probability", "parameters": {"binary_data": True}}, {"name": "label"}],
     }

@@ -26,9 +26,7 @@ from vellum.workloads.models import store
 pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("ignore")]
 ROWS, TARGET = load_iris(return_X_y=True)
 ROWS = np.abs(ROWS)
-REFUSED = {
-    "Birch": "the model cannot be served: skops cannot store it: Objects of type Birch are not supported yet."
-}
+REFUSED = {"Birch": "the model cannot be served: skops cannot store it: Objects of type Birch are not supported yet."}
 
 
 def fitted(model: Any) -> Any:
@@ -88,10 +86,7 @@ def _own(rows: Any) -> Any:
     ("model", "why"),
     [
         (make_pipeline(FunctionTransformer(_own), LogisticRegression()), "which is not part of scikit-learn"),
-        (
-            make_pipeline(FunctionTransformer(fetch_openml), LogisticRegression()),
-            "which Vellum has not reviewed",
-        ),
+        (make_pipeline(FunctionTransformer(fetch_openml), LogisticRegression()), "which Vellum has not reviewed"),
         (DBSCAN(), "DBSCAN has no method predict"),
     ],
 )

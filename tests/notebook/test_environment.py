@@ -46,10 +46,7 @@ def test_it_has_a_pip_of_its_own_and_vellums_packages_behind(place: tuple[Path, 
     """Its own packages come first, so a version that a user installs wins."""
     folder, home = place
     packages = folder / "lib" / PYTHON / "site-packages"
-    assert (
-        python(folder, "import pip, sys; print(pip.__path__[0], sys.prefix)")
-        == f"{packages / 'pip'} {folder}"
-    )
+    assert python(folder, "import pip, sys; print(pip.__path__[0], sys.prefix)") == f"{packages / 'pip'} {folder}"
     done = subprocess.run([folder / "bin" / "pip", "--version"], capture_output=True, text=True, check=True)
     assert str(packages / "pip") in done.stdout
     assert python(folder, "import click, vellum; print(vellum.__name__)") == "vellum"
@@ -81,9 +78,7 @@ def test_what_is_missing_is_made_again_and_the_rest_stays(place: tuple[Path, Pat
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "cut", ["first file", "half a file", "no record", "half a record", "before the move"]
-)
+@pytest.mark.parametrize("cut", ["first file", "half a file", "no record", "half a record", "before the move"])
 def test_a_cut_extraction_of_pip_is_done_again(place: tuple[Path, Path], cut: str) -> None:
     folder, home = place
     installed(folder, "brought", "1.0")
@@ -125,9 +120,7 @@ def test_a_pip_that_a_person_installed_stays(place: tuple[Path, Path]) -> None:
     assert (packages / "pip/mark").exists()
 
 
-@pytest.mark.parametrize(
-    "damage", [b"", b"{", b"\xff", b"[]", b"null", b'{"url": 1}', b'{"url": "a\\nb"}', b'"text"']
-)
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff", b"[]", b"null", b'{"url": 1}', b'{"url": "a\\nb"}', b'"text"'])
 def test_a_damaged_package_is_listed_by_its_name(place: tuple[Path, Path], damage: bytes) -> None:
     folder, home = place
     (folder / "lib" / PYTHON).rename(folder / "lib" / "python3.7")
@@ -153,15 +146,10 @@ def test_another_python_gets_a_new_environment_and_a_list(place: tuple[Path, Pat
     (lib / "python3.7" / "site-packages" / "damaged-1.dist-info").mkdir()
     environment.prepare(folder, home)
     listed = (home / "packages-of-python-3.7.txt").read_text().splitlines()
-    assert [line for line in listed if not line.startswith("#")] == [
-        "brought==1.0",
-        "built @ file:///tmp/built",
-    ]
+    assert [line for line in listed if not line.startswith("#")] == ["brought==1.0", "built @ file:///tmp/built"]
     assert listed[1].endswith("%pip install -r ~/packages-of-python-3.7.txt")
     assert [path.name for path in lib.iterdir()] == [PYTHON]
-    assert python(folder, "import pip; import brought").endswith(
-        "ModuleNotFoundError: No module named 'brought'"
-    )
+    assert python(folder, "import pip; import brought").endswith("ModuleNotFoundError: No module named 'brought'")
 
 
 def test_a_python_without_pip_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +158,4 @@ def test_a_python_without_pip_is_said_in_words(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     with pytest.raises(LaptopError) as error:
         environment.prepare(tmp_path / "environment", tmp_path)
-    assert (error.value.code, error.value.what.partition(",")[0]) == (
-        "VEL430",
-        "this Python comes without pip",
-    )
+    assert (error.value.code, error.value.what.partition(",")[0]) == ("VEL430", "this Python comes without pip")

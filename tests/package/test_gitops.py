@@ -17,14 +17,7 @@ from vellum.kube.objects import Key, Obj, annotations_of
 from vellum.package import tree
 
 PACKAGE = f"registry.example.org/vellum/function-vellum@sha256:{'0' * 64}"
-IN_GIT = (
-    "--repository",
-    "https://git.example.org/platform.git",
-    "--branch",
-    "main",
-    "--path",
-    "./clusters/a/",
-)
+IN_GIT = ("--repository", "https://git.example.org/platform.git", "--branch", "main", "--path", "./clusters/a/")
 Files = dict[str, list[Obj]]
 
 
@@ -90,9 +83,7 @@ def numbered(files: Files) -> Files:
     return {path: objects for path, objects in files.items() if path[0].isdigit()}
 
 
-def test_every_object_has_a_wave_and_waves_rise_by_folder(
-    tree_alone: Files, argo: Files, folder: Path
-) -> None:
+def test_every_object_has_a_wave_and_waves_rise_by_folder(tree_alone: Files, argo: Files, folder: Path) -> None:
     found = numbered(argo)
     assert {path: list(map(plain, objects)) for path, objects in found.items()} == tree_alone
 
@@ -103,9 +94,7 @@ def test_every_object_has_a_wave_and_waves_rise_by_folder(
     ]
     assert list(dict.fromkeys(waves)) == sorted({*waves}, key=lambda one: one[1])
     assert len({folder for folder, _ in waves}) == len({*waves}) == len({wave for _, wave in waves}) == 10
-    assert list(found) == [
-        str(path.relative_to(folder / "argocd")) for path in tree.in_order(folder / "argocd")
-    ]
+    assert list(found) == [str(path.relative_to(folder / "argocd")) for path in tree.in_order(folder / "argocd")]
 
 
 def test_argo_cd_prunes_nothing_and_skips_missing_kinds(argo: Files) -> None:
@@ -201,9 +190,7 @@ def test_where_the_tree_lies_is_said_and_not_guessed(
     assert not (tmp_path / "git").exists()
 
 
-def test_a_tree_that_was_told_to_flux_can_be_told_to_argo_cd(
-    asked: list[str], folder: Path, tmp_path: Path
-) -> None:
+def test_a_tree_that_was_told_to_flux_can_be_told_to_argo_cd(asked: list[str], folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(folder / "flux", tmp_path / "git")
     in_git(asked, folder, "--gitops", "argocd", *IN_GIT, "--prune")
     assert [path for path in written(folder) if not path[0].isdigit()] == [

@@ -62,9 +62,7 @@ def test_every_image_of_every_real_chart_is_named_and_no_other(clusters: dict[st
                 assert sorted(map(rendered_images.line, named)) == rendered[chart.part]
 
 
-def test_every_chart_is_named_in_the_order_of_installation(
-    clusters: dict[str, Platform],
-) -> None:
+def test_every_chart_is_named_in_the_order_of_installation(clusters: dict[str, Platform]) -> None:
     for one in clusters.values():
         releases = [obj for obj in platforms.everything(one, DUMMY_SEED) if obj["kind"] == "Release"]
         installed = [obj["spec"]["forProvider"]["chart"] for obj in releases]
@@ -89,16 +87,11 @@ def test_every_image_of_a_composed_object_is_named(clusters: dict[str, Platform]
     switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
     claim = Claim("team-a", "research", claim_spec().model_validate(switches))
     for one in clusters.values():
-        objects: list[Obj] = [
-            *platforms.everything(one, DUMMY_SEED),
-            *teams.everything(claim, one, DUMMY_SEED),
-        ]
+        objects: list[Obj] = [*platforms.everything(one, DUMMY_SEED), *teams.everything(claim, one, DUMMY_SEED)]
         plain = [obj for obj in objects if obj["kind"] != "Release"]
         composed = {text for key, text in leaves(plain) if key == "image"}
         assert composed
-        assert composed <= {image.image for image in pulled(one).images} | {
-            "vellum.invalid/the-image-that-runs-now"
-        }
+        assert composed <= {image.image for image in pulled(one).images} | {"vellum.invalid/the-image-that-runs-now"}
 
 
 def test_an_external_store_needs_no_image_of_a_store(clusters: dict[str, Platform]) -> None:

@@ -39,11 +39,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): path.read_text()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_the_tree_is_what_the_golden_file_says(files: list[str]) -> None:
@@ -96,10 +92,7 @@ def test_a_deleted_claim_keeps_its_file_until_a_prune(files: list[str], tmp_path
     }
     assert "kept: 60-teams/team-a.research.yaml, which is not rendered now; --prune removes it" in said
     render(files[1], "--output", str(folder), "--prune")
-    assert before.keys() - contents(folder).keys() == {
-        "55-namespaces/team-a.yaml",
-        "60-teams/team-a.research.yaml",
-    }
+    assert before.keys() - contents(folder).keys() == {"55-namespaces/team-a.yaml", "60-teams/team-a.research.yaml"}
     assert (folder / "README.md").read_text() == "mine"
 
 
@@ -118,10 +111,7 @@ def test_a_claim_called_namespace_has_its_own_file(tmp_path: Path) -> None:
     (tmp_path / "claim.yaml").write_text(CLAIM.replace("research", "namespace") + "spec: {}\n")
     found = json.loads(render(str(tmp_path / "claim.yaml"), "--output", "json").stdout)
     kinds = {path: [obj["kind"] for obj in objects] for path, objects in found.items() if path > "5"}
-    assert kinds == {
-        "55-namespaces/team-a.yaml": ["Namespace"],
-        "60-teams/team-a.namespace.yaml": ["MLOpsPlatform"],
-    }
+    assert kinds == {"55-namespaces/team-a.yaml": ["Namespace"], "60-teams/team-a.namespace.yaml": ["MLOpsPlatform"]}
 
 
 def test_a_folder_with_other_things_is_left_alone(files: list[str], tmp_path: Path) -> None:
@@ -145,9 +135,7 @@ def test_no_secret_is_rendered(files: list[str]) -> None:
 
 def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> None:
     (role,) = [role for role in rights.roles() if role["metadata"]["name"] == "vellum:compose"]
-    covered = {
-        (group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]
-    }
+    covered = {(group, name) for rule in role["rules"] for group in rule["apiGroups"] for name in rule["resources"]}
     held = {
         ("", "secrets"),
         ("", "serviceaccounts"),
@@ -200,10 +188,7 @@ def test_what_a_pass_asks_for_may_be_read(case: str) -> None:
 def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> None:
     claims, platforms = compositions()
     known = [
-        {
-            entry["requirementName"]
-            for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]
-        }
+        {entry["requirementName"] for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]}
         for one in (claims, platforms)
     ]
     kinds = [kind for part in team_components().values() for kind in part.kinds]

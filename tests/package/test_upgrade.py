@@ -86,9 +86,7 @@ def told(found: list[Obj]) -> list[tuple[str, str, bool]]:
     return [(change["topic"], change["what"], change["grave"]) for change in found]
 
 
-@pytest.mark.parametrize(
-    "tool", [[], ["--gitops", "argocd", "--repository", "x", "--branch", "b", "--path", "p"]]
-)
+@pytest.mark.parametrize("tool", [[], ["--gitops", "argocd", "--repository", "x", "--branch", "b", "--path", "p"]])
 def test_nothing_changed_says_so(asked: Path, tmp_path: Path, tool: list[str]) -> None:
     assert render(str(asked), "--output", str(tmp_path / "git"), *tool).returncode == 0
     done = render(str(asked), "--against", str(tmp_path / "git"))
@@ -118,9 +116,7 @@ def older(said: Any) -> None:
 
 
 def older_definition(objects: list[Obj]) -> None:
-    fields = objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"][
-        "properties"
-    ]
+    fields = objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     fields["flavour"] = {"type": "string"}
     fields["size"]["default"] = "medium"
     fields["owner"]["maxLength"] = 300
@@ -172,11 +168,7 @@ def test_the_upgrade_page_names_a_removed_claim_and_its_data(asked: Path, earlie
     backwards = asked.parent / "back"
     assert render(str(asked), "--output", str(backwards)).returncode == 0
     (asked / "claim.yaml").write_text(CLAIM + EVERYTHING)
-    (gone,) = [
-        one
-        for one in changes(asked, backwards)
-        if one["what"] == "team-a/other does not have a file any more"
-    ]
+    (gone,) = [one for one in changes(asked, backwards) if one["what"] == "team-a/other does not have a file any more"]
     assert gone["means"][1] == f"{home} are deleted too (Delete)"
 
 
@@ -218,24 +210,14 @@ def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, ea
             True,
         ),
     ]
-    means = [
-        one["means"][0]
-        for one in found
-        if one["what"].startswith(("keys.generation", "training", "ClusterRole"))
-    ]
+    means = [one["means"][0] for one in found if one["what"].startswith(("keys.generation", "training", "ClusterRole"))]
     platform = meanings.of_platform()
     assert means == [platform["keys.generation"], platform["training"], meanings.BOUND]
 
 
 def test_a_generation_that_is_not_said_any_more_changes_nothing_now(asked: Path, earlier: Path) -> None:
-    edit(
-        earlier / "50-platform/kubeflow.yaml",
-        lambda objects: objects[0]["spec"].update(keys={"generation": 2}),
-    )
-    edit(
-        earlier / "60-teams/team-a.research.yaml",
-        lambda objects: objects[0]["spec"].update(keys={"generation": 2}),
-    )
+    edit(earlier / "50-platform/kubeflow.yaml", lambda objects: objects[0]["spec"].update(keys={"generation": 2}))
+    edit(earlier / "60-teams/team-a.research.yaml", lambda objects: objects[0]["spec"].update(keys={"generation": 2}))
     assert [(one["what"], one["means"], one["grave"]) for one in changes(asked, earlier)] == [
         ("keys.generation: 2 → not said", [meanings.KEYS_UNSAID], False),
         ("team-a/research: keys.generation: 2 → not said", [meanings.KEYS_UNSAID], False),
@@ -344,15 +326,11 @@ def test_a_notebook_that_is_turned_off_leaves_its_home_on_every_line(asked: Path
     assert "its home stays; enabled" in page
     assert home[0].endswith("is not composed any more")
     assert home[1].strip().startswith("- it stays while its claim exists")
-    assert not any(
-        "PersistentVolumeClaim" in line for line in page.splitlines() if line.startswith("- **!**")
-    )
+    assert not any("PersistentVolumeClaim" in line for line in page.splitlines() if line.startswith("- **!**"))
 
     written = yaml.safe_load(text)
     written["spec"]["notebook"] = {"storage": "77Gi"}
     claim.write_text(yaml.safe_dump(written))
     page = render(str(asked), "--against", str(folder)).stdout
     assert "a home keeps the size with which it was made" in page
-    assert (
-        "it keeps the size with which it was made" in page.partition("notebook-workspace")[2].splitlines()[1]
-    )
+    assert "it keeps the size with which it was made" in page.partition("notebook-workspace")[2].splitlines()[1]

@@ -41,16 +41,12 @@ class Installation:
         return self.root / "state with a space"
 
     def run(self, *arguments: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("VELLUM_", "AWS_"))
-        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("VELLUM_", "AWS_"))}
         environment |= {"VELLUM_STATE": str(self.state), **more}
         argv = [sys.executable, "-m", "vellum.cli", *arguments]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=240, check=False)
         if check and done.returncode != 0:
-            pytest.fail(
-                f"vellum {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-            )
+            pytest.fail(f"vellum {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
 
     def json(self, *arguments: str, check: bool = True) -> Any:

@@ -18,8 +18,7 @@ pytestmark = [
     pytest.mark.nightly,
     pytest.mark.timeout(600),
     pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no Chromium here; tests/platform/test_gateway_refusals.py holds the same by HTTP",
+        CHROMIUM is None, reason="no Chromium here; tests/platform/test_gateway_refusals.py holds the same by HTTP"
     ),
 ]
 ATTACK = """
@@ -57,11 +56,7 @@ def attack(base: str) -> str:
 def got(found: dict[str, str], token: str) -> dict[str, str]:
     """Return the tries that read anything of the notebook."""
     signs = (token, "jupyter", '"content"', "_xsrf", "username-")
-    return {
-        name: said
-        for name, said in found.items()
-        if said == "open" or any(sign in said.lower() for sign in signs)
-    }
+    return {name: said for name, said in found.items() if said == "open" or any(sign in said.lower() for sign in signs)}
 
 
 def sign_in(page: Page, base: str, token: str) -> None:
@@ -91,13 +86,7 @@ def test_jupyterlab_works_in_a_browser_at_its_own_name(platform: Installation) -
         code = "new Promise((done) => {{ const s = new WebSocket('{}api/events/subscribe'); s.onopen = () => done('open'); s.onerror = () => done('no') }})"
         assert page.run(code.format(base.replace("http", "ws", 1))) == "open"
         found = read(page, base)
-        assert {name.split()[0] for name in got(found, token)} >= {
-            "fetch",
-            "xhr",
-            "iframe",
-            "window.open",
-            "socket",
-        }
+        assert {name.split()[0] for name in got(found, token)} >= {"fetch", "xhr", "iframe", "window.open", "socket"}
 
 
 def test_an_evil_object_of_a_bucket_reads_nothing(platform: Installation) -> None:
@@ -155,9 +144,7 @@ def test_another_sites_page_reads_nothing_and_changes_nothing(platform: Installa
             assert page.run("document.title") == "strange"
             assert got(read(page, base), token) == {}
             for path in ("/v2/repository/models/search/unload", "/v1/models/search:predict"):
-                page.run(
-                    f"fetch('{model}{path}', {{method: 'POST', mode: 'no-cors', body: 'x'}}).then(a => a.type)"
-                )
+                page.run(f"fetch('{model}{path}', {{method: 'POST', mode: 'no-cors', body: 'x'}}).then(a => a.type)")
             page.open(f"{model}/v2/models/search/ready")
             assert '"ready":true' in page.run("document.body.innerText")
     finally:

@@ -87,13 +87,9 @@ def qdrant(installation: Installation) -> Callable[..., tuple[int, Any]]:
 
     def send(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         url = f"{binding['QDRANT_URL']}/collections/{path}"
-        answer = httpx.request(
-            method, url, json=body, headers={"api-key": binding["QDRANT_API_KEY"]}, timeout=30
-        )
+        answer = httpx.request(method, url, json=body, headers={"api-key": binding["QDRANT_API_KEY"]}, timeout=30)
         said = answer.json()
-        return answer.status_code, said.get("result") if answer.status_code == 200 else said["status"][
-            "error"
-        ]
+        return answer.status_code, said.get("result") if answer.status_code == 200 else said["status"]["error"]
 
     return send
 
@@ -101,15 +97,10 @@ def qdrant(installation: Installation) -> Callable[..., tuple[int, Any]]:
 def test_a_start_on_a_full_disk_names_the_disk(small: Installation) -> None:
     fill(small, 0)
     claim = small.root / "claim.yaml"
-    claim.write_text(
-        "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\nspec: {}\n"
-    )
+    claim.write_text("apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: a}\nspec: {}\n")
     done = small.run("up", str(claim), check=False)
     room(small)
-    assert (done.returncode, "error VEL419: the disk is full: 0 bytes free of 600.0 MiB" in done.stderr) == (
-        1,
-        True,
-    )
+    assert (done.returncode, "error VEL419: the disk is full: 0 bytes free of 600.0 MiB" in done.stderr) == (1, True)
     assert str(small.state) in done.stderr
 
 
@@ -135,11 +126,7 @@ def test_a_bucket_that_needs_a_volume_is_named(platform: Installation) -> None:
         done.returncode,
         b["VELLUM_BUCKET"] in done.stdout.partition("next: ")[0],
         "next: make room" in done.stdout,
-    ) == (
-        3,
-        False,
-        True,
-    )
+    ) == (3, False, True)
 
     room(platform)
     wait_for(lambda: put(a, "after") == "")
@@ -166,15 +153,10 @@ def test_qdrant_refuses_writes_on_a_full_disk_and_loses_nothing(platform: Instal
     room(platform)
     fill(platform, 40 * MEBIBYTE)
     os.kill(before["pid"], signal.SIGKILL)
-    wait_for(
-        lambda: (now := platform.process("qdrant-default-team-a"))["ready"] and now["pid"] != before["pid"]
-    )
+    wait_for(lambda: (now := platform.process("qdrant-default-team-a"))["ready"] and now["pid"] != before["pid"])
     # To open a collection the core replays its log, which needs room as well.
     status, said = send("POST", "kept/points/count", {})
-    assert (status, said.startswith("Service internal error: No space left on device: the disk has ")) == (
-        500,
-        True,
-    )
+    assert (status, said.startswith("Service internal error: No space left on device: the disk has ")) == (500, True)
     room(platform)
     assert send("POST", "kept/points/count", {}) == (200, {"count": 2000})
     assert send("PUT", "kept/points?wait=true", {"points": [{**points[0], "id": 9000}]})[0] == 200
@@ -192,9 +174,7 @@ def test_the_store_refuses_writes_at_the_documented_share(platform: Installation
     os.kill(before["pid"], signal.SIGKILL)
     wait_for(lambda: (now := platform.process("seaweed"))["ready"] and now["pid"] != before["pid"])
 
-    said = re.findall(
-        r"disk free \S+ < required (\S+)", platform.run("logs", "seaweed", "--lines", "1000").stdout
-    )
+    said = re.findall(r"disk free \S+ < required (\S+)", platform.run("logs", "seaweed", "--lines", "1000").stdout)
     assert set(said) == {f"{100 / NEEDED_SHARE:.2f}%"}
     assert put(binding, "refused") == "InternalError"
     kept = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key="first")["Body"].read()

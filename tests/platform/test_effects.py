@@ -38,9 +38,7 @@ def chosen(effects: list[str]) -> list[int]:
         return [int(number) for number in CHOSEN.split(",")]
     middle = []
     for kind, when in zip(OUTSIDE, cycle(("before", "after")), strict=False):
-        numbers = [
-            n for n, effect in enumerate(effects, 1) if (kind_of(effect), effect.split()[-1]) == (kind, when)
-        ]
+        numbers = [n for n, effect in enumerate(effects, 1) if (kind_of(effect), effect.split()[-1]) == (kind, when)]
         middle.append(numbers[len(numbers) // 2])
     return middle
 
@@ -52,9 +50,7 @@ def lead_a_life(installation: Installation, fatal: int) -> tuple[int, list[str]]
     argv = [sys.executable, "-m", "tests.platform.one_life", str(fatal), str(counted)]
     log = (installation.root / "life.log").open("w")
     with log:
-        done = subprocess.run(
-            argv, cwd=ROOT, env=environment, stdout=log, stderr=log, timeout=120, check=False
-        )
+        done = subprocess.run(argv, cwd=ROOT, env=environment, stdout=log, stderr=log, timeout=120, check=False)
     return done.returncode, counted.read_text().splitlines()
 
 
@@ -75,9 +71,7 @@ def an_ordinary_life_goes_on(installation: Installation) -> None:
         store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"])
     assert error.value.response["Error"]["Code"] in ("InvalidAccessKeyId", "AccessDenied")
     installation.run("down")
-    mine = subprocess.run(
-        ["pgrep", "-af", str(installation.state)], capture_output=True, text=True, check=False
-    )
+    mine = subprocess.run(["pgrep", "-af", str(installation.state)], capture_output=True, text=True, check=False)
     assert mine.stdout == "", "nothing of either life runs any more"
 
 

@@ -43,9 +43,7 @@ def test_a_killed_process_comes_back_and_the_claim_says_so(platform: Installatio
     name = kill(platform, part)
 
     after = wait_for(
-        lambda: (
-            (ready(platform, part) or {}).get("restarts", 0) > before["restarts"] and ready(platform, part)
-        )
+        lambda: (ready(platform, part) or {}).get("restarts", 0) > before["restarts"] and ready(platform, part)
     )
     wait_for(lambda: platform.status()["ready"])
 

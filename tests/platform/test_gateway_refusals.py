@@ -190,9 +190,7 @@ def test_kfps_client_hears_that_there_is_no_pipelines_api(platform: Installation
     configuration = kfp_server_api.Configuration(host=platform.binding("team-a")["AWS_ENDPOINT_URL"])
     begun = time.monotonic()
     with pytest.raises(kfp_server_api.ApiException) as error:
-        kfp_server_api.HealthzServiceApi(
-            kfp_server_api.ApiClient(configuration)
-        ).healthz_service_get_healthz()
+        kfp_server_api.HealthzServiceApi(kfp_server_api.ApiClient(configuration)).healthz_service_get_healthz()
     assert error.value.status == 404
     assert "the Pipelines API is not served on a laptop" in str(error.value)
     assert time.monotonic() - begun < 10, "it does not retry for minutes"
@@ -248,9 +246,7 @@ def test_a_body_is_bounded_with_and_without_a_length(
     binding = platform.binding("team-a")
     ports = json.loads((platform.state / "ports.json").read_text())
     parts = urlsplit(routes[route])
-    direct = next(
-        port for name, port in ports.items() if process.partition("-")[0] in name and "team-a" in name
-    )
+    direct = next(port for name, port in ports.items() if process.partition("-")[0] in name and "team-a" in name)
     path = "/v1/models/search:predict" if route == "serving" else "/collections/c/points/query"
     url = f"http://{parts.netloc}{'/'.join(parts.path.split('/')[: 4 if route == 'serving' else 3])}{path}"
     with watched(platform, "envoy", process) as most:
@@ -268,9 +264,7 @@ def test_an_upload_to_a_bucket_is_not_bounded(platform: Installation) -> None:
     url = store.generate_presigned_url("put_object", {"Bucket": binding["VELLUM_BUCKET"], "Key": "large.bin"})
     with watched(platform, "envoy", "s3") as most:
         assert ask(url, "PUT", b"x" * (80 * MEBIBYTE)).status == 200
-    assert (
-        store.head_object(Bucket=binding["VELLUM_BUCKET"], Key="large.bin")["ContentLength"] == 80 * MEBIBYTE
-    )
+    assert store.head_object(Bucket=binding["VELLUM_BUCKET"], Key="large.bin")["ContentLength"] == 80 * MEBIBYTE
     store.delete_object(Bucket=binding["VELLUM_BUCKET"], Key="large.bin")
     assert most.keys() == {"envoy", "s3"}
     assert max(most.values()) < 40, most
@@ -280,22 +274,13 @@ def test_a_buckets_page_gets_an_origin_that_is_nobodys(platform: Installation) -
     """Every answer of S3 is sandboxed and has nosniff: presigned, refused, found or missing."""
     binding = platform.binding("team-a")
     bucket, store = binding["VELLUM_BUCKET"], s3(binding)
-    store.put_object(
-        Bucket=bucket, Key="evil.html", Body=EVIL, ContentType="text/html", CacheControl="no-store"
-    )
+    store.put_object(Bucket=bucket, Key="evil.html", Body=EVIL, ContentType="text/html", CacheControl="no-store")
     wanted = [
         store.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key, **more})
-        for key, more in (
-            ("evil.html", {}),
-            ("evil.html", {"ResponseContentType": "text/html"}),
-            ("missing.html", {}),
-        )
+        for key, more in (("evil.html", {}), ("evil.html", {"ResponseContentType": "text/html"}), ("missing.html", {}))
     ]
     base = binding["AWS_ENDPOINT_URL"]
-    found = [
-        ask(url)
-        for url in [*wanted, f"{base}/{bucket}/evil.html", f"{base}/", f"{base}/%2e%2e/x", f"{base}//x"]
-    ]
+    found = [ask(url) for url in [*wanted, f"{base}/{bucket}/evil.html", f"{base}/", f"{base}/%2e%2e/x", f"{base}//x"]]
     assert [answer.status for answer in found[:4]] == [200, 200, 404, 403]
     assert found[0].body == EVIL
     for answer in found:
@@ -311,10 +296,7 @@ def test_a_notebooks_page_may_read_a_presigned_object(platform: Installation) ->
     store = s3(binding)
     store.put_object(Bucket=binding["VELLUM_BUCKET"], Key="plot.json", Body=b"{}")
     url = store.generate_presigned_url("get_object", {"Bucket": binding["VELLUM_BUCKET"], "Key": "plot.json"})
-    assert (ask(url, Origin=own).status, ask(url, Origin=own.replace("notebook", "evil")).status) == (
-        200,
-        403,
-    )
+    assert (ask(url, Origin=own).status, ask(url, Origin=own.replace("notebook", "evil")).status) == (200, 403)
     store.delete_object(Bucket=binding["VELLUM_BUCKET"], Key="plot.json")
 
 
@@ -378,9 +360,7 @@ def test_what_envoy_says_itself_is_said_in_words(routes: dict[str, str]) -> None
         assert (said.split()[1], words in said) == (status, True)
 
 
-def test_nothing_but_ours_has_the_gateways_port_on_any_loopback(
-    platform: Installation, routes: dict[str, str]
-) -> None:
+def test_nothing_but_ours_has_the_gateways_port_on_any_loopback(platform: Installation, routes: dict[str, str]) -> None:
     """A browser tries [::1] first for a name below localhost. Another listener there would get the token."""
     from vellum.host.ports import loopback
 

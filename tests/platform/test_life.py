@@ -75,9 +75,7 @@ def test_down_with_delete_data_leaves_no_process_socket_or_file(installation: In
 
     assert not installation.state.exists()
     assert [pid for pid in pids if alive(pid)] == []
-    mine = subprocess.run(
-        ["pgrep", "-f", str(installation.state)], capture_output=True, text=True, check=False
-    ).stdout
+    mine = subprocess.run(["pgrep", "-f", str(installation.state)], capture_output=True, text=True, check=False).stdout
     assert mine == ""
     assert not runtime.exists()
 
@@ -90,9 +88,7 @@ def test_a_second_up_changes_nothing(platform: Installation) -> None:
     assert {name: process["pid"] for name, process in platform.processes().items()} == before
 
 
-def test_turning_a_part_off_keeps_its_files(
-    installation: Installation,
-) -> None:
+def test_turning_a_part_off_keeps_its_files(installation: Installation) -> None:
     """The part is gone and its files stay."""
     installation.up(team_a=FULL)
     assert installation.process("notebook")["ready"]
@@ -146,9 +142,7 @@ def test_up_waits_for_the_end_of_a_claim_of_the_same_name(installation: Installa
     store(installation, "team-a", "kept.txt", b"kept")
     uid = claim_uid(installation)
     environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
-    going = subprocess.Popen(
-        [sys.executable, "-m", "vellum.cli", "delete", "team-a", "--yes"], env=environment
-    )
+    going = subprocess.Popen([sys.executable, "-m", "vellum.cli", "delete", "team-a", "--yes"], env=environment)
     wait_for(lambda: "deletionTimestamp" in claim(installation)["metadata"])
 
     installation.up(team_a="{}")
@@ -177,9 +171,7 @@ def test_a_taken_port_gives_the_next_free_one_and_it_is_remembered(installation:
     assert installation.binding("team-a")["AWS_ENDPOINT_URL"] == first
 
 
-def test_a_gateway_port_taken_later_moves_the_gateway(
-    installation: Installation,
-) -> None:
+def test_a_gateway_port_taken_later_moves_the_gateway(installation: Installation) -> None:
     """The binding names the new port."""
     installation.up(team_a="{}")
     first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
@@ -193,9 +185,7 @@ def test_a_gateway_port_taken_later_moves_the_gateway(
     assert "PortTaken" in installation.run("status", "--events").stdout
 
 
-def test_a_port_taken_from_the_running_gateway_moves_it(
-    installation: Installation,
-) -> None:
+def test_a_port_taken_from_the_running_gateway_moves_it(installation: Installation) -> None:
     """Another program takes the port while the gateway restarts."""
     installation.up(team_a="{}")
     first = installation.binding("team-a")["AWS_ENDPOINT_URL"]
@@ -225,9 +215,7 @@ def another(address: str, before: str) -> str | None:
     return address if address != before else None
 
 
-def test_a_platform_file_whose_port_is_taken_comes_up_on_the_next_free_one(
-    installation: Installation,
-) -> None:
+def test_a_platform_file_whose_port_is_taken_comes_up_on_the_next_free_one(installation: Installation) -> None:
     path = installation.root / "platform.yaml"
     with socket.create_server(("127.0.0.1", 0)) as any_port:
         free = 20000 + any_port.getsockname()[1] % 5000
@@ -285,10 +273,7 @@ def test_two_ups_at_once_start_one_platform(installation: Installation) -> None:
     )
     argv = [sys.executable, "-m", "vellum.cli", "up", str(path)]
     environment = {**os.environ, "VELLUM_STATE": str(installation.state)}
-    both = [
-        subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for _ in range(2)
-    ]
+    both = [subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
 
     ends = [process.wait(timeout=120) for process in both]
     for process in both:

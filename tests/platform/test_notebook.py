@@ -84,13 +84,7 @@ async def run(base: str, token: str, kernel: str, code: str) -> str:
         "session": uuid4().hex,
         "version": "5.3",
     }
-    content = {
-        "code": code,
-        "silent": False,
-        "store_history": False,
-        "user_expressions": {},
-        "allow_stdin": False,
-    }
+    content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
     request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
     await socket.write_message(json.dumps(request))
     said = ""
@@ -117,10 +111,7 @@ def test_a_cell_finds_its_bucket_and_vectors_by_connect(platform: Installation) 
 def test_commands_in_a_cell_know_that_they_are_in_a_notebook(platform: Installation) -> None:
     """`up` is refused and starts nothing beside the cell; `status` shows the installation around the notebook."""
     refused, shown, beside = execute(
-        platform,
-        "!NO_COLOR=1 vellum up; echo $?",
-        "!NO_COLOR=1 vellum status",
-        "import os; print(os.listdir())",
+        platform, "!NO_COLOR=1 vellum up; echo $?", "!NO_COLOR=1 vellum status", "import os; print(os.listdir())"
     )
 
     name = platform.process("notebook")["name"]
@@ -131,9 +122,7 @@ def test_commands_in_a_cell_know_that_they_are_in_a_notebook(platform: Installat
     assert ".vellum" not in beside
 
 
-def test_a_home_file_named_like_a_module_does_not_stop_the_notebook(
-    platform: Installation,
-) -> None:
+def test_a_home_file_named_like_a_module_does_not_stop_the_notebook(platform: Installation) -> None:
     name = platform.process("notebook")["name"]
     (home,) = (platform.state / "data").glob("*team-a*/notebook-workspace/work")
     planted = home / "random.py"
@@ -197,9 +186,7 @@ def wheel(folder: Path, name: str, version: str, text: str) -> Path:
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        file.writestr(
-            f"{info}/RECORD", f"{name}/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
-        )
+        file.writestr(f"{info}/RECORD", f"{name}/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
     return path
 
 

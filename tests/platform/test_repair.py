@@ -77,9 +77,7 @@ def home(installation: Installation) -> Path:
 KEPT = {"bucket": b"kept", "vectors": [{"kept": True}], "home": "kept"}
 
 
-def test_every_broken_part_comes_back_with_a_receipt_and_its_data(
-    installation: Installation,
-) -> None:
+def test_every_broken_part_comes_back_with_a_receipt_and_its_data(installation: Installation) -> None:
     """Proves: `vellum verify repair` breaks each part; each is back with a receipt and all data."""
     installation.up(team_a=FULL)
     keep_something(installation)
@@ -88,9 +86,7 @@ def test_every_broken_part_comes_back_with_a_receipt_and_its_data(
 
     rows = json.loads(done.stdout)["repairs"]
     name = team(installation)
-    assert [
-        (row["object"].replace(name, "TEAM"), row["done"], row["receipt"]["wrong"]) for row in rows
-    ] == BROKEN
+    assert [(row["object"].replace(name, "TEAM"), row["done"], row["receipt"]["wrong"]) for row in rows] == BROKEN
     assert [line.partition(" ... ")[0] for line in done.stderr.splitlines()] == [
         f"{row['object']} is {row['done']}" for row in rows
     ]
@@ -112,9 +108,7 @@ def test_what_is_not_back_in_time_is_said_and_nothing_more_is_broken(installatio
     done = installation.run("verify", "repair", "--yes", "--timeout", "0", check=False)
 
     assert done.returncode == 3
-    assert [line.split()[:2] for line in done.stdout.splitlines() if "not back" in line] == [
-        ["process", "envoy"]
-    ]
+    assert [line.split()[:2] for line in done.stdout.splitlines() if "not back" in line] == [["process", "envoy"]]
     wait_for(lambda: installation.status()["ready"], 60)
     after = pids(installation)
     assert [name for name, pid in before.items() if after[name] != pid] == ["envoy"]
@@ -129,12 +123,7 @@ def test_all_processes_killed_at_once_are_back_and_nothing_is_lost(installation:
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
 
-    wait_for(
-        lambda: (
-            installation.status()["ready"] and not set(before.values()) & set(pids(installation).values())
-        ),
-        60,
-    )
+    wait_for(lambda: installation.status()["ready"] and not set(before.values()) & set(pids(installation).values()), 60)
     assert what_is_kept(installation) == KEPT
 
 

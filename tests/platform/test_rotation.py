@@ -58,9 +58,7 @@ def keys(installation: Installation) -> Any:
     return claim["status"]["keys"]
 
 
-def test_a_new_key_works_and_the_old_one_ends_after_the_overlap(
-    installation: Installation,
-) -> None:
+def test_a_new_key_works_and_the_old_one_ends_after_the_overlap(installation: Installation) -> None:
     """Proves: a new key works beside the old one, which is refused once the overlap ends."""
     installation.up(team_a=FULL)
     old = installation.binding("team-a")

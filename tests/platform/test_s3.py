@@ -82,9 +82,7 @@ def test_a_key_and_keys_below_it_live_side_by_side(binding: dict[str, str], pref
 
 
 @pytest.mark.parametrize("key", ["a//b", "a\\b", "./a", "a/../b", "a/.uploads/x", "a.versions/x", "x" * 256])
-def test_a_key_that_the_store_would_confuse_is_refused(
-    binding: dict[str, str], prefix: str, key: str
-) -> None:
+def test_a_key_that_the_store_would_confuse_is_refused(binding: dict[str, str], prefix: str, key: str) -> None:
     """The store would mix it up with another key; nothing is stored."""
     store, bucket = s3(binding), binding["VELLUM_BUCKET"]
     code = "KeyTooLongError" if len(key) > 255 else "InvalidArgument"
@@ -100,10 +98,7 @@ def test_a_key_that_the_store_would_confuse_is_refused(
 def test_a_copy_without_a_key_is_refused(binding: dict[str, str], prefix: str) -> None:
     store, bucket = s3(binding), binding["VELLUM_BUCKET"]
     for source in (bucket, f"{bucket}/", f"/{bucket}"):
-        assert (
-            refused(store.copy_object, Bucket=bucket, Key=f"{prefix}copy", CopySource=source)
-            == "InvalidArgument"
-        )
+        assert refused(store.copy_object, Bucket=bucket, Key=f"{prefix}copy", CopySource=source) == "InvalidArgument"
     assert keys(store, binding, prefix) == []
 
 
@@ -116,9 +111,7 @@ def test_a_presigned_link_names_the_download(binding: dict[str, str], prefix: st
         {"ResponseContentType": "text/plain"},
         {"ResponseContentDisposition": 'attachment; filename="card.json"'},
     ):
-        url = store.generate_presigned_url(
-            "get_object", Params={"Bucket": bucket, "Key": f"{prefix}card.json", **more}
-        )
+        url = store.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": f"{prefix}card.json", **more})
         with urllib.request.urlopen(url) as answer:
             assert answer.status == 200
 
@@ -128,9 +121,7 @@ def test_the_guides_presigned_addresses_work(binding: dict[str, str]) -> None:
     guide = (ROOT / "docs/guides/connect-your-code.md").read_text()
     code = guide.partition("### Share one object")[2].partition("```python\n")[2].partition("```")[0]
     environment = {**os.environ, **binding}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "b'Hello from outside'\n", "")
 
 
@@ -147,9 +138,7 @@ def test_a_presigned_post_is_refused_with_the_way_out(binding: dict[str, str], p
     assert b"generate_presigned_url(" in body
 
 
-def test_a_key_and_a_marker_of_its_name_never_overwrite_each_other(
-    binding: dict[str, str], prefix: str
-) -> None:
+def test_a_key_and_a_marker_of_its_name_never_overwrite_each_other(binding: dict[str, str], prefix: str) -> None:
     """The store keeps both in one place: a marker `a/` beside `a/b` destroyed `a`."""
     store, bucket = s3(binding), binding["VELLUM_BUCKET"]
     put(store, binding, prefix, "a", "a/b", "m/")
@@ -195,9 +184,7 @@ def test_a_slow_client_without_a_key_keeps_no_writer_waiting(binding: dict[str, 
     """The store reads a whole body before it refuses the client, and the writer would wait for ten seconds."""
     door, key = urllib.parse.urlsplit(binding["AWS_ENDPOINT_URL"]), f"{binding['VELLUM_BUCKET']}/{prefix}a"
     with socket.create_connection((str(door.hostname), door.port or 80)) as slow:
-        slow.sendall(
-            f"PUT /{key} HTTP/1.1\r\nHost: {door.netloc}\r\nContent-Length: 10\r\n\r\n12345".encode()
-        )
+        slow.sendall(f"PUT /{key} HTTP/1.1\r\nHost: {door.netloc}\r\nContent-Length: 10\r\n\r\n12345".encode())
         time.sleep(0.5)
         began = time.monotonic()
         put(s3(binding), binding, prefix, "a/x")
@@ -205,9 +192,7 @@ def test_a_slow_client_without_a_key_keeps_no_writer_waiting(binding: dict[str, 
     assert keys(s3(binding), binding, prefix) == ["a/x"]
 
 
-def test_an_upload_in_parts_and_keys_below_it_exclude_each_other(
-    binding: dict[str, str], prefix: str
-) -> None:
+def test_an_upload_in_parts_and_keys_below_it_exclude_each_other(binding: dict[str, str], prefix: str) -> None:
     """In both orders; the store itself answers 500 to the end of the upload, and destroys a marker."""
     store, bucket, key = s3(binding), binding["VELLUM_BUCKET"], f"{prefix}model"
     upload = store.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]

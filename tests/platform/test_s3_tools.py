@@ -22,19 +22,12 @@ pytestmark = [pytest.mark.laptop, pytest.mark.timeout(240)]
 
 def test_every_case_of_the_conformance_table_is_answered_as_it_says(platform: Installation) -> None:
     """`python -m tests.s3.conformance` prints the same table."""
-    assert [
-        (case, expected, got) for case, expected, got in run(platform.binding("team-a")) if got != expected
-    ] == []
+    assert [(case, expected, got) for case, expected, got in run(platform.binding("team-a")) if got != expected] == []
 
 
 def _compared(binding: dict[str, str], seed: int, questions: int) -> None:
     """Store random keys below a prefix of their own, delete some, and compare listings with those of a plain set."""
-    drawn, store, bucket, root = (
-        random.Random(seed),
-        s3(binding),
-        binding["VELLUM_BUCKET"],
-        f"{uuid.uuid4().hex}/",
-    )
+    drawn, store, bucket, root = (random.Random(seed), s3(binding), binding["VELLUM_BUCKET"], f"{uuid.uuid4().hex}/")
     keys: set[str] = set()
     for _ in range(40):
         key = root + "/".join(
@@ -51,13 +44,7 @@ def _compared(binding: dict[str, str], seed: int, questions: int) -> None:
             root + drawn.choice(("", drawn.choice(some)[len(root) :][: drawn.randint(0, 6)])),
             drawn.choice(DELIMITERS),
             drawn.choice(
-                (
-                    "",
-                    drawn.choice(some),
-                    drawn.choice(some)[: -drawn.randint(1, 3)],
-                    f"{root}run/",
-                    f"{root}a//b",
-                )
+                ("", drawn.choice(some), drawn.choice(some)[: -drawn.randint(1, 3)], f"{root}run/", f"{root}a//b")
             ),
             drawn.choice((1, 2, 5, 1000)),
         )
@@ -147,7 +134,5 @@ def test_aws_s3_sync_keeps_what_did_not_change(platform: Installation, tmp_path:
 
 
 def _installed(folder: Path) -> str:
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "awscli"], check=True
-    )
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "awscli"], check=True)
     return str(folder / "bin" / "aws")

@@ -64,11 +64,7 @@ def test_one_claim_is_ready_and_says_where_everything_is(platform: Installation)
 def test_export_gives_shell_lines_that_any_s3_client_understands(platform: Installation) -> None:
     lines = platform.run("connect", "team-a", "--export").stdout
     shown = subprocess.run(
-        ["bash", "-c", f"{lines}\nenv -0"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": os.environ["PATH"]},
+        ["bash", "-c", f"{lines}\nenv -0"], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
     )
     exported = dict(entry.split("=", 1) for entry in shown.stdout.split("\0") if "=" in entry)
     store = s3(exported)
@@ -128,9 +124,7 @@ def test_the_unmodified_qdrant_client_works_behind_the_gateway(platform: Install
     client.delete_collection("points")
     client.create_collection("points", models.VectorParams(size=2, distance=models.Distance.COSINE))
 
-    client.upsert(
-        "points", [models.PointStruct(id=1, vector=[1.0, 0.0]), models.PointStruct(id=2, vector=[0.0, 1.0])]
-    )
+    client.upsert("points", [models.PointStruct(id=1, vector=[1.0, 0.0]), models.PointStruct(id=2, vector=[0.0, 1.0])])
 
     assert [point.id for point in client.query_points("points", [0.9, 0.1]).points] == [1, 2]
     client.delete_collection("points")
@@ -149,9 +143,7 @@ def test_the_search_model_speaks_both_kserve_protocols(platform: Installation) -
     assert json.loads(second[1]["outputs"][0]["data"][0]) == first[1]["predictions"][0]
 
 
-def test_weed_shell_without_the_installations_certificate_reads_nothing(
-    platform: Installation, tmp_path: Path
-) -> None:
+def test_weed_shell_without_the_installations_certificate_reads_nothing(platform: Installation, tmp_path: Path) -> None:
     from vellum.host.wheels import programs
 
     ports = json.loads((platform.state / "ports.json").read_text())
@@ -167,12 +159,7 @@ def test_weed_shell_without_the_installations_certificate_reads_nothing(
     ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     shell = subprocess.Popen(
-        argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        stderr=subprocess.DEVNULL,
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, stderr=subprocess.DEVNULL
     )
     try:
         with pytest.raises(subprocess.TimeoutExpired):
@@ -184,9 +171,7 @@ def test_weed_shell_without_the_installations_certificate_reads_nothing(
     assert "accessKey" not in said
 
 
-def test_the_object_stores_worker_finds_its_admin(
-    platform: Installation,
-) -> None:
+def test_the_object_stores_worker_finds_its_admin(platform: Installation) -> None:
     """The worker logs no error."""
     log = platform.state / "logs" / "seaweed.log"
 
@@ -207,9 +192,7 @@ def test_the_filer_does_not_serve_objects_around_the_keys(platform: Installation
         assert connection.getresponse().status in (400, 401, 403, 404)
 
 
-def test_the_volume_server_requires_a_signed_token(
-    platform: Installation,
-) -> None:
+def test_the_volume_server_requires_a_signed_token(platform: Installation) -> None:
     port = json.loads((platform.state / "ports.json").read_text())["seaweed/vellum-storage/store/volume"]
     answers = []
     for method in ("GET", "POST"):
@@ -236,10 +219,7 @@ def test_everything_listens_on_loopback_alone(platform: Installation) -> None:
     """Proves: all processes listen on loopback only."""
     pids = {str(process["pid"]) for process in platform.processes().values()} | {str(platform.supervisor())}
     inodes = {
-        str(entry.readlink())
-        for pid in pids
-        for entry in (Path("/proc") / pid / "fd").iterdir()
-        if entry.is_symlink()
+        str(entry.readlink()) for pid in pids for entry in (Path("/proc") / pid / "fd").iterdir() if entry.is_symlink()
     }
     listening = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -249,11 +229,7 @@ def test_everything_listens_on_loopback_alone(platform: Installation) -> None:
                 listening.append(fields[1].split(":")[0])
 
     assert listening
-    assert set(listening) <= {
-        "0100007F",
-        "0000000000000000FFFF00000100007F",
-        "00000000000000000000000001000000",
-    }
+    assert set(listening) <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 def test_no_secret_stands_in_arguments_logs_or_status(platform: Installation) -> None:

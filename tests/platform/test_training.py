@@ -73,9 +73,7 @@ def passage(binding: Binding) -> tuple[str, str]:
     return payload["text"], payload["document"]
 
 
-def test_what_was_ingested_is_trained_on_stored_served_and_removed(
-    platform: Installation, team: Binding
-) -> None:
+def test_what_was_ingested_is_trained_on_stored_served_and_removed(platform: Installation, team: Binding) -> None:
     """Proves: a `TrainJob` trains on ingested documents, and KServe serves its model."""
     platform.run("apply", *FILES, "--team", "team-a")
     wait_for(lambda: "Complete" in conditions(made(platform, "documents")["TrainJob"]), 90)
@@ -111,9 +109,7 @@ def test_what_was_ingested_is_trained_on_stored_served_and_removed(
     assert not [name for name in platform.processes() if "documents" in name]
 
 
-def test_a_job_outlives_a_killed_supervisor_is_suspended_and_deleted(
-    platform: Installation, tmp_path: Path
-) -> None:
+def test_a_job_outlives_a_killed_supervisor_is_suspended_and_deleted(platform: Installation, tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(SLEEPS % "false")
     platform.run("apply", str(file), "--team", "team-a")
@@ -161,9 +157,7 @@ def test_what_waits_says_for_what(platform: Installation, tmp_path: Path) -> Non
     file.write_text(WAITS)
     platform.run("apply", str(file), "--team", "team-a")
     wait_for(lambda: "models/absent.skops is not in the bucket yet" in status(platform), 60)
-    assert "the Secret absent with a key password does not exist in the namespace default-team-a" in status(
-        platform
-    )
+    assert "the Secret absent with a key password does not exist in the namespace default-team-a" in status(platform)
     events = [one for one in platform.json("status", "--events")["events"] if one["name"] == "waits"]
     assert sum(one["count"] for one in events if one["kind"] == "TrainJob") <= 4
     platform.run("delete", "team-a", "--yes", "--file", str(file))
@@ -186,9 +180,7 @@ def started(platform: Installation) -> int:
         ("team-c", "VEL704: claim 'team-c' does not exist"),
     ],
 )
-def test_a_team_that_may_not_train_is_refused(
-    platform: Installation, tmp_path: Path, team: str, words: str
-) -> None:
+def test_a_team_that_may_not_train_is_refused(platform: Installation, tmp_path: Path, team: str, words: str) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(SLEEPS % "false")
     refused = platform.run("apply", str(file), "--team", team, check=False)

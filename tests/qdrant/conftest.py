@@ -46,9 +46,7 @@ class Server:
         }
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "vellum.workloads.qdrant"], env=self.environment()
-        )
+        self.process = subprocess.Popen([sys.executable, "-m", "vellum.workloads.qdrant"], env=self.environment())
         while True:
             assert self.process.poll() is None, "the server ended instead of becoming ready"
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/readyz", timeout=5):

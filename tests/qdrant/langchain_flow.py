@@ -67,7 +67,5 @@ def flow(mode: RetrievalMode, name: str, vector_name: str, where: dict[str, str]
 if __name__ == "__main__":
     for mode in RetrievalMode:
         for vector_name in ("", "named"):
-            flow(
-                mode, f"{mode.value}-{vector_name}", vector_name, {"url": sys.argv[1], "api_key": sys.argv[2]}
-            )
+            flow(mode, f"{mode.value}-{vector_name}", vector_name, {"url": sys.argv[1], "api_key": sys.argv[2]})
         sys.stdout.write(f"{mode.value} runs\n")

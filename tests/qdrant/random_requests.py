@@ -87,8 +87,7 @@ def _field(key: Any, **test: Any) -> Any:
 matches = st.one_of(
     st.builds(lambda one: m.MatchValue(value=one), st.booleans() | whole | st.sampled_from(WORDS)),
     st.builds(
-        lambda some: m.MatchAny(any=some),
-        st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3),
+        lambda some: m.MatchAny(any=some), st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3)
     ),
     st.builds(
         lambda some: m.MatchExcept(**{"except": some}),
@@ -149,9 +148,7 @@ leaves = st.one_of(
     st.builds(lambda key: m.IsEmptyCondition(is_empty=m.PayloadField(key=key)), keys),
     st.builds(lambda key: m.IsNullCondition(is_null=m.PayloadField(key=key)), keys),
     st.builds(lambda some: m.HasIdCondition(has_id=some), st.lists(ids, max_size=4)),
-    st.builds(
-        lambda name: m.HasVectorCondition(has_vector=name), st.sampled_from(["", "a", "b", "s", "other"])
-    ),
+    st.builds(lambda name: m.HasVectorCondition(has_vector=name), st.sampled_from(["", "a", "b", "s", "other"])),
 )
 
 
@@ -174,9 +171,7 @@ def _filters(inner: Any) -> Any:
 def _inner(inner: Any) -> Any:
     nested = st.sampled_from(["rows", "rows[]", "rows[].rows", "tags", "deep.x[]", "absent"])
     return _filters(inner) | st.builds(
-        lambda key, wanted: m.NestedCondition(nested=m.Nested(key=key, filter=wanted)),
-        nested,
-        _filters(inner),
+        lambda key, wanted: m.NestedCondition(nested=m.Nested(key=key, filter=wanted)), nested, _filters(inner)
     )
 
 
@@ -201,8 +196,7 @@ def collections(draw: Any) -> tuple[dict[str, Any], list[m.PointStruct]]:
     """Return the arguments that create a collection, and its points, some of which skip vectors."""
     layout = LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))]
     dense = {
-        one: m.VectorParams(size=SIZE, distance=draw(st.sampled_from(DISTANCES)))
-        for one in layout["vectors_config"]
+        one: m.VectorParams(size=SIZE, distance=draw(st.sampled_from(DISTANCES))) for one in layout["vectors_config"]
     }
     words = {one: m.SparseVectorParams(modifier=idf) for one, idf in layout.get("sparse", {}).items()}
     each = {**dict.fromkeys(dense, vectors), **dict.fromkeys(words, sparse)}
@@ -243,9 +237,7 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
     )
     wanted["with_vectors"] = draw(st.booleans())
     kind = draw(
-        st.sampled_from(
-            ["vector", "vector", "id", "rrf", "dbsf", "rescore", "mmr", "recommend", "discover", "context"]
-        )
+        st.sampled_from(["vector", "vector", "id", "rrf", "dbsf", "rescore", "mmr", "recommend", "discover", "context"])
     )
     first = nearest(draw, config)
     if kind in ("vector", "id"):
@@ -265,8 +257,7 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
         }
     if kind == "mmr":
         mmr = m.Mmr(
-            diversity=draw(st.sampled_from([None, 0.0, 0.3, 1.0])),
-            candidates_limit=draw(st.none() | st.integers(1, 9)),
+            diversity=draw(st.sampled_from([None, 0.0, 0.3, 1.0])), candidates_limit=draw(st.none() | st.integers(1, 9))
         )
         return {**wanted, **first, "query": m.NearestQuery(nearest=first["query"], mmr=mmr)}
     both = [m.Prefetch(**nearest(draw, config), filter=draw(st.none() | filters), limit=20) for _ in range(2)]
@@ -281,9 +272,7 @@ def writes(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> tu
     known = [one.id for one in points]
     some = st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True)
     chosen = draw(some | st.builds(m.FilterSelector, filter=filters))
-    path = draw(
-        st.none() | st.sampled_from(["deep", "deep.y", "rows[0]", "rows[]", "n", "deep.x[0]", "absent.z"])
-    )
+    path = draw(st.none() | st.sampled_from(["deep", "deep.y", "rows[0]", "rows[]", "n", "deep.x[0]", "absent.z"]))
     names = [*config["vectors_config"], *(config["sparse_vectors_config"] or {})]
     kind = draw(
         st.sampled_from(

@@ -31,20 +31,14 @@ PEOPLE: list[tuple[Any, list[float], dict[str, Any]]] = [
             "pets": [{"kind": "cat", "age": 3}, {"kind": "dog", "age": 9}],
         },
     ),
-    (
-        UUID,
-        [-1.0, 0.0],
-        {"name": "kurt", "age": 71, "tags": None, "text": "incompleteness of formal systems"},
-    ),
+    (UUID, [-1.0, 0.0], {"name": "kurt", "age": 71, "tags": None, "text": "incompleteness of formal systems"}),
 ]
 
 
 @pytest.fixture
 def people(client: Any) -> Any:
     client.create_collection("people", vectors_config=m.VectorParams(size=2, distance=m.Distance.DOT))
-    client.upsert(
-        "people", [m.PointStruct(id=one, vector=vector, payload=payload) for one, vector, payload in PEOPLE]
-    )
+    client.upsert("people", [m.PointStruct(id=one, vector=vector, payload=payload) for one, vector, payload in PEOPLE])
     return client
 
 
@@ -124,9 +118,7 @@ def test_a_batch_is_an_upsert_by_columns(client: Any) -> None:
 
 def test_the_clients_own_uploader_works(client: Any) -> None:
     client.create_collection("many", vectors_config=m.VectorParams(size=2, distance=m.Distance.DOT))
-    client.upload_collection(
-        "many", vectors=[[float(at), 1.0] for at in range(500)], batch_size=64, wait=True
-    )
+    client.upload_collection("many", vectors=[[float(at), 1.0] for at in range(500)], batch_size=64, wait=True)
     assert client.count("many").count == 500
 
 
@@ -153,9 +145,7 @@ def test_offset_threshold_and_exactness_are_honoured(people: Any) -> None:
 
 
 def test_payload_can_be_included_or_excluded(people: Any) -> None:
-    included = people.query_points(
-        "people", query=1, limit=1, with_payload=m.PayloadSelectorInclude(include=["age"])
-    )
+    included = people.query_points("people", query=1, limit=1, with_payload=m.PayloadSelectorInclude(include=["age"]))
     excluded = people.query_points(
         "people", query=1, limit=1, with_payload=m.PayloadSelectorExclude(exclude=["home", "tags", "born"])
     )
@@ -164,10 +154,7 @@ def test_payload_can_be_included_or_excluded(people: Any) -> None:
 
 
 def test_several_queries_go_in_one_call(people: Any) -> None:
-    asked = [
-        m.QueryRequest(query=[1.0, 0.0], limit=1),
-        m.QueryRequest(query=[0.0, 1.0], limit=1, with_payload=True),
-    ]
+    asked = [m.QueryRequest(query=[1.0, 0.0], limit=1), m.QueryRequest(query=[0.0, 1.0], limit=1, with_payload=True)]
     first, second = people.query_batch_points("people", requests=asked)
     assert [(one.id, one.payload) for one in first.points] == [(1, None)]
     assert [(one.id, one.payload["name"]) for one in second.points] == [(3, "grace")]
@@ -181,18 +168,14 @@ MATCHES = [
     (m.FieldCondition(key="text", match=m.MatchText(text="formal systems")), {UUID}),
     (m.FieldCondition(key="age", range=m.Range(gt=36, lte=71)), {2, UUID}),
     (m.FieldCondition(key="born", range=m.DatetimeRange(gte=datetime(1900, 1, 1, tzinfo=UTC))), {2, 3}),
-    (
-        m.FieldCondition(key="home", geo_radius=m.GeoRadius(center=m.GeoPoint(**BERLIN), radius=1_000_000)),
-        {1, 2},
-    ),
+    (m.FieldCondition(key="home", geo_radius=m.GeoRadius(center=m.GeoPoint(**BERLIN), radius=1_000_000)), {1, 2}),
     (
         m.FieldCondition(
             key="home",
             geo_polygon=m.GeoPolygon(
                 exterior=m.GeoLineString(
                     points=[
-                        m.GeoPoint(lon=lon, lat=lat)
-                        for lon, lat in ((0, 45), (20, 45), (20, 55), (0, 55), (0, 45))
+                        m.GeoPoint(lon=lon, lat=lat) for lon, lat in ((0, 45), (20, 45), (20, 55), (0, 55), (0, 45))
                     ]
                 )
             ),
@@ -254,13 +237,7 @@ def test_payload_is_merged_replaced_nested_and_removed(people: Any) -> None:
     people.overwrite_payload("people", {"only": 1}, points=[2])
     people.delete_payload("people", ["home", "born"], points=m.Filter(must=[m.HasIdCondition(has_id=[1])]))
     ada, alan = (one.payload for one in people.retrieve("people", [1, 2]))
-    assert ada == {
-        "name": "ada",
-        "age": 37,
-        "tags": ["math", "poet"],
-        "new": True,
-        "house": {"pets": {"cats": 2}},
-    }
+    assert ada == {"name": "ada", "age": 37, "tags": ["math", "poet"], "new": True, "house": {"pets": {"cats": 2}}}
     assert alan == {"only": 1}
 
 
@@ -292,9 +269,7 @@ def test_points_are_deleted_by_id_and_by_filter(people: Any) -> None:
 def test_an_update_filter_and_a_mode_guard_an_upsert(people: Any) -> None:
     new = [m.PointStruct(id=one, vector=[0.0, 0.0], payload={"age": 0}) for one in (1, 2)]
     people.upsert(
-        "people",
-        new,
-        update_filter=m.Filter(must=[m.FieldCondition(key="age", match=m.MatchValue(value=41))]),
+        "people", new, update_filter=m.Filter(must=[m.FieldCondition(key="age", match=m.MatchValue(value=41))])
     )
     people.upsert("people", [m.PointStruct(id=3, vector=[9.0, 9.0])], update_mode=m.UpdateMode.INSERT_ONLY)
     ages = {one.id: one.payload["age"] for one in people.retrieve("people", [1, 2, 3])}
@@ -310,9 +285,7 @@ def test_a_batch_of_writes_is_done_in_its_order(people: Any) -> None:
             ),
             m.SetPayloadOperation(set_payload=m.SetPayload(payload={"c": 3}, points=[9])),
             m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=["a"], points=[9])),
-            m.UpdateVectorsOperation(
-                update_vectors=m.UpdateVectors(points=[m.PointVectors(id=9, vector=[3.0, 0.0])])
-            ),
+            m.UpdateVectorsOperation(update_vectors=m.UpdateVectors(points=[m.PointVectors(id=9, vector=[3.0, 0.0])])),
             m.ClearPayloadOperation(clear_payload=m.PointIdsList(points=[1])),
             m.DeleteOperation(delete=m.PointIdsList(points=[2])),
         ],
@@ -324,9 +297,7 @@ def test_a_batch_of_writes_is_done_in_its_order(people: Any) -> None:
 
 
 def test_a_diverse_query_prefers_what_differs(people: Any) -> None:
-    people.upsert(
-        "people", [m.PointStruct(id=5, vector=[0.99, 0.01]), m.PointStruct(id=6, vector=[0.98, 0.02])]
-    )
+    people.upsert("people", [m.PointStruct(id=5, vector=[0.99, 0.01]), m.PointStruct(id=6, vector=[0.98, 0.02])])
 
     def found(diversity: float) -> list[Any]:
         query = m.NearestQuery(nearest=[1.0, 0.0], mmr=m.Mmr(diversity=diversity, candidates_limit=10))
@@ -414,13 +385,9 @@ def mixed(client: Any) -> Any:
 
 def test_named_and_sparse_vectors_answer_apart(mixed: Any) -> None:
     dense = mixed.query_points("mixed", query=[1.0, 0.0], using="dense").points
-    sparse = mixed.query_points(
-        "mixed", query=m.SparseVector(indices=[7], values=[1.0]), using="words"
-    ).points
+    sparse = mixed.query_points("mixed", query=m.SparseVector(indices=[7], values=[1.0]), using="words").points
     assert ([one.id for one in dense], [one.id for one in sparse]) == ([1, 2, 3], [2, 1])
-    assert mixed.retrieve("mixed", [3], with_vectors=["dense"])[0].vector == {
-        "dense": pytest.approx([0.1, 0.0])
-    }
+    assert mixed.retrieve("mixed", [3], with_vectors=["dense"])[0].vector == {"dense": pytest.approx([0.1, 0.0])}
 
 
 BOTH = [
@@ -434,9 +401,7 @@ FUSIONS = [
 
 
 @pytest.mark.parametrize(("fusion", "expected"), FUSIONS, ids=["rrf", "rrf k=60"])
-def test_fusion_by_rank_adds_what_each_prefetch_says(
-    mixed: Any, fusion: Any, expected: dict[int, float]
-) -> None:
+def test_fusion_by_rank_adds_what_each_prefetch_says(mixed: Any, fusion: Any, expected: dict[int, float]) -> None:
     points = mixed.query_points("mixed", prefetch=BOTH, query=fusion).points
     assert {one.id: one.score for one in points} == pytest.approx(expected, abs=1e-6)
 
@@ -460,9 +425,7 @@ def test_a_random_sample_comes_from_the_collection(people: Any) -> None:
 
 
 def test_a_sparse_vector_with_idf_weighs_rare_words_more(client: Any) -> None:
-    client.create_collection(
-        "idf", sparse_vectors_config={"w": m.SparseVectorParams(modifier=m.Modifier.IDF)}
-    )
+    client.create_collection("idf", sparse_vectors_config={"w": m.SparseVectorParams(modifier=m.Modifier.IDF)})
     vectors = {1: [7], 2: [7], 3: [7, 9], 4: [9]}
     client.upsert(
         "idf",
@@ -471,9 +434,7 @@ def test_a_sparse_vector_with_idf_weighs_rare_words_more(client: Any) -> None:
             for one, words in vectors.items()
         ],
     )
-    hits = client.query_points(
-        "idf", query=m.SparseVector(indices=[7, 9], values=[1.0, 1.0]), using="w"
-    ).points
+    hits = client.query_points("idf", query=m.SparseVector(indices=[7, 9], values=[1.0, 1.0]), using="w").points
     assert [one.id for one in hits][:2] == [3, 4]
 
 

@@ -51,9 +51,7 @@ def test_what_a_collection_was_made_with_is_shown_after_a_start(own_server: Any)
 def test_a_kill_right_after_the_answer_loses_nothing(own_server: Any) -> None:
     own_server.send("PUT", "/collections/one", VECTORS)
     own_server.send("PUT", "/collections/one/index", {"field_name": "number", "field_schema": "integer"})
-    assert (
-        own_server.send("PUT", f"{POINTS}?wait=true", {"points": [point(at) for at in range(100)]})[0] == 200
-    )
+    assert own_server.send("PUT", f"{POINTS}?wait=true", {"points": [point(at) for at in range(100)]})[0] == 200
     own_server.kill()
     own_server.start()
     assert numbers(own_server) == set(range(100))
@@ -87,9 +85,7 @@ def test_twenty_kills_in_a_stream_of_writes_lose_nothing_acknowledged(own_server
         own_server.start()
         stored = numbers(own_server)
         assert acknowledged <= stored <= set(range(sent))
-        assert all(len(stored & set(range(at, at + 10))) in (0, 10) for at in range(0, sent, 10)), (
-            "half a batch"
-        )
+        assert all(len(stored & set(range(at, at + 10))) in (0, 10) for at in range(0, sent, 10)), "half a batch"
     assert len(acknowledged) > 100
 
 
@@ -115,9 +111,7 @@ def test_a_kill_while_collections_come_and_go_leaves_whole_ones(own_server: Any)
         listed = {one["name"] for one in own_server.send("GET", "/collections")[1]["result"]["collections"]}
         assert len(listed ^ made) <= 1, "only the call under way may be in doubt"
         for name in listed:
-            assert own_server.send("POST", f"/collections/{name}/points/count", {})[1]["result"] == {
-                "count": 0
-            }
+            assert own_server.send("POST", f"/collections/{name}/points/count", {})[1]["result"] == {"count": 0}
             own_server.send("DELETE", f"/collections/{name}")
         assert [one.name for one in own_server.directory.iterdir()] == ["lock"]
 
@@ -146,11 +140,7 @@ def test_the_end_is_quick_and_keeps_everything(own_server: Any) -> None:
 def test_nobody_else_can_read_the_folder(own_server: Any) -> None:
     own_server.send("PUT", "/collections/one", VECTORS)
     own_server.send("PUT", POINTS, {"points": [point(1)]})
-    loose = [
-        path
-        for path in (own_server.directory, *own_server.directory.rglob("*"))
-        if path.stat().st_mode & 0o077
-    ]
+    loose = [path for path in (own_server.directory, *own_server.directory.rglob("*")) if path.stat().st_mode & 0o077]
     assert loose == []
 
 
@@ -159,9 +149,7 @@ def test_deleting_while_others_read_answers_every_one(own_server: Any) -> None:
     answers: list[int] = []
 
     def read() -> None:
-        answers.extend(
-            own_server.send("POST", f"{POINTS}/query", {"query": [1, 1, 1, 1]})[0] for _ in range(60)
-        )
+        answers.extend(own_server.send("POST", f"{POINTS}/query", {"query": [1, 1, 1, 1]})[0] for _ in range(60))
 
     readers = [threading.Thread(target=read) for _ in range(3)]
     own_server.send("PUT", "/collections/one", VECTORS)
@@ -193,10 +181,7 @@ def run(environment: dict[str, str]) -> tuple[int, str]:
 @pytest.mark.laptop
 def test_a_second_process_on_the_same_folder_does_not_start(own_server: Any) -> None:
     environment = {**own_server.environment(), "VELLUM_QDRANT_PORT": "29997"}
-    assert run(environment) == (
-        1,
-        f"VEL514: another process holds the collections ({own_server.directory})\n",
-    )
+    assert run(environment) == (1, f"VEL514: another process holds the collections ({own_server.directory})\n")
     same_port = {**own_server.environment(), "VELLUM_QDRANT_DIR": str(own_server.directory.parent / "other")}
     assert run(same_port) == (1, f"VEL513: the port cannot be taken (127.0.0.1:{own_server.port})\n")
 

@@ -48,9 +48,7 @@ def test_the_graph_is_built_while_queries_go_on_and_a_kill_keeps_it(own_server: 
     own_server.start()
     assert (info(own_server)["indexed_vectors_count"], info(own_server)["points_count"]) == (COUNT, COUNT)
     after = own_server.send("POST", f"{POINTS}/query", exact)[1]["result"]["points"]
-    assert [(one["id"], one["score"]) for one in after] == [
-        (one["id"], pytest.approx(one["score"])) for one in before
-    ]
+    assert [(one["id"], one["score"]) for one in after] == [(one["id"], pytest.approx(one["score"])) for one in before]
     assert len(list(own_server.directory.glob("*/shard-*"))) == 1
 
 

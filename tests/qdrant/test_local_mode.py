@@ -28,9 +28,7 @@ pytestmark = [pytest.mark.laptop, pytest.mark.timeout(1800)]
 
 NAME, ALL = "same", 1000
 INDEXES = {"int": "integer", "float": "float", "kind": "keyword", "place": "geo"}
-few = settings(
-    max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 many = settings(few, max_examples=2500)
 stored = st.lists(ask.payloads, min_size=1, max_size=12)
 several = st.lists(ask.filters, min_size=10, max_size=10)
@@ -75,9 +73,7 @@ def pair(client: Any) -> Any:
     assert one.tally["answered"] > one.tally["refused"]
 
 
-def compare_filters(
-    pair: Pair, loads: list[dict[str, Any]], filters: list[m.Filter], *, indexed: bool
-) -> None:
+def compare_filters(pair: Pair, loads: list[dict[str, Any]], filters: list[m.Filter], *, indexed: bool) -> None:
     points = [m.PointStruct(id=at, vector=[1.0], payload=load) for at, load in enumerate(loads)]
     config = {"vectors_config": m.VectorParams(size=1, distance=m.Distance.DOT)}
     pair.fill(config, points, indexed=indexed)
@@ -111,10 +107,7 @@ def compare_queries(pair: Pair, data: Any, *, times: int) -> None:
 
 
 def compare_groups(pair: Pair, query: dict[str, Any], key: str) -> None:
-    asked = {name: one for name, one in query.items() if name != "offset"} | {
-        "group_by": key,
-        "group_size": 2,
-    }
+    asked = {name: one for name, one in query.items() if name != "offset"} | {"group_by": key, "group_size": 2}
     answers = pair.both(lambda one: one.query_points_groups(NAME, **asked).groups)
     if answers is None:
         return
@@ -161,9 +154,7 @@ def as_approx(vector: Any) -> Any:
 
 @pytest.mark.parametrize("indexed", [False, True], ids=["plain", "indexed"])
 def test_random_filters_let_through_what_local_mode_does(pair: Pair, indexed: bool) -> None:
-    given(stored, several)(
-        few(lambda loads, filters: compare_filters(pair, loads, filters, indexed=indexed))
-    )()
+    given(stored, several)(few(lambda loads, filters: compare_filters(pair, loads, filters, indexed=indexed)))()
 
 
 def test_random_queries_score_as_in_local_mode(pair: Pair) -> None:
@@ -177,9 +168,7 @@ def test_random_writes_leave_what_local_mode_has(pair: Pair) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("indexed", [False, True], ids=["plain", "indexed"])
 def test_many_random_filters(pair: Pair, indexed: bool) -> None:
-    given(stored, several)(
-        many(lambda loads, filters: compare_filters(pair, loads, filters, indexed=indexed))
-    )()
+    given(stored, several)(many(lambda loads, filters: compare_filters(pair, loads, filters, indexed=indexed)))()
 
 
 @pytest.mark.nightly

@@ -103,9 +103,7 @@ def test_the_clients_congruence_suite_finds_nothing_wrong(
 ) -> None:
     checkout = os.environ.get(SUITE)
     if not checkout:
-        pytest.skip(
-            f"set {SUITE} to a checkout of github.com/qdrant/qdrant-client to run its congruence suite"
-        )
+        pytest.skip(f"set {SUITE} to a checkout of github.com/qdrant/qdrant-client to run its congruence suite")
     (tmp_path / "sitecustomize.py").write_text(SITE)
     environment = {
         **os.environ,

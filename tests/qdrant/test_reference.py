@@ -33,12 +33,9 @@ leaves = st.one_of(
     st.builds(lambda value: {"key": "colour", "match": {"value": value}}, st.sampled_from(COLOURS)),
     st.builds(lambda value: {"key": "ok", "match": {"value": value}}, st.booleans()),
     st.builds(lambda value: {"key": "count", "match": {"value": value}}, st.integers(-5, 5)),
+    st.builds(lambda some: {"key": "colour", "match": {"any": some}}, st.lists(st.sampled_from(COLOURS), max_size=2)),
     st.builds(
-        lambda some: {"key": "colour", "match": {"any": some}}, st.lists(st.sampled_from(COLOURS), max_size=2)
-    ),
-    st.builds(
-        lambda some: {"key": "count", "match": {"except": some}},
-        st.lists(st.integers(-5, 5), min_size=1, max_size=3),
+        lambda some: {"key": "count", "match": {"except": some}}, st.lists(st.integers(-5, 5), min_size=1, max_size=3)
     ),
     st.builds(
         lambda key, kind, bound: {"key": key, "range": {kind: bound}},
@@ -58,12 +55,7 @@ conditions = st.recursive(
     ),
     max_leaves=6,
 )
-_ORDER = {
-    "lt": lambda a, b: a < b,
-    "lte": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "gte": lambda a, b: a >= b,
-}
+_ORDER = {"lt": lambda a, b: a < b, "lte": lambda a, b: a <= b, "gt": lambda a, b: a > b, "gte": lambda a, b: a >= b}
 
 
 def values(payload: dict[str, Any], key: str) -> list[Any]:
@@ -135,17 +127,13 @@ calm = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.mark.parametrize("distance", ["Dot", "Cosine", "Euclid", "Manhattan"])
 @calm
-@given(
-    stored=points, asked=st.lists(numbers, min_size=SIZE, max_size=SIZE).filter(any), limit=st.integers(1, 30)
-)
+@given(stored=points, asked=st.lists(numbers, min_size=SIZE, max_size=SIZE).filter(any), limit=st.integers(1, 30))
 def test_the_nearest_points_are_those_that_a_full_comparison_finds(
     server: Any, distance: str, stored: list[Any], asked: list[float], limit: int
 ) -> None:
     path = filled(server, distance, stored)
     hits = server.send("POST", f"{path}/query", {"query": asked, "limit": limit})[1]["result"]["points"]
-    expected = sorted(
-        (score(distance, asked, vector) for vector, _ in stored), reverse=distance in ("Dot", "Cosine")
-    )
+    expected = sorted((score(distance, asked, vector) for vector, _ in stored), reverse=distance in ("Dot", "Cosine"))
     assert [one["score"] for one in hits] == pytest.approx(expected[:limit], abs=1e-5)
     for one in hits:
         assert one["score"] == pytest.approx(score(distance, asked, stored[one["id"]][0]), abs=1e-5)
@@ -153,9 +141,7 @@ def test_the_nearest_points_are_those_that_a_full_comparison_finds(
 
 @calm
 @given(stored=points, condition=conditions)
-def test_a_filter_lets_through_what_its_words_say(
-    server: Any, stored: list[Any], condition: dict[str, Any]
-) -> None:
+def test_a_filter_lets_through_what_its_words_say(server: Any, stored: list[Any], condition: dict[str, Any]) -> None:
     path = filled(server, "Dot", stored)
     expected = {at for at, (_, payload) in enumerate(stored) if holds(at, payload, condition)}
     body = {"filter": {"must": [condition]}, "limit": 100}

@@ -19,10 +19,7 @@ BODIES = {
         "hnsw_config": {"m": 8, "on_disk": True},
         "optimizers_config": {"indexing_threshold": 9},
     },
-    ("PUT", "/collections/one/index"): {
-        "field_name": "a",
-        "field_schema": {"type": "integer", "lookup": True},
-    },
+    ("PUT", "/collections/one/index"): {"field_name": "a", "field_schema": {"type": "integer", "lookup": True}},
     ("PUT", "/collections/one/points"): {"points": [{**POINT, "payload": {"a": 1}}], "update_filter": FILTER},
     ("POST", "/collections/one/points"): {"ids": [1], "with_payload": {"include": ["a"]}},
     ("POST", "/collections/one/points/query"): {
@@ -45,14 +42,9 @@ BODIES = {
     ("POST", "/collections/one/points/payload"): {"payload": {"a": 1}, "filter": FILTER},
     ("PUT", "/collections/one/points/payload"): {"payload": {"a": 1}, "filter": FILTER},
     ("POST", "/collections/one/points/payload/delete"): {"keys": ["z"], "filter": FILTER},
-    ("POST", "/collections/one/points/payload/clear"): {
-        "filter": {"must": [{"key": "a", "match": {"value": 9}}]}
-    },
+    ("POST", "/collections/one/points/payload/clear"): {"filter": {"must": [{"key": "a", "match": {"value": 9}}]}},
     ("PUT", "/collections/one/points/vectors"): {"points": [POINT], "update_filter": FILTER},
-    ("POST", "/collections/one/points/vectors/delete"): {
-        "vector": [""],
-        "filter": {"must": [{"has_id": [77]}]},
-    },
+    ("POST", "/collections/one/points/vectors/delete"): {"vector": [""], "filter": {"must": [{"has_id": [77]}]}},
     ("POST", "/collections/one/points/batch"): {
         "operations": [
             {"upsert": {"points": [{**POINT, "payload": {"a": 1}}]}},
@@ -90,9 +82,7 @@ def planted(body: Any, path: tuple[Any, ...], field: str) -> Any:
 @pytest.fixture(scope="module")
 def one(server: Any) -> Any:
     assert server.send("PUT", "/collections/one", {"vectors": VECTORS})[0] == 200
-    assert (
-        server.send("PUT", "/collections/one/points", {"points": [{**POINT, "payload": {"a": 1}}]})[0] == 200
-    )
+    assert server.send("PUT", "/collections/one/points", {"points": [{**POINT, "payload": {"a": 1}}]})[0] == 200
     index = {"field_name": "a", "field_schema": "integer"}
     assert server.send("PUT", "/collections/one/index", index)[0] == 200
     return server
@@ -144,9 +134,7 @@ def test_any_other_route_says_that_it_is_not_served(one: Any, method: str, path:
 
 
 def test_a_trailing_slash_is_the_same_route(one: Any) -> None:
-    assert (
-        one.send("GET", "/collections/one/")[1]["result"] == one.send("GET", "/collections/one")[1]["result"]
-    )
+    assert one.send("GET", "/collections/one/")[1]["result"] == one.send("GET", "/collections/one")[1]["result"]
 
 
 @pytest.mark.parametrize(
@@ -171,11 +159,7 @@ def test_harmless_query_parameters_are_taken(one: Any) -> None:
     assert one.send("POST", f"/collections/one/points/count?{harmless}", {})[0] == 200
 
 
-UPSERT, QUERY, COUNT = (
-    "/collections/one/points",
-    "/collections/one/points/query",
-    "/collections/one/points/count",
-)
+UPSERT, QUERY, COUNT = ("/collections/one/points", "/collections/one/points/query", "/collections/one/points/count")
 WRONG: list[tuple[str, str, Any, str]] = [
     ("PUT", UPSERT, {"points": [{"id": 2, "vector": [1.0]}]}, "expected dim: 2, got 1"),
     ("PUT", UPSERT, {"points": [{"id": 2, "vector": {"other": [1.0, 0.0]}}]}, "vector name error: other"),
@@ -256,12 +240,8 @@ WRONG: list[tuple[str, str, Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "words"), WRONG, ids=[str(at) for at in range(len(WRONG))]
-)
-def test_a_wrong_request_is_answered_in_words(
-    one: Any, method: str, path: str, body: Any, words: str
-) -> None:
+@pytest.mark.parametrize(("method", "path", "body", "words"), WRONG, ids=[str(at) for at in range(len(WRONG))])
+def test_a_wrong_request_is_answered_in_words(one: Any, method: str, path: str, body: Any, words: str) -> None:
     before = one.send("POST", "/collections/one/points/scroll", {"with_vector": True})[1]["result"]
     status, message = error(one.send(method, path, body))
     assert (status, words in message) == (400, True), message
@@ -289,10 +269,7 @@ def nested(depth: int) -> Any:
 
 def test_what_is_nested_too_deep_is_refused_and_less_is_kept(one: Any) -> None:
     deep = {"points": [{**POINT, "id": 60, "payload": nested(64)}]}
-    assert error(one.send("PUT", UPSERT, deep)) == (
-        400,
-        "Wrong input: points[0].payload is nested deeper than 64",
-    )
+    assert error(one.send("PUT", UPSERT, deep)) == (400, "Wrong input: points[0].payload is nested deeper than 64")
     assert one.send("PUT", UPSERT, b'{"points":' + b"[" * 2000 + b"]" * 2000 + b"}")[0] == 400
     wanted: Any = FILTER
     for _ in range(40):
@@ -331,9 +308,7 @@ def test_an_absent_collection_is_not_found(one: Any, path: str) -> None:
 
 
 def test_without_a_key_only_health_and_version_are_answered(one: Any) -> None:
-    assert [one.send("GET", path, headers={})[0] for path in ("/", "/readyz", "/healthz", "/livez")] == [
-        200
-    ] * 4
+    assert [one.send("GET", path, headers={})[0] for path in ("/", "/readyz", "/healthz", "/livez")] == [200] * 4
     assert one.send("GET", "/collections", headers={})[0] == 401
     assert one.send("GET", "/secrets", headers={})[0] == 401
 

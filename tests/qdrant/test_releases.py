@@ -87,19 +87,14 @@ def test_releases_that_differ_are_named_with_a_way_out(zoo: Any, condition: Any,
 
 
 @pytest.mark.parametrize(("condition", "expected"), ALIKE, ids=range(len(ALIKE)))
-def test_releases_that_agree_on_what_is_stored_are_followed(
-    zoo: Any, condition: Any, expected: set[int]
-) -> None:
+def test_releases_that_agree_on_what_is_stored_are_followed(zoo: Any, condition: Any, expected: set[int]) -> None:
     status, result = asked(zoo, condition)
     assert (status, {one["id"] for one in result["points"]}) == (200, expected)
 
 
 def test_the_way_out_of_a_text_match_is_an_index(zoo: Any) -> None:
     for field in ("text", "rows[].text"):
-        index = {
-            "field_name": field,
-            "field_schema": {"type": "text", "tokenizer": "word", "lowercase": True},
-        }
+        index = {"field_name": field, "field_schema": {"type": "text", "tokenizer": "word", "lowercase": True}}
         assert zoo.send("PUT", "/collections/zoo/index?wait=true", index)[0] == 200
         status, result = asked(zoo, key(field, match={"text": "ant"}))
         expected = {2, 3} if field == "text" else {2}
@@ -132,12 +127,7 @@ def test_equal_counts_of_a_facet_come_in_the_order_of_their_values(zoo: Any) -> 
     rows = [{"id": 100 + at, "vector": [1.0], "payload": {"t": [f"v{at:03}", "all"]}} for at in range(200)]
     zoo.send("PUT", POINTS, {"points": rows})
     hits = zoo.send("POST", "/collections/zoo/facet", {"key": "t", "limit": 4})[1]["result"]["hits"]
-    assert [(one["value"], one["count"]) for one in hits] == [
-        ("all", 200),
-        ("v000", 1),
-        ("v001", 1),
-        ("v002", 1),
-    ]
+    assert [(one["value"], one["count"]) for one in hits] == [("all", 200), ("v000", 1), ("v001", 1), ("v002", 1)]
 
 
 def test_an_offset_into_a_random_order_takes_nothing_away(zoo: Any) -> None:

@@ -11,12 +11,7 @@ def test_every_fault_is_a_line_with_its_time_and_its_receipt() -> None:
     deployment = {**times, "component": "kserve", "object": "Deployment kserve/kserve", "wrong": "missing"}
     process = {**times, "component": "gateway", "object": "process envoy", "wrong": "killed by signal 9"}
     done: list[Obj] = [
-        {
-            "object": "process envoy",
-            "done": "killed",
-            "seconds": 0.13,
-            "receipt": {**process, "seconds": 0.117},
-        },
+        {"object": "process envoy", "done": "killed", "seconds": 0.13, "receipt": {**process, "seconds": 0.117}},
         {
             "object": "Deployment kserve/kserve",
             "done": "deleted",

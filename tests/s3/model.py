@@ -73,9 +73,7 @@ class Folders:
         assert "//" not in f"/{prefix}", prefix
         folder = prefix[: prefix.rfind("/") + 1]
         names = [key for key in self.keys if key.startswith(prefix) and "/" not in key[len(folder) :]]
-        folders = [
-            path for path in self._folders if path.startswith(prefix) and "/" not in path[len(folder) :]
-        ]
+        folders = [path for path in self._folders if path.startswith(prefix) and "/" not in path[len(folder) :]]
         entries = sorted([(name, False) for name in names] + [(path, True) for path in folders])
         first = next((number for number, entry in enumerate(entries) if entry[0] > after), len(entries))
         shown = entries[first : first + min(size, self.size)]

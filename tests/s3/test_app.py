@@ -88,9 +88,7 @@ def test_a_version_that_is_not_deleted_is_not_said_to_be() -> None:
 @pytest.mark.parametrize(
     ("there", "named"), [(("/b/n/",), ("x", "n")), (("/b/n",), ("n/",)), (("/b/n",), ("x", "n/", "y"))]
 )
-def test_a_batch_never_takes_a_key_that_it_does_not_name(
-    there: tuple[str, ...], named: tuple[str, ...]
-) -> None:
+def test_a_batch_never_takes_a_key_that_it_does_not_name(there: tuple[str, ...], named: tuple[str, ...]) -> None:
     store = Scripted()
     store.has(*there)
     [(status, body)] = run(store, deleted(*named))
@@ -104,9 +102,7 @@ def test_a_stranger_is_not_told_what_a_batch_would_take() -> None:
 
     async def denies(seen: Seen, writer: asyncio.StreamWriter) -> bool:
         if b"<Key>" in seen.body:
-            writer.write(
-                answer(200, b"<DeleteResult><Error><Code>AccessDenied</Code></Error></DeleteResult>")
-            )
+            writer.write(answer(200, b"<DeleteResult><Error><Code>AccessDenied</Code></Error></DeleteResult>"))
         return b"<Key>" in seen.body
 
     answers = []
@@ -128,9 +124,7 @@ def test_a_stranger_is_not_told_what_a_batch_would_take() -> None:
         ((), ("a.versions/x", "a.versions")),
     ],
 )
-def test_a_batch_that_takes_what_it_names_goes_through(
-    there: tuple[str, ...], named: tuple[str, ...]
-) -> None:
+def test_a_batch_that_takes_what_it_names_goes_through(there: tuple[str, ...], named: tuple[str, ...]) -> None:
     store = Scripted()
     store.has(*there)
     assert run(store, deleted(*named)) == [(200, b"done")]
@@ -329,9 +323,7 @@ def test_connections_that_were_kept_go_with_the_first_that_fails() -> None:
     assert len([seen for seen in store.seen if seen.target == "/b/k?tagging"]) == 5
 
 
-def _ends_what_was_kept(
-    store: Scripted, kept: int
-) -> Callable[[Seen, asyncio.StreamWriter], Awaitable[bool]]:
+def _ends_what_was_kept(store: Scripted, kept: int) -> Callable[[Seen, asyncio.StreamWriter], Awaitable[bool]]:
     async def ends(_: Seen, writer: asyncio.StreamWriter) -> bool:
         if store.connections == kept:
             writer.transport.abort()

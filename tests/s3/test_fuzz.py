@@ -168,12 +168,7 @@ async def _served(seed: int, count: int) -> int:
             # The store always answers, so 500 and 503 are mistakes of the front.
             assert 200 <= status < 500 or status == 501, sent
             for seen in store.changes():
-                key = (
-                    unquote_to_bytes(seen.target.partition("?")[0])
-                    .decode()
-                    .partition("/")[2]
-                    .partition("/")[2]
-                )
+                key = unquote_to_bytes(seen.target.partition("?")[0]).decode().partition("/")[2].partition("/")[2]
                 assert seen.method != "PUT" or not key or refusal(key, writes=False) is None, sent
                 assert seen.body.strip(b" ") == body.strip(b" "), sent
     return count

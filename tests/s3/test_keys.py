@@ -113,9 +113,5 @@ def test_a_request_that_can_be_read_in_two_ways_is_refused(
 
 
 def test_an_empty_marker_of_a_folder_is_taken() -> None:
-    for headers in (
-        {"content-length": "0"},
-        {"content-length": "84", "x-amz-decoded-content-length": "0"},
-        {},
-    ):
+    for headers in ({"content-length": "0"}, {"content-length": "84", "x-amz-decoded-content-length": "0"}, {}):
         assert isinstance(read("PUT", b"/b/k/", b"", headers), Asked)

@@ -18,9 +18,7 @@ PARTS = st.one_of(
     st.lists(st.sampled_from((*NAMES, "/", "r", "ru", "..", ".", "\\", "\0", "//")), max_size=5).map("".join),
     st.lists(st.sampled_from(NAMES), max_size=3).map("/".join),
 )
-QUESTIONS = st.builds(
-    Question, PARTS, st.sampled_from(DELIMITERS), PARTS, st.sampled_from((0, 1, 2, 3, 7, 1000))
-)
+QUESTIONS = st.builds(Question, PARTS, st.sampled_from(DELIMITERS), PARTS, st.sampled_from((0, 1, 2, 3, 7, 1000)))
 
 
 def ask(store: Folders, asked: Question) -> Listing:
@@ -41,9 +39,7 @@ def check(keys: set[str], left: set[str], asked: Question, size: int) -> None:
 
 @given(KEYS, KEYS, QUESTIONS, st.sampled_from((1, 2, 5, 1000)))
 @settings(max_examples=300, deadline=None)
-def test_any_listing_is_that_of_a_sorted_set(
-    keys: set[str], left: set[str], asked: Question, size: int
-) -> None:
+def test_any_listing_is_that_of_a_sorted_set(keys: set[str], left: set[str], asked: Question, size: int) -> None:
     """Random keys, folders left empty, prefixes, delimiters, starts and sizes of pages, here and in the store."""
     check(keys, left, asked, size)
 

@@ -48,9 +48,7 @@ def test_a_key_and_a_marker_of_its_name_are_not_written_at_the_same_time(first: 
         request("POST", "/b/a/x?uploadId=1"),
     ],
 )
-def test_a_change_does_not_wait_for_ever_for_the_other_key(
-    monkeypatch: pytest.MonkeyPatch, second: bytes
-) -> None:
+def test_a_change_does_not_wait_for_ever_for_the_other_key(monkeypatch: pytest.MonkeyPatch, second: bytes) -> None:
     monkeypatch.setattr(places, "WAIT_SECONDS", 0.2)
 
     begun = asyncio.Event()
@@ -73,9 +71,7 @@ def test_a_change_does_not_wait_for_ever_for_the_other_key(
     assert (status, code(body)) == (409, "OperationAborted")
 
 
-@pytest.mark.parametrize(
-    "second", [request("PUT", "/b/a"), request("PUT", "/b/ab/c"), request("PUT", "/c/a/")]
-)
+@pytest.mark.parametrize("second", [request("PUT", "/b/a"), request("PUT", "/b/ab/c"), request("PUT", "/c/a/")])
 def test_changes_that_do_not_meet_do_not_wait(second: bytes) -> None:
     """The same key too: of two writes of one key the last stays, as in S3."""
     begun = asyncio.Event()
@@ -97,9 +93,7 @@ def test_changes_that_do_not_meet_do_not_wait(second: bytes) -> None:
     assert asyncio.run(asyncio.wait_for(both(), 10)) == (200, b"")
 
 
-def test_a_refused_client_that_sends_its_body_slowly_keeps_nobody_waiting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_refused_client_that_sends_its_body_slowly_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key, a client could otherwise stop the writes of another team below any folder."""
     monkeypatch.setattr(places, "WAIT_SECONDS", 1.0)
 

@@ -126,9 +126,7 @@ def answer(status: int, body: bytes = b"", headers: dict[str, str] | None = None
 async def _read(reader: asyncio.StreamReader) -> Seen:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
-    headers = {
-        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
-    }
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
     return Seen(method, target, headers, b"")
 
 
@@ -171,13 +169,7 @@ async def before(address: str) -> AsyncIterator[int]:
     upstream = Upstream(address)
     front = Front(upstream, Store(upstream, Signer("own", "secret"), lambda: datetime.now(UTC)))
     config = uvicorn.Config(
-        front,
-        port=0,
-        http="httptools",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        timeout_graceful_shutdown=1,
+        front, port=0, http="httptools", lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=1
     )
     serving = uvicorn.Server(config)
     task = asyncio.create_task(serving.serve())

@@ -32,9 +32,7 @@ class Predictor:
         self.team, self.port = team, free_port()
         argv = [sys.executable, "-m", "vellum.workloads.search", f"--http_port={self.port}"]
         environment = {**team.environment, **own}
-        self.process = subprocess.Popen(
-            argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        self.process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         answers(f"http://127.0.0.1:{self.port}/v2/models/search/ready", self.process)
 
     def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -48,9 +46,7 @@ class Predictor:
 
     def ask(self, question: str, **more: object) -> dict[str, Any]:
         """Ask one question by the v1 protocol and return its prediction."""
-        status, answer = self.post(
-            "/v1/models/search:predict", {"instances": [{"question": question, **more}]}
-        )
+        status, answer = self.post("/v1/models/search:predict", {"instances": [{"question": question, **more}]})
         assert status == 200, answer
         (prediction,) = answer["predictions"]
         assert isinstance(prediction, dict)

@@ -19,18 +19,14 @@ MEBIBYTE = 2**20
 
 
 def ask(predictor: Predictor, method: str, path: str, body: object = None, **headers: str) -> int:
-    with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", predictor.port, timeout=15)
-    ) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", predictor.port, timeout=15)) as connection:
         connection.request(method, path, body, headers)  # type: ignore[arg-type]  # bytes or an iterator
         answer = connection.getresponse()
         answer.read()
         return answer.status
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "", "http://localhost:1", "HTTP://127.0.0.1"]
-)
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://localhost:1", "HTTP://127.0.0.1"])
 def test_a_simple_request_of_a_foreign_page_is_refused(manual: Predictor, origin: str) -> None:
     sent = {"Origin": origin, "Content-Type": "text/plain"}
     assert ask(manual, "POST", PREDICT, QUESTION, **sent) == 403

@@ -74,9 +74,7 @@ def test_a_partial_answer_is_shown_as_near(manual: Predictor) -> None:
     prediction = manual.ask("which passengers does the supply boat take")
     near = [(one["document"], one["page"]) for one in prediction["near"]]
     assert (prediction["answers"], near) == ([], [("lighthouse.pdf", 4)])
-    assert (
-        prediction["message"] == "nothing relevant was found: no indexed document mentions passengers, take"
-    )
+    assert prediction["message"] == "nothing relevant was found: no indexed document mentions passengers, take"
 
 
 def test_words_that_follow_each_other_as_in_the_question_come_first(fresh: Predictor, tmp_path: Path) -> None:
@@ -92,14 +90,8 @@ def test_words_that_follow_each_other_as_in_the_question_come_first(fresh: Predi
 
 
 def test_a_table_of_contents_comes_after_what_it_points_to(fresh: Predictor, tmp_path: Path) -> None:
-    lines = [
-        f"{title} . . . . . . . . . . {page}"
-        for page, title in enumerate(("Grease", "Bearings", "Pump seal"), 2)
-    ]
-    write(
-        tmp_path / "a.pdf",
-        [" ".join(lines), "How the pump seal is changed: drain the housing and lift the cap."],
-    )
+    lines = [f"{title} . . . . . . . . . . {page}" for page, title in enumerate(("Grease", "Bearings", "Pump seal"), 2)]
+    write(tmp_path / "a.pdf", [" ".join(lines), "How the pump seal is changed: drain the housing and lift the cap."])
     fresh.team.ingest(tmp_path)
     assert [page for _, page in places(fresh.ask("pump seal"))] == [2, 1]
 
@@ -112,9 +104,7 @@ def test_words_that_never_stand_together_are_no_answer(manual: Predictor) -> Non
 
 @pytest.mark.parametrize("question", ["who is it", "?!", "… — …", "the"])
 def test_a_question_of_common_words_only_is_told_to_name_something(manual: Predictor, question: str) -> None:
-    assert (
-        manual.ask(question)["message"] == "the question has only common words; name what you are looking for"
-    )
+    assert manual.ask(question)["message"] == "the question has only common words; name what you are looking for"
 
 
 def test_the_limit_bounds_the_answers(manual: Predictor) -> None:
@@ -147,10 +137,7 @@ def test_the_v2_protocol_gives_the_same_answers(manual: Predictor) -> None:
         "BYTES",
         [2],
     )
-    assert [json.loads(each) for each in output["data"]] == [
-        manual.ask("clockwork"),
-        manual.ask("seen", limit=1),
-    ]
+    assert [json.loads(each) for each in output["data"]] == [manual.ask("clockwork"), manual.ask("seen", limit=1)]
 
 
 @pytest.mark.parametrize(
@@ -214,9 +201,7 @@ def test_a_bad_v2_request_is_refused_in_words(manual: Predictor, body: object) -
     assert (status, bool(answer["error"])) == (400, True), answer
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", ""]
-)
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", ""])
 def test_another_content_type_is_no_server_error(manual: Predictor, kind: str) -> None:
     for path in ("/v1/models/search:predict", "/v2/models/search/infer"):
         status, _ = manual.post(path, b'{"instances": [{"question": "x"}]}', {"content-type": kind})
@@ -263,9 +248,7 @@ def test_in_a_pod_the_model_answers_to_every_name_of_its_service(in_a_pod: Predi
     assert hosts_answered(in_a_pod, names) == names
 
 
-def test_nothing_indexed_yet_is_said_and_the_first_ingest_changes_it(
-    fresh: Predictor, tmp_path: Path
-) -> None:
+def test_nothing_indexed_yet_is_said_and_the_first_ingest_changes_it(fresh: Predictor, tmp_path: Path) -> None:
     assert fresh.ask("lantern") == {
         "question": "lantern",
         "answers": [],
@@ -339,9 +322,7 @@ def test_a_no_says_that_an_older_version_indexed_documents(fresh: Predictor) -> 
     fresh.team.ingest(papers)
     qdrant = Qdrant(f"http://127.0.0.1:{fresh.team.port}", KEY)
     (entry,) = ledger.read(qdrant).values()
-    assert (
-        fresh.ask("zyzzyva")["message"] == "nothing relevant was found: no indexed document mentions zyzzyva"
-    )
+    assert fresh.ask("zyzzyva")["message"] == "nothing relevant was found: no indexed document mentions zyzzyva"
     old = {key: value for key, value in entry.payload().items() if key != "form"}
     body = {"payload": {"entry": old}, "filter": {"must": [{"has_id": [entry.point]}]}}
     qdrant.call("POST", "/points/payload?wait=true", body)

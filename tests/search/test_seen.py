@@ -60,8 +60,7 @@ def layered(path: Path) -> None:
 
         page.Resources.Properties = Dictionary(On=on, Both=both)
         page.Resources.XObject = Dictionary(
-            Shown=drawing(b"A tapir schedule hangs beside it."),
-            Hidden=drawing(b"An ocelot hidden note.", OC=off),
+            Shown=drawing(b"A tapir schedule hangs beside it."), Hidden=drawing(b"An ocelot hidden note.", OC=off)
         )
         page.Resources.Font.F = font
         more = b"""
@@ -79,12 +78,7 @@ def layered(path: Path) -> None:
         page.Annots = Array(
             [
                 Dictionary(
-                    Type=Name.Annot,
-                    Subtype=Name.Stamp,
-                    Rect=[60, 400, 260, 420],
-                    AP=Dictionary(N=note),
-                    OC=off,
-                    F=4,
+                    Type=Name.Annot, Subtype=Name.Stamp, Rect=[60, 400, 260, 420], AP=Dictionary(N=note), OC=off, F=4
                 )
             ]
         )
@@ -104,12 +98,7 @@ def noted(path: Path) -> None:
             Resources=Dictionary(Font=Dictionary(F=font)),
         )
         note = Dictionary(
-            Type=Name.Annot,
-            Subtype=Name.FreeText,
-            Rect=[60, 600, 360, 620],
-            Contents="x",
-            F=4,
-            AP=Dictionary(N=look),
+            Type=Name.Annot, Subtype=Name.FreeText, Rect=[60, 600, 360, 620], Contents="x", F=4, AP=Dictionary(N=look)
         )
         pdf.pages[0].Annots = Array([note])
         pdf.save()
@@ -120,9 +109,7 @@ def cropped(path: Path) -> None:
     write(path, ["The okapi ledger is blue."])
     with pikepdf.open(path, allow_overwriting_input=True) as pdf:
         page = pdf.pages[0]
-        page.contents_add(
-            pdf.make_stream(b"BT /F1 12 Tf 60 100 Td (The narwhal outside is not shown.) Tj ET")
-        )
+        page.contents_add(pdf.make_stream(b"BT /F1 12 Tf 60 100 Td (The narwhal outside is not shown.) Tj ET"))
         page.CropBox = Array([0, 400, 595, 842])
         pdf.save()
 
@@ -144,9 +131,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
 
 
 def ingested(team: Team, folder: Path) -> None:
-    verdicts = {
-        event["document"]: event["verdict"] for event in team.ingest(folder) if event["event"] == "file"
-    }
+    verdicts = {event["document"]: event["verdict"] for event in team.ingest(folder) if event["event"] == "file"}
     assert set(verdicts.values()) == {"ok"}, verdicts
 
 
@@ -154,10 +139,7 @@ def ingested(team: Team, folder: Path) -> None:
 def test_a_word_of_the_page_finds_its_document_and_page(
     predictor: Predictor, document: str, question: str, page: int
 ) -> None:
-    cited = {
-        (answer["document"].removesuffix(".pdf"), answer["page"])
-        for answer in predictor.ask(question)["answers"]
-    }
+    cited = {(answer["document"].removesuffix(".pdf"), answer["page"]) for answer in predictor.ask(question)["answers"]}
     same = {"drawing": "shown-layer", "shown-layer": "drawing"}
     assert (document, page) in cited or (same.get(document), page) in cited
 

@@ -74,9 +74,7 @@ def parts() -> list[AnyPlatformComponent]:
 def pinned(tool: str, module: str) -> str:
     """Return the version that a tool's module file pins."""
     found = re.search(
-        rf"^\s*(?:require )?{re.escape(module)} v(\S+)",
-        (ROOT / f"tools/{tool}/go.mod").read_text(),
-        re.MULTILINE,
+        rf"^\s*(?:require )?{re.escape(module)} v(\S+)", (ROOT / f"tools/{tool}/go.mod").read_text(), re.MULTILINE
     )
     assert found, module
     return found[1]
@@ -84,12 +82,8 @@ def pinned(tool: str, module: str) -> str:
 
 COUNTS: dict[str, Callable[[], int]] = {
     rf"platform, {NUMBER} parts": lambda: len(parts()),
-    rf"parts, {NUMBER} of them Helm releases": lambda: sum(
-        isinstance(one, ReleaseComponent) for one in parts()
-    ),
-    rf"!\[(?:The )?{NUMBER} parts": lambda: (
-        (ROOT / "docs/pictures/kubeflow.svg").read_text().count("<title>") - 1
-    ),
+    rf"parts, {NUMBER} of them Helm releases": lambda: sum(isinstance(one, ReleaseComponent) for one in parts()),
+    rf"!\[(?:The )?{NUMBER} parts": lambda: (ROOT / "docs/pictures/kubeflow.svg").read_text().count("<title>") - 1,
     rf"Vellum's {NUMBER} charts": lambda: len(OWN),
     rf"KServe's {NUMBER} charts": lambda: sum(name.startswith("kserve") for name in platform_components()),
     rf"the {NUMBER} kinds(?:, their| and what)": lambda: 2,
@@ -99,9 +93,7 @@ COUNTS: dict[str, Callable[[], int]] = {
 @pytest.mark.parametrize("pattern", COUNTS)
 def test_a_count_is_that_of_the_code(pattern: str) -> None:
     found = {
-        (page.name, said): number(said)
-        for page in PAGES
-        for said in re.findall(pattern, text(page), re.IGNORECASE)
+        (page.name, said): number(said) for page in PAGES for said in re.findall(pattern, text(page), re.IGNORECASE)
     }
     assert {where: said for where, said in found.items() if said != COUNTS[pattern]()} == {}
 
@@ -131,10 +123,7 @@ def chart_version(name: str) -> str:
 @pytest.mark.parametrize("pattern", VERSIONS)
 def test_a_version_is_the_one_that_is_pinned(pattern: str) -> None:
     wrong = {
-        (page.name, said)
-        for page in PAGES
-        for said in re.findall(pattern, text(page))
-        if said != VERSIONS[pattern]()
+        (page.name, said) for page in PAGES for said in re.findall(pattern, text(page)) if said != VERSIONS[pattern]()
     }
     assert wrong == set()
 
@@ -158,9 +147,7 @@ def denied(words: str) -> list[str]:
     for sentence in MISSING.findall(words):
         prose = re.sub(r"`[^`]*`|\([^)]*\)", "", sentence)
         named = [
-            name
-            for stem, name in stems.items()
-            if re.search(rf"\b{stem}(s|er|ers|ing|es)\b", prose, re.IGNORECASE)
+            name for stem, name in stems.items() if re.search(rf"\b{stem}(s|er|ers|ing|es)\b", prose, re.IGNORECASE)
         ]
         found += [f"{name}: {sentence.strip()}" for name in named]
     return found

@@ -29,9 +29,7 @@ FOLDER = Path(components.__file__).parent
 TEAM, PLATFORM = dict(team_components()), dict(platform_components())
 ALL: dict[str, Any] = {**TEAM, **PLATFORM}
 REALISED = [part for part in ALL.values() if part.workload != ("", "")]
-LIGHT = frozenset(
-    {"__future__", "abc", "base64", "collections", "dataclasses", "json", "pydantic", "typing", "vellum"}
-)
+LIGHT = frozenset({"__future__", "abc", "base64", "collections", "dataclasses", "json", "pydantic", "typing", "vellum"})
 
 
 BOUND = [bound for part in TEAM.values() for bound in part.binds]
@@ -85,9 +83,7 @@ def test_needs_in_a_circle_are_an_error() -> None:
         "a": SimpleNamespace(needs=("b",), after=()),
         "b": SimpleNamespace(needs=("a",), after=()),
     }
-    with pytest.raises(
-        ComposeError, match=r"VEL201: components need each other in a circle: a -> b -> a|b -> a -> b"
-    ):
+    with pytest.raises(ComposeError, match=r"VEL201: components need each other in a circle: a -> b -> a|b -> a -> b"):
         in_order(circle)
 
 
@@ -110,9 +106,7 @@ def test_a_page_is_at_an_endpoint_and_its_token_in_a_secret(part: Any) -> None:
         objects = claim.settle_objects().values()
         assert part.page.endpoint in claim.composite["status"]["endpoints"]
         assert [
-            part.page.key in secret_values(obj)
-            for obj in objects
-            if obj["metadata"]["name"] == part.page.secret
+            part.page.key in secret_values(obj) for obj in objects if obj["metadata"]["name"] == part.page.secret
         ] == [True]
         assert "{token}" in part.page.path
 
@@ -126,9 +120,7 @@ def test_every_object_is_named_after_its_component_and_labelled_with_it() -> Non
 
 @pytest.mark.parametrize("part", ALL.values(), ids=by_name)
 def test_workload_process_and_status_come_together(part: Any) -> None:
-    own = {
-        name for name in ("process", "status") if getattr(type(part), name) is not getattr(Component, name)
-    }
+    own = {name for name in ("process", "status") if getattr(type(part), name) is not getattr(Component, name)}
     assert own == ({"process", "status"} if part.workload != ("", "") else set())
     assert bool(part.ports) <= bool(own)
     if not own:

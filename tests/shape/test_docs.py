@@ -78,9 +78,7 @@ def commands(page: Path) -> Iterator[list[str]]:
     for text in blocks(page, "console", "bash", "sh"):
         lines += re.sub(r"\\\n\s*", " ", text).splitlines()
     for line in lines:
-        for part in re.split(
-            r"&&|\|\||[|;>]| -- |\$\(|\)", line.strip().removeprefix("$ ").partition(" #")[0]
-        ):
+        for part in re.split(r"&&|\|\||[|;>]| -- |\$\(|\)", line.strip().removeprefix("$ ").partition(" #")[0]):
             found = re.match(r"\s*(?:\.venv/bin/)?vellum (.+)", part)
             if found:
                 yield shlex.split(found[1].replace("…", "x"))
@@ -120,11 +118,7 @@ def _parse(words: list[str], group: click.Group = cli) -> None:
 def test_every_verb_of_make_exists(page: Path) -> None:
     verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     shown = [code for code in CODE.findall(prose(page)) if code.startswith("make ")]
-    shown += [
-        line.removeprefix("$ ")
-        for text in blocks(page, "console", "bash", "sh")
-        for line in text.splitlines()
-    ]
+    shown += [line.removeprefix("$ ") for text in blocks(page, "console", "bash", "sh") for line in text.splitlines()]
     named = {word for line in shown for word in re.findall(r"^make ((?:[A-Z]+=\S+ )*)([a-z]+)", line)}
     assert sorted(verb for _, verb in named if verb not in verbs) == []
 
@@ -140,9 +134,7 @@ def test_every_claim_that_is_shown_is_valid(page: Path) -> None:
 
 def test_every_example_claim_is_valid() -> None:
     claims = [
-        file
-        for file in sorted((ROOT / "examples").rglob("*.yaml"))
-        if "kind:" in file.read_text(encoding="utf-8")
+        file for file in sorted((ROOT / "examples").rglob("*.yaml")) if "kind:" in file.read_text(encoding="utf-8")
     ]
     assert claims
     for claim in claims:

@@ -46,9 +46,7 @@ def raised() -> set[str]:
 
 def documented() -> list[str]:
     headings = re.compile(r"^## (VEL\d{3}) \S", re.MULTILINE)
-    return [
-        code for page in PAGES.glob("*.md") for code in headings.findall(page.read_text(encoding="utf-8"))
-    ]
+    return [code for page in PAGES.glob("*.md") for code in headings.findall(page.read_text(encoding="utf-8"))]
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

@@ -57,7 +57,9 @@ def _future(tree: ast.Module) -> bool:
 
 
 def test_the_package_itself_imports_nothing_heavy() -> None:
-    code = "import sys, vellum; print(sorted({'pydantic', 'yaml', 'click', 'kfp', 'boto3', 'asyncio'} & set(sys.modules)))"
+    code = (
+        "import sys, vellum; print(sorted({'pydantic', 'yaml', 'click', 'kfp', 'boto3', 'asyncio'} & set(sys.modules)))"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
 
@@ -92,7 +94,5 @@ def test_every_constant_is_read_by_somebody() -> None:
     nodes = [node for tree in trees.values() for node in ast.walk(tree)]
     read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     read |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    unread = {
-        f"{_name(file)}: {name}" for file in MODULES for name in constants(trees[file]) if name.isupper()
-    }
+    unread = {f"{_name(file)}: {name}" for file in MODULES for name in constants(trees[file]) if name.isupper()}
     assert sorted(entry for entry in unread if entry.rpartition(" ")[2] not in read) == []

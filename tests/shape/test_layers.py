@@ -22,11 +22,7 @@ TOWER = (
     ("errors",),
 )
 """Floor by floor; those of one floor do not know each other."""
-BESIDE = {
-    "host": {"model", "kube", "connect", "errors"},
-    "workloads": {"connect", "errors"},
-    "connect": {"errors"},
-}
+BESIDE = {"host": {"model", "kube", "connect", "errors"}, "workloads": {"connect", "errors"}, "connect": {"errors"}}
 """The parts that are not a floor, and what each may import besides itself."""
 USED = {"connect": ("cli", "laptop", "bench"), "host": ("cli", "laptop", "bench")}
 """Which floors may import a part beside them; none imports ``workloads``, which run as programs."""
@@ -124,9 +120,7 @@ def test_strings_point_down_too() -> None:
 
 def test_one_module_names_each_kind() -> None:
     places = {
-        kind: [
-            str(file.relative_to(SOURCE)) for file in _inside() if kind in (text for _, text in strings(file))
-        ]
+        kind: [str(file.relative_to(SOURCE)) for file in _inside() if kind in (text for _, text in strings(file))]
         for kind in ("MLOpsPlatform", "KubeflowPlatform")
     }
     assert places == {"MLOpsPlatform": ["model/team.py"], "KubeflowPlatform": ["model/platform.py"]}

@@ -37,9 +37,7 @@ _INSTEAD = tuple(AVOID.values())
 
 def files() -> list[str]:
     """Return the Markdown and Python files of the repository, relative to its root."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.md", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    listed = subprocess.run(["git", "ls-files", "*.md", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in listed.stdout.split("\n") if name and name not in EXEMPT]
 
 
@@ -81,9 +79,7 @@ def test_prose_avoids_words_that_readers_trip_over(folder: str) -> None:
     """Each file belongs to one of src, tests and docs, or to the rest."""
     others = ("src/", "tests/", "docs/")
     names = [
-        name
-        for name in files()
-        if (name.startswith(f"{folder}/") if folder != "." else not name.startswith(others))
+        name for name in files() if (name.startswith(f"{folder}/") if folder != "." else not name.startswith(others))
     ]
     assert names
     assert [finding for name in names for finding in findings(name)] == []

@@ -20,11 +20,23 @@ API_VERSION, KIND, XR_KIND = team.API_VERSION, team.CLAIM_KIND, team.COMPOSITE_K
 
 Switch = Literal["enabled", "disabled"]
 
-CROSSPLANE_FIELDS = frozenset({
-    "claimRef", "compositeDeletePolicy", "compositionRef", "compositionRevisionRef", "compositionRevisionSelector",
-    "compositionSelector", "compositionUpdatePolicy", "crossplane", "environmentConfigRefs",
-    "publishConnectionDetailsTo", "resourceRef", "resourceRefs", "writeConnectionSecretToRef",
-})  # fmt: skip
+CROSSPLANE_FIELDS = frozenset(
+    {
+        "claimRef",
+        "compositeDeletePolicy",
+        "compositionRef",
+        "compositionRevisionRef",
+        "compositionRevisionSelector",
+        "compositionSelector",
+        "compositionUpdatePolicy",
+        "crossplane",
+        "environmentConfigRefs",
+        "publishConnectionDetailsTo",
+        "resourceRef",
+        "resourceRefs",
+        "writeConnectionSecretToRef",
+    }
+)
 """Crossplane writes these into the spec of every claim and composite. Vellum accepts and ignores them."""
 CROSSPLANE_DEFAULTS = {"compositeDeletePolicy": "Foreground", "compositionUpdatePolicy": "Automatic"}
 """What the API server or Crossplane sets where a claim does not."""
@@ -63,10 +75,7 @@ def claim_spec() -> type[ClaimWideSpec]:
             fields[component.switch] = (Switch, Field(component.default, description=component.summary))
         if component.block:
             block = component.spec
-            fields[component.block] = (
-                block,
-                Field(default_factory=block, description=f"Details: {component.summary}"),
-            )
+            fields[component.block] = (block, Field(default_factory=block, description=f"Details: {component.summary}"))
     return create_model("ClaimSpec", __base__=ClaimWideSpec, **fields)
 
 

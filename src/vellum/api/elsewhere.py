@@ -52,12 +52,21 @@ _ROWS = (
 _KINDS = {word: (owner, instead) for owner, instead, words in _ROWS for word in words.split()}
 """Kind to its project, and to its replacement on a laptop."""
 _GROUPS = {
-    "serving.kserve.io": "KServe", "trainer.kubeflow.org": "Kubeflow Trainer", "kubeflow.org": "Kubeflow",
-    "pipelines.kubeflow.org": "Kubeflow Pipelines", "modelregistry.kubeflow.org": "Kubeflow Hub",
-    "argoproj.io": "Argo", "jobset.x-k8s.io": "JobSet", "ray.io": "KubeRay",
-    "apps": "Kubernetes", "batch": "Kubernetes",
-    "": "Kubernetes", "policy": "Kubernetes", "autoscaling": "Kubernetes", "extensions": "Kubernetes",
-}  # fmt: skip
+    "serving.kserve.io": "KServe",
+    "trainer.kubeflow.org": "Kubeflow Trainer",
+    "kubeflow.org": "Kubeflow",
+    "pipelines.kubeflow.org": "Kubeflow Pipelines",
+    "modelregistry.kubeflow.org": "Kubeflow Hub",
+    "argoproj.io": "Argo",
+    "jobset.x-k8s.io": "JobSet",
+    "ray.io": "KubeRay",
+    "apps": "Kubernetes",
+    "batch": "Kubernetes",
+    "": "Kubernetes",
+    "policy": "Kubernetes",
+    "autoscaling": "Kubernetes",
+    "extensions": "Kubernetes",
+}
 _VERSION = re.compile(r"v[1-9][0-9]*((alpha|beta)[1-9][0-9]*)?")
 _GROUP = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
@@ -98,13 +107,13 @@ _KSERVE: dict[str, frozenset[str]] = {
     "spec.predictor.model.resources": frozenset({"claims"}),
 }  # fmt: skip
 _TRAINER: dict[str, frozenset[str]] = {
-    "spec": frozenset({
-        "podTemplateOverrides", "podSpecOverrides", "labels", "annotations", "datasetConfig", "modelConfig",
-    }),
+    "spec": frozenset(
+        {"podTemplateOverrides", "podSpecOverrides", "labels", "annotations", "datasetConfig", "modelConfig"}
+    ),
     "spec.trainer": frozenset({"podTemplate"}),
     "spec.trainer.resourcesPerNode": frozenset({"claims"}),
     "spec.trainer.env.valueFrom": frozenset({"configMapKeyRef", "fieldRef", "resourceFieldRef", "fileKeyRef"}),
-}  # fmt: skip
+}
 _FIELDS = {"InferenceService": ("KServe", _KSERVE), "TrainJob": ("Kubeflow Trainer", _TRAINER)}
 _HERE = {
     "storageUri": "write args: [--model=KEY] with the model's key in the team's bucket",
@@ -123,10 +132,7 @@ def field(kind: str, path: Path) -> tuple[str, str] | None:
     if name not in known.get(place, ()):
         return None
     instead = f"; {_HERE[name]}" if name in _HERE else ""
-    return (
-        f"{owner} has the field {name}; a laptop does not serve it",
-        f"delete {name}, or {KUBECTL}{instead}",
-    )
+    return (f"{owner} has the field {name}; a laptop does not serve it", f"delete {name}, or {KUBECTL}{instead}")
 
 
 def known(word: object) -> bool:

@@ -28,9 +28,7 @@ from vellum.model.component import Spec
 Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
-_IDENTITY = frozenset({
-    ("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace"),
-})  # fmt: skip
+_IDENTITY = frozenset({("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace")})
 _OF_A_FIELD = ODD_VALUES | {"VEL107"}
 """Mistakes of one field that leave the rest of the file readable."""
 _TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
@@ -105,9 +103,10 @@ def _files(paths: Iterable[str | File]) -> list[Document]:
         if path != STANDARD_INPUT and File(path).is_dir():
             # The user did not name a pipe that is in the folder, so the loader skips it.
             files = [
-                str(file) for file in sorted(File(path).iterdir())
+                str(file)
+                for file in sorted(File(path).iterdir())
                 if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_fifo()
-            ]  # fmt: skip
+            ]
         for file in files:
             parsed += _file(file)
         if not files:
@@ -163,9 +162,10 @@ def _refuse(parsed: list[Document]) -> None:
 def _identity(document: Document) -> Obj | None:
     """Return the identity of a document's object; drop mistakes in other fields."""
     document.mistakes[:] = [
-        (line, one) for line, one in document.mistakes
+        (line, one)
+        for line, one in document.mistakes
         if not one.path or one.path in _IDENTITY or one.code not in _OF_A_FIELD
-    ]  # fmt: skip
+    ]
     if not _is_mapping(document):
         return None
     value = document.value
@@ -199,14 +199,11 @@ def _kind(document: Document, value: Obj) -> str:
     kind = kind or (of_its_group[0] if len(of_its_group) == 1 else "")
     versions = dict.fromkeys([API_VERSIONS[kind]] if kind else API_VERSIONS.values())
     for field, allowed, near in (
-        ("apiVersion", versions, nearest(str(version), versions)), ("kind", API_VERSIONS, kind),
-    ):  # fmt: skip
+        ("apiVersion", versions, nearest(str(version), versions)),
+        ("kind", API_VERSIONS, kind),
+    ):
         if value.get(field) not in tuple(allowed):
-            what = (
-                f"{field} {shown(value[field])} is not known here"
-                if field in value
-                else f"{field} is missing"
-            )
+            what = f"{field} {shown(value[field])} is not known here" if field in value else f"{field} is missing"
             others = f" (allowed: {', '.join(allowed)})" if len(allowed) > 1 else ""
             fix = f"write {field}: {near or next(iter(allowed))}{others}"
             document.add(Mistake("VEL111", what, (field,) if field in value else (), fix))

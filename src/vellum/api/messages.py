@@ -18,14 +18,7 @@ from vellum.kube.objects import Json
 
 _PLAIN = re.compile(r"[A-Za-z0-9/][-A-Za-z0-9_./]*|--[a-z]+=[-A-Za-z0-9_./]+")
 _OFF = frozenset({"n", "no", "off", "false"})
-_TYPES = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "fields",
-}
+_TYPES = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "fields"}
 
 
 def mistakes(
@@ -59,9 +52,7 @@ def _mistake(kind: str, detail: Any, words: Mapping[Path, str], written: Contain
     if wrong.endswith("_type") or isinstance(given, bool) or not isinstance(given, str | int):
         what = f"{_TYPES.get(type(given), 'nothing')} instead of {in_words(node)}"
         quote = node.get("type") == "string" and isinstance(given, int | float)
-        return Mistake(
-            "VEL114", what, path, write(path, node, words.get(path) or given, quote=quote, kind=kind)
-        )
+        return Mistake("VEL114", what, path, write(path, node, words.get(path) or given, quote=quote, kind=kind))
     rule = f" like {node['pattern']}" if "pattern" in node else ""
     what = f"{shown(given)} is not allowed: {in_words(node)}{rule}"
     return Mistake("VEL115", what, path, write(path, node, given, kind=kind))
@@ -84,9 +75,7 @@ def advice(kind: str, path: Path, word: str) -> str:
     return write(path, node, word, kind=kind) if "enum" in node else ""
 
 
-def write(
-    path: Path, node: Mapping[str, Any], given: object = None, *, quote: bool = False, kind: str = ""
-) -> str:
+def write(path: Path, node: Mapping[str, Any], given: object = None, *, quote: bool = False, kind: str = "") -> str:
     """Return what to write at the path: the nearest allowed value, what was given in quotes, or an example."""
     name = path[-1] if isinstance(path[-1], str) else "entry"
     if "properties" in node:

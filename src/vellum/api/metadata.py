@@ -16,18 +16,35 @@ from vellum.kube.objects import Json
 from vellum.model.team import KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE
 from vellum.model.training import LONGEST_JOB
 
-LIVE = frozenset({
-    "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-    "managedFields", "finalizers", "ownerReferences", "selfLink",
-})  # fmt: skip
+LIVE = frozenset(
+    {
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+        "finalizers",
+        "ownerReferences",
+        "selfLink",
+    }
+)
 """The control plane writes these. They are ignored, so that the output of ``kubectl get -o yaml`` can be applied."""
-IGNORED: frozenset[Path] = frozenset({
-    ("status",), *(("metadata", name) for name in LIVE), *(("spec", name) for name in CROSSPLANE_FIELDS),
-})  # fmt: skip
-RESERVED = frozenset({
-    KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE, "crossplane-system",
-    "kube-system", "kube-public", "kube-node-lease",
-})  # fmt: skip
+IGNORED: frozenset[Path] = frozenset(
+    {("status",), *(("metadata", name) for name in LIVE), *(("spec", name) for name in CROSSPLANE_FIELDS)}
+)
+RESERVED = frozenset(
+    {
+        KUBEFLOW_NAMESPACE,
+        STORAGE_NAMESPACE,
+        VECTORS_NAMESPACE,
+        "crossplane-system",
+        "kube-system",
+        "kube-public",
+        "kube-node-lease",
+    }
+)
 """Namespaces that others make. A laptop makes a claim's with the claim, and the platform would never get its own."""
 MOST_ANNOTATION_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -84,9 +101,7 @@ def _long_name(kind: str, name: str, namespace: str) -> Iterator[Mistake]:
         return
     why = "because pods add to it"
     if most < LONGEST_JOB:
-        where = (
-            f"the namespace {namespace}" if namespace else "the namespace of a team such as default/team-a"
-        )
+        where = f"the namespace {namespace}" if namespace else "the namespace of a team such as default/team-a"
         why = f"because KServe appends {where}, in 63 characters"
     what = f"{shown(name)} cannot be used here: a letter first, and at most {most} characters, {why}"
     fix = f"write name: {_repaired(name, letter=True)[:most].rstrip('-')}"
@@ -109,9 +124,7 @@ def _texts(document: Document, metadata: dict[str, Any], field: str) -> Iterator
         prefix, slash, name = key.rpartition("/")
         prefix_fits = not slash or (len(prefix) <= _LONGEST_SUBDOMAIN and _SUBDOMAIN.fullmatch(prefix))
         if not prefix_fits or not _NAME.fullmatch(name):
-            what = (
-                f"{shown(key)} is not a label's name: optional domain/, then at most 63 of A-Z a-z 0-9 - _ ."
-            )
+            what = f"{shown(key)} is not a label's name: optional domain/, then at most 63 of A-Z a-z 0-9 - _ ."
             fix = "write a name such as example.org/stage"
         elif not isinstance(value, str):
             word = document.words.get((*path, key))

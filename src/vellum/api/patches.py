@@ -20,14 +20,7 @@ _NO_LIST = "it is not a list of kustomize patches"
 _FIX = "write patches as in examples/bench/platform.yaml: `- target: ...` and `patch: |`"
 _FIELDS = frozenset({"options", "patch", "target"})
 _TARGET = frozenset({"annotationSelector", "group", "kind", "labelSelector", "name", "namespace", "version"})
-_OPERATIONS = {
-    "add": "value",
-    "copy": "from",
-    "move": "from",
-    "remove": "",
-    "replace": "value",
-    "test": "value",
-}
+_OPERATIONS = {"add": "value", "copy": "from", "move": "from", "remove": "", "replace": "value", "test": "value"}
 
 
 class _WrongError(ValueError):
@@ -52,11 +45,7 @@ def checked(text: str) -> str:
 def _check_all(text: str) -> None:
     found = _parsed(f"patches:\n{text}") if re.match(START, text) else []
     written = found[0] if len(found) == 1 else None
-    if (
-        not isinstance(written, dict)
-        or written.keys() != {"patches"}
-        or not isinstance(written["patches"], list)
-    ):
+    if not isinstance(written, dict) or written.keys() != {"patches"} or not isinstance(written["patches"], list):
         raise _WrongError(_NO_LIST)
     for number, one in enumerate(written["patches"], 1):
         try:
@@ -101,9 +90,7 @@ def _check_patch(patch: object, *, has_target: bool) -> None:
         meta = patch.get("metadata")
         named = "kind" in patch and "apiVersion" in patch and isinstance(meta, dict) and "name" in meta
         if not has_target and not named:
-            raise _WrongError(
-                "it has no `target`, and its patch does not name apiVersion, kind and metadata.name"
-            )
+            raise _WrongError("it has no `target`, and its patch does not name apiVersion, kind and metadata.name")
     elif isinstance(patch, list):
         if not has_target:
             raise _WrongError("it has no `target`, which operations need")

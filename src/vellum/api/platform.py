@@ -6,14 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    create_model,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, create_model, field_validator
 
 from vellum.api import patches
 from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
@@ -46,9 +39,7 @@ def _reachable(endpoint: str) -> str:
     return endpoint
 
 
-Bucket = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$"), AfterValidator(_not_a_teams)
-]
+Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$"), AfterValidator(_not_a_teams)]
 Digest = Annotated[
     str,
     StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$"),
@@ -59,9 +50,7 @@ Repository = Annotated[
 ]
 Endpoint = Annotated[
     str,
-    StringConstraints(
-        max_length=261, pattern=r"^https?://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[1-9][0-9]{0,4})?$"
-    ),
+    StringConstraints(max_length=261, pattern=r"^https?://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[1-9][0-9]{0,4})?$"),
     AfterValidator(_reachable),
 ]
 Region = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9][-a-z0-9_]*$")]
@@ -78,9 +67,7 @@ LOCAL_IMAGE = "laptop.invalid/none"
 class ArtifactsSpec(Spec):
     """Where Kubeflow Pipelines keeps its artifacts."""
 
-    bucket: Bucket = Field(
-        default=DEFAULT_BUCKET, description="The platform's bucket", examples=["artifacts-eu"]
-    )
+    bucket: Bucket = Field(default=DEFAULT_BUCKET, description="The platform's bucket", examples=["artifacts-eu"])
 
 
 class ObjectStoreSpec(Spec):
@@ -97,23 +84,16 @@ class ObjectStoreSpec(Spec):
         examples=["https://s3.example.org"],
         validate_default=True,
     )
-    region: Region = Field(
-        default=REGION, description="The region of an external store", examples=["eu-central-1"]
-    )
+    region: Region = Field(default=REGION, description="The region of an external store", examples=["eu-central-1"])
 
     @field_validator("endpoint")
     @classmethod
     def _of_an_external_store(cls, endpoint: str | None, info: ValidationInfo) -> str | None:
         backend = info.data.get("backend")
         if backend == "external" and endpoint is None:
-            raise Refused(
-                "an external store needs an endpoint", "write endpoint: https://HOST, or with :PORT"
-            )
+            raise Refused("an external store needs an endpoint", "write endpoint: https://HOST, or with :PORT")
         if backend == "seaweedfs" and endpoint is not None:
-            raise Refused(
-                "only an external store has an endpoint",
-                "delete endpoint, or write backend: external",
-            )
+            raise Refused("only an external store has an endpoint", "delete endpoint, or write backend: external")
         return endpoint
 
     @field_validator("region")
@@ -121,8 +101,7 @@ class ObjectStoreSpec(Spec):
     def _of_what_has_regions(cls, region: str, info: ValidationInfo) -> str:
         if info.data.get("backend") == "seaweedfs" and region != REGION:
             raise Refused(
-                f"only an external store has another region than {REGION}",
-                "delete region, or write backend: external",
+                f"only an external store has another region than {REGION}", "delete region, or write backend: external"
             )
         return region
 
@@ -155,18 +134,14 @@ class ChartsSpec(Spec):
         known = {name for name, part in platform_components().items() if isinstance(part, ReleaseComponent)}
         for name in patches:
             if name not in known:
-                raise ValueError(
-                    f"part {name[:64]!r} does not have a chart; parts that do: {', '.join(sorted(known))}"
-                )
+                raise ValueError(f"part {name[:64]!r} does not have a chart; parts that do: {', '.join(sorted(known))}")
         return patches
 
 
 class PlatformWideSpec(Spec):
     """The fields that concern the whole platform."""
 
-    profile: Literal["local", "light", "standard"] = Field(
-        default=LAPTOP, description="The place: local is a laptop"
-    )
+    profile: Literal["local", "light", "standard"] = Field(default=LAPTOP, description="The place: local is a laptop")
     artifacts: ArtifactsSpec = Field(default=ArtifactsSpec(), description="Kubeflow Pipelines' bucket")
     charts: ChartsSpec = Field(default=ChartsSpec(), description="Where charts come from")
     repair: Literal["enabled", "disabled"] = Field(
@@ -176,9 +151,7 @@ class PlatformWideSpec(Spec):
     objectStore: ObjectStoreSpec = Field(  # noqa: N815  # the API's spelling
         default=ObjectStoreSpec(), description="The object store"
     )
-    keys: KeysSpec = Field(
-        default=KeysSpec(), description="The generation of the platform's own key to its bucket"
-    )
+    keys: KeysSpec = Field(default=KeysSpec(), description="The generation of the platform's own key to its bucket")
 
     @field_validator("objectStore")
     @classmethod
@@ -186,8 +159,7 @@ class PlatformWideSpec(Spec):
         # The laptop's own gateway answers S3, and a laptop has no kubectl to give it a Secret.
         if store.backend == "external" and info.data.get("profile") == LAPTOP:
             raise Refused(
-                "a laptop always runs its own object store",
-                "write profile: light or standard, or delete objectStore",
+                "a laptop always runs its own object store", "write profile: light or standard, or delete objectStore"
             )
         return store
 
@@ -325,10 +297,10 @@ def from_live(obj: Obj) -> Platform:
         pydantic.ValidationError: the stored spec does not fit the model.
     """
     meta = obj["metadata"]
-    written = {
-        name: value for name, value in (obj.get("spec") or {}).items() if name not in CROSSPLANE_FIELDS
-    }
+    written = {name: value for name, value in (obj.get("spec") or {}).items() if name not in CROSSPLANE_FIELDS}
     return Platform(
-        spec=platform_spec().model_validate(written), uid=meta.get("uid", ""), generation=meta.get("generation", 0),
+        spec=platform_spec().model_validate(written),
+        uid=meta.get("uid", ""),
+        generation=meta.get("generation", 0),
         status=platform_status(obj.get("status") or {}),
-    )  # fmt: skip
+    )

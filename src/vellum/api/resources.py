@@ -23,21 +23,13 @@ _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _EXTENDED = re.compile(rf"({_LABEL}\.)+{_LABEL}/[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
 _HUGE = re.compile(r"hugepages-[1-9][0-9]*[KMG]i")
 _MISSPELT = re.compile(r"[-+]?\s*([0-9]+(?:[.,][0-9]+)?|[.,][0-9]+)\s*([a-zA-Z]*)")
-_WORDS = {
-    "kilo": "k",
-    "mega": "M",
-    "giga": "G",
-    "tera": "T",
-    "kibi": "Ki",
-    "mebi": "Mi",
-    "gibi": "Gi",
-    "tebi": "Ti",
-}
+_WORDS = {"kilo": "k", "mega": "M", "giga": "G", "tera": "T", "kibi": "Ki", "mebi": "Mi", "gibi": "Gi", "tebi": "Ti"}
 _UNITS = {
-    **dict.fromkeys(("k", "kb"), "k"), **{f"{unit}{end}": unit.upper() for unit in "mgtpe" for end in ("", "b")},
+    **dict.fromkeys(("k", "kb"), "k"),
+    **{f"{unit}{end}": unit.upper() for unit in "mgtpe" for end in ("", "b")},
     **{f"{unit}i{end}": f"{unit.upper()}i" for unit in "kmgtpe" for end in ("", "b")},
     **{f"{word}byte{end}": unit for word, unit in _WORDS.items() for end in ("", "s")},
-}  # fmt: skip
+}
 """Common wrong spellings of units in lower case, to Kubernetes' unit."""
 
 
@@ -95,20 +87,14 @@ def _wrong_name(path: Path, name: str) -> Mistake | None:
     if "gpu" in name.lower():
         near = "nvidia.com/gpu"
     what = f"{shown(name)} is not a resource of a container"
-    fix = (
-        f"write {near} instead" if near else f"write {', '.join(_PLAIN)}, or a device such as nvidia.com/gpu"
-    )
+    fix = f"write {near} instead" if near else f"write {', '.join(_PLAIN)}, or a device such as nvidia.com/gpu"
     return Mistake("VEL115", what, path, fix)
 
 
 def _wrong_amount(path: Path, name: str, value: object) -> Mistake | None:
     amount = parse(value)
     if amount is None:
-        what = (
-            f"{shown(value)} is not a quantity of Kubernetes"
-            if value is not None
-            else "the quantity is missing"
-        )
+        what = f"{shown(value)} is not a quantity of Kubernetes" if value is not None else "the quantity is missing"
         return Mistake("VEL115", what, path, f"write {name}: {_suggested(name, value)}")
     if name in _BYTES or _HUGE.fullmatch(name):
         if amount and (amount < _LEAST_BYTES or amount != int(amount)):
@@ -151,9 +137,11 @@ def _is_odd(name: str, amount: Decimal) -> bool:
 
 
 def _between(
-    resources: Mapping[str, Any], amounts: Mapping[str, Mapping[str, Decimal]], path: Path,
+    resources: Mapping[str, Any],
+    amounts: Mapping[str, Mapping[str, Decimal]],
+    path: Path,
     defaults: Mapping[str, Mapping[str, str]],
-) -> Iterator[Mistake]:  # fmt: skip
+) -> Iterator[Mistake]:
     """Yield every request above its limit; if the file sets only one of the two, the runtime's own is the other."""
     requests, limits = amounts["requests"], amounts["limits"]
     for name in dict.fromkeys((*requests, *limits)):
@@ -161,26 +149,15 @@ def _between(
         limit, default_limit = _said(resources, "limits", name), defaults["limits"].get(name)
         if name in requests and name in limits:
             yield from _pair((*path, "requests", name), (requests[name], said), (limits[name], limit))
-        elif (
-            name in requests
-            and limit is None
-            and default_limit
-            and requests[name] > (parse(default_limit) or 0)
-        ):
+        elif name in requests and limit is None and default_limit and requests[name] > (parse(default_limit) or 0):
             what = f"the request {shown(said)} is above the runtime's limit {default_limit}, and no limit is written"
-            yield Mistake(
-                "VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too"
-            )
+            yield Mistake("VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too")
         elif name in limits and said is None and default and limits[name] < (parse(default) or 0):
             what = f"the limit {shown(limit)} is below the runtime's request {default}, and no request is written"
-            yield Mistake(
-                "VEL115", what, (*path, "limits", name), f"write {name}: {_quoted(limit)} under requests too"
-            )
+            yield Mistake("VEL115", what, (*path, "limits", name), f"write {name}: {_quoted(limit)} under requests too")
         elif name in requests and limit is None and name not in _PLAIN:
             what = f"{name} has a request but no limit, and for a device the two must be equal"
-            yield Mistake(
-                "VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too"
-            )
+            yield Mistake("VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too")
 
 
 def _pair(path: Path, request: tuple[Decimal, object], limit: tuple[Decimal, object]) -> Iterator[Mistake]:

@@ -26,20 +26,23 @@ _LONGEST_WORD = 64
 _YES = frozenset({"y", "yes", "on", "true"})
 _NO = frozenset({"n", "no", "off", "false"})
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-_SURPRISES = tuple((re.compile(pattern, re.ASCII), taken_for) for pattern, taken_for in (
-    (r"[-+]?0[0-9_]+|[-+]?0o[0-7_]+", "an octal number"),
-    (r"-?[0-9]+", "a number that does not fit 64 bits"),
-    (r"[-+]?0[xX][0-9a-fA-F_]+", "a hexadecimal number"),
-    (r"[-+]?0[bB][01_]+", "a binary number"),
-    (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "a number of base 60"),
-    (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", "a date"),
-    (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "infinity or not-a-number"),
-    (r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+", "a number with an exponent"),
-    (r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?", "a number with underscores"),
-    (r"[-+]?[0-9]+\.|[-+]?\.[0-9]+|\+[0-9]+(\.[0-9]*)?", "a number"),
-    (r"<<", "a merge of another mapping"),
-    (r"=", "a default value"),
-))  # fmt: skip
+_SURPRISES = tuple(
+    (re.compile(pattern, re.ASCII), taken_for)
+    for pattern, taken_for in (
+        (r"[-+]?0[0-9_]+|[-+]?0o[0-7_]+", "an octal number"),
+        (r"-?[0-9]+", "a number that does not fit 64 bits"),
+        (r"[-+]?0[xX][0-9a-fA-F_]+", "a hexadecimal number"),
+        (r"[-+]?0[bB][01_]+", "a binary number"),
+        (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "a number of base 60"),
+        (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", "a date"),
+        (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "infinity or not-a-number"),
+        (r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+", "a number with an exponent"),
+        (r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?", "a number with underscores"),
+        (r"[-+]?[0-9]+\.|[-+]?\.[0-9]+|\+[0-9]+(\.[0-9]*)?", "a number"),
+        (r"<<", "a merge of another mapping"),
+        (r"=", "a default value"),
+    )
+)
 
 
 def meaning(word: str) -> Scalar | Surprise | None:

@@ -61,7 +61,7 @@ def _schema(kind: str) -> Obj:
             "metadata": _metadata(kind),
             "spec": spec,
         },
-    }  # fmt: skip
+    }
 
 
 _KINDS = {
@@ -83,37 +83,27 @@ def _metadata(kind: str) -> Obj:
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
     name: Obj = {**label, "description": "The team's name", "example": "research"}
     if kind == platform.KIND:
-        name = {
-            "type": "string",
-            "enum": [platform.NAME],
-            "description": "Always kubeflow: a cluster has one platform",
-        }
+        name = {"type": "string", "enum": [platform.NAME], "description": "Always kubeflow: a cluster has one platform"}
     fields: Obj = {
         "name": name,
         "labels": {**texts, "description": "Labels, as Kubernetes has them", "example": {"stage": "trial"}},
-        "annotations": {
-            **texts,
-            "description": "Annotations, as Kubernetes has them",
-            "example": {"ticket": "ML-7"},
-        },
+        "annotations": {**texts, "description": "Annotations, as Kubernetes has them", "example": {"ticket": "ML-7"}},
     }
     if kind == claim.KIND:
         fields["namespace"] = {
-            **label, "description": "The namespace of the claim", "default": "default",
+            **label,
+            "description": "The namespace of the claim",
+            "default": "default",
             "example": "team-a",
-        }  # fmt: skip
+        }
     elif kind in workloads.KINDS:
         fields["name"] = {**label, "description": "The name of the object", "example": "documents"}
         fields["namespace"] = {
-            **label, "description": "The team's own namespace, which `vellum status` shows; a laptop finds it",
+            **label,
+            "description": "The team's own namespace, which `vellum status` shows; a laptop finds it",
             "example": "team-a-research-6gnoutl5ip5t",
-        }  # fmt: skip
-    return {
-        "type": "object",
-        "description": "The identity of the object",
-        "required": ["name"],
-        "properties": fields,
-    }
+        }
+    return {"type": "object", "description": "The identity of the object", "required": ["name"], "properties": fields}
 
 
 def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
@@ -158,10 +148,7 @@ class Field:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data without the fields that have no value."""
-        own = {
-            name: getattr(self, name)
-            for name in ("path", "type", "description", "default", "example", "required")
-        }
+        own = {name: getattr(self, name) for name in ("path", "type", "description", "default", "example", "required")}
         listed = {"allowed": list(self.allowed), "children": [child.as_dict() for child in self.children]}
         return {name: value for name, value in {**own, **listed}.items() if value not in (None, [], False)}
 
@@ -174,9 +161,7 @@ class Field:
             lines.append(f"  example: {self.path.rpartition('.')[2]}: {json.dumps(self.example)}")
         names = [child.path.rpartition(".")[2] for child in self.children]
         width = max(map(len, names), default=0)
-        lines += [
-            f"  {name:{width}}  {child.summary()}" for name, child in zip(names, self.children, strict=True)
-        ]
+        lines += [f"  {name:{width}}  {child.summary()}" for name, child in zip(names, self.children, strict=True)]
         return "\n".join(lines)
 
     def summary(self) -> str:
@@ -278,9 +263,15 @@ def _field(path: str, node: Mapping[str, Any], *, required: bool = False) -> Fie
         for name, part in _inside(node).get("properties", {}).items()
     )
     return Field(
-        path=path, type=in_words(node), description=node.get("description", ""), default=node.get("default"),
-        example=node.get("example"), required=required, allowed=tuple(node.get("enum", ())), children=children,
-    )  # fmt: skip
+        path=path,
+        type=in_words(node),
+        description=node.get("description", ""),
+        default=node.get("default"),
+        example=node.get("example"),
+        required=required,
+        allowed=tuple(node.get("enum", ())),
+        children=children,
+    )
 
 
 _PLAIN = {"array": "list", "boolean": "true or false", "number": "number"}

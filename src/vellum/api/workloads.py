@@ -9,25 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
 from vellum.api.elsewhere import FRAMEWORKS
 from vellum.kube.objects import Json, Obj
 from vellum.model.component import Kind, Spec
-from vellum.model.training import (
-    INFERENCE_SERVICE,
-    MODEL_FORMAT,
-    MODEL_RUNTIME,
-    RUNTIME,
-    TRAIN_JOB,
-)
+from vellum.model.training import INFERENCE_SERVICE, MODEL_FORMAT, MODEL_RUNTIME, RUNTIME, TRAIN_JOB
 from vellum.model.types import Refused
 
 MOST_WORDS, LONGEST_WORD = 128, 65536
@@ -36,23 +23,28 @@ Word = Annotated[str, StringConstraints(max_length=LONGEST_WORD, pattern=r"^[^\x
 Words = Annotated[list[Word], Field(max_length=MOST_WORDS)]
 Name = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-]  # fmt: skip
+]
 """The limit of an object's name: a DNS subdomain."""
 SecretKeyName = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
 ]
-Variable = Annotated[
-    str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
-]
+Variable = Annotated[str, StringConstraints(max_length=253, pattern=r"^([-_a-zA-Z]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")]
 """The names that Kubernetes allows: not ``.``, not ``..``, and without ``=``."""
 Image = Annotated[str, StringConstraints(max_length=500, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:/@]*$")]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Amounts = Annotated[
     dict[str, Any],
-    WithJsonSchema({"type": "object", "additionalProperties": {
-        "type": "string", "description": "A quantity of Kubernetes: cores, bytes, devices", "example": "1Gi",
-    }}),
-]  # fmt: skip
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "string",
+                "description": "A quantity of Kubernetes: cores, bytes, devices",
+                "example": "1Gi",
+            },
+        }
+    ),
+]
 """Checked by ``api/resources.py``, which knows the unit of each name and the runtime's own values."""
 CLUSTER = "apply it to a cluster: kubectl apply -f FILE"
 
@@ -101,9 +93,7 @@ class RuntimeRef(Spec):
     @classmethod
     def _is_here(cls, name: str) -> str:
         if name != RUNTIME:
-            raise Refused(
-                f"a laptop does not have the runtime {name[:60]!r}", f"write name: {RUNTIME}, or {CLUSTER}"
-            )
+            raise Refused(f"a laptop does not have the runtime {name[:60]!r}", f"write name: {RUNTIME}, or {CLUSTER}")
         return name
 
 
@@ -142,9 +132,7 @@ class Trainer(Spec):
         default=None, description="How many machines; a laptop is one", examples=[1]
     )
     numProcPerNode: Annotated[Any, BeforeValidator(_starts_one), WithJsonSchema(_ONE)] = Field(  # noqa: N815  # Kubernetes' spelling
-        default=None,
-        description="Processes on each machine; the runtime of a laptop does not support it",
-        examples=[1],
+        default=None, description="Processes on each machine; the runtime of a laptop does not support it", examples=[1]
     )
     resourcesPerNode: Resources | None = Field(  # noqa: N815  # Kubernetes' spelling
         default=None, description="Requests and limits; a laptop enforces none"
@@ -157,8 +145,7 @@ class TrainJobSpec(Spec):
     runtimeRef: RuntimeRef = Field(description="What it runs in")  # noqa: N815  # Kubernetes' spelling
     trainer: Trainer = Field(default=Trainer(), description="What it runs", validate_default=True)
     suspend: bool = Field(
-        default=False,
-        description="Whether it is stopped for now; when resumed, it starts again from the beginning",
+        default=False, description="Whether it is stopped for now; when resumed, it starts again from the beginning"
     )
     activeDeadlineSeconds: Number | None = Field(  # noqa: N815  # Kubernetes' spelling
         default=None, description="How many seconds it may run before it fails", examples=[3600]
@@ -183,9 +170,10 @@ class ModelFormat(Spec):
     """The storage format of the model."""
 
     name: str = Field(
-        description="A scikit-learn model that skops wrote", examples=[MODEL_FORMAT],
+        description="A scikit-learn model that skops wrote",
+        examples=[MODEL_FORMAT],
         json_schema_extra={"enum": [MODEL_FORMAT]},
-    )  # fmt: skip
+    )
 
     @field_validator("name")
     @classmethod
@@ -204,24 +192,19 @@ class Model(Spec):
 
     modelFormat: ModelFormat = Field(description="How it is stored")  # noqa: N815  # Kubernetes' spelling
     runtime: str = Field(
-        description="The runtime that serves it",
-        examples=[MODEL_RUNTIME],
-        json_schema_extra={"enum": [MODEL_RUNTIME]},
+        description="The runtime that serves it", examples=[MODEL_RUNTIME], json_schema_extra={"enum": [MODEL_RUNTIME]}
     )
     args: Words = Field(
-        description="Its arguments: --model=KEY of the team's bucket", examples=[["--model=models/documents.skops"]],
-    )  # fmt: skip
-    resources: Resources | None = Field(
-        default=None, description="Requests and limits; a laptop enforces none"
+        description="Its arguments: --model=KEY of the team's bucket", examples=[["--model=models/documents.skops"]]
     )
+    resources: Resources | None = Field(default=None, description="Requests and limits; a laptop enforces none")
 
     @field_validator("runtime")
     @classmethod
     def _is_here(cls, name: str) -> str:
         if name != MODEL_RUNTIME:
             raise Refused(
-                f"a laptop does not have the runtime {name[:60]!r}",
-                f"write runtime: {MODEL_RUNTIME}, or {CLUSTER}",
+                f"a laptop does not have the runtime {name[:60]!r}", f"write runtime: {MODEL_RUNTIME}, or {CLUSTER}"
             )
         return name
 
@@ -247,10 +230,7 @@ class InferenceServiceSpec(Spec):
     predictor: Predictor = Field(description="What answers")
 
 
-SPECS: dict[str, type[Spec]] = {
-    TRAIN_JOB.kind: TrainJobSpec,
-    INFERENCE_SERVICE.kind: InferenceServiceSpec,
-}
+SPECS: dict[str, type[Spec]] = {TRAIN_JOB.kind: TrainJobSpec, INFERENCE_SERVICE.kind: InferenceServiceSpec}
 KINDS = {kind.kind: kind for kind in (TRAIN_JOB, INFERENCE_SERVICE)}
 
 
@@ -272,9 +252,4 @@ class Workload:
             if value := getattr(self, name):
                 metadata[name] = value
         spec = self.spec.model_dump(mode="json", exclude_unset=True)
-        return {
-            "apiVersion": self.kind.api_version,
-            "kind": self.kind.kind,
-            "metadata": metadata,
-            "spec": spec,
-        }
+        return {"apiVersion": self.kind.api_version, "kind": self.kind.kind, "metadata": metadata, "spec": spec}

@@ -80,11 +80,13 @@ class Document:
         """Return the mistakes in the order of their lines; an object that did not come from a file has no lines."""
         return [
             ClaimError(
-                one.code, one.what, fix=one.fix,
+                one.code,
+                one.what,
+                fix=one.fix,
                 where=self.source + (f":{line}" if line else "") + (f": {dotted(one.path)}" if one.path else ""),
             )
             for line, one in sorted(self.mistakes, key=itemgetter(0))
-        ]  # fmt: skip
+        ]
 
 
 def refused(source: str, code: str, what: str, fix: str, line: int = 0) -> Document:
@@ -97,7 +99,7 @@ def dotted(path: Path) -> str:
     parts = (
         f"[{part}]" if isinstance(part, int) else f".{part}" if _PLAIN_FIELD.fullmatch(part) else f"[{shown(part)}]"
         for part in path
-    )  # fmt: skip
+    )
     return "".join(parts).removeprefix(".")
 
 
@@ -136,16 +138,12 @@ def _text(data: bytes) -> str:
         fix = "split it into one file per team; a folder may have any number of them"
         raise _StopError(0, "VEL103", f"the file has more than {MOST_BYTES} bytes", fix)
     if data.startswith(_BYTE_ORDER_MARKS):
-        raise _StopError(
-            1, "VEL104", "the file begins with a byte order mark", "save it as UTF-8 without BOM"
-        )
+        raise _StopError(1, "VEL104", "the file begins with a byte order mark", "save it as UTF-8 without BOM")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _StopError(
-            line, "VEL104", f"byte {error.start} is not UTF-8", "save the file as UTF-8"
-        ) from None
+        raise _StopError(line, "VEL104", f"byte {error.start} is not UTF-8", "save the file as UTF-8") from None
     if unseen := _UNSEEN.search(text):
         what = f"the text has an invisible character U+{ord(unseen[0]):04X}"
         line = text.count("\n", 0, unseen.start()) + 1

@@ -26,31 +26,24 @@ def policies(charts: str) -> list[Obj]:
     paused = (_exists("metadata", "annotations"), _put("/metadata/annotations/crossplane.io~1paused", "true"))
     named = (_put("/spec/credentials", {"source": "Secret", "secretRef": CREDENTIALS}),)
     published = (
-        _exists("spec", "charts"), _put("/spec/charts/repository", charts), _put("/spec/charts/plainHTTP", value=True),
-    )  # fmt: skip
-    repository = (
-        'has(object.spec.charts) && has(object.spec.charts.repository) && object.spec.charts.repository != ""'
+        _exists("spec", "charts"),
+        _put("/spec/charts/repository", charts),
+        _put("/spec/charts/plainHTTP", value=True),
     )
+    repository = 'has(object.spec.charts) && has(object.spec.charts.repository) && object.spec.charts.repository != ""'
     return [
         *_policy("bench-packages", "pkg.crossplane.io", ["functions", "providers", "configurations"], paused),
         *_policy("bench-credentials", "helm.crossplane.io", ["providerconfigs"], named),
         *_policy("bench-charts", DOMAIN, [PLATFORM_PLURAL], published, unless=repository),
-    ]  # fmt: skip
+    ]
 
 
-def _policy(
-    name: str, group: str, resources: list[str], steps: tuple[str, ...], unless: str = "false"
-) -> list[Obj]:
+def _policy(name: str, group: str, resources: list[str], steps: tuple[str, ...], unless: str = "false") -> list[Obj]:
     """Return a MutatingAdmissionPolicy, which Kubernetes 1.36 enables by default, and its binding.
 
     The plugin learns schemas every five seconds, so it refuses a younger kind with 503: apply again.
     """
-    rule = {
-        "apiGroups": [group],
-        "apiVersions": ["*"],
-        "resources": resources,
-        "operations": ["CREATE", "UPDATE"],
-    }
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "resources": resources, "operations": ["CREATE", "UPDATE"]}
     spec = {
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",

@@ -46,9 +46,15 @@ def base(chart: Path) -> list[Obj]:
         _crossplane(),
         *_rights(chart),
         *(_node(number) for number in range(_NODES)),
-        make("storage.k8s.io/v1", "StorageClass", "bench", provisioner=PROVISIONER, volumeBindingMode="Immediate",
-             annotations={"storageclass.kubernetes.io/is-default-class": "true"}),
-    ]  # fmt: skip
+        make(
+            "storage.k8s.io/v1",
+            "StorageClass",
+            "bench",
+            provisioner=PROVISIONER,
+            volumeBindingMode="Immediate",
+            annotations={"storageclass.kubernetes.io/is-default-class": "true"},
+        ),
+    ]
 
 
 def _crossplane() -> Obj:
@@ -57,8 +63,14 @@ def _crossplane() -> Obj:
     args = ["core", "start", f"--circuit-breaker-burst={BREAKER_BURST}"]
     container = {"name": "crossplane", "image": f"bench.invalid/crossplane:{CROSSPLANE}", "args": args}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    return make("apps/v1", "Deployment", "crossplane", SYSTEM, labels=labels,
-                spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": template})  # fmt: skip
+    return make(
+        "apps/v1",
+        "Deployment",
+        "crossplane",
+        SYSTEM,
+        labels=labels,
+        spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    )
 
 
 def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
@@ -75,8 +87,13 @@ def _rights(chart: Path) -> Iterator[Obj]:
     """Return Crossplane's own rights from its chart, and those that its rbac-manager adds for our kinds."""
     selector = {"clusterRoleSelectors": [{"matchLabels": {AGGREGATED: "true"}}]}
     yield make(_RBAC, "ClusterRole", "crossplane", aggregationRule=selector, rules=[])
-    yield make(_RBAC, "ClusterRole", "crossplane:system:aggregate-to-crossplane", labels={AGGREGATED: "true"},
-               rules=chart_rules(chart / "clusterrole.yaml"))  # fmt: skip
+    yield make(
+        _RBAC,
+        "ClusterRole",
+        "crossplane:system:aggregate-to-crossplane",
+        labels={AGGREGATED: "true"},
+        rules=chart_rules(chart / "clusterrole.yaml"),
+    )
     ours = [{"apiGroups": [DOMAIN, "helm.crossplane.io"], "resources": ["*"], "verbs": ["*"]}]
     yield make(_RBAC, "ClusterRole", "crossplane:composite:stand-in", labels={AGGREGATED: "true"}, rules=ours)
     yield _bound("crossplane", "crossplane")
@@ -116,8 +133,14 @@ def _node(number: int) -> Obj:
     name = f"stand-in-{number}"
     room = {"cpu": "512", "memory": "2Ti", "pods": str(_PODS_A_NODE), "ephemeral-storage": "1Ti"}
     labels = {"type": "kwok", "kubernetes.io/os": "linux", "kubernetes.io/hostname": name}
-    return make("v1", "Node", name, labels=labels, annotations={"kwok.x-k8s.io/node": "fake"},
-                status={"allocatable": room, "capacity": room})  # fmt: skip
+    return make(
+        "v1",
+        "Node",
+        name,
+        labels=labels,
+        annotations={"kwok.x-k8s.io/node": "fake"},
+        status={"allocatable": room, "capacity": room},
+    )
 
 
 def stages(folder: Path) -> str:
@@ -136,5 +159,11 @@ def revision() -> Obj:
     spec = {"desiredState": "Active", "revision": 1, "image": "bench.invalid/function-vellum:v0"}
     labels = {"pkg.crossplane.io/package": FUNCTION}
     annotations = {"crossplane.io/paused": "true"}
-    return make("pkg.crossplane.io/v1", "FunctionRevision", f"{FUNCTION}-bench", labels=labels,
-                annotations=annotations, spec=spec)  # fmt: skip
+    return make(
+        "pkg.crossplane.io/v1",
+        "FunctionRevision",
+        f"{FUNCTION}-bench",
+        labels=labels,
+        annotations=annotations,
+        spec=spec,
+    )

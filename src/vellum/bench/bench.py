@@ -139,9 +139,11 @@ class Bench:
         except Exception as error:
             LOG.exception("the bench does not start")
             self.error = BenchError(
-                "VEL905", f"the bench does not start: {type(error).__name__}: {error}", where=str(self.state.root),
+                "VEL905",
+                f"the bench does not start: {type(error).__name__}: {error}",
+                where=str(self.state.root),
                 fix="read its log: logs/vellum.log in that folder",
-            )  # fmt: skip
+            )
 
     def _stages(self) -> None:
         found = self.machine.programs
@@ -158,9 +160,7 @@ class Bench:
         self._charts()
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
         self._apply(api, base_objects.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
-        self._apply(
-            api, [*base_objects.base(found["crossplane-chart"]), *admission.policies(self.machine.charts)]
-        )
+        self._apply(api, [*base_objects.base(found["crossplane-chart"]), *admission.policies(self.machine.charts)])
         authority, port = self.certificates.authority.read_bytes(), self.machine.port("crossplane-webhooks")
         self._apply(api, base_objects.webhooks(found["crossplane-webhooks"], port, authority))
         self._said("kinds and rights are applied")
@@ -172,9 +172,7 @@ class Bench:
 
     def _charts(self) -> None:
         served = charts.served(self.machine.programs)
-        registry.push(
-            self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts
-        )
+        registry.push(self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts)
         self._said(f"{len(served)} charts are published")
 
     def _said(self, what: str) -> None:
@@ -189,9 +187,11 @@ class Bench:
             while not self._stop.is_set() and not self.supervisor.ensure(process).ready:
                 if time.monotonic() > deadline:
                     raise BenchError(
-                        "VEL906", f"{process.name} does not answer: {self.supervisor.ensure(process).message}",
-                        where=str(self.state.log(process.name)), fix="read that log",
-                    )  # fmt: skip
+                        "VEL906",
+                        f"{process.name} does not answer: {self.supervisor.ensure(process).message}",
+                        where=str(self.state.log(process.name)),
+                        fix="read that log",
+                    )
                 time.sleep(0.02)
         self._said(f"{', '.join(names)} {'answers' if len(names) == 1 else 'answer'}")
 
@@ -208,12 +208,10 @@ class Bench:
         api.apply(revision, manager="vellum-bench")
         endpoint = f"localhost:{self.machine.port('function')}"
         api.merge(
-            Key.of(revision), {"status": {"endpoint": endpoint, "capabilities": ["composition"]}},
-            subresource="/status",
-        )  # fmt: skip
+            Key.of(revision), {"status": {"endpoint": endpoint, "capabilities": ["composition"]}}, subresource="/status"
+        )
         api.apply(
-            admission.credentials(self.certificates.kubeconfig("provider-helm").read_text()),
-            manager="vellum-bench",
+            admission.credentials(self.certificates.kubeconfig("provider-helm").read_text()), manager="vellum-bench"
         )
 
     def _work(self, api: Api) -> None:
@@ -223,17 +221,20 @@ class Bench:
         storage = platform_components()["storage"]
         self._workloads = WorkloadController(self.state, self.ports, self.supervisor, [storage], programs)
         seaweed = SeaweedController(shell(self.state, self.ports, programs["weed"]), self._poke)
-        kserve = Kubelet(
-            self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager"
-        )
+        kserve = Kubelet(self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager")
         front = Kubelet(self.supervisor, self._front(), STORAGE_NAMESPACE, "s3")
         packages = PackageManager(
-            self.supervisor,
-            {PROVIDER: self.machine.process(PROVIDER), FUNCTION: self.machine.process("function")},
+            self.supervisor, {PROVIDER: self.machine.process(PROVIDER), FUNCTION: self.machine.process("function")}
         )
         controllers: list[Reconciles[KubeStore]] = [
-            packages, NOTEBOOKS, kserve, front, VolumeStandIn(), self._workloads, seaweed,
-        ]  # fmt: skip
+            packages,
+            NOTEBOOKS,
+            kserve,
+            front,
+            VolumeStandIn(),
+            self._workloads,
+            seaweed,
+        ]
         self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
         for manager, one in zip(self._managers, controllers, strict=True):
             self._thread(one.name, manager.run, self._stop)
@@ -242,9 +243,11 @@ class Bench:
         """Return the store's front as the laptop runs it; it restarts until the store's key is mounted."""
         site = Site(
             directory=self.state.data(STORAGE_NAMESPACE, "deployment-s3"),
-            secrets=self.state.secrets(STORAGE_NAMESPACE), ports={"http": self.ports.get(_FRONT_PORT)},
-            python=sys.executable, runtime=self.state.runtime,
-        )  # fmt: skip
+            secrets=self.state.secrets(STORAGE_NAMESPACE),
+            ports={"http": self.ports.get(_FRONT_PORT)},
+            python=sys.executable,
+            runtime=self.state.runtime,
+        )
         return platform_components()["storefront"].process({}, site)
 
     def _installed(self, api: Api) -> None:
@@ -252,9 +255,7 @@ class Bench:
         if files := read(self._tree):
             Installation(api, files, self._stop.is_set).run(LOG.info)
             self._said("everything that was rendered is applied")
-            wait_for(
-                lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness", FIX
-            )
+            wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness", FIX)
             self._said("the platform is ready")
         self.ready = not self._asked.is_set()
 

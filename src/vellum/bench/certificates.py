@@ -71,9 +71,7 @@ def make(folder: Path, server: str, now: datetime) -> Certificates:
         if name in USERS:
             write(found.kubeconfig(name), _kubeconfig(server, authority, chain, pem(key)))
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     write(found.accounts[0], pem(key))
     write(found.accounts[1], public)
     return found
@@ -87,8 +85,13 @@ def _kubeconfig(server: str, authority: bytes, chain: bytes, key: bytes) -> str:
     cluster = {"server": server, "certificate-authority-data": data(authority)}
     user = {"client-certificate-data": data(chain), "client-key-data": data(key)}
     # JSON is YAML, so kubectl can read it.
-    return json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": "bench",
-        "clusters": [{"name": "bench", "cluster": cluster}], "users": [{"name": "user", "user": user}],
-        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "user"}}],
-    })  # fmt: skip
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "bench",
+            "clusters": [{"name": "bench", "cluster": cluster}],
+            "users": [{"name": "user", "user": user}],
+            "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "user"}}],
+        }
+    )

@@ -52,9 +52,13 @@ def expression(words: str) -> str:
 def files(chart: Chart) -> dict[str, bytes]:
     """Return the chart's files by their path in it."""
     about = {
-        "apiVersion": "v2", "name": chart.name, "version": chart.version, "type": "application",
-        "description": f"stand-in for {chart.name} {chart.version}", "annotations": STAND_IN,
-    }  # fmt: skip
+        "apiVersion": "v2",
+        "name": chart.name,
+        "version": chart.version,
+        "type": "application",
+        "description": f"stand-in for {chart.name} {chart.version}",
+        "annotations": STAND_IN,
+    }
     return {
         "Chart.yaml": _json(about).encode(),
         "values.yaml": _json(chart.values).encode(),
@@ -75,9 +79,7 @@ def _json(found: object) -> str:
 # Objects of which charts are made
 
 
-def crd(
-    api_version: str, kind: str, *, scope: str = "Namespaced", keep: str = "keep", more: Iterable[str] = ()
-) -> Obj:
+def crd(api_version: str, kind: str, *, scope: str = "Namespaced", keep: str = "keep", more: Iterable[str] = ()) -> Obj:
     """Build a CRD that accepts everything: of the real schema, only the names are known here.
 
     Args:
@@ -91,15 +93,21 @@ def crd(
     plural = names.plural(kind)
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     versions = [
-        {"name": one, "served": True, "storage": one == version, "subresources": {"status": {}},
-         "schema": {"openAPIV3Schema": schema}}
+        {
+            "name": one,
+            "served": True,
+            "storage": one == version,
+            "subresources": {"status": {}},
+            "schema": {"openAPIV3Schema": schema},
+        }
         for one in (version, *more)
-    ]  # fmt: skip
+    ]
     named = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
     annotations = {**STAND_IN, "helm.sh/resource-policy": keep} if keep else STAND_IN
     spec = {"group": group, "scope": scope, "names": named, "versions": versions}
-    return make("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}", annotations=annotations,
-                spec=spec)  # fmt: skip
+    return make(
+        "apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}", annotations=annotations, spec=spec
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +126,7 @@ class Container:
 
     def object(self) -> Obj:
         """Return the container as a pod's spec has it."""
-        security = {
-            "allowPrivilegeEscalation": False,
-            "runAsNonRoot": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
+        security = {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}}
         made: Obj = {"name": self.name, "image": self.image, "securityContext": {**security, **self.security}}
         if self.ports:
             made["ports"] = [{"name": name, "containerPort": port} for name, port in self.ports.items()]
@@ -157,11 +161,7 @@ def workload(  # noqa: PLR0913  # a workload has this many independent fields
         "selector": {"matchLabels": dict(labels)},
         "template": {
             "metadata": meta,
-            "spec": {
-                "serviceAccountName": account or name,
-                "containers": [container.object()],
-                **(pod or {}),
-            },
+            "spec": {"serviceAccountName": account or name, "containers": [container.object()], **(pod or {})},
         },
     }
     if kind == "Deployment":
@@ -179,8 +179,14 @@ def service(
 ) -> Obj:
     """Build a Service; ``ports`` maps a name to port and target."""
     listed = [{"name": port, "port": at, "targetPort": target} for port, (at, target) in ports.items()]
-    return make("v1", "Service", name, NAMESPACE, labels=selector,
-                spec={"type": kind, "selector": dict(selector), "ports": listed})  # fmt: skip
+    return make(
+        "v1",
+        "Service",
+        name,
+        NAMESPACE,
+        labels=selector,
+        spec={"type": kind, "selector": dict(selector), "ports": listed},
+    )
 
 
 def scaler(name: str) -> Obj:
@@ -193,13 +199,7 @@ def scaler(name: str) -> Obj:
 
 
 def rights(  # noqa: PLR0913  # a role and its binding have this many independent fields
-    kind: str,
-    name: str,
-    account_name: str,
-    rules: Iterable[Obj],
-    namespace: str = NAMESPACE,
-    *,
-    binding: str = "",
+    kind: str, name: str, account_name: str, rules: Iterable[Obj], namespace: str = NAMESPACE, *, binding: str = ""
 ) -> tuple[Obj, Obj]:
     """Build a Role or ClusterRole, and a binding of the same name to an account in the release's namespace."""
     where = "" if kind == "ClusterRole" else namespace
@@ -207,6 +207,12 @@ def rights(  # noqa: PLR0913  # a role and its binding have this many independen
     subject = {"kind": "ServiceAccount", "name": account_name, "namespace": NAMESPACE}
     return (
         make(api, kind, name, where, rules=list(rules)),
-        make(api, f"{kind}Binding", binding or name, where, subjects=[subject],
-             roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}),
-    )  # fmt: skip
+        make(
+            api,
+            f"{kind}Binding",
+            binding or name,
+            where,
+            subjects=[subject],
+            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+        ),
+    )

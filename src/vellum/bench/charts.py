@@ -52,9 +52,7 @@ def _trainer(folders: Mapping[str, Path]) -> dict[str, bytes]:
     """Return the files of Kubeflow Trainer's chart, with the two subcharts that its publisher adds."""
     found = _files(folders["trainer-chart"])
     for name in ("jobset", "lws"):
-        found |= {
-            f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()
-        }
+        found |= {f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()}
     # The tag has version 0.1.0, which the release replaces. A subchart of another version than required is always on.
     about = "charts/lws/Chart.yaml"
     return {**found, about: re.sub(rb"(?m)^version: .*$", b"version: 0.8.0", found[about])}
@@ -81,16 +79,20 @@ def _cert_manager_part(name: str, values: str, ports: dict[str, int]) -> tuple[O
         role = rights("Role", f"{full}:leaderelection", full, [_LEASES], elected)
     return (
         account(full),
-        workload(full, container, _cert_manager_labels(name, part), beside={"app": name},
-                 pod={"securityContext": RESTRICTED_POD}, replicas=value(f"{values}replicaCount")),
+        workload(
+            full,
+            container,
+            _cert_manager_labels(name, part),
+            beside={"app": name},
+            pod={"securityContext": RESTRICTED_POD},
+            replicas=value(f"{values}replicaCount"),
+        ),
         *role,
-    )  # fmt: skip
+    )
 
 
 def _cert_manager_labels(name: str, part: str) -> dict[str, str]:
-    return {
-        "app.kubernetes.io/component": part, "app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/name": name,
-    }  # fmt: skip
+    return {"app.kubernetes.io/component": part, "app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/name": name}
 
 
 _LEASES: Obj = {
@@ -98,11 +100,7 @@ _LEASES: Obj = {
     "resources": ["leases"],
     "verbs": ["create", "get", "patch", "update"],
 }
-_SECRETS: Obj = {
-    "apiGroups": [""],
-    "resources": ["secrets"],
-    "verbs": ["create", "get", "list", "update", "watch"],
-}
+_SECRETS: Obj = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "get", "list", "update", "watch"]}
 _KEPT = expression("ternary `keep` `delete` .Values.crds.keep")
 CERT_MANAGER = Chart(
     "cert-manager", "v1.21.1",
@@ -143,12 +141,13 @@ _ISTIO_KINDS = {
     "extensions.istio.io/v1alpha1": ((), "TrafficExtension WasmPlugin"),
 }
 ISTIO_BASE = Chart(
-    "base", "1.30.3",
+    "base",
+    "1.30.3",
     (
         *(crd(api, kind, more=more) for api, (more, kinds) in _ISTIO_KINDS.items() for kind in kinds.split()),
         account("istio-reader-service-account"),
     ),
-)  # fmt: skip
+)
 _DISCOVERY = {
     "http-debug": 8080,
     "grpc-xds": 15010,
@@ -233,33 +232,53 @@ _SEAWEED_ALL: Obj = {"apiGroups": ["seaweed.seaweedfs.com"], "resources": ["*"],
 _SEAWEED_READ: Obj = {**_SEAWEED_ALL, "verbs": ["get", "list", "watch"]}
 _OPERATOR_CERTIFICATE = (
     make("cert-manager.io/v1", "Issuer", f"{RELEASE}-webhook-selfsigned-issuer", NAMESPACE, spec={"selfSigned": {}}),
-    make("cert-manager.io/v1", "Certificate", f"{RELEASE}-webhook-cert", NAMESPACE, spec={
-        "secretName": f"{RELEASE}-webhook-server-cert", "dnsNames": [f"{RELEASE}-webhook.{NAMESPACE}.svc"],
-        "issuerRef": {"kind": "Issuer", "name": f"{RELEASE}-webhook-selfsigned-issuer"}}),
-)  # fmt: skip
+    make(
+        "cert-manager.io/v1",
+        "Certificate",
+        f"{RELEASE}-webhook-cert",
+        NAMESPACE,
+        spec={
+            "secretName": f"{RELEASE}-webhook-server-cert",
+            "dnsNames": [f"{RELEASE}-webhook.{NAMESPACE}.svc"],
+            "issuerRef": {"kind": "Issuer", "name": f"{RELEASE}-webhook-selfsigned-issuer"},
+        },
+    ),
+)
 SEAWEEDFS_OPERATOR = Chart(
-    "seaweedfs-operator", "0.1.39",
+    "seaweedfs-operator",
+    "0.1.39",
     (
         *(crd(SEAWEED, kind) for kind in _SEAWEED_KINDS.split()),
         account(RELEASE),
-        *rights("ClusterRole", f"{RELEASE}-manager-role", RELEASE, [_SEAWEED_ALL],
-                binding=f"{RELEASE}-manager-rolebinding"),
+        *rights(
+            "ClusterRole", f"{RELEASE}-manager-role", RELEASE, [_SEAWEED_ALL], binding=f"{RELEASE}-manager-rolebinding"
+        ),
         make("rbac.authorization.k8s.io/v1", "ClusterRole", "seaweed-editor-role", rules=[_SEAWEED_ALL]),
         make("rbac.authorization.k8s.io/v1", "ClusterRole", "seaweed-viewer-role", rules=[_SEAWEED_READ]),
         workload(
             RELEASE,
-            Container("seaweedfs-operator", "docker.io/chrislusf/seaweedfs-operator:1.0.36",
-                      # Its container port is 443 and it listens at 9443, which its Service targets.
-                      {"http": 8080, "https": 443}, "resources"),
-            _OPERATOR, replicas=value("replicaCount"), pod={"securityContext": value("podSecurityContext")},
+            Container(
+                "seaweedfs-operator",
+                "docker.io/chrislusf/seaweedfs-operator:1.0.36",
+                # Its container port is 443 and it listens at 9443, which its Service targets.
+                {"http": 8080, "https": 443},
+                "resources",
+            ),
+            _OPERATOR,
+            replicas=value("replicaCount"),
+            pod={"securityContext": value("podSecurityContext")},
         ),
         service(RELEASE, _OPERATOR, {"http": (8080, 8080)}),
         service(f"{RELEASE}-webhook", _OPERATOR, {"https": (443, 9443)}),
         *(If("webhook.certManager.enabled", one) for one in _OPERATOR_CERTIFICATE),
     ),
-    {"replicaCount": 1, "podSecurityContext": {"runAsNonRoot": True}, "webhook": {"certManager": {"enabled": False}},
-     "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}, "limits": {"cpu": "500m", "memory": "500Mi"}}},
-)  # fmt: skip
+    {
+        "replicaCount": 1,
+        "podSecurityContext": {"runAsNonRoot": True},
+        "webhook": {"certManager": {"enabled": False}},
+        "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}, "limits": {"cpu": "500m", "memory": "500Mi"}},
+    },
+)
 
 
 # Argo Workflows
@@ -305,6 +324,4 @@ ARGO_WORKFLOWS = Chart(
 )  # fmt: skip
 
 
-STAND_INS = (
-    CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS,
-)  # fmt: skip
+STAND_INS = (CERT_MANAGER, ISTIO_BASE, ISTIOD, ISTIO_CNI, GATEWAY, SEAWEEDFS_OPERATOR, ARGO_WORKFLOWS)

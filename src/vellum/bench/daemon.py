@@ -24,8 +24,11 @@ class Commands:
     def answer(self, request: Mapping[str, Any]) -> Answer:
         """Return the answer to one request."""
         operations: dict[str, Callable[[], Answer]] = {
-            "ping": service.ping, "status": self.status, "install": self.install, "stop": self.stop,
-        }  # fmt: skip
+            "ping": service.ping,
+            "status": self.status,
+            "install": self.install,
+            "stop": self.stop,
+        }
         operation = operations.get(str(request.get("op")))
         if operation is None:
             return refused(f"unknown operation {request.get('op')!r}")

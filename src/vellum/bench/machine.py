@@ -59,9 +59,11 @@ class Machine:
 
 
 STAGES: tuple[tuple[str, ...], ...] = (
-    ("etcd", "registry"), ("apiserver",), ("controllers", "scheduler", "kwok"),
+    ("etcd", "registry"),
+    ("apiserver",),
+    ("controllers", "scheduler", "kwok"),
     ("crossplane", "function"),
-)  # fmt: skip
+)
 """The stages of a start: the programs of one stage start together, once all earlier ones answer."""
 
 
@@ -70,9 +72,14 @@ def _described(
 ) -> Process:
     listens = (*((probe.port,) if probe else ()), *ports)
     return Process(
-        name=name, argv=argv, directory=machine.directory(name), probe=probe, ports=listens,
-        env={"HOME": str(machine.directory(name)), "GOMAXPROCS": "2", **env}, grace_seconds=8.0,
-    )  # fmt: skip
+        name=name,
+        argv=argv,
+        directory=machine.directory(name),
+        probe=probe,
+        ports=listens,
+        env={"HOME": str(machine.directory(name)), "GOMAXPROCS": "2", **env},
+        grace_seconds=8.0,
+    )
 
 
 def _etcd(machine: Machine) -> Process:
@@ -81,15 +88,27 @@ def _etcd(machine: Machine) -> Process:
     authority = machine.certificates.authority
     peers = f"https://127.0.0.1:{peer}"
     argv = (
-        str(machine.programs["etcd"]), "--name=bench", f"--data-dir={machine.directory('etcd') / 'data'}",
-        f"--listen-client-urls=https://127.0.0.1:{client}", f"--advertise-client-urls=https://127.0.0.1:{client}",
-        f"--listen-peer-urls={peers}", f"--initial-advertise-peer-urls={peers}", f"--initial-cluster=bench={peers}",
-        f"--cert-file={certificate}", f"--key-file={key}", f"--trusted-ca-file={authority}", "--client-cert-auth",
-        f"--peer-cert-file={certificate}", f"--peer-key-file={key}", f"--peer-trusted-ca-file={authority}",
-        "--peer-client-cert-auth", f"--listen-metrics-urls=http://127.0.0.1:{health}", "--log-level=warn",
+        str(machine.programs["etcd"]),
+        "--name=bench",
+        f"--data-dir={machine.directory('etcd') / 'data'}",
+        f"--listen-client-urls=https://127.0.0.1:{client}",
+        f"--advertise-client-urls=https://127.0.0.1:{client}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=bench={peers}",
+        f"--cert-file={certificate}",
+        f"--key-file={key}",
+        f"--trusted-ca-file={authority}",
+        "--client-cert-auth",
+        f"--peer-cert-file={certificate}",
+        f"--peer-key-file={key}",
+        f"--peer-trusted-ca-file={authority}",
+        "--peer-client-cert-auth",
+        f"--listen-metrics-urls=http://127.0.0.1:{health}",
+        "--log-level=warn",
         # A bench is deleted when it ends, so its data need not survive a power cut.
         "--unsafe-no-fsync",
-    )  # fmt: skip
+    )
     return _described(machine, "etcd", argv, Probe(health, "/readyz"), client, peer)
 
 
@@ -99,56 +118,74 @@ def _apiserver(machine: Machine) -> Process:
     signs, public = machine.certificates.accounts
     authority = machine.certificates.authority
     argv = (
-        str(machine.programs["kube-apiserver"]), "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
-        f"--secure-port={machine.port('apiserver')}", f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}",
-        f"--client-ca-file={authority}", "--authorization-mode=RBAC", "--endpoint-reconciler-type=none",
-        f"--etcd-servers=https://127.0.0.1:{machine.port('etcd-client')}", f"--etcd-cafile={authority}",
-        f"--etcd-certfile={store}", f"--etcd-keyfile={store_key}",
-        "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={public}",
-        f"--service-account-signing-key-file={signs}", f"--service-cluster-ip-range={SERVICES}",
+        str(machine.programs["kube-apiserver"]),
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={machine.port('apiserver')}",
+        f"--tls-cert-file={certificate}",
+        f"--tls-private-key-file={key}",
+        f"--client-ca-file={authority}",
+        "--authorization-mode=RBAC",
+        "--endpoint-reconciler-type=none",
+        f"--etcd-servers=https://127.0.0.1:{machine.port('etcd-client')}",
+        f"--etcd-cafile={authority}",
+        f"--etcd-certfile={store}",
+        f"--etcd-keyfile={store_key}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={public}",
+        f"--service-account-signing-key-file={signs}",
+        f"--service-cluster-ip-range={SERVICES}",
         # Crossplane's core sends more requests than the default flow allows one user, and it is the only client here.
         "--enable-priority-and-fairness=false",
         # Who changes what, and with which program: a test compares it with what a dry run announced.
-        f"--audit-policy-file={machine.directory('apiserver') / 'audit.json'}", "--audit-log-maxsize=50",
-        f"--audit-log-path={machine.directory('apiserver') / 'audit.log'}", "--audit-log-maxbackup=1",
-    )  # fmt: skip
+        f"--audit-policy-file={machine.directory('apiserver') / 'audit.json'}",
+        "--audit-log-maxsize=50",
+        f"--audit-log-path={machine.directory('apiserver') / 'audit.log'}",
+        "--audit-log-maxbackup=1",
+    )
     audited = [
         {"level": "Metadata", "users": ["admin"], "verbs": ["create", "update", "patch", "delete"]},
         {"level": "None"},
     ]
-    policy = {
-        "apiVersion": "audit.k8s.io/v1",
-        "kind": "Policy",
-        "rules": audited,
-        "omitStages": ["RequestReceived"],
-    }
+    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": audited, "omitStages": ["RequestReceived"]}
     # The API server spent a quarter of its time on garbage; with this setting 50 claims take 105 s instead of 140.
     garbage = {"GOGC": "300", "GOMEMLIMIT": "3GiB"}
-    described = _described(
-        machine, "apiserver", argv, Probe(machine.port("apiserver"), "/readyz", tls=True), **garbage
-    )
+    described = _described(machine, "apiserver", argv, Probe(machine.port("apiserver"), "/readyz", tls=True), **garbage)
     return replace(described, files={machine.directory("apiserver") / "audit.json": json.dumps(policy)})
 
 
 def _controllers(machine: Machine) -> Process:
     signs, _ = machine.certificates.accounts
     argv = (
-        str(machine.programs["kube-controller-manager"]), "--bind-address=127.0.0.1",
-        f"--secure-port={machine.port('controllers')}", f"--kubeconfig={machine.certificates.kubeconfig('admin')}",
-        f"--service-account-private-key-file={signs}", f"--root-ca-file={machine.certificates.authority}",
-        "--leader-elect=false", "--node-monitor-grace-period=24h", "--concurrent-gc-syncs=30",
-        "--concurrent-namespace-syncs=20", "--kube-api-qps=200", "--kube-api-burst=400",
-    )  # fmt: skip
+        str(machine.programs["kube-controller-manager"]),
+        "--bind-address=127.0.0.1",
+        f"--secure-port={machine.port('controllers')}",
+        f"--kubeconfig={machine.certificates.kubeconfig('admin')}",
+        f"--service-account-private-key-file={signs}",
+        f"--root-ca-file={machine.certificates.authority}",
+        "--leader-elect=false",
+        "--node-monitor-grace-period=24h",
+        "--concurrent-gc-syncs=30",
+        "--concurrent-namespace-syncs=20",
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
+    )
     return _described(machine, "controllers", argv, Probe(machine.port("controllers"), "/healthz", tls=True))
 
 
 def _scheduler(machine: Machine) -> Process:
     config = str(machine.certificates.kubeconfig("admin"))
     argv = (
-        str(machine.programs["kube-scheduler"]), "--bind-address=127.0.0.1", f"--kubeconfig={config}",
-        f"--secure-port={machine.port('scheduler')}", f"--authentication-kubeconfig={config}",
-        f"--authorization-kubeconfig={config}", "--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400",
-    )  # fmt: skip
+        str(machine.programs["kube-scheduler"]),
+        "--bind-address=127.0.0.1",
+        f"--kubeconfig={config}",
+        f"--secure-port={machine.port('scheduler')}",
+        f"--authentication-kubeconfig={config}",
+        f"--authorization-kubeconfig={config}",
+        "--leader-elect=false",
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
+    )
     return _described(machine, "scheduler", argv, Probe(machine.port("scheduler"), "/healthz", tls=True))
 
 
@@ -156,9 +193,12 @@ def _kwok(machine: Machine) -> Process:
     stages = machine.directory("kwok") / "stages.yaml"
     port = machine.port("kwok")
     argv = (
-        str(machine.programs["kwok"]), f"--kubeconfig={machine.certificates.kubeconfig('kwok')}",
-        "--manage-all-nodes=true", f"--config={stages}", f"--server-address=127.0.0.1:{port}",
-    )  # fmt: skip
+        str(machine.programs["kwok"]),
+        f"--kubeconfig={machine.certificates.kubeconfig('kwok')}",
+        "--manage-all-nodes=true",
+        f"--config={stages}",
+        f"--server-address=127.0.0.1:{port}",
+    )
     return _described(machine, "kwok", argv, Probe(port, "/healthz"))
 
 
@@ -166,27 +206,46 @@ def _crossplane(machine: Machine) -> Process:
     health, metrics = machine.port("crossplane-health"), machine.port("crossplane-metrics")
     webhooks = machine.port("crossplane-webhooks")
     argv = (
-        str(machine.programs["crossplane"]), "core", "start", "--enable-webhooks", f"--webhook-port={webhooks}",
-        "--package-runtime=Provider=External;Function=External", f"--xpkg-cache-dir={machine.directory('crossplane')}",
-        f"--metrics-port={metrics}", f"--health-probe-port={health}", f"--circuit-breaker-burst={BREAKER_BURST}",
-    )  # fmt: skip
+        str(machine.programs["crossplane"]),
+        "core",
+        "start",
+        "--enable-webhooks",
+        f"--webhook-port={webhooks}",
+        "--package-runtime=Provider=External;Function=External",
+        f"--xpkg-cache-dir={machine.directory('crossplane')}",
+        f"--metrics-port={metrics}",
+        f"--health-probe-port={health}",
+        f"--circuit-breaker-burst={BREAKER_BURST}",
+    )
     folders = {
         f"TLS_{use}_CERTS_DIR": str(machine.certificates.pair(name)[0].parent)
         for use, name in (("CLIENT", "crossplane"), ("SERVER", "crossplane-webhooks"))
     }
     return _described(
-        machine, "crossplane", argv, Probe(health, "/readyz"), metrics, webhooks,
-        KUBECONFIG=str(machine.certificates.kubeconfig("crossplane")), POD_NAMESPACE="crossplane-system", **folders,
-    )  # fmt: skip
+        machine,
+        "crossplane",
+        argv,
+        Probe(health, "/readyz"),
+        metrics,
+        webhooks,
+        KUBECONFIG=str(machine.certificates.kubeconfig("crossplane")),
+        POD_NAMESPACE="crossplane-system",
+        **folders,
+    )
 
 
 def _function(machine: Machine) -> Process:
     port, metrics = machine.port("function"), machine.port("function-metrics")
     argv = (
-        str(machine.function_python), "-P", "-m", "vellum.cli", "function", f"--address=localhost:{port}",
+        str(machine.function_python),
+        "-P",
+        "-m",
+        "vellum.cli",
+        "function",
+        f"--address=localhost:{port}",
         f"--tls-certs-dir={machine.certificates.pair('function')[0].parent}",
         f"--metrics-address=127.0.0.1:{metrics}",
-    )  # fmt: skip
+    )
     config = str(machine.certificates.kubeconfig("composer"))
     return _described(machine, "function", argv, Probe(metrics, "/metrics"), port, KUBECONFIG=config)
 
@@ -195,18 +254,23 @@ def _provider_helm(machine: Machine) -> Process:
     argv = (str(machine.programs["provider-helm"]), f"--poll={provider.POLL}")
     # The charts that it pulls and the patches that it applies are in its own folder, which is deleted with the bench.
     return _described(
-        machine, "provider-helm", argv, None, TMPDIR=str(machine.directory("provider-helm")),
+        machine,
+        "provider-helm",
+        argv,
+        None,
+        TMPDIR=str(machine.directory("provider-helm")),
         KUBECONFIG=str(machine.certificates.kubeconfig("provider-helm")),
-    )  # fmt: skip
+    )
 
 
 def _registry(machine: Machine) -> Process:
     port, folder = machine.port("registry"), machine.directory("registry")
     settings = {
-        "version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "version": "0.1",
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
         "http": {"addr": f"127.0.0.1:{port}"},
-    }  # fmt: skip
+    }
     config = folder / "config.yaml"
     argv = (str(machine.programs["registry"]), "serve", str(config))
     quiet = {f"OTEL_{what}_EXPORTER": "none" for what in ("TRACES", "METRICS", "LOGS")}
@@ -217,21 +281,36 @@ def _registry(machine: Machine) -> Process:
 def _kserve(machine: Machine) -> Process:
     health, webhooks = machine.port("kserve-health"), machine.port("kserve-webhooks")
     argv = (
-        str(machine.programs["kserve"]), "--metrics-addr=0", f"--health-probe-addr=127.0.0.1:{health}",
+        str(machine.programs["kserve"]),
+        "--metrics-addr=0",
+        f"--health-probe-addr=127.0.0.1:{health}",
         f"--webhook-port={webhooks}",
-    )  # fmt: skip
+    )
     # controller-runtime 0.22 serves webhooks with the certificate in this folder, and does not start without it.
     shown = machine.directory("kserve") / "k8s-webhook-server" / "serving-certs"
     pair = machine.certificates.pair("kserve")
     described = _described(
-        machine, "kserve", argv, Probe(health, "/readyz"), webhooks, TMPDIR=str(machine.directory("kserve")),
-        KUBECONFIG=str(machine.certificates.kubeconfig("kserve")), POD_NAMESPACE="kserve",
-    )  # fmt: skip
+        machine,
+        "kserve",
+        argv,
+        Probe(health, "/readyz"),
+        webhooks,
+        TMPDIR=str(machine.directory("kserve")),
+        KUBECONFIG=str(machine.certificates.kubeconfig("kserve")),
+        POD_NAMESPACE="kserve",
+    )
     return replace(described, files={shown / path.name: path.read_text() for path in pair})
 
 
 _PROCESSES: dict[str, Callable[[Machine], Process]] = {
-    "etcd": _etcd, "apiserver": _apiserver, "controllers": _controllers, "scheduler": _scheduler, "kwok": _kwok,
-    "crossplane": _crossplane, "function": _function, "provider-helm": _provider_helm, "registry": _registry,
+    "etcd": _etcd,
+    "apiserver": _apiserver,
+    "controllers": _controllers,
+    "scheduler": _scheduler,
+    "kwok": _kwok,
+    "crossplane": _crossplane,
+    "function": _function,
+    "provider-helm": _provider_helm,
+    "registry": _registry,
     "kserve": _kserve,
-}  # fmt: skip
+}

@@ -68,21 +68,34 @@ _PROVIDER_HELM = {
 PROGRAMS = (
     Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
-    Program("crossplane", "crossplane", "github.com/crossplane/crossplane/v2/cmd/crossplane",
-            {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": CROSSPLANE}),
-    *(Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES)
-      for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")),
+    Program(
+        "crossplane",
+        "crossplane",
+        "github.com/crossplane/crossplane/v2/cmd/crossplane",
+        {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": CROSSPLANE},
+    ),
+    *(
+        Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES)
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+    ),
     Program("registry", "registry", "github.com/distribution/distribution/v3/cmd/registry"),
-    Program("provider-helm", "provider-helm", "github.com/crossplane-contrib/provider-helm/cmd/provider",
-            _PROVIDER_HELM),
-    Program("helm", "provider-helm", "helm.sh/helm/v3/cmd/helm",
-            {"helm.sh/helm/v3/internal/version.version": "v3.21.1"}),
+    Program(
+        "provider-helm", "provider-helm", "github.com/crossplane-contrib/provider-helm/cmd/provider", _PROVIDER_HELM
+    ),
+    Program(
+        "helm", "provider-helm", "helm.sh/helm/v3/cmd/helm", {"helm.sh/helm/v3/internal/version.version": "v3.21.1"}
+    ),
     Program("kserve", "kserve", "github.com/kserve/kserve/cmd/manager"),
-)  # fmt: skip
+)
 FILES = (
     Files("crossplane-crds", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/crds"),
-    Files("crossplane-chart", "crossplane", "github.com/crossplane/crossplane/v2",
-          "cluster/charts/crossplane/templates", "*clusterrole.yaml"),
+    Files(
+        "crossplane-chart",
+        "crossplane",
+        "github.com/crossplane/crossplane/v2",
+        "cluster/charts/crossplane/templates",
+        "*clusterrole.yaml",
+    ),
     Files("crossplane-webhooks", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/webhookconfigurations"),
     Files("kwok-stages", "kwok", "sigs.k8s.io/kwok", "kustomize/stage"),
     Files("provider-helm-crds", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package/crds"),
@@ -90,7 +103,7 @@ FILES = (
     Files("trainer-chart", "trainer", "github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer", "*"),
     Files("jobset-chart", "trainer", "sigs.k8s.io/jobset", "charts/jobset", "*"),
     Files("lws-chart", "trainer", "sigs.k8s.io/lws", "charts/lws", "*"),
-)  # fmt: skip
+)
 
 
 def cache() -> Path:
@@ -111,9 +124,11 @@ def ensure(say: Say, more: Iterable[Files] = ()) -> dict[str, Path]:
     """
     if not TOOLS.is_dir():
         raise BenchError(
-            "VEL901", "the bench is part of the repository and not of the installed package", where=str(ROOT),
+            "VEL901",
+            "the bench is part of the repository and not of the installed package",
+            where=str(ROOT),
             fix="clone the repository and run `make bench` there",
-        )  # fmt: skip
+        )
     items: list[Program | Files] = [*PROGRAMS, *FILES, *more]
     found = {item.name: _place(item) for item in items}
     missing = [item for item in items if not found[item.name].exists()]
@@ -145,9 +160,11 @@ def _enough_room(missing: list[Program | Files]) -> None:
     free = shutil.disk_usage(place).free
     if len(missing) > 1 and free < NEEDED_BYTES:
         raise BenchError(
-            "VEL902", f"{free / 2**30:.0f} GB are free, Go's caches need {NEEDED_BYTES / 2**30:.0f}", where=str(place),
+            "VEL902",
+            f"{free / 2**30:.0f} GB are free, Go's caches need {NEEDED_BYTES / 2**30:.0f}",
+            where=str(place),
             fix="free some disk space, or set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk",
-        )  # fmt: skip
+        )
 
 
 def _go(say: Say) -> list[str]:
@@ -180,9 +197,12 @@ def _version(go: str) -> tuple[int, ...]:
 
 def _environment() -> dict[str, str]:
     return {
-        **os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off",
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
-    }  # fmt: skip
+    }
 
 
 def _build(go: list[str], program: Program, target: Path, say: Say) -> None:
@@ -191,11 +211,7 @@ def _build(go: list[str], program: Program, target: Path, say: Say) -> None:
     _downloaded([*go, "list", "-deps", program.package], folder, _environment(), say)
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in program.variables.items())])
     draft = target.with_suffix(".draft")
-    _run(
-        [*go, "build", "-ldflags", flags, "-o", str(draft), program.package],
-        folder,
-        _environment(),
-    )
+    _run([*go, "build", "-ldflags", flags, "-o", str(draft), program.package], folder, _environment())
     draft.rename(target)
 
 
@@ -232,18 +248,16 @@ def _downloaded(argv: list[str], folder: Path, environment: Mapping[str, str], s
 
 
 def _run(argv: list[str], folder: Path, environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        argv, cwd=folder, env=environment or None, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(argv, cwd=folder, env=environment or None, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
         # `go mod download -json` ends with a bracket, and a checksum error with a hint where to read more.
-        words = [
-            line.strip() for line in said if re.search(r"\w", line) and "go help module-auth" not in line
-        ]
+        words = [line.strip() for line in said if re.search(r"\w", line) and "go help module-auth" not in line]
         last = next((line for line in words if _FOR_GOOD.search(line)), (words or said)[-1])
         raise BenchError(
-            "VEL903", f"{argv[0]} {argv[1]} ended with {done.returncode}: {last}", where=str(folder),
+            "VEL903",
+            f"{argv[0]} {argv[1]} ended with {done.returncode}: {last}",
+            where=str(folder),
             fix=f"run it by hand to see all of it: cd {folder} && {' '.join(argv)}",
-        )  # fmt: skip
+        )
     return done.stdout

@@ -26,12 +26,12 @@ def _helm(helm: Path, folder: Path, *arguments: str) -> None:
     own = {f"HELM_{what}_HOME": str(folder / what.lower()) for what in ("CACHE", "CONFIG", "DATA")}
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), **own}
     argv = [str(helm), *arguments]
-    done = subprocess.run(
-        argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise BenchError(
-            "VEL907", f"helm {arguments[0]} ended with {done.returncode}: {last}", where=str(folder / arguments[1]),
+            "VEL907",
+            f"helm {arguments[0]} ended with {done.returncode}: {last}",
+            where=str(folder / arguments[1]),
             fix=f"run it by hand: cd {folder} && {' '.join(argv)}",
-        )  # fmt: skip
+        )

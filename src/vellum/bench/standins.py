@@ -88,10 +88,7 @@ class PackageManager:
     """Runs the programs of packages in place of their pods, and of Crossplane's package manager, which cannot pull."""
 
     name = "stand-in/packages"
-    kinds: Sequence[Kind] = (
-        Kind("pkg.crossplane.io/v1", "Provider"),
-        Kind("pkg.crossplane.io/v1", "Function"),
-    )
+    kinds: Sequence[Kind] = (Kind("pkg.crossplane.io/v1", "Provider"), Kind("pkg.crossplane.io/v1", "Function"))
 
     def __init__(self, supervisor: Supervisor, processes: Mapping[str, Process]) -> None:
         """Remember the process of each package, by the package's name."""
@@ -116,8 +113,7 @@ def _healthy(now: str) -> Obj:
     """Return the status of a package that runs (apis/v2 2.3.4, pkg/v1 conditions)."""
     said = {"Installed": "ActivePackageRevision", "Healthy": "HealthyPackageRevision"}
     conditions = [
-        {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now}
-        for kind, reason in said.items()
+        {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now} for kind, reason in said.items()
     ]
     return {"conditions": conditions}
 
@@ -168,9 +164,13 @@ def _wanted(deployment: Obj | None) -> bool:
 def _owned(owner: Obj, obj: Obj) -> Obj:
     meta = owner["metadata"]
     reference = {
-        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": meta["name"], "uid": meta["uid"],
-        "controller": True, "blockOwnerDeletion": True,
-    }  # fmt: skip
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
     return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [reference]}}
 
 
@@ -178,20 +178,14 @@ def _notebook(notebook: Obj, name: str) -> list[Obj]:
     meta = notebook["metadata"]
     labels = {**meta.get("labels", {}), "statefulset": meta["name"], "notebook-name": meta["name"]}
     pod = notebook["spec"]["template"]["spec"]
-    first = {
-        "ports": [{"name": "notebook-port", "containerPort": 8888, "protocol": "TCP"}],
-        **pod["containers"][0],
-    }
+    first = {"ports": [{"name": "notebook-port", "containerPort": 8888, "protocol": "TCP"}], **pod["containers"][0]}
     prefix = {"name": "NB_PREFIX", "value": f"/notebook/{meta['namespace']}/{meta['name']}"}
     first["env"] = [*first.get("env", ()), prefix]
     spec = {
         "replicas": 0 if "kubeflow-resource-stopped" in (meta.get("annotations") or {}) else 1,
         "serviceName": meta["name"],
         "selector": {"matchLabels": {"statefulset": meta["name"]}},
-        "template": {
-            "metadata": {"labels": labels},
-            "spec": {**pod, "containers": [first, *pod["containers"][1:]]},
-        },
+        "template": {"metadata": {"labels": labels}, "spec": {**pod, "containers": [first, *pod["containers"][1:]]}},
     }
     workload = make("apps/v1", "StatefulSet", name, meta["namespace"], spec=spec)
     return [_owned(notebook, workload), _service(notebook, {"statefulset": name}, 8888, name)]
@@ -205,19 +199,30 @@ def _service(owner: Obj, selector: dict[str, str], port: int, name: str) -> Obj:
 
 def _volume(claim: Obj) -> Obj:
     meta = claim["metadata"]
-    reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": meta["namespace"],
-                 "name": meta["name"], "uid": meta["uid"]}  # fmt: skip
+    reference = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": meta["namespace"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+    }
     spec = {
         "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
-        "accessModes": claim["spec"]["accessModes"], "claimRef": reference, "storageClassName": "bench",
-        "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": f"/nowhere/{meta['uid']}"},
-    }  # fmt: skip
+        "accessModes": claim["spec"]["accessModes"],
+        "claimRef": reference,
+        "storageClassName": "bench",
+        "persistentVolumeReclaimPolicy": "Retain",
+        "hostPath": {"path": f"/nowhere/{meta['uid']}"},
+    }
     annotations = {"pv.kubernetes.io/provisioned-by": PROVISIONER}
     return make("v1", "PersistentVolume", f"pvc-{meta['uid']}", annotations=annotations, spec=spec)
 
 
 NOTEBOOKS = WorkloadStandIn(
-    "stand-in/notebooks", (Kind("kubeflow.org/v1", "Notebook"), Kind("apps/v1", "StatefulSet"), Kind("v1", "Service")),
-    "notebook", "", _notebook,
-)  # fmt: skip
+    "stand-in/notebooks",
+    (Kind("kubeflow.org/v1", "Notebook"), Kind("apps/v1", "StatefulSet"), Kind("v1", "Service")),
+    "notebook",
+    "",
+    _notebook,
+)
 """What Kubeflow's notebook controller 1.11 makes: StatefulSet and Service, and the pod's state as status."""

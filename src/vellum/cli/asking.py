@@ -35,9 +35,7 @@ def agree(question: str, what: str, *, yes: bool, where: str = "this installatio
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(
-            "VEL712", f"{what}, but no terminal is attached to confirm it", where=where, fix="pass --yes"
-        )
+        raise UsageError("VEL712", f"{what}, but no terminal is attached to confirm it", where=where, fix="pass --yes")
     click.confirm(question, abort=True, err=True)
 
 
@@ -56,9 +54,7 @@ def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
     """Return lines with what deleting the claim removes and leaves on this machine, with sizes."""
     state, meta = State(state_root()), claim["metadata"]
     team = Team(meta["namespace"], meta["name"], "")
-    own = (
-        one for one in made if one["metadata"]["namespace"] == team.namespace and watching.is_a_persons(one)
-    )
+    own = (one for one in made if one["metadata"]["namespace"] == team.namespace and watching.is_a_persons(one))
     sizes = {
         report.NOTEBOOK_HOME: _folder(state.data(team.namespace, HOME)),
         report.VECTORS: _folder(state.data(VECTORS_NAMESPACE, f"data-{team.qdrant}-0")),
@@ -71,16 +67,20 @@ def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
 def of_a_workload(key: Key) -> list[str]:
     """Return lines with what deleting a TrainJob or an InferenceService removes and leaves."""
     folder = State(state_root()).data(key.namespace, f"{key.kind.lower()}-{key.name}")
-    return [f"  goes   {key.kind} {key.name}  its processes and its folder: {_folder(folder)}",
-            "  stays  what it stored in the bucket"]  # fmt: skip
+    return [
+        f"  goes   {key.kind} {key.name}  its processes and its folder: {_folder(folder)}",
+        "  stays  what it stored in the bucket",
+    ]
 
 
 def of_everything(state: State) -> list[str]:
     """Return lines with what deleting the installation removes."""
     known = ", ".join(teams.known()) or "none"
-    return [f"  goes   all data of the teams: {known}",
-            f"  goes   data of teams that were deleted before; all data together: {_folder(state.root / 'data')}",
-            "  goes   the seed, from which every key is derived"]  # fmt: skip
+    return [
+        f"  goes   all data of the teams: {known}",
+        f"  goes   data of teams that were deleted before; all data together: {_folder(state.root / 'data')}",
+        "  goes   the seed, from which every key is derived",
+    ]
 
 
 def size(count: float) -> str:

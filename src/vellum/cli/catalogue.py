@@ -50,4 +50,4 @@ def page(code: str) -> Page:
     first, last = min(known, default="none"), max(known, default="none")
     raise UsageError(
         "VEL745", f"error {wanted} does not exist", where=code, fix=f"choose one of {first} to {last}; see docs/errors"
-    )  # fmt: skip
+    )

@@ -45,9 +45,7 @@ def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
         ClaimError: the files have mistakes; the error lists all of them.
         UsageError: a platform is for a cluster (VEL714).
     """
-    return sorted(
-        _of_a_laptop(manifests(paths, namespace)), key=lambda manifest: manifest["kind"] in WORKLOADS
-    )
+    return sorted(_of_a_laptop(manifests(paths, namespace)), key=lambda manifest: manifest["kind"] in WORKLOADS)
 
 
 def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
@@ -61,9 +59,11 @@ def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
     for manifest in found:
         if manifest["kind"] not in WORKLOADS:
             raise UsageError(
-                "VEL722", f"`--file` cannot delete a {manifest['kind']}", where=str(manifest["metadata"]["name"]),
+                "VEL722",
+                f"`--file` cannot delete a {manifest['kind']}",
+                where=str(manifest["metadata"]["name"]),
                 fix="run `vellum delete TEAM`, or `vellum down --delete-data` for everything",
-            )  # fmt: skip
+            )
     return found
 
 
@@ -71,9 +71,7 @@ def _no_workloads(found: list[Obj], fix: str) -> None:
     for manifest in found:
         if manifest["kind"] in WORKLOADS:
             what = f"a {manifest['kind']} needs a team that is ready"
-            raise UsageError(
-                "VEL721", what, where=f"{manifest['kind']} {manifest['metadata']['name']}", fix=fix
-            )
+            raise UsageError("VEL721", what, where=f"{manifest['kind']} {manifest['metadata']['name']}", fix=fix)
 
 
 def _of_a_laptop(found: list[Obj]) -> list[Obj]:
@@ -81,9 +79,11 @@ def _of_a_laptop(found: list[Obj]) -> list[Obj]:
         if profile != LAPTOP:
             what = f"Crossplane installs a platform of profile {profile}, on a cluster"
             raise UsageError(
-                "VEL714", what, where=where,
+                "VEL714",
+                what,
+                where=where,
                 fix="write profile: local; or look at Crossplane doing it: vellum bench up FILE",
-            )  # fmt: skip
+            )
     return found
 
 
@@ -99,9 +99,11 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
     for where, profile in _profiles(found):
         if profile == LAPTOP:
             raise UsageError(
-                "VEL716", f"a platform of profile {LAPTOP} runs only on a laptop", where=where,
+                "VEL716",
+                f"a platform of profile {LAPTOP} runs only on a laptop",
+                where=where,
                 fix="write profile: light, or profile: standard, which brings Istio",
-            )  # fmt: skip
+            )
     return found
 
 

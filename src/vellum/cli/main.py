@@ -19,29 +19,31 @@ import click
 from vellum import __version__
 from vellum.errors import UsageError, VellumError
 
-COMMANDS: Mapping[str, str] = MappingProxyType({
-    "up": "Start the platform and the teams of some claims, and wait until they are ready.",
-    "down": "Stop everything; data stays unless its deletion is asked for.",
-    "status": "Show what is ready, what is not, and why.",
-    "logs": "Show what a part says.",
-    "ingest": "Put a folder of PDFs into a team's bucket and vectors, by a Kubeflow pipeline.",
-    "search": "Ask a question; answers cite document and page.",
-    "open": "Open a team's notebook in the browser.",
-    "connect": "Show how to reach a team's bucket, vectors and models.",
-    "explain": "Explain the fields of a claim or of the platform, or the platform as it is.",
-    "validate": "Check claims without changing anything.",
-    "apply": "Store claims in the running platform and return immediately.",
-    "delete": "Delete a team's claim; its data stays if the claim says Retain.",
-    "render": "Write everything that Crossplane needs, as files for git.",
-    "install": "Install the platform on a cluster on which Crossplane runs.",
-    "uninstall": "Take the platform off a cluster; data stays unless its deletion is asked for.",
-    "package": "Write what a cluster pulls from your registry, as files to push there.",
-    "rotate": "Replace the keys of a team, or the platform's own, by new ones.",
-    "verify": "Break parts on purpose, and show how soon they are restored.",
-    "bench": "Run the real Crossplane on this machine, to look around.",
-    "function": "Serve the composition function that Crossplane calls.",
-    "completion": "Print the completion script of a shell.",
-})  # fmt: skip
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "up": "Start the platform and the teams of some claims, and wait until they are ready.",
+        "down": "Stop everything; data stays unless its deletion is asked for.",
+        "status": "Show what is ready, what is not, and why.",
+        "logs": "Show what a part says.",
+        "ingest": "Put a folder of PDFs into a team's bucket and vectors, by a Kubeflow pipeline.",
+        "search": "Ask a question; answers cite document and page.",
+        "open": "Open a team's notebook in the browser.",
+        "connect": "Show how to reach a team's bucket, vectors and models.",
+        "explain": "Explain the fields of a claim or of the platform, or the platform as it is.",
+        "validate": "Check claims without changing anything.",
+        "apply": "Store claims in the running platform and return immediately.",
+        "delete": "Delete a team's claim; its data stays if the claim says Retain.",
+        "render": "Write everything that Crossplane needs, as files for git.",
+        "install": "Install the platform on a cluster on which Crossplane runs.",
+        "uninstall": "Take the platform off a cluster; data stays unless its deletion is asked for.",
+        "package": "Write what a cluster pulls from your registry, as files to push there.",
+        "rotate": "Replace the keys of a team, or the platform's own, by new ones.",
+        "verify": "Break parts on purpose, and show how soon they are restored.",
+        "bench": "Run the real Crossplane on this machine, to look around.",
+        "function": "Serve the composition function that Crossplane calls.",
+        "completion": "Print the completion script of a shell.",
+    }
+)
 """Name and summary of every command, so that help does not import all their modules."""
 OUTSIDE = frozenset({"up", "down", "bench", "install", "uninstall"})
 """Commands that a notebook or a job must not run: they start or stop the platform in which it runs."""
@@ -131,9 +133,11 @@ def _color() -> bool | None:
 def _refused(error: OSError) -> VellumError:
     """Return an error for what the system refuses and no command handles: a full disk, a read-only folder."""
     return UsageError(
-        "VEL735", f"the system refuses: {error.strerror or error}", where=str(error.filename or "the output"),
+        "VEL735",
+        f"the system refuses: {error.strerror or error}",
+        where=str(error.filename or "the output"),
         fix="make room or grant the permission, then run the command again: it continues where it stopped",
-    )  # fmt: skip
+    )
 
 
 def report(error: VellumError) -> None:
@@ -152,6 +156,4 @@ def report(error: VellumError) -> None:
 
 def _wants_json(argv: list[str]) -> bool:
     pairs: list[tuple[str, Any]] = list(zip(argv, [*argv[1:], ""], strict=True))
-    return any(
-        word == "--output=json" or (word in ("--output", "-o") and value == "json") for word, value in pairs
-    )
+    return any(word == "--output=json" or (word in ("--output", "-o") and value == "json") for word, value in pairs)

@@ -77,9 +77,7 @@ LONGEST = 7 * 24 * 3600
 
 def timeout(default: float, text: str = "How long to wait.") -> Callable[[F], F]:
     """Add ``--timeout``."""
-    return click.option(
-        "--timeout", type=_Seconds(), default=default, show_default=True, metavar="SECONDS", help=text
-    )
+    return click.option("--timeout", type=_Seconds(), default=default, show_default=True, metavar="SECONDS", help=text)
 
 
 _PACKAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?")
@@ -96,8 +94,13 @@ def function_package(function: F) -> F:
             raise click.BadParameter(wrong, ctx, param)
         return value
 
-    return click.option("--function", metavar="IMAGE", default="", callback=checked,
-                        help="The function's package, with registry and digest.")(function)  # fmt: skip
+    return click.option(
+        "--function",
+        metavar="IMAGE",
+        default="",
+        callback=checked,
+        help="The function's package, with registry and digest.",
+    )(function)
 
 
 def state() -> State:

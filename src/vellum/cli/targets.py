@@ -33,9 +33,7 @@ def kubeconfig(function: F) -> F:
 def cluster(function: F) -> F:
     """Add a required ``--kubeconfig``."""
     kind = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return click.option("--kubeconfig", type=kind, metavar="FILE", required=True, help="The cluster.")(
-        function
-    )
+    return click.option("--kubeconfig", type=kind, metavar="FILE", required=True, help="The cluster.")(function)
 
 
 class Target(Protocol):
@@ -95,9 +93,7 @@ def stopped(composite: Obj) -> str:
 
 def receipts(target: Target) -> list[Obj]:
     """Return the repairs there, for each composite the newest first."""
-    return [
-        receipt for obj in target.composites() for receipt in (obj.get("status") or {}).get("receipts") or ()
-    ]
+    return [receipt for obj in target.composites() for receipt in (obj.get("status") or {}).get("receipts") or ()]
 
 
 def api(config: Path) -> Api:
@@ -108,9 +104,11 @@ def api(config: Path) -> Api:
     """
     if find_spec("kubernetes") is None:
         raise UsageError(
-            "VEL719", "the cluster client is not installed", where=sys.prefix,
+            "VEL719",
+            "the cluster client is not installed",
+            where=sys.prefix,
             fix="in a clone of Vellum: run `make setup`; elsewhere: install vellum[cluster]",
-        )  # fmt: skip
+        )
     from vellum.cluster.api import READYZ, Api
 
     return Api(config, fix=f"{READYZ}, or for a bench `vellum bench status`")
@@ -179,6 +177,10 @@ class _Laptop:
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
         """Write the generation into the object's spec."""
         self._client.ask(
-            "rotate", kind=[key.api_version, key.kind], namespace=key.namespace, name=key.name, generation=generation,
+            "rotate",
+            kind=[key.api_version, key.kind],
+            namespace=key.namespace,
+            name=key.name,
+            generation=generation,
             overlap=overlap,
-        )  # fmt: skip
+        )

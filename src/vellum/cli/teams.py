@@ -53,10 +53,7 @@ def one_team(team: str | None, known: list[str]) -> str:
         raise UsageError("VEL704", what, where="this installation", fix=f"known: {names}")
     what = f"{team!r} names {len(claims)} claims" if team else f"{len(claims)} claims exist"
     raise UsageError(
-        "VEL705",
-        what,
-        where="this installation",
-        fix=f"name one as NAMESPACE/NAME: {', '.join(sorted(claims))}",
+        "VEL705", what, where="this installation", fix=f"name one as NAMESPACE/NAME: {', '.join(sorted(claims))}"
     )
 
 
@@ -66,17 +63,16 @@ def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> l
     Raises:
         UsageError: the team does not exist (VEL704), or several match (VEL705).
     """
-    if all(
-        manifest["kind"] not in WORKLOADS or "namespace" in manifest["metadata"] for manifest in manifests
-    ):
+    if all(manifest["kind"] not in WORKLOADS or "namespace" in manifest["metadata"] for manifest in manifests):
         return manifests
     namespace, _, name = one_team(team, list(by_name(client.ask("list", kinds=CLAIMS)))).rpartition("/")
     place = Team(namespace, name, "").namespace
     return [
         {**manifest, "metadata": {"namespace": place, **manifest["metadata"]}}
-        if manifest["kind"] in WORKLOADS else manifest
+        if manifest["kind"] in WORKLOADS
+        else manifest
         for manifest in manifests
-    ]  # fmt: skip
+    ]
 
 
 def complete_team(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

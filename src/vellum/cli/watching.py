@@ -91,9 +91,7 @@ def rotation(obj: Obj) -> str:
     if "coming" in keys:
         sentences.append(f"generation {keys['coming']} is not in use yet: {keys['waits']}")
     for previous in keys.get("previous", ()):
-        holders = [
-            held["by"] for held in keys.get("held", ()) if held["generation"] == previous["generation"]
-        ]
+        holders = [held["by"] for held in keys.get("held", ()) if held["generation"] == previous["generation"]]
         still = f", and while {', '.join(holders)} holds it" if holders else ""
         sentences.append(f"generation {previous['generation']} is accepted until {previous['until']}{still}")
     return "; ".join([f"generation {keys['generation']} is in use", *sentences]) if sentences else ""
@@ -169,10 +167,7 @@ def _drawn(parts: list[Row], seconds: float) -> RenderableType:
     ]
     lines = table.lines(("", "part", "state"), cells)
     styles = ["bold", *("green" if row.ready else "yellow" for row in parts)]
-    texts = [
-        Text(line, style, no_wrap=True, overflow="ellipsis")
-        for line, style in zip(lines, styles, strict=True)
-    ]
+    texts = [Text(line, style, no_wrap=True, overflow="ellipsis") for line, style in zip(lines, styles, strict=True)]
     return Group(Text(f"{seconds:.1f} s", "italic"), *texts)
 
 

@@ -22,9 +22,7 @@ from vellum.model.component import Kind
 
 FIELD_MANAGER = "vellum"
 _NOT_FOUND, _CONFLICT, _GONE, _BUSY = 404, 409, 410, 503
-_APPLY, _MERGE, _JSON = (
-    "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json",
-)  # fmt: skip
+_APPLY, _MERGE, _JSON = ("application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json")
 Selector = Mapping[str, str]
 READYZ = "see whether that server runs: `kubectl get --raw /readyz`"
 Objs: TypeAlias = list[Obj]
@@ -41,9 +39,7 @@ class GoneError(Exception):
 class Api:
     """One API server, as one user; safe for several threads."""
 
-    def __init__(
-        self, kubeconfig: Path, *, connections: int = 16, agent: str = "vellum", fix: str = READYZ
-    ) -> None:
+    def __init__(self, kubeconfig: Path, *, connections: int = 16, agent: str = "vellum", fix: str = READYZ) -> None:
         """Read the API server's address, without a request to it.
 
         Args:
@@ -80,13 +76,9 @@ class Api:
         except NotFoundError:
             return None
 
-    def list(
-        self, kind: Kind, *, namespace: str = "", labels: Selector | None = None
-    ) -> tuple[list[Obj], str]:
+    def list(self, kind: Kind, *, namespace: str = "", labels: Selector | None = None) -> tuple[list[Obj], str]:
         """Return the objects of a kind, each with its apiVersion and kind, and the version of the list."""
-        query = (
-            {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())} if labels else {}
-        )
+        query = {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())} if labels else {}
         found = self._call(_Request("GET", collection(kind, namespace), query=query))
         head = {"apiVersion": kind.api_version, "kind": kind.kind}
         return [{**head, **obj} for obj in found["items"]], found["metadata"]["resourceVersion"]
@@ -202,10 +194,16 @@ class Api:
         try:
             with _answering(request, self._fix):
                 return self._client.call_api(
-                    request.url, request.method, query_params=list(request.query.items()), body=request.body,
-                    header_params={"Accept": "application/json", **content}, auth_settings=["BearerToken"],
-                    _preload_content=False, _return_http_data_only=True, _request_timeout=(5, request.seconds),
-                )  # fmt: skip
+                    request.url,
+                    request.method,
+                    query_params=list(request.query.items()),
+                    body=request.body,
+                    header_params={"Accept": "application/json", **content},
+                    auth_settings=["BearerToken"],
+                    _preload_content=False,
+                    _return_http_data_only=True,
+                    _request_timeout=(5, request.seconds),
+                )
         except ApiException as refused:
             raise _translated(request, self._fix, refused) from None
 
@@ -258,9 +256,7 @@ def _translated(request: _Request, fix: str, refused: Any) -> Exception:  # noqa
     except (ValueError, KeyError, TypeError):
         message = str(refused.reason)
     # 422 with "the server rejected our request due to an error in our request": a ``test`` of a JSON patch failed.
-    if refused.status == _CONFLICT or (
-        request.content == _JSON and "testing" in message and "failed" in message
-    ):
+    if refused.status == _CONFLICT or (request.content == _JSON and "testing" in message and "failed" in message):
         return ConflictError(message)
     if refused.status == _GONE:
         return GoneError(message)

@@ -41,18 +41,22 @@ def _first(api: Api, kind: Kind, component: ReleaseComponent[Any]) -> Obj | None
     found, _ = api.list(kind, labels=dict(OWNED))
     mark = component.name, component.namespace
     ours = [
-        obj for obj in found
+        obj
+        for obj in found
         if (annotations_of(obj).get(RELEASE_NAME), annotations_of(obj).get(RELEASE_NAMESPACE)) == mark
-    ]  # fmt: skip
+    ]
     return min(ours, key=Key.of, default=None)
 
 
 def _drill(api: Api, release: str, before: Obj, what: str, harm: Harm) -> Drill:
     key = Key.of(before)
     return Drill(
-        str(key), what, harm=partial(harm, api, before), whole=lambda: is_back(before, api.get(key)),
+        str(key),
+        what,
+        harm=partial(harm, api, before),
+        whole=lambda: is_back(before, api.get(key)),
         at_rest=lambda: _at_rest(api, release),
-    )  # fmt: skip
+    )
 
 
 def _at_rest(api: Api, release: str) -> bool:

@@ -28,9 +28,7 @@ def record(api: Api) -> None:
         if seed is None:
             return
         known = keys.generations(secret_values(seed).get(keys.GENERATIONS, ""))
-        found = {
-            owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1
-        }
+        found = {owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1}
         if (merged := {**known, **found}) == known:
             return
         text = base64.b64encode(json.dumps(merged, sort_keys=True).encode()).decode()
@@ -47,9 +45,7 @@ def _live(api: Api) -> dict[str, int]:
         claims = api.list(CLAIM)[0]
     except NotFoundError:
         claims = []
-    found = {
-        Team(one["metadata"]["namespace"], one["metadata"]["name"], "").id: _newest(one) for one in claims
-    }
+    found = {Team(one["metadata"]["namespace"], one["metadata"]["name"], "").id: _newest(one) for one in claims}
     platform = api.get(PLATFORM)
     return {**found, keys.PLATFORM_OWNER: _newest(platform)} if platform else found
 

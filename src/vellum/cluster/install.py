@@ -44,16 +44,20 @@ class Change:
     def as_dict(self) -> Obj:
         """Return it as JSON."""
         one = self.key
-        return {"path": self.path, "action": self.action, "apiVersion": one.api_version, "kind": one.kind,
-                "namespace": one.namespace, "name": one.name}  # fmt: skip
+        return {
+            "path": self.path,
+            "action": self.action,
+            "apiVersion": one.api_version,
+            "kind": one.kind,
+            "namespace": one.namespace,
+            "name": one.name,
+        }
 
 
 class Installation:
     """One tree on one cluster."""
 
-    def __init__(
-        self, api: Api, files: Mapping[str, list[Obj]], stop: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, api: Api, files: Mapping[str, list[Obj]], stop: Callable[[], bool] = lambda: False) -> None:
         """Store the tree and the cluster; ``stop`` ends all waiting when it returns true."""
         self._api, self._stop = api, stop
         self._files = {**files, SEED_PATH: []}
@@ -119,9 +123,11 @@ class Installation:
         else:
             return
         raise StoreError(
-            "VEL310", f"the seed is gone, and all keys of {of} derive from it", where=str(SEED),
+            "VEL310",
+            f"the seed is gone, and all keys of {of} derive from it",
+            where=str(SEED),
             fix="restore that Secret from its copy; without one, uninstall with --delete-data",
-        )  # fmt: skip
+        )
 
     def _write(self, change: Change, obj: Obj) -> None:
         if change.key == SEED:
@@ -152,22 +158,14 @@ class Installation:
         key = Key.of(obj)
         if key.kind == "CompositeResourceDefinition":
             kind = "Offered" if "claimNames" in obj["spec"] else "Established"
-            wait_for(
-                lambda: self._stop() or self._is(key, kind),
-                DEFINED_SECONDS,
-                f"{key} is {kind}",
-                described(key),
-            )
+            wait_for(lambda: self._stop() or self._is(key, kind), DEFINED_SECONDS, f"{key} is {kind}", described(key))
         if key.kind in _PACKAGES:
             self._pulled(key)
 
     def _pulled(self, key: Key) -> None:
         try:
             wait_for(
-                lambda: self._stop() or self._is(key, "Healthy"),
-                PULLED_SECONDS,
-                f"{key} is Healthy",
-                described(key),
+                lambda: self._stop() or self._is(key, "Healthy"), PULLED_SECONDS, f"{key} is Healthy", described(key)
             )
         except StoreError:
             live = self._api.get(key) or {}

@@ -28,8 +28,12 @@ class Left:
 
     def as_dict(self) -> Obj:
         """Return it as JSON."""
-        return {"kinds": self.kinds, "silent": list(self.silent), "left": [as_dict(key) for key in self.ours],
-                "kept": [as_dict(key) for key in self.kept]}  # fmt: skip
+        return {
+            "kinds": self.kinds,
+            "silent": list(self.silent),
+            "left": [as_dict(key) for key in self.ours],
+            "kept": [as_dict(key) for key in self.kept],
+        }
 
 
 def as_dict(key: Key) -> Obj:
@@ -68,10 +72,7 @@ def everything(api: Api, lost: Collection[str]) -> list[Obj]:
     """
     paths, _ = api.resources()
     return [
-        obj
-        for path in paths
-        for obj in api.listed(path)
-        if is_ours(obj) or _is_a_record(obj) or _is_lost(obj, lost)
+        obj for path in paths for obj in api.listed(path) if is_ours(obj) or _is_a_record(obj) or _is_lost(obj, lost)
     ]
 
 
@@ -137,8 +138,4 @@ def _stays(obj: Obj, namespaces: set[str], records: set[tuple[str, str]]) -> boo
         return key.name in namespaces
     if _release(obj) in records:
         return _release(obj)[1] in namespaces
-    return (
-        key.namespace in namespaces
-        or key == SEED
-        or (key.kind == "CustomResourceDefinition" and is_of_a_chart(obj))
-    )
+    return key.namespace in namespaces or key == SEED or (key.kind == "CustomResourceDefinition" and is_of_a_chart(obj))

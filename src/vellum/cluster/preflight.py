@@ -78,9 +78,7 @@ def _kubernetes(api: Api) -> Finding:
 
 def _rights(api: Api) -> Finding:
     attributes = {"verb": "*", "group": "*", "resource": "*"}
-    review = make(
-        "authorization.k8s.io/v1", "SelfSubjectAccessReview", "", spec={"resourceAttributes": attributes}
-    )
+    review = make("authorization.k8s.io/v1", "SelfSubjectAccessReview", "", spec={"resourceAttributes": attributes})
     if not api.create(review)["status"].get("allowed"):
         says = "this kubeconfig may not do everything, and cluster-admin is required"
         return Finding("rights", FAILED, says, "use the kubeconfig of a cluster administrator")
@@ -97,9 +95,7 @@ def _crossplane(api: Api) -> Finding:
     tag = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
     version = tag or str(labels.get("app.kubernetes.io/version", ""))
     if not version:
-        return Finding(
-            "crossplane", WARNING, "its version is not known", f"check that it is 2.2 or newer: {HELM_LINE}"
-        )
+        return Finding("crossplane", WARNING, "its version is not known", f"check that it is 2.2 or newer: {HELM_LINE}")
     if _version(version) < CROSSPLANE:
         return Finding(
             "crossplane", FAILED, f"this is {version}", f"upgrade it, a minor version at a time: {HELM_LINE}"
@@ -118,9 +114,10 @@ def _burst(args: Iterable[str]) -> int:
 def _storage(api: Api) -> Finding:
     classes, _ = api.list(Kind("storage.k8s.io/v1", "StorageClass"))
     default = [
-        one["metadata"]["name"] for one in classes
+        one["metadata"]["name"]
+        for one in classes
         if (one["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
-    ]  # fmt: skip
+    ]
     if not default:
         fix = f"kubectl annotate storageclass NAME {_DEFAULT_CLASS}=true"
         return Finding("storage", FAILED, f"none of {len(classes)} storage classes is the default", fix)
@@ -207,9 +204,7 @@ def _given(api: Api, wanted: Platform, claims: Iterable[Obj]) -> list[Finding]:
         live = api.get(key)
         said = store.ready(one, Observed(required={f"{one.part}/given": live} if live else {}))
         if not said:
-            wrong.append(
-                Finding("keys", WARNING, said.reason, _GIVE.format(namespace=key.namespace, name=key.name))
-            )
+            wrong.append(Finding("keys", WARNING, said.reason, _GIVE.format(namespace=key.namespace, name=key.name)))
     return wrong or [Finding("keys", OK, f"{len(tenants)} given to the external store")]
 
 
@@ -223,9 +218,7 @@ def _namespaces(api: Api, wanted: Platform) -> Finding:
     )
     if taken:
         says = f"these are foreign: {', '.join(taken)}; they are neither adopted nor changed"
-        return Finding(
-            "namespaces", FAILED, says, "look what is in them, and delete them if they are not needed"
-        )
+        return Finding("namespaces", FAILED, says, "look what is in them, and delete them if they are not needed")
     return Finding("namespaces", OK, "free, or the platform's own")
 
 

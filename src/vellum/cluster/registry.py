@@ -28,8 +28,11 @@ def findings(wanted: Platform) -> list[Finding]:
     """Return a finding for each missing chart of Vellum; if none is missing, one finding that says so."""
     charts = wanted.charts
     where = charts.own or charts.repository
-    own = [part.chart for part in platform_components().values()
-           if isinstance(part, ReleaseComponent) and not part.chart.repository and wanted.wants(part)]  # fmt: skip
+    own = [
+        part.chart
+        for part in platform_components().values()
+        if isinstance(part, ReleaseComponent) and not part.chart.repository and wanted.wants(part)
+    ]
     if not own:
         return []
     if not where:
@@ -50,15 +53,11 @@ def _wrong(where: str, own: list[Chart], *, plain: bool) -> Iterator[Finding]:
             status = _asked(where, chart, plain=plain)
         except (HTTPError, OSError, ValueError) as silent:
             says = f"{where} does not answer here, so Vellum cannot check for {name}: {_why(silent)}"
-            yield Finding(
-                "charts", WARNING, says, "check spec.charts.own, and that the cluster reaches the registry"
-            )
+            yield Finding("charts", WARNING, says, "check spec.charts.own, and that the cluster reaches the registry")
             return
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             says = f"{where} wants a login for {name}, and provider-helm has none"
-            yield Finding(
-                "charts", FAILED, says, "allow reading that registry without a login, as for a public chart"
-            )
+            yield Finding("charts", FAILED, says, "allow reading that registry without a login, as for a public chart")
         elif status == _MISSING:
             yield Finding("charts", FAILED, f"{where} has no {name}", _PUSH.format(where=where))
         elif status != _FOUND:
@@ -122,9 +121,7 @@ def _request(url: str, headers: dict[str, str]) -> _Answer:
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"not a valid address: {url[:100]}")
     tries = urllib3.Retry(0, redirect=3, raise_on_redirect=False)
-    answer = urllib3.request(
-        "GET", url, headers=headers, timeout=_SECONDS, retries=tries, preload_content=False
-    )
+    answer = urllib3.request("GET", url, headers=headers, timeout=_SECONDS, retries=tries, preload_content=False)
     try:
         return _Answer(answer.status, answer.headers, answer.read(_MOST_BYTES))
     finally:

@@ -72,12 +72,7 @@ class KubeStore:
             return None if found is None else copied(found)
 
     def list(
-        self,
-        api_version: str,
-        kind: str,
-        *,
-        namespace: str | None = None,
-        labels: Mapping[str, str] | None = None,
+        self, api_version: str, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> Objs:
         """Return the objects of a kind in name order."""
         known = self._objects.get(Kind(api_version, kind))
@@ -111,9 +106,7 @@ class KubeStore:
         live = self.get(key)
         if live is None or live["metadata"]["uid"] != uid or live.get("status") == status:
             return False
-        return self._changed(
-            key, _is(uid), {"op": "add", "path": "/status", "value": status}, subresource="/status"
-        )
+        return self._changed(key, _is(uid), {"op": "add", "path": "/status", "value": status}, subresource="/status")
 
     def set_finalizer(self, key: Key, uid: str, finalizer: str, *, present: bool) -> bool:
         """Add or remove a finalizer; an object that is being deleted gets no new one."""
@@ -124,11 +117,7 @@ class KubeStore:
         if (finalizer in held) == present or (present and "deletionTimestamp" in live["metadata"]):
             return False
         rest = [*held, finalizer] if present else [name for name in held if name != finalizer]
-        as_read = {
-            "op": "test",
-            "path": "/metadata/resourceVersion",
-            "value": live["metadata"]["resourceVersion"],
-        }
+        as_read = {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
         return self._changed(key, as_read, {"op": "add", "path": "/metadata/finalizers", "value": rest})
 
     def ensure(self, obj: Obj) -> Obj:
@@ -156,13 +145,26 @@ class KubeStore:
             self._api.merge(name, {"count": known.get("count", 1) + 1, "lastTimestamp": now})
             return
         live = self.get(key) or {"metadata": {}}
-        about = {"apiVersion": key.api_version, "kind": key.kind, "name": key.name, "namespace": key.namespace,
-                 "uid": live["metadata"].get("uid", "")}  # fmt: skip
+        about = {
+            "apiVersion": key.api_version,
+            "kind": key.kind,
+            "name": key.name,
+            "namespace": key.namespace,
+            "uid": live["metadata"].get("uid", ""),
+        }
         body = {
-            "apiVersion": "v1", "kind": "Event", "metadata": {"name": name.name, "namespace": namespace},
-            "involvedObject": about, "type": event.type, "reason": event.reason, "message": event.message[:1024],
-            "count": 1, "firstTimestamp": now, "lastTimestamp": now, "source": {"component": "vellum-stand-in"},
-        }  # fmt: skip
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name.name, "namespace": namespace},
+            "involvedObject": about,
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:1024],
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": "vellum-stand-in"},
+        }
         self._api.create(body)
 
     def _changed(self, key: Key, *steps: Obj, subresource: str = "") -> bool:
@@ -267,8 +269,5 @@ def wait_for(done: Callable[[], bool], seconds: float, what: str, fix: str) -> N
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:
-            raise StoreError(
-                "VEL308", f"{what} did not happen in {seconds:.0f} s", where="the API server",
-                fix=fix,
-            )  # fmt: skip
+            raise StoreError("VEL308", f"{what} did not happen in {seconds:.0f} s", where="the API server", fix=fix)
         time.sleep(0.05)

@@ -28,9 +28,7 @@ _KINDS = {
     "ClusterRole": Kind("rbac.authorization.k8s.io/v1", "ClusterRole"),
     "ClusterRoleBinding": Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
     "MutatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
-    "ValidatingWebhookConfiguration": Kind(
-        "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"
-    ),
+    "ValidatingWebhookConfiguration": Kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
     "APIService": Kind("apiregistration.k8s.io/v1", "APIService"),
     "PriorityClass": Kind("scheduling.k8s.io/v1", "PriorityClass"),
     "ClusterServingRuntime": Kind("serving.kserve.io/v1alpha1", "ClusterServingRuntime"),
@@ -54,10 +52,7 @@ def findings(api: Api, wanted: Platform) -> list[Finding]:
     Raises:
         StoreError: the API server does not answer (VEL307).
     """
-    live = {
-        kind: _named(api, kind)
-        for kind in {one.partition("/")[0] for each in made().values() for one in each}
-    }
+    live = {kind: _named(api, kind) for kind in {one.partition("/")[0] for each in made().values() for one in each}}
     found = []
     for part in platform_components().values():
         if isinstance(part, ReleaseComponent) and wanted.wants(part):
@@ -73,9 +68,7 @@ def _named(api: Api, kind: str) -> dict[str, Obj]:
         return {}
 
 
-def _taken(
-    live: Mapping[str, Mapping[str, Obj]], names: Iterable[str], ours: Owner
-) -> dict[Owner, list[str]]:
+def _taken(live: Mapping[str, Mapping[str, Obj]], names: Iterable[str], ours: Owner) -> dict[Owner, list[str]]:
     found: dict[Owner, list[str]] = {}
     for one in names:
         kind, _, name = one.partition("/")
@@ -99,14 +92,11 @@ def _said(part: ReleaseComponent, owner: Owner, taken: list[str]) -> Finding:  #
     marks = f"{RELEASE_NAME}={part.name} {RELEASE_NAMESPACE}={part.namespace}"
     one = taken[0].replace("/", " ")
     hand_over = (
-        f"kubectl annotate --overwrite {one} {marks}; kubectl label --overwrite {one} "
-        "app.kubernetes.io/managed-by=Helm"
+        f"kubectl annotate --overwrite {one} {marks}; kubectl label --overwrite {one} app.kubernetes.io/managed-by=Helm"
     )
     if release:
         says = f"Helm release {release} in namespace {namespace} holds what {part.name} would make: {what}"
-        fix = (
-            f"helm uninstall {release} --namespace {namespace}; or let Vellum's chart have each: {hand_over}"
-        )
+        fix = f"helm uninstall {release} --namespace {namespace}; or let Vellum's chart have each: {hand_over}"
     else:
         says = f"an object that {part.name} would make is foreign: {what}"
         fix = f"kubectl delete {one}, if it is not needed; or let Vellum's chart have each: {hand_over}"

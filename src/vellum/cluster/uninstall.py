@@ -19,17 +19,7 @@ from vellum.cluster.store import wait_for
 from vellum.components import platform_components
 from vellum.errors import StoreError, UsageError
 from vellum.kube import usage
-from vellum.kube.objects import (
-    COMPONENT,
-    DOMAIN,
-    INSTALLED,
-    KEPT,
-    Key,
-    Obj,
-    annotations_of,
-    condition,
-    labels_of,
-)
+from vellum.kube.objects import COMPONENT, DOMAIN, INSTALLED, KEPT, Key, Obj, annotations_of, condition, labels_of
 from vellum.model.component import Kind
 from vellum.model.kinds import CLAIM
 from vellum.model.platform import PLATFORM
@@ -143,16 +133,19 @@ class Removal:
     def _lost(self) -> set[str]:
         """Return the namespaces to delete: the teams' and those of the platform in which nothing stays."""
         return self._once(
-            "lost",
-            lambda: self._teams() | {key.name for key in self._namespaces() if not self._is_kept(key)},
+            "lost", lambda: self._teams() | {key.name for key in self._namespaces() if not self._is_kept(key)}
         )
 
     def _teams(self) -> set[str]:
         """Return the teams' namespaces."""
-        return self._once("teams", lambda: {
-            obj["metadata"]["name"] for obj in self._api.list(Kind("v1", "Namespace"))[0]
-            if any(one["kind"] == COMPOSITE_KIND for one in obj["metadata"].get("ownerReferences") or ())
-        })  # fmt: skip
+        return self._once(
+            "teams",
+            lambda: {
+                obj["metadata"]["name"]
+                for obj in self._api.list(Kind("v1", "Namespace"))[0]
+                if any(one["kind"] == COMPOSITE_KIND for one in obj["metadata"].get("ownerReferences") or ())
+            },
+        )
 
     def _once(self, name: str, find: Callable[[], set[str]]) -> set[str]:
         """Return the result of a search; a plan changes nothing, so it searches only once."""
@@ -232,17 +225,13 @@ class Removal:
             keys = by_part.get(name, [])
             # A Usage that is deleted before its ``by`` is checked only every half a minute (Crossplane 2.3.4).
             for usages in (False, True):
-                yield Stage(
-                    name or "the rest", tuple(key for key in keys if (key.api_version == usage.API) == usages)
-                )
+                yield Stage(name or "the rest", tuple(key for key in keys if (key.api_version == usage.API) == usages))
 
     def _namespaces(self) -> list[Key]:
         platform = self._api.get(PLATFORM)
         composed = [key for key in _composed(platform) if key.kind == "Namespace"] if platform else []
         there = [key for key in composed if self._api.get(key)]
-        kept = [
-            Key.of(obj) for obj in self._api.list(Kind("v1", "Namespace"))[0] if KEPT in annotations_of(obj)
-        ]
+        kept = [Key.of(obj) for obj in self._api.list(Kind("v1", "Namespace"))[0] if KEPT in annotations_of(obj)]
         return sorted({*there, *kept})
 
     def _is_kept(self, namespace: Key) -> bool:
@@ -286,10 +275,7 @@ class Removal:
         for name in sorted(one for release in self._names() for one in _crds(release)):
             key = Key(CRD.api_version, CRD.kind, "", name)
             if self._api.get(key):
-                yield (
-                    key,
-                    _USED if key in ours else "the platform's status does not say that its chart brought it",
-                )
+                yield (key, _USED if key in ours else "the platform's status does not say that its chart brought it")
 
     def _names(self) -> set[str]:
         """Return the platform's own releases."""
@@ -321,10 +307,11 @@ class Removal:
             return bool(self._api.listed(path, limit=1))
         # Objects that are deleted before the kind are ours, in a deleted namespace, or owned by such an object.
         return any(
-            not leftovers.is_ours(obj) and not obj["metadata"].get("ownerReferences")
+            not leftovers.is_ours(obj)
+            and not obj["metadata"].get("ownerReferences")
             and obj["metadata"].get("namespace") not in self._teams()
             for obj in self._api.listed(path)
-        )  # fmt: skip
+        )
 
     def _installed(self, path: str) -> Iterator[Key]:
         """Yield what an installation added from one file, if it carries our mark and no other owner uses it."""

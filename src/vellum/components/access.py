@@ -41,13 +41,22 @@ class AccessComponent(TeamComponent[Spec]):
         account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": namespace}
         return {
             # KServe's storage initializer reads the S3 keys from the account's secrets.
-            "access-account": make("v1", "ServiceAccount", SERVICE_ACCOUNT, namespace, labels=labels,
-                                   secrets=[{"name": STORE_SECRET}]),
-            "access-role": make("rbac.authorization.k8s.io/v1", "Role", SERVICE_ACCOUNT, namespace, labels=labels,
-                                rules=_RULES),
-            "access-binding": make("rbac.authorization.k8s.io/v1", "RoleBinding", SERVICE_ACCOUNT, namespace,
-                                   labels=labels, roleRef=role, subjects=[account]),
-        }  # fmt: skip
+            "access-account": make(
+                "v1", "ServiceAccount", SERVICE_ACCOUNT, namespace, labels=labels, secrets=[{"name": STORE_SECRET}]
+            ),
+            "access-role": make(
+                "rbac.authorization.k8s.io/v1", "Role", SERVICE_ACCOUNT, namespace, labels=labels, rules=_RULES
+            ),
+            "access-binding": make(
+                "rbac.authorization.k8s.io/v1",
+                "RoleBinding",
+                SERVICE_ACCOUNT,
+                namespace,
+                labels=labels,
+                roleRef=role,
+                subjects=[account],
+            ),
+        }
 
 
 component = AccessComponent()

@@ -73,13 +73,8 @@ class ArgoWorkflowsComponent(ReleaseComponent[Spec]):
                 "secretKeySecret": {"name": STORE_SECRET, "key": "secretkey"},
             },
         }
-        data = {
-            "artifactRepository": json.dumps(repository, sort_keys=True),
-            "executor": json.dumps(_EXECUTOR),
-        }
-        return {
-            f"{self.name}-settings": config_map(CONFIG, self.namespace, data, labels=wish.labels(self.name))
-        }
+        data = {"artifactRepository": json.dumps(repository, sort_keys=True), "executor": json.dumps(_EXECUTOR)}
+        return {f"{self.name}-settings": config_map(CONFIG, self.namespace, data, labels=wish.labels(self.name))}
 
 
 component = ArgoWorkflowsComponent()

@@ -67,9 +67,12 @@ class ArtifactsComponent(PlatformComponent[Spec]):
 def tenant(platform: PlatformFacts) -> Tenant:
     """Return the owner of the bucket: the platform itself."""
     return Tenant(
-        part="artifacts", id="artifacts", bucket=platform.artifacts_bucket, namespace=KUBEFLOW_NAMESPACE,
+        part="artifacts",
+        id="artifacts",
+        bucket=platform.artifacts_bucket,
+        namespace=KUBEFLOW_NAMESPACE,
         named_by="spec.artifacts.bucket",
-    )  # fmt: skip
+    )
 
 
 component = ArtifactsComponent()

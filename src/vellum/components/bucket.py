@@ -23,8 +23,7 @@ class ArtifactsSpec(Spec):
     """The claim's ``artifacts`` block."""
 
     quota: Annotated[
-        Storage,
-        Field(description="The most that the bucket may hold; not set in an external store", default="10Gi"),
+        Storage, Field(description="The most that the bucket may hold; not set in an external store", default="10Gi")
     ]
 
 
@@ -55,9 +54,7 @@ class BucketComponent(TeamComponent[ArtifactsSpec]):
         Bound("AWS_DEFAULT_REGION", "the same, under the name that boto3 reads", public=True),
         Bound("VELLUM_BUCKET", "the team's bucket", public=True),
     )
-    means = (
-        ("artifacts.quota", "the store takes no more than that from now on; what is in the bucket stays"),
-    )
+    means = (("artifacts.quota", "the store takes no more than that from now on; what is in the bucket stays"),)
     data = Data("bucket")
     actor = "the object store"
 

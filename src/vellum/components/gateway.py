@@ -45,13 +45,7 @@ class GatewaySpec(Spec):
 
     port: Annotated[
         int,
-        Field(
-            description="The loopback port of the gateway",
-            default=28000,
-            ge=LOWEST,
-            le=HIGHEST,
-            examples=[28080],
-        ),
+        Field(description="The loopback port of the gateway", default=28000, ge=LOWEST, le=HIGHEST, examples=[28080]),
     ]
 
 
@@ -72,22 +66,31 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
         """Return the Gateway with one listener."""
         listener = {"name": "http", "port": wish.detail.port, "protocol": "HTTP"}
         spec = {"gatewayClassName": "vellum-laptop", "listeners": [listener]}
-        gateway = make("gateway.networking.k8s.io/v1", "Gateway", "vellum", KUBEFLOW_NAMESPACE,
-                       labels=wish.labels(self.name), spec=spec)  # fmt: skip
+        gateway = make(
+            "gateway.networking.k8s.io/v1",
+            "Gateway",
+            "vellum",
+            KUBEFLOW_NAMESPACE,
+            labels=wish.labels(self.name),
+            spec=spec,
+        )
         return {"gateway": gateway}
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Run Envoy; it reads clusters and routes from files that the laptop replaces by rename (live in 2 ms)."""
         boot, port = site.directory / "envoy.json", obj["spec"]["listeners"][0]["port"]
-        argv = (
-            site.programs["envoy"], "-c", str(boot), "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
-        )  # fmt: skip
+        argv = (site.programs["envoy"], "-c", str(boot), "--concurrency", "1", "--disable-hot-restart", "-l", "warning")
         files = {boot: json.dumps(_boot(port, site), sort_keys=True)}
         return Process(
-            name="envoy", argv=argv, directory=site.directory, files=files, priority=3,
+            name="envoy",
+            argv=argv,
+            directory=site.directory,
+            files=files,
+            priority=3,
             # It has its own port: a gateway whose connections are all in use is busy, but does not hang.
-            probe=Probe(site.ports["probe"], READY_PATH), ports=(port,),
-        )  # fmt: skip
+            probe=Probe(site.ports["probe"], READY_PATH),
+            ports=(port,),
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status as a Gateway API implementation writes it."""
@@ -115,10 +118,7 @@ def _boot(port: int, site: Site) -> Obj:
         "local_reply_config": {"mappers": [_reply(status, words) for status, words in _SAID.items()]},
         "http_filters": [
             {"name": "envoy.filters.http.health_check", "typed_config": _health_check()},
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_ENVOY}.http.router.v3.Router"},
-            },
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_ENVOY}.http.router.v3.Router"}},
         ],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
@@ -186,13 +186,14 @@ def _reply(status: int, words: str) -> Obj:
         "filter": {"and_filter": {"filters": [code, flags]}} if flags else code,
         "body": {"inline_string": json.dumps({"error": words}) + "\n"},
         "body_format_override": {
-            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}, "content_type": "application/json",
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+            "content_type": "application/json",
         },
         "headers_to_add": [
             {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
             for key, value in named.items()
         ],
-    }  # fmt: skip
+    }
 
 
 def _address(port: int, host: str) -> Obj:

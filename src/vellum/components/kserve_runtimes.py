@@ -7,9 +7,15 @@ from vellum.model.component import Kind, Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 
 NOT_HERE = (
-    "autogluonserver", "paddleserver", "pmmlserver", "predictiveserver", "tensorflow", "torchserve", "tritonserver",
+    "autogluonserver",
+    "paddleserver",
+    "pmmlserver",
+    "predictiveserver",
+    "tensorflow",
+    "torchserve",
+    "tritonserver",
     "vllmserver",
-)  # fmt: skip
+)
 """Runtimes with old images, the tag latest, or rare frameworks; a team can bring its own runtime for these.
 
 The chart's key for Hugging Face on several nodes has no effect (0.20.0): that runtime follows the single-node one.
@@ -37,11 +43,7 @@ class KserveRuntimesComponent(ReleaseComponent[Spec]):
     def values(self, wish: Wish[Spec]) -> Obj:
         """Return the chart's values."""
         del wish
-        return {
-            "kserve": {
-                "servingruntime": {"enabled": True, **{name: {"disabled": True} for name in NOT_HERE}},
-            }
-        }
+        return {"kserve": {"servingruntime": {"enabled": True, **{name: {"disabled": True} for name in NOT_HERE}}}}
 
 
 component = KserveRuntimesComponent()

@@ -41,19 +41,31 @@ class NamespaceComponent(TeamComponent[Spec]):
         made = {
             "namespace": _namespace(wish),
             "namespace-quota": make(
-                "v1", "ResourceQuota", "team", team.namespace, labels=wish.labels(self.name),
+                "v1",
+                "ResourceQuota",
+                "team",
+                team.namespace,
+                labels=wish.labels(self.name),
                 spec={"hard": _quota(room)},
             ),
             "namespace-limits": make(
-                "v1", "LimitRange", "team", team.namespace, labels=wish.labels(self.name),
-                spec={"limits": [{
-                    "type": "Container",
-                    "default": {"cpu": "1", "memory": "1Gi"},
-                    "defaultRequest": {"cpu": "100m", "memory": "256Mi"},
-                    "max": {"cpu": str(room.cpu), "memory": f"{room.memory_gib}Gi"},
-                }]},
+                "v1",
+                "LimitRange",
+                "team",
+                team.namespace,
+                labels=wish.labels(self.name),
+                spec={
+                    "limits": [
+                        {
+                            "type": "Container",
+                            "default": {"cpu": "1", "memory": "1Gi"},
+                            "defaultRequest": {"cpu": "100m", "memory": "256Mi"},
+                            "max": {"cpu": str(room.cpu), "memory": f"{room.memory_gib}Gi"},
+                        }
+                    ]
+                },
             ),
-        }  # fmt: skip
+        }
         if wish.platform.crossplane:
             made["namespace-usage"] = _usage(wish)
         return made

@@ -22,19 +22,21 @@ class NetworkComponent(TeamComponent[Spec]):
         """Return three policies: deny all, traffic inside the team and to DNS, and what the components need."""
         return {
             "network-deny": self._policy(wish, "default-deny", {"policyTypes": _BOTH}),
-            "network-inside": self._policy(wish, "inside", {
-                "policyTypes": _BOTH,
-                "ingress": [{"from": [{"podSelector": {}}]}],
-                "egress": [{"to": [{"podSelector": {}}]}, _dns()],
-            }),
+            "network-inside": self._policy(
+                wish,
+                "inside",
+                {
+                    "policyTypes": _BOTH,
+                    "ingress": [{"from": [{"podSelector": {}}]}],
+                    "egress": [{"to": [{"podSelector": {}}]}, _dns()],
+                },
+            ),
             "network-parts": self._policy(wish, "parts", {"policyTypes": _BOTH, **_parts(wish.policies)}),
-        }  # fmt: skip
+        }
 
     def _policy(self, wish: TeamWish[Spec], name: str, spec: Obj) -> Obj:
         selected = {"podSelector": {}, **spec}
-        return make(
-            _API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected
-        )
+        return make(_API, "NetworkPolicy", name, wish.team.namespace, labels=wish.labels(self.name), spec=selected)
 
 
 def _dns() -> Obj:

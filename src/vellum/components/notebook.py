@@ -77,12 +77,19 @@ class NotebookComponent(TeamComponent[NotebookSpec]):
         token = {"token": wish.seed.token("notebook", wish.team.id, wish.keys.using)}
         return {
             "notebook-token": secret(TOKEN_SECRET, namespace, token, labels=labels),
-            "notebook-home": make("v1", "PersistentVolumeClaim", HOME, namespace, labels=labels,
-                                  annotations=_kept(wish), spec=volume),
-            "notebook": make("kubeflow.org/v1", "Notebook", NOTEBOOK, namespace,
-                             labels={**labels, "app": NOTEBOOK}, annotations=_annotations(wish),
-                             spec={"template": {"spec": _pod(wish)}}),
-        }  # fmt: skip
+            "notebook-home": make(
+                "v1", "PersistentVolumeClaim", HOME, namespace, labels=labels, annotations=_kept(wish), spec=volume
+            ),
+            "notebook": make(
+                "kubeflow.org/v1",
+                "Notebook",
+                NOTEBOOK,
+                namespace,
+                labels={**labels, "app": NOTEBOOK},
+                annotations=_annotations(wish),
+                spec={"template": {"spec": _pod(wish)}},
+            ),
+        }
 
     def ready(self, wish: TeamWish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
         """Return the Notebook's state, with a note if its size cannot change any more."""
@@ -116,16 +123,27 @@ class NotebookComponent(TeamComponent[NotebookSpec]):
         host = origins.notebook_host(namespace, name)
         work, private = site.directory / "work", site.directory / "jupyter"
         argv = (
-            site.python, "-P", "-m", "vellum.workloads.notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-            f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.base_url={prefix}",
+            site.python,
+            "-P",
+            "-m",
+            "vellum.workloads.notebook",
+            "--no-browser",
+            "--allow-root",
+            "--ip=127.0.0.1",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.base_url={prefix}",
             f"--ServerApp.root_dir={work}",
-            "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             "--LabApp.extension_manager=readonly",
             # Jupyter checks Host itself. By default it accepts half a gigabyte before it checks the token.
-            "--ServerApp.local_hostnames=localhost", f"--ServerApp.local_hostnames={host}",
-            f"--ServerApp.max_body_size={_MOST_BYTES}", f"--ServerApp.max_buffer_size={_MOST_BYTES}",
+            "--ServerApp.local_hostnames=localhost",
+            f"--ServerApp.local_hostnames={host}",
+            f"--ServerApp.max_body_size={_MOST_BYTES}",
+            f"--ServerApp.max_buffer_size={_MOST_BYTES}",
             "--IdentityProvider.cookie_options=samesite=Lax",
-        )  # fmt: skip
+        )
         env = {
             **site.env,
             "HOME": str(work),
@@ -138,11 +156,15 @@ class NotebookComponent(TeamComponent[NotebookSpec]):
             "VELLUM_PYTHONPATH": str(site.connect),
         }
         return Process(
-            name=f"notebook-{namespace}", argv=argv, directory=work, env=env, priority=0,
+            name=f"notebook-{namespace}",
+            argv=argv,
+            directory=work,
+            env=env,
+            priority=0,
             # The probe has no token: another program may own the port, and would get the token.
             probe=Probe(port, f"{prefix}api"),
             routes=(Route(prefix, port, host=host, most_bytes=_MOST_BYTES),),
-        )  # fmt: skip
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status as the notebook controller mirrors it from the pod."""
@@ -171,34 +193,30 @@ def _annotations(wish: TeamWish[NotebookSpec]) -> dict[str, str]:
 
 
 def _pod(wish: TeamWish[NotebookSpec]) -> Obj:
-    token = {
-        "serviceAccountToken": {
-            "path": "token",
-            "expirationSeconds": 7200,
-            "audience": "pipelines.kubeflow.org",
-        }
-    }
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 7200, "audience": "pipelines.kubeflow.org"}}
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {**RESTRICTED_POD, "runAsUser": 1000, "fsGroup": 100},
-        "containers": [{
-            "name": NOTEBOOK,
-            "image": wish.platform.images["notebook"],
-            "env": _env(wish),
-            # Optional, like the volume. Later keys appear in the volume, and in the variables of the next pod.
-            "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
-            "resources": _RESOURCES[wish.size],
-            # The Jupyter image writes below / at start, so its root file system cannot be read-only.
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            "volumeMounts": [
-                {"name": "workspace", "mountPath": "/home/jovyan"},
-                {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108  # in the pod
-                {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
-                {"name": "pipelines-token", "mountPath": "/var/run/secrets/kubeflow/pipelines", "readOnly": True},
-            ],
-        }],
+        "containers": [
+            {
+                "name": NOTEBOOK,
+                "image": wish.platform.images["notebook"],
+                "env": _env(wish),
+                # Optional, like the volume. Later keys appear in the volume, and in the variables of the next pod.
+                "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
+                "resources": _RESOURCES[wish.size],
+                # The Jupyter image writes below / at start, so its root file system cannot be read-only.
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [
+                    {"name": "workspace", "mountPath": "/home/jovyan"},
+                    {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108  # in the pod
+                    {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
+                    {"name": "pipelines-token", "mountPath": "/var/run/secrets/kubeflow/pipelines", "readOnly": True},
+                ],
+            }
+        ],
         "volumes": [
             {"name": "workspace", "persistentVolumeClaim": {"claimName": HOME}},
             {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
@@ -206,23 +224,18 @@ def _pod(wish: TeamWish[NotebookSpec]) -> Obj:
             {"name": "binding", "secret": {"secretName": BINDING_SECRET, "optional": True}},
             {"name": "pipelines-token", "projected": {"sources": [token]}},
         ],
-    }  # fmt: skip
+    }
 
 
 def _env(wish: TeamWish[NotebookSpec]) -> list[Obj]:
-    env = [
-        secret_env("JUPYTER_TOKEN", TOKEN_SECRET, "token"),
-        {"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH},
-    ]
+    env = [secret_env("JUPYTER_TOKEN", TOKEN_SECRET, "token"), {"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}]
     if wish.keys.using > 1:
         # The controller passes on changes of the pod's spec, but not of its annotations
         # (CopyStatefulSetFields in notebooks 1.11).
         env.append({"name": ENVIRONMENT, "value": str(wish.keys.using)})
     if wish.platform.pipelines_endpoint:
         env.append({"name": "KF_PIPELINES_ENDPOINT", "value": wish.platform.pipelines_endpoint})
-        env.append(
-            {"name": "KF_PIPELINES_SA_TOKEN_PATH", "value": "/var/run/secrets/kubeflow/pipelines/token"}
-        )
+        env.append({"name": "KF_PIPELINES_SA_TOKEN_PATH", "value": "/var/run/secrets/kubeflow/pipelines/token"})
     return env
 
 

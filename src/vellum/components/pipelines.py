@@ -27,9 +27,7 @@ class PipelinesComponent(TeamComponent[Spec]):
     switch = "pipelines"
     rotates = "running steps keep the old keys: choose an overlap longer than the steps"
     store_key = True
-    binds = (
-        Bound("KF_PIPELINES_ENDPOINT", "the Pipelines API; absent on a laptop, which has none", public=True),
-    )
+    binds = (Bound("KF_PIPELINES_ENDPOINT", "the Pipelines API; absent on a laptop, which has none", public=True),)
     means = (("pipelines", "the settings for runs are added or removed; earlier runs stay in Kubeflow"),)
     operators = ("kubeflow-pipelines",)
     needs = ("namespace", "access", "bucket")
@@ -44,18 +42,16 @@ class PipelinesComponent(TeamComponent[Spec]):
         }
         return {
             "pipelines-launcher": config_map("kfp-launcher", namespace, _launcher(wish), labels=labels),
-            "pipelines-repository": config_map("artifact-repositories", namespace, _repository(wish), labels=labels,
-                                               annotations=repository),
+            "pipelines-repository": config_map(
+                "artifact-repositories", namespace, _repository(wish), labels=labels, annotations=repository
+            ),
             "pipelines-metadata": config_map("metadata-grpc-configmap", namespace, metadata, labels=labels),
-        }  # fmt: skip
+        }
 
     def ready(self, wish: TeamWish[Spec], made: Mapping[str, Obj]) -> Ready:
         """Return ready once the settings and their bucket are: settings alone run nothing."""
         if "bucket-secret" not in wish.observed.resources:
-            return waits(
-                f"waits for Secret {STORE_SECRET}, which comes with the bucket",
-                actor="the bucket",
-            )
+            return waits(f"waits for Secret {STORE_SECRET}, which comes with the bucket", actor="the bucket")
         return super().ready(wish, made)
 
     def binding(self, wish: TeamWish[Spec]) -> dict[str, str]:

@@ -34,14 +34,14 @@ class ProviderHelmComponent(PlatformComponent[Spec]):
         del made
         provider = wish.observed.required.get(f"{self.name}/provider")
         if provider is None:
-            return waits(f"Provider {PROVIDER} is not installed; apply 05-provider of the rendered tree",
-                         actor="the platform engineer")  # fmt: skip
+            return waits(
+                f"Provider {PROVIDER} is not installed; apply 05-provider of the rendered tree",
+                actor="the platform engineer",
+            )
         healthy = current(provider, "Healthy") or {}
         if healthy.get("status") == "True":
             return READY
-        return waits(
-            f"Provider {PROVIDER} is not healthy: {healthy.get('message') or 'no word yet'}", actor=self.actor
-        )
+        return waits(f"Provider {PROVIDER} is not healthy: {healthy.get('message') or 'no word yet'}", actor=self.actor)
 
 
 component = ProviderHelmComponent()

@@ -108,9 +108,7 @@ class QdrantComponent(TeamComponent[VectorsSpec]):
 
     def policy(self, wish: TeamWish[VectorsSpec]) -> Policy:
         """Allow the team's own Qdrant, and no other team's."""
-        return Policy(
-            egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334))
-        )
+        return Policy(egress=((VECTORS_NAMESPACE, _selector(wish), 6333), (VECTORS_NAMESPACE, _selector(wish), 6334)))
 
     def adoption(self, wish: TeamWish[VectorsSpec]) -> dict[str, Requirement]:
         """Require the StatefulSet of the derived name: a foreign one is refused, because its volume holds data."""
@@ -121,26 +119,30 @@ class QdrantComponent(TeamComponent[VectorsSpec]):
         name, port = obj["metadata"]["name"], site.ports["http"]
         own = {"VELLUM_QDRANT_DIR": str(site.directory / "storage"), "VELLUM_QDRANT_PORT": str(port)}
         return Process(
-            name=name, argv=(site.python, "-P", "-m", "vellum.workloads.qdrant"), directory=site.directory,
-            env={**site.env, **own}, probe=Probe(port, "/readyz"),
+            name=name,
+            argv=(site.python, "-P", "-m", "vellum.workloads.qdrant"),
+            directory=site.directory,
+            env={**site.env, **own},
+            probe=Probe(port, "/readyz"),
             routes=(Route(f"/qdrant/{name.removeprefix('qdrant-')}/", port, "/", most_bytes=MOST_BYTES),),
-        )  # fmt: skip
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status of a StatefulSet as kube-controller-manager writes it."""
         ready = int(running.ready)
         status = {
-            "replicas": 1, "readyReplicas": ready, "availableReplicas": ready, "currentReplicas": 1,
+            "replicas": 1,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "currentReplicas": 1,
             "observedGeneration": obj["metadata"]["generation"],
-        }  # fmt: skip
+        }
         return status if running.ready else {**status, "message": running.message}
 
 
 def _storage(wish: TeamWish[VectorsSpec]) -> str:
     """Return the size with which the volume was made: the API server refuses any change of the templates."""
-    templates = ((wish.observed.resources.get("qdrant-set") or {}).get("spec") or {}).get(
-        "volumeClaimTemplates"
-    ) or ()
+    templates = ((wish.observed.resources.get("qdrant-set") or {}).get("spec") or {}).get("volumeClaimTemplates") or ()
     made = next((template for template in templates if template["metadata"]["name"] == VOLUME), None)
     return str(made["spec"]["resources"]["requests"]["storage"]) if made else wish.detail.storage
 
@@ -185,27 +187,29 @@ def _pod(wish: TeamWish[VectorsSpec]) -> Obj:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {**RESTRICTED_POD, "runAsUser": 1000, "fsGroup": 1000},
-        "containers": [{
-            "name": "qdrant",
-            "image": wish.platform.images["qdrant"],
-            "ports": [{"name": "http", "containerPort": 6333}, {"name": "grpc", "containerPort": 6334}],
-            "env": [
-                secret_env("QDRANT__SERVICE__API_KEY", key, "api-key"),
-                secret_env("QDRANT__SERVICE__READ_ONLY_API_KEY", key, "read-only-api-key"),
-                {"name": "QDRANT__TELEMETRY_DISABLED", "value": "true"},
-                {"name": "QDRANT_INIT_FILE_PATH", "value": "/tmp/.qdrant-initialized"},  # noqa: S108  # in the pod
-            ],
-            "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 5},
-            "resources": _RESOURCES[wish.size],
-            "securityContext": RESTRICTED_CONTAINER,
-            "volumeMounts": [
-                {"name": VOLUME, "mountPath": "/qdrant/storage"},
-                {"name": "scratch", "mountPath": "/qdrant/snapshots", "subPath": "snapshots"},
-                {"name": "scratch", "mountPath": "/tmp", "subPath": "tmp"},  # noqa: S108  # in the pod
-            ],
-        }],
+        "containers": [
+            {
+                "name": "qdrant",
+                "image": wish.platform.images["qdrant"],
+                "ports": [{"name": "http", "containerPort": 6333}, {"name": "grpc", "containerPort": 6334}],
+                "env": [
+                    secret_env("QDRANT__SERVICE__API_KEY", key, "api-key"),
+                    secret_env("QDRANT__SERVICE__READ_ONLY_API_KEY", key, "read-only-api-key"),
+                    {"name": "QDRANT__TELEMETRY_DISABLED", "value": "true"},
+                    {"name": "QDRANT_INIT_FILE_PATH", "value": "/tmp/.qdrant-initialized"},  # noqa: S108  # in the pod
+                ],
+                "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 5},
+                "resources": _RESOURCES[wish.size],
+                "securityContext": RESTRICTED_CONTAINER,
+                "volumeMounts": [
+                    {"name": VOLUME, "mountPath": "/qdrant/storage"},
+                    {"name": "scratch", "mountPath": "/qdrant/snapshots", "subPath": "snapshots"},
+                    {"name": "scratch", "mountPath": "/tmp", "subPath": "tmp"},  # noqa: S108  # in the pod
+                ],
+            }
+        ],
         "volumes": [{"name": "scratch", "emptyDir": {}}],
-    }  # fmt: skip
+    }
 
 
 def _only_the_team(wish: TeamWish[VectorsSpec]) -> Obj:

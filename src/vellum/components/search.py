@@ -26,8 +26,7 @@ class SearchSpec(Spec):
     """The claim's ``search`` block."""
 
     replicas: Annotated[
-        int,
-        Field(description="The number of predictors; a laptop runs one", default=1, ge=1, le=5, examples=[2]),
+        int, Field(description="The number of predictors; a laptop runs one", default=1, ge=1, le=5, examples=[2])
     ]
 
 
@@ -47,9 +46,7 @@ class SearchComponent(TeamComponent[SearchSpec]):
     ports = ("http",)
     holders = ("search",)
     rotates = "restarts; on a cluster a new pod answers before the old one stops"
-    binds = (
-        Bound("VELLUM_SEARCH_URL", "where the search model answers, by KServe's protocols", public=True),
-    )
+    binds = (Bound("VELLUM_SEARCH_URL", "where the search model answers, by KServe's protocols", public=True),)
     means = (
         ("inference", "the search service is added or removed; bucket and vectors stay"),
         ("search.replicas", "pods of the search service are added or removed"),
@@ -67,9 +64,16 @@ class SearchComponent(TeamComponent[SearchSpec]):
         }
         labels = {**wish.labels(self.name), "networking.kserve.io/visibility": "cluster-local"}
         return {
-            "search": make("serving.kserve.io/v1beta1", "InferenceService", SERVICE, wish.team.namespace,
-                           labels=labels, annotations=annotations, spec={"predictor": _predictor(wish)}),
-        }  # fmt: skip
+            "search": make(
+                "serving.kserve.io/v1beta1",
+                "InferenceService",
+                SERVICE,
+                wish.team.namespace,
+                labels=labels,
+                annotations=annotations,
+                spec={"predictor": _predictor(wish)},
+            )
+        }
 
     def binding(self, wish: TeamWish[SearchSpec]) -> dict[str, str]:
         """Return the address for KServe's v1 and v2 protocols."""
@@ -91,18 +95,20 @@ class SearchComponent(TeamComponent[SearchSpec]):
         own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}
         argv = (site.python, "-P", "-m", "vellum.workloads.search", f"--http_port={port}")
         return Process(
-            name=f"{name}-{namespace}", argv=argv, directory=site.directory, env={**site.env, **own},
-            probe=Probe(port, f"/v2/models/{SERVICE}/ready"), priority=1,
+            name=f"{name}-{namespace}",
+            argv=argv,
+            directory=site.directory,
+            env={**site.env, **own},
+            probe=Probe(port, f"/v2/models/{SERVICE}/ready"),
+            priority=1,
             routes=(Route(f"/serving/{namespace}/{name}/", port, "/", served=INFERENCE, most_bytes=MOST_BYTES),),
-        )  # fmt: skip
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status as KServe writes it in Standard mode."""
         state = "True" if running.ready else "False"
         said = {} if running.ready else {"message": running.message}
-        conditions = [
-            {"type": kind, "status": state, **said} for kind in ("IngressReady", "PredictorReady", "Ready")
-        ]
+        conditions = [{"type": kind, "status": state, **said} for kind in ("IngressReady", "PredictorReady", "Ready")]
         status: Obj = {"conditions": conditions, "observedGeneration": obj["metadata"]["generation"]}
         return {**status, "url": running.url} if running.url else status
 
@@ -115,27 +121,32 @@ def _predictor(wish: TeamWish[SearchSpec]) -> Obj:
         "minReplicas": wish.detail.replicas,
         "maxReplicas": wish.detail.replicas,
         "securityContext": {**RESTRICTED_POD, "runAsUser": 1000},
-        "containers": [{
-            "name": "kserve-container",
-            "image": wish.platform.images["workloads"],
-            "command": ["python", "-m", "vellum.workloads.search"],
-            "args": ["--http_port=8080"],
-            "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}],
-            "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
-            "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
-            "readinessProbe": {"httpGet": {"path": f"/v2/models/{SERVICE}/ready", "port": 8080}, "periodSeconds": 5},
-            "resources": _RESOURCES[wish.size],
-            "securityContext": RESTRICTED_CONTAINER,
-            "volumeMounts": [
-                {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
-                {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  # in the pod
-            ],
-        }],
+        "containers": [
+            {
+                "name": "kserve-container",
+                "image": wish.platform.images["workloads"],
+                "command": ["python", "-m", "vellum.workloads.search"],
+                "args": ["--http_port=8080"],
+                "env": [{"name": "VELLUM_BINDING_DIR", "value": BINDING_PATH}],
+                "envFrom": [secret_env_all(BINDING_SECRET, optional=True)],
+                "ports": [{"name": "http1", "containerPort": 8080, "protocol": "TCP"}],
+                "readinessProbe": {
+                    "httpGet": {"path": f"/v2/models/{SERVICE}/ready", "port": 8080},
+                    "periodSeconds": 5,
+                },
+                "resources": _RESOURCES[wish.size],
+                "securityContext": RESTRICTED_CONTAINER,
+                "volumeMounts": [
+                    {"name": "binding", "mountPath": BINDING_PATH, "readOnly": True},
+                    {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108  # in the pod
+                ],
+            }
+        ],
         "volumes": [
             {"name": "binding", "secret": {"secretName": BINDING_SECRET, "optional": True}},
             {"name": "scratch", "emptyDir": {}},
         ],
-    }  # fmt: skip
+    }
 
 
 component = SearchComponent()

@@ -40,10 +40,7 @@ class StorageComponent(PlatformComponent[Spec]):
     image = "seaweedfs"
     data = Data("buckets", "the object store with every bucket")
     workload = (API, "Seaweed")
-    ports = (
-        "s3", "filer", "master", "volume", "admin",
-        "s3-grpc", "filer-grpc", "master-grpc", "volume-grpc",
-    )  # fmt: skip
+    ports = ("s3", "filer", "master", "volume", "admin", "s3-grpc", "filer-grpc", "master-grpc", "volume-grpc")
     twins = (("admin", WORKER_DISTANCE),)
     actor = "the object store's operator"
 
@@ -73,10 +70,14 @@ class StorageComponent(PlatformComponent[Spec]):
         }  # fmt: skip
         if wish.platform.crossplane:
             made["storage-usage"] = usage(
-                STORE, STORAGE_NAMESPACE, of=Key(RELEASE.api_version, RELEASE.kind, "", OPERATOR),
-                by=Key.of(made["storage-store"]), reason="the operator manages the store", replay=True,
+                STORE,
+                STORAGE_NAMESPACE,
+                of=Key(RELEASE.api_version, RELEASE.kind, "", OPERATOR),
+                by=Key.of(made["storage-store"]),
+                reason="the operator manages the store",
+                replay=True,
                 labels=labels,
-            )  # fmt: skip
+            )
         return made
 
     def process(self, obj: Obj, site: Site) -> Process:
@@ -86,16 +87,27 @@ class StorageComponent(PlatformComponent[Spec]):
         grpc = {part: ports[f"{part}-grpc"] for part in ("s3", "filer", "master", "volume")}
         grpc["admin"] = ports["admin"] + WORKER_DISTANCE
         argv = (
-            site.programs["weed"], "-logtostderr=true", f"-config_dir={config}", "mini",
-            f"-dir={site.directory / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            site.programs["weed"],
+            "-logtostderr=true",
+            f"-config_dir={config}",
+            "mini",
+            f"-dir={site.directory / 'data'}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
             *(f"-{part}.port={ports[part]}" for part in grpc),
             *(f"-{part}.port.grpc={port}" for part, port in grpc.items()),
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false", "-disableHttp=true",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-webdav=false",
+            "-admin.ui=false",
+            "-disableHttp=true",
             # It posts to a telemetry host by default.
             "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=64", f"-s3.config={site.secrets / ADMIN_SECRET / 's3.json'}",
-            f"-filer.localSocket={site.runtime / 'filer.sock'}", f"-s3.localSocket={site.runtime / 's3.sock'}",
-        )  # fmt: skip
+            "-master.volumeSizeLimitMB=64",
+            f"-s3.config={site.secrets / ADMIN_SECRET / 's3.json'}",
+            f"-filer.localSocket={site.runtime / 'filer.sock'}",
+            f"-s3.localSocket={site.runtime / 's3.sock'}",
+        )
         env = {
             # Its idle heap is 230 MB, most of it unused. With less, Go collects garbage constantly (0.2 cores).
             "GOMEMLIMIT": "400MiB",
@@ -104,12 +116,16 @@ class StorageComponent(PlatformComponent[Spec]):
             "HOME": str(site.directory),
         }
         return Process(
-            name="seaweed", argv=argv, directory=site.directory / "data", env=env,
+            name="seaweed",
+            argv=argv,
+            directory=site.directory / "data",
+            env=env,
             files={config / "security.toml": _security(site)},
             # Any S3 answer means that it is up, signed or not; anonymous callers get 403.
-            probe=Probe(ports["s3"], "/", ok=(200, 403)), priority=2,
+            probe=Probe(ports["s3"], "/", ok=(200, 403)),
+            priority=2,
             ports=(grpc["admin"],),
-        )  # fmt: skip
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status as the operator writes it."""
@@ -149,8 +165,12 @@ def _store(image: str, identities: list[Obj]) -> Obj:
     return {
         "image": image,
         "volumeServerDiskCount": 1,
-        "master": {"replicas": 1, "volumeSizeLimitMB": 128, **_safe(),
-                   "persistence": {"enabled": True, "resources": {"requests": {"storage": "1Gi"}}}},
+        "master": {
+            "replicas": 1,
+            "volumeSizeLimitMB": 128,
+            **_safe(),
+            "persistence": {"enabled": True, "resources": {"requests": {"storage": "1Gi"}}},
+        },
         "volume": {"replicas": 1, "requests": {"storage": "20Gi", "cpu": "50m", "memory": "128Mi"}, **_safe()},
         "filer": {
             "replicas": 1,
@@ -161,18 +181,13 @@ def _store(image: str, identities: list[Obj]) -> Obj:
             **_safe(),
         },
         "securityConfig": {"jwtSigning": {"filerRead": True, "filerWrite": True, "volumeWrite": True}},
-    }  # fmt: skip
+    }
 
 
 def _safe() -> Obj:
     """Return the security context: the image runs as root by default, and the namespace enforces ``restricted``."""
     return {
-        "podSecurityContext": {
-            **copied(RESTRICTED_POD),
-            "runAsUser": 1000,
-            "runAsGroup": 1000,
-            "fsGroup": 1000,
-        },
+        "podSecurityContext": {**copied(RESTRICTED_POD), "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000},
         "containerSecurityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
 

@@ -33,11 +33,18 @@ class StorefrontComponent(PlatformComponent[Spec]):
         """Return the Deployment, and the policies that let clients reach it."""
         labels = {**wish.labels(self.name), **FRONT}
         return {
-            "storefront-deployment": make("apps/v1", "Deployment", "s3", STORAGE_NAMESPACE, labels=labels,
-                             spec=_deployment(wish.platform.images["workloads"], labels)),
-            "storefront-network": make("networking.k8s.io/v1", "NetworkPolicy", "s3", STORAGE_NAMESPACE, labels=labels,
-                               spec=_door()),
-        }  # fmt: skip
+            "storefront-deployment": make(
+                "apps/v1",
+                "Deployment",
+                "s3",
+                STORAGE_NAMESPACE,
+                labels=labels,
+                spec=_deployment(wish.platform.images["workloads"], labels),
+            ),
+            "storefront-network": make(
+                "networking.k8s.io/v1", "NetworkPolicy", "s3", STORAGE_NAMESPACE, labels=labels, spec=_door()
+            ),
+        }
 
     def process(self, obj: Obj, site: Site) -> Process:
         """Run the front. It connects to the store's Unix socket, and reads its key from a file."""
@@ -53,18 +60,26 @@ class StorefrontComponent(PlatformComponent[Spec]):
         }
         # The store has its own probe: while the store does not answer, a restart of the front does not help.
         return Process(
-            name="s3", argv=(site.python, "-P", "-m", "vellum.workloads.s3"), directory=site.directory, env=env,
-            probe=Probe(port, LIVE_PATH), routes=(Route("/", port),), priority=2,
-        )  # fmt: skip
+            name="s3",
+            argv=(site.python, "-P", "-m", "vellum.workloads.s3"),
+            directory=site.directory,
+            env=env,
+            probe=Probe(port, LIVE_PATH),
+            routes=(Route("/", port),),
+            priority=2,
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status of a Deployment as kube-controller-manager writes it."""
         wanted = obj["spec"]["replicas"]
         ready = wanted if running.ready else 0
         status = {
-            "replicas": wanted, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": wanted,
+            "replicas": wanted,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "updatedReplicas": wanted,
             "observedGeneration": obj["metadata"]["generation"],
-        }  # fmt: skip
+        }
         return status if running.ready else {**status, "message": running.message}
 
 
@@ -81,18 +96,11 @@ def _deployment(image: str, labels: dict[str, str]) -> Obj:
         "ports": [{"name": "http-s3", "containerPort": PORT, "protocol": "TCP"}],
         "readinessProbe": _probe(READY_PATH),
         "livenessProbe": _probe(LIVE_PATH),
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "96Mi"},
-            "limits": {"cpu": "2", "memory": "512Mi"},
-        },
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "2", "memory": "512Mi"}},
         "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [{"name": "keys", "mountPath": _KEYS, "readOnly": True}],
     }
-    keys = {
-        "secretName": FRONT_SECRET,
-        "items": [{"key": "s3.json", "path": "s3.json"}],
-        "defaultMode": 0o440,
-    }
+    keys = {"secretName": FRONT_SECRET, "items": [{"key": "s3.json", "path": "s3.json"}], "defaultMode": 0o440}
     pod = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

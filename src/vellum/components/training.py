@@ -17,7 +17,7 @@ _RULES: list[Obj] = [
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": _ALL},
-]  # fmt: skip
+]
 
 _MEANS = (
     "disabled: the team's account may no longer make, see or end TrainJobs, nor serve its own models, "
@@ -45,9 +45,10 @@ class TrainingComponent(TeamComponent[Spec]):
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "training"}
         return {
             "training-role": make(_API, "Role", "training", namespace, labels=labels, rules=_RULES),
-            "training-binding": make(_API, "RoleBinding", "training", namespace, labels=labels, roleRef=role,
-                                     subjects=[account]),
-        }  # fmt: skip
+            "training-binding": make(
+                _API, "RoleBinding", "training", namespace, labels=labels, roleRef=role, subjects=[account]
+            ),
+        }
 
     def policy(self, wish: TeamWish[Spec]) -> Policy:
         """Allow the mesh's gateway at the port where KServe serves the team's own models."""

@@ -12,25 +12,20 @@ from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
 from vellum.model.component import PlatformComponent, Spec, Wish
-from vellum.model.training import (
-    MODEL_FORMAT,
-    MODEL_RUNTIME,
-    NODE,
-    RUNTIME,
-    SERVING_RUNTIME,
-    TRAINING_RUNTIME,
-)
+from vellum.model.training import MODEL_FORMAT, MODEL_RUNTIME, NODE, RUNTIME, SERVING_RUNTIME, TRAINING_RUNTIME
 
 TRIES = 3
 """How often a job is retried after its first failure (``backoffLimit``)."""
 
 JOB_RESOURCES: Mapping[str, Mapping[str, str]] = {
-    "requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"},
-}  # fmt: skip
+    "requests": {"cpu": "500m", "memory": "512Mi"},
+    "limits": {"cpu": "2", "memory": "2Gi"},
+}
 """Default resources of a TrainJob; the job's ``resourcesPerNode`` overrides them."""
 MODEL_RESOURCES: Mapping[str, Mapping[str, str]] = {
-    "requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"},
-}  # fmt: skip
+    "requests": {"cpu": "100m", "memory": "256Mi"},
+    "limits": {"cpu": "1", "memory": "1Gi"},
+}
 """Default resources of a served model."""
 
 
@@ -50,14 +45,16 @@ class TrainingRuntimesComponent(PlatformComponent[Spec]):
         labels, image = wish.labels(self.name), wish.platform.images[self.image]
         return {
             "training-runtimes-jobs": make(
-                TRAINING_RUNTIME.api_version, TRAINING_RUNTIME.kind, RUNTIME, labels=labels,
+                TRAINING_RUNTIME.api_version,
+                TRAINING_RUNTIME.kind,
+                RUNTIME,
+                labels=labels,
                 spec={"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [_job(image)]}}},
             ),
             "training-runtimes-models": make(
-                SERVING_RUNTIME.api_version, SERVING_RUNTIME.kind, MODEL_RUNTIME, labels=labels,
-                spec=_server(image),
+                SERVING_RUNTIME.api_version, SERVING_RUNTIME.kind, MODEL_RUNTIME, labels=labels, spec=_server(image)
             ),
-        }  # fmt: skip
+        }
 
 
 def _job(image: str) -> Obj:
@@ -113,10 +110,7 @@ def _container(image: str, resources: Mapping[str, Mapping[str, str]]) -> Obj:
 
 
 def _volumes() -> list[Obj]:
-    return [
-        {"name": "binding", "secret": {"secretName": BINDING_SECRET}},
-        {"name": "scratch", "emptyDir": {}},
-    ]
+    return [{"name": "binding", "secret": {"secretName": BINDING_SECRET}}, {"name": "scratch", "emptyDir": {}}]
 
 
 component = TrainingRuntimesComponent()

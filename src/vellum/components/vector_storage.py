@@ -20,9 +20,10 @@ class VectorStorageComponent(PlatformComponent[Spec]):
         restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
         return {
             "vector-storage-namespace": make("v1", "Namespace", VECTORS_NAMESPACE, labels={**labels, **restricted}),
-            "vector-storage-network": make("networking.k8s.io/v1", "NetworkPolicy", "default-deny", VECTORS_NAMESPACE,
-                                           labels=labels, spec=deny),
-        }  # fmt: skip
+            "vector-storage-network": make(
+                "networking.k8s.io/v1", "NetworkPolicy", "default-deny", VECTORS_NAMESPACE, labels=labels, spec=deny
+            ),
+        }
 
 
 component = VectorStorageComponent()

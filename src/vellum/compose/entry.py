@@ -16,22 +16,12 @@ from vellum.compose.refused import refusals
 from vellum.compose.team import compose_team
 from vellum.kube.objects import Obj, condition
 from vellum.model.keys import Seed
-from vellum.model.state import (
-    PARTS_READY,
-    SIZES,
-    WATCHED,
-    Composed,
-    Condition,
-    Event,
-    Observed,
-    Requirement,
-    undecided,
-)
+from vellum.model.state import PARTS_READY, SIZES, WATCHED, Composed, Condition, Event, Observed, Requirement, undecided
 
 PLATFORM = Requirement(claim.API_VERSION, platform.KIND, platform.NAME)
-ALARMS = frozenset({
-    "BucketChanged", "Invalid", "KeysLowered", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed",
-})  # fmt: skip
+ALARMS = frozenset(
+    {"BucketChanged", "Invalid", "KeysLowered", "NotOurs", "ProfileChanged", "StoreChanged", "WrongSeed"}
+)
 """Reasons that stay until a user acts."""
 
 
@@ -79,12 +69,9 @@ def _with_news(composite: Obj, composed: Composed) -> Composed:
     """Add an event for news: the composite's own status has what was last reported."""
     before = condition(composite, PARTS_READY) or {}
     news = [
-        Event(
-            "Warning" if new.reason in ALARMS else "Normal", new.reason, new.message or "every part is ready"
-        )
+        Event("Warning" if new.reason in ALARMS else "Normal", new.reason, new.message or "every part is ready")
         for new in composed.conditions
-        if new.type == PARTS_READY
-        and (new.reason, new.message) != (before.get("reason"), before.get("message", ""))
+        if new.type == PARTS_READY and (new.reason, new.message) != (before.get("reason"), before.get("message", ""))
     ]
     return replace(composed, events=(*composed.events, *news))
 
@@ -136,9 +123,7 @@ def _other_profile(place: platform.Platform) -> Composed | None:
     began, now = place.status.profile, place.spec.profile
     if began in ("", now) or (began, now) == ("light", "standard"):
         return None
-    lost = [
-        part for part in platform_components().values() if began in part.profiles and now not in part.profiles
-    ]
+    lost = [part for part in platform_components().values() if began in part.profiles and now not in part.profiles]
     if (began, now) == ("standard", "light") and not any(place.status.has_begun(part.name) for part in lost):
         # A change that was refused before any installation is undone by writing the old value.
         return None

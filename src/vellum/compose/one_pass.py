@@ -53,11 +53,7 @@ class Part:
 
 
 def part(
-    component: AnyComponent,
-    wish: Wish[Any],
-    made: Mapping[str, Obj],
-    may: Ready,
-    adopted: Mapping[str, Requirement],
+    component: AnyComponent, wish: Wish[Any], made: Mapping[str, Obj], may: Ready, adopted: Mapping[str, Requirement]
 ) -> Part:
     """Return the part, judged once it may make its objects.
 
@@ -78,9 +74,7 @@ def missing(parts: Mapping[str, Part]) -> list[str]:
 
 def made(parts: Mapping[str, Part]) -> dict[str, Obj]:
     """Return the objects that the parts may make, and those that stay."""
-    return {
-        name: obj for part in parts.values() for name, obj in part.objects.items() if part.applies(name, obj)
-    }
+    return {name: obj for part in parts.values() for name, obj in part.objects.items() if part.applies(name, obj)}
 
 
 def desired(made: Mapping[str, Obj], observed: Observed) -> dict[str, Desired]:
@@ -107,9 +101,7 @@ def answered(  # noqa: PLR0913  # each is something else
         events=events,
         status={**status, "keys": turn.status},
         ready=not waiting,
-        ttl_seconds=min(
-            WAITING_SECONDS if waiting else SETTLED_SECONDS, turn.again or SETTLED_SECONDS, *again
-        ),
+        ttl_seconds=min(WAITING_SECONDS if waiting else SETTLED_SECONDS, turn.again or SETTLED_SECONDS, *again),
     )
 
 

@@ -34,6 +34,8 @@ def _sorted(parts: Mapping[str, AnyComponent]) -> tuple[str, ...]:
         return tuple(sorter.static_order())
     except CycleError as cycle:
         raise ComposeError(
-            "VEL201", f"components need each other in a circle: {' -> '.join(cycle.args[1])}",
-            where="components", fix="remove one of these needs",
-        ) from cycle  # fmt: skip
+            "VEL201",
+            f"components need each other in a circle: {' -> '.join(cycle.args[1])}",
+            where="components",
+            fix="remove one of these needs",
+        ) from cycle

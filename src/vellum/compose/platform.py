@@ -30,9 +30,7 @@ def compose_platform(platform: Platform, observed: Observed, seed: Seed, now: da
     A foreign namespace or Release with one of the platform's names composes nothing and changes nothing.
     """
     keyed = rotation.seen([*_wishes(platform, observed, seed, FIRST).values()], observed)
-    turn = rotation.turn(
-        platform.spec.keys, platform.status.rotation, keyed, now, seed.lowest(PLATFORM_OWNER)
-    )
+    turn = rotation.turn(platform.spec.keys, platform.status.rotation, keyed, now, seed.lowest(PLATFORM_OWNER))
     if isinstance(turn, Composed):
         return turn
     parts = _parts(platform, observed, seed, now, turn.keys)
@@ -133,17 +131,14 @@ def _adoption(made: Mapping[str, Obj], observed: Observed) -> dict[str, Requirem
 def _status(platform: Platform, parts: Parts, observed: Observed, seed: Seed, now: datetime) -> Obj:
     status: Obj = {
         "components": [
-            _entry(part, platform.status.entries.get(part.component.name) or {}, now)
-            for part in parts.values()
+            _entry(part, platform.status.entries.get(part.component.name) or {}, now) for part in parts.values()
         ],
         "artifactsBucket": platform.spec.artifacts.bucket,
         "objectStore": platform.spec.objectStore.backend,
         "profile": platform.spec.profile,
         "seedFingerprint": seed.fingerprint,
     }
-    if memories := {
-        part.component.name: part.helm.memory.as_status() for part in parts.values() if part.helm
-    }:
+    if memories := {part.component.name: part.helm.memory.as_status() for part in parts.values() if part.helm}:
         status["guard"] = memories
     plans = [part.helm.plan for part in parts.values() if part.helm and part.helm.plan]
     new = [receipt for plan in plans for receipt in plan.receipts]

@@ -73,9 +73,7 @@ def after_their_namespaces(made: Mapping[str, Obj], observed: Observed) -> dict[
         if obj["kind"] == "Namespace" and not observed.health(name, name)[0]
     }
     return {
-        name: obj
-        for name, obj in made.items()
-        if name in observed.resources or Key.of(obj).namespace not in closed
+        name: obj for name, obj in made.items() if name in observed.resources or Key.of(obj).namespace not in closed
     }
 
 

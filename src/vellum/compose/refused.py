@@ -86,9 +86,7 @@ class Refusals:
         others = (other for other in composed.conditions if other.type != PARTS_READY)
         conditions = (not_ready("Refused", "; ".join(missing)), *others)
         ttl = max(1.0, min(composed.ttl_seconds, left.total_seconds()))
-        return replace(
-            composed, objects=objects, status=status, ready=False, conditions=conditions, ttl_seconds=ttl
-        )
+        return replace(composed, objects=objects, status=status, ready=False, conditions=conditions, ttl_seconds=ttl)
 
     def _all(self, composed: Composed) -> dict[str, Refusal]:
         """Return the refused object, and the objects that would be refused too: a pass reports only one of them.
@@ -114,9 +112,7 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
     before: dict[str, Refusal] = {}
     for refusal in _remembered(composite, observed):
         before[refusal.name] = max(refusal, before.get(refusal.name, refusal), key=lambda other: other.until)
-    resources = {
-        name: obj for name, obj in observed.resources.items() if STANDS_FOR not in annotations_of(obj)
-    }
+    resources = {name: obj for name, obj in observed.resources.items() if STANDS_FOR not in annotations_of(obj)}
     known = {name: refusal for name, refusal in before.items() if stamp(now) < refusal.until}
     fresh, reason = _failure(composite)
     if fresh and fresh not in known:
@@ -161,11 +157,7 @@ def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
             yield Refusal(name, reason, until, int(tries), key)
     for entry in (composite.get("status") or {}).get("refused") or ():
         place: Mapping[str, str] = entry.get("object") or {}
-        own = (
-            Key(place["apiVersion"], place["kind"], place.get("namespace", ""), place["name"])
-            if place
-            else None
-        )
+        own = Key(place["apiVersion"], place["kind"], place.get("namespace", ""), place["name"]) if place else None
         yield Refusal(entry["name"], entry["reason"], entry["until"], int(entry["tries"]), own)
 
 
@@ -200,9 +192,7 @@ def _stand_in(name: str, refusal: Refusal, obj: Obj) -> Obj:
     key = Key.of(obj)
     own = "standin-" + hashlib.sha256(f"{name} {key}".encode()).hexdigest()[:20]
     nothing = Key("v1", "ConfigMap" if key.namespace else "Namespace", key.namespace, "vellum-nothing")
-    made = usage(
-        own, key.namespace, of=nothing, reason=refusal.reason[:256], labels={f"{DOMAIN}/stands-for": name}
-    )
+    made = usage(own, key.namespace, of=nothing, reason=refusal.reason[:256], labels={f"{DOMAIN}/stands-for": name})
     note = f"{refusal.until} {refusal.tries} {key.api_version} {key.kind} {key.name}"
     made["metadata"]["annotations"] = {STANDS_FOR: note}
     return made
@@ -216,9 +206,7 @@ def _components(status: Obj, out: Mapping[str, Refusal]) -> list[Obj]:
             # An existing object continues to work unchanged.
             works = {"serves": True} if part["ready"] and all(refusal.obj for refusal in own) else {}
             reason = "; ".join(map(_sentence, own))
-            entries.append(
-                {**part, "ready": False, "reason": reason, "actor": "the platform engineer", **works}
-            )
+            entries.append({**part, "ready": False, "reason": reason, "actor": "the platform engineer", **works})
         else:
             entries.append(part)
     return entries
@@ -232,6 +220,4 @@ def _part_of(name: str, status: Obj) -> str:
 
 def _sentence(refusal: Refusal) -> str:
     kind = f"{refusal.obj} stays as it is" if refusal.obj else f"{refusal.name} is not made"
-    return (
-        f"{kind}, because the API server refuses it: {refusal.reason}; it is tried again at {refusal.until}"
-    )
+    return f"{kind}, because the API server refuses it: {refusal.reason}; it is tried again at {refusal.until}"

@@ -38,9 +38,7 @@ class Seen:
     """Tells whether the services that accept one key at a time accept this one."""
 
 
-def seen(
-    parts: Sequence[tuple[AnyComponent, Wish[Any]]], observed: Observed, holders: Sequence[str] = ()
-) -> Seen:
+def seen(parts: Sequence[tuple[AnyComponent, Wish[Any]]], observed: Observed, holders: Sequence[str] = ()) -> Seen:
     """Return the observed keys of the parts; ``holders`` hold keys besides the parts' own, by resource name."""
 
     def accepted(generation: int, *, one_key: bool) -> Ready:
@@ -79,9 +77,7 @@ def lowered(wanted: int | None, memory: KeyMemory, lowest: int = 1) -> Composed 
     )
 
 
-def turn(
-    keys: KeysSpec, status: Mapping[str, Any], world: Seen, now: datetime, lowest: int
-) -> Plan | Composed:
+def turn(keys: KeysSpec, status: Mapping[str, Any], world: Seen, now: datetime, lowest: int) -> Plan | Composed:
     """Return the decision for the keys in a spec and in a status, or the answer that refuses them."""
     memory = KeyMemory.read(status)
     refused = lowered(keys.generation, memory, lowest)
@@ -159,9 +155,7 @@ def _brought_in(memory: KeyMemory, world: Seen, now: datetime) -> tuple[KeyMemor
     return replace(memory, using=coming, coming=0, previous=previous), READY
 
 
-def _without_the_expired(
-    memory: KeyMemory, overlap: timedelta, held: Collection[int], now: datetime
-) -> KeyMemory:
+def _without_the_expired(memory: KeyMemory, overlap: timedelta, held: Collection[int], now: datetime) -> KeyMemory:
     # A clock that was set back must not make an overlap longer.
     previous = tuple(replace(one, since=min(one.since, _second(now))) for one in memory.previous)
     gone = [one for one in previous if one.since + overlap <= now and one.generation not in held]

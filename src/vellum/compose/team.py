@@ -35,9 +35,7 @@ from vellum.model.state import (
 Wishes = Mapping[str, TeamWish[Any]]
 
 
-def compose_team(
-    claim: Claim, platform: Platform | None, observed: Observed, seed: Seed, now: datetime
-) -> Composed:
+def compose_team(claim: Claim, platform: Platform | None, observed: Observed, seed: Seed, now: datetime) -> Composed:
     """Return everything that the claim means now.
 
     A claim that is being deleted composes nothing and changes nothing. So does a claim whose derived name is taken by
@@ -49,9 +47,7 @@ def compose_team(
         missing = "no KubeflowPlatform named kubeflow exists; a platform engineer creates it"
         return undecided("NoPlatform", missing)
     wanted, wishes = _wanted(claim), _wishes(claim, platform, observed, seed, FIRST)
-    keyed = rotation.seen(
-        [(part, wishes[name]) for name, part in wanted.items()], observed, holders=("binding",)
-    )
+    keyed = rotation.seen([(part, wishes[name]) for name, part in wanted.items()], observed, holders=("binding",))
     turn = rotation.turn(claim.spec.keys, claim.rotation, keyed, now, seed.lowest(claim.team.id))
     if isinstance(turn, Composed):
         return turn
@@ -63,11 +59,7 @@ def compose_team(
         made["binding"] = _binding(parts, wishes)
     objects = one_pass.desired(made, observed)
     composed = one_pass.answered(
-        objects,
-        _missing(parts, objects),
-        _status(claim, parts, wishes, seed),
-        turn,
-        conditions=_sizes(parts, wishes),
+        objects, _missing(parts, objects), _status(claim, parts, wishes, seed), turn, conditions=_sizes(parts, wishes)
     )
     return one_pass.checked(composed, parts, observed, claim.uid)
 
@@ -89,15 +81,19 @@ def _wanted(claim: Claim) -> dict[str, AnyTeamComponent]:
     return {name: part for name, part in team_components().items() if claim.wants(part)}
 
 
-def _wishes(
-    claim: Claim, platform: Platform, observed: Observed, seed: Seed, keys: Keys
-) -> dict[str, TeamWish[Any]]:
+def _wishes(claim: Claim, platform: Platform, observed: Observed, seed: Seed, keys: Keys) -> dict[str, TeamWish[Any]]:
     # Built directly: `replace` costs four times as much, and this runs for every part in every pass.
     common: dict[str, Any] = {
-        "team": claim.team, "size": claim.spec.size, "owner": claim.spec.owner, "cost_center": claim.spec.costCenter,
-        "keep_data": claim.spec.deletionPolicy == "Retain", "platform": platform.facts, "seed": seed,
-        "observed": observed, "keys": keys,
-    }  # fmt: skip
+        "team": claim.team,
+        "size": claim.spec.size,
+        "owner": claim.spec.owner,
+        "cost_center": claim.spec.costCenter,
+        "keep_data": claim.spec.deletionPolicy == "Retain",
+        "platform": platform.facts,
+        "seed": seed,
+        "observed": observed,
+        "keys": keys,
+    }
     return {name: TeamWish(detail=claim.detail(part), **common) for name, part in team_components().items()}
 
 
@@ -110,18 +106,12 @@ def _parts(wanted: Mapping[str, AnyTeamComponent], wishes: Wishes) -> dict[str, 
         served = prerequisites.kinds_served(wish.observed, component.kinds_on(wish.platform))
         # A kind that is not served cannot be looked up, and its objects cannot exist.
         adopted = component.adoption(wish) if served else {}
-        parts[name] = one_pass.part(
-            component, wish, made, _may(component, wish, served, made, parts), adopted
-        )
+        parts[name] = one_pass.part(component, wish, made, _may(component, wish, served, made, parts), adopted)
     return parts
 
 
 def _may(
-    component: AnyTeamComponent,
-    wish: TeamWish[Any],
-    served: Ready,
-    made: Mapping[str, Obj],
-    before: Mapping[str, Part],
+    component: AnyTeamComponent, wish: TeamWish[Any], served: Ready, made: Mapping[str, Obj], before: Mapping[str, Part]
 ) -> Ready:
     """Tell whether the component's objects may exist yet; if not, what they wait for."""
     # A running part continues when the operator that made it restarts.
@@ -170,7 +160,7 @@ def _binding(parts: Mapping[str, Part], wishes: Wishes) -> Obj:
     wish = wishes["namespace"]
     return secret(
         BINDING_SECRET, wish.team.namespace, values, labels=wish.labels("binding"), annotations=mark(wish.keys.using)
-    )  # fmt: skip
+    )
 
 
 def _missing(parts: Mapping[str, Part], objects: Mapping[str, Desired]) -> list[str]:
@@ -189,9 +179,7 @@ def _status(claim: Claim, parts: Mapping[str, Part], wishes: Wishes, seed: Seed)
         "deletionPolicy": claim.spec.deletionPolicy,
         "components": [_entry(part) for part in parts.values()],
         "endpoints": {
-            kind: url
-            for name in parts
-            for kind, url in team_components()[name].endpoints(wishes[name]).items()
+            kind: url for name in parts for kind, url in team_components()[name].endpoints(wishes[name]).items()
         },
         "seedFingerprint": seed.fingerprint,
     }

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from qdrant_client import QdrantClient
 
-PUBLIC = frozenset({
-    "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "VELLUM_BUCKET", "QDRANT_URL", "KF_PIPELINES_ENDPOINT",
-    "VELLUM_SEARCH_URL",
-})  # fmt: skip
+PUBLIC = frozenset(
+    {
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "VELLUM_BUCKET",
+        "QDRANT_URL",
+        "KF_PIPELINES_ENDPOINT",
+        "VELLUM_SEARCH_URL",
+    }
+)
 """Keys whose values a printed binding shows. It hides all others, and so the keys of parts that are not known here."""
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
@@ -48,11 +55,7 @@ class Binding:
     def of(cls, values: Mapping[str, str], source: str) -> Binding:
         """Return the binding of these keys; empty values count as absent."""
         known = {name: values[name] for name in KEYS if values.get(name)}
-        more = {
-            name: value
-            for name, value in values.items()
-            if value and name not in KEYS and _NAME.fullmatch(name)
-        }
+        more = {name: value for name, value in values.items() if value and name not in KEYS and _NAME.fullmatch(name)}
         return cls(source=source, more=more, **known)
 
     def as_env(self) -> dict[str, str]:
@@ -79,9 +82,11 @@ class Binding:
         missing = [name for name in names if getattr(self, name, None) is None]
         if missing:
             raise BindingError(
-                "VEL605", f"the binding has no {', '.join(missing)} yet", where=self.source,
+                "VEL605",
+                f"the binding has no {', '.join(missing)} yet",
+                where=self.source,
                 fix="run `vellum status` to see which part is not ready, or enable it in the claim",
-            )  # fmt: skip
+            )
         return self
 
     def s3(self, config: Config | None = None) -> Any:  # noqa: ANN401  # boto3 publishes no types
@@ -102,10 +107,13 @@ class Binding:
         # For a custom endpoint in us-east-1 botocore presigns with Signature Version 2, which stores refuse.
         own = Config(signature_version="s3v4", s3={"addressing_style": "path"})
         return boto3.client(
-            "s3", endpoint_url=self.AWS_ENDPOINT_URL, region_name=self.AWS_REGION or "us-east-1",
-            aws_access_key_id=self.AWS_ACCESS_KEY_ID, aws_secret_access_key=self.AWS_SECRET_ACCESS_KEY,
+            "s3",
+            endpoint_url=self.AWS_ENDPOINT_URL,
+            region_name=self.AWS_REGION or "us-east-1",
+            aws_access_key_id=self.AWS_ACCESS_KEY_ID,
+            aws_secret_access_key=self.AWS_SECRET_ACCESS_KEY,
             config=own.merge(config) if config else own,
-        )  # fmt: skip
+        )
 
     def qdrant(self) -> QdrantClient:
         """Return a client of the team's vectors.
@@ -125,9 +133,7 @@ class Binding:
             return QdrantClient(url=self.QDRANT_URL, api_key=self.QDRANT_API_KEY, port=None)
 
     def __repr__(self) -> str:
-        shown = (
-            f"{name}={repr(value) if name in PUBLIC else '***'}" for name, value in self.as_env().items()
-        )
+        shown = (f"{name}={repr(value) if name in PUBLIC else '***'}" for name, value in self.as_env().items())
         return f"Binding({', '.join((*shown, f'source={self.source!r}'))})"
 
 

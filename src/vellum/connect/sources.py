@@ -49,9 +49,11 @@ def read_folder(folder: Path) -> Binding:
             pass
     except (OSError, UnicodeDecodeError) as error:
         raise BindingError(
-            "VEL603", f"the binding cannot be read: {error}", where=str(folder),
+            "VEL603",
+            f"the binding cannot be read: {error}",
+            where=str(folder),
             fix="run `vellum status`; the folder appears once the team's namespace is ready",
-        ) from error  # fmt: skip
+        ) from error
     return Binding.of(values, str(folder))
 
 
@@ -97,9 +99,11 @@ def _teams() -> dict[str, str]:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BindingError(
-            "VEL603", f"the list of teams cannot be read: {error}", where=str(path),
+            "VEL603",
+            f"the list of teams cannot be read: {error}",
+            where=str(path),
             fix="run `vellum up CLAIM`, which writes the list again",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _of_team(team: str) -> Binding:
@@ -108,18 +112,22 @@ def _of_team(team: str) -> Binding:
     if not claims:
         known = ", ".join(sorted(teams)) or "none"
         raise BindingError(
-            "VEL601", f"team {team!r} does not exist here; known teams: {known}", where=str(state_root()),
+            "VEL601",
+            f"team {team!r} does not exist here; known teams: {known}",
+            where=str(state_root()),
             fix="run `vellum status` to see the teams, or `vellum up CLAIM` to start one",
-        )  # fmt: skip
+        )
     if len(claims) > 1:
         _ambiguous(f"{team!r} names {len(claims)} teams", claims)
     root = state_root()
     # Without a supervisor another program may own the ports, and must not get a key.
     if not is_held(root):
         raise BindingError(
-            "VEL607", "the platform is not running, and another program may have its port", where=str(root),
+            "VEL607",
+            "the platform is not running, and another program may have its port",
+            where=str(root),
             fix="start it with `vellum up`; what it holds is kept",
-        )  # fmt: skip
+        )
     return read_folder(root / "secrets" / teams[claims[0]] / _SECRET)
 
 
@@ -127,10 +135,11 @@ def _of_only_team() -> Binding:
     teams = _teams()
     if not teams:
         raise BindingError(
-            "VEL604", "VELLUM_BINDING_DIR and VELLUM_BUCKET are not set, and this machine has no team",
+            "VEL604",
+            "VELLUM_BINDING_DIR and VELLUM_BUCKET are not set, and this machine has no team",
             where=str(state_root()),
             fix="run `vellum up CLAIM`, or set VELLUM_BINDING_DIR to a mounted binding",
-        )  # fmt: skip
+        )
     if len(teams) > 1:
         _ambiguous(f"this machine has {len(teams)} teams", list(teams))
     return _of_team(next(iter(teams)))
@@ -139,7 +148,9 @@ def _of_only_team() -> Binding:
 def _ambiguous(what: str, claims: list[str]) -> NoReturn:
     names = ", ".join(sorted(claims))
     raise BindingError(
-        "VEL602", f"{what}: {names}", where=str(state_root()),
-        fix=f'name one: `vellum connect {min(claims)}`, --team {min(claims)} for other commands, '
+        "VEL602",
+        f"{what}: {names}",
+        where=str(state_root()),
+        fix=f"name one: `vellum connect {min(claims)}`, --team {min(claims)} for other commands, "
         f'vellum.connect("{min(claims)}") in Python',
-    )  # fmt: skip
+    )

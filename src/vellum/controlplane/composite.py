@@ -112,9 +112,7 @@ class CompositeController:
         store.receipt(live, what, wrong, now, now)
         store.record(Key.of(composite), Event("Warning", "Repaired", f"{what} was {wrong} and is put back"))
 
-    def _say(
-        self, store: SqliteStore, composite: Obj, composed: Composed, trouble: str, now: datetime
-    ) -> None:
+    def _say(self, store: SqliteStore, composite: Obj, composed: Composed, trouble: str, now: datetime) -> None:
         """Write the status; a condition keeps its time while its status stays the same."""
         key, meta = Key.of(composite), composite["metadata"]
         synced = (
@@ -161,18 +159,11 @@ class CompositeController:
                 store.delete(Key.of(obj), uid=obj["metadata"]["uid"])
         names = ", ".join(str(Key.of(obj)) for obj in store.controlled_by(uid))
         conditions = [
-            {
-                **entry,
-                "status": "False",
-                "reason": "Deleting",
-                "message": f"waits for {names}" if names else "",
-            }
+            {**entry, "status": "False", "reason": "Deleting", "message": f"waits for {names}" if names else ""}
             for entry in (composite.get("status") or {}).get("conditions") or ()
             if entry["type"] == "Ready"
         ]
-        store.patch_status(
-            Key.of(composite), uid, {**(composite.get("status") or {}), "conditions": conditions}
-        )
+        store.patch_status(Key.of(composite), uid, {**(composite.get("status") or {}), "conditions": conditions})
         return 1.0
 
 
@@ -182,11 +173,7 @@ def _key(requirement: Requirement) -> Key:
 
 def _resources(store: SqliteStore, composite: Obj) -> dict[str, Obj]:
     mine = store.controlled_by(composite["metadata"]["uid"])
-    return {
-        annotations_of(obj)[RESOURCE_ANNOTATION]: obj
-        for obj in mine
-        if RESOURCE_ANNOTATION in annotations_of(obj)
-    }
+    return {annotations_of(obj)[RESOURCE_ANNOTATION]: obj for obj in mine if RESOURCE_ANNOTATION in annotations_of(obj)}
 
 
 def _inside_a_namespace(entry: tuple[str, Desired]) -> bool:
@@ -200,9 +187,7 @@ def _collect(store: SqliteStore, composite: Obj, desired: set[Key]) -> None:
             store.delete(Key.of(obj), uid=obj["metadata"]["uid"])
 
 
-def _timed(
-    condition: Condition, kept: Mapping[str, Mapping[str, Any]], generation: int, now: datetime
-) -> Obj:
+def _timed(condition: Condition, kept: Mapping[str, Mapping[str, Any]], generation: int, now: datetime) -> Obj:
     before = kept.get(condition.type)
     unchanged = before is not None and before["status"] == condition.status
     entry: Obj = {

@@ -84,9 +84,11 @@ class Database:
         schema = _schema_of(self._db)
         if schema > SCHEMA:
             raise StoreError(
-                "VEL302", f"a newer Vellum wrote the store (schema {schema}; this version knows {SCHEMA})",
-                where=str(self.path), fix="install the newer version again",
-            )  # fmt: skip
+                "VEL302",
+                f"a newer Vellum wrote the store (schema {schema}; this version knows {SCHEMA})",
+                where=str(self.path),
+                fix="install the newer version again",
+            )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_TABLES)
@@ -172,9 +174,11 @@ class Database:
     def _not_stored(self, name: str, cause: sqlite3.Error) -> StoreError:
         self._trouble = True
         return StoreError(
-            NOT_STORED, f"the write {name!r} was not stored: {cause}", where=str(self.path),
+            NOT_STORED,
+            f"the write {name!r} was not stored: {cause}",
+            where=str(self.path),
             fix="free some disk space and try again; nothing was changed",
-        )  # fmt: skip
+        )
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Run a statement that writes, inside the current transaction.
@@ -254,9 +258,11 @@ class Database:
 
 def _unreadable(path: Path, cause: Exception) -> StoreError:
     return StoreError(
-        "VEL302", f"the store cannot be opened: {cause}", where=str(path),
+        "VEL302",
+        f"the store cannot be opened: {cause}",
+        where=str(path),
         fix="restore it from a copy, or move it away and run `vellum up` again; buckets and vectors are elsewhere",
-    )  # fmt: skip
+    )
 
 
 def _is_stored(obj: object) -> bool:
@@ -264,19 +270,8 @@ def _is_stored(obj: object) -> bool:
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
         return False
     meta = obj["metadata"]
-    texts = (
-        obj.get("apiVersion"),
-        obj.get("kind"),
-        meta.get("name"),
-        meta.get("uid"),
-        meta.get("namespace", ""),
-    )
-    maps = (
-        obj.get("spec", {}),
-        obj.get("status", {}),
-        meta.get("labels") or {},
-        meta.get("annotations") or {},
-    )
+    texts = (obj.get("apiVersion"), obj.get("kind"), meta.get("name"), meta.get("uid"), meta.get("namespace", ""))
+    maps = (obj.get("spec", {}), obj.get("status", {}), meta.get("labels") or {}, meta.get("annotations") or {})
     lists = (meta.get("finalizers") or [], meta.get("ownerReferences") or [])
     return (
         all(isinstance(text, str) for text in texts)
@@ -306,9 +301,11 @@ def _only_writer(path: Path) -> int:
         holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(lock)
         raise StoreError(
-            "VEL301", f"process {holder} is already writing this store", where=str(path),
+            "VEL301",
+            f"process {holder} is already writing this store",
+            where=str(path),
             fix="use that one (`vellum status`), or stop it with `vellum down`",
-        ) from cause  # fmt: skip
+        ) from cause
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock

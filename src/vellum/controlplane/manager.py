@@ -94,11 +94,7 @@ class Manager(Generic[S]):
     def failing(self) -> dict[Key, str]:
         """Return the objects that fail repeatedly, each with its error. Any thread may call this."""
         failures = self._failures.copy()
-        return {
-            item[1]: error
-            for item, error in self._errors.copy().items()
-            if failures.get(item, 0) >= SAID_AFTER
-        }
+        return {item[1]: error for item, error in self._errors.copy().items() if failures.get(item, 0) >= SAID_AFTER}
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set."""

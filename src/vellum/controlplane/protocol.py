@@ -23,12 +23,7 @@ class Store(Protocol):
         """Return the object, or None."""
 
     def list(
-        self,
-        api_version: str,
-        kind: str,
-        *,
-        namespace: str | None = None,
-        labels: Mapping[str, str] | None = None,
+        self, api_version: str, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> Objs:
         """Return the objects of a kind in name order; ``namespace`` None means all namespaces."""
 

@@ -83,12 +83,7 @@ class SqliteStore:
             return copied(self._database.applied[key])  # type: ignore[no-any-return]  # JSON in, JSON out
 
     def list(
-        self,
-        api_version: str,
-        kind: str,
-        *,
-        namespace: str | None = None,
-        labels: Mapping[str, str] | None = None,
+        self, api_version: str, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> Objs:
         """Return copies of the objects of a kind in name order."""
         wanted = (labels or {}).items()
@@ -142,12 +137,7 @@ class SqliteStore:
 
     def _create(self, obj: Obj, applied: Obj) -> Obj:
         self._namespace_must_live(Key.of(obj))
-        meta = {
-            **obj["metadata"],
-            "uid": self._new_uid(),
-            "generation": 1,
-            "creationTimestamp": stamp(self._clock()),
-        }
+        meta = {**obj["metadata"], "uid": self._new_uid(), "generation": 1, "creationTimestamp": stamp(self._clock())}
         return self._database.write({**copied(obj), "metadata": copied(meta)}, copied(applied))
 
     def put(self, obj: Obj) -> Obj:
@@ -189,9 +179,11 @@ class SqliteStore:
             self._namespace_must_live(key)
             if controller_uid(live) != uid:
                 raise StoreError(
-                    "VEL305", not_ours([live]), where=str(key),
+                    "VEL305",
+                    not_ours([live]),
+                    where=str(key),
                     fix="remove or rename that object; the claim then continues automatically",
-                )  # fmt: skip
+                )
             if "deletionTimestamp" in live["metadata"]:
                 return copied(live), ""
             # A difference to what we apply now counts as an edit only if we applied the same last time.

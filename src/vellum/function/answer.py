@@ -74,23 +74,21 @@ def answer(
         LOG.exception("the request of a %s was not answered", kind or "composite without a kind")
         said = f"{type(error).__name__}: {error}"
         unforeseen = FunctionError(
-            "VEL804", f"the function failed and changed nothing: {said}", where=kind or "the request",
+            "VEL804",
+            f"the function failed and changed nothing: {said}",
+            where=kind or "the request",
             fix="read the function's log",
-        )  # fmt: skip
+        )
         return _fatal(response, not_ready("FunctionError", f"{unforeseen}; {unforeseen.fix}")), kind
 
 
-def _composed(
-    composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds, known: Known
-) -> Composed:
+def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds, known: Known) -> Composed:
     asked = request.required_resources.items()
     observed = Observed(
         resources={name: _view(one.resource) for name, one in request.observed.resources.items()},
         required={name: _found(found) for name, found in asked if not name.startswith(LIST)},
         lists={
-            name: tuple(_view(one.resource) for one in found.items)
-            for name, found in asked
-            if name.startswith(LIST)
+            name: tuple(_view(one.resource) for one in found.items) for name, found in asked if name.startswith(LIST)
         },
         kinds=kinds,
         known=known,
@@ -101,9 +99,11 @@ def _composed(
     if composite["kind"] == platform.KIND:
         return entry.kubeflow(composite, observed, seed, now)
     raise FunctionError(
-        "VEL802", f"kind {composite['kind']} is not composed here", where="the Composition's compositeTypeRef",
+        "VEL802",
+        f"kind {composite['kind']} is not composed here",
+        where="the Composition's compositeTypeRef",
         fix=f"use this function for {claim.XR_KIND} and {platform.KIND}",
-    )  # fmt: skip
+    )
 
 
 def _seed(request: fnv1.RunFunctionRequest) -> Seed:
@@ -114,9 +114,11 @@ def _seed(request: fnv1.RunFunctionRequest) -> Seed:
         return Seed(bytes(data[SEED]) if SEED in data else b"", known)
     except ValueError as cause:
         raise FunctionError(
-            "VEL803", f"the credentials have no usable seed: {cause}", where="Secret crossplane-system/vellum-seed",
+            "VEL803",
+            f"the credentials have no usable seed: {cause}",
+            where="Secret crossplane-system/vellum-seed",
             fix="restore the Secret from a copy; another seed would change every key",
-        ) from cause  # fmt: skip
+        ) from cause
 
 
 def _found(found: fnv1.Resources) -> Obj | None:
@@ -198,9 +200,12 @@ def _require(response: fnv1.RunFunctionResponse, requirements: Mapping[str, Requ
 
 def _say(response: fnv1.RunFunctionResponse, condition: Condition) -> None:
     response.conditions.add(
-        type=condition.type, status=_STATUS[condition.status], reason=condition.reason, message=condition.message,
+        type=condition.type,
+        status=_STATUS[condition.status],
+        reason=condition.reason,
+        message=condition.message,
         target=fnv1.TARGET_COMPOSITE_AND_CLAIM,
-    )  # fmt: skip
+    )
 
 
 def _tell(response: fnv1.RunFunctionResponse, event: Event) -> None:
@@ -218,8 +223,6 @@ def _fatal(response: fnv1.RunFunctionResponse, condition: Condition) -> fnv1.Run
 
 def _stop(response: fnv1.RunFunctionResponse, message: str) -> fnv1.RunFunctionResponse:
     """Change nothing. Crossplane reports earlier results to the claim, but this one only to the composite."""
-    response.results.add(
-        severity=fnv1.SEVERITY_FATAL, message=message, target=fnv1.TARGET_COMPOSITE_AND_CLAIM
-    )
+    response.results.add(severity=fnv1.SEVERITY_FATAL, message=message, target=fnv1.TARGET_COMPOSITE_AND_CLAIM)
     response.meta.ttl.seconds = _WAITING_SECONDS
     return response

@@ -66,9 +66,7 @@ class Discovery:
             headers["Authorization"] = f"Bearer {self.token.read_text().strip()}"
         if self._tag and self._found is not None:
             headers["If-None-Match"] = self._tag
-        line = http.client.HTTPSConnection(
-            self.host, self.port, timeout=TIMEOUT_SECONDS, context=self.context
-        )
+        line = http.client.HTTPSConnection(self.host, self.port, timeout=TIMEOUT_SECONDS, context=self.context)
         try:
             line.request("GET", "/apis", headers=headers)
             answer = line.getresponse()

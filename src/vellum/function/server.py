@@ -23,18 +23,17 @@ from vellum.function.kinds import Discovery
 from vellum.model.state import Known
 
 LOG = logging.getLogger(__name__)
-SERVICES = (
-    "apiextensions.fn.proto.v1.FunctionRunnerService",
-    "apiextensions.fn.proto.v1beta1.FunctionRunnerService",
-)
+SERVICES = ("apiextensions.fn.proto.v1.FunctionRunnerService", "apiextensions.fn.proto.v1beta1.FunctionRunnerService")
 """The two names are equal on the wire; Crossplane uses the second where the server does not know the first."""
 MOST_BYTES = 32 * 2**20
 """Above gRPC's default of 4 MiB, because managedFields of other managers make the observed objects large."""
 GRACE_SECONDS = 5
 CALLS = Histogram(
-    "vellum_function_call_seconds", "Time of one call, from bytes to bytes", ("kind",),
+    "vellum_function_call_seconds",
+    "Time of one call, from bytes to bytes",
+    ("kind",),
     buckets=(0.0005, 0.001, 0.0015, 0.002, 0.005, 0.01, 0.05, 0.1, 1),
-)  # fmt: skip
+)
 FATALS = Counter("vellum_function_fatal_total", "Answers that told Crossplane to change nothing", ("kind",))
 
 
@@ -48,9 +47,7 @@ class Settings:
     """``HOST:PORT`` of Prometheus' metrics; empty to serve none."""
 
 
-async def run(
-    raw: bytes, context: object, discovery: Discovery | None = None, known: Known | None = None
-) -> bytes:
+async def run(raw: bytes, context: object, discovery: Discovery | None = None, known: Known | None = None) -> bytes:
     """Return the answer to one call; equal requests, times and served kinds give equal bytes."""
     del context
     began = time.perf_counter()
@@ -115,6 +112,8 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> None:
             start_http_server(int(port), host)
     except (OSError, RuntimeError, ValueError) as cause:
         raise FunctionError(
-            "VEL801", f"the function cannot listen: {cause}", where=settings.address,
+            "VEL801",
+            f"the function cannot listen: {cause}",
+            where=settings.address,
             fix="free the address, or check tls.crt, tls.key and ca.crt in the certificates' folder",
-        ) from cause  # fmt: skip
+        ) from cause

@@ -99,9 +99,15 @@ class Child:
             self._note("begins")
         with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
             self._popen = subprocess.Popen(
-                argv, cwd=process.directory, env={**environment(process), FAMILY: family}, stdin=subprocess.PIPE,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
-            )  # fmt: skip
+                argv,
+                cwd=process.directory,
+                env={**environment(process), FAMILY: family},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                bufsize=0,
+            )
         self.pid, self._descriptor, self.code = self._popen.pid, -1, 0
         try:
             self._descriptor = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
@@ -162,9 +168,7 @@ class Child:
         # A full disk must not stop a job from ending.
         with (
             contextlib.suppress(OSError),
-            os.fdopen(
-                os.open(self._log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600), "r+b", buffering=0
-            ) as log,
+            os.fdopen(os.open(self._log, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600), "r+b", buffering=0) as log,
         ):
             size = log.seek(0, os.SEEK_END)
             cut = size > 0 and os.pread(log.fileno(), 1, size - 1) != b"\n"
@@ -174,9 +178,7 @@ class Child:
 
 def environment(process: Process) -> dict[str, str]:
     """Return the environment of the process: the few variables that pass, and those that it asks for."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name in PASSED or name.startswith(FAMILIES)
-    }
+    inherited = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(FAMILIES)}
     # The parts talk to each other on loopback, which a company's proxy cannot reach.
     for name in ("no_proxy", "NO_PROXY"):
         inherited[name] = ",".join(filter(None, (os.environ.get(name), LOOPBACK)))

@@ -52,9 +52,7 @@ class Watch:
         if self._stopped:
             return False
         asked = time.monotonic()
-        self._status = (
-            answer(probe, patience.silence if self.ready else patience.answer) if probe else SILENCE
-        )
+        self._status = answer(probe, patience.silence if self.ready else patience.answer) if probe else SILENCE
         if probe is None or self._status in probe.ok:
             self.ready, self._heard, self._used = True, asked, used(self._pid)
             return True

@@ -22,10 +22,16 @@ LOOK_SECONDS = 0.5
 RETRY_SECONDS = 0.05
 BUSY = "VEL420"
 _BY_HUNDRED = {
-    "1": errors.ClaimError, "2": errors.ComposeError, "3": errors.StoreError, "4": errors.LaptopError,
-    "5": errors.WorkloadError, "6": errors.BindingError, "7": errors.UsageError, "8": errors.FunctionError,
+    "1": errors.ClaimError,
+    "2": errors.ComposeError,
+    "3": errors.StoreError,
+    "4": errors.LaptopError,
+    "5": errors.WorkloadError,
+    "6": errors.BindingError,
+    "7": errors.UsageError,
+    "8": errors.FunctionError,
     "9": errors.BenchError,
-}  # fmt: skip
+}
 
 
 def known(answer: dict[str, Any]) -> VellumError:
@@ -38,9 +44,12 @@ class Client:
     """The client of one installation's supervisor, over its socket."""
 
     def __init__(
-        self, state: State, runs: str = "the platform", start: str = "vellum up claim.yaml",
+        self,
+        state: State,
+        runs: str = "the platform",
+        start: str = "vellum up claim.yaml",
         then: str = "what it holds is kept",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Prepare a client; its errors name what the supervisor runs, what starts it, and what happens then."""
         self._state, self._runs, self._start, self._then = state, runs, start, then
 
@@ -73,9 +82,7 @@ class Client:
             except (OSError, ValueError) as cause:
                 raise self._silence() from cause
             else:
-                if (answer.get("error") or {}).get(
-                    "code"
-                ) != BUSY or time.monotonic() > deadline - RETRY_SECONDS:
+                if (answer.get("error") or {}).get("code") != BUSY or time.monotonic() > deadline - RETRY_SECONDS:
                     break
             time.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # spreads retries, guards nothing
         if "error" in answer:
@@ -113,29 +120,39 @@ class Client:
         holder = self._state.holder()
         if holder and reaper.is_stopped(holder.pid):
             raise LaptopError(
-                "VEL421", f"the supervisor (process {holder.pid}) is stopped by a signal (SIGSTOP)",
-                where=str(self._state.root), fix=f"run `kill -CONT {holder.pid}` to resume it, or `vellum down`",
-            )  # fmt: skip
+                "VEL421",
+                f"the supervisor (process {holder.pid}) is stopped by a signal (SIGSTOP)",
+                where=str(self._state.root),
+                fix=f"run `kill -CONT {holder.pid}` to resume it, or `vellum down`",
+            )
 
     def _busy(self) -> LaptopError:
         return LaptopError(
-            BUSY, "the supervisor is busy: too many commands wait for it", where=str(self._state.socket),
+            BUSY,
+            "the supervisor is busy: too many commands wait for it",
+            where=str(self._state.socket),
             fix="try again in a moment",
-        )  # fmt: skip
+        )
 
     def _silence(self) -> LaptopError:
         holder = self._state.holder()
         if holder is None and (around := inside()):
             return LaptopError(
-                "VEL406", f"{around}, and it does not run or cannot be reached", where=str(self._state.root),
+                "VEL406",
+                f"{around}, and it does not run or cannot be reached",
+                where=str(self._state.root),
                 fix=f"run the command in a terminal of your machine; {HERE}",
-            )  # fmt: skip
+            )
         if holder is None:
             return LaptopError(
-                "VEL406", f"{self._runs} is not running", where=str(self._state.root),
+                "VEL406",
+                f"{self._runs} is not running",
+                where=str(self._state.root),
                 fix=f"start it with `{self._start}`; {self._then}",
-            )  # fmt: skip
+            )
         return LaptopError(
-            "VEL406", f"the supervisor (process {holder.pid}) does not answer", where=str(self._state.socket),
+            "VEL406",
+            f"the supervisor (process {holder.pid}) does not answer",
+            where=str(self._state.socket),
             fix=f"stop {self._runs}, then start it with `{self._start}`; {self._then}",
-        )  # fmt: skip
+        )

@@ -44,9 +44,7 @@ def answer(line: bytes, respond: Respond) -> Answer:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return refused(
-            f"a request is one JSON object on one line: {str(error)[:200] or type(error).__name__}"
-        )
+        return refused(f"a request is one JSON object on one line: {str(error)[:200] or type(error).__name__}")
     if not isinstance(request, dict):
         return refused(f"a request is a JSON object, and this is {type(request).__name__}")
     try:
@@ -134,9 +132,11 @@ async def _say(writer: asyncio.StreamWriter, message: Answer) -> None:
 
 def _busy() -> Answer:
     error = LaptopError(
-        BUSY, f"the supervisor has {MOST_CONNECTIONS} connections already", where="the control socket",
+        BUSY,
+        f"the supervisor has {MOST_CONNECTIONS} connections already",
+        where="the control socket",
         fix="try again in a moment",
-    )  # fmt: skip
+    )
     return {"error": error.as_dict()}
 
 

@@ -25,9 +25,7 @@ class Inside:
     """The state directory of the installation around it; None if that is not on this machine."""
 
     def __str__(self) -> str:
-        place = (
-            f"the installation in {self.root}" if self.root else "an installation that is not on this machine"
-        )
+        place = f"the installation in {self.root}" if self.root else "an installation that is not on this machine"
         return f"this is inside {self.part} of {place}"
 
 
@@ -52,6 +50,8 @@ def refuse(command: str) -> None:
     """
     if around := inside():
         raise UsageError(
-            "VEL736", f"`vellum {command}` starts or stops a platform, and {around}", where=str(Path.cwd()),
+            "VEL736",
+            f"`vellum {command}` starts or stops a platform, and {around}",
+            where=str(Path.cwd()),
             fix=f"run it in a terminal of your machine; {HERE}" + (", vellum status" if around.root else ""),
-        )  # fmt: skip
+        )

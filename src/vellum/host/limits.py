@@ -53,9 +53,11 @@ def check() -> None:
                 continue
         current, least = soft // limit.unit, limit.least // limit.unit
         raise LaptopError(
-            "VEL423", f"the limit of {limit.name} is {current}, and Vellum needs {least}",
-            where=f"this shell: ulimit {limit.switch}", fix=_fix(limit, hard),
-        )  # fmt: skip
+            "VEL423",
+            f"the limit of {limit.name} is {current}, and Vellum needs {least}",
+            where=f"this shell: ulimit {limit.switch}",
+            fix=_fix(limit, hard),
+        )
 
 
 def _is_enough(value: int, least: int) -> bool:

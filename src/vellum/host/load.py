@@ -34,9 +34,7 @@ def works(pid: int, since: float, seconds: float) -> bool:
     except OSError:
         # If the kernel does not tell (macOS), the process counts as at work.
         return True
-    states = {
-        fields[0] for fields in (stat_of(f"/proc/{pid}/task/{thread}/stat") for thread in threads) if fields
-    }
+    states = {fields[0] for fields in (stat_of(f"/proc/{pid}/task/{thread}/stat") for thread in threads) if fields}
     return bool(states & {"R", "D"}) or used(pid) - since > WORKING_SHARE * seconds
 
 

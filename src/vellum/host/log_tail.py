@@ -15,13 +15,7 @@ _ERROR = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::|$)|\b(?:error|fatal|panic)\b",
     re.IGNORECASE,
 )
-_TRACEBACK = (
-    "Traceback (most recent call last)",
-    "  File ",
-    "    ",
-    "During handling of",
-    "The above exception",
-)
+_TRACEBACK = ("Traceback (most recent call last)", "  File ", "    ", "During handling of", "The above exception")
 
 
 def last_message(log: Path, begins: int = 0, *, errors: bool = False) -> str:

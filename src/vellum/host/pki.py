@@ -88,9 +88,7 @@ def certificate(
         .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         # Python 3.13 refuses certificates without these (VERIFY_X509_STRICT).
         .add_extension(identifier(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
     )
     if signer is None:
         builder = builder.add_extension(_signs(), critical=True)
@@ -100,6 +98,15 @@ def certificate(
 def _signs() -> x509.KeyUsage:
     from cryptography import x509
 
-    named = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-             "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")  # fmt: skip
+    named = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
     return x509.KeyUsage(**{use: use in ("key_cert_sign", "crl_sign") for use in named})

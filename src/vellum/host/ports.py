@@ -128,10 +128,7 @@ def _first_free(wanted: int, taken: set[int], twin: int, owner: Path) -> int:
 
 def _none_free(first: int, last: int) -> LaptopError:
     return LaptopError(
-        "VEL403",
-        f"no free port from {first} to {last}",
-        where="127.0.0.1",
-        fix="stop the programs that listen there",
+        "VEL403", f"no free port from {first} to {last}", where="127.0.0.1", fix="stop the programs that listen there"
     )
 
 

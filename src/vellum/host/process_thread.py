@@ -186,10 +186,7 @@ class _Value:
         try:
             family = self._callbacks.family(name)
             child = Child(
-                self._process,
-                self._callbacks.log(name),
-                family,
-                lambda pid: self._callbacks.record(name, pid),
+                self._process, self._callbacks.log(name), family, lambda pid: self._callbacks.record(name, pid)
             )
         except OSError as error:
             self._code = NOT_STARTED
@@ -243,9 +240,7 @@ class _Value:
         self._tell(ready=True, message="")
 
     def _tell(self, *, ready: bool, message: str, taken: tuple[int, ...] = ()) -> None:
-        self._thread.tell(
-            self._turn, Running(ready=ready, message=message, restarts=self._restarts, taken=taken)
-        )
+        self._thread.tell(self._turn, Running(ready=ready, message=message, restarts=self._restarts, taken=taken))
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

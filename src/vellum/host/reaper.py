@@ -114,9 +114,7 @@ def children(record: object) -> "dict[str, dict[str, object]]":
     """Return the entries of a record of children that a supervisor can have written."""
     if not isinstance(record, dict):
         return {}
-    return {
-        name: entry for name, entry in record.items() if is_process(entry) and type(entry.get("by")) is int
-    }
+    return {name: entry for name, entry in record.items() if is_process(entry) and type(entry.get("by")) is int}
 
 
 def _record(path: str, by: int) -> dict[int, str]:

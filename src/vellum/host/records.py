@@ -42,14 +42,15 @@ def entries(value: object) -> list[tuple[str, Any]]:
 
 Parsers: TypeAlias = Mapping[str, Callable[[object], Any]]
 """The name of each record, and the function that returns its valid entries."""
-PARSERS: Parsers = MappingProxyType({
-    "ports.json": ports, "processes.json": reaper.children, "supervisor.json": supervisor,
-})  # fmt: skip
+PARSERS: Parsers = MappingProxyType(
+    {"ports.json": ports, "processes.json": reaper.children, "supervisor.json": supervisor}
+)
 
 
 def damaged(root: Path, parsers: Parsers) -> list[str]:
     """Return the names of the damaged records in a state directory."""
     return [
-        name for name, parse in parsers.items()
+        name
+        for name, parse in parsers.items()
         if (root / name).exists() and reaper.parsed(str(root / name)) != parse(reaper.parsed(str(root / name)))
-    ]  # fmt: skip
+    ]

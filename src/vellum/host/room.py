@@ -48,10 +48,11 @@ def lacking(path: Path) -> LaptopError | None:
         return None
     word = "full" if disk.free < MEBIBYTE else "almost full"
     return LaptopError(
-        "VEL419", f"the disk is {word}: {size(disk.free)} free of {size(disk.total)}, and {size(least)} are needed",
+        "VEL419",
+        f"the disk is {word}: {size(disk.free)} free of {size(disk.total)}, and {size(least)} are needed",
         where=str(path),
         fix="make room on that disk; waiting parts then continue. Until then buckets and vectors refuse writes",
-    )  # fmt: skip
+    )
 
 
 def size(count: int) -> str:

@@ -62,20 +62,22 @@ def processes(supervisor: Supervisor, state: State) -> list[Obj]:
     """Return the running processes, without secret arguments and environments."""
     return [
         {
-            "name": name, "pid": pid, "ready": running.ready, "message": running.message,
-            "restarts": running.restarts, "log": str(state.log(name)),
+            "name": name,
+            "pid": pid,
+            "ready": running.ready,
+            "message": running.message,
+            "restarts": running.restarts,
+            "log": str(state.log(name)),
         }
         for name, (_, running, pid) in supervisor.running().items()
-    ]  # fmt: skip
+    ]
 
 
 def run(begin: Begin, layout: Layout = PLAIN) -> int:
     """Run until stopped; report on the descriptor VELLUM_READY_FD whether the start succeeded."""
     os.umask(0o077)  # all files of this process and its children are private
     ready, stop = int(os.environ.pop("VELLUM_READY_FD", "-1")), threading.Event()
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         state = State.open(state_root(), layout)
         _only_one(state)
@@ -119,9 +121,11 @@ def _cannot_start(error: Exception) -> LaptopError:
         return lacks
     reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
     return LaptopError(
-        "VEL408", f"the supervisor cannot start: {reason}", where=str(place),
+        "VEL408",
+        f"the supervisor cannot start: {reason}",
+        where=str(place),
         fix=advice(error, "see `vellum logs vellum`; if it is not clear what to do, report it with that log"),
-    )  # fmt: skip
+    )
 
 
 def _only_one(state: State) -> None:
@@ -133,9 +137,11 @@ def _only_one(state: State) -> None:
         except OSError as cause:
             if time.monotonic() > deadline:
                 raise StoreError(
-                    "VEL301", "another supervisor runs this installation", where=str(state.root),
+                    "VEL301",
+                    "another supervisor runs this installation",
+                    where=str(state.root),
                     fix="use that one (`vellum status`), or stop it with `vellum down`",
-                ) from cause  # fmt: skip
+                ) from cause
         time.sleep(0.01)
 
 

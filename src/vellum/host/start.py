@@ -52,9 +52,11 @@ def start(state: State, module: str, *arguments: str, stop: str = "vellum down",
         running = client.ask("ping")["version"]
         if running != __version__:
             raise LaptopError(
-                "VEL407", f"the running supervisor is version {running}, this is {__version__}", where=str(state.root),
+                "VEL407",
+                f"the running supervisor is version {running}, this is {__version__}",
+                where=str(state.root),
                 fix=f"run `{stop}`, then start it again",
-            )  # fmt: skip
+            )
         return False
     limits.check()
     try:
@@ -63,9 +65,11 @@ def start(state: State, module: str, *arguments: str, stop: str = "vellum down",
         if cause.errno in FULL and (lacks := lacking(state.root)):
             raise lacks from cause
         raise LaptopError(
-            "VEL408", f"the supervisor cannot start: {cause.strerror}", where=str(cause.filename or state.root),
+            "VEL408",
+            f"the supervisor cannot start: {cause.strerror}",
+            where=str(cause.filename or state.root),
             fix=advice(cause, "see whether this user may write there"),
-        ) from cause  # fmt: skip
+        ) from cause
     return True
 
 
@@ -77,18 +81,26 @@ def _spawn(state: State, daemon: tuple[str, ...], talk: Talk) -> None:
     environment = {**os.environ, "VELLUM_STATE": str(state.root), "VELLUM_READY_FD": str(writing)}
     with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", *daemon], cwd=state.root, env=environment, pass_fds=(writing,),
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", *daemon],
+            cwd=state.root,
+            env=environment,
+            pass_fds=(writing,),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as report:
         answer = json.loads(report.readline() or "null")
     if answer is None:
         child.wait()
         raise LaptopError(
-            "VEL408", f"the supervisor ended with {child.returncode} before it was ready", where=str(log),
+            "VEL408",
+            f"the supervisor ended with {child.returncode} before it was ready",
+            where=str(log),
             fix=f"read that log; its last message: {last_message(log, begins) or 'none'}",
-        )  # fmt: skip
+        )
     for note in answer.get("notes", ()):
         talk(note)
     if "code" in answer:
@@ -157,9 +169,7 @@ def _agrees(state: State, talk: Talk) -> bool:
     """Ask the supervisor to stop; return False if none answers."""
     holder = state.holder()
     if holder and reaper.is_stopped(holder.pid):
-        talk(
-            f"The supervisor (process {holder.pid}) was stopped by a signal; Vellum resumes it to end its services."
-        )
+        talk(f"The supervisor (process {holder.pid}) was stopped by a signal; Vellum resumes it to end its services.")
         with contextlib.suppress(ProcessLookupError):
             os.kill(holder.pid, signal.SIGCONT)
     try:
@@ -173,10 +183,14 @@ def _does_not_end(state: State) -> LaptopError:
     holder, mark = state.holder(), state.root / MARK
     if holder is None:
         return LaptopError(
-            "VEL409", "a supervisor that has not said who it is does not end", where=str(mark),
+            "VEL409",
+            "a supervisor that has not said who it is does not end",
+            where=str(mark),
             fix=f"find it with `fuser '{mark}'` and run `kill -9` on it",
-        )  # fmt: skip
+        )
     return LaptopError(
-        "VEL409", f"the supervisor (process {holder.pid}) does not end", where=str(state.log("vellum")),
+        "VEL409",
+        f"the supervisor (process {holder.pid}) does not end",
+        where=str(state.log("vellum")),
         fix=f"run `kill -9 {holder.pid}`; its children end by themselves within 12 s",
-    )  # fmt: skip
+    )

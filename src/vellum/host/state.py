@@ -101,11 +101,7 @@ class State:
 
     def hold(self) -> None:
         """Record that this process holds the installation; it already has the lock on the mark."""
-        record = {
-            "pid": os.getpid(),
-            "started": reaper.started(os.getpid()),
-            "runtime": str(self._new_runtime()),
-        }
+        record = {"pid": os.getpid(), "started": reaper.started(os.getpid()), "runtime": str(self._new_runtime())}
         write_json(self._holder, record)
 
     def holder(self) -> Holder | None:
@@ -204,9 +200,11 @@ def _check(path: Path, files: tuple[str, ...]) -> None:
         for entry in (path / name for name in names):
             if os.path.lexists(entry) and not is_one(entry):
                 raise LaptopError(
-                    "VEL418", f"this must be a {word} of Vellum, and is not a {word}", where=str(entry),
+                    "VEL418",
+                    f"this must be a {word} of Vellum, and is not a {word}",
+                    where=str(entry),
                     fix=f"move it away: mv {shlex.quote(str(entry))} {shlex.quote(f'{path}.{entry.name}')}",
-                )  # fmt: skip
+                )
 
 
 def _wrong(path: Path) -> str:
@@ -225,13 +223,17 @@ def _strange(entry: Path) -> bool:
 
 def _not_ours(path: Path, why: str) -> LaptopError:
     return LaptopError(
-        "VEL401", f"the state directory {why}", where=str(path),
+        "VEL401",
+        f"the state directory {why}",
+        where=str(path),
         fix="set VELLUM_STATE (for the bench VELLUM_BENCH) to a new path, or `chmod 700` a directory of your own",
-    )  # fmt: skip
+    )
 
 
 def _not_private(path: Path, why: str) -> LaptopError:
     return LaptopError(
-        "VEL401", f"the folder of the sockets {why}", where=str(path),
+        "VEL401",
+        f"the folder of the sockets {why}",
+        where=str(path),
         fix="set XDG_RUNTIME_DIR to a folder of your own with mode 700",
-    )  # fmt: skip
+    )

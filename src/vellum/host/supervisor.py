@@ -100,10 +100,7 @@ class Supervisor:
     def running(self) -> dict[str, tuple[Process, Running, int]]:
         """Return every process, its state, and its pid (0 while it is down)."""
         with self._mutex:
-            return {
-                name: (thread.process, thread.status, thread.pid)
-                for name, thread in sorted(self._threads.items())
-            }
+            return {name: (thread.process, thread.status, thread.pid) for name, thread in sorted(self._threads.items())}
 
     def close(self) -> None:
         """Stop all processes at the same time, then the reaper."""
@@ -136,9 +133,7 @@ class Supervisor:
             self._record.pop(name, None)
             if pid:
                 since = reaper.started(pid)
-                self._record[name] = {
-                    "pid": pid, "started": since, "by": os.getpid(), "family": self.family(name),
-                }  # fmt: skip
+                self._record[name] = {"pid": pid, "started": since, "by": os.getpid(), "family": self.family(name)}
             write_json(self._state.processes, self._record)
 
     def let_go(self, thread: ProcessThread) -> bool:
@@ -152,9 +147,7 @@ class Supervisor:
     # The reaper
 
     def _start_reaper(self) -> subprocess.Popen[bytes]:
-        argv = [
-            sys.executable, "-I", "-S", str(Path(reaper.__file__)), str(self._state.processes), str(os.getpid()),
-        ]  # fmt: skip
+        argv = [sys.executable, "-I", "-S", str(Path(reaper.__file__)), str(self._state.processes), str(os.getpid())]
         return subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, bufsize=0
         )

@@ -23,7 +23,9 @@ def programs() -> dict[str, str]:
     missing = [name for name, path in places.items() if not path.is_file()]
     if missing:
         raise LaptopError(
-            "VEL405", f"{' and '.join(missing)} not found: the laptop's services are not installed",
-            where=sys.prefix, fix="install them with `pip install 'vellum[laptop]'`",
-        )  # fmt: skip
+            "VEL405",
+            f"{' and '.join(missing)} not found: the laptop's services are not installed",
+            where=sys.prefix,
+            fix="install them with `pip install 'vellum[laptop]'`",
+        )
     return {name: str(path) for name, path in places.items()}

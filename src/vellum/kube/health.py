@@ -85,10 +85,7 @@ def _reported(entry: Mapping[str, Any] | None, kind: str, otherwise: str) -> Hea
 
 def _phase_ready(status: Mapping[str, Any], obj: Obj) -> Health:
     # Ready alone is wrong when the cluster reference disappears; phase and observedGeneration are right.
-    phase, current = (
-        status.get("phase"),
-        status.get("observedGeneration") == obj["metadata"].get("generation"),
-    )
+    phase, current = (status.get("phase"), status.get("observedGeneration") == obj["metadata"].get("generation"))
     if phase == "Ready":
         return current, _not_seen(status, obj)
     return False, str(status.get("message") or (f"phase {phase}" if phase else "no status yet"))

@@ -27,9 +27,7 @@ def plain(value: Json) -> Json:
     return [plain(part) for part in value] if isinstance(value, list) else value
 
 
-def merged(
-    live: Mapping[str, Any], previous: Mapping[str, Any], desired: Mapping[str, Any]
-) -> dict[str, Any]:
+def merged(live: Mapping[str, Any], previous: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``live`` with ``desired`` applied over what this manager applied earlier (``previous``)."""
     result = dict(live)
     for key, before in previous.items():

@@ -6,10 +6,12 @@ import re
 from decimal import Decimal
 
 _SUFFIXES = {
-    "": Decimal(1), "m": Decimal("0.001"), "k": Decimal(1000),
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    "k": Decimal(1000),
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("MGTPE", 2)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
-}  # fmt: skip
+}
 PATTERN = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(m|k|[MGTPE]|[KMGTPE]i)?"
 """Go, Rust and Python read it alike, so schemas carry it too. ``\\d`` would accept the digits of other alphabets."""
 _QUANTITY = re.compile(PATTERN)

@@ -48,10 +48,7 @@ def usage(  # noqa: PLR0913  # what uses what, and why, has this many independen
     used: dict[str, Any] = {"name": of.name}
     if of.namespace != namespace:
         used["namespace"] = of.namespace
-    spec: Obj = {
-        "of": {"apiVersion": of.api_version, "kind": of.kind, "resourceRef": used},
-        "reason": reason,
-    }
+    spec: Obj = {"of": {"apiVersion": of.api_version, "kind": of.kind, "resourceRef": used}, "reason": reason}
     if by:
         spec["by"] = {"apiVersion": by.api_version, "kind": by.kind, "resourceRef": {"name": by.name}}
     if replay:

@@ -23,10 +23,12 @@ def without_volume(folder: Path, buckets: Iterable[str]) -> LaptopError | None:
     if not without or not folder.is_dir() or room(folder).free - kept >= NEEDED:
         return None
     return LaptopError(
-        "VEL419", f"the object store has no room for a new volume of bucket {', '.join(without)}: {size(NEEDED)} are "
-        f"needed beside the {size(kept)} that it keeps for its {len(volumes)} volumes", where=str(room(folder)),
+        "VEL419",
+        f"the object store has no room for a new volume of bucket {', '.join(without)}: {size(NEEDED)} are "
+        f"needed beside the {size(kept)} that it keeps for its {len(volumes)} volumes",
+        where=str(room(folder)),
         fix="make room on that disk; the bucket then accepts writes again",
-    )  # fmt: skip
+    )
 
 
 def _volumes(folder: Path) -> dict[str, int]:

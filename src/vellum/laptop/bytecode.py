@@ -13,11 +13,7 @@ HEAVY = ("jupyterlab", "kserve", "kfp", "boto3", "pydantic")
 
 def missing() -> list[str]:
     """Return the heavy packages that are installed and that this Python never compiled."""
-    return [
-        name
-        for name in HEAVY
-        if (origin := _origin(name)) and not Path(cache_from_source(str(origin))).exists()
-    ]
+    return [name for name in HEAVY if (origin := _origin(name)) and not Path(cache_from_source(str(origin))).exists()]
 
 
 def make(packages: list[str]) -> None:

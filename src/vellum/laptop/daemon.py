@@ -30,10 +30,19 @@ class Commands:
     def answer(self, request: Mapping[str, Any]) -> Answer:
         """Return the answer to one request; errors become data."""
         operations: dict[str, Callable[..., Any]] = {
-            "ping": service.ping, "apply": self.apply, "delete": self.delete, "list": self.objects,
-            "edit": self.edit, "events": self._store.events, "processes": self.processes, "record": self.record,
-            "remove": self.remove, "rotate": self.rotate, "stop": self.stop, "troubles": self.troubles,
-        }  # fmt: skip
+            "ping": service.ping,
+            "apply": self.apply,
+            "delete": self.delete,
+            "list": self.objects,
+            "edit": self.edit,
+            "events": self._store.events,
+            "processes": self.processes,
+            "record": self.record,
+            "remove": self.remove,
+            "rotate": self.rotate,
+            "stop": self.stop,
+            "troubles": self.troubles,
+        }
         arguments = {name: value for name, value in request.items() if name != "op"}
         operation = operations.get(str(request.get("op")))
         if operation is None:
@@ -69,11 +78,7 @@ class Commands:
         for live in self._store.list("v1", "PersistentVolumeClaim"):
             meta = live["metadata"]
             if controller_uid(live) == claim["metadata"]["uid"] and "deletionTimestamp" not in meta:
-                marked = {
-                    "name": meta["name"],
-                    "namespace": meta["namespace"],
-                    "annotations": {KEEP_FOLDER: word},
-                }
+                marked = {"name": meta["name"], "namespace": meta["namespace"], "annotations": {KEEP_FOLDER: word}}
                 self._store.put({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": marked})
 
     def remove(self, kind: list[str], namespace: str, name: str) -> bool:
@@ -109,9 +114,7 @@ class Commands:
 
     def record(self, namespace: str, name: str, reason: str, message: str) -> bool:
         """Write an event about a claim, as an ingest does when it ends."""
-        self._store.record(
-            Key(CLAIM.api_version, CLAIM.kind, namespace, name), Event("Normal", reason, message)
-        )
+        self._store.record(Key(CLAIM.api_version, CLAIM.kind, namespace, name), Event("Normal", reason, message))
         return True
 
     def stop(self) -> Answer:
@@ -126,9 +129,11 @@ def _keeps_what_it_says(key: Key, obj: Obj) -> None:
     now, carried = ((obj.get(part) or {}).get("deletionPolicy", "Retain") for part in ("spec", "status"))
     if key.kind == CLAIM.kind and (now, carried) == ("Retain", "Delete"):
         raise LaptopError(
-            "VEL417", "spec.deletionPolicy says Retain, and its bucket and vectors still carry Delete", where=str(key),
+            "VEL417",
+            "spec.deletionPolicy says Retain, and its bucket and vectors still carry Delete",
+            where=str(key),
             fix="try again in a moment; where `vellum status` names what is in the way, fix that first",
-        )  # fmt: skip
+        )
 
 
 def begin(state: State, stop: threading.Event) -> tuple[Installation, Commands]:

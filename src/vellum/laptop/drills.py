@@ -16,15 +16,19 @@ from vellum.model.component import Kind
 from vellum.model.drill import Drill, is_back
 
 DELETED = (
-    Kind("v1", "ConfigMap"), Kind("v1", "Secret"), Kind("networking.k8s.io/v1", "NetworkPolicy"),
+    Kind("v1", "ConfigMap"),
+    Kind("v1", "Secret"),
+    Kind("networking.k8s.io/v1", "NetworkPolicy"),
     *(Kind(*part.workload) for part in team_components().values() if part.expendable),
-)  # fmt: skip
+)
 """Kinds without data: their content is composed again, and a notebook's home is a volume of its own."""
-EDITED: Mapping[Kind, Obj] = MappingProxyType({
-    Kind("v1", "ResourceQuota"): {"spec": {"hard": {"pods": "9999"}}},
-    Kind("networking.k8s.io/v1", "NetworkPolicy"): {"spec": {"policyTypes": []}},
-    Kind("rbac.authorization.k8s.io/v1", "Role"): {"rules": []},
-})  # fmt: skip
+EDITED: Mapping[Kind, Obj] = MappingProxyType(
+    {
+        Kind("v1", "ResourceQuota"): {"spec": {"hard": {"pods": "9999"}}},
+        Kind("networking.k8s.io/v1", "NetworkPolicy"): {"spec": {"policyTypes": []}},
+        Kind("rbac.authorization.k8s.io/v1", "Role"): {"rules": []},
+    }
+)
 """Fields that no program reads on a laptop, so a process that is starting does not get a wrong value."""
 
 

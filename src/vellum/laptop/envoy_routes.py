@@ -69,25 +69,29 @@ def redirect(host: str, port: int, *, path: str = "") -> Obj:
     """Redirect a browser to a host name, at the same path or another."""
     return {
         "redirect": {
-            "host_redirect": host, "port_redirect": port, "response_code": "FOUND",
+            "host_redirect": host,
+            "port_redirect": port,
+            "response_code": "FOUND",
             **({"path_redirect": path} if path else {}),
         },
         "response_headers_to_add": headers({"cache-control": "no-store", "referrer-policy": "no-referrer"}),
-    }  # fmt: skip
+    }
 
 
 def action(  # noqa: PLR0913  # each is one field of Envoy's
-    cluster: str, route: Route | None = None, *, whole: str | None = None, added: Mapping[str, str] | None = None,
-    dropped: Sequence[str] = (), deaf: bool = False,
-) -> Obj:  # fmt: skip
+    cluster: str,
+    route: Route | None = None,
+    *,
+    whole: str | None = None,
+    added: Mapping[str, str] | None = None,
+    dropped: Sequence[str] = (),
+    deaf: bool = False,
+) -> Obj:
     """Return the action that forwards a request, rewritten or ``whole``; ``deaf`` removes its cookies."""
     to: Obj = {"cluster": cluster, "timeout": "0s", "upgrade_configs": [{"upgrade_type": "websocket"}]}
     if route and route.rewrite is not None:
         # Not prefix_rewrite: it replaces the whole path if a pattern was matched.
-        to["regex_rewrite"] = {
-            "pattern": {"regex": f"^{re.escape(route.prefix)}"},
-            "substitution": route.rewrite,
-        }
+        to["regex_rewrite"] = {"pattern": {"regex": f"^{re.escape(route.prefix)}"}, "substitution": route.rewrite}
     if whole is not None:
         to["prefix_rewrite"] = whole
     entry: Obj = {"route": to}
@@ -115,8 +119,10 @@ def served(route: Route) -> Obj:
 def foreign(prefix: str, origins: Sequence[str]) -> Obj:
     """Refuse requests from pages of another origin, ``null`` included; also simple requests and WebSockets."""
     # One condition for each: a pattern of many names is too large for Envoy.
-    others = [{"name": "origin", "string_match": {"exact": origin, "ignore_case": True}, "invert_match": True}
-              for origin in origins]  # fmt: skip
+    others = [
+        {"name": "origin", "string_match": {"exact": origin, "ignore_case": True}, "invert_match": True}
+        for origin in origins
+    ]
     conditions = [Match("origin").header, *others]
     content = {
         "error": "a web page of another origin may not use this",
@@ -131,10 +137,7 @@ def embedded(prefix: str) -> Obj:
         Match("sec-fetch-site", pattern="cross-site|same-site").header,
         Match("sec-fetch-mode", pattern="navigate", inverted=True).header,
     ]
-    content = {
-        "error": "a web page of another origin may not include this",
-        "fix": "open it as a page of its own",
-    }
+    content = {"error": "a web page of another origin may not include this", "fix": "open it as a page of its own"}
     return {"match": {**below(prefix), "headers": conditions}, **answer(_FORBIDDEN, content)}
 
 
@@ -160,10 +163,7 @@ def bounded(route: Route) -> list[Obj]:
     if not route.most_bytes:
         return []
     length = {"name": "content-length", "range_match": {"start": route.most_bytes + 1, "end": _MOST}}
-    content = {
-        "error": f"the body is larger than {route.most_bytes} bytes",
-        "fix": "send it in several requests",
-    }
+    content = {"error": f"the body is larger than {route.most_bytes} bytes", "fix": "send it in several requests"}
     return [{"match": {"prefix": route.prefix, "headers": [length]}, **answer(_TOO_LARGE, content)}]
 
 

@@ -64,6 +64,8 @@ def seed(state: State) -> Seed:
         return Seed(material if len(material) <= MOST_SEED_BYTES else b"")
     except (FileNotFoundError, ValueError) as cause:
         raise LaptopError(
-            "VEL402", "the seed is missing or cut, and every key was derived from it", where=str(path),
+            "VEL402",
+            "the seed is missing or cut, and every key was derived from it",
+            where=str(path),
             fix="restore the seed file from a copy, or start anew with `vellum down --delete-data`",
-        ) from cause  # fmt: skip
+        ) from cause

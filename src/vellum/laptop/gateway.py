@@ -55,11 +55,7 @@ def _cluster(port: int) -> Obj:
 
 def _table(port: int, routes: list[Route]) -> Obj:
     apart = {route.host: route for route in routes if route.host}
-    hosts = [
-        _own(port, routes),
-        *(_apart(port, route) for _, route in sorted(apart.items())),
-        _strangers(port),
-    ]
+    hosts = [_own(port, routes), *(_apart(port, route) for _, route in sorted(apart.items())), _strangers(port)]
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
         "name": "gateway",
@@ -94,12 +90,7 @@ def _own(port: int, routes: list[Route]) -> Obj:
 def _routes(route: Route) -> list[Obj]:
     where = f"port-{route.port}"
     if route.prefix == "/":
-        return [
-            {
-                "match": {"prefix": "/"},
-                **action(where, added=envoy_routes.SANDBOX, dropped=envoy_routes.STATEFUL),
-            }
-        ]
+        return [{"match": {"prefix": "/"}, **action(where, added=envoy_routes.SANDBOX, dropped=envoy_routes.STATEFUL)}]
     return [
         *envoy_routes.bounded(route),
         {"match": envoy_routes.served(route), **action(where, route)},
@@ -128,7 +119,7 @@ def _led_on(route: Route, port: int) -> list[Obj]:
             for place in ({"prefix": route.prefix}, {"path": route.prefix.removesuffix("/")})
         ),
         {"match": {"prefix": route.prefix}, **answer(421, said)},
-    ]  # fmt: skip
+    ]
 
 
 def _apart(port: int, route: Route) -> Obj:
@@ -142,11 +133,18 @@ def _apart(port: int, route: Route) -> Obj:
         {"match": envoy_routes.served(route), **action(where, route, added=envoy_routes.APART)},
         {"match": {"path": "/"}, **redirect(route.host, port, path=f"{route.prefix}lab")},
         {"match": {"path": route.prefix.removesuffix("/")}, **redirect(route.host, port, path=route.prefix)},
-        {"match": {"prefix": "/"}, **answer(404, {
-            "error": "nothing is at this path", "here": [f"{origin}{route.prefix}"],
-            "fix": "run `vellum open`; S3, Qdrant and the models are at " f"http://127.0.0.1:{port}",
-        })},
-    ]  # fmt: skip
+        {
+            "match": {"prefix": "/"},
+            **answer(
+                404,
+                {
+                    "error": "nothing is at this path",
+                    "here": [f"{origin}{route.prefix}"],
+                    "fix": f"run `vellum open`; S3, Qdrant and the models are at http://127.0.0.1:{port}",
+                },
+            ),
+        },
+    ]
     return {"name": route.host, "domains": [f"{route.host}:{port}"], "routes": entries}
 
 
@@ -157,11 +155,7 @@ def _strangers(port: int) -> Obj:
         "here": [f"http://{name}:{port}" for name in LOOPBACK],
         "fix": "use one of these addresses; `vellum status` prints those of the notebooks",
     }
-    return {
-        "name": "strangers",
-        "domains": ["*"],
-        "routes": [{"match": {"prefix": "/"}, **answer(404, said)}],
-    }
+    return {"name": "strangers", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **answer(404, said)}]}
 
 
 def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:

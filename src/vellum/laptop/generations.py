@@ -32,9 +32,11 @@ class Generations:
         self._known: dict[str, int] = read_json(path, {}) if path.exists() else {}
         if path.exists() and not (self._known and all(isinstance(one, int) for one in self._known.values())):
             raise LaptopError(
-                "VEL402", "the generations of keys that were in use cannot be read", where=str(path),
+                "VEL402",
+                "the generations of keys that were in use cannot be read",
+                where=str(path),
                 fix="restore the file from a copy; without it, a team that is made again begins with its oldest keys",
-            )  # fmt: skip
+            )
 
     def composing(self, one_pass: Pass, owner: Callable[[Obj], str]) -> Compose:
         """Return the pass with the seed and these generations; it records new generations before it answers."""

@@ -83,14 +83,19 @@ class Installation:
             CompositeController(CLAIM, known.composing(entry.team, team_id), WAITING),
         )
         self.manager = Manager(
-            self.store, composites,
+            self.store,
+            composites,
             (
-                NamespaceController(), MountController(state), VolumeController(state), self.workloads, self.training,
+                NamespaceController(),
+                MountController(state),
+                VolumeController(state),
+                self.workloads,
+                self.training,
                 SeaweedController(seaweed_controller.shell(state, ports, programs["weed"]), self._poke),
                 TeamsController(state),
             ),
             clock,
-        )  # fmt: skip
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, then end all processes."""
@@ -144,9 +149,11 @@ class Installation:
                 _unchanged(key, self.store.get(key), manifest)
                 return self.store.put(manifest)
         raise LaptopError(
-            "VEL413", f"{key.kind}s are not for {team}: its claim does not say training: enabled", where=str(key),
+            "VEL413",
+            f"{key.kind}s are not for {team}: its claim does not say training: enabled",
+            where=str(key),
             fix="write training: enabled in the claim, and `vellum apply` it",
-        )  # fmt: skip
+        )
 
     def _team(self, namespace: str) -> tuple[str, Obj]:
         """Return the claim whose team has the namespace."""
@@ -159,9 +166,11 @@ class Installation:
             return teams[namespace]
         known = ", ".join(f"{place} ({name})" for place, (name, _) in sorted(teams.items()))
         raise LaptopError(
-            "VEL414", f"the namespace {namespace or '(none)'} does not belong to a team", where="metadata.namespace",
+            "VEL414",
+            f"the namespace {namespace or '(none)'} does not belong to a team",
+            where="metadata.namespace",
             fix=f"write one of: {known}" if known else "start a team first: vellum up CLAIM",
-        )  # fmt: skip
+        )
 
     def rotate(self, key: Key, generation: int, overlap: str) -> Obj:
         """Write another generation of keys into the stored object.
@@ -174,10 +183,7 @@ class Installation:
             live = self.store.get(key)
             if live is None:
                 raise StoreError(
-                    "VEL316",
-                    f"{key} is not there any more",
-                    where="this installation",
-                    fix="see `vellum status`",
+                    "VEL316", f"{key} is not there any more", where="this installation", fix="see `vellum status`"
                 )
             head = {"name": key.name, "labels": labels_of(live), "annotations": annotations_of(live)}
             metadata = {**head, "namespace": key.namespace} if key.namespace else head
@@ -238,9 +244,11 @@ def _a_persons(key: Key, live: Obj | None) -> None:
     """
     if live is not None and controller_uid(live) is not None:
         raise LaptopError(
-            "VEL416", f"{key.kind} {key.name} belongs to a part of the platform", where=str(key),
+            "VEL416",
+            f"{key.kind} {key.name} belongs to a part of the platform",
+            where=str(key),
             fix="choose another name; objects of a part are deleted with its claim",
-        )  # fmt: skip
+        )
 
 
 def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
@@ -254,9 +262,11 @@ def _unchanged(key: Key, live: Obj | None, manifest: Obj) -> None:
     before, after = ({**obj["spec"], "suspend": None} for obj in (live, manifest))
     if changed := [name for name in {**before, **after} if before.get(name) != after.get(name)]:
         raise LaptopError(
-            "VEL415", f"spec.{changed[0]} of a TrainJob cannot change", where=str(key),
+            "VEL415",
+            f"spec.{changed[0]} of a TrainJob cannot change",
+            where=str(key),
             fix="give the job another name, or remove it first: vellum delete --file FILE",
-        )  # fmt: skip
+        )
 
 
 def _with_keys(manifest: Obj, live: Obj | None) -> Obj:

@@ -40,15 +40,23 @@ class Models:
         port = site.ports["http"]
         own = {"VELLUM_BIND": "127.0.0.1", "VELLUM_BINDING_DIR": str(site.secrets / BINDING_SECRET)}
         argv = (
-            site.python, "-P", "-m", "vellum.workloads.models", f"--http_port={port}", f"--model_name={name}",
+            site.python,
+            "-P",
+            "-m",
+            "vellum.workloads.models",
+            f"--http_port={port}",
+            f"--model_name={name}",
             *obj["spec"]["predictor"]["model"].get("args", ()),
-        )  # fmt: skip
+        )
         return Process(
-            name=f"model-{name}-{namespace}", argv=argv, directory=site.directory, env=own,
+            name=f"model-{name}-{namespace}",
+            argv=argv,
+            directory=site.directory,
+            env=own,
             env_from=(site.secrets / BINDING_SECRET,),
             probe=Probe(port, f"/v2/models/{name}/ready"),
             routes=(Route(f"/serving/{namespace}/{name}/", port, "/", served=INFERENCE, most_bytes=MOST_BYTES),),
-        )  # fmt: skip
+        )
 
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status that KServe writes; it is the same for every InferenceService."""

@@ -56,11 +56,16 @@ class _Plan:
 
     def missing(self, there: Accounts) -> dict[Key, str]:
         """Return the objects that the store does not have yet, and why."""
-        buckets = {key: "the store does not list the bucket yet"
-                   for key, name in self.buckets.items() if name not in there.buckets}  # fmt: skip
-        keys = {key: "the store does not list the key yet"
-                for key, (user, access) in self.keys.items()
-                if access not in there.users.get(user, User()).keys}  # fmt: skip
+        buckets = {
+            key: "the store does not list the bucket yet"
+            for key, name in self.buckets.items()
+            if name not in there.buckets
+        }
+        keys = {
+            key: "the store does not list the key yet"
+            for key, (user, access) in self.keys.items()
+            if access not in there.users.get(user, User()).keys
+        }
         return {**buckets, **keys, **self.blocked}
 
     def gone(self, there: Accounts) -> set[str]:
@@ -213,10 +218,18 @@ def shell(state: State, ports: Ports, weed: str) -> Shell:
         config = Path(state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}")) / "config"
         argv = [
             # Without a master it hangs forever, and a SIGKILL of this process would leave it behind.
-            sys.executable, "-I", "-S", str(launch.__file__), str(os.getpid()),
-            f"--at-most={SHELL_SECONDS + 5}", weed, f"-config_dir={config}", "shell",
-            f"-master={address('master')}", f"-filer={address('filer')}",
-        ]  # fmt: skip
+            sys.executable,
+            "-I",
+            "-S",
+            str(launch.__file__),
+            str(os.getpid()),
+            f"--at-most={SHELL_SECONDS + 5}",
+            weed,
+            f"-config_dir={config}",
+            "shell",
+            f"-master={address('master')}",
+            f"-filer={address('filer')}",
+        ]
         try:
             # An unknown user or an existing bucket sets the exit code to 1 and stops nothing: only the lists count.
             done = subprocess.run(
@@ -224,9 +237,11 @@ def shell(state: State, ports: Ports, weed: str) -> Shell:
             )
         except (OSError, subprocess.TimeoutExpired) as cause:
             raise LaptopError(
-                "VEL404", f"weed shell did not answer: {type(cause).__name__}", where="the object store",
+                "VEL404",
+                f"weed shell did not answer: {type(cause).__name__}",
+                where="the object store",
                 fix="look at `vellum logs seaweed`; Vellum tries again automatically",
-            ) from None  # fmt: skip
+            ) from None
         return done.stdout
 
     return run
@@ -315,6 +330,4 @@ def _granted(user: str, alive: Objects) -> frozenset[str]:
     ]
     buckets = {resource.split("/")[0] for statement in statements for resource in statement["resources"]}
     said = {action for statement in statements for action in statement["actions"]}
-    return frozenset(
-        f"{word}:{bucket}" for bucket in buckets for action, word in _GRANTS.items() if action in said
-    )
+    return frozenset(f"{word}:{bucket}" for bucket in buckets for action, word in _GRANTS.items() if action in said)

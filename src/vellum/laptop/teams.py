@@ -61,9 +61,7 @@ class TeamsController:
             return None
         everything = obj["spec"].get("deletionPolicy") == "Delete"
         if not _clean(ingest_folder(self._state, f"{key.namespace}/{key.name}"), everything=everything):
-            store.record(
-                key, Event("Normal", "Waiting", "an ingest of this claim runs; it goes when that has ended")
-            )
+            store.record(key, Event("Normal", "Waiting", "an ingest of this claim runs; it goes when that has ended"))
             return WAIT_SECONDS
         if everything:
             # Also a home whose volume claim was deleted earlier, with a claim that said Retain.

@@ -219,12 +219,7 @@ class TrainJobController:
             return
         self._forget(key)
         self._noted(run, goes_on=False, began="")
-        said = {
-            "type": SUSPENDED,
-            "status": "True",
-            "reason": "Suspended",
-            "message": "TrainJob is suspended",
-        }
+        said = {"type": SUSPENDED, "status": "True", "reason": "Suspended", "message": "TrainJob is suspended"}
         self._say(store, run, [said], suspended=1)
 
     def _finish(self, store: Store, run: Run, end: tuple[str, str, str]) -> None:
@@ -264,11 +259,7 @@ class TrainJobController:
             same = before.get("status") == entry["status"]
             since = before["lastTransitionTime"] if same else stamp(run.now)
             kept[entry["type"]] = {**entry, "lastTransitionTime": since}
-        job = {
-            "name": NODE,
-            **dict.fromkeys(("ready", "succeeded", "failed", "active", "suspended"), 0),
-            **count,
-        }
+        job = {"name": NODE, **dict.fromkeys(("ready", "succeeded", "failed", "active", "suspended"), 0), **count}
         status: Obj = {"jobsStatus": [job]}
         if kept:
             status["conditions"] = list(kept.values())
@@ -308,12 +299,17 @@ class TrainJobController:
                 f"{missing}; it starts once that is there, or name another in a new job; next: you"
             ) from None
         return Process(
-            name=self._process_name(run.obj), argv=(*container.get("command", ()), *container.get("args", ())),
-            directory=self._folder(Key.of(run.obj)) / "work", probe=None, once=True, attempt=run.tries.failed,
+            name=self._process_name(run.obj),
+            argv=(*container.get("command", ()), *container.get("args", ())),
+            directory=self._folder(Key.of(run.obj)) / "work",
+            probe=None,
+            once=True,
+            attempt=run.tries.failed,
             title=f"try {run.tries.failed + 1} of {run.limit + 1}",
             env={**own, **asked},
-            env_from=(self._state.secrets(namespace) / BINDING_SECRET,), grace_seconds=GRACE_SECONDS,
-        )  # fmt: skip
+            env_from=(self._state.secrets(namespace) / BINDING_SECRET,),
+            grace_seconds=GRACE_SECONDS,
+        )
 
     def _process_name(self, obj: Obj) -> str:
         meta = obj["metadata"]

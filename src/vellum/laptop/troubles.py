@@ -16,9 +16,7 @@ def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[
     """Return errors as data, causes before consequences; with any error the platform is not ready."""
     buckets = [obj["metadata"]["name"] for obj in store.list(API, "Bucket")]
     volumes = state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}") / "data"
-    found: list[VellumError | None] = [
-        lacking(state.root) or without_volume(volumes, buckets), store.trouble(),
-    ]  # fmt: skip
+    found: list[VellumError | None] = [lacking(state.root) or without_volume(volumes, buckets), store.trouble()]
     found += [_failing(key, error) for key, error in sorted(failing.items()) if _is_ours(store.get(key))]
     return [error.as_dict() for error in found if error]
 
@@ -30,6 +28,8 @@ def _is_ours(obj: Obj | None) -> bool:
 
 def _failing(key: Key, error: str) -> LaptopError:
     return LaptopError(
-        "VEL422", f"{key} cannot be updated: {error}", where=str(key),
+        "VEL422",
+        f"{key} cannot be updated: {error}",
+        where=str(key),
         fix="fix the cause; the supervisor then tries again automatically. `vellum logs vellum` has the whole error",
-    )  # fmt: skip
+    )

@@ -66,10 +66,7 @@ def _for_user(name: str, wanted: User, there: User | None) -> list[str]:
     for access, secret in sorted(wanted.keys.items()):
         if there.keys.get(access) != secret:
             batch.append(f"s3.configure -user {name} -access_key {access} -secret_key {secret} -apply")
-    for grants, ending in (
-        (there.grants - wanted.grants, "-delete -apply"),
-        (wanted.grants - there.grants, "-apply"),
-    ):
+    for grants, ending in ((there.grants - wanted.grants, "-delete -apply"), (wanted.grants - there.grants, "-apply")):
         for bucket, actions in _by_bucket(grants).items():
             batch.append(f"s3.configure -user {name} -buckets {bucket} -actions {','.join(actions)} {ending}")
     return batch

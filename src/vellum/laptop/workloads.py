@@ -168,9 +168,7 @@ class WorkloadController:
         return Site(
             directory=self._folder(obj),
             secrets=self._state.secrets(namespace),
-            ports={
-                name: self._ports.get(f"{owner}/{name}", twin=twins.get(name, 0)) for name in component.ports
-            },
+            ports={name: self._ports.get(f"{owner}/{name}", twin=twins.get(name, 0)) for name in component.ports},
             mounted={secret["metadata"]["name"]: secret_values(secret) for secret in secrets},
             env=container_env(store, namespace, obj),
             python=sys.executable,
@@ -191,12 +189,8 @@ class WorkloadController:
         found, namespace = [], obj["metadata"].get("namespace", "")
         for entry in container.get("envFrom") or ():
             reference = entry.get("secretRef") or {"name": "", "optional": True}
-            if store.get(Key("v1", "Secret", namespace, reference["name"])) is None and not reference.get(
-                "optional"
-            ):
-                raise NotStartable(
-                    f"CreateContainerConfigError: the Secret {reference['name']} does not exist"
-                )
+            if store.get(Key("v1", "Secret", namespace, reference["name"])) is None and not reference.get("optional"):
+                raise NotStartable(f"CreateContainerConfigError: the Secret {reference['name']} does not exist")
             found.append(self._state.secrets(namespace) / reference["name"])
         return tuple(found)
 
@@ -208,21 +202,13 @@ class WorkloadController:
     def _folder(self, obj: Obj) -> Path:
         volumes = self._volumes(obj)
         meta = obj["metadata"]
-        return (
-            volumes[0]
-            if volumes
-            else self._state.data(meta["namespace"], f"{obj['kind'].lower()}-{meta['name']}")
-        )
+        return volumes[0] if volumes else self._state.data(meta["namespace"], f"{obj['kind'].lower()}-{meta['name']}")
 
     def _volumes(self, obj: Obj) -> list[Path]:
         namespace = obj["metadata"].get("namespace", "")
         named = [claim["metadata"]["name"] for claim in _claims(obj)]
         mounted = _pod(obj).get("volumes") or ()
-        named += [
-            entry["persistentVolumeClaim"]["claimName"]
-            for entry in mounted
-            if "persistentVolumeClaim" in entry
-        ]
+        named += [entry["persistentVolumeClaim"]["claimName"] for entry in mounted if "persistentVolumeClaim" in entry]
         return [self._state.data(namespace, name) for name in named]
 
 

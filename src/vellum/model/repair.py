@@ -91,9 +91,7 @@ class GuardMemory:
     def as_status(self) -> Obj:
         """Return plain data for the status, without initial values."""
         found: Obj = {
-            name: getattr(self, name)
-            for name in self.__slots__
-            if getattr(self, name) != getattr(BLANK, name)
+            name: getattr(self, name) for name in self.__slots__ if getattr(self, name) != getattr(BLANK, name)
         }
         found |= {"recent": list(found["recent"])} if "recent" in found else {}
         if self.last:
@@ -110,9 +108,13 @@ class GuardMemory:
         known["recent"] = tuple(known.get("recent") or ())
         if last := known.get("last"):
             known["last"] = Repair(
-                at=last["at"], faults=dict(last["faults"]), since=dict(last["since"]), revision=last["revision"],
-                open=last["open"], undone=bool(last.get("undone")),
-            )  # fmt: skip
+                at=last["at"],
+                faults=dict(last["faults"]),
+                since=dict(last["since"]),
+                revision=last["revision"],
+                open=last["open"],
+                undone=bool(last.get("undone")),
+            )
         return cls(**known)
 
 

@@ -32,9 +32,7 @@ def _storage(text: str) -> str:
 
 
 Storage = Annotated[
-    str,
-    AfterValidator(_storage),
-    Field(examples=["10Gi"], json_schema_extra={"pattern": f"^{quantity.PATTERN}$"}),
+    str, AfterValidator(_storage), Field(examples=["10Gi"], json_schema_extra={"pattern": f"^{quantity.PATTERN}$"})
 ]
 """A Kubernetes quantity of bytes, at least 1Mi, kept as written: ``10Gi``."""
 
@@ -66,7 +64,5 @@ def _span(text: str) -> str:
     return text
 
 
-Span = Annotated[
-    str, AfterValidator(_span), Field(examples=["1h"], json_schema_extra={"pattern": SPAN_PATTERN})
-]
+Span = Annotated[str, AfterValidator(_span), Field(examples=["1h"], json_schema_extra={"pattern": SPAN_PATTERN})]
 """A time from 10s to 7d, kept as written."""

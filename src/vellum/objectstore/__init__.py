@@ -36,9 +36,14 @@ def objects(tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[
     made = store.objects(tenant, wish, quota=quota, keep=keep)
     if opened := access(tenant, wish):
         made[tenant.secret] = consumer_secret(
-            tenant.namespace, opened, tenant.bucket, labels=wish.labels(tenant.part),
-            endpoint=platform.s3_endpoint, region=platform.region, marks=rotation.mark(wish.keys.using),
-        )  # fmt: skip
+            tenant.namespace,
+            opened,
+            tenant.bucket,
+            labels=wish.labels(tenant.part),
+            endpoint=platform.s3_endpoint,
+            region=platform.region,
+            marks=rotation.mark(wish.keys.using),
+        )
     return made
 
 

@@ -67,23 +67,31 @@ def tenant_objects(prefix: str, tenant: KeyedBucket) -> dict[str, Obj]:
     """Return the tenant's objects by resource name; they can be applied in any order."""
     store = {"name": STORE}
     kinds = {
-        "bucket": ("Bucket", tenant.bucket, {
-            "clusterRef": store,
-            "reclaimPolicy": "Retain" if tenant.keep else "Delete",
-            # A team that returns after Retain finds its bucket. This is safe: the name is derived, never given.
-            "adoptExisting": True,
-            "quota": {"size": tenant.quota, "enforce": True},
-            # The default of 7 volumes per bucket fills a 20 Gi disk with two buckets.
-            "placement": {"volumeGrowthCount": 1},
-        }),
+        "bucket": (
+            "Bucket",
+            tenant.bucket,
+            {
+                "clusterRef": store,
+                "reclaimPolicy": "Retain" if tenant.keep else "Delete",
+                # A team that returns after Retain finds its bucket. This is safe: the name is derived, never given.
+                "adoptExisting": True,
+                "quota": {"size": tenant.quota, "enforce": True},
+                # The default of 7 volumes per bucket fills a 20 Gi disk with two buckets.
+                "placement": {"volumeGrowthCount": 1},
+            },
+        ),
         "identity": ("S3Identity", tenant.id, {"seaweedRef": store}),
         "policy": ("S3Policy", f"{tenant.id}-rw", {"seaweedRef": store, "statements": _statements(tenant.bucket)}),
-        "grant": ("S3PolicyBinding", f"{tenant.id}-rw", {
-            "seaweedRef": store,
-            "policyRef": {"name": f"{tenant.id}-rw"},
-            "subjects": [{"kind": "S3Identity", "name": tenant.id}],
-        }),
-    }  # fmt: skip
+        "grant": (
+            "S3PolicyBinding",
+            f"{tenant.id}-rw",
+            {
+                "seaweedRef": store,
+                "policyRef": {"name": f"{tenant.id}-rw"},
+                "subjects": [{"kind": "S3Identity", "name": tenant.id}],
+            },
+        ),
+    }
     once = {
         f"{prefix}-{part}": make(API, kind, name, tenant.namespace, labels=tenant.labels, spec=spec)
         for part, (kind, name, spec) in kinds.items()
@@ -91,9 +99,7 @@ def tenant_objects(prefix: str, tenant: KeyedBucket) -> dict[str, Obj]:
     # The operator does not read a Secret again. Edited by hand, it swaps keys without an overlap (measured): a
     # new key is a new pair of objects beside the old one.
     keys = {resource(prefix, "key", pair.generation): _key(tenant, pair) for pair in tenant.keys}
-    credentials = {
-        resource(prefix, "credentials", pair.generation): _credentials(tenant, pair) for pair in tenant.keys
-    }
+    credentials = {resource(prefix, "credentials", pair.generation): _credentials(tenant, pair) for pair in tenant.keys}
     return {**keys, **once, **credentials}
 
 
@@ -108,11 +114,7 @@ def _key(tenant: KeyedBucket, pair: Pair) -> Obj:
 
 def _credentials(tenant: KeyedBucket, pair: Pair) -> Obj:
     name, fields = _key_name(tenant, pair), {"accessKeyField": "accesskey", "secretKeyField": "secretkey"}
-    spec = {
-        "seaweedRef": {"name": STORE},
-        "identityRef": {"name": tenant.id},
-        "secretRef": {"name": name, **fields},
-    }
+    spec = {"seaweedRef": {"name": STORE}, "identityRef": {"name": tenant.id}, "secretRef": {"name": name, **fields}}
     meta = f"{tenant.id}-g{pair.generation}"
     return make(API, "S3Credentials", meta, tenant.namespace, labels=tenant.labels, spec=spec)
 
@@ -121,19 +123,34 @@ def store_usage(bucket: Obj) -> Obj:
     """Return the Usage that keeps the store while the bucket exists: without it every tenant's objects would hang."""
     by = Key.of(bucket)
     return usage(
-        by.name, by.namespace, of=Key(API, "Seaweed", by.namespace, STORE), by=by, labels=labels_of(bucket),
+        by.name,
+        by.namespace,
+        of=Key(API, "Seaweed", by.namespace, STORE),
+        by=by,
+        labels=labels_of(bucket),
         reason=f"the store holds the bucket {by.name}",
-    )  # fmt: skip
+    )
 
 
 def _statements(bucket: str) -> list[Obj]:
     return [
-        {"effect": "Allow", "resources": [bucket],
-         "actions": ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]},
-        {"effect": "Allow", "resources": [f"{bucket}/*"],
-         "actions": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
-                     "s3:ListMultipartUploadParts"]},
-    ]  # fmt: skip
+        {
+            "effect": "Allow",
+            "resources": [bucket],
+            "actions": ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"],
+        },
+        {
+            "effect": "Allow",
+            "resources": [f"{bucket}/*"],
+            "actions": [
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ],
+        },
+    ]
 
 
 class SeaweedFS:
@@ -143,11 +160,18 @@ class SeaweedFS:
 
     def objects(self, tenant: Tenant, wish: Wish[Any], *, quota: str, keep: bool) -> dict[str, Obj]:
         """Return bucket, identity, policy and credentials."""
-        return tenant_objects(tenant.part, KeyedBucket(
-            id=tenant.id, bucket=tenant.bucket, namespace=STORAGE_NAMESPACE, quota=quota, keep=keep,
-            keys=tuple(_pair(tenant, wish, generation) for generation in wish.keys.valid),
-            labels=wish.labels(tenant.part),
-        ))  # fmt: skip
+        return tenant_objects(
+            tenant.part,
+            KeyedBucket(
+                id=tenant.id,
+                bucket=tenant.bucket,
+                namespace=STORAGE_NAMESPACE,
+                quota=quota,
+                keep=keep,
+                keys=tuple(_pair(tenant, wish, generation) for generation in wish.keys.valid),
+                labels=wish.labels(tenant.part),
+            ),
+        )
 
     def access(self, tenant: Tenant, wish: Wish[Any]) -> Access | None:
         """Return the derived key once the store accepts it."""

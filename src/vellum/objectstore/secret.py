@@ -27,9 +27,15 @@ class Access:
 
 
 def consumer_secret(  # noqa: PLR0913  # one shape for every consumer has this many facts
-    namespace: str, access: Access, derived: str, *, endpoint: str, region: str, labels: Mapping[str, str],
+    namespace: str,
+    access: Access,
+    derived: str,
+    *,
+    endpoint: str,
+    region: str,
+    labels: Mapping[str, str],
     marks: Mapping[str, str],
-) -> Obj:  # fmt: skip
+) -> Obj:
     """Return the Secret that KFP, Argo, KServe and boto3 all read; compose it only once the key works.
 
     Sources: KFP 2.17 (``accesskey``/``secretkey``), KServe 0.20 ``pkg/credentials/s3`` (annotations, AWS spellings).

@@ -35,9 +35,7 @@ def xrds() -> list[Obj]:
         "group": DOMAIN,
         "names": {"kind": platform.KIND, "plural": PLATFORM_PLURAL},
         "enforcedCompositionRef": {"name": PLATFORM_COMPOSITION},
-        "versions": [
-            _version(platform.KIND, _platform_status(), _ONE, _columns("Profile", ".status.profile"))
-        ],
+        "versions": [_version(platform.KIND, _platform_status(), _ONE, _columns("Profile", ".status.profile"))],
     }
     api = "apiextensions.crossplane.io"
     kind = "CompositeResourceDefinition"
@@ -47,13 +45,16 @@ def xrds() -> list[Obj]:
     ]
 
 
-_NAME = {"rule": f"self.metadata.name.matches('{_LABEL}')",
-         "message": "at most 63 of a-z 0-9 -, a letter or digit first and last"}  # fmt: skip
-_UPWARDS = {"rule": "!has(self.generation) || !has(oldSelf.generation) || self.generation >= oldSelf.generation",
-            "message": "generation only goes up: the keys of a lower one were replaced"}  # fmt: skip
+_NAME = {
+    "rule": f"self.metadata.name.matches('{_LABEL}')",
+    "message": "at most 63 of a-z 0-9 -, a letter or digit first and last",
+}
+_UPWARDS = {
+    "rule": "!has(self.generation) || !has(oldSelf.generation) || self.generation >= oldSelf.generation",
+    "message": "generation only goes up: the keys of a lower one were replaced",
+}
 """A transition rule. A claim without a generation lowers nothing: compose keeps the current one."""
-_ONE = {"rule": f"self.metadata.name == '{platform.NAME}'",
-        "message": f"the platform must be named {platform.NAME}"}  # fmt: skip
+_ONE = {"rule": f"self.metadata.name == '{platform.NAME}'", "message": f"the platform must be named {platform.NAME}"}
 
 
 def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
@@ -68,13 +69,15 @@ def _version(kind: str, status: Obj, rule: Obj, columns: list[Obj]) -> Obj:
         "served": True,
         "referenceable": True,
         "additionalPrinterColumns": columns,
-        "schema": {"openAPIV3Schema": {
-            "type": "object",
-            "description": written["description"],
-            "x-kubernetes-validations": [rule],
-            "properties": {"spec": spec, "status": {"type": "object", "properties": status}},
-        }},
-    }  # fmt: skip
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "description": written["description"],
+                "x-kubernetes-validations": [rule],
+                "properties": {"spec": spec, "status": {"type": "object", "properties": status}},
+            }
+        },
+    }
 
 
 def _on_clusters(spec: Obj) -> Obj:
@@ -97,16 +100,27 @@ def _guard() -> Obj:
     """Return the schema of the release guard's memory and its receipts; see model/repair.py."""
     whole = {"type": "integer"}
     repair: Obj = {
-        "at": _TEXT, "faults": _TEXTS, "since": _TEXTS, "revision": whole, "open": {"type": "boolean"},
+        "at": _TEXT,
+        "faults": _TEXTS,
+        "since": _TEXTS,
+        "revision": whole,
+        "open": {"type": "boolean"},
         "undone": {"type": "boolean"},
-    }  # fmt: skip
+    }
     memory: Obj = {
-        "phase": _TEXT, "since": _TEXTS, "faults": _TEXTS, "nonce": whole, "tries": whole, "step": _TEXT,
+        "phase": _TEXT,
+        "since": _TEXTS,
+        "faults": _TEXTS,
+        "nonce": whole,
+        "tries": whole,
+        "step": _TEXT,
         "patch": _TEXT,
-        "repairs": whole, "recent": {"type": "array", "items": _TEXT}, "installed": {"type": "boolean"},
+        "repairs": whole,
+        "recent": {"type": "array", "items": _TEXT},
+        "installed": {"type": "boolean"},
         "brought": _TEXTS,
         "last": {"type": "object", "properties": repair},
-    }  # fmt: skip
+    }
     receipt: Obj = {
         "component": {**_TEXT, "description": "The component that owns the object"},
         "object": {**_TEXT, "description": "The object that was repaired"},
@@ -131,11 +145,7 @@ def _guard() -> Obj:
 
 
 def _components() -> Obj:
-    words = {
-        "name": "The part",
-        "reason": "What it waits for, or another note",
-        "actor": "Who must act next",
-    }
+    words = {"name": "The part", "reason": "What it waits for, or another note", "actor": "Who must act next"}
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
     properties["serves"] = {"type": "boolean", "description": "Whether it works although it is not ready"}
@@ -143,10 +153,7 @@ def _components() -> Obj:
         "since": {**_TEXT, "description": "Since when it is ready, or waits"},
         "version": {**_TEXT, "description": "The version of its chart"},
         "revision": {"type": "integer", "description": "Helm's revision"},
-        "watched": {
-            "type": "integer",
-            "description": "Objects of the chart that are compared with what Helm made",
-        },
+        "watched": {"type": "integer", "description": "Objects of the chart that are compared with what Helm made"},
         "repairs": {"type": "integer", "description": "How often it was repaired"},
         "lastRepair": {**_TEXT, "description": "When it was last repaired"},
     }
@@ -156,8 +163,11 @@ def _components() -> Obj:
 
 def _refused() -> Obj:
     """Return the schema of what is recorded about objects that the API server refuses; see compose/refused.py."""
-    words = {"name": "The object's name in the composition", "reason": "Why it is refused",
-             "until": "When it is tried again"}  # fmt: skip
+    words = {
+        "name": "The object's name in the composition",
+        "reason": "Why it is refused",
+        "until": "When it is tried again",
+    }
     properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
     properties["tries"] = {"type": "integer", "description": "How often it was tried"}
     properties["object"] = {**_TEXTS, "description": "The object, if it exists"}
@@ -214,10 +224,7 @@ def _claim_status() -> Obj:
             "description": "The policy of the bucket and the vectors: what a deletion of the claim does to them now",
         },
         "endpoints": {**_TEXTS, "description": "The addresses of the parts"},
-        "seedFingerprint": {
-            **_TEXT,
-            "description": "Identifies the seed of the keys without revealing it",
-        },
+        "seedFingerprint": {**_TEXT, "description": "Identifies the seed of the keys without revealing it"},
         "team": {**_TEXT, "description": "The team's namespace"},
     }
 
@@ -232,8 +239,5 @@ def _platform_status() -> Obj:
         "objectStore": {**_TEXT, "description": "The backend of every bucket"},
         "profile": {**_TEXT, "description": "The profile that is composed"},
         "artifactsBucket": {**_TEXT, "description": "The bucket of Kubeflow Pipelines' artifacts"},
-        "seedFingerprint": {
-            **_TEXT,
-            "description": "Identifies the seed of the keys without revealing it",
-        },
+        "seedFingerprint": {**_TEXT, "description": "Identifies the seed of the keys without revealing it"},
     }

@@ -32,9 +32,7 @@ def compositions() -> list[Obj]:
         for name, asked in part.requires(Wish(part.spec(), facts, DUMMY_SEED, Observed())).items()
     }
     return [
-        _composition(
-            CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **prerequisites.questions(teams)}
-        ),
+        _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **prerequisites.questions(teams)}),
         _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **prerequisites.questions(platforms)}),
     ]
 
@@ -47,26 +45,15 @@ def _composition(name: str, kind: str, known: dict[str, Requirement]) -> Obj:
     step = {
         "step": "compose",
         "functionRef": {"name": FUNCTION},
-        "credentials": [
-            {"name": SEED, "source": "Secret", "secretRef": {"namespace": SYSTEM, "name": SEED_SECRET}}
-        ],
+        "credentials": [{"name": SEED, "source": "Secret", "secretRef": {"namespace": SYSTEM, "name": SEED_SECRET}}],
         "requirements": {"requiredResources": [_selector(*entry) for entry in sorted(known.items())]},
     }
-    spec = {
-        "compositeTypeRef": {"apiVersion": claim.API_VERSION, "kind": kind},
-        "mode": "Pipeline",
-        "pipeline": [step],
-    }
+    spec = {"compositeTypeRef": {"apiVersion": claim.API_VERSION, "kind": kind}, "mode": "Pipeline", "pipeline": [step]}
     return make("apiextensions.crossplane.io/v1", "Composition", name, spec=spec)
 
 
 def _selector(name: str, wanted: Requirement) -> Obj:
-    return {
-        "requirementName": name,
-        "apiVersion": wanted.api_version,
-        "kind": wanted.kind,
-        "name": wanted.name,
-    }
+    return {"requirementName": name, "apiVersion": wanted.api_version, "kind": wanted.kind, "name": wanted.name}
 
 
 def function(package: str) -> list[Obj]:
@@ -83,11 +70,14 @@ def function(package: str) -> list[Obj]:
             "readOnlyRootFilesystem": True,
         },
     }
-    pod = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-           "containers": [container]}  # fmt: skip
+    pod = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
     # Two, so that one answers while the other moves to another node.
     deployment = {"spec": {"replicas": 2, "selector": {}, "template": {"spec": pod}}}
-    runtime = make("pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", FUNCTION,
-                   spec={"deploymentTemplate": deployment})  # fmt: skip
+    runtime = make(
+        "pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", FUNCTION, spec={"deploymentTemplate": deployment}
+    )
     spec = {"package": package, "runtimeConfigRef": {"name": FUNCTION}}
     return [runtime, make("pkg.crossplane.io/v1", "Function", FUNCTION, spec=spec)]

@@ -69,5 +69,6 @@ _WORDS = ("properties", "description", "example")
 def _rules(field: Mapping[str, Any]) -> Obj:
     return {
         name: _rules(value) if name in _BELOW and isinstance(value, Mapping) else value
-        for name, value in field.items() if name not in _WORDS
-    }  # fmt: skip
+        for name, value in field.items()
+        if name not in _WORDS
+    }

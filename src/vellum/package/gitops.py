@@ -81,7 +81,10 @@ def argo_cd(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj
     """Return the tree with waves, Argo CD's Application, and the settings that keep it from taking all for healthy."""
     waves = {path: [_in_wave(obj, _folder(path)) for obj in objects] for path, objects in files.items()}
     application = make(
-        "argoproj.io/v1alpha1", "Application", NAME, _ARGO_NAMESPACE,
+        "argoproj.io/v1alpha1",
+        "Application",
+        NAME,
+        _ARGO_NAMESPACE,
         # Otherwise a field that the API server adds, for example to a policy's rules, is a difference for ever.
         annotations={"argocd.argoproj.io/compare-options": "ServerSideDiff=true"},
         spec={
@@ -100,13 +103,11 @@ def argo_cd(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj
                 "retry": {"limit": 10, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "3m"}},
             },
         },
-    )  # fmt: skip
+    )
     kinds = sorted({(api.partition("/")[0], kind) for api, kind in _HEALTHY})
     data = {f"resource.customizations.health.{group}_{kind}": _lua(group, kind) for group, kind in kinds}
     # A claim's annotations are copied to its composite; a label there would make it Argo CD's own object.
-    settings = config_map(
-        "argocd-cm", _ARGO_NAMESPACE, {"application.resourceTrackingMethod": "annotation", **data}
-    )
+    settings = config_map("argocd-cm", _ARGO_NAMESPACE, {"application.resourceTrackingMethod": "annotation", **data})
     return {**waves, f"{ARGO_CD}/settings.yaml": [settings], f"{ARGO_CD}/application.yaml": [application]}
 
 
@@ -150,30 +151,26 @@ def _kustomization(folder: str, objects: list[Obj], where: Source, before: Itera
     kinds = dict.fromkeys((obj["apiVersion"], obj["kind"]) for obj in objects)
     if checks := [_cel(*kind) for kind in kinds if kind in _HEALTHY]:
         spec["healthCheckExprs"] = checks
-    return make(
-        "kustomize.toolkit.fluxcd.io/v1", "Kustomization", f"{NAME}-{folder}", _FLUX_NAMESPACE, spec=spec
-    )
+    return make("kustomize.toolkit.fluxcd.io/v1", "Kustomization", f"{NAME}-{folder}", _FLUX_NAMESPACE, spec=spec)
 
 
 def _cel(api_version: str, kind: str) -> Obj:
     """Return when an object is healthy; without conditions the answer is an error, and Flux asks again."""
     wanted = [
-        f"status.conditions.exists(c, c.type == '{name}' && c.status == 'True')"
-        for name in _HEALTHY[api_version, kind]
+        f"status.conditions.exists(c, c.type == '{name}' && c.status == 'True')" for name in _HEALTHY[api_version, kind]
     ]
     return {"apiVersion": api_version, "kind": kind, "current": " && ".join(wanted)}
 
 
 def _lua(group: str, kind: str) -> str:
-    found = [
-        names for (api, other), names in _HEALTHY.items() if (api.partition("/")[0], other) == (group, kind)
-    ]
+    found = [names for (api, other), names in _HEALTHY.items() if (api.partition("/")[0], other) == (group, kind)]
     names = dict.fromkeys(name for one in found for name in one)
     always = ", ".join(f'"{name}"' for name in names if name not in _ONLY_CLAIMS)
     claims = "".join(
         f'if obj.spec.claimNames ~= nil then table.insert(wanted, "{name}") end\n'
-        for name in names if name in _ONLY_CLAIMS
-    )  # fmt: skip
+        for name in names
+        if name in _ONLY_CLAIMS
+    )
     return _LUA.replace("WANTED", always).replace("CLAIMS\n", claims)
 
 

@@ -78,8 +78,10 @@ def pulled(platform: Platform, function_package: str = "") -> Pulled:
     users = dict(_users(wanted))
     found += [
         PulledImage(part, named[key], f"spec.images.{key}", "container")
-        for key, parts in users.items() if key in named for part in parts
-    ]  # fmt: skip
+        for key, parts in users.items()
+        if key in named
+        for part in parts
+    ]
     return Pulled(made, found, [f"spec.images.{key}" for key in users if key not in named])
 
 

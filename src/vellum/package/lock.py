@@ -76,11 +76,14 @@ def _locked(place: Platform, manifests: list[Obj], function_package: str) -> Loc
     names = {chart.part: chart for chart in pulled(place).charts}
     charts = {
         part: LockedChart(
-            repository=names[part].repository, name=names[part].name, version=names[part].version,
-            namespace=spec["namespace"], values=spec["values"],
+            repository=names[part].repository,
+            name=names[part].name,
+            version=names[part].version,
+            namespace=spec["namespace"],
+            values=spec["values"],
         )
         for part, spec in ((one["metadata"]["name"], one["spec"]["forProvider"]) for one in made if _is_release(one))
-    }  # fmt: skip
+    }
     images: dict[str, list[str]] = {}
     for image in pulled(place, function_package).images:
         if not image.source.startswith("spec."):
@@ -89,9 +92,7 @@ def _locked(place: Platform, manifests: list[Obj], function_package: str) -> Loc
     for one in manifests:
         if one["kind"] == claim.KIND:
             found = _claim(one)
-            composed[f"{found.namespace}/{found.name}"] = dict(
-                _digests(teams.everything(found, place, DUMMY_SEED))
-            )
+            composed[f"{found.namespace}/{found.name}"] = dict(_digests(teams.everything(found, place, DUMMY_SEED)))
     return Lock(vellum=__version__, charts=charts, images=images, composed=composed)
 
 
@@ -125,6 +126,8 @@ def read(folder: Path) -> Lock | None:
             return Lock.model_validate_json(stream.read(_MOST_BYTES))
     except ValueError as error:
         raise UsageError(
-            "VEL733", "the file is not what Vellum wrote", where=str(path),
+            "VEL733",
+            "the file is not what Vellum wrote",
+            where=str(path),
             fix="render that tree again, or delete the file",
-        ) from error  # fmt: skip
+        ) from error

@@ -8,9 +8,7 @@ from vellum.model.component import AnyComponent
 _DECIDED = "it cannot change later: Vellum refuses another value ({}) and changes nothing"
 _ONLY_UP = "it only goes up, so rendering the earlier files does not undo it; a lower one is refused"
 _OVERLAP = "how long older keys are accepted; nothing restarts"
-KEYS_UNSAID = (
-    "nothing changes now; made again, it continues with the highest generation recorded beside the seed"
-)
+KEYS_UNSAID = "nothing changes now; made again, it continues with the highest generation recorded beside the seed"
 _PLATFORM = {
     "profile": "light may become standard, which brings Istio; every other change is refused (ProfileChanged) and "
     "changes nothing",
@@ -54,18 +52,12 @@ MIGRATE = ("/mysql", "/kfp-api-server", "/ml_metadata_store_server")
 
 def of_claim() -> dict[str, str]:
     """Return the effect of a change by field of the claim."""
-    return {
-        **_CLAIM,
-        **{path: text for part in team_components().values() for path, text in part.means},
-    }
+    return {**_CLAIM, **{path: text for part in team_components().values() for path, text in part.means}}
 
 
 def of_platform() -> dict[str, str]:
     """Return the effect of a change by field of the platform, or by a block of fields."""
-    return {
-        **_PLATFORM,
-        **{path: text for part in platform_components().values() for path, text in part.means},
-    }
+    return {**_PLATFORM, **{path: text for part in platform_components().values() for path, text in part.means}}
 
 
 def switches() -> tuple[str, ...]:

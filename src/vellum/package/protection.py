@@ -28,10 +28,7 @@ def of_the_platform() -> list[Obj]:
     annotations = "oldObject.metadata.?annotations.orValue({})"
     message = f"it would delete the data of every team; to do so, set the annotation {ALLOWS} to yes first"
     return _policy(
-        "vellum-platform-deletion",
-        PLATFORM_PLURAL,
-        f"{annotations}[?'{ALLOWS}'].orValue('') == 'yes'",
-        message,
+        "vellum-platform-deletion", PLATFORM_PLURAL, f"{annotations}[?'{ALLOWS}'].orValue('') == 'yes'", message
     )
 
 
@@ -73,10 +70,7 @@ def of_fields() -> list[Obj]:
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [_rule(CLAIM_PLURAL, "CREATE", "UPDATE")]},
         "matchConditions": [
-            {
-                "name": "a-tenant",
-                "expression": f"request.userInfo.username != '{CROSSPLANE}' && !{engineers}",
-            }
+            {"name": "a-tenant", "expression": f"request.userInfo.username != '{CROSSPLANE}' && !{engineers}"}
         ],
         "validations": [
             {
@@ -96,9 +90,7 @@ def _unchanged(field: str) -> str:
     if field == "resourceRef":
         # Without the field Crossplane makes a second composite.
         return f"has(object.spec.{field}) ? ({same}) : !({before})"
-    filled = (
-        f" || object.spec.{field} == '{CROSSPLANE_DEFAULTS[field]}'" if field in CROSSPLANE_DEFAULTS else ""
-    )
+    filled = f" || object.spec.{field} == '{CROSSPLANE_DEFAULTS[field]}'" if field in CROSSPLANE_DEFAULTS else ""
     return f"!has(object.spec.{field}) || ({same}){filled}"
 
 
@@ -112,12 +104,7 @@ def _policy(name: str, plural: str, expression: str, message: str) -> list[Obj]:
 
 
 def _rule(plural: str, *operations: str) -> Obj:
-    return {
-        "apiGroups": [DOMAIN],
-        "apiVersions": ["*"],
-        "resources": [plural],
-        "operations": list(operations),
-    }
+    return {"apiGroups": [DOMAIN], "apiVersions": ["*"], "resources": [plural], "operations": list(operations)}
 
 
 def _with_binding(name: str, policy: Obj) -> list[Obj]:

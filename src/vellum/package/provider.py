@@ -15,9 +15,11 @@ PACKAGE = "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0"
 """1.3.0 has Helm 3, with which the release guard was measured; 1.4.0 moved to Helm 4 with server-side apply."""
 ROLE = f"vellum:{PROVIDER}"
 APART = (
-    Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), Kind("batch/v1", "Job"),
-    Kind("v1", "PersistentVolumeClaim"), Kind("v1", "Secret"),
-)  # fmt: skip
+    Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    Kind("batch/v1", "Job"),
+    Kind("v1", "PersistentVolumeClaim"),
+    Kind("v1", "Secret"),
+)
 """Kinds that charts make but the release guard does not compare; Jobs are Helm hooks."""
 _RBAC = "rbac.authorization.k8s.io"
 POLL = "1m"
@@ -29,13 +31,19 @@ def provider() -> list[Obj]:
     container = {"name": "package-runtime", "args": [f"--poll={POLL}"]}
     deployment = {"spec": {"selector": {}, "template": {"spec": {"containers": [container]}}}}
     account = {"metadata": {"name": PROVIDER}}
-    runtime = make("pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", PROVIDER,
-                   spec={"deploymentTemplate": deployment, "serviceAccountTemplate": account})  # fmt: skip
+    runtime = make(
+        "pkg.crossplane.io/v1beta1",
+        "DeploymentRuntimeConfig",
+        PROVIDER,
+        spec={"deploymentTemplate": deployment, "serviceAccountTemplate": account},
+    )
     binding = make(
-        f"{_RBAC}/v1", "ClusterRoleBinding", ROLE,
+        f"{_RBAC}/v1",
+        "ClusterRoleBinding",
+        ROLE,
         roleRef={"apiGroup": _RBAC, "kind": "ClusterRole", "name": ROLE},
         subjects=[{"kind": "ServiceAccount", "name": PROVIDER, "namespace": SYSTEM}],
-    )  # fmt: skip
+    )
     spec = {"package": PACKAGE, "runtimeConfigRef": {"name": PROVIDER}}
     return [role(), binding, runtime, make("pkg.crossplane.io/v1", "Provider", PROVIDER, spec=spec)]
 
@@ -52,8 +60,7 @@ def role() -> Obj:
     for kind in made:
         by_group[kind.api_version.rpartition("/")[0]].add(names.plural(kind.kind))
     rules = [
-        *(_rule(group, sorted(kinds), "create", "delete", "get", "patch")
-          for group, kinds in sorted(by_group.items())),
+        *(_rule(group, sorted(kinds), "create", "delete", "get", "patch") for group, kinds in sorted(by_group.items())),
         _rule("", ["secrets"], "list", "update"),
         # `wait` and hooks.
         _rule("", ["pods"], "get", "list", "watch"),
@@ -62,7 +69,7 @@ def role() -> Obj:
         # Charts grant their programs rights that the provider does not hold, so a chart could grant it any right.
         # The role prevents accidents only: a user who may create a Release can still get every right.
         _rule(_RBAC, ["clusterroles", "roles"], "bind", "escalate"),
-    ]  # fmt: skip
+    ]
     return make(f"{_RBAC}/v1", "ClusterRole", ROLE, rules=rules)
 
 

@@ -72,11 +72,7 @@ def _compose() -> list[Obj]:
         *rules,
         *_looked_at(),
         # A team's Role has rights that Crossplane lacks; "*" above includes escalate and bind, explicit here.
-        {
-            "apiGroups": ["apiregistration.k8s.io"],
-            "resources": ["apiservices"],
-            "verbs": ["get", "list", "watch"],
-        },
+        {"apiGroups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": ["get", "list", "watch"]},
     ]
 
 

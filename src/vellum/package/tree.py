@@ -93,9 +93,11 @@ def read(folder: Path) -> dict[str, list[Obj]]:
     """
     if not (folder / MARK).exists():
         raise UsageError(
-            "VEL733", "the folder is not a rendered tree", where=str(folder),
+            "VEL733",
+            "the folder is not a rendered tree",
+            where=str(folder),
             fix="name the folder that `vellum render FILES --output DIR` wrote",
-        )  # fmt: skip
+        )
     return {f"{path.parent.name}/{path.name}": list(_objects(path)) for path in in_order(folder)}
 
 
@@ -107,9 +109,11 @@ def _objects(path: Path) -> Iterator[Obj]:
             raise _as_of_a_tree(mistake)
         if not _is_object(document.value):
             raise UsageError(
-                "VEL733", "a file of the tree has something other than an object", where=str(path),
+                "VEL733",
+                "a file of the tree has something other than an object",
+                where=str(path),
                 fix="render that tree again",
-            )  # fmt: skip
+            )
         yield document.value
 
 
@@ -151,9 +155,7 @@ def text(objects: Iterable[Obj]) -> str:
     return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, width=1000, explicit_start=True)
 
 
-def write(
-    folder: Path, files: Mapping[str, list[Obj]], lock: Lock | None = None, *, prune: bool = False
-) -> Written:
+def write(folder: Path, files: Mapping[str, list[Obj]], lock: Lock | None = None, *, prune: bool = False) -> Written:
     """Write the files; earlier files that are not rendered now stay, or are removed with ``prune``.
 
     If a tool prunes by git, a removed file deletes its team, and removing the platform's file deletes all teams.
@@ -164,8 +166,8 @@ def write(
     mark = folder / MARK
     if not mark.exists() and folder.exists() and any(folder.iterdir()):
         raise UsageError(
-            "VEL708", "the folder has other files", where=str(folder), fix="name an empty folder, or a new one",
-        )  # fmt: skip
+            "VEL708", "the folder has other files", where=str(folder), fix="name an empty folder, or a new one"
+        )
     listed = mark.read_text().splitlines() if mark.exists() else []
     # Others can edit the list in git, so it must not name anything outside the folder.
     before = {path for path in listed if _OURS.fullmatch(path)}

@@ -76,9 +76,7 @@ def _chart(part: str, old: LockedChart, new: LockedChart) -> Iterator[Change]:
         yield _version(part, old, new)
     if old.repository != new.repository:
         means = "Helm pulls from there at its next upgrade; an equal archive changes nothing"
-        yield Change(
-            CHARTS, f"{part}: from {old.repository or 'Vellum'} → {new.repository or 'Vellum'}", (means,)
-        )
+        yield Change(CHARTS, f"{part}: from {old.repository or 'Vellum'} → {new.repository or 'Vellum'}", (means,))
     if old.namespace != new.namespace:
         means = f"Helm installs it in {new.namespace}; you must remove what it made in {old.namespace}"
         yield Change(CHARTS, f"{part}: namespace {old.namespace} → {new.namespace}", (means,), grave=True)
@@ -97,9 +95,7 @@ def _version(part: str, old: LockedChart, new: LockedChart) -> Change:
         means.append("this is a downgrade: objects lose fields that only the newer kinds have")
     means.append(f"read the release notes of {new.name} between the two")
     grave = bool(data) or bool(groups) or back
-    return Change(
-        CHARTS, f"{part}: {old.name} {old.version} → {new.name} {new.version}", tuple(means), grave=grave
-    )
+    return Change(CHARTS, f"{part}: {old.name} {old.version} → {new.name} {new.version}", tuple(means), grave=grave)
 
 
 def _groups(part: str) -> list[str]:
@@ -124,9 +120,7 @@ def _ordered(version: str) -> tuple[int, ...]:
 def _images(before: Lock, after: Lock) -> Iterator[Change]:
     for part in dict.fromkeys((*before.images, *after.images)):
         old, new = before.images.get(part, []), after.images.get(part, [])
-        for was, now in _pairs(
-            [one for one in old if one not in new], [one for one in new if one not in old]
-        ):
+        for was, now in _pairs([one for one in old if one not in new], [one for one in new if one not in old]):
             yield _image(part, was, now)
 
 
@@ -181,9 +175,7 @@ def _object(owner: str, name: str, old: dict[str, str], new: dict[str, str]) -> 
 def _changes(kind: str) -> str:
     if kind == "PersistentVolumeClaim":
         return "it keeps the size with which it was made, and its content; labels and annotations change in place"
-    rolls = (
-        "its pods are replaced if their template changes; data in volumes stays, and volumes keep their size"
-    )
+    rolls = "its pods are replaced if their template changes; data in volumes stays, and volumes keep their size"
     return rolls if kind in _PODS else "it is changed in place"
 
 
@@ -193,6 +185,4 @@ def _kept() -> frozenset[tuple[str, str]]:
     switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
     claim = Claim("any", "any", claim_spec().model_validate(switches))
     place = Platform(platform_spec().model_validate({"profile": "light"}))
-    return frozenset(
-        (obj["kind"], obj["metadata"]["name"]) for obj in kept_by_parts(claim, place, DUMMY_SEED)
-    )
+    return frozenset((obj["kind"], obj["metadata"]["name"]) for obj in kept_by_parts(claim, place, DUMMY_SEED))

@@ -62,8 +62,9 @@ def _definition(key: Key, was: Obj, now: Obj) -> Iterator[Change]:
     old, new = (properties(_schema(obj)) for obj in (was, now))
     found = [
         _field(f"{key.name}: {path}", old.get(path), new.get(path))
-        for path in dict.fromkeys((*old, *new)) if old.get(path) != new.get(path)
-    ]  # fmt: skip
+        for path in dict.fromkeys((*old, *new))
+        if old.get(path) != new.get(path)
+    ]
     yield from found
     rest = list(differences(_without_schema(was), _without_schema(now)))
     if rest or not found:
@@ -101,9 +102,7 @@ def _platform(was: Obj | None, now: Obj | None) -> Iterator[Change]:
     if was is None:
         yield Change(PLATFORM, "the platform is added", ("Crossplane installs all of its charts",))
     elif now is None:
-        means = (
-            "the API server refuses to delete it until an annotation allows deleting the data of all teams"
-        )
+        means = "the API server refuses to delete it until an annotation allows deleting the data of all teams"
         yield Change(PLATFORM, "the platform does not have a file any more", (means,), grave=True)
     else:
         yield from (_of_platform(path, line) for path, line in by_field(was["spec"], now["spec"]))
@@ -170,17 +169,13 @@ def _other(key: Key, was: Obj | None, now: Obj | None) -> Change:
         return Change(OTHERS, f"{key} is removed", (_gone(key.kind),), grave=key.kind in _HOLD)
     if was.get("roleRef") != now.get("roleRef"):
         return Change(OTHERS, f"{key}: {'; '.join(_told(was, now))}", (BOUND,), grave=True)
-    return Change(
-        OTHERS, f"{key}: {'; '.join(_told(was, now))}", (OTHER.get(key.kind, "it is changed in place"),)
-    )
+    return Change(OTHERS, f"{key}: {'; '.join(_told(was, now))}", (OTHER.get(key.kind, "it is changed in place"),))
 
 
 def _gone(kind: str) -> str:
     if kind == _DEFINITION:
         return "deleting it also deletes every object of its kind, and with them the data of teams"
-    return (
-        "it is not rendered any more, and it stays until a user deletes it, or a tool does that prunes by git"
-    )
+    return "it is not rendered any more, and it stays until a user deletes it, or a tool does that prunes by git"
 
 
 def _told(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

@@ -36,9 +36,7 @@ class Node:
 
     def as_dict(self) -> Obj:
         """Return plain data without the fields that are unknown."""
-        return {
-            name: value for name, value in asdict(self).items() if value not in ("", 0, ()) or name == "ready"
-        }
+        return {name: value for name, value in asdict(self).items() if value not in ("", 0, ()) or name == "ready"}
 
 
 def nodes(platform: Obj) -> list[Node]:
@@ -91,15 +89,7 @@ def text(parts: list[Node], now: datetime) -> str:
 def _row(part: Node, parts: list[Node], now: datetime) -> tuple[str, ...]:
     repaired = "" if not part.repairs else "once" if part.repairs == 1 else f"{part.repairs} times"
     after = ", ".join(_direct(part, parts))
-    return (
-        part.name,
-        _state(part),
-        _since(part.since, now),
-        after,
-        _chart(part),
-        str(part.watched or ""),
-        repaired,
-    )
+    return (part.name, _state(part), _since(part.since, now), after, _chart(part), str(part.watched or ""), repaired)
 
 
 def _state(part: Node) -> str:
@@ -148,23 +138,27 @@ def svg(parts: list[Node]) -> str:
     wide = MARGIN * 2 + max(map(len, rows), default=1) * (WIDE + RIGHT) - RIGHT
     high = MARGIN * 2 + len(rows) * (HIGH + DOWN) - DOWN
     places = {
-        name: ((wide - len(row) * (WIDE + RIGHT) + RIGHT) // 2 + column * (WIDE + RIGHT),
-               MARGIN + number * (HIGH + DOWN))
+        name: (
+            (wide - len(row) * (WIDE + RIGHT) + RIGHT) // 2 + column * (WIDE + RIGHT),
+            MARGIN + number * (HIGH + DOWN),
+        )
         for number, row in enumerate(rows)
         for column, name in enumerate(row)
-    }  # fmt: skip
+    }
     ready = sum(part.ready for part in parts)
     title = f"The platform: {ready} of {len(parts)} parts are ready"
     size = f'width="{wide}" height="{high}"'
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {wide} {high}" role="img">',
-        f"<title>{title}</title>",
-        f"<style>\n{_STYLE}\n</style>",
-        f'<rect class="paper" {size} rx="12"/>',
-        *(_arrow(places[before], places[part.name]) for part in parts for before in _direct(part, parts)),
-        *(_box(part, *places[part.name]) for part in parts),
-        "</svg>",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {wide} {high}" role="img">',
+            f"<title>{title}</title>",
+            f"<style>\n{_STYLE}\n</style>",
+            f'<rect class="paper" {size} rx="12"/>',
+            *(_arrow(places[before], places[part.name]) for part in parts for before in _direct(part, parts)),
+            *(_box(part, *places[part.name]) for part in parts),
+            "</svg>",
+        ]
+    )
 
 
 def _rows(parts: list[Node]) -> list[list[str]]:

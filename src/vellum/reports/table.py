@@ -16,6 +16,4 @@ def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     """Return one line for each row of cells."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    ]
+    return [GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -13,9 +13,7 @@ from vellum.reports import table
 
 NOTEBOOK_HOME, BUCKET, VECTORS = "notebook's home", "bucket", "vectors"
 _OTHER_STORE = "Vellum does not run its store, so nothing in it is deleted"
-_CLUSTER_HOME = (
-    "its volume is in the team's namespace; only a StorageClass with reclaimPolicy Retain keeps the disk"
-)
+_CLUSTER_HOME = "its volume is in the team's namespace; only a StorageClass with reclaimPolicy Retain keeps the disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
         Fate(NOTEBOOK_HOME, HOME, keep and laptop, "" if laptop else _CLUSTER_HOME),
         Fate(BUCKET, bucket, keep or external, _OTHER_STORE if external else ""),
         Fate(VECTORS, team.qdrant, keep),
-    ]  # fmt: skip
+    ]
 
 
 def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
@@ -58,7 +56,7 @@ def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
     rows = [
         ("stays" if one.stays else "goes", one.what, one.name, "; ".join(filter(None, (sizes.get(one.what), one.why))))
         for one in found
-    ]  # fmt: skip
+    ]
     return [table.GAP + line for line in table.lines(("", "", "", ""), rows)[1:]]
 
 
@@ -66,9 +64,7 @@ def parts(claim: Obj) -> list[Obj]:
     """Return the team's parts as its status lists them, each with its purpose."""
     known = team_components()
     said = (claim.get("status") or {}).get("components") or ()
-    return [
-        {**one, "summary": known[one["name"]].summary} if one["name"] in known else dict(one) for one in said
-    ]
+    return [{**one, "summary": known[one["name"]].summary} if one["name"] in known else dict(one) for one in said]
 
 
 def text(claim: Obj, found: list[Fate]) -> str:
@@ -87,6 +83,4 @@ def text(claim: Obj, found: list[Fate]) -> str:
     if places:
         lines += ["", *table.lines(("ADDRESS", ""), list(places.items()))]
     policy = (claim.get("spec") or {}).get("deletionPolicy", "Retain")
-    return "\n".join(
-        [*lines, "", f"WHEN THE CLAIM IS DELETED (deletionPolicy: {policy})", *fate_lines(found, {})]
-    )
+    return "\n".join([*lines, "", f"WHEN THE CLAIM IS DELETED (deletionPolicy: {policy})", *fate_lines(found, {})])

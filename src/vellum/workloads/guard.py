@@ -22,15 +22,7 @@ _PROTOCOLS = r"/|/v1/models|/v1/models/[^/]+|/v2|/v2/health/(?:live|ready)|/v2/m
 _SERVED = re.compile(_PROTOCOLS)
 _SERVED_IN_A_CLUSTER = re.compile(rf"{_PROTOCOLS}|/metrics")
 """Prometheus reads the metrics of every pod. A laptop does not serve them: every local user could read them."""
-_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _MISDIRECTED, _BUSY = (
-    400,
-    403,
-    404,
-    408,
-    413,
-    421,
-    503,
-)
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _TOO_LARGE, _MISDIRECTED, _BUSY = (400, 403, 404, 408, 413, 421, 503)
 
 
 @dataclass(frozen=True)
@@ -112,13 +104,9 @@ class Guard:
             said = f"the body is larger than {self._most_bytes} bytes; send fewer rows in one request"
             raise _RefusedError(_TOO_LARGE, said)
         if self._held > MOST_HELD:
-            raise _RefusedError(
-                _BUSY, "too many bytes are being sent at the same time; try again in a moment"
-            )
+            raise _RefusedError(_BUSY, "too many bytes are being sent at the same time; try again in a moment")
         if left:
-            raise _RefusedError(
-                _BAD_REQUEST, "the client closed the connection before the whole body arrived"
-            )
+            raise _RefusedError(_BAD_REQUEST, "the client closed the connection before the whole body arrived")
 
 
 def _only(scope: Scope, name: bytes) -> str | None:

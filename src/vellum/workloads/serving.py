@@ -65,15 +65,12 @@ def respond(request: InferRequest, name: str, outputs: list[InferOutput]) -> Inf
     known = [output.name for output in outputs]
     asked = [
         RequestedOutput(
-            one.name,
-            {"binary_data": one.binary_data if one.binary_data is not None else request.use_binary_outputs},
+            one.name, {"binary_data": one.binary_data if one.binary_data is not None else request.use_binary_outputs}
         )
         for one in request.request_outputs or ()
     ]
     if unknown := [one.name for one in asked if one.name not in known]:
-        raise InvalidInput(
-            f"the model has no output {', '.join(unknown)}; its outputs are {', '.join(known)}"
-        )
+        raise InvalidInput(f"the model has no output {', '.join(unknown)}; its outputs are {', '.join(known)}")
     return InferResponse(
         request.id or "",
         name,
@@ -89,9 +86,7 @@ def _check_binary(body: Any, headers: Any) -> None:  # noqa: ANN401  # whatever 
         return
     length = headers["inference-header-content-length"]
     if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
-        raise InvalidInput(
-            f"inference-header-content-length must be a number up to {len(body)}, not {length[:20]!r}"
-        )
+        raise InvalidInput(f"inference-header-content-length must be a number up to {len(body)}, not {length[:20]!r}")
     parts = orjson.loads(body[: int(length)])["inputs"]
     sizes = [(one.get("parameters") or {}).get("binary_data_size", 0) for one in parts if "data" not in one]
     if any(not isinstance(size, int) or size < 0 for size in sizes) or int(length) + sum(sizes) != len(body):
@@ -116,9 +111,7 @@ def _malformed(request: Request, error: Exception) -> JSONResponse:
     del request
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    return JSONResponse(
-        {"error": f"the request has another form: {first['msg']} at {first['loc']}"}, _BAD_REQUEST
-    )
+    return JSONResponse({"error": f"the request has another form: {first['msg']} at {first['loc']}"}, _BAD_REQUEST)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -131,6 +124,4 @@ def serve(model: Model, http_port: int, most_bytes: int = MOST_BYTES) -> None:
     """Serve a model until SIGTERM; a request may have ``most_bytes``."""
     Server.most_bytes = most_bytes
     kserve.model_server.RESTServer = Server
-    ModelServer(http_port=http_port, enable_grpc=False, workers=1, enable_latency_logging=False).start(
-        [model]
-    )
+    ModelServer(http_port=http_port, enable_grpc=False, workers=1, enable_latency_logging=False).start([model])

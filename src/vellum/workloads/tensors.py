@@ -32,9 +32,7 @@ def read(tensor: Any) -> Any:  # noqa: ANN401  # KServe's InferInput in, an arra
     """
     name, datatype, shape = tensor.name, tensor.datatype, tensor.shape
     if datatype not in _DATATYPES:
-        raise BadTensorError(
-            f"tensor {name}: datatype {datatype} is unknown; use one of {', '.join(_DATATYPES)}"
-        )
+        raise BadTensorError(f"tensor {name}: datatype {datatype} is unknown; use one of {', '.join(_DATATYPES)}")
     if not isinstance(shape, list) or any(
         not isinstance(size, int) or isinstance(size, bool) or size < 0 for size in shape
     ):
@@ -69,9 +67,7 @@ def _check_json(tensor: Any) -> None:  # noqa: ANN401  # KServe's InferInput
         count += 1
         missing = value is None and kind == "FP"
         if not missing and (not isinstance(value, allowed) or (isinstance(value, bool) and kind != "BOOL")):
-            raise BadTensorError(
-                f"tensor {tensor.name}: {str(value)[:40]!r} is not of datatype {tensor.datatype}"
-            )
+            raise BadTensorError(f"tensor {tensor.name}: {str(value)[:40]!r} is not of datatype {tensor.datatype}")
     if count != math.prod(tensor.shape):
         raise BadTensorError(
             f"tensor {tensor.name} has {count} values; its shape {tensor.shape} needs {math.prod(tensor.shape)}"

@@ -141,16 +141,22 @@ class Qdrant:
             raise NoCollectionError
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             raise WorkloadError(
-                "VEL532", "Qdrant refuses the key of the binding", where=self._url,
+                "VEL532",
+                "Qdrant refuses the key of the binding",
+                where=self._url,
                 fix="run `vellum status`: the team may be gone; if its key has changed, start the process again",
-            )  # fmt: skip
+            )
         raise WorkloadError(
-            "VEL533", f"Qdrant refuses the call: HTTP {status} {said}", where=self._url,
+            "VEL533",
+            f"Qdrant refuses the call: HTTP {status} {said}",
+            where=self._url,
             fix="run `vellum logs qdrant`; a collection made by other software must be removed first",
-        )  # fmt: skip
+        )
 
     def _silent(self, why: str) -> WorkloadError:
         return WorkloadError(
-            "VEL531", f"Qdrant does not answer: {why}", where=self._url,
+            "VEL531",
+            f"Qdrant does not answer: {why}",
+            where=self._url,
             fix="run `vellum status` to see whether it is running, then try again",
-        )  # fmt: skip
+        )

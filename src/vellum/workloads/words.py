@@ -71,9 +71,7 @@ def shown(text: str) -> str:
 @functools.cache
 def _unit() -> re.Pattern[str]:
     """Return a pattern for a run of a script without spaces, or a word with its marks and its part after a line end."""
-    marks = "".join(
-        _ranges(code for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M")
-    )
+    marks = "".join(_ranges(code for code in range(0x300, sys.maxunicode) if unicodedata.category(chr(code))[0] == "M"))
     letters = f"(?:(?![{_UNSPACED}])[^\\W_])(?:(?![{_UNSPACED}])[^\\W_]|[{marks}\u00ad\u200c\u200d\u2060])*"
     return re.compile(f"[{_UNSPACED}]+|{letters}(?:-{LINE_END}{letters})*")
 
@@ -104,9 +102,7 @@ def _pairs(run: re.Match[str], *, document: bool) -> Iterator[tuple[str, int, in
     for size in sizes:
         for at in range(len(text) - size + 1):
             first, last = (places[at], places[at + size]) if places else (0, len(run[0]))
-            yield from (
-                (form, start + first, start + last) for form in _one_word(_normal(text[at : at + size]))
-            )
+            yield from ((form, start + first, start + last) for form in _one_word(_normal(text[at : at + size])))
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -14,9 +14,7 @@ from vellum.connect.sources import connect
 
 @click.command()
 @teams.team_argument(required=False)
-@click.option(
-    "--export", is_flag=True, help='Print shell lines with the keys: eval "$(vellum connect --export)".'
-)
+@click.option("--export", is_flag=True, help='Print shell lines with the keys: eval "$(vellum connect --export)".')
 @options.output
 def command(team: str | None, output: str, *, export: bool) -> None:
     """Show.

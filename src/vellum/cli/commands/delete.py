@@ -90,10 +90,7 @@ def _until(is_gone: Callable[[], bool], name: str, seconds: float) -> None:
     while not is_gone():
         if time.monotonic() > deadline:
             raise LaptopError(
-                "VEL411",
-                f"{name} is still being deleted",
-                where="this installation",
-                fix="see `vellum status`",
+                "VEL411", f"{name} is still being deleted", where="this installation", fix="see `vellum status`"
             )
         time.sleep(0.1)
     click.echo(f"{name} is gone.", err=True)

@@ -23,13 +23,9 @@ GRAPH = "platform"
 
 
 @click.command()
-@click.argument(
-    "path", default="MLOpsPlatform.spec", metavar="PATH|TEAM|CODE", shell_complete=teams.complete_team
-)
+@click.argument("path", default="MLOpsPlatform.spec", metavar="PATH|TEAM|CODE", shell_complete=teams.complete_team)
 @targets.kubeconfig
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "svg"]), default="text", help="How data is printed."
-)
+@click.option("-o", "--output", type=click.Choice(["text", "json", "svg"]), default="text", help="How data is printed.")
 def command(path: str, kubeconfig: Path | None, output: str) -> None:
     """Explain.
 
@@ -87,8 +83,6 @@ def _platform(config: Path | None, output: str) -> str:
         return report.svg(parts)
     broken, stopped = report.breaker(found), targets.stopped(found)
     if output == "json":
-        return json.dumps(
-            {"parts": [part.as_dict() for part in parts], "stopped": stopped, "breaker": broken}
-        )
+        return json.dumps({"parts": [part.as_dict() for part in parts], "stopped": stopped, "breaker": broken})
     news = f"The platform is not composed any more, so the table is stale: {stopped}" if stopped else ""
     return "\n".join(filter(None, [news, report.text(parts, datetime.now(UTC)), broken]))

@@ -58,9 +58,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
         LaptopError
     ):  # the documents are stored; if the platform has stopped since, only a line of output is lost
         namespace, _, name = claim.rpartition("/")
-        Client(state).ask(
-            "record", namespace=namespace, name=name, reason="Ingested", message=_sentence(done)
-        )
+        Client(state).ask("record", namespace=namespace, name=name, reason="Ingested", message=_sentence(done))
     if output == "json":
         click.echo(json.dumps({**done, "documents": files}))
     else:
@@ -69,9 +67,7 @@ def command(directory: Path, team: str | None, output: str, *, prune: bool) -> N
         sys.exit(1)
 
 
-def _followed(
-    argv: list[str], binding: dict[str, str], *, quiet: bool
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _followed(argv: list[str], binding: dict[str, str], *, quiet: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run the worker and show its progress; return its last event and its verdict on each file."""
     environment = {**os.environ, **binding}
     environment.pop("VELLUM_BINDING_DIR", None)
@@ -99,9 +95,11 @@ def _followed(
         raise failure
     if worker.returncode or not done:
         raise WorkloadError(
-            "VEL503", f"the ingest ended with {worker.returncode} before it was done", where="the pipeline",
+            "VEL503",
+            f"the ingest ended with {worker.returncode} before it was done",
+            where="the pipeline",
             fix="run it again: indexed documents are kept, and none is counted twice",
-        )  # fmt: skip
+        )
     return done, files
 
 
@@ -139,9 +137,7 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
     for entry in files:
         errors = f" ({entry['page_errors']} pages could not be read)" if entry.get("page_errors") else ""
         document = options.printable(entry["document"])
-        click.echo(
-            f"{entry['verdict']:11} {document}: {entry['pages']} pages, {entry['passages']} passages{errors}"
-        )
+        click.echo(f"{entry['verdict']:11} {document}: {entry['pages']} pages, {entry['passages']} passages{errors}")
     speed = f" ({done['pages_per_s']:.0f} pages/s)" if done["pages_per_s"] else ""
     for name in done["skipped"][:_MOST_SKIPPED]:
         click.echo(f"{'skipped':11} {options.printable(name)}: not a PDF, or a link that leaves the folder")
@@ -149,8 +145,6 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
         click.echo(f"{'skipped':11} and {more} more; `--output json` lists all")
     counts = {"unchanged": done["unchanged"], "skipped": len(done["skipped"]), "removed": done["removed"]}
     less = [f"{count} {word}" for word, count in counts.items() if count]
-    click.echo(
-        f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}"
-    )
+    click.echo(f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}")
     if not files:
         click.echo("The folder has no PDF.", err=True)

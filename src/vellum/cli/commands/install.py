@@ -79,10 +79,7 @@ def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool)
     if failed:
         names = ", ".join(one.name for one in failed)
         raise UsageError(
-            "VEL723",
-            f"the cluster cannot take the platform yet: {names}",
-            where=str(config),
-            fix=failed[0].fix,
+            "VEL723", f"the cluster cannot take the platform yet: {names}", where=str(config), fix=failed[0].fix
         )
     return [one.as_dict() for one in findings]
 

@@ -18,12 +18,7 @@ from vellum.host.state import State
 @options.log_argument
 @click.option("--follow", "-f", is_flag=True, help="Continue with new lines.")
 @click.option(
-    "--lines",
-    "-n",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    help="How many lines, from the end.",
+    "--lines", "-n", type=click.IntRange(min=0), default=100, show_default=True, help="How many lines, from the end."
 )
 def command(name: str | None, lines: int, *, follow: bool) -> None:
     """Show.
@@ -59,7 +54,9 @@ def _chosen(name: str, names: list[str]) -> str:
     if len(found) != 1:
         known = ", ".join(found or names) or "none yet"
         raise UsageError(
-            "VEL703", f"{len(found) or 'no'} logs match {name!r}", where="the logs of this installation",
+            "VEL703",
+            f"{len(found) or 'no'} logs match {name!r}",
+            where="the logs of this installation",
             fix=f"choose one of: {known}",
-        )  # fmt: skip
+        )
     return found[0]

@@ -42,10 +42,7 @@ def command(part: str | None, team: str | None, *, show: bool) -> None:
         return
     page = state.open_runtime() / PAGE
     quoted = html.escape(address, quote=True)
-    write(
-        page,
-        f'<meta http-equiv="refresh" content="0;url={quoted}"><a href="{quoted}">Open {opened}</a>\n',
-    )
+    write(page, f'<meta http-equiv="refresh" content="0;url={quoted}"><a href="{quoted}">Open {opened}</a>\n')
     if not webbrowser.open(page.as_uri()):
         click.echo(f"No browser was found. Open {page}, or run `vellum open --print`.", err=True)
 
@@ -75,13 +72,9 @@ def _page(claims: list[Obj], team: str | None, known: dict[str, Page]) -> tuple[
         return pages[0]
     if not pages:
         fields = " or ".join(f"`{switch}: enabled`" for switch in _switches(known))
-        raise LaptopError(
-            "VEL412", "no page matches", where="this installation", fix=f"set {fields} in the claim"
-        )
+        raise LaptopError("VEL412", "no page matches", where="this installation", fix=f"set {fields} in the claim")
     either = ", ".join(f"`vellum open {part} --team {name}`" for name, part, _ in pages)
-    raise LaptopError(
-        "VEL412", f"{len(pages)} pages match", where="this installation", fix=f"run one of: {either}"
-    )
+    raise LaptopError("VEL412", f"{len(pages)} pages match", where="this installation", fix=f"run one of: {either}")
 
 
 def _switches(known: dict[str, Page]) -> list[str]:

@@ -31,6 +31,4 @@ def charts(folder: Path) -> None:
         for name, archive in archives().items():
             (folder / name).write_bytes(archive)
             click.echo(folder / name)
-    click.echo(
-        "Next: helm push FILE oci://REGISTRY/PATH, then spec.charts.own: oci://REGISTRY/PATH", err=True
-    )
+    click.echo("Next: helm push FILE oci://REGISTRY/PATH, then spec.charts.own: oci://REGISTRY/PATH", err=True)

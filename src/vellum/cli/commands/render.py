@@ -21,10 +21,7 @@ CHANGES = 3
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
 @click.option(
-    "--output",
-    "-o",
-    metavar="DIR|json",
-    help="Write files for git to DIR, or print JSON; else YAML is printed.",
+    "--output", "-o", metavar="DIR|json", help="Write files for git to DIR, or print JSON; else YAML is printed."
 )
 @click.option("--images", is_flag=True, help="Print every chart and image that is pulled, and write nothing.")
 @click.option(
@@ -36,18 +33,12 @@ CHANGES = 3
 @click.option("--prune", is_flag=True, help="Remove files of an earlier run that are not rendered now.")
 @options.function_package
 @click.option(
-    "--gitops",
-    type=click.Choice(["argocd", "flux"]),
-    help="Add what this tool needs to apply the tree in its order.",
+    "--gitops", type=click.Choice(["argocd", "flux"]), help="Add what this tool needs to apply the tree in its order."
 )
-@click.option(
-    "--repository", metavar="URL", default="", help="With --gitops: the git repository of the tree."
-)
+@click.option("--repository", metavar="URL", default="", help="With --gitops: the git repository of the tree.")
 @click.option("--branch", metavar="NAME", default="", help="With --gitops: the branch.")
 @click.option("--path", metavar="FOLDER", default="", help="With --gitops: DIR from the repository's root.")
-@click.option(
-    "--secret", metavar="NAME", default="", help="With --gitops flux: the Secret for the repository."
-)
+@click.option("--secret", metavar="NAME", default="", help="With --gitops flux: the Secret for the repository.")
 def command(  # noqa: PLR0913  # one for each option
     files: tuple[str, ...],
     *,
@@ -105,8 +96,7 @@ def _fitting(**said: Any) -> None:  # noqa: ANN401  # options as they came
     wrong = {
         "--images and --against": said["images"] and said["against"],
         "--prune without --output DIR": said["prune"] and not folder,
-        "--repository, --branch, --path or --secret without --gitops": any(said["git"].values())
-        and not said["gitops"],
+        "--repository, --branch, --path or --secret without --gitops": any(said["git"].values()) and not said["gitops"],
         "--gitops beside --images or --against": said["gitops"] and (said["images"] or said["against"]),
     }
     for what, is_so in wrong.items():
@@ -161,9 +151,7 @@ def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
     platforms = [one for one in claims.on_a_cluster(files) if one["kind"] == platform.KIND]
     if not platforms:
         what = "the files do not have a platform, which determines the charts"
-        raise UsageError(
-            "VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too"
-        )
+        raise UsageError("VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too")
     found = pulled(platform.from_live(platforms[0]), function)
     if output == "json":
         click.echo(json.dumps(found.as_dict()))

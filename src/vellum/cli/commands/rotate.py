@@ -23,10 +23,7 @@ POLL_SECONDS = 0.1
 @click.command()
 @teams.team_argument(required=True)
 @click.option(
-    "--overlap",
-    default="",
-    metavar="TIME",
-    help="How long the old S3 key is accepted: 10s to 7d, such as 1h.",
+    "--overlap", default="", metavar="TIME", help="How long the old S3 key is accepted: 10s to 7d, such as 1h."
 )
 @click.option("--again", is_flag=True, help="Rotate even while an earlier rotation is in progress.")
 @click.option("--wait", is_flag=True, help="Wait until the new keys are in use.")
@@ -75,9 +72,7 @@ def _meant(target: Target, team: str) -> Obj:
         found = targets.platform(target)
         if ((found.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
             what = "the owner of the object store gives the key to the platform's bucket; Vellum does not make it"
-            fix = (
-                "write the new key into Secret vellum-storage/s3-artifacts; Vellum passes it on automatically"
-            )
+            fix = "write the new key into Secret vellum-storage/s3-artifacts; Vellum passes it on automatically"
             raise UsageError("VEL726", what, where=target.name, fix=fix)
         return found
     return teams.claim_of(team, target.claims())
@@ -101,9 +96,7 @@ def _over(obj: Obj, memory: KeyMemory) -> None:
         what = f"the earlier keys are accepted until {max(until)}"
     else:
         return
-    raise UsageError(
-        "VEL725", f"an earlier rotation is not over: {what}", where=name, fix="wait, or pass --again"
-    )
+    raise UsageError("VEL725", f"an earlier rotation is not over: {what}", where=name, fix="wait, or pass --again")
 
 
 def _is_given(target: Target) -> bool:
@@ -141,9 +134,12 @@ def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) 
     ]
     written = ((obj.get("spec") or {}).get("keys") or {}).get("overlap") or OVERLAP
     return {
-        "object": watching.owner(obj), "before": before, "generation": generation, "overlap": overlap or written,
+        "object": watching.owner(obj),
+        "before": before,
+        "generation": generation,
+        "overlap": overlap or written,
         "parts": parts,
-    }  # fmt: skip
+    }
 
 
 def _text(said: Obj) -> str:

@@ -17,9 +17,7 @@ from vellum.errors import WorkloadError
 @click.command()
 @click.argument("question")
 @teams.team_option
-@click.option(
-    "--limit", "-n", type=click.IntRange(1, 50), default=5, show_default=True, help="The most answers."
-)
+@click.option("--limit", "-n", type=click.IntRange(1, 50), default=5, show_default=True, help="The most answers.")
 @options.output
 def command(question: str, team: str | None, limit: int, output: str) -> None:
     """Ask.
@@ -32,9 +30,7 @@ def command(question: str, team: str | None, limit: int, output: str) -> None:
         click.echo(json.dumps(found))
         return
     if found["message"]:
-        click.echo(
-            found["message"][:1].upper() + found["message"][1:] + ("; nearest:" if found["near"] else "")
-        )
+        click.echo(found["message"][:1].upper() + found["message"][1:] + ("; nearest:" if found["near"] else ""))
     for number, answer in enumerate(found["answers"] or found["near"], 1):
         place = click.style(f"{options.printable(answer['document'])}, page {answer['page']}", bold=True)
         snippet = options.printable(" ".join(answer["snippet"].split()))
@@ -63,10 +59,7 @@ def ask(url: str, question: str, limit: int) -> dict[str, Any]:
         raise _silent(url, f"status {response.status}")
     if response.status != http.HTTPStatus.OK:
         raise WorkloadError(
-            "VEL542",
-            f"the model refuses the question: {_words(answer)}",
-            where=url,
-            fix="change the question",
+            "VEL542", f"the model refuses the question: {_words(answer)}", where=url, fix="change the question"
         )
     found: dict[str, Any] = json.loads(answer)["predictions"][0]
     return found

@@ -42,14 +42,7 @@ def command(*, team: str | None, events: bool, output: str) -> None:
         made = [obj for obj in own if watching.is_a_persons(obj)]
         click.echo(
             json.dumps(
-                {
-                    "ready": ready,
-                    "troubles": troubles,
-                    "objects": found,
-                    "made": made,
-                    "processes": processes,
-                    **said,
-                }
+                {"ready": ready, "troubles": troubles, "objects": found, "made": made, "processes": processes, **said}
             )
         )
     else:
@@ -73,12 +66,16 @@ def _only(
         # The name of every process of a team contains the team's namespace.
         [process for process in processes if namespace in process["name"]],
         {
-            word: [one for one in events
-                   if one["namespace"] == namespace or (one["namespace"], one["name"]) in places
-                   or namespace in one["name"]]
+            word: [
+                one
+                for one in events
+                if one["namespace"] == namespace
+                or (one["namespace"], one["name"]) in places
+                or namespace in one["name"]
+            ]
             for word, events in said.items()
         },
-    )  # fmt: skip
+    )
 
 
 def _print_troubles(troubles: list[Obj]) -> None:
@@ -90,11 +87,7 @@ def _print_troubles(troubles: list[Obj]) -> None:
 
 def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
     for obj in found:
-        state = (
-            click.style("ready", fg="green")
-            if watching.is_ready(obj)
-            else click.style("not ready", fg="yellow")
-        )
+        state = click.style("ready", fg="green") if watching.is_ready(obj) else click.style("not ready", fg="yellow")
         stuck = watching.stuck(obj)
         reason = f": {(condition(obj, PARTS_READY) or {}).get('reason')}: {stuck}" if stuck else ""
         click.echo(f"{watching.owner(obj)}: {state}{reason}")
@@ -127,9 +120,7 @@ def _print_events(events: list[Obj]) -> None:
     for event in events:
         again = f" ({event['count']} times)" if event["count"] > 1 else ""
         place = f"{event['namespace']}/{event['name']}" if event["namespace"] else event["name"]
-        click.echo(
-            f"  {event['last']}  {event['kind']} {place}  {event['reason']}: {event['message']}{again}"
-        )
+        click.echo(f"  {event['last']}  {event['kind']} {place}  {event['reason']}: {event['message']}{again}")
 
 
 def _print_receipts(found: list[Obj]) -> None:

@@ -23,25 +23,14 @@ SHOWN = 10
 
 @click.command()
 @targets.cluster
-@click.option(
-    "--with-claims", is_flag=True, help="Delete the teams' claims too, and the notebooks' homes with them."
-)
-@click.option(
-    "--delete-data", is_flag=True, help="Delete buckets, vectors, Pipelines' database and the seed as well."
-)
+@click.option("--with-claims", is_flag=True, help="Delete the teams' claims too, and the notebooks' homes with them.")
+@click.option("--delete-data", is_flag=True, help="Delete buckets, vectors, Pipelines' database and the seed as well.")
 @click.option("--dry-run", is_flag=True, help="Print what would go, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything is deleted.")
 @options.timeout(300, "How long one stage may take.")
 @options.output
 def command(  # noqa: PLR0913  # one argument an option
-    *,
-    kubeconfig: Path,
-    with_claims: bool,
-    delete_data: bool,
-    dry_run: bool,
-    yes: bool,
-    timeout: float,
-    output: str,
+    *, kubeconfig: Path, with_claims: bool, delete_data: bool, dry_run: bool, yes: bool, timeout: float, output: str
 ) -> None:
     """Uninstall.
 
@@ -70,9 +59,7 @@ def command(  # noqa: PLR0913  # one argument an option
         sys.exit(LEFT)
 
 
-def _agreed(
-    removal: Removal, config: Path, *, with_claims: bool, delete_data: bool, yes: bool
-) -> dict[str, bool]:
+def _agreed(removal: Removal, config: Path, *, with_claims: bool, delete_data: bool, yes: bool) -> dict[str, bool]:
     """Ask, refuse while teams use the platform, and return the claims to delete.
 
     Raises:
@@ -124,7 +111,10 @@ def _print_left(found: Obj, output: str) -> None:
     for what in ("left", "kept"):
         for one in found[what]:
             click.echo(f"{what}  {_name(one)}")
-    click.echo(f"{len(found['left'])} of Vellum's objects are left, {len(found['kept'])} are kept; "
-               f"{found['kinds']} kinds were looked at.", err=True)  # fmt: skip
+    click.echo(
+        f"{len(found['left'])} of Vellum's objects are left, {len(found['kept'])} are kept; "
+        f"{found['kinds']} kinds were looked at.",
+        err=True,
+    )
     for group in found["silent"]:
         click.echo(f"not checked, because its server does not answer: {group}", err=True)

@@ -55,10 +55,7 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
             _halt(client.ask("troubles"), [])
         raise
     found = watching.until_ready(
-        lambda: client.ask("list"),
-        timeout,
-        quiet=output == "json",
-        halted=lambda: bool(client.ask("troubles")),
+        lambda: client.ask("list"), timeout, quiet=output == "json", halted=lambda: bool(client.ask("troubles"))
     )
     _halt(client.ask("troubles"), found)
     _finish(found, output)
@@ -71,9 +68,7 @@ def _halt(troubles: list[Obj], found: list[Obj]) -> None:
         VellumError: the installation has an error.
     """
     for trouble in troubles:
-        waiting = [
-            f"{row.owner}: {row.part} waits: {row.reason}" for row in watching.rows(found) if not row.ready
-        ]
+        waiting = [f"{row.owner}: {row.part} waits: {row.reason}" for row in watching.rows(found) if not row.ready]
         for line in waiting:
             click.echo(line, err=True)
         raise known(trouble)
@@ -100,10 +95,7 @@ def _finish(found: list[Obj], output: str) -> None:
     for obj in found:
         if reason := watching.stuck(obj):
             raise LaptopError(
-                "VEL410",
-                reason,
-                where=watching.owner(obj),
-                fix="fix this cause; Vellum then continues automatically",
+                "VEL410", reason, where=watching.owner(obj), fix="fix this cause; Vellum then continues automatically"
             )
     if output == "json":
         click.echo(json.dumps({"ready": all(map(watching.is_ready, found)), "objects": found}))
@@ -121,10 +113,5 @@ def _print_endpoints(found: list[Obj]) -> None:
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:9} {value}")
     team = f" -t {watching.owner(teams[0])}" if len(teams) > 1 else ""
-    commands = (
-        f"vellum ingest DIR{team}",
-        f"vellum search QUESTION{team}",
-        "vellum open",
-        "vellum connect --export",
-    )
+    commands = (f"vellum ingest DIR{team}", f"vellum search QUESTION{team}", "vellum open", "vellum connect --export")
     click.echo(f"\nNext: {', '.join(commands)}", err=True)

@@ -33,15 +33,11 @@ def command() -> None:
 
 @command.command()
 @targets.kubeconfig
-@click.option(
-    "--release", "releases", multiple=True, metavar="NAME", help="A Helm release to break; may be repeated."
-)
+@click.option("--release", "releases", multiple=True, metavar="NAME", help="A Helm release to break; may be repeated.")
 @options.timeout(60, "How long one repair may take.")
 @click.option("--yes", is_flag=True, help="Do not ask before breaking anything.")
 @options.output
-def repair(
-    *, kubeconfig: Path | None, releases: tuple[str, ...], timeout: float, yes: bool, output: str
-) -> None:
+def repair(*, kubeconfig: Path | None, releases: tuple[str, ...], timeout: float, yes: bool, output: str) -> None:
     """Delete and edit things on purpose, and show how soon each is restored, with its receipt.
 
     On this machine the command kills every process once, and deletes and edits composed objects. With --kubeconfig it
@@ -73,10 +69,7 @@ def _known(target: Target, asked: tuple[str, ...]) -> None:
     if said := targets.stopped(platform):
         what = "nothing would be repaired: the platform is not composed any more"
         raise UsageError(
-            "VEL715",
-            f"{what}: {said}",
-            where=target.name,
-            fix="run `vellum explain platform`, and follow its advice",
+            "VEL715", f"{what}: {said}", where=target.name, fix="run `vellum explain platform`, and follow its advice"
         )
     status = platform.get("status") or {}
     known = [part["name"] for part in status.get("components") or () if "version" in part]
@@ -90,9 +83,7 @@ def _known(target: Target, asked: tuple[str, ...]) -> None:
             fix = "write spec.repair: enabled, and wait until `vellum explain platform` shows ready"
             raise UsageError("VEL715", what, where=target.name, fix=fix)
         if next(target.drills((name,)), None) is None:
-            what = (
-                f"this command breaks nothing in {name}: no Deployment, Service, ConfigMap or custom resource"
-            )
+            what = f"this command breaks nothing in {name}: no Deployment, Service, ConfigMap or custom resource"
             raise UsageError("VEL717", what, where=target.name, fix="name another release")
 
 
@@ -102,9 +93,7 @@ def _agreed(target: Target, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         what = "the command would break parts on purpose, but no terminal is attached to confirm it"
         raise UsageError("VEL712", what, where=target.name, fix="pass --yes")
-    click.confirm(
-        f"Parts of the platform on {target.name} will stop for seconds. Continue?", abort=True, err=True
-    )
+    click.confirm(f"Parts of the platform on {target.name} will stop for seconds. Continue?", abort=True, err=True)
 
 
 def _tried(drill: Drill, target: Target, timeout: float) -> tuple[Obj, bool]:

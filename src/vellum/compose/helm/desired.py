@@ -85,9 +85,13 @@ def composed(release: Release, wish: Wish[Any], memory: GuardMemory, charts: Cha
     if seen := _seen(release):
         annotations[SEEN] = seen
     wanted = make(
-        RELEASE.api_version, RELEASE.kind, release.name, labels=wish.labels(release.name), annotations=annotations,
+        RELEASE.api_version,
+        RELEASE.kind,
+        release.name,
+        labels=wish.labels(release.name),
+        annotations=annotations,
         spec=spec,
-    )  # fmt: skip
+    )
     return only_installed(release, wanted)
 
 
@@ -138,9 +142,10 @@ def restoring(release: Release, wanted: Obj) -> Obj:
     labels, name = wanted["metadata"]["labels"], restorer(release.name)
     provider = {**wanted["spec"]["forProvider"], "patchesFrom": [patches.reference(patches.NOTHING)]}
     spec = {
-        "providerConfigRef": {"name": PROVIDER_CONFIG}, "forProvider": provider,
+        "providerConfigRef": {"name": PROVIDER_CONFIG},
+        "forProvider": provider,
         "managementPolicies": sorted({*_NO_UPDATE, "Delete"}),
-    }  # fmt: skip
+    }
     annotations = {"crossplane.io/external-name": name}
     return make(RELEASE.api_version, RELEASE.kind, name, labels=labels, annotations=annotations, spec=spec)
 
@@ -153,9 +158,13 @@ def keeping(release: Release, labels: Mapping[str, str]) -> Obj:
     """
     by = Key(RELEASE.api_version, RELEASE.kind, "", release.name)
     return usage(
-        f"vellum-{release.name}", of=Key("v1", "Namespace", "", release.component.namespace), by=by, labels=labels,
-        reason=f"it has Helm's record of {release.name}", replay=True,
-    )  # fmt: skip
+        f"vellum-{release.name}",
+        of=Key("v1", "Namespace", "", release.component.namespace),
+        by=by,
+        labels=labels,
+        reason=f"it has Helm's record of {release.name}",
+        replay=True,
+    )
 
 
 def _may_roll_back(release: Release, memory: GuardMemory) -> bool:

@@ -24,10 +24,11 @@ _MERGE_KEYS = ("name", "containerPort", "port", "mountPath", "key", "ip")
 REPLICAS: Path = ("spec", "replicas")
 Fields = tuple[str, ...]
 DEFAULTS: Obj = {
-    "deletionPolicy": "Delete", "managementPolicies": ["*"],
+    "deletionPolicy": "Delete",
+    "managementPolicies": ["*"],
     "forProvider": {"chart": {"pullSecretRef": {"name": "", "namespace": ""}}},
     "providerConfigRef": {"kind": "ProviderConfig", "policy": {"resolution": "Required", "resolve": "Always"}},
-}  # fmt: skip
+}
 """Fields that the API server or Crossplane's runtime writes into a Release (provider-helm 1.3.0)."""
 COMPOSER = "apiextensions.crossplane.io/composed"
 """The prefix of the field manager with which Crossplane applies a function's objects."""
@@ -109,9 +110,7 @@ def settled(live: Obj, wanted: Obj) -> bool:
 def foreign(live: Obj, wanted: Obj) -> list[Fields]:
     """Return the paths of fields in the live spec that are not composed and that Crossplane did not apply."""
     ours = _applied(live)
-    return [
-        path for path in _added(live["spec"], wanted["spec"], DEFAULTS) if not _has(ours, ("spec", *path))
-    ]
+    return [path for path in _added(live["spec"], wanted["spec"], DEFAULTS) if not _has(ours, ("spec", *path))]
 
 
 def listed(paths: list[Fields]) -> str:

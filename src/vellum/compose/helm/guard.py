@@ -163,11 +163,7 @@ def _faulty(component: str, memory: GuardMemory, look: Look, now: datetime, rule
     receipts = _came_back(component, memory.last, look, now)
     repair = Repair(stamp(now), dict(look.faults), _earliest(memory, since), look.revision)
     memory = memory.but(
-        phase=REPAIRING,
-        tries=tries + 1,
-        last=repair,
-        recent=(*recent, stamp(now)),
-        repairs=memory.repairs + 1,
+        phase=REPAIRING, tries=tries + 1, last=repair, recent=(*recent, stamp(now)), repairs=memory.repairs + 1
     )
     if look.patch:
         return Plan(memory.but(step=WRITE, patch=look.patch), 1, receipts)
@@ -179,11 +175,18 @@ def _came_back(component: str, last: Repair | None, look: Look, now: datetime) -
     if last is None or not last.open or look.record == FAILED:
         return ()
     return tuple(
-        Receipt(component, name, fault, last.since[name], stamp(now),
-                round(seconds_between(last.since[name], now)), look.revision)
+        Receipt(
+            component,
+            name,
+            fault,
+            last.since[name],
+            stamp(now),
+            round(seconds_between(last.since[name], now)),
+            look.revision,
+        )
         for name, fault in sorted(last.faults.items())
         if name not in look.faults
-    )  # fmt: skip
+    )
 
 
 def _earliest(memory: GuardMemory, since: Mapping[str, str]) -> Mapping[str, str]:
@@ -234,7 +237,12 @@ def _held(memory: GuardMemory, last: Repair, look: Look, now: datetime, rules: R
         return Plan(memory.but(phase=REPAIRING), max(1, min(rules.watch, round(wait + 0.5))))
     at = stamp(now)
     memory = memory.but(
-        phase=REPAIRING, step="", nonce=memory.nonce + 1, tries=tries + 1, recent=(*recent, at),
-        repairs=memory.repairs + 1, last=replace(last, at=at, revision=look.revision, undone=False),
-    )  # fmt: skip
+        phase=REPAIRING,
+        step="",
+        nonce=memory.nonce + 1,
+        tries=tries + 1,
+        recent=(*recent, at),
+        repairs=memory.repairs + 1,
+        last=replace(last, at=at, revision=look.revision, undone=False),
+    )
     return Plan(memory, rules.watch)

@@ -33,12 +33,7 @@ DROPPED = frozenset({
 """Fields whose false or 0 the API server drops, or treats as "not set" and fills."""
 CHOICES = frozenset({"emptyDir", "namespaceSelector", "podSelector"})
 """Fields that mean something when they are empty, and whose neighbors mean something else."""
-CPU = [
-    {
-        "type": "Resource",
-        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
-    }
-]
+CPU = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
 """The metric of an autoscaler that names none."""
 DEFAULTS: Mapping[str, tuple[Any, ...]] = {
     "strategy.type": ("RollingUpdate",), "updateStrategy.type": ("RollingUpdate",), "httpGet.path": ("/",),
@@ -69,7 +64,7 @@ _AMOUNT = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]
 _SCALE = {
     **{suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate("num kMGTPE", -3) if suffix != " "},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
-}  # fmt: skip
+}
 _NANO = Decimal("1e-9")
 _OCTAL = re.compile(r"0o[0-7]+")
 
@@ -91,9 +86,7 @@ def same(want: Json, live: Json, path: Path) -> bool:
         return True
     if _is_amount(path):
         return amount(want) == amount(live) is not None
-    return _is_number(want, live) or (
-        path[:1] == ("binaryData",) and _bytes(want) == _bytes(live) is not None
-    )
+    return _is_number(want, live) or (path[:1] == ("binaryData",) and _bytes(want) == _bytes(live) is not None)
 
 
 def with_account(fields: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -111,13 +111,17 @@ def observe(component: AnyRelease, observed: Observed, memory: GuardMemory, *, r
     restored = {kind.name for kind in gone if repaired and not kind.templated}
     absent = [kind for kind in component.crds if not live and not prerequisites.served(observed, kind)]
     return Release(
-        component=component, live=live, revision=revision, state=state, objects=objects,
+        component=component,
+        live=live,
+        revision=revision,
+        state=state,
+        objects=objects,
         latest=newest if status == FAILED else revision,
         freed=newest if status == DEPLOYED and own.startswith(("pending", FAILED)) else 0,
         differences=_differences(objects, record or {}, observed),
         gone=gone,
         brought=_brought(component, observed, memory, restored) if live else {crd(kind): "" for kind in absent},
-    )  # fmt: skip
+    )
 
 
 def questions(release: Release, *, repaired: bool) -> dict[str, Requirement]:
@@ -130,9 +134,7 @@ def questions(release: Release, *, repaired: bool) -> dict[str, Requirement]:
     asked: dict[str, Requirement] = {}
     for ahead in range(AHEAD + 1) if release.revision else ():
         secret = f"sh.helm.release.v1.{release.name}.v{release.revision + ahead}"
-        asked[_record_key(release.component, ahead)] = Requirement(
-            "v1", "Secret", secret, release.component.namespace
-        )
+        asked[_record_key(release.component, ahead)] = Requirement("v1", "Secret", secret, release.component.namespace)
     for kind, namespace in {(item.kind, item.namespace) for item in release.objects} if repaired else ():
         key = _live_key(kind, namespace)
         asked[key] = Requirement(kind.api_version, kind.kind, namespace=namespace, labels=records.OWNED)
@@ -151,9 +153,7 @@ def _newest(component: AnyRelease, revision: int, observed: Observed) -> tuple[i
 
 def _contents(component: AnyRelease, record: Obj, observed: Observed) -> Contents | None:
     """Return what the record has; None if it cannot be read, which must not stop other releases."""
-    custom = frozenset(
-        name for name, kind in component.looks_at().items() if prerequisites.served(observed, kind)
-    )
+    custom = frozenset(name for name, kind in component.looks_at().items() if prerequisites.served(observed, kind))
 
     def read() -> Contents | None:
         """Read the record."""
@@ -165,14 +165,10 @@ def _contents(component: AnyRelease, record: Obj, observed: Observed) -> Content
     return observed.known.get((component.name, custom, *_version(record)), read)
 
 
-def _live(
-    component: AnyRelease, rendered: tuple[Rendered, ...], observed: Observed
-) -> dict[Rendered, Obj | None]:
+def _live(component: AnyRelease, rendered: tuple[Rendered, ...], observed: Observed) -> dict[Rendered, Obj | None]:
     """Return each object with the live one of the same name that Helm made for this release."""
     places = {_live_key(item.kind, item.namespace) for item in rendered}
-    listed = {
-        (place, obj["metadata"]["name"]): obj for place in places for obj in observed.lists.get(place, ())
-    }
+    listed = {(place, obj["metadata"]["name"]): obj for place in places for obj in observed.lists.get(place, ())}
     own = (component.name, component.namespace)
     objects: dict[Rendered, Obj | None] = {}
     for item in rendered:
@@ -203,9 +199,7 @@ def _differences(
     return differences
 
 
-def _compared(
-    item: Rendered, live: Obj, record: Obj, observed: Observed, *, scaled: bool
-) -> tuple[Difference, ...]:
+def _compared(item: Rendered, live: Obj, record: Obj, observed: Observed, *, scaled: bool) -> tuple[Difference, ...]:
     """Compare once per version of both sides: a settled platform has the same in every pass."""
     key = (str(item), scaled, *_version(record), *_version(live))
     return observed.known.get(key, lambda: tuple(diff.differences(item, live, scaled=scaled)))

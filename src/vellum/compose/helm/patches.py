@@ -52,10 +52,7 @@ def reference(key: str) -> Obj:
 
 
 def config(
-    charts: Charts,
-    releases: Iterable[tuple[Release, GuardMemory]],
-    observed: Observed,
-    labels: Mapping[str, str],
+    charts: Charts, releases: Iterable[tuple[Release, GuardMemory]], observed: Observed, labels: Mapping[str, str]
 ) -> Obj:
     """Return the ConfigMap of all patches; patches that Helm reads are never changed, only added and removed."""
     data = {f"{flip}.yaml": _nothing(flip) for flip in _FLIPS} | {NOTHING: _ALL_GONE}
@@ -80,9 +77,7 @@ def write_through(release: Release) -> str:
     return json.dumps({"patches": edited}, sort_keys=True) if edited else ""
 
 
-def _beyond_an_upgrade(
-    release: Release, item: Rendered, differences: tuple[Difference, ...]
-) -> list[Difference]:
+def _beyond_an_upgrade(release: Release, item: Rendered, differences: tuple[Difference, ...]) -> list[Difference]:
     """Return the differences that an upgrade misses.
 
     For custom resources Helm compares only manifests, and it never sees a field that the manifest lacks.

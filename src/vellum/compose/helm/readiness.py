@@ -44,9 +44,7 @@ def _as_composed(name: str, live: Obj, wanted: Obj) -> Ready:
     if not (added := diff.foreign(live, wanted)):
         return READY
     fields = f"fields that Vellum did not compose: {diff.listed(added)}; {diff.removal(name, added)}"
-    return Ready(
-        ready=False, reason=f"Release {name} has {fields}", actor="the platform engineer", serves=True
-    )
+    return Ready(ready=False, reason=f"Release {name} has {fields}", actor="the platform engineer", serves=True)
 
 
 def _trouble(release: Release, memory: GuardMemory, observed: Observed) -> Ready | None:

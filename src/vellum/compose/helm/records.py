@@ -42,10 +42,17 @@ COMPARED = {
 """Never Secrets (live ones would go to the function; rendered ones do, in Helm's record), CRDs (they nest
 too deep for protobuf, and a recreated one has lost its objects), Jobs and Pods (they run once) or volume claims (a new
 one is empty)."""
-_CLUSTER_SCOPED = frozenset({
-    "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
-    "ClusterIssuer", "ClusterServingRuntime", "ClusterStorageContainer",
-})  # fmt: skip
+_CLUSTER_SCOPED = frozenset(
+    {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+        "ClusterIssuer",
+        "ClusterServingRuntime",
+        "ClusterStorageContainer",
+    }
+)
 _CRD = re.compile(r"^kind: CustomResourceDefinition$", re.MULTILINE)
 """CRDs are most of the bytes, and parsing them takes seconds. An unusual spelling of a CRD only costs that time.
 Searching for the compared kinds instead would miss objects with an unusual spelling, such as JSON."""
@@ -58,9 +65,7 @@ class _Loader(yaml.CSafeLoader):
 _NUMBER = re.compile(r"^[-+]?(0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
 _Loader.yaml_implicit_resolvers = {
     first: [
-        (tag, _NUMBER if tag.endswith(":int") else pattern)
-        for tag, pattern in known
-        if not tag.endswith(":timestamp")
+        (tag, _NUMBER if tag.endswith(":int") else pattern) for tag, pattern in known if not tag.endswith(":timestamp")
     ]
     for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }

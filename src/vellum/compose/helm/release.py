@@ -83,14 +83,10 @@ def compose_release(  # noqa: PLR0913  # each is something else
         ready = readiness.ready(release, decided, judged, observed, repaired=repaired)
     if ready and changing:
         ready = replace(_changing(component, earlier), serves=True)
-    return Outcome(
-        release, memory, decided, plan, objects, may, ready, questions(release, repaired=repaired), changing
-    )
+    return Outcome(release, memory, decided, plan, objects, may, ready, questions(release, repaired=repaired), changing)
 
 
-def _may(
-    component: AnyRelease, wish: Wish[Any], charts: Charts, earlier: Before, objects: Mapping[str, Obj]
-) -> Ready:
+def _may(component: AnyRelease, wish: Wish[Any], charts: Charts, earlier: Before, objects: Mapping[str, Obj]) -> Ready:
     """Tell whether the Release may be made; if not, what it waits for."""
     return prerequisites.first(
         _has_chart(component, charts),
@@ -143,14 +139,15 @@ def events(outcome: Outcome) -> list[Event]:
     if now.repairs > before.repairs:
         told.append(Event("Warning", "Repairing", f"{faults}; Helm upgrades it once"))
     if now.phase == guard.CONTENDED != before.phase:
-        told.append(
-            Event("Warning", "Contended", f"{faults}; repairs do not help, so Vellum stops them for now")
-        )
+        told.append(Event("Warning", "Contended", f"{faults}; repairs do not help, so Vellum stops them for now"))
     return told
 
 
 def _look(release: Release, memory: GuardMemory, observed: Observed) -> guard.Look:
     return guard.Look(
-        record=release.state, revision=release.latest, faults=release.faults, patch=patches.patch_key(release),
+        record=release.state,
+        revision=release.latest,
+        faults=release.faults,
+        patch=patches.patch_key(release),
         patch_stored=memory.patch in patches.stored(observed),
-    )  # fmt: skip
+    )

@@ -33,12 +33,7 @@ def chunk(pages: Path, passages: Path, documents: Collection[str]) -> Counter[st
                     if page["document_id"] not in documents:
                         break
                     for offset, text in splitter.chunk_indices(page["text"]):
-                        row = {
-                            "document_id": page["document_id"],
-                            "page": page["page"],
-                            "offset": offset,
-                            "text": text,
-                        }
+                        row = {"document_id": page["document_id"], "page": page["page"], "offset": offset, "text": text}
                         output.write(orjson.dumps(row) + b"\n")
                         counts[page["document_id"]] += 1
     return counts

@@ -198,9 +198,12 @@ class Extraction:
 
     def _read_part(self, reader: _Reader, job: _Range, start: int, stop: int) -> None:
         request = {
-            "path": str(job.of.document.path), "document_id": job.of.document.document_id,
-            "start": start, "stop": stop, "output": str(self._output(job, start)),
-        }  # fmt: skip
+            "path": str(job.of.document.path),
+            "document_id": job.of.document.document_id,
+            "start": start,
+            "stop": stop,
+            "output": str(self._output(job, start)),
+        }
         answer = reader.ask(request, self._page)
         with self._lock:
             job.of.failed.update(answer["failed"])
@@ -225,9 +228,10 @@ class Extraction:
 def _ranges(results: Sequence[Extracted]) -> list[_Range]:
     return [
         _Range(order, result, start, min(start + PAGES_PER_JOB, result.pages))
-        for order, result in enumerate(results) if result.verdict == "ok"
+        for order, result in enumerate(results)
+        if result.verdict == "ok"
         for start in range(0, result.pages, PAGES_PER_JOB)
-    ]  # fmt: skip
+    ]
 
 
 def _spread(readers: Sequence[_Reader], jobs: Iterable[Job], work: Callable[[_Reader, Job], None]) -> None:

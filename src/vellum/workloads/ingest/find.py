@@ -53,9 +53,11 @@ def find(source: Path) -> Listing:
     root = source.resolve()
     if not os.access(root, os.R_OK | os.X_OK) or not root.is_dir():
         raise WorkloadError(
-            "VEL501", "this is not a folder that can be read", where=text_of(source),
+            "VEL501",
+            "this is not a folder that can be read",
+            where=text_of(source),
             fix="name a folder that holds PDFs: vellum ingest DIR",
-        )  # fmt: skip
+        )
     contents: dict[str, tuple[Path, Stamp, list[str]]] = {}
     unreadable: list[str] = []
     closed: list[Path] = []
@@ -76,9 +78,7 @@ def find(source: Path) -> Listing:
             unreadable.append(name)
             continue
         contents.setdefault(digest, (path, stamp, []))[2].append(name)
-    documents = (
-        Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items()
-    )
+    documents = (Document(digest, path, tuple(names), stamp) for digest, (path, stamp, names) in contents.items())
     shut = tuple(f"{text_of(folder.relative_to(root))}/" for folder in closed)
     return Listing(tuple(documents), tuple(unreadable), shut, frozenset(listed), tuple(skipped))
 

@@ -57,9 +57,7 @@ class Index:
         names = iter(wanted)
         while some := list(islice(names, _IDS)):
             # Queried by document and not by the ledger: leftovers may lack the first passage, which has the entry.
-            left = {
-                "must": [{"key": "document_id", "match": {"any": some}}, {"is_empty": {"key": "committed"}}]
-            }
+            left = {"must": [{"key": "document_id", "match": {"any": some}}, {"is_empty": {"key": "committed"}}]}
             self._remove(left)
 
     def forget(self, documents: Iterable[str]) -> None:
@@ -67,9 +65,7 @@ class Index:
         for document_id in documents:
             self._remove(where(document_id=document_id))
 
-    def write(
-        self, passages: Path, wanted: Mapping[str, Entry], older: frozenset[str] = frozenset()
-    ) -> Iterator[str]:
+    def write(self, passages: Path, wanted: Mapping[str, Entry], older: frozenset[str] = frozenset()) -> Iterator[str]:
         """Index the passages of the wanted documents, yielding each document's id once it is visible.
 
         Args:
@@ -110,9 +106,7 @@ class Index:
             stale = {place for place in entry.places if place in taken or _is_gone(place, source, kept)}
             places = entry.places - stale | now
             if places:
-                shown = _shown(
-                    entry, {place for place in places if place[0] != source or place in now} or places
-                )
+                shown = _shown(entry, {place for place in places if place[0] != source or place in now} or places)
                 self._move(entry, replace(entry, places=places, document=shown))
             else:
                 self._remove(where(document_id=entry.document_id))
@@ -136,9 +130,11 @@ class Index:
         there = self._qdrant.call("POST", "/points/count", {"filter": chosen, "exact": True})["count"]
         if there != entry.passages:
             raise WorkloadError(
-                "VEL505", f"{there} of {entry.passages} passages are there: something else writes or removes them",
-                where=entry.document, fix="wait until no other ingest of this team runs, then ingest again",
-            )  # fmt: skip
+                "VEL505",
+                f"{there} of {entry.passages} passages are there: something else writes or removes them",
+                where=entry.document,
+                fix="wait until no other ingest of this team runs, then ingest again",
+            )
         self._set({"committed": True}, chosen)
 
     def _move(self, old: Entry, new: Entry) -> None:
@@ -194,11 +190,7 @@ def _of_document(rows: Iterable[dict[str, Any]], entry: Entry) -> Iterator[dict[
     first: dict[str, Any] = {"first": True, "entry": entry.payload()}
     for row in rows:
         payload = {**row, "document": entry.document, **first}
-        yield {
-            "id": point_id(row),
-            "vector": {VECTOR: sparse(document_vector(row["text"]))},
-            "payload": payload,
-        }
+        yield {"id": point_id(row), "vector": {VECTOR: sparse(document_vector(row["text"]))}, "payload": payload}
         first = {}
 
 

@@ -16,11 +16,7 @@ from vellum.workloads.ingest.leftovers import STEPS
 
 def run_pipeline(folder: Path, compiled: Path, source: Path, *, prune: bool) -> str | None:
     """Compile and run the pipeline; return why it failed, or None. Everything that kfp prints goes to a file."""
-    with (
-        (folder / "pipeline.log").open("w") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
+    with (folder / "pipeline.log").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         _import_kfp_without_its_client()
         from kfp import compiler, local
 

@@ -81,9 +81,7 @@ class _Layers:
             return not self._holds(expression, depth)
         states = [layer.objgen not in self.off for layer in _dictionaries(owner.get("/OCGs"))]
         policy = str(owner.get("/P", "/AnyOn"))
-        shown = {
-            "/AllOn": all(states), "/AnyOff": not all(states), "/AllOff": not any(states),
-        }.get(policy, any(states))  # fmt: skip
+        shown = {"/AllOn": all(states), "/AnyOff": not all(states), "/AllOff": not any(states)}.get(policy, any(states))
         return bool(states) and not shown
 
     def _holds(self, expression: Any, depth: int) -> bool:  # noqa: ANN401  # an array, or a layer
@@ -103,11 +101,7 @@ class _Layers:
             if rule.get("/Event") != "/View":
                 continue
             for layer in _dictionaries(rule.get("/OCGs")):
-                state = (
-                    layer.get("/Usage", pikepdf.Dictionary())
-                    .get("/View", pikepdf.Dictionary())
-                    .get("/ViewState")
-                )
+                state = layer.get("/Usage", pikepdf.Dictionary()).get("/View", pikepdf.Dictionary()).get("/ViewState")
                 if state == "/OFF":
                     self.off.add(layer.objgen)
                 elif state == "/ON":

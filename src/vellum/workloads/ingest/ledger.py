@@ -38,9 +38,12 @@ class Entry:
     def payload(self) -> dict[str, Any]:
         """Return the entry as the first passage's payload has it."""
         return {
-            "places": sorted(self.places), "pages": self.pages, "passages": self.passages,
-            "page_errors": self.page_errors, "form": self.form,
-        }  # fmt: skip
+            "places": sorted(self.places),
+            "pages": self.pages,
+            "passages": self.passages,
+            "page_errors": self.page_errors,
+            "form": self.form,
+        }
 
 
 def read(qdrant: Qdrant) -> dict[str, Entry]:
@@ -51,9 +54,11 @@ def read(qdrant: Qdrant) -> dict[str, Entry]:
     """
     entries: dict[str, Entry] = {}
     request: dict[str, Any] = {
-        "filter": having("first"), "limit": _PAGE, "with_vector": False,
+        "filter": having("first"),
+        "limit": _PAGE,
+        "with_vector": False,
         "with_payload": {"include": ["document_id", "document", "committed", "entry"]},
-    }  # fmt: skip
+    }
     while True:
         try:
             answer = qdrant.call("POST", "/points/scroll", request)
@@ -69,8 +74,13 @@ def _entry(point: dict[str, Any]) -> Entry:
     payload = point["payload"]
     said = payload["entry"]
     return Entry(
-        document_id=payload["document_id"], document=payload["document"], committed=bool(payload.get("committed")),
-        point=str(point["id"]), places=frozenset((folder, name) for folder, name in said["places"]),
-        pages=said["pages"], passages=said["passages"], page_errors=said["page_errors"],
+        document_id=payload["document_id"],
+        document=payload["document"],
+        committed=bool(payload.get("committed")),
+        point=str(point["id"]),
+        places=frozenset((folder, name) for folder, name in said["places"]),
+        pages=said["pages"],
+        passages=said["passages"],
+        page_errors=said["page_errors"],
         form=said.get("form", 1),
-    )  # fmt: skip
+    )

@@ -64,9 +64,11 @@ def define(image: str) -> Any:  # noqa: ANN401  # kfp publishes no types
         passages = cut(pages=found.outputs["pages"], listing=found.outputs["listing"])
         passages.set_caching_options(enable_caching=False)
         write(
-            listing=found.outputs["listing"], passages=passages.outputs["passages"],
-            counts=passages.outputs["counts"], prune=prune,
-        ).set_caching_options(enable_caching=False)  # fmt: skip
+            listing=found.outputs["listing"],
+            passages=passages.outputs["passages"],
+            counts=passages.outputs["counts"],
+            prune=prune,
+        ).set_caching_options(enable_caching=False)
 
     return dsl.pipeline(name="vellum-ingest", description="From a folder of PDFs to passages")(ingest)
 

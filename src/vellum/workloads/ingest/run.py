@@ -77,9 +77,11 @@ def _said(out: IO[bytes], work: Callable[[], None]) -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         way_out = "free some disk space" if full else "see `vellum status`"
         failed = WorkloadError(
-            "VEL503", f"the run's files cannot be used: {error}", where=str(error.filename or "the pipeline"),
+            "VEL503",
+            f"the run's files cannot be used: {error}",
+            where=str(error.filename or "the pipeline"),
             fix=f"{way_out}; what was indexed before is kept with the team",
-        )  # fmt: skip
+        )
         _line(out, {"event": "error", **failed.as_dict()})
         sys.exit(1)
 
@@ -221,9 +223,7 @@ class _Run:
     def _event(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "listing":
-            self._store.documents(
-                [(key, Path(os.fsdecode(bytes.fromhex(path)))) for key, path in event["files"]]
-            )
+            self._store.documents([(key, Path(os.fsdecode(bytes.fromhex(path)))) for key, path in event["files"]])
         elif kind == "error":
             self._error = {name: event[name] for name in ("code", "what", "where", "fix")}
         else:
@@ -241,12 +241,15 @@ class _Run:
     def _summary(self, verdicts: dict[str, Any]) -> dict[str, Any]:
         files = verdicts["files"]
         return {
-            "run": self._id, "files": len(_names(files)), "skipped": verdicts["skipped"],
+            "run": self._id,
+            "files": len(_names(files)),
+            "skipped": verdicts["skipped"],
             "documents": len({file["document_id"] for file in files if file["passages"]}),
-            "unchanged": sum(bool(file.get("known")) for file in files), "removed": len(verdicts["removed"]),
+            "unchanged": sum(bool(file.get("known")) for file in files),
+            "removed": len(verdicts["removed"]),
             "pages": sum(file.get("pages", 0) for file in files),
             "passages": sum(file["passages"] for file in files),
-        }  # fmt: skip
+        }
 
 
 def _names(files: list[dict[str, Any]]) -> list[str]:
@@ -261,9 +264,11 @@ def _only_one(work: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WorkloadError(
-                "VEL502", "another ingest of this team is running", where=str(work),
+                "VEL502",
+                "another ingest of this team is running",
+                where=str(work),
                 fix="wait until it has ended; a document is indexed once, however often it is given",
-            ) from None  # fmt: skip
+            ) from None
         yield
 
 
@@ -282,9 +287,11 @@ def _fail(said: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
     if said is not None:
         raise WorkloadError(said["code"], said["what"], where=said["where"], fix=said["fix"])
     raise WorkloadError(
-        "VEL503", f"a pipeline step failed: {failure}", where=str(log),
+        "VEL503",
+        f"a pipeline step failed: {failure}",
+        where=str(log),
         fix="read the end of that log, then ingest again: indexed documents are not read twice",
-    )  # fmt: skip
+    )
 
 
 def _line(out: IO[bytes], event: dict[str, Any]) -> None:

@@ -55,17 +55,17 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
     found = find(folder)
     if prune and found.closed:
         raise WorkloadError(
-            "VEL504", "a folder in it cannot be read, so what it holds would be forgotten",
+            "VEL504",
+            "a folder in it cannot be read, so what it holds would be forgotten",
             where=f"{text_of(folder)}/{found.closed[0]}",
             fix="let this user read it, or ingest without --prune; nothing was changed",
-        )  # fmt: skip
+        )
     known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.current}
     emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in found.documents])
     new = [document for document in found.documents if document.document_id not in known]
     results = {result.document.document_id: result for result in Extraction(Path(pages)).run(new)}
     files = [
-        {"names": [name], "verdict": "unreadable", "document_id": ""}
-        for name in (*found.unreadable, *found.closed)
+        {"names": [name], "verdict": "unreadable", "document_id": ""} for name in (*found.unreadable, *found.closed)
     ]
     for document in found.documents:
         file: dict[str, Any] = {"document_id": document.document_id, "names": list(document.names)}
@@ -78,11 +78,7 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
             result = results[document.document_id]
             file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
         files.append(file)
-    whole = {
-        "source": text_of(folder.resolve()),
-        "skipped": list(found.skipped),
-        "listed": sorted(found.listed),
-    }
+    whole = {"source": text_of(folder.resolve()), "skipped": list(found.skipped), "listed": sorted(found.listed)}
     _write(listing, {**whole, "files": files})
 
 
@@ -162,19 +158,29 @@ def _entry(file: dict[str, Any], source: str, before: Entry | None) -> Entry:
     """Return the entry of a document that is indexed now; other folders may have it too."""
     places = _places(file, source) | (before.places if before else frozenset())
     return Entry(
-        document_id=file["document_id"], document=file["names"][0], committed=False, point="",
-        places=places, pages=file["pages"], passages=file["passages"],
+        document_id=file["document_id"],
+        document=file["names"][0],
+        committed=False,
+        point="",
+        places=places,
+        pages=file["pages"],
+        passages=file["passages"],
         page_errors=file["page_errors"],
-    )  # fmt: skip
+    )
 
 
 def _tell(file: dict[str, Any]) -> None:
     """Report one content under each of its names."""
     for name in file["names"]:
         emit(
-            "file", document=name, verdict=file["verdict"], page_errors=file.get("page_errors", 0),
-            pages=file.get("pages", 0), passages=file["passages"], unchanged=bool(file.get("known")),
-        )  # fmt: skip
+            "file",
+            document=name,
+            verdict=file["verdict"],
+            page_errors=file.get("page_errors", 0),
+            pages=file.get("pages", 0),
+            passages=file["passages"],
+            unchanged=bool(file.get("known")),
+        )
 
 
 def _write(path: str, value: object) -> None:

@@ -77,11 +77,12 @@ class RunStore:
         self._thread.shutdown(wait=True)
         if self._failure is not None:
             raise WorkloadError(
-                "VEL521", f"the bucket does not take the run's files: {self._failure}",
+                "VEL521",
+                f"the bucket does not take the run's files: {self._failure}",
                 where=str(self._binding.AWS_ENDPOINT_URL),
                 fix="the passages are indexed; if the bucket is over artifacts.quota delete objects or raise it, "
                 "else run `vellum status`; then ingest again to store the files",
-            ) from self._failure  # fmt: skip
+            ) from self._failure
 
     def close(self) -> None:
         """Drop what has not begun."""

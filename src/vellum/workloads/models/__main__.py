@@ -14,12 +14,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, metavar="KEY", help="where it is in the team's bucket")
     arguments = parser.parse_args()
     # kserve parses sys.argv itself when it is imported; it configures logging unless told not to.
-    sys.argv = [
-        sys.argv[0],
-        "--configure_logging=false",
-        "--enable_latency_logging=false",
-        "--enable_grpc=false",
-    ]
+    sys.argv = [sys.argv[0], "--configure_logging=false", "--enable_latency_logging=false", "--enable_grpc=false"]
     from vellum.workloads.models.server import SkopsModel
     from vellum.workloads.models.store import awaited
     from vellum.workloads.serving import serve

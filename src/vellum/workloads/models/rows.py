@@ -51,9 +51,7 @@ class Signature:
         if len({column.datatype for column in self.columns}) > 1:
             return [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in self.columns]
         datatype = self.columns[0].datatype if self.columns else "FP64"
-        return [
-            {"name": "input", "datatype": datatype, "shape": [-1, -1 if self.width is None else self.width]}
-        ]
+        return [{"name": "input", "datatype": datatype, "shape": [-1, -1 if self.width is None else self.width]}]
 
 
 def from_v1(payload: Any, signature: Signature) -> Any:  # noqa: ANN401  # any JSON in, texts, an array or a frame out
@@ -173,14 +171,11 @@ def _frame_of_dicts(rows: list[dict[str, Any]], signature: Signature) -> Any:  #
 
 
 def _check_names(given: Any, names: list[str], where: str) -> None:  # noqa: ANN401  # names or a mapping of them
-    missing, unknown = (
-        [one for one in names if one not in given],
-        [str(one) for one in given if one not in names],
-    )
+    missing, unknown = ([one for one in names if one not in given], [str(one) for one in given if one not in names])
     if missing or unknown:
-        said = [f"lacks {', '.join(missing[:10])}"] * bool(missing) + [
-            f"has unknown {', '.join(unknown[:10])}"
-        ] * bool(unknown)
+        said = [f"lacks {', '.join(missing[:10])}"] * bool(missing) + [f"has unknown {', '.join(unknown[:10])}"] * bool(
+            unknown
+        )
         raise InvalidInput(f"{where} {' and '.join(said)}; the model takes {', '.join(names[:20])}")
 
 
@@ -222,9 +217,7 @@ def _frame_of_columns(sent: dict[str, Any], signature: Signature) -> Any:  # noq
 
     names = [column.name for column in signature.columns]
     if not names:
-        raise InvalidInput(
-            f"the model takes one tensor, not {len(sent)}: it was fitted without names of columns"
-        )
+        raise InvalidInput(f"the model takes one tensor, not {len(sent)}: it was fitted without names of columns")
     _check_names(sent, names, "the request")
     counts = {values.shape[0] if values.ndim else 0 for values in sent.values()}
     if len(counts) != 1 or any(values.size != values.shape[0] for values in sent.values() if values.ndim):

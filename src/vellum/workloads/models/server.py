@@ -13,12 +13,7 @@ from vellum.workloads.models import rows
 from vellum.workloads.models.rows import Signature
 from vellum.workloads.serving import respond
 
-_TYPES = {
-    "f": ("FP64", np.float64),
-    "i": ("INT64", np.int64),
-    "u": ("UINT64", np.uint64),
-    "b": ("BOOL", np.bool_),
-}
+_TYPES = {"f": ("FP64", np.float64), "i": ("INT64", np.int64), "u": ("UINT64", np.uint64), "b": ("BOOL", np.bool_)}
 _FAULTS_OF_ROWS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -80,9 +75,7 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
     def _probe(self) -> list[dict[str, Any]]:
         """Return the metadata of the outputs, from a prediction for one row of zeros or empty texts."""
         signature = self._signature
-        blank: Any = (
-            [""] if signature.texts else [[_blank(signature, place) for place in range(signature.width or 1)]]
-        )
+        blank: Any = [""] if signature.texts else [[_blank(signature, place) for place in range(signature.width or 1)]]
         try:
             asked = rows.from_v1({"instances": blank}, signature)
             outputs = [_output("label", self._labels(asked))]
@@ -91,9 +84,7 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
         except (InvalidInput, *_FAULTS_OF_ROWS):
             # Some models refuse zeros, such as an encoder of known categories. Then the metadata come from the classes.
             return _declared(self._estimator)
-        return [
-            {"name": one.name, "datatype": one.datatype, "shape": [-1, *one.shape[1:]]} for one in outputs
-        ]
+        return [{"name": one.name, "datatype": one.datatype, "shape": [-1, *one.shape[1:]]} for one in outputs]
 
 
 def _blank(signature: Signature, place: int) -> Any:  # noqa: ANN401  # a text or a number
@@ -103,9 +94,7 @@ def _blank(signature: Signature, place: int) -> Any:  # noqa: ANN401  # a text o
 def _declared(estimator: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     classes: Any = getattr(estimator, "classes_", None)
     several = isinstance(classes, list)
-    kinds = {
-        _TYPES.get(np.asarray(one).dtype.kind, ("BYTES",))[0] for one in (classes if several else [classes])
-    }
+    kinds = {_TYPES.get(np.asarray(one).dtype.kind, ("BYTES",))[0] for one in (classes if several else [classes])}
     datatype = "FP64" if classes is None else kinds.pop() if len(kinds) == 1 else "BYTES"
     shape = [-1, len(classes)] if several else [-1]
     found = [{"name": "label", "datatype": datatype, "shape": shape}]

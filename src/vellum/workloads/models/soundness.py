@@ -66,15 +66,9 @@ def _tree(tree: Any) -> None:  # noqa: ANN401
     own = np.arange(count)
     for child in (left[inner], right[inner]):
         # Builders append children after their parent, so a tree with this order has no cycle.
-        _need(
-            bool(np.all((child > own[inner]) & (child < count))),
-            "a node of a tree has a child that is not there",
-        )
+        _need(bool(np.all((child > own[inner]) & (child < count))), "a node of a tree has a child that is not there")
     used = feature[inner]
-    _need(
-        bool(np.all((used >= 0) & (used < tree.n_features))),
-        "a node of a tree compares a feature that is not there",
-    )
+    _need(bool(np.all((used >= 0) & (used < tree.n_features))), "a node of a tree compares a feature that is not there")
     depth = np.zeros(count, dtype=np.int64)
     for node in np.flatnonzero(inner):
         depth[left[node]] = depth[right[node]] = depth[node] + 1
@@ -85,15 +79,9 @@ def _uses_trees(owner: Any) -> None:  # noqa: ANN401
     """Check an estimator that passes rows to trees without the tree estimator's check of their width."""
     width = int(getattr(owner, "n_features_in_", -1))
     members = np.ravel(np.asarray(getattr(owner, "estimators_", []), dtype=object))
-    trees: list[Any] = [
-        getattr(owner, "tree_", None),
-        *(getattr(member, "tree_", None) for member in members),
-    ]
+    trees: list[Any] = [getattr(owner, "tree_", None), *(getattr(member, "tree_", None) for member in members)]
     for tree in trees:
-        _need(
-            tree is None or int(tree.n_features) <= width,
-            "a tree compares more features than the model takes",
-        )
+        _need(tree is None or int(tree.n_features) <= width, "a tree compares more features than the model takes")
     for tree, features in zip(trees[1:], getattr(owner, "estimators_features_", ()), strict=False):
         _need(int(tree.n_features) <= len(features), "a tree compares more features than it is given")
 
@@ -120,9 +108,7 @@ def _histogram_boosting(model: Any) -> None:  # noqa: ANN401
     for predictor in (tree for stage in model._predictors for tree in stage):  # noqa: SLF001  # no public name
         nodes = predictor.nodes[predictor.nodes["is_leaf"] == 0]
         used = nodes["feature_idx"]
-        _need(
-            bool(np.all((used >= 0) & (used < width))), "a boosted tree compares a feature that is not there"
-        )
+        _need(bool(np.all((used >= 0) & (used < width))), "a boosted tree compares a feature that is not there")
         sets = used[nodes["is_categorical"] != 0]
         _need(
             len(categorical) == width and bool(np.all(categorical[sets])),
@@ -135,10 +121,7 @@ def _binary_tree(tree: Any) -> None:  # noqa: ANN401
     rows = len(data)
     _need(len(index) == rows, "a neighbour tree has another number of rows than of indices")
     _need(bool(np.all((index >= 0) & (index < rows))), "a neighbour tree names a row that is not there")
-    _need(
-        len(nodes) == count and bounds.shape[1] == count,
-        "a neighbour tree has another number of nodes than it says",
-    )
+    _need(len(nodes) == count and bounds.shape[1] == count, "a neighbour tree has another number of nodes than it says")
     _need(bounds.shape[2] == data.shape[1], "the nodes of a neighbour tree have another width than its rows")
     start, end, own = nodes["idx_start"], nodes["idx_end"], np.arange(count)
     _need(
@@ -146,9 +129,7 @@ def _binary_tree(tree: Any) -> None:  # noqa: ANN401
         "a node of a neighbour tree covers rows that are not there",
     )
     inner = nodes["is_leaf"] == 0
-    _need(
-        bool(np.all(2 * own[inner] + 2 < count)), "a node of a neighbour tree has a child that is not there"
-    )
+    _need(bool(np.all(2 * own[inner] + 2 < count)), "a node of a neighbour tree has a child that is not there")
 
 
 def _support_vectors(model: Any) -> None:  # noqa: ANN401
@@ -165,9 +146,7 @@ def _support_vectors(model: Any) -> None:  # noqa: ANN401
         "a support vector machine has another number of weights than of vectors",
     )
     for scale in (model._probA, model._probB):  # noqa: SLF001  # no public name
-        _need(
-            len(scale) in {0, pairs}, "a support vector machine has another number of scales than of classes"
-        )
+        _need(len(scale) in {0, pairs}, "a support vector machine has another number of scales than of classes")
     inside = (model.support_ >= 0) & (model.support_ < model.shape_fit_[0])
     _need(bool(np.all(inside)), "a support vector machine names a row that was not there")
     # With a custom kernel the machine keeps no vectors.
@@ -179,8 +158,7 @@ def _spline(spline: Any) -> None:  # noqa: ANN401
     _need(degree >= 0 and knots.ndim == 1 and len(knots) >= 2 * degree + 2, "a spline has too few knots")
     _need(weights.shape[0] >= len(knots) - degree - 1, "a spline has fewer weights than its knots need")
     _need(
-        bool(np.all(np.diff(knots) >= 0)) and bool(np.all(np.isfinite(knots))),
-        "the knots of a spline are not in order",
+        bool(np.all(np.diff(knots) >= 0)) and bool(np.all(np.isfinite(knots))), "the knots of a spline are not in order"
     )
 
 

@@ -130,14 +130,18 @@ def _not_servable(model: Any) -> str:  # noqa: ANN401
 
 def _too_large(key: str) -> WorkloadError:
     return WorkloadError(
-        "VEL551", f"the model has more than {MOST_BYTES // 2**20} MiB", where=key,
+        "VEL551",
+        f"the model has more than {MOST_BYTES // 2**20} MiB",
+        where=key,
         fix="train a smaller one, with fewer features for example",
-    )  # fmt: skip
+    )
 
 
 def _no_model(key: str, why: str) -> WorkloadError:
     return WorkloadError(
-        "VEL552", f"the model cannot be served: {' '.join(why.split())[:300]}", where=key,
+        "VEL552",
+        f"the model cannot be served: {' '.join(why.split())[:300]}",
+        where=key,
         fix="store a fitted estimator of scikit-learn with vellum.workloads.models.store.save; "
         "docs/guides/train-a-model.md lists what cannot be stored",
-    )  # fmt: skip
+    )

@@ -86,9 +86,8 @@ def _kept_beside_the_model() -> frozenset[str]:
     import sklearn.utils._metadata_requests
 
     splitters = [
-        kind for kind in vars(sklearn.model_selection).values()
-        if inspect.isclass(kind) and hasattr(kind, "split")
-    ]  # fmt: skip
+        kind for kind in vars(sklearn.model_selection).values() if inspect.isclass(kind) and hasattr(kind, "split")
+    ]
     scorers = [sklearn.metrics.get_scorer(name)._score_func for name in sklearn.metrics.get_scorer_names()]  # noqa: SLF001  # it has no public name
     kept = [
         *splitters,

@@ -61,18 +61,8 @@ def kernel(folder: Path, data: Path) -> None:
     """Write the kernel that runs in the environment, below a folder of Jupyter's data."""
     # A file with the name of a Python module must not stop the kernel. A cell imports it, as in Jupyter.
     beside = "--IPKernelApp.exec_lines=__import__('sys').path.insert(0, '')"
-    argv = [
-        str(folder / "bin" / "python"),
-        "-P",
-        "-m",
-        "ipykernel_launcher",
-        "-f",
-        "{connection_file}",
-        beside,
-    ]
-    spec = {
-        "argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python", "metadata": {"debugger": True},
-    }  # fmt: skip
+    argv = [str(folder / "bin" / "python"), "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}", beside]
+    spec = {"argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python", "metadata": {"debugger": True}}
     place = data / "kernels" / KERNEL
     place.mkdir(parents=True, exist_ok=True)
     _write(place / "kernel.json", json.dumps(spec))
@@ -124,11 +114,7 @@ def _record(package: metadata.Distribution) -> list[list[str]]:
     with contextlib.suppress(ValueError, csv.Error):
         rows = list(csv.reader((package.read_text("RECORD") or "").splitlines()))
         # The last line of a truncated record is too short, or does not name the record itself.
-        if (
-            rows
-            and all(len(row) == _COLUMNS for row in rows)
-            and any(row[0].endswith("/RECORD") for row in rows)
-        ):
+        if rows and all(len(row) == _COLUMNS for row in rows) and any(row[0].endswith("/RECORD") for row in rows):
             return rows
     return []
 
@@ -190,18 +176,21 @@ def _wheel() -> Path:
         if wheels := sorted(Path(place).glob("pip-*.whl")):
             return wheels[-1]
     raise LaptopError(
-        "VEL430", "this Python comes without pip, which the notebook's environment needs", where=sys.base_prefix,
+        "VEL430",
+        "this Python comes without pip, which the notebook's environment needs",
+        where=sys.base_prefix,
         fix="install the missing package, such as python3-venv on Debian, or run `vellum up` with another Python",
-    )  # fmt: skip
+    )
 
 
 def _ours() -> list[str]:
     """Return the folders of Vellum and its packages, without the standard library."""
     own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     return [
-        path for path in sys.path
+        path
+        for path in sys.path
         if path and path not in own and not path.endswith(".zip") and Path(path).name != "lib-dynload"
-    ]  # fmt: skip
+    ]
 
 
 def _replace(folder: Path, home: Path, python: str) -> None:
@@ -223,9 +212,7 @@ def _installed(packages: Path) -> list[str]:
         package = metadata.PathDistribution(folder)
         name, version = _named(package, folder.name.partition("-")[0])
         if name and name.lower() != "pip":
-            lines.append(
-                f"{name} @ {url}" if (url := _source(package)) else "==".join(filter(None, (name, version)))
-            )
+            lines.append(f"{name} @ {url}" if (url := _source(package)) else "==".join(filter(None, (name, version))))
     return sorted(lines, key=str.lower)
 
 

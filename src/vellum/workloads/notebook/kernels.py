@@ -38,7 +38,5 @@ class Kernel(ServerKernelManager):
             # Also for users' kernels of other environments: Jupyter does not set PATH for them.
             env["PATH"] = os.pathsep.join([str(python.parent), env.get("PATH", os.defpath)])
             env["VIRTUAL_ENV"] = str(python.parent.parent)
-        started: tuple[list[str], dict[str, Any]] = await super()._async_pre_start_kernel(
-            **{**more, "env": env}
-        )
+        started: tuple[list[str], dict[str, Any]] = await super()._async_pre_start_kernel(**{**more, "env": env})
         return started

@@ -34,9 +34,7 @@ def _listen(port: int) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
         fix = "stop what listens there, or give another VELLUM_QDRANT_PORT"
-        raise WorkloadError(
-            "VEL513", "the port cannot be taken", where=f"127.0.0.1:{port}", fix=fix
-        ) from error
+        raise WorkloadError("VEL513", "the port cannot be taken", where=f"127.0.0.1:{port}", fix=fix) from error
     # Inherited by every connection. asyncio sets it only on sockets whose protocol number is known, which is 0 here;
     # without it each answer waits 40 ms for the caller's delayed acknowledgement (measured).
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -66,9 +64,15 @@ async def _run(
     from vellum.workloads.qdrant.server import App
 
     config = uvicorn.Config(
-        App(settings, collections, worker), loop="asyncio", lifespan="off", ws="none", log_level="warning",
-        access_log=False, server_header=False, timeout_graceful_shutdown=1,
-    )  # fmt: skip
+        App(settings, collections, worker),
+        loop="asyncio",
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
     indexer = asyncio.create_task(Indexer(collections, worker).run())
     await uvicorn.Server(config).serve(sockets=[listener])
     indexer.cancel()

@@ -207,9 +207,7 @@ def _hold(root: Path) -> IO[bytes]:
     except OSError as error:
         lock.close()
         fix = "stop the other one: `vellum down`"
-        raise WorkloadError(
-            "VEL514", "another process holds the collections", where=str(root), fix=fix
-        ) from error
+        raise WorkloadError("VEL514", "another process holds the collections", where=str(root), fix=fix) from error
     return lock
 
 
@@ -222,13 +220,8 @@ def _found(root: Path) -> Iterator[Collection]:
         try:
             collection = Collection.load(folder)
         except (OSError, ValueError, KeyError, TypeError, RefusedError) as error:
-            where, fix = (
-                str(folder / _RECORD),
-                "put the file back, or move the folder away to go on without it",
-            )
-            raise WorkloadError(
-                "VEL515", "a collection's record cannot be read", where=where, fix=fix
-            ) from error
+            where, fix = (str(folder / _RECORD), "put the file back, or move the folder away to go on without it")
+            raise WorkloadError("VEL515", "a collection's record cannot be read", where=where, fix=fix) from error
         for other in folder.glob("shard-*"):
             if other != collection.shard_path:
                 shutil.rmtree(other, ignore_errors=True)

@@ -51,8 +51,10 @@ def read_context(query: Fields, kind: str, see: See, using: str) -> edge.Query:
 
 
 READERS: dict[str, Callable[[Fields, str, See, str], edge.Query]] = {
-    "recommend": read_recommend, "discover": read_discover, "context": read_context,
-}  # fmt: skip
+    "recommend": read_recommend,
+    "discover": read_discover,
+    "context": read_context,
+}
 
 
 def _examples(fields: Fields, name: str, see: See) -> list[NamedVector]:

@@ -100,8 +100,12 @@ def _nested(fields: Fields, kind: str, depth: int) -> ConditionType:
 
 
 _CONDITIONS: dict[str, Callable[[Fields, str, int], ConditionType]] = {
-    "has_id": _has_id, "has_vector": _has_vector, "is_empty": _is_empty, "is_null": _is_null, "nested": _nested,
-}  # fmt: skip
+    "has_id": _has_id,
+    "has_vector": _has_vector,
+    "is_empty": _is_empty,
+    "is_null": _is_null,
+    "nested": _nested,
+}
 
 
 def _field(value: object, where: str) -> edge.FieldCondition:
@@ -182,9 +186,7 @@ def _geo_radius(value: object, where: str) -> edge.GeoRadius:
 
 def _geo_box(value: object, where: str) -> edge.GeoBoundingBox:
     fields = Fields(value, where, ("top_left", "bottom_right"))
-    return edge.GeoBoundingBox(
-        *(_place(fields.need(one), fields.path(one)) for one in ("top_left", "bottom_right"))
-    )
+    return edge.GeoBoundingBox(*(_place(fields.need(one), fields.path(one)) for one in ("top_left", "bottom_right")))
 
 
 def _geo_polygon(value: object, where: str) -> edge.GeoPolygon:
@@ -198,18 +200,18 @@ def _geo_polygon(value: object, where: str) -> edge.GeoPolygon:
 
 def _ring(value: object, where: str) -> list[edge.GeoPoint]:
     fields = Fields(value, where, ("points",))
-    points = [
-        _place(one, f"{fields.path('points')}[{at}]") for at, one in enumerate(fields.need_items("points"))
-    ]
+    points = [_place(one, f"{fields.path('points')}[{at}]") for at, one in enumerate(fields.need_items("points"))]
     ends = [(one.lon, one.lat) for one in (*points[:1], *points[-1:])]
     if len(points) < _LEAST_RING or ends[0] != ends[-1]:
-        raise refused(
-            f"{fields.path('points')} must be a ring: {_LEAST_RING} points or more, the last as the first"
-        )
+        raise refused(f"{fields.path('points')} must be a ring: {_LEAST_RING} points or more, the last as the first")
     return points
 
 
 _TESTS: dict[str, Callable[[object, str], object]] = {
-    "match": _match, "range": _range, "values_count": _values_count, "geo_radius": _geo_radius,
-    "geo_bounding_box": _geo_box, "geo_polygon": _geo_polygon,
-}  # fmt: skip
+    "match": _match,
+    "range": _range,
+    "values_count": _values_count,
+    "geo_radius": _geo_radius,
+    "geo_bounding_box": _geo_box,
+    "geo_polygon": _geo_polygon,
+}

@@ -48,10 +48,7 @@ def query_groups(request: Request, reader: Reader) -> Json:
     shown = _shown(request, fields, {one.id for group in groups.values() for one in group})
     return {
         "groups": [
-            {
-                "id": name,
-                "hits": [{**shown[str(one.id)], "version": one.version, "score": one.score} for one in group],
-            }
+            {"id": name, "hits": [{**shown[str(one.id)], "version": one.version, "score": one.score} for one in group]}
             for name, group in groups.items()
         ]
     }
@@ -71,11 +68,7 @@ def _grouped(ranked: list[edge.ScoredPoint], key: str, limit: int, size: int) ->
 
 def _names(payload: object, key: str) -> list[str | int]:
     """Return the groups of a point: none if one of its values is neither text nor a whole number, as in Qdrant."""
-    found = (
-        part
-        for one in values(payload or {}, steps(key))
-        for part in (one if isinstance(one, list) else [one])
-    )
+    found = (part for one in values(payload or {}, steps(key)) for part in (one if isinstance(one, list) else [one]))
     names: dict[str | int, None] = {}
     for one in found:
         if not (isinstance(one, str) or is_whole(one)):
@@ -86,8 +79,6 @@ def _names(payload: object, key: str) -> list[str | int]:
 
 def _shown(request: Request, fields: Fields, ids: set[edge.PointId]) -> dict[str, Json]:
     records = request.collection.shard.retrieve(
-        list(ids),
-        read_with_payload(fields, default=False),
-        read_with_vector(fields, request.collection.schema),
+        list(ids), read_with_payload(fields, default=False), read_with_vector(fields, request.collection.schema)
     )
     return {str(one.id): record_json(one) for one in records}

@@ -23,18 +23,26 @@ _TOKENIZERS = {
     "multilingual": edge.TokenizerType.Multilingual,
 }
 _FLAGS: dict[str, tuple[str, ...]] = {
-    "keyword": _TENANT, "uuid": _TENANT, "integer": ("lookup", "range", *_PRINCIPAL), "float": _PRINCIPAL,
-    "datetime": _PRINCIPAL, "geo": _COMMON, "bool": _COMMON,
+    "keyword": _TENANT,
+    "uuid": _TENANT,
+    "integer": ("lookup", "range", *_PRINCIPAL),
+    "float": _PRINCIPAL,
+    "datetime": _PRINCIPAL,
+    "geo": _COMMON,
+    "bool": _COMMON,
     "text": ("lowercase", "ascii_folding", "phrase_matching", *_COMMON),
-}  # fmt: skip
-_TYPES: dict[str, PayloadSchemaType] = {
-    kind: getattr(edge.PayloadSchemaType, kind.capitalize()) for kind in _FLAGS
 }
+_TYPES: dict[str, PayloadSchemaType] = {kind: getattr(edge.PayloadSchemaType, kind.capitalize()) for kind in _FLAGS}
 _PARAMS: dict[str, Callable[..., PayloadSchemaParams]] = {
-    "keyword": edge.KeywordIndexParams, "uuid": edge.UuidIndexParams, "integer": edge.IntegerIndexParams,
-    "float": edge.FloatIndexParams, "datetime": edge.DatetimeIndexParams, "geo": edge.GeoIndexParams,
-    "bool": edge.BoolIndexParams, "text": edge.TextIndexParams,
-}  # fmt: skip
+    "keyword": edge.KeywordIndexParams,
+    "uuid": edge.UuidIndexParams,
+    "integer": edge.IntegerIndexParams,
+    "float": edge.FloatIndexParams,
+    "datetime": edge.DatetimeIndexParams,
+    "geo": edge.GeoIndexParams,
+    "bool": edge.BoolIndexParams,
+    "text": edge.TextIndexParams,
+}
 
 
 def read_index(fields: Fields) -> PayloadSchemaType | PayloadSchemaParams:

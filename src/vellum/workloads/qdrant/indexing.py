@@ -45,9 +45,7 @@ class Indexer:
                 await self._build(collection)
 
     def _next(self) -> Collection | None:
-        return next(
-            (one for one in self._collections if self._is_quiet(one) and self._is_worth_it(one)), None
-        )
+        return next((one for one in self._collections if self._is_quiet(one) and self._is_worth_it(one)), None)
 
     def _is_quiet(self, collection: Collection) -> bool:
         writes, since = self._seen.get(collection.folder, (-1, 0.0))

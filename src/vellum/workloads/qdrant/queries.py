@@ -233,8 +233,11 @@ def _sample(query: Fields, kind: str) -> ScoringQueryType:
 
 
 _READ: dict[str, Callable[[Fields, str], ScoringQueryType]] = {
-    "order_by": _order, "fusion": _fusion, "rrf": _rrf, "sample": _sample,
-}  # fmt: skip
+    "order_by": _order,
+    "fusion": _fusion,
+    "rrf": _rrf,
+    "sample": _sample,
+}
 
 
 def _threshold(fields: Fields, query: object) -> float | None:

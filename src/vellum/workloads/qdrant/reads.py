@@ -10,13 +10,7 @@ from vellum.workloads.qdrant.fields import Json
 from vellum.workloads.qdrant.groups import query_groups
 from vellum.workloads.qdrant.indexes import index_json
 from vellum.workloads.qdrant.points import Vector, read_id, read_ids, record_json, scored_json
-from vellum.workloads.qdrant.queries import (
-    DEFAULT_LIMIT,
-    Reader,
-    read_order,
-    read_with_payload,
-    read_with_vector,
-)
+from vellum.workloads.qdrant.queries import DEFAULT_LIMIT, Reader, read_order, read_with_payload, read_with_vector
 from vellum.workloads.qdrant.refused import absent, refused
 from vellum.workloads.qdrant.request import Request
 
@@ -138,9 +132,7 @@ def facet(request: Request) -> Json:
     fields.flag("exact")
     limit = fields.whole("limit", 1) or DEFAULT_LIMIT
     # The core applies the limit before it sorts, so equal counts come in any order. So all values are requested.
-    asked = edge.FacetRequest(
-        key=fields.need_text("key"), limit=_ALL, exact=True, filter=request.filter(fields)
-    )
+    asked = edge.FacetRequest(key=fields.need_text("key"), limit=_ALL, exact=True, filter=request.filter(fields))
     hits = sorted(request.collection.shard.facet(asked).hits, key=lambda one: (-one.count, one.value))
     return {"hits": [{"value": one.value, "count": one.count} for one in hits[:limit]]}
 

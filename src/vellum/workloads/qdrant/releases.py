@@ -132,9 +132,7 @@ def _witness(collection: Collection, doubt: Doubt) -> PointId | None:
         return None
     offset: PointId | None = None
     while True:
-        asked = edge.ScrollRequest(
-            offset=offset, limit=_PAGE, with_payload=[f'"{first[0]}"'], with_vector=False
-        )
+        asked = edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=[f'"{first[0]}"'], with_vector=False)
         records, offset = collection.shard.scroll(asked)
         for one in records:
             if doubt.differs(one.payload or {}):

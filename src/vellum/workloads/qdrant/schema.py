@@ -22,9 +22,15 @@ _HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000}
 """Qdrant's own defaults."""
 _HNSW_RECORDED = {"max_indexing_threads": 0, "on_disk": False, "payload_m": None}
 OPTIMIZERS = {
-    "deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "max_segment_size": None,
-    "memmap_threshold": None, "indexing_threshold": 10000, "flush_interval_sec": 5, "max_optimization_threads": 1,
-}  # fmt: skip
+    "deleted_threshold": 0.2,
+    "vacuum_min_vector_number": 1000,
+    "default_segment_number": 0,
+    "max_segment_size": None,
+    "memmap_threshold": None,
+    "indexing_threshold": 10000,
+    "flush_interval_sec": 5,
+    "max_optimization_threads": 1,
+}
 """Qdrant's own defaults. Given values are stored and shown; the core itself decides when it optimizes.
 
 No answer depends on these or on ``_HNSW_RECORDED``: they define when and where a graph is built.
@@ -163,9 +169,7 @@ def _sparse(fields: Fields) -> dict[str, Sparse]:
         return {}
     if not isinstance(value, dict):
         raise refused("body.sparse_vectors must be an object")
-    return {
-        _named(name): _one_sparse(one or {}, f"body.sparse_vectors.{name}") for name, one in value.items()
-    }
+    return {_named(name): _one_sparse(one or {}, f"body.sparse_vectors.{name}") for name, one in value.items()}
 
 
 def _one_sparse(value: object, where: str) -> Sparse:

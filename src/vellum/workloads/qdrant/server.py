@@ -33,11 +33,7 @@ Send = Callable[[Message], Awaitable[None]]
 _log = logging.getLogger(__name__)
 _OPEN = {
     "/": orjson.dumps(
-        {
-            "title": "qdrant - vector search engine",
-            "version": VERSION,
-            "commit": "Vellum's stand-in on qdrant-edge",
-        }
+        {"title": "qdrant - vector search engine", "version": VERSION, "commit": "Vellum's stand-in on qdrant-edge"}
     ),
     "/healthz": b"healthz check passed",
     "/livez": b"livez check passed",
@@ -47,9 +43,7 @@ _OPEN = {
 _HARMLESS: dict[str, Callable[[str], bool]] = {
     "wait": lambda value: value in ("true", "false"),
     "timeout": lambda value: re.fullmatch("[1-9][0-9]{0,8}", value) is not None,
-    "consistency": lambda value: (
-        value in ("all", "majority", "quorum") or (value.isascii() and value.isdigit())
-    ),
+    "consistency": lambda value: value in ("all", "majority", "quorum") or (value.isascii() and value.isdigit()),
     "ordering": lambda value: value in ("weak", "medium", "strong"),
 }
 """Parameters without effect on one process with one copy; only ``wait`` is read."""

@@ -30,9 +30,7 @@ class Settings:
         """
         directory = environment.get("VELLUM_QDRANT_DIR", "")
         if not directory:
-            raise WorkloadError(
-                "VEL510", "no folder for the collections", where="VELLUM_QDRANT_DIR", fix=_FIX
-            )
+            raise WorkloadError("VEL510", "no folder for the collections", where="VELLUM_QDRANT_DIR", fix=_FIX)
         key = environment.get("QDRANT__SERVICE__API_KEY", "")
         if not key:
             raise WorkloadError(

@@ -33,9 +33,10 @@ def check(path: Path, body: int = 0) -> None:
     disk = shutil.disk_usage(path)
     if disk.free < _needed(body):
         raise RefusedError(
-            500, f"Service internal error: No space left on device: the disk has {_text(disk.free)} free of "
+            500,
+            f"Service internal error: No space left on device: the disk has {_text(disk.free)} free of "
             f"{_text(disk.total)}, and {_text(_needed(body))} are needed",
-        )  # fmt: skip
+        )
 
 
 def _text(count: int) -> str:

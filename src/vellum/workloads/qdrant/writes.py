@@ -143,10 +143,15 @@ def batch(request: Request) -> list[Json]:
 
 
 _OPERATIONS: dict[str, Callable[[Request], Json]] = {
-    "upsert": upsert, "delete": delete_points, "set_payload": set_payload, "overwrite_payload": overwrite_payload,
-    "delete_payload": delete_payload, "clear_payload": clear_payload, "update_vectors": update_vectors,
+    "upsert": upsert,
+    "delete": delete_points,
+    "set_payload": set_payload,
+    "overwrite_payload": overwrite_payload,
+    "delete_payload": delete_payload,
+    "clear_payload": clear_payload,
+    "update_vectors": update_vectors,
     "delete_vectors": delete_vectors,
-}  # fmt: skip
+}
 
 
 def _payload(request: Request, by_ids: Callable[..., _Update], by_filter: Callable[..., _Update]) -> Json:

@@ -44,18 +44,30 @@ def _serve() -> None:
         signer = Signer.of(Path(place).read_text())
     except (OSError, ValueError) as wrong:
         raise WorkloadError(
-            "VEL561", f"the front's key cannot be read: {wrong}", where=place or "VELLUM_S3_IDENTITIES",
+            "VEL561",
+            f"the front's key cannot be read: {wrong}",
+            where=place or "VELLUM_S3_IDENTITIES",
             fix="point VELLUM_S3_IDENTITIES to a file of identities",
-        ) from None  # fmt: skip
+        ) from None
     upstream = Upstream(os.environ["VELLUM_S3_STORE"])
     front = Front(upstream, Store(upstream, signer, lambda: datetime.now(UTC)))
     uvicorn.run(
-        front, host=os.environ.get("VELLUM_BIND", "0.0.0.0"),  # noqa: S104  # in a pod; a laptop says 127.0.0.1
-        port=int(os.environ.get("VELLUM_S3_PORT", "8333")), http="httptools", loop="auto", lifespan="off", ws="none",
-        log_level="warning", access_log=False, server_header=False, date_header=False, proxy_headers=False,
-        timeout_keep_alive=75, timeout_graceful_shutdown=int(os.environ.get("VELLUM_S3_GRACE", "3")),
+        front,
+        host=os.environ.get("VELLUM_BIND", "0.0.0.0"),  # noqa: S104  # in a pod; a laptop says 127.0.0.1
+        port=int(os.environ.get("VELLUM_S3_PORT", "8333")),
+        http="httptools",
+        loop="auto",
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(os.environ.get("VELLUM_S3_GRACE", "3")),
         limit_concurrency=_CONNECTIONS,
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -39,9 +39,7 @@ def objects(head: Fields, listing: Listing, *, encoded: bool, owner: bool) -> by
 def versions(head: Fields, listing: Listing, *, encoded: bool) -> bytes:
     """Return the body of ListObjectVersions for a bucket that has no versions: each key has the one called null."""
     more = "<VersionId>null</VersionId><IsLatest>true</IsLatest>"
-    parts = [
-        _entry(entry, encoded=encoded, owner=True, name="Version", more=more) for entry in listing.entries
-    ]
+    parts = [_entry(entry, encoded=encoded, owner=True, name="Version", more=more) for entry in listing.entries]
     return whole("ListVersionsResult", head, parts)
 
 
@@ -88,9 +86,7 @@ def page(body: bytes) -> Page:
     said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     items = [item for child in root if child.tag.endswith("}Contents") if not _phantom(item := _item(child))]
     folders = [
-        unquote_plus(child[0].text or "").removesuffix("/")
-        for child in root
-        if child.tag.endswith("}CommonPrefixes")
+        unquote_plus(child[0].text or "").removesuffix("/") for child in root if child.tag.endswith("}CommonPrefixes")
     ]
     more = said.get("IsTruncated") == "true"
     return Page(items, folders, said.get("NextContinuationToken", "") if more else "")
@@ -112,9 +108,7 @@ def _item(element: ET.Element) -> Item:
     said = {child.tag.rpartition("}")[2]: child for child in element}
     owner = {child.tag.rpartition("}")[2]: child.text or "" for child in said.get("Owner", ())}
     facts = tuple((name, said[name].text or "") for name in _FACTS if name in said)
-    return Item(
-        unquote_plus(said["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", ""))
-    )
+    return Item(unquote_plus(said["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", "")))
 
 
 def code(body: bytes) -> str:

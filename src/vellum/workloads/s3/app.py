@@ -54,9 +54,7 @@ class Front:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        call = Call(
-            scope["method"], scope["raw_path"], scope["query_string"], list(scope["headers"]), receive, send
-        )
+        call = Call(scope["method"], scope["raw_path"], scope["query_string"], list(scope["headers"]), receive, send)
         started = False
 
         async def noted(message: Message) -> None:
@@ -71,17 +69,13 @@ class Front:
         except ClientGoneError:
             LOG.info("a client went away in the middle of its request")
         except h11.LocalProtocolError:
-            await _refuse(
-                call, Refusal(400, "InvalidRequest", "The request is not HTTP as the store reads it.")
-            )
+            await _refuse(call, Refusal(400, "InvalidRequest", "The request is not HTTP as the store reads it."))
         except (UpstreamError, ValueError) as wrong:
             LOG.warning("%s", wrong)
             if started:
                 # An answer that breaks off must not look whole: the server closes the connection.
                 raise
-            await _refuse(
-                call, Refusal(503, "ServiceUnavailable", "The object store does not answer. Try again.")
-            )
+            await _refuse(call, Refusal(503, "ServiceUnavailable", "The object store does not answer. Try again."))
 
     async def _watched(self, call: Call) -> None:
         """Serve until the client disconnects, then stop reading from the store."""
@@ -229,9 +223,7 @@ class Front:
         if length > LONGEST_BATCH:
             await _refuse(call, _TOO_LONG)
             return False
-        async with self._upstream.ask(
-            call.method.encode(), call.target, call.headers, _spaces(length)
-        ) as answer:
+        async with self._upstream.ask(call.method.encode(), call.target, call.headers, _spaces(length)) as answer:
             body = await answer.read(LONGEST_BATCH)
         if answer.status == _BAD and answers.code(body) in _BODY_UNREAD:
             return True

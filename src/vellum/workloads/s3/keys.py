@@ -40,17 +40,13 @@ def refusal(key: str, *, writes: bool, deletes: bool = False) -> Refusal | None:
         return Refusal(400, "KeyTooLongError", said)
     # The last name of a marker is empty: its key ends with one slash.
     if "" in names[:-1] or key in ("", "/"):
-        return _invalid(
-            key, "has an empty name before a slash", "write one slash between two names, none at the start"
-        )
+        return _invalid(key, "has an empty name before a slash", "write one slash between two names, none at the start")
     if "\\" in key or "\0" in key:
         return _invalid(key, "has a backslash or a zero byte", "write a slash, or another character")
     if "." in names or ".." in names:
         return _invalid(key, "has a name that is one or two dots", "write the path without it")
     if (writes or deletes) and _HIDDEN in names:
-        return _invalid(
-            key, f"has the name {_HIDDEN}, which the store keeps for itself", "choose another name"
-        )
+        return _invalid(key, f"has the name {_HIDDEN}, which the store keeps for itself", "choose another name")
     if writes and any(name.endswith(_HISTORY) for name in names):
         said = f"has a name that ends with {_HISTORY}, which the store keeps for itself"
         return _invalid(key, said, "choose another name")
@@ -67,9 +63,7 @@ def refused_source(source: str) -> Refusal | None:
     try:
         path = unquote_to_bytes(source.partition("?")[0]).decode()
     except UnicodeDecodeError:
-        return Refusal(
-            400, "InvalidArgument", "The copy source is not UTF-8. Percent-encode its key as UTF-8."
-        )
+        return Refusal(400, "InvalidArgument", "The copy source is not UTF-8. Percent-encode its key as UTF-8.")
     bucket, _, key = path.removeprefix("/").partition("/")
     if not bucket or not key:
         said = f"The copy source '{source}' names no key. Write it as BUCKET/KEY."
@@ -81,6 +75,4 @@ def refused_source(source: str) -> Refusal | None:
 
 
 def _invalid(key: str, wrong: str, fix: str) -> Refusal:
-    return Refusal(
-        400, "InvalidArgument", f"The key '{key}' {wrong}, which this store cannot keep apart: {fix}."
-    )
+    return Refusal(400, "InvalidArgument", f"The key '{key}' {wrong}, which this store cannot keep apart: {fix}.")

@@ -167,9 +167,7 @@ class _Walk:
             async for entry in self._content(waiting.pop(), after, groups=groups):
                 yield entry
 
-    async def _from(
-        self, prefix: str, start: str, coming: deque[str]
-    ) -> AsyncIterator[tuple[str, Item | None]]:
+    async def _from(self, prefix: str, start: str, coming: deque[str]) -> AsyncIterator[tuple[str, Item | None]]:
         """Yield the names of a folder: keys with their item, and folders, which also wait in ``coming``."""
         if not start.startswith(prefix):
             start = ""

@@ -65,18 +65,22 @@ def wanted(query: Mapping[str, str], form: str) -> Wanted | Refusal:
     if isinstance(after, Refusal):
         return after
     encoded = encoding == "url"
-    repeated = {"v1": ("marker",), "v2": ("continuation-token", "start-after"), "versions": ("key-marker",)}[
-        form
-    ]
+    repeated = {"v1": ("marker",), "v2": ("continuation-token", "start-after"), "versions": ("key-marker",)}[form]
     said_back = tuple(
         (_FIELDS[name], coded(query.get(name, ""), encoded=encoded and name != "continuation-token"))
         for name in repeated
         if name in query or form != "v2"
     )
     return Wanted(
-        query.get("prefix", ""), query.get("delimiter", ""), after, most, encoded,
-        form != "v2" or query.get("fetch-owner") == "true", said_back, form,
-    )  # fmt: skip
+        query.get("prefix", ""),
+        query.get("delimiter", ""),
+        after,
+        most,
+        encoded,
+        form != "v2" or query.get("fetch-owner") == "true",
+        said_back,
+        form,
+    )
 
 
 def page_size(query: Mapping[str, str], name: str) -> int | Refusal:

@@ -21,10 +21,18 @@ SUBRESOURCES = frozenset((
 ))  # fmt: skip
 """What else than a listing a GET of a bucket may ask for."""
 
-ONCE = frozenset((
-    "content-length", "content-type", "expect", "host", "transfer-encoding", "x-amz-copy-source",
-    "x-amz-decoded-content-length", "x-amz-rename-source",
-))  # fmt: skip
+ONCE = frozenset(
+    (
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "transfer-encoding",
+        "x-amz-copy-source",
+        "x-amz-decoded-content-length",
+        "x-amz-rename-source",
+    )
+)
 """Headers that are judged here; of two, the store might read the other one."""
 
 
@@ -78,16 +86,12 @@ def read(method: str, path: bytes, query: bytes, headers: Mapping[str, str]) -> 
     bucket, _, key = whole.removeprefix("/").partition("/")
     if not whole.startswith("/") or b"%" in path[1:].partition(b"/")[0]:
         return Refusal(
-            400,
-            "InvalidBucketName",
-            "The address does not begin with the name of a bucket. Write /BUCKET/KEY.",
+            400, "InvalidBucketName", "The address does not begin with the name of a bucket. Write /BUCKET/KEY."
         )
     if not bucket and not key:
         return Asked(Kind.PASS, "", "", pairs)
     if not _BUCKET.fullmatch(bucket):
-        return Refusal(
-            400, "InvalidBucketName", f"'{bucket}' is not the name of a bucket. Write /BUCKET/KEY."
-        )
+        return Refusal(400, "InvalidBucketName", f"'{bucket}' is not the name of a bucket. Write /BUCKET/KEY.")
     if len(pairs) != len([part for part in query.split(b"&") if part]):
         return Refusal(400, "InvalidArgument", "A parameter stands twice in the address. Write it once.")
     if not key:
@@ -99,9 +103,7 @@ def repeated(names: Iterable[str]) -> Refusal | None:
     """Return the refusal of a request that gives a judged header twice; names are in small letters."""
     for name, count in Counter(names).items():
         if count > 1 and name in ONCE:
-            return Refusal(
-                400, "InvalidArgument", f"The header {name} stands twice in the request. Send it once."
-            )
+            return Refusal(400, "InvalidArgument", f"The header {name} stands twice in the request. Send it once.")
     return None
 
 
@@ -138,11 +140,7 @@ def _of_object(
 
 def _kind_of_object(method: str, query: Mapping[str, str]) -> Kind:
     if method in ("GET", "HEAD"):
-        return (
-            Kind.PASS
-            if query.keys() & {"acl", "tagging", "uploadId", "retention", "legal-hold"}
-            else Kind.READ
-        )
+        return Kind.PASS if query.keys() & {"acl", "tagging", "uploadId", "retention", "legal-hold"} else Kind.READ
     if method == "DELETE":
         return Kind.PASS if query.keys() & {"tagging", "uploadId"} else Kind.DELETE
     if method == "PUT":
@@ -150,17 +148,19 @@ def _kind_of_object(method: str, query: Mapping[str, str]) -> Kind:
     return Kind.WRITE if method == "POST" else Kind.PASS
 
 
-def _unwritable(
-    method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]
-) -> Refusal | None:
+def _unwritable(method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Refusal | None:
     """Return why a write is refused: the store would misread it, or would store it without its content."""
     for name in ("x-amz-copy-source", "x-amz-rename-source"):
         if name in headers and (wrong := refused_source(headers[name])):
             return wrong
     part = query.keys() & {"uploadId", "partNumber"}
-    if method == "PUT" and part and not (
-        len(part) == 2 and query["uploadId"] and _PART.fullmatch(query["partNumber"])  # noqa: PLR2004  # both
-    ):  # fmt: skip
+    if (
+        method == "PUT"
+        and part
+        and not (
+            len(part) == 2 and query["uploadId"] and _PART.fullmatch(query["partNumber"])  # noqa: PLR2004  # both
+        )
+    ):
         said = "A part needs an uploadId and a partNumber from 1 to 10000. Write both."
         return Refusal(400, "InvalidArgument", said)
     if not key.endswith("/"):

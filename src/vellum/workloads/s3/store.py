@@ -24,9 +24,7 @@ _OK, _NOT_FOUND = 200, 404
 class Store:
     """Requests to the store that a client's key may not make, or that the client did not sign."""
 
-    def __init__(
-        self, upstream: Upstream, signer: Signer, now: Callable[[], datetime], size: int = 1000
-    ) -> None:
+    def __init__(self, upstream: Upstream, signer: Signer, now: Callable[[], datetime], size: int = 1000) -> None:
         """Ask pages of at most ``size`` entries."""
         self._upstream, self._signer, self._now, self._size = upstream, signer, now, size
         self._read: dict[str, list[Item]] = {}
@@ -62,9 +60,13 @@ class Store:
 
     async def _page(self, bucket: str, prefix: str, after: str, size: int) -> Page:
         query = {
-            "list-type": "2", "delimiter": "/", "prefix": prefix, "max-keys": str(size), "encoding-type": "url",
+            "list-type": "2",
+            "delimiter": "/",
+            "prefix": prefix,
+            "max-keys": str(size),
+            "encoding-type": "url",
             "fetch-owner": "true",
-        }  # fmt: skip
+        }
         # After a text that does not begin with the prefix the store lists the bucket's root (measured).
         if after.startswith(prefix) and after != prefix:
             query["start-after"] = after
@@ -115,11 +117,7 @@ class Store:
                 return found
             if len(found) > _MOST_UPLOADS:
                 raise UpstreamError(f"the bucket has more than {_MOST_UPLOADS} multipart uploads under way")
-            query = {
-                **query,
-                "key-marker": said.get("NextKeyMarker") or some[-1].key,
-                "upload-id-marker": last,
-            }
+            query = {**query, "key-marker": said.get("NextKeyMarker") or some[-1].key, "upload-id-marker": last}
 
     async def abort(self, bucket: str, key: str, upload: str) -> None:
         """Abort a multipart upload that the store began and the front refuses."""

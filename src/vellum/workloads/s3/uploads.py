@@ -32,9 +32,13 @@ def wanted_uploads(query: Mapping[str, str]) -> WantedUploads | Refusal:
     if isinstance(most, Refusal):
         return most
     return WantedUploads(
-        query.get("prefix", ""), query.get("delimiter", ""), query.get("key-marker", ""),
-        query.get("upload-id-marker", ""), most, query.get("encoding-type") == "url",
-    )  # fmt: skip
+        query.get("prefix", ""),
+        query.get("delimiter", ""),
+        query.get("key-marker", ""),
+        query.get("upload-id-marker", ""),
+        most,
+        query.get("encoding-type") == "url",
+    )
 
 
 def page(bucket: str, wanted: WantedUploads, uploads: Iterable[Item]) -> bytes:
@@ -57,9 +61,7 @@ def page(bucket: str, wanted: WantedUploads, uploads: Iterable[Item]) -> bytes:
         last = shown[-1]
         fields.append(("NextKeyMarker", coded(_key(last), encoded=wanted.encoded)))
         fields.append(("NextUploadIdMarker", _id(last)))
-    return whole(
-        "ListMultipartUploadsResult", fields, [upload_entry(entry, encoded=wanted.encoded) for entry in shown]
-    )
+    return whole("ListMultipartUploadsResult", fields, [upload_entry(entry, encoded=wanted.encoded) for entry in shown])
 
 
 def _grouped(wanted: WantedUploads, uploads: Iterable[Item]) -> list[Item | Group]:

@@ -142,9 +142,7 @@ class Upstream:
         """
         connection = await self._connected()
         try:
-            await connection.send(
-                h11.Request(method=method, target=target, headers=_passed_on(headers, _OF_ONE_HOP))
-            )
+            await connection.send(h11.Request(method=method, target=target, headers=_passed_on(headers, _OF_ONE_HOP)))
             connection.writer.write_eof()
             async with asyncio.timeout(SILENCE_SECONDS):
                 answer = await _final(connection)
@@ -246,9 +244,7 @@ async def _head(connection: _Connection, sending: asyncio.Task[None], seconds: f
             await asyncio.wait({reading}, timeout=CONNECT_SECONDS if failed else seconds)
             if not reading.done():
                 raise TimeoutError(
-                    "the store accepted no body and gave no answer"
-                    if failed
-                    else f"no answer in {seconds:.0f} s"
+                    "the store accepted no body and gave no answer" if failed else f"no answer in {seconds:.0f} s"
                 )
         return reading.result()
     finally:

@@ -12,12 +12,7 @@ def main() -> None:
     parser.add_argument("--http_port", type=int, default=8080)
     arguments = parser.parse_args()
     # kserve parses sys.argv itself when it is imported; it configures logging unless told not to.
-    sys.argv = [
-        sys.argv[0],
-        "--configure_logging=false",
-        "--enable_latency_logging=false",
-        "--enable_grpc=false",
-    ]
+    sys.argv = [sys.argv[0], "--configure_logging=false", "--enable_latency_logging=false", "--enable_grpc=false"]
     from vellum.workloads.search.server import serve
 
     serve(arguments.http_port)

@@ -34,9 +34,7 @@ NOTHING_INDEXED = "no documents are indexed yet; run vellum ingest DIR"
 NOT_READY = "the team's vectors are not ready yet; run vellum status"
 _SHOWN = {"include": ["document", "page", "text"]}
 _SEEN = having("committed")
-_OLDER = {
-    "must_not": [{"is_empty": {"key": "first"}}, {"key": "entry.form", "match": {"value": FORM}}],
-}
+_OLDER = {"must_not": [{"is_empty": {"key": "first"}}, {"key": "entry.form", "match": {"value": FORM}}]}
 """The filter for first passages of documents that were indexed in another form of words."""
 
 
@@ -84,9 +82,7 @@ class Searcher:
             return _said(question, [], NOTHING_INDEXED)
         weighed = _weigh(qdrant, question.text, dict(zip(terms, singles, strict=True)))
         prediction = _prediction(question, weighed, found["points"])
-        if prediction["message"] and (
-            old := qdrant.call("POST", "/points/count", {"filter": _OLDER})["count"]
-        ):
+        if prediction["message"] and (old := qdrant.call("POST", "/points/count", {"filter": _OLDER})["count"]):
             prediction["message"] += (
                 f"; an older version of Vellum indexed {old} document{'s' * (old > 1)}, "
                 "whose words may be missed: ingest them again"
@@ -107,9 +103,11 @@ def _prediction(question: Question, weighed: Terms, points: list[Mapping[str, An
 def _cited(point: Mapping[str, Any], terms: Terms, rank: float) -> dict[str, Any]:
     payload = point["payload"]
     return {
-        "document": payload["document"], "page": payload["page"],
-        "snippet": snippet(payload["text"], terms.weights), "score": round(rank, 4),
-    }  # fmt: skip
+        "document": payload["document"],
+        "page": payload["page"],
+        "snippet": snippet(payload["text"], terms.weights),
+        "score": round(rank, 4),
+    }
 
 
 def _search(query: dict[str, list[Any]], limit: int) -> dict[str, Any]:

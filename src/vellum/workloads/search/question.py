@@ -64,10 +64,7 @@ def from_v2(sent: Sequence[Any]) -> list[Question]:
         limits = [int(value) if hasattr(value, "item") else value for value in _flat(by_name["limit"])]
     if len(limits) != len(texts):
         raise BadQuestionError(f"{len(texts)} questions need {len(texts)} limits, there are {len(limits)}")
-    return [
-        _checked(text, limit, f"question[{n}]")
-        for n, (text, limit) in enumerate(zip(texts, limits, strict=True))
-    ]
+    return [_checked(text, limit, f"question[{n}]") for n, (text, limit) in enumerate(zip(texts, limits, strict=True))]
 
 
 def _flat(tensor: Any) -> list[Any]:  # noqa: ANN401  # kserve publishes no types
@@ -90,9 +87,7 @@ def _instance(instance: object, where: str) -> Question:
         raise BadQuestionError(f'{where} must be an object such as {{"question": "..."}}')
     unknown = sorted(str(name) for name in set(instance) - {"question", "limit"})
     if unknown:
-        raise BadQuestionError(
-            f"{where} has unknown fields: {', '.join(unknown)}; there are question and limit"
-        )
+        raise BadQuestionError(f"{where} has unknown fields: {', '.join(unknown)}; there are question and limit")
     if "question" not in instance:
         raise BadQuestionError(f"{where} has no question")
     return _checked(instance["question"], instance.get("limit", DEFAULT_LIMIT), where)
@@ -106,9 +101,7 @@ def _checked(text: object, limit: object, where: str) -> Question:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise BadQuestionError(f"{where}: the question has half a surrogate pair, which is not text")
     if len(text) > MAX_QUESTION:
-        raise BadQuestionError(
-            f"{where}: the question has {len(text):,} characters, at most {MAX_QUESTION:,} are read"
-        )
+        raise BadQuestionError(f"{where}: the question has {len(text):,} characters, at most {MAX_QUESTION:,} are read")
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
         raise BadQuestionError(f"{where}: limit must be a whole number from 1 to {MAX_LIMIT}")
     return Question(text, limit)

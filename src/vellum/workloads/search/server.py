@@ -63,9 +63,7 @@ class SearchModel(Model):  # type: ignore[misc]  # kserve publishes no types
 
     async def _answer(self, questions: list[Question]) -> list[dict[str, Any]]:
         loop = asyncio.get_running_loop()
-        asked = (
-            loop.run_in_executor(self._threads, self._searcher.answer, question) for question in questions
-        )
+        asked = (loop.run_in_executor(self._threads, self._searcher.answer, question) for question in questions)
         return list(await asyncio.gather(*asked))
 
 
