@@ -34,7 +34,7 @@ FUNCTION := .venv-function/bin
 	.tools/bin/uv pip install --quiet --no-deps --python $(FUNCTION)/python --editable .
 	@touch .venv-function/.ready
 
-# The validators of charts and health checks have an environment of their own; only the bench's tests use it.
+# The validators of charts and health checks have their own environment. Only the bench's tests use it.
 VALIDATORS := .venv-validators/bin
 .venv-validators/.ready: .venv/.ready lock/validators.txt
 	@.tools/bin/uv venv --quiet --clear --python $(BIN)/python .venv-validators
