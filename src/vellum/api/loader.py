@@ -187,7 +187,7 @@ def _is_mapping(document: Document) -> bool:
 
 
 def _kind(document: Document, value: Obj) -> str:
-    """Return the kind, or the one that a wrong kind most likely means; record a mistake. Empty if that is not clear."""
+    """Return the kind, the likely kind for a wrong one, or "" if none is likely; record a mistake if it is wrong."""
     given, version = value.get("kind"), value.get("apiVersion")
     word = given if isinstance(given, str) else ""
     kind = word if word in API_VERSIONS else nearest(word, API_VERSIONS)
@@ -215,7 +215,7 @@ def _metadata(value: Obj) -> Obj:
 
 
 def _settle(document: Document, kind: str) -> None:
-    """Drop odd values of ignored fields, such as ``creationTimestamp: null``; give others the advice of their field."""
+    """Drop mistakes about values of ignored fields, such as ``creationTimestamp: null``; give others a specific fix."""
     for index, (line, one) in reversed([*enumerate(document.mistakes)]):
         if one.code in ODD_VALUES and any(one.path[:size] in metadata.IGNORED for size in (1, 2)):
             del document.mistakes[index]

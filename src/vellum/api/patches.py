@@ -56,7 +56,7 @@ def _check_all(text: str) -> None:
 
 def _parsed(text: str) -> list[Any]:
     found = documents(text, "patch")
-    # Words that YAML readers disagree on, and null, are useful in a patch.
+    # A patch may contain null, and words that YAML readers disagree on.
     wrong = [error for document in found for error in document.errors() if error.code not in ODD_VALUES]
     if wrong:
         raise _WrongError(wrong[0].what)

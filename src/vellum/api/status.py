@@ -11,7 +11,7 @@ from vellum.kube.objects import Obj
 
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
-    """What the platform started with, its parts, and what the release guard and the rotation of keys remember."""
+    """The platform's first settings, its parts, and the memory of the release guard and of the key rotation."""
 
     gateway: str = ""
     profile: str = ""
@@ -30,7 +30,7 @@ class PlatformStatus:
     """What is recorded about the platform's keys."""
 
     def has_begun(self, name: str) -> bool:
-        """Tell whether any of a part was installed: Helm made a revision, or the part is recorded as ready."""
+        """Tell whether Helm made a revision of the part, or the status records the part as ready."""
         entry, remembered = self.entries.get(name) or {}, self.guard.get(name) or {}
         return bool(entry.get("ready") or entry.get("revision") or remembered.get("installed"))
 

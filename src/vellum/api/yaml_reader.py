@@ -22,7 +22,7 @@ from vellum.kube.objects import Json
 Path: TypeAlias = tuple[str | int, ...]
 """The place of a value in its document: field names and list positions."""
 Event: TypeAlias = Any
-"""An event of PyYAML, whose stubs know no common one."""
+"""An event of PyYAML; its stubs have no common type."""
 MOST_BYTES = 1 << 20
 """1 MiB: etcd's largest object is of this size, and a claim has a few hundred bytes."""
 MOST_DEPTH = 32
@@ -33,7 +33,7 @@ MOST_MISTAKES = 20
 ODD_VALUES = frozenset({"VEL108", "VEL109"})
 """The codes of words that YAML readers disagree on, and of ``null``: some fields allow both."""
 _BESIDE = {"VEL107": {"VEL107", "VEL108", "VEL109", "VEL110"}, "VEL112": {"VEL107", "VEL108", "VEL109"}}
-"""Mistakes of a field's name, and those of the same field that do not explain them."""
+"""A mistake in a field's name, and the mistakes of the same field that do not explain it."""
 _WIDEST = 60
 _PLAIN_FIELD = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -90,7 +90,7 @@ class Document:
 
 
 def refused(source: str, code: str, what: str, fix: str, line: int = 0) -> Document:
-    """Return a document of which only this is known: it cannot be read."""
+    """Return a document that cannot be read, with the reason as its only mistake."""
     return Document(source, mistakes=[(line, Mistake(code, what, (), fix))])
 
 
@@ -110,7 +110,7 @@ def shown(value: object) -> str:
 
 
 class _StopError(Exception):
-    """Reading ends at this line: the meaning of the rest is not certain."""
+    """The reader stops at this line, because the rest is ambiguous."""
 
     def __init__(self, line: int, code: str, what: str, fix: str, path: Path = ()) -> None:
         super().__init__(what)
@@ -118,7 +118,7 @@ class _StopError(Exception):
 
 
 def documents(data: bytes | str, source: str) -> list[Document]:
-    """Return the documents of a file that are not empty; a mistake that ends the reading is the last one."""
+    """Return the documents of a file that are not empty; if a mistake stops the reader, it is the last one."""
     reader = _Reader(source)
     try:
         reader.read(_text(data) if isinstance(data, bytes) else data)

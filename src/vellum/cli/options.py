@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they need to read them."""
+"""Options that several commands share, and the functions that read their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Name a team: the options, and which claim of this machine has the name."""
+"""Options that name a team, and the search for its claim on this machine."""
 
 from __future__ import annotations
 

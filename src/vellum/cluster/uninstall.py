@@ -264,7 +264,7 @@ class Removal:
                 yield one, release
 
     def _entries(self, one: Obj) -> set[str]:
-        """Return the uids of the APIServices of a CRD's group; a CRD that is deleted and made again gets others."""
+        """Return the uids of the APIServices of a CRD's group; they change if the CRD is deleted and created again."""
         names = [f"{version['name']}.{one['spec']['group']}" for version in one["spec"]["versions"]]
         found = (self._api.get(Key(APISERVICE, "APIService", "", name)) for name in names)
         return {one["metadata"]["uid"] for one in found if one}

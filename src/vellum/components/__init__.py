@@ -22,7 +22,7 @@ from vellum.model.component import (
 
 @cache
 def all_components() -> Mapping[str, AnyComponent]:
-    """Return the parts of the platform and then those of a team's corner, by name."""
+    """Return the parts of the platform and then those of a team, by name."""
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
     found = (module.component for module in modules if hasattr(module, "component"))
     parts = sorted(found, key=lambda part: (part.scope, part.name))

@@ -23,7 +23,7 @@ def named(image: str, platform: PlatformFacts) -> Ready:
 
 
 def objects(component: AnyComponent, wish: Wish[Any]) -> dict[str, Obj]:
-    """Return the component's objects; if the platform does not name the image any more, with the running one."""
+    """Return the component's objects, with the running image if the platform no longer names one."""
     if named(component.image, wish.platform):
         return component.objects(wish)
     images = {**wish.platform.images, component.image: _NO_IMAGE}

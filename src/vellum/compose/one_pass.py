@@ -55,9 +55,10 @@ class Part:
 def part(
     component: AnyComponent, wish: Wish[Any], made: Mapping[str, Obj], may: Ready, adopted: Mapping[str, Requirement]
 ) -> Part:
-    """Return the part, judged once it may make its objects.
+    """Return the part with its readiness.
 
-    A part of the platform is also judged once all its objects exist: from then on it is as ready as they are.
+    Its objects decide its readiness once it may make them. For a part of the platform, they also do so once all of them
+    exist.
     """
     exists = (
         component.scope == "platform"
@@ -93,7 +94,7 @@ def answered(  # noqa: PLR0913  # each is something else
     events: tuple[Event, ...] = (),
     again: Sequence[float] = (),
 ) -> Composed:
-    """Return the answer: ready unless something is ``waiting``, and due ``again`` after the least of the seconds."""
+    """Return the answer: ready unless something is ``waiting``, and due after the fewest seconds in ``again``."""
     first = not_ready("Creating", "; ".join(waiting)) if waiting else parts_ready()
     return Composed(
         objects=objects,
@@ -106,7 +107,7 @@ def answered(  # noqa: PLR0913  # each is something else
 
 
 def checked(composed: Composed, parts: Mapping[str, Part], observed: Observed, uid: str) -> Composed:
-    """Return the answer with its requirements; without objects while one of its names may be taken by another owner."""
+    """Return the answer with its requirements; without objects while another owner may have one of its names."""
     adopted = {name: asked for part in parts.values() for name, asked in part.adoption.items()}
     requirements = {**adoption.questions(adopted), **_questions(parts)}
     if adoption.unanswered(adopted, observed.required):

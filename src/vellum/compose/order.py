@@ -16,10 +16,10 @@ C = TypeVar("C", bound=AnyComponent)
 def in_order(parts: Mapping[str, C], known: Known | None = None) -> list[tuple[str, C]]:
     """Return the parts so that each comes after those that it names; names that are not wanted are ignored.
 
-    There are few sets of parts, and sorting takes a twentieth of a pass: ``known`` has the order of earlier passes.
+    ``known`` keeps the order of earlier passes: sorting takes a twentieth of a pass, and there are few sets of parts.
 
     Raises:
-        ComposeError: they name each other in a circle; then a component is wrong, not a claim.
+        ComposeError: the parts depend on each other in a cycle, which is an error in a component, not in a claim.
     """
     names = (known or Known()).get(("order", *parts), lambda: _sorted(parts))
     return [(name, parts[name]) for name in names]

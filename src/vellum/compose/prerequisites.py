@@ -36,7 +36,7 @@ def served(observed: Observed, kind: Kind) -> bool:
 def service_uid(observed: Observed, kind: Kind) -> str:
     """Return the uid of the APIService of the kind's group and version; empty while the kind is not served.
 
-    The API server makes another APIService after the last CRD of the group was deleted.
+    After the last CRD of the group was deleted, the API server creates a new APIService for the next one.
     """
     if not served(observed, kind):
         return ""

@@ -29,13 +29,13 @@ class Seen:
     """The observed state of one composite's keys."""
 
     generations: Collection[int]
-    """Those that have a key in the store."""
+    """The generations that have a key in the object store."""
     held: Mapping[str, int]
-    """The holders of keys, in words, each with its generation."""
+    """The generation of each holder of keys, by its description."""
     opens: Callable[[int], Ready]
     """Tells whether keys of a generation open the services that accept several at a time."""
     turned: Callable[[int], Ready]
-    """Tells whether the services that accept one key at a time accept this one."""
+    """Tells whether the services that accept one key at a time accept the key of a generation."""
 
 
 def seen(parts: Sequence[tuple[AnyComponent, Wish[Any]]], observed: Observed, holders: Sequence[str] = ()) -> Seen:

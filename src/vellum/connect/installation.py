@@ -11,7 +11,7 @@ from typing import IO
 MARK = ".vellum"
 """The file in every state directory that a running supervisor has locked."""
 PART = "VELLUM_PART"
-"""The variable with the name of the part that a process is; a supervisor sets it for every process."""
+"""The variable with the name of a process's part; a supervisor sets it for every process."""
 _BINDING_DEPTH = 3
 """The path of a mounted binding is ROOT/secrets/NAMESPACE/NAME."""
 

@@ -120,7 +120,7 @@ def _of_team(team: str) -> Binding:
     if len(claims) > 1:
         _ambiguous(f"{team!r} names {len(claims)} teams", claims)
     root = state_root()
-    # Without a supervisor another program may own the ports, and must not get a key.
+    # Without a supervisor another program may have the ports, and must not get a key.
     if not is_held(root):
         raise BindingError(
             "VEL607",

@@ -1,4 +1,4 @@
-"""Private files and folders: a file is written whole or not at all, and JSON is read without an error."""
+"""Private files and folders. A file is written whole or not at all. Reading damaged JSON raises no error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep one process as wanted: start, probe, restart, replace and end it. It has its own thread, so no caller waits.
+"""Start, probe, restart, replace and end one process, in a thread of its own, so that no caller waits.
 
 The thread outlives each of its children: Linux sends the death signal when the thread that started a child ends, not
 the process (prctl(2)).
@@ -75,7 +75,7 @@ class ProcessThread:
         self._thread.join()
 
     def want(self, process: Process | None) -> None:
-        """Set what shall run, None for nothing; return immediately. Not for a thread that was let go."""
+        """Set the process to run, or None to end it; return immediately. Do not call it after ``let_go``."""
         with self._mutex:
             if process == self.wanted:
                 return
@@ -111,7 +111,7 @@ class ProcessThread:
 
 
 class _Value:
-    """One value of a process, until another is wanted; used by the process's thread."""
+    """Run one specification of a process until another is wanted. Only the process's thread uses this."""
 
     def __init__(self, thread: ProcessThread, process: Process, turn: int) -> None:
         self._thread, self._process, self._turn, self._callbacks = thread, process, turn, thread.callbacks

@@ -1,6 +1,6 @@
 """The state directory of one installation (0700, one writer) and its content.
 
-.vellum              the mark: without it nothing is ever deleted
+.vellum              the mark: without it Vellum deletes nothing
 secrets/NS/NAME/KEY  Secrets as a kubelet mounts them
 data/NS/NAME         volumes and services
 logs/NAME.log        the output of the processes

@@ -37,7 +37,7 @@ S = TypeVar("S", bound=Spec)
 
 @dataclass(frozen=True, slots=True)
 class Wish(Generic[S]):
-    """What the platform object wants from one component, and everything that the component may use to answer."""
+    """What the platform object requests from one component, and all inputs that the component may use."""
 
     detail: S
     platform: PlatformFacts
@@ -52,7 +52,7 @@ class Wish(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamWish(Wish[S], Generic[S]):
-    """What a team wants from one component."""
+    """What a claim requests from one component, and all inputs that the component may use."""
 
     team: Team
     size: Size
@@ -100,23 +100,23 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a part keeps for people."""
+    """Data that a part keeps for users."""
 
     name: str
     """The data in users' words, such as ``vectors``."""
     all_teams: str = ""
-    """The data of all teams, if a version of the image may not read what another version wrote; else empty."""
+    """The data of all teams, if one version of the image may be unable to read what another wrote; else empty."""
     in_namespace: bool = False
-    """Whether a cluster deletes it with the team's namespace, whatever the claim's policy says."""
+    """Whether a cluster deletes it with the team's namespace, under any ``deletionPolicy``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page for people: the endpoint's name, the path below it, and the Secret that holds its token."""
+    """A page for users: the endpoint's name, the path below it, and the Secret that holds its token."""
 
     endpoint: str
     path: str
-    """Has ``{token}`` where the token belongs."""
+    """The path, with ``{token}`` in place of the token."""
     secret: str
     key: str
 
@@ -144,7 +144,7 @@ class Component(ABC, Generic[W]):
     block: str = ""
     """The field that holds ``spec``; empty if the component has no fields."""
     switch: str = ""
-    """The field with ``enabled | disabled``; empty for parts that are always there."""
+    """The field with ``enabled | disabled``; empty for parts that cannot be disabled."""
     needs: tuple[str, ...] = ()
     """Components that must be composed first; a graph without cycles."""
     after: tuple[str, ...] = ()
@@ -171,7 +171,7 @@ class Component(ABC, Generic[W]):
     means: tuple[tuple[str, str], ...] = ()
     """(field of the claim or platform, effect of a change), for the page about an upgrade."""
     data: Data | None = None
-    """What is lost with it."""
+    """The data that is lost when the part is deleted."""
     actor: str = "the control plane"
     """The actor that must act next while this component is not ready."""
 
@@ -180,7 +180,7 @@ class Component(ABC, Generic[W]):
         return known(self.kinds, platform)
 
     def kinds_asked(self, platform: PlatformFacts) -> tuple[Kind, ...]:
-        """Return the kinds whose API services it needs to see."""
+        """Return the kinds whose APIServices it requires."""
         return self.kinds_on(platform)
 
     @abstractmethod
@@ -223,7 +223,7 @@ class Component(ABC, Generic[W]):
 
 
 class TeamComponent(Component[TeamWish[S]], Generic[S]):
-    """One part of a team's corner, composed for a claim."""
+    """One part of a team, composed for a claim."""
 
     scope = "team"
     default: Literal["enabled", "disabled"] = "enabled"
@@ -276,7 +276,7 @@ class PlatformComponent(Component[Wish[S]], Generic[S]):
     scope = "platform"
     profiles: tuple[str, ...] = ("local", "light", "standard")
     backends: tuple[str, ...] = ("seaweedfs", "external")
-    """The object stores with which the part exists."""
+    """The object stores with which the platform has this part."""
 
 
 AnyComponent = Component[Any]

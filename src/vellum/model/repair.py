@@ -81,8 +81,8 @@ class GuardMemory:
     installed: bool = False
     """Whether it was ever deployed: from then on nothing may uninstall it."""
     brought: Mapping[str, str] = field(default_factory=dict)
-    """The CRDs without a mark that were not there before it, so that they go with it, each with the uid of its
-    group's APIService. Crossplane's messages cannot hold the CRD itself."""
+    """The CRDs without Helm's mark that did not exist before the release, each with the uid of its group's APIService.
+    They are deleted with the release. Crossplane's messages cannot hold the CRD itself."""
 
     def but(self, **changes: Any) -> GuardMemory:  # noqa: ANN401  # the fields' own types
         """Return a copy with these fields changed."""
@@ -103,7 +103,7 @@ class GuardMemory:
         """Return the memory that ``as_status`` wrote; unknown fields come from another version and are ignored."""
         known = {name: status[name] for name in cls.__slots__ if name in status}
         for name in ("since", "faults", "brought"):
-            # An earlier version wrote a list of the names that were brought.
+            # An earlier version wrote only a list of the names.
             known[name] = dict(known[name]) if isinstance(known.get(name), Mapping) else {}
         known["recent"] = tuple(known.get("recent") or ())
         if last := known.get("last"):

@@ -20,11 +20,11 @@ class Ready:
     serves: bool = False
     """Not ready, but what it gave out earlier still works, so the binding keeps it."""
     blocked_by: tuple[str, ...] = ()
-    """The parts that it waits for, the nearest first; ``reason`` is that of the last."""
+    """The chain of parts that it waits for, the nearest first; ``reason`` is that of the last."""
 
     @property
     def message(self) -> str:
-        """Return the reason, with the part that it is about if that is another."""
+        """Return the reason; if another part causes it, with the name of that part."""
         return f"waits for {self.blocked_by[-1]}: {self.reason}" if self.blocked_by else self.reason
 
     def __bool__(self) -> bool:
@@ -40,7 +40,7 @@ def waits(reason: str, actor: str) -> Ready:
 
 
 def blocked(by: str, answer: Ready) -> Ready:
-    """Return the answer for a part that waits for another part, which gave this answer."""
+    """Return the answer for a part that waits for the part ``by``, whose own answer is ``answer``."""
     return Ready(ready=False, reason=answer.reason, actor=answer.actor, blocked_by=(by, *answer.blocked_by))
 
 
@@ -109,16 +109,16 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Known:
-    """Results of earlier passes by key, which has the versions of their inputs; emptied when it is full.
+    """A cache of results of earlier passes; it is emptied when it is full.
 
-    The caller keeps it between passes.
+    A key contains the versions of the inputs. The caller keeps the cache between passes.
     """
 
     most: int = 2048
     _results: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
-        """Return the result of this key; a key with an empty part has no version, and is never kept."""
+        """Return the result of this key; a key with an empty part lacks a version, so its result is not kept."""
         if "" in key:
             return make()
         if key not in self._results:
@@ -185,5 +185,5 @@ class Composed:
 
 
 def undecided(reason: str, message: str) -> Composed:
-    """Return the answer that changes nothing: one word for programs, a sentence for people."""
+    """Return the answer that changes nothing, with a one-word reason for programs and a sentence for users."""
     return Composed(conditions=(not_ready(reason, message),), fatal=message)

@@ -17,7 +17,7 @@ VECTORS_NAMESPACE = "vellum-vectors"
 """Holds every team's Qdrant and its volume, so that vectors outlive the team's namespace."""
 KUBEFLOW_NAMESPACE = "kubeflow"
 MESH_NAMESPACE = "istio-system"
-"""Holds the mesh's gateway; it does not exist where the platform has no mesh, and allowing it then opens nothing."""
+"""Holds the mesh's gateway. Without a mesh the namespace does not exist, and a rule that allows it has no effect."""
 
 
 @dataclass(frozen=True, slots=True)

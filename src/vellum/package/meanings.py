@@ -23,7 +23,7 @@ _PLATFORM = {
     "repair": "while it is disabled, deleted or edited objects of charts are not restored",
     "images": "pods that run it are replaced",
 }
-"""By field of the platform that no part owns."""
+"""The effect of a change, by field of the platform that does not belong to a part."""
 REFUSED = ("profile", "objectStore.backend", "artifacts.bucket")
 _CLAIM = {
     "size": "quota, requests and limits change; pods are replaced",
@@ -34,7 +34,7 @@ _CLAIM = {
     f"restarts, and the old keys end, the bucket's with the overlap; {_ONLY_UP}",
     "keys.overlap": _OVERLAP,
 }
-"""By field of the claim that no part owns."""
+"""The effect of a change, by field of the claim that does not belong to a part."""
 OTHER = {
     "Provider": "Crossplane replaces the provider's pod; releases stay as they are, and meanwhile nothing is repaired",
     "Function": "Crossplane replaces the function's pods; claims stay as they are, and meanwhile nothing is composed",
@@ -66,7 +66,7 @@ def switches() -> tuple[str, ...]:
 
 
 def opens(name: str) -> str:
-    """Return the sentence about another version of a part that opens data of all teams; empty for other parts."""
+    """Return the warning about another version of a part that opens the data of all teams; empty for other parts."""
     part = platform_components().get(name) or team_components().get(name)
     if part is None or part.data is None or not part.data.all_teams:
         return ""
@@ -74,12 +74,12 @@ def opens(name: str) -> str:
 
 
 def image_opens(path: str) -> str:
-    """Return that sentence for an image, by its field of the platform, such as ``images.qdrant``."""
+    """Return that warning for an image, by its field of the platform, such as ``images.qdrant``."""
     parts: dict[str, AnyComponent] = {**platform_components(), **team_components()}
     return "".join(opens(name) for name, part in parts.items() if path == f"images.{part.image}")
 
 
 def lost_with_a_claim() -> tuple[list[str], list[str]]:
-    """Return the data that goes with a team's namespace, and the data that follows the claim's policy."""
+    """Return the data that is deleted with a team's namespace, and the data that ``deletionPolicy`` decides about."""
     data = [part.data for part in team_components().values() if part.data]
     return [one.name for one in data if one.in_namespace], [one.name for one in data if not one.in_namespace]

@@ -26,9 +26,9 @@ from vellum.model.team import Team
 def command(part: str | None, team: str | None, *, show: bool) -> None:
     """Open.
 
-    PART is the part whose page is meant; not needed if only one has a page.
+    PART is the part whose page to open; it is optional if only one part has a page.
 
-    The token goes through a private file. The browser's command line would show it to every user of this machine.
+    The token goes through a private file, because every user of this machine can read the browser's command line.
     """
     state = State(state_root())
     known = _pages(part)

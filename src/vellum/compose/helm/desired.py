@@ -1,10 +1,11 @@
 """The Release and the patches that follow from the guard's decision. Pure.
 
-These facts of provider-helm 1.3.0 decide the shape (all measured). With ``patchesFrom`` at the first installation it
-upgrades once more without need. So it has none until the first repair, unless the platform engineer gives a patch; such
-a Release lacks the policy ``Update`` until something changes. After an upgrade it reports Ready=False until
-its next poll, so an annotation follows the revision and wakes it. A failed or stuck upgrade stays so without
-``rollbackLimit``. With it a stuck *first* revision is uninstalled, which must not happen to an adopted release.
+These facts of provider-helm 1.3.0 decide the Release's shape (all measured). With ``patchesFrom`` at the first
+installation provider-helm upgrades once more without need. So a Release has none until the first repair, unless the
+platform engineer sets a patch. Such a Release lacks the policy ``Update`` until something changes. After an upgrade
+provider-helm reports Ready=False until its next poll. So compose writes the revision into an annotation, which triggers
+that poll. Without ``rollbackLimit`` a failed or stuck upgrade stays so. With it provider-helm uninstalls a stuck
+*first* revision, which must not happen to an adopted release.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def restorer(name: str) -> str:
 
 
 def restored(release: Release, observed: Observed) -> bool:
-    """Tell whether the second Release is installed: it installs nothing again until it was deleted."""
+    """Tell whether the second Release is installed. It can install again only after it was deleted."""
     second = observed.resources.get(restorer(release.name)) or {}
     return (condition(second, "Ready") or {}).get("status") == "True"
 

@@ -1,8 +1,8 @@
 """How live objects differ from the rendered ones, and a live Release from the composed one. Pure.
 
 Every rendered field must be live; other live fields are fine: defaults, injected sidecars.
-Crossplane applies what Vellum composes, so it restores a composed field that another actor changed. A field that
-another actor added is not ours, and server-side apply leaves it.
+Crossplane applies what Vellum composes, so it restores a composed field that another actor changed. Server-side apply
+leaves a field that another actor added.
 """
 
 from __future__ import annotations

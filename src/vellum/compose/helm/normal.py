@@ -56,7 +56,7 @@ DEFAULTS: Mapping[str, tuple[Any, ...]] = {
 }  # fmt: skip
 """What the API server writes into a field that is empty or 0, by the field's name, if needed with its parent's."""
 ACCOUNT = ("serviceAccountName", "serviceAccount")
-"""A pod's service account and its old name: the API server writes the first that is not empty into both."""
+"""The two names of a pod's service account field: the API server copies the first that is not empty into both."""
 PORTS = frozenset({"nodePort", "healthCheckNodePort"})
 """Numbers that the API server chooses."""
 ADDRESSES = frozenset({"clusterIP", "clusterIPs"})

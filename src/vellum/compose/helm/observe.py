@@ -51,10 +51,10 @@ class Release:
     gone: tuple[Brought, ...] = ()
     """The kinds of the deployed revision that the API server lacks; none if discovery was not possible."""
     brought: Mapping[str, str] = field(default_factory=dict)
-    """The CRDs without a mark that the release brings: those that are not there before its Release is.
+    """The CRDs without Helm's mark that come with the release: those that did not exist before its Release.
 
-    Each has the uid by which it is known again, empty until it is served. A deleted one that the guard restores gets
-    another uid. One that a user makes later has another uid, too, and does not match.
+    Each has the uid of its APIService, empty until the kind is served. If the guard restores a deleted CRD, this has
+    the new uid. A CRD that a user creates later has another uid, so it does not match.
     """
 
     @property
@@ -144,7 +144,7 @@ def questions(release: Release, *, repaired: bool) -> dict[str, Requirement]:
 
 
 def _newest(component: AnyRelease, revision: int, observed: Observed) -> tuple[int, str]:
-    """Return the newest revision that provider-helm has not reported yet, and Helm's state of it; 0 if none is."""
+    """Return the newest revision that provider-helm has not reported yet, with Helm's state of it, or 0."""
     for ahead in range(AHEAD, 0, -1):
         if record := observed.required.get(_record_key(component, ahead)):
             return revision + ahead, records.status_of(record)
@@ -152,7 +152,7 @@ def _newest(component: AnyRelease, revision: int, observed: Observed) -> tuple[i
 
 
 def _contents(component: AnyRelease, record: Obj, observed: Observed) -> Contents | None:
-    """Return what the record has; None if it cannot be read, which must not stop other releases."""
+    """Return the contents of the record, or None if it cannot be read: one bad record must not stop other releases."""
     custom = frozenset(name for name, kind in component.looks_at().items() if prerequisites.served(observed, kind))
 
     def read() -> Contents | None:

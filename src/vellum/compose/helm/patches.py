@@ -1,7 +1,7 @@
 """The kustomize patches to which Releases refer, in one ConfigMap. Pure.
 
-A change of a Release's ``patchesFrom`` makes provider-helm upgrade once, so two patches without effect take turns. A
-third one writes edited values into Helm's record, so that the next upgrade restores them.
+A change of a Release's ``patchesFrom`` makes provider-helm upgrade once, so two patches without effect alternate. A
+third patch writes edited values into Helm's record, so that the next upgrade restores them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judge a release by proof: Helm deployed it, all its objects are live and run, and its kinds are served. Pure."""
+"""Decide whether a release is ready: Helm deployed it, all its objects are live and run, its kinds are served. Pure."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Outcome:
     may: Ready
     ready: Ready
     questions: Mapping[str, Requirement]
-    """What the next pass needs to see."""
+    """The objects that the next pass requires."""
     changing: bool
     """Whether the Release keeps its current chart and values, or still changes to the composed ones."""
 

@@ -55,7 +55,7 @@ def _launcher(worker: int) -> int | None:
     if not Path("/proc/self").exists():
         # macOS has no such files.
         return parent
-    # A shell may replace itself by the step; then the worker is the parent.
+    # A shell may replace itself with the step (exec); then the worker is the parent.
     return parent if worker in (parent, _parent_of(parent)) else None
 
 

@@ -1,4 +1,4 @@
-"""Run the ingest pipeline by kfp's local runner, and work around two habits that kfp 2.17 has no setting for."""
+"""Run the ingest pipeline with kfp's local runner, and work around two behaviours that kfp 2.17 cannot turn off."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def _import_kfp_without_its_client() -> None:
 def _plain_python(folder: Path) -> Iterator[None]:
     """Make ``python3`` this interpreter for child processes.
 
-    kfp.local (``replace_python_executable``) puts ``sys.executable`` unquoted into a shell line,
-    and in place of "python3" in every argument: a path with a space, or a folder of that name, would break the step.
-    kfp chooses its task handler by the runner's exact class, so a subclass cannot quote the path. So the path that kfp
-    puts there is "python3".
+    kfp.local (``replace_python_executable``) writes ``sys.executable`` unquoted into a shell line. It also replaces
+    "python3" with that path in every argument. So a path with a space, or a folder with "python3" in its name, would
+    break the step. A subclass cannot quote the path, because kfp chooses its task handler by the runner's exact class.
+    So ``sys.executable`` is "python3" here, and kfp replaces the word with itself.
     """
     folder.mkdir(mode=0o700)
     wrapper = folder / "python3"

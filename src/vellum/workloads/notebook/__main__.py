@@ -34,9 +34,9 @@ def main() -> None:
 
 
 def lab() -> Callable[[], None]:
-    """Return JupyterLab's own program."""
-    # jsonschema imports it for the format `iri`, which no schema of Jupyter has. Building its grammar took 1.3 s of the
-    # 2.5 s of CPU that the import takes (measured with rfc3987-syntax 1.1.0, JupyterLab 4.6).
+    """Return JupyterLab's entry point."""
+    # jsonschema imports this package for the format `iri`, which no Jupyter schema uses. Building its grammar took 1.3
+    # of the 2.5 seconds of CPU that the import takes (measured with rfc3987-syntax 1.1.0, JupyterLab 4.6).
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None means: not installed
     from jupyterlab.labapp import LabApp
 

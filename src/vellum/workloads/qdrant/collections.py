@@ -106,9 +106,9 @@ class Collection:
         """Close the shard, flushed if the disk has room; the write-ahead log holds all writes."""
         if self._shard is not None:
             shard, self._shard = self._shard, None
-            # Without room it is only dropped, here and in this thread: before the folder is removed or its lock is
-            # free. A drop flushes what fits. On a full disk that failed silently and lost nothing, and in a removed
-            # folder it made no file (measured on qdrant-edge 0.9.0).
+            # Without enough space the shard is only dropped. This thread drops it here, before the folder is removed or
+            # its lock is released. A drop flushes what fits. On a full disk the flush failed silently and lost nothing.
+            # In a removed folder it made no file (measured on qdrant-edge 0.9.0).
             if space.has_room(self.folder):
                 shard.flush()
                 shard.close()

@@ -143,8 +143,8 @@ _TEXTS: dict[str, Callable[[str], MatchType]] = {
 
 def _scalar(value: object, where: str) -> str | int | bool:
     if isinstance(value, bool):
-        # qdrant-edge takes Python's True for the integer 1 (measured), and NumPy's booleans for booleans. NumPy comes
-        # with qdrant-client; the first such filter costs 0.3 s and 17 MB, which the start must not.
+        # qdrant-edge reads Python's True as the integer 1 (measured), but NumPy's booleans as booleans. NumPy comes
+        # with qdrant-client. Its import takes 0.3 s and 17 MB, so the first such filter imports it, not the start.
         from numpy import bool_
 
         return cast("bool", bool_(value))

@@ -36,7 +36,7 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _OK, _BAD = 300, 400
 _NOT_FOUND, _CONFLICT, _FAILED = 404, 409, 412
 _ALLOWED = (_CONFLICT, _FAILED, 500, 503)
-"""The store has checked the client, or cannot check it now."""
+"""Answers after which a change counts as allowed: the store has checked the client, or cannot check it now."""
 _TOO_LONG = Refusal(
     400, "EntityTooLarge", f"The list in the body has more than {LONGEST_BATCH} bytes. Send a shorter one."
 )
@@ -139,7 +139,7 @@ class Front:
 
     async def _change(self, call: Call, asked: Asked) -> None:
         """Forward a write or a deletion, unless the store would also change another key."""
-        # The beginning of a multipart upload changes no key.
+        # The start of a multipart upload does not change a key.
         keys = [asked.key] if guard.changes(asked) and "uploads" not in asked.query else []
 
         async def allowed() -> bool:

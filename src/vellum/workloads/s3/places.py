@@ -1,10 +1,10 @@
-"""Changes under way, so that keys that meet in the store never change at the same time.
+"""Serialize changes of keys that conflict in the store.
 
 The store keeps ``a`` and ``a/`` in one place, and makes a folder ``a`` for the first key below it. Measured on
-SeaweedFS 4.48: of 200 simultaneous writes of ``a`` and ``a/`` 144 were both answered with 200, and the marker was gone.
-On a busy machine 2 of 40 of ``a`` and ``a/b`` were, and ``a`` was gone.
+SeaweedFS 4.48: in 144 of 200 simultaneous writes of ``a`` and ``a/`` the store answered 200 to both, and the marker was
+gone. On a busy machine it did so in 2 of 40 writes of ``a`` and ``a/b``, and ``a`` was gone.
 
-The store reads the whole body before it refuses a client, however slowly the body comes. So a change waits only for
+The store reads the whole body before it refuses a client, even a body that arrives slowly. So a change waits only for
 earlier ones that the store allows. Otherwise a client without a key could stop the writes of a team.
 """
 
@@ -41,12 +41,12 @@ class Change:
         self._above = {(bucket, path) for key in named for path in _folders(key)} if writes else set()
 
     def check(self) -> None:
-        """Ask the store once, as soon as another change waits for this one, and end this one if it is not allowed."""
+        """Ask the store once, when another change first waits for this one; end this one if it is refused."""
         if self._allowed is not None and self._check is None:
             self._check = asyncio.ensure_future(self._end_if_refused(self._allowed))
 
     async def _end_if_refused(self, allowed: Allowed) -> None:
-        # If the store does not answer, the others wait.
+        # If the store does not answer, later changes wait for this one.
         with contextlib.suppress(UpstreamError):
             if not await allowed():
                 self.ended.set()

@@ -67,7 +67,7 @@ class Store:
             "encoding-type": "url",
             "fetch-owner": "true",
         }
-        # After a text that does not begin with the prefix the store lists the bucket's root (measured).
+        # With a `start-after` that does not begin with the prefix, the store lists the bucket's root (measured).
         if after.startswith(prefix) and after != prefix:
             query["start-after"] = after
         status, body = await self._get(f"/{bucket}", query)

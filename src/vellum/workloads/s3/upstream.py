@@ -133,9 +133,9 @@ class Upstream:
             self._keep(connection)
 
     async def without_body(self, method: bytes, target: bytes, headers: Headers) -> tuple[int, bytes]:
-        """Return status and body of the answer to a request whose body ends before it begins.
+        """Send a request without its body; return the status and body of the answer.
 
-        The store checks the client first, and finds the missing body only afterwards (measured on SeaweedFS 4.48).
+        The store checks the client first, and notices the missing body only afterwards (measured on SeaweedFS 4.48).
 
         Raises:
             UpstreamError: the store does not answer.
