@@ -24,14 +24,14 @@ NAMES = (
 
 
 def main() -> None:
-    """Run the named benchmarks, by default all, one after the other; SIGTERM ends them as Ctrl-C does."""
+    """Run the named benchmarks one after the other, by default all; SIGTERM ends them like Ctrl-C."""
     signal.signal(signal.SIGTERM, _end)
     for name in sys.argv[1:] or NAMES:
         results.record(name, importlib.import_module(f"benchmarks.{name}").measure())
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    """End this program by an exception, so that the benchmark removes its installation; ignore further requests."""
+    """Raise an exception, so that the benchmark removes its installation; ignore further signals."""
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 

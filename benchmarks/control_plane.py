@@ -1,7 +1,7 @@
-"""The real Crossplane: how long a claim takes, fifty of them, a repair; and what happens when nothing should.
+"""Measure the real Crossplane: one claim, fifty claims, a repair, and the writes of a settled platform.
 
-``python -m benchmarks.control_plane 200`` measures so many claims alone. With the folder of a running bench it measures
-there, and leaves no claim: ``tests/bench/test_figures.py``.
+``python -m benchmarks.control_plane 200`` measures only that many claims. With the folder of a running bench it
+measures that bench and deletes its claims again. ``tests/bench/test_figures.py`` does this.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def measure() -> Iterator[Figure]:
 
 
 def measure_on(root: Path) -> Iterator[Figure]:
-    """Yield figures of the bench that runs in this folder, without those that its tests prove in the same way."""
+    """Yield figures of the bench that runs in this folder, without those that its tests measure in the same way."""
     bench = _opened(root, json.loads(_bench(root, "status", "--output", "json")), 0)
     yield from _work(bench)
     yield from many(bench, MANY, None)
@@ -389,7 +389,7 @@ def writes(api: Api) -> float:
 
 
 def main() -> None:
-    """Measure so many claims on a bench of their own, or what a running bench shows."""
+    """Measure this many claims on a new bench, or measure a running bench."""
     if sys.argv[1].isdigit():
         with running() as bench:
             results.record(f"control_plane {sys.argv[1]}", many(bench, int(sys.argv[1]), None))

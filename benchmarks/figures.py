@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SHORT = os.environ.get("VELLUM_FIGURES") == "short"
-"""Whether a test runs the benchmarks: it measures less often and records nothing."""
+"""Whether a test runs the benchmarks; they then measure less often and record nothing."""
 
 
 def times(whole: int, short: int) -> int:

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("bench")
             item.add_marker(pytest.mark.timeout(3600))
-    # Tests without the shared bench come first, so that it does not run beside the bench of the installation.
+    # Tests without the shared bench come first, so that it does not run at the same time as the installation's bench.
     items.sort(key=lambda item: "bench" in getattr(item, "fixturenames", ()))
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of the real Crossplane measures what it names, in short and on the bench of the tests."""
+"""The benchmark of the real Crossplane yields each of its figures, in a short run on the tests' bench."""
 
 from __future__ import annotations
 

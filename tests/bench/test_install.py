@@ -311,7 +311,7 @@ def ready(bench: Bench) -> bool:
 
 
 def crossplane() -> Obj:
-    """Return the Deployment that a test takes away for a while."""
+    """Return the Deployment that a test removes for a while."""
     labels = {"app": "crossplane"}
     container = {
         "name": "crossplane",

@@ -143,9 +143,9 @@ def revisions(bench: Bench) -> dict[str, int]:
     ),
 )
 def test_a_killed_control_plane_process_comes_back_and_catches_up(bench: Bench, team: Team, name: str) -> None:
-    """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are done.
+    """Proves: after a kill of the function, Crossplane, the API server or etcd, all pending requests are completed.
 
-    Helm upgrades nothing.
+    The kill causes no Helm upgrade.
     """
     old, helm = process(bench, name), revisions(bench)
     bench.kubectl("patch", "mlopsplatform", "breaks", "--type=merge", "-p", '{"spec": {"owner": "before"}}')

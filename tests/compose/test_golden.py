@@ -36,7 +36,7 @@ def test_every_golden_file_belongs_to_a_case(composed: dict[str, str]) -> None:
 
 
 def test_every_component_is_whole_in_a_golden_file(composed: dict[str, str]) -> None:
-    """A component that only differences contain has objects there that are whole."""
+    """A component that is only in differences has whole objects there."""
     whole = "".join(composed.values())
     parts = {**team_components(), **platform_components()}
     assert [name for name in parts if f"app.kubernetes.io/component: {name}\n" not in whole] == []

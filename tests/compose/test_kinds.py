@@ -76,7 +76,7 @@ def test_a_crd_that_no_upgrade_makes_comes_back_by_a_second_release_of_its_chart
 
 
 def test_a_crd_that_is_deleted_again_at_once_is_restored_again() -> None:
-    """The second Release is installed, and Helm makes nothing again until it was deleted."""
+    """The second Release is still installed, so Helm installs nothing again until Crossplane has deleted it."""
     world = settled()
     gone(world, JOB_SET)
     world.step()
@@ -90,7 +90,7 @@ def test_a_crd_that_is_deleted_again_at_once_is_restored_again() -> None:
 
 
 def test_a_held_release_gets_the_lost_crd_of_the_chart_that_runs() -> None:
-    """The newest chart's CRD would not fit the operator that runs until its part may change."""
+    """The newest chart's CRD would not fit the running operator, which stays until its part may change."""
     world = settled()
     world.composite["spec"]["charts"] = {"repository": "oci://registry.example.org/newer"}
     gone(world, JOB_SET)

@@ -100,7 +100,7 @@ def test_a_new_identity_of_the_store_restarts_its_filer() -> None:
 
 
 def test_the_names_of_resources_never_change() -> None:
-    """Crossplane finds a composed object by this name: another one deletes the object and makes a new one.
+    """Crossplane finds a composed object by this name. After a new name it deletes the object and creates another.
 
     A new component adds names, and needs no line here.
     """

@@ -1,4 +1,4 @@
-"""JupyterLab starts without a package that takes half of its start and that it does not need."""
+"""JupyterLab starts without a package that it does not need and that takes half of the start."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Effects:
 
 
 def watched(effects: Effects) -> None:
-    """Put the counter at every call that leaves the process."""
+    """Count every call that leaves the process."""
     make_shell = seaweed_controller.shell
     for place, name, counted in (
         (installation, "SqliteStore", partial(SqliteStore, fault=effects.at)),

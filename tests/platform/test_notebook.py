@@ -191,7 +191,7 @@ def wheel(folder: Path, name: str, version: str, text: str) -> Path:
 
 
 def vellums_own() -> dict[str, tuple[int, int, int]]:
-    """Return every file of the environment that Vellum runs in, but for bytecode, with what a write changes."""
+    """Return every file of Vellum's environment except bytecode, with the inode, size and time that a write changes."""
     packages = Path(sysconfig.get_path("purelib"))
     stats = {path: path.lstat() for path in packages.rglob("*") if "__pycache__" not in path.parts}
     return {

@@ -113,7 +113,7 @@ def test_a_refused_client_that_sends_its_body_slowly_keeps_nobody_waiting(monkey
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_a_stranger_who_waits_keeps_no_other_waiting(method: str) -> None:
-    """The stranger waits for the first change, and the last change would have to wait for the stranger."""
+    """A client without a key waits for the first change. The last change must not wait for that client."""
 
     stranger = request(method, "/b/a/", b"", "authorization: stranger")
 

@@ -28,7 +28,7 @@ class Seen:
     headers: dict[str, str]
     body: bytes
     whole: bool = True
-    """Whether the body came to its end."""
+    """Whether the whole body arrived."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Scripted:
                     length = int(seen.headers.get("content-length", "0"))
                     seen.body, seen.whole = await _body(reader, length)
                 if _is_stranger(seen) or not (self.allows or _is_own(seen)):
-                    # As the real one: after the body.
+                    # The real store also answers only after the body.
                     writer.write(answer(403, DENIED, {"connection": "close"}))
                     await writer.drain()
                     writer.close()
@@ -131,7 +131,7 @@ async def _read(reader: asyncio.StreamReader) -> Seen:
 
 
 async def _body(reader: asyncio.StreamReader, length: int) -> tuple[bytes, bool]:
-    """Return the body, and whether it is whole; of spaces nothing is kept, for a test that measures memory."""
+    """Return the body, and whether it is whole. Spaces are not kept, for a test that measures memory."""
     kept = b""
     while length:
         part = await reader.read(min(length, 1 << 16))

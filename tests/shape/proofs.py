@@ -15,8 +15,8 @@ PAGE = ROOT / "docs/proofs.md"
 BEGIN = "<!-- `make golden` writes the lines up to the end mark from the tests. -->\n"
 END = "<!-- The generated lines end here. -->\n"
 HEADINGS = {
-    "tests/bench": "On the real Crossplane\n\n`make bench` runs these tests, `make nightly` those that wait for minutes.",
-    "tests/compose": "With a simulated Helm\n\n`make check` runs these tests, by rules that were measured on provider-helm.",
+    "tests/bench": "On the real Crossplane\n\n`make bench` runs these tests. `make nightly` runs the slowest.",
+    "tests/compose": "With a simulated Helm\n\n`make check` runs these tests. The rules are measured on provider-helm.",
     "tests": "On a laptop\n\n`make test` runs these tests.",
 }
 """The heading of the tests in a folder; the first folder that fits counts."""

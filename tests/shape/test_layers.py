@@ -21,11 +21,11 @@ TOWER = (
     ("kube",),
     ("errors",),
 )
-"""Floor by floor; those of one floor do not know each other."""
+"""Layer by layer; parts of one layer do not import each other."""
 BESIDE = {"host": {"model", "kube", "connect", "errors"}, "workloads": {"connect", "errors"}, "connect": {"errors"}}
-"""The parts that are not a floor, and what each may import besides itself."""
+"""The parts outside the layers, and what each may import besides itself."""
 USED = {"connect": ("cli", "laptop", "bench"), "host": ("cli", "laptop", "bench")}
-"""Which floors may import a part beside them; none imports ``workloads``, which run as programs."""
+"""Which layers may import a part outside the layers; none imports ``workloads``, which run as programs."""
 PARTS = [part for floor in TOWER for part in floor]
 EVERYWHERE = {"_version", ""}
 """``from vellum import __version__`` does not count as an import."""
