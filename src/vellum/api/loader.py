@@ -187,7 +187,7 @@ def _is_mapping(document: Document) -> bool:
 
 
 def _kind(document: Document, value: Obj) -> str:
-    """Return the kind, the likely kind for a wrong one, or "" if none is likely; record a mistake if it is wrong."""
+    """Return the kind, or the likely one if it is wrong, or ""; record a mistake if it is wrong."""
     given, version = value.get("kind"), value.get("apiVersion")
     word = given if isinstance(given, str) else ""
     kind = word if word in API_VERSIONS else nearest(word, API_VERSIONS)

@@ -21,7 +21,7 @@ def copied(value: Json) -> Json:
 
 
 def plain(value: Json) -> Json:
-    """Return a view of JSON, with all its children, as plain data, which models and desired objects need."""
+    """Return a view of JSON and its children as plain data, which models and desired objects require."""
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, list) else value

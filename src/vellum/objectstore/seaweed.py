@@ -1,7 +1,7 @@
 """The platform's own store: a tenant as objects of the seaweedfs-operator, with keys that are derived from the seed.
 
 Field paths: seaweedfs-operator ``api/v1`` of August 2026. All objects are in one namespace. Bucket and identity names
-are global in SeaweedFS, so one namespace makes them unique by Kubernetes names, and teams cannot reach or block them.
+are global in SeaweedFS. In one namespace their Kubernetes names are unique, and teams cannot reach or block them.
 """
 
 from __future__ import annotations
