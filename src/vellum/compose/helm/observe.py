@@ -128,8 +128,8 @@ def questions(release: Release, *, repaired: bool) -> dict[str, Requirement]:
     """Require Helm's records, without which no Release is safe, and for repairs the live objects.
 
     The records are those of the revision and of the next two, which provider-helm has not reported yet. There are two
-    if a failed revision was rolled back and is retried. Each is required by name, because all of Helm's records would
-    not fit into a message. A record that once hung also keeps its status in the history.
+    if a failed revision was rolled back and is retried. Each is required by name, for two reasons. All of Helm's
+    records would not fit into a message. A record that once hung keeps its status in the history.
     """
     asked: dict[str, Requirement] = {}
     for ahead in range(AHEAD + 1) if release.revision else ():
