@@ -74,6 +74,8 @@ class Folders:
         folder = prefix[: prefix.rfind("/") + 1]
         names = [key for key in self.keys if key.startswith(prefix) and "/" not in key[len(folder) :]]
         folders = [path for path in self._folders if path.startswith(prefix) and "/" not in path[len(folder) :]]
+        # Where it starts after the prefix itself, the store also shows what has exactly that name.
+        after = "" if after == prefix else after
         entries = sorted([(name, False) for name in names] + [(path, True) for path in folders])
         first = next((number for number, entry in enumerate(entries) if entry[0] > after), len(entries))
         shown = entries[first : first + min(size, self.size)]

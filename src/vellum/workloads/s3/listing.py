@@ -159,7 +159,9 @@ class _Walk:
                 async for entry in self._content(waiting.pop(), after, groups=groups):
                     yield entry
             if item is None:
-                waiting.append(path)
+                # The store shows the folder that is named like the prefix, also when it starts after the prefix.
+                if path not in waiting:
+                    waiting.append(path)
             elif path > after:
                 yield item
         while waiting:
