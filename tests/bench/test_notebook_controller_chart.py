@@ -16,7 +16,7 @@ from tests.charts.strangers import EVERYTHING
 from vellum.components.notebook import component as notebook
 from vellum.components.notebook_controller import component
 from vellum.kube.objects import Obj
-from vellum.model.team import KUBEFLOW_NAMESPACE
+from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
 from vellum.package.charts import own
 
 Render = Callable[..., list[Obj]]
@@ -147,10 +147,10 @@ def test_the_team_lets_in_the_pods_that_the_policy_lets_out(render: Render) -> N
     """A notebook's own policy names the controller by a label; the chart's policy names notebooks by one."""
     objects = render(**EVERYTHING)
     policy = one(objects, "NetworkPolicy")["spec"]
-    ((namespace, labels, port),) = notebook.policy(None).ingress  # type: ignore[arg-type]  # it asks for nothing
+    controller, gateway = notebook.policy(None).ingress  # type: ignore[arg-type]  # it asks for nothing
     pods = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    assert (namespace, port) == (KUBEFLOW_NAMESPACE, 8888)
-    assert labels.items() <= pods.items()
+    assert (controller[0], controller[2], gateway) == (KUBEFLOW_NAMESPACE, 8888, (MESH_NAMESPACE, {}, 8888))
+    assert controller[1].items() <= pods.items()
     has_name = {"matchExpressions": [{"key": "notebook-name", "operator": "Exists"}]}
     assert {"to": [{"namespaceSelector": {}, "podSelector": has_name}]} in policy["egress"]
 
