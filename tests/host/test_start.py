@@ -263,11 +263,11 @@ OSError: [Errno 28] No space left on device: 'y'
         ("", ""),
     ],
 )
-def test_last_message_are_a_line_that_means_something(tmp_path: Path, log: str, words: str) -> None:
+def test_the_last_message_is_a_line_that_means_something(tmp_path: Path, log: str, words: str) -> None:
     (tmp_path / "log").write_text(log)
     assert last_message(tmp_path / "log") == words
 
 
-def test_last_message_are_of_this_start(tmp_path: Path) -> None:
+def test_the_last_message_is_of_this_start(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(TRACE + "begins again\n")
     assert last_message(tmp_path / "log", len(TRACE)) == "begins again"
