@@ -137,8 +137,20 @@ def test_the_status_remembers_which_crd_without_a_mark_came_with_the_chart(*, be
     assert brought(world) == (None if before else {"jobsets.jobset.x-k8s.io": "v1alpha2.jobset.x-k8s.io, number 1"})
 
 
+def test_the_list_that_an_earlier_version_wrote_gets_its_uids() -> None:
+    world = World(written(PLATFORMS["light"]), discovers=True)
+    gone(world, JOB_SET)
+    assert world.settle().ready
+    later(world, 10)
+    memory = world.composite["status"]["guard"]["kubeflow-trainer"]
+    services = memory.pop("services")
+    assert memory["brought"] == ["jobsets.jobset.x-k8s.io"]
+    later(world, 10)
+    assert (brought(world), brought(world) is not None) == (services, True)
+
+
 def brought(world: World) -> Any:
-    return world.composite["status"]["guard"]["kubeflow-trainer"].get("brought")
+    return world.composite["status"]["guard"]["kubeflow-trainer"].get("services")
 
 
 @pytest.mark.parametrize("repair", ["enabled", "disabled"])

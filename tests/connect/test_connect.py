@@ -78,7 +78,7 @@ def test_a_mounted_folder_gives_what_its_files_say_and_none_for_the_rest(
 ) -> None:
     folder = mount(tmp_path / "mounted", VELLUM_BUCKET="b\n", QDRANT_URL="http://q", QDRANT_API_KEY="", OTHER="x")
     monkeypatch.setenv("VELLUM_BINDING_DIR", str(folder))
-    expected = vellum.Binding(VELLUM_BUCKET="b", QDRANT_URL="http://q", source=str(folder), more={"OTHER": "x"})
+    expected = vellum.Binding(VELLUM_BUCKET="b", QDRANT_URL="http://q", source=str(folder))
     assert vellum.connect() == expected
 
 
@@ -156,6 +156,17 @@ def test_printing_a_binding_shows_no_key() -> None:
     assert repr(binding) == (
         "Binding(AWS_ACCESS_KEY_ID=***, AWS_SECRET_ACCESS_KEY=***, VELLUM_BUCKET='b', QDRANT_API_KEY=***, source='code')"
     )
+
+
+def test_other_things_in_a_mounted_folder_are_not_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A projected volume may hold certificates, and a volume's root has ``lost+found``."""
+    folder = mount(tmp_path / "mounted", VELLUM_BUCKET="b", PATH="/bad", PYTHONPATH="/bad", LD_PRELOAD="bad.so")
+    (folder / "lost+found").mkdir()
+    (folder / "SUB_FOLDER").mkdir()
+    (folder / "cert.p12").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("VELLUM_BINDING_DIR", str(folder))
+    assert vellum.connect().as_env() == {"VELLUM_BUCKET": "b"}
+    assert len({vellum.connect(), vellum.connect()}) == 1
 
 
 def test_the_keys_of_an_unknown_part_are_attributes_and_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

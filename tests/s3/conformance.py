@@ -199,6 +199,7 @@ CASES: Mapping[str, tuple[Any, Case]] = {
     "a name of 256 bytes": ("400 KeyTooLongError", lambda s3: s3("put_object", "x" * 256, Body=TEN)),
     "a marker with content": ("400 InvalidArgument", lambda s3: s3("put_object", "m/", Body=TEN)),
     "a marker over a key": ("409 InvalidRequest", lambda s3: s3.put("a", "a/b")("put_object", "a/")),
+    "a deletion if it matches": ("501 NotImplemented", lambda s3: s3.put("k")("delete_object", "k", IfMatch=f'"{MD5}"')),
     "copy": (TEN, lambda s3: _copied(s3.put("k"), "to", _source(s3, "k"))),
     "copy with other metadata": ({"n": "2"}, lambda s3: (
         _copied(s3.put("k", Metadata={"n": "1"}), "to", _source(s3, "k"), Metadata={"n": "2"}, MetadataDirective="REPLACE"),

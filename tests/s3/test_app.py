@@ -37,6 +37,22 @@ def test_a_multipart_upload_is_not_completed_over_keys_below_it() -> None:
     assert store.changes() == []
 
 
+def test_a_put_with_a_parameter_for_multipart_uploads_is_a_plain_write() -> None:
+    """SeaweedFS begins an upload only for POST: `PUT ?uploads` would overwrite the other key."""
+    store = Scripted()
+    store.has("/b/a")
+    [(status, body)] = run(store, request("PUT", "/b/a/?uploads"))
+    assert (status, code(body)) == (409, "InvalidRequest")
+    assert store.changes() == []
+
+
+def test_a_conditional_deletion_is_refused_before_the_store_sees_it() -> None:
+    """The store reads only If-Match on a deletion, so a check with another condition would delete the key."""
+    store = Scripted()
+    [(status, body)] = run(store, request("DELETE", "/b/a", b"", 'if-match: "e1"'))
+    assert (status, code(body), store.seen) == (501, "NotImplemented", [])
+
+
 def test_a_multipart_upload_is_not_completed_over_a_marker() -> None:
     store = Scripted()
     store.has("/b/model/")

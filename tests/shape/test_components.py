@@ -18,6 +18,7 @@ from tests.compose.world import PLATFORMS, World, settled_platform, written
 from vellum import components
 from vellum.components import platform_components, team_components
 from vellum.compose.order import in_order
+from vellum.connect.binding import is_key
 from vellum.errors import ComposeError
 from vellum.host.child import answer
 from vellum.kube.names import is_dns_label
@@ -96,6 +97,7 @@ def test_switches_blocks_and_images_belong_to_one_component_each() -> None:
 def test_every_key_of_the_binding_has_a_meaning_and_one_part() -> None:
     claim = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["light"]))
     names = [bound.name for bound in BOUND]
+    assert all(map(is_key, names))
     assert sorted(secret_values(claim.settle_objects()["binding"])) == sorted(names)
 
 

@@ -260,7 +260,7 @@ class Removal:
             release, uid = unmarked.get(one["metadata"]["name"], ("", ""))
             if leftovers.is_of_a_chart(one):
                 yield one, leftovers.release_of(one)
-            elif uid in self._entries(one) and not leftovers.release_of(one):
+            elif uid and not leftovers.release_of(one) and uid in self._entries(one):
                 yield one, release
 
     def _entries(self, one: Obj) -> set[str]:

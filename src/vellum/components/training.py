@@ -21,8 +21,8 @@ _RULES: list[Obj] = [
 
 _MEANS = (
     "disabled: the team's account may no longer make, see or end TrainJobs, nor serve its own models, "
-    "and requests of running programs with these rights are refused; existing jobs and services stay; enabled: "
-    "it may"
+    "and requests of running programs with these rights are refused; existing jobs and services stay, but "
+    "unless inference is enabled the mesh's gateway no longer reaches the services; enabled: it may"
 )
 
 

@@ -26,7 +26,9 @@ PUBLIC = frozenset(
     }
 )
 """Keys whose values a printed binding shows. It hides all others, and so the keys of parts that are not known here."""
-_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_NAME = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+_NOT_OURS = re.compile(r"LD_.*|PYTHON.*|DYLD_.*")
+"""Variables that change how programs start. No key has such a name."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -48,14 +50,14 @@ class Binding:
     VELLUM_SEARCH_URL: str | None = None
     source: str = "code"
     """Where the binding was found, for error messages: a folder, or "the environment"."""
-    more: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The keys that have no field here."""
 
     @classmethod
     def of(cls, values: Mapping[str, str], source: str) -> Binding:
         """Return the binding of these keys; empty values count as absent."""
         known = {name: values[name] for name in KEYS if values.get(name)}
-        more = {name: value for name, value in values.items() if value and name not in KEYS and _NAME.fullmatch(name)}
+        more = {name: value for name, value in values.items() if value and name not in KEYS and is_key(name)}
         return cls(source=source, more=more, **known)
 
     def as_env(self) -> dict[str, str]:
@@ -69,7 +71,7 @@ class Binding:
         Raises:
             AttributeError: the binding does not have this key.
         """
-        if name in KEYS or not _NAME.fullmatch(name) or name not in self.more:
+        if name in KEYS or not is_key(name) or name not in self.more:
             raise AttributeError(f"the binding has no {name}", name=name, obj=self)
         return self.more[name]
 
@@ -139,6 +141,11 @@ class Binding:
 
 KEYS = tuple(field.name for field in fields(Binding) if field.name not in ("source", "more"))
 """The names that this module knows: environment variables, Secret keys and file names alike."""
+
+
+def is_key(name: str) -> bool:
+    """Tell whether a part's key may have this name: capitals with an underscore, such as ``QDRANT_URL``."""
+    return bool(_NAME.fullmatch(name)) and not _NOT_OURS.fullmatch(name)
 
 
 def _not_installed(package: str) -> BindingError:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vellum.connect.binding import KEYS, Binding
+from vellum.connect.binding import KEYS, Binding, is_key
 from vellum.connect.installation import is_held, matching, opened, state_root
 from vellum.errors import BindingError
 
@@ -75,8 +75,8 @@ def _read(folder: Path) -> dict[str, str] | None:
 
 
 def _keys_in(place: Path) -> dict[str, str]:
-    # A kubelet's own entries begin with a dot.
-    names = [name for name in sorted(os.listdir(place)) if not name.startswith(".")]  # noqa: PTH208  # names only
+    # A folder that a person mounts may hold other things, such as certificates.
+    names = [name for name in sorted(os.listdir(place)) if is_key(name) and (place / name).is_file()]  # noqa: PTH208  # names only
     return {name: _content(place / name) for name in names}
 
 

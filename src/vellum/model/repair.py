@@ -94,6 +94,8 @@ class GuardMemory:
             name: getattr(self, name) for name in self.__slots__ if getattr(self, name) != getattr(BLANK, name)
         }
         found |= {"recent": list(found["recent"])} if "recent" in found else {}
+        if brought := found.pop("brought", None):
+            found |= {"brought": sorted(brought), "services": brought}
         if self.last:
             found["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
         return found
@@ -102,9 +104,11 @@ class GuardMemory:
     def read(cls, status: Mapping[str, Any]) -> GuardMemory:
         """Return the memory that ``as_status`` wrote; unknown fields come from another version and are ignored."""
         known = {name: status[name] for name in cls.__slots__ if name in status}
-        for name in ("since", "faults", "brought"):
+        for name in ("since", "faults"):
             # An earlier version wrote only a list of the names.
             known[name] = dict(known[name]) if isinstance(known.get(name), Mapping) else {}
+        # An earlier version wrote no uids; the next pass adds them.
+        known["brought"] = {**dict.fromkeys(status.get("brought") or (), ""), **(status.get("services") or {})}
         known["recent"] = tuple(known.get("recent") or ())
         if last := known.get("last"):
             known["last"] = Repair(

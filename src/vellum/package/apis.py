@@ -118,7 +118,10 @@ def _guard() -> Obj:
         "repairs": whole,
         "recent": {"type": "array", "items": _TEXT},
         "installed": {"type": "boolean"},
-        "brought": _TEXTS,
+        # Versions before this one wrote a list here. Another type would not fit the status that they stored, and the
+        # API server would refuse every change of the platform.
+        "brought": {"type": "array", "items": _TEXT},
+        "services": _TEXTS,
         "last": {"type": "object", "properties": repair},
     }
     receipt: Obj = {

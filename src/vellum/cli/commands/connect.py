@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 
 import click
 
 from vellum.cli import options, teams
-from vellum.connect.binding import PUBLIC
+from vellum.connect.binding import KEYS, PUBLIC
 from vellum.connect.sources import connect
 
 
@@ -28,9 +29,16 @@ def command(team: str | None, output: str, *, export: bool) -> None:
     elif output == "json":
         click.echo(json.dumps(values))
     else:
-        from vellum.components import team_components
-
-        parts = team_components().values()
-        shown = {*PUBLIC, *(bound.name for part in parts for bound in part.binds if bound.public)}
+        public = _public(values)
         for name, value in values.items():
-            click.echo(f"{name:22} {value if name in shown else '(hidden, see --export)'}")
+            click.echo(f"{name:22} {value if name in public else '(hidden, see --export)'}")
+
+
+def _public(names: Iterable[str]) -> set[str]:
+    """Return the keys whose values people may see."""
+    if set(names) <= set(KEYS):
+        return set(PUBLIC)
+    # Only the parts' own files know other keys; importing them takes as long as the rest of the command.
+    from vellum.components import team_components
+
+    return {bound.name for part in team_components().values() for bound in part.binds if bound.public}

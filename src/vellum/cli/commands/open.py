@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import webbrowser
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +16,10 @@ from vellum.host.files import write
 from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.laptop.folders import PAGE
-from vellum.model.component import Page
 from vellum.model.team import Team
+
+if TYPE_CHECKING:
+    from vellum.model.component import Page
 
 
 @click.command()

@@ -140,7 +140,7 @@ class Front:
     async def _change(self, call: Call, asked: Asked) -> None:
         """Forward a write or a deletion, unless the store would also change another key."""
         # The start of a multipart upload does not change a key.
-        keys = [asked.key] if guard.changes(asked) and "uploads" not in asked.query else []
+        keys = [asked.key] if guard.changes(asked) and not guard.begins(asked) else []
 
         async def allowed() -> bool:
             headers = [*call.headers, guard.never(call.named)]
@@ -159,7 +159,7 @@ class Front:
         elif "uploadId" in asked.query:
             if await self._may_send(call):
                 await _refuse(call, guard.conflict(asked))
-        elif "uploads" in asked.query:
+        elif guard.begins(asked):
             await self._begun_and_ended(call, asked)
         else:
             await self._judged(call, asked, verdict)

@@ -82,6 +82,11 @@ def changes(asked: Asked) -> bool:
     return "uploadId" not in asked.query or asked.method == "POST"
 
 
+def begins(asked: Asked) -> bool:
+    """Tell whether this begins a multipart upload; to the store ``?uploads`` means nothing beside another method."""
+    return asked.method == "POST" and "uploads" in asked.query
+
+
 def is_multipart(asked: Asked) -> bool:
     """Tell whether this begins or completes a multipart upload."""
     return asked.method == "POST" and not asked.query.keys().isdisjoint(("uploads", "uploadId"))

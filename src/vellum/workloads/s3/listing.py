@@ -158,11 +158,10 @@ class _Walk:
                 self._look_ahead(coming, waiting[-1], groups=groups)
                 async for entry in self._content(waiting.pop(), after, groups=groups):
                     yield entry
-            if item is None:
-                # The store shows the folder that is named like the prefix, also when it starts after the prefix.
-                if path not in waiting:
-                    waiting.append(path)
-            elif path > after:
+            # The store shows the folder that is named like the prefix, also when it starts after the prefix.
+            if item is None and path not in waiting:
+                waiting.append(path)
+            elif item is not None and path > after:
                 yield item
         while waiting:
             self._look_ahead(coming, waiting[-1], groups=groups)

@@ -135,6 +135,11 @@ def _of_object(
     wrong = refusal(key, writes=kind is Kind.WRITE, deletes=kind is Kind.DELETE)
     if kind is Kind.WRITE or method == "PUT":
         wrong = wrong or _unwritable(method, key, query, headers)
+    if kind is Kind.DELETE and "if-match" in headers:
+        # The front asks the store about a client with a condition that fails. On a deletion the store reads only
+        # If-Match (SeaweedFS 4.48), so the front cannot make a client's own If-Match fail.
+        said = "This store takes no If-Match on a deletion. Delete the key without the condition."
+        wrong = wrong or Refusal(501, "NotImplemented", said)
     return wrong or Asked(kind, bucket, key, query, method)
 
 
