@@ -82,6 +82,34 @@ def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, te
     assert stored(installation) == [name for name in CLAIMS if name != gone]
 
 
+def test_an_installation_without_an_object_is_not_ready(installation: Installation) -> None:
+    """Ctrl-C may end `up` after the supervisor starts and before the claim is stored."""
+    for kind in (CLAIM, PLATFORM_KEY):
+        for obj in installation.store.list(kind.api_version, kind.kind):
+            installation.store.delete(Key.of(obj))
+    status, said = vellum("status")
+    assert (status, said.splitlines()[-1]) == (3, "This installation does not have a claim yet. Run `vellum up FILE`.")
+
+
+def test_validate_refuses_one_claim_in_two_files_as_up_does(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(
+            "apiVersion: platform.vellum.dev/v1alpha1\nkind: MLOpsPlatform\nmetadata: {name: t}\nspec: {}\n"
+        )
+    first, second = str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")
+    wrong = {
+        "code": "VEL118",
+        "what": "default/t is written twice",
+        "where": f"{first} and {second}",
+        "fix": "delete one of the two",
+    }
+    status, said = vellum("validate", first, second, "--output", "json")
+    assert (status, json.loads(said)) == (
+        1,
+        [{"file": first, "objects": ["MLOpsPlatform t"]}, {"file": second, "error": wrong, "errors": [wrong]}],
+    )
+
+
 def test_retain_blocks_a_deletion_while_the_data_still_says_delete(installation: Installation) -> None:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
     live = installation.store.get(key) or {}

@@ -106,7 +106,8 @@ class Binding:
             from botocore.config import Config
         except ImportError as error:
             raise _not_installed("boto3") from error
-        # For a custom endpoint in us-east-1 botocore presigns with Signature Version 2, which stores refuse.
+        # For a custom endpoint in us-east-1 botocore presigns with Signature Version 2. It signs the Content-Type, so
+        # a PUT fails if the program adds one.
         own = Config(signature_version="s3v4", s3={"addressing_style": "path"})
         return boto3.client(
             "s3",

@@ -37,7 +37,8 @@ def command(*, team: str | None, events: bool, output: str) -> None:
         claim = teams.claim_of(team, found)
         found, own, processes, said = _only(claim, own, processes, said)
     troubles = client.ask("troubles")
-    ready = not troubles and all(watching.is_ready(obj) for obj in found)
+    # A start that was interrupted before it stored a claim leaves a supervisor without any object.
+    ready = bool(found) and not troubles and all(watching.is_ready(obj) for obj in found)
     if output == "json":
         made = [obj for obj in own if watching.is_a_persons(obj)]
         click.echo(
@@ -47,6 +48,8 @@ def command(*, team: str | None, events: bool, output: str) -> None:
         )
     else:
         _print_troubles(troubles)
+        if not found:
+            click.echo("This installation does not have a claim yet. Run `vellum up FILE`.", err=True)
         _print(found, own, processes)
         if events:
             _print_events(said["events"])

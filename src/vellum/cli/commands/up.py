@@ -12,6 +12,7 @@ from vellum.cli import claims, options, watching
 from vellum.errors import LaptopError, StoreError, UsageError
 from vellum.host import limits, start
 from vellum.host.client import Client, known
+from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.laptop import bytecode
 from vellum.model.platform import PLATFORM
@@ -46,6 +47,15 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     if packages := bytecode.missing():
         click.echo(f"Compiling Python once for quick starts: {', '.join(packages)} ...", err=True)
         bytecode.make(packages)
+    try:
+        _started(state, manifests, timeout, output)
+    except KeyboardInterrupt:
+        said = "The supervisor may continue. `vellum status` shows it, and `vellum down` stops it."
+        click.echo(said, err=True)
+        raise
+
+
+def _started(state: State, manifests: list[Obj], timeout: float, output: str) -> None:
     start.start(state, "vellum.laptop.daemon", talk=lambda note: click.echo(f"note: {note}", err=True))
     client = Client(state)
     try:
@@ -112,6 +122,12 @@ def _print_endpoints(found: list[Obj]) -> None:
         click.echo(f"\n{watching.owner(obj)}")
         for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
             click.echo(f"  {name:9} {value}")
-    team = f" -t {watching.owner(teams[0])}" if len(teams) > 1 else ""
-    commands = (f"vellum ingest DIR{team}", f"vellum search QUESTION{team}", "vellum open", "vellum connect --export")
+    name = f" {watching.owner(teams[0])}" if len(teams) > 1 else ""
+    team = f" -t{name}" if name else ""
+    commands = (
+        f"vellum ingest DIR{team}",
+        f"vellum search QUESTION{team}",
+        f"vellum open{team}",
+        f"vellum connect{name} --export",
+    )
     click.echo(f"\nNext: {', '.join(commands)}", err=True)

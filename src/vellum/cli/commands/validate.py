@@ -10,6 +10,7 @@ import click
 from vellum.api import loader
 from vellum.cli import options, teams
 from vellum.errors import ClaimError
+from vellum.kube.objects import Key, Obj
 
 
 @click.command()
@@ -22,7 +23,7 @@ def command(files: tuple[str, ...], output: str) -> None:
     lines. It ends with 1 if any file is wrong.
     """
     namespace = teams.known_namespace()
-    answers = [_checked(path, namespace) for path in files]
+    answers = _without_repeats([_checked(path, namespace) for path in files])
     wrong = any("error" in answer for answer in answers)
     if output == "json":
         click.echo(json.dumps(answers))
@@ -32,17 +33,36 @@ def command(files: tuple[str, ...], output: str) -> None:
     sys.exit(1 if wrong else 0)
 
 
-def _checked(path: str, namespace: str) -> dict[str, object]:
+def _checked(path: str, namespace: str) -> Obj:
     try:
         documents = loader.read(path, namespace=namespace)
     except ClaimError as error:
         wrong = [one.as_dict() for one in error.every()]
         return {"file": path, "error": wrong[0], "errors": wrong}
-    found = [document.manifest() for document in documents]
-    return {"file": path, "objects": [f"{obj['kind']} {obj['metadata']['name']}" for obj in found]}
+    keys = [Key.of(document.manifest()) for document in documents]
+    return {"file": path, "objects": [f"{key.kind} {key.name}" for key in keys], "keys": keys}
 
 
-def _print(answer: dict[str, object]) -> None:
+def _without_repeats(answers: list[Obj]) -> list[Obj]:
+    """Return the answers; an object that two files have is a mistake of the second, as for `vellum up`."""
+    first: dict[Key, str] = {}
+    for answer in answers:
+        keys: list[Key] = answer.pop("keys", [])
+        wrong = [_repeated(key, first[key], answer["file"]) for key in keys if key in first]
+        if wrong:
+            del answer["objects"]
+            answer |= {"error": wrong[0], "errors": wrong}
+        first.update(dict.fromkeys(keys, str(answer["file"])))
+    return answers
+
+
+def _repeated(key: Key, first: str, second: str) -> dict[str, str]:
+    name = f"{key.namespace}/{key.name}" if key.namespace else key.name
+    error = ClaimError("VEL118", f"{name} is written twice", where=f"{first} and {second}", fix="delete one of the two")
+    return error.as_dict()
+
+
+def _print(answer: Obj) -> None:
     errors = answer.get("errors")
     if isinstance(errors, list):
         for error in errors:
