@@ -26,6 +26,9 @@ from vellum.host.files import write_json
 from vellum.host.log_tail import last_message
 from vellum.host.state import State
 
+NOT_READY = 3
+"""The exit code of ``vellum status``: these supervisors run without an object."""
+
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -74,7 +77,7 @@ def test_a_shell_with_another_runtime_folder_stops_the_supervisor(
     state, pid = running
     there = str(folder / elsewhere) if elsewhere else ""
     code, said = vellum(folder, "status", XDG_RUNTIME_DIR=there)
-    assert (code, "processes" in said) == (0, True)
+    assert (code, "processes" in said) == (NOT_READY, True)
     code, said = vellum(folder, "down", XDG_RUNTIME_DIR=there)
     assert (code, said) == (0, f"Stopped; data stays in {state.root}.\n")
     assert not alive(pid)
@@ -226,7 +229,7 @@ def test_a_runtime_folder_of_somebody_else_is_not_spoken_to(running: tuple[State
     code, said = vellum(folder, "status")
     assert (code, "VEL401" in said, "set XDG_RUNTIME_DIR to" in said) == (1, True, True)
     state.runtime.chmod(0o700)
-    assert vellum(folder, "status")[0] == 0
+    assert vellum(folder, "status")[0] == NOT_READY
 
 
 def test_a_folder_that_waits_below_tmp_under_our_name_gets_no_word(folder: Path) -> None:
