@@ -7,6 +7,7 @@ import json
 import sys
 
 from vellum.errors import VellumError
+from vellum.workloads.models import installed
 
 
 def main() -> None:
@@ -16,9 +17,10 @@ def main() -> None:
     parser.add_argument("--held-out", type=float, default=0.2, metavar="PART", help="kept for the test")
     parser.add_argument("--seed", type=int, default=0, help="decides what is kept for the test")
     arguments = parser.parse_args()
-    from vellum.workloads.classify.train import run
-
     try:
+        installed.check()
+        from vellum.workloads.classify.train import run
+
         report = run(arguments.model, held_out=arguments.held_out, seed=arguments.seed)
     except VellumError as error:
         sys.exit(f"{error}; {error.fix}")

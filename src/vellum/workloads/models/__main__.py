@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vellum.errors import VellumError
+from vellum.workloads.models import installed
+
 
 def main() -> None:
     """Wait for the model, then serve it."""
@@ -15,11 +18,17 @@ def main() -> None:
     arguments = parser.parse_args()
     # kserve parses sys.argv itself when it is imported; it configures logging unless told not to.
     sys.argv = [sys.argv[0], "--configure_logging=false", "--enable_latency_logging=false", "--enable_grpc=false"]
-    from vellum.workloads.models.server import SkopsModel
-    from vellum.workloads.models.store import awaited
-    from vellum.workloads.serving import serve
+    try:
+        # The imports below take seconds.
+        installed.check()
+        from vellum.workloads.models.server import SkopsModel
+        from vellum.workloads.models.store import awaited
+        from vellum.workloads.serving import serve
 
-    serve(SkopsModel(arguments.model_name, awaited(arguments.model)), arguments.http_port)
+        model = SkopsModel(arguments.model_name, awaited(arguments.model))
+    except VellumError as error:
+        sys.exit(f"{error}; {error.fix}")
+    serve(model, arguments.http_port)
 
 
 if __name__ == "__main__":

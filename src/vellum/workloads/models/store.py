@@ -9,12 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import skops.io
-from skops.io.exceptions import UnsupportedTypeException
-
 from vellum.connect import Binding, connect
 from vellum.errors import BindingError, WorkloadError
-from vellum.workloads.models import soundness, trust
+from vellum.workloads.models import installed, soundness, trust
 
 MOST_BYTES = 256 * 2**20
 """A model is read into memory as a whole, and a predictor of the runtime may have 1 GiB."""
@@ -26,7 +23,7 @@ def save(model: Any, key: str, binding: Binding) -> int:  # noqa: ANN401  # scik
     """Store a fitted model under a key of the team's bucket; return its size in bytes.
 
     Raises:
-        WorkloadError: the model is too large (VEL551), or cannot be served (VEL552).
+        WorkloadError: the model is too large (VEL551), or cannot be served (VEL552), or skops is missing (VEL554).
         BindingError: the bucket is not ready (VEL605).
     """
     content = written(model, key)
@@ -38,8 +35,12 @@ def written(model: Any, key: str) -> bytes:  # noqa: ANN401  # scikit-learn publ
     """Return the file of a fitted model, after a check that ``read`` can read it.
 
     Raises:
-        WorkloadError: the model is too large (VEL551), or cannot be served (VEL552).
+        WorkloadError: the model is too large (VEL551), or cannot be served (VEL552), or skops is missing (VEL554).
     """
+    installed.check()
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
     try:
         content: bytes = skops.io.dumps(model)
     except UnsupportedTypeException as error:
@@ -91,8 +92,9 @@ def read(content: bytes, key: str) -> Any:  # noqa: ANN401  # scikit-learn publi
     """Return the model in the bytes of a file.
 
     Raises:
-        WorkloadError: the model cannot be served (VEL552).
+        WorkloadError: the model cannot be served (VEL552), or skops is missing (VEL554).
     """
+    installed.check()
     model, why = _trusted(content)
     if why := why or _not_servable(model):
         raise _no_model(key, why)
@@ -101,6 +103,8 @@ def read(content: bytes, key: str) -> Any:  # noqa: ANN401  # scikit-learn publi
 
 def _trusted(content: bytes) -> tuple[Any, str]:
     """Return the model in a file and an empty text, or None and why Vellum does not trust it."""
+    import skops.io
+
     try:
         held = skops.io.get_untrusted_types(data=content)
         if strange := sorted(set(held) - trust.reviewed()):
