@@ -30,15 +30,32 @@ def notebook(root: Path) -> dict[str, str]:
     return {"HOME": str(home), "VELLUM_PART": "notebook-team", "VELLUM_BINDING_DIR": str(binding)}
 
 
-@pytest.mark.parametrize("command", ["up", "up claim.yaml", "down --delete-data --yes", "bench up", "install x"])
+REFUSED = (
+    "up",
+    "up claim.yaml",
+    "down --delete-data --yes",
+    "bench up",
+    "install x",
+    "delete team --yes",
+    "rotate team",
+    "verify repair --yes",
+)
+
+
+@pytest.mark.parametrize("command", REFUSED)
 def test_nothing_is_started_or_stopped_inside_a_notebook(state: State, command: str) -> None:
     inside = notebook(state.root)
     code, said = vellum(*command.split(), **inside)
-    what = f"`vellum {command.partition(' ')[0]}` starts or stops a platform"
+    what = f"`vellum {command.partition(' ')[0]}` starts, stops or deletes parts of a platform"
     place = f"this is inside notebook-team of the installation in {state.root}"
     assert (code, said.splitlines()[0]) == (1, f"error VEL736: {what}, and {place}")
     assert list(Path(inside["HOME"]).iterdir()) == []
     assert state.root.exists()
+
+
+def test_jobs_and_models_are_deleted_inside_a_notebook(state: State) -> None:
+    code, said = vellum("delete", "--file", "job.yaml", "--yes", **notebook(state.root))
+    assert (code, "VEL736" in said) == (1, False)
 
 
 def test_status_inside_a_notebook_means_the_installation_around_it(

@@ -45,8 +45,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Name and summary of every command, so that help does not import all their modules."""
-OUTSIDE = frozenset({"up", "down", "bench", "install", "uninstall"})
-"""Commands that a notebook or a job must not run: they start or stop the platform in which it runs."""
+OUTSIDE = frozenset({"up", "down", "bench", "install", "uninstall", "rotate", "verify"})
+"""Commands that a notebook or a job must not run: they start or stop parts of the platform in which it runs."""
 INTERRUPTED = 130
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 """Errors that a user can fix. Any other unexpected system error is a bug of ours, and keeps its traceback."""

@@ -43,7 +43,7 @@ HERE = "what works here: vellum connect, vellum search, vellum ingest, and vellu
 
 
 def refuse(command: str) -> None:
-    """Refuse a command that starts, stops or creates an installation.
+    """Refuse a command that starts, stops or deletes an installation, or parts of it.
 
     Raises:
         UsageError: this process is a part of an installation (VEL736).
@@ -51,7 +51,7 @@ def refuse(command: str) -> None:
     if around := inside():
         raise UsageError(
             "VEL736",
-            f"`vellum {command}` starts or stops a platform, and {around}",
+            f"`vellum {command}` starts, stops or deletes parts of a platform, and {around}",
             where=str(Path.cwd()),
             fix=f"run it in a terminal of your machine; {HERE}" + (", vellum status" if around.root else ""),
         )

@@ -11,6 +11,7 @@ from vellum.cli import asking, claims, options, teams
 from vellum.connect.installation import state_root
 from vellum.errors import LaptopError
 from vellum.host.client import Client
+from vellum.host.inside import refuse
 from vellum.host.state import State
 from vellum.kube.objects import Key
 
@@ -38,6 +39,9 @@ def command(team: str | None, files: tuple[str, ...], timeout: float, *, yes: bo
 
     For a TrainJob it ends the processes and removes the folder; what the job stored in the bucket stays.
     """
+    if not files:
+        # A notebook may delete the workloads that it applied, but not the team in which it runs.
+        refuse("delete")
     client = Client(State(state_root()))
     if files:
         _made(client, files, team, timeout, yes=yes)
