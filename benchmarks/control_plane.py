@@ -34,8 +34,7 @@ from vellum.api.platform import NAME as PLATFORM
 from vellum.cluster import drills
 from vellum.cluster.api import Api
 from vellum.compose.helm.guard import RULES
-from vellum.kube.objects import Key, Obj, condition, make
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, condition, make
 from vellum.model.drill import Drill, is_back
 from vellum.model.repair import seconds_between
 from vellum.model.team import VECTORS_NAMESPACE, Team

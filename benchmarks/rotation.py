@@ -18,8 +18,7 @@ from botocore.exceptions import ClientError
 from vellum.api.claim import API_VERSION, KIND
 from vellum.cluster.api import Api
 from vellum.connect.sources import read_folder
-from vellum.kube.objects import Key, secret_values
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, secret_values
 from vellum.model.team import STORAGE_NAMESPACE, Team
 
 

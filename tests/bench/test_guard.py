@@ -19,8 +19,7 @@ from tests.bench.real import Bench, condition, until
 
 from vellum.cluster.api import Api
 from vellum.compose.helm.desired import ROLLBACKS
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj
 
 KSERVE = ("deployment", "kserve-controller-manager", "kserve")
 RELEASES = "releases.helm.crossplane.io"

@@ -21,8 +21,7 @@ from tests.bench.real import Bench
 
 from vellum.compose.helm.diff import differences
 from vellum.compose.helm.records import Rendered, _Loader
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj
 
 AT_ONCE = 500
 SAMPLE = 12

@@ -9,8 +9,7 @@ from tests.charts import images, pod_security
 from tests.charts.helm import HOOK
 
 from vellum.compose.helm.records import COMPARED, WORKLOADS
-from vellum.kube.objects import Obj, annotations_of
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj, annotations_of
 
 _PODS = (*sorted(WORKLOADS), "Job")
 _WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")

@@ -14,8 +14,7 @@ from urllib3.exceptions import ProtocolError
 from vellum.cluster.api import GoneError, NotFoundError
 from vellum.cluster.store import KubeStore
 from vellum.errors import StoreError
-from vellum.kube.objects import Key, Obj, make
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, make
 
 KIND = Kind("v1", "ConfigMap")
 KEY = Key("v1", "ConfigMap", "a", "x")

@@ -10,7 +10,7 @@ from tests.compose.test_releases import later, part, revision
 from tests.compose.world import CHARTS, PLATFORMS, World, written
 
 from vellum.components import platform_components, team_components
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind
 from vellum.model.release import ReleaseComponent
 
 BROUGHT = [

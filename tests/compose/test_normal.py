@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from vellum.compose.helm.diff import differences
 from vellum.compose.helm.normal import amount
 from vellum.compose.helm.records import Rendered, _Loader
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj
 
 POD = ("spec", "template", "spec")
 MAIN = (*POD, "containers", "0")

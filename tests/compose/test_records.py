@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from vellum.compose.helm.diff import differences
 from vellum.compose.helm.records import Rendered, read
-from vellum.kube.objects import Obj, make
+from vellum.kube.objects import Kind, Obj, make
 from vellum.kube.patch import copied
-from vellum.model.component import Kind
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text("abc", max_size=3),

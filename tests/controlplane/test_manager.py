@@ -11,8 +11,7 @@ from tests.controlplane.world import NOW, PLATFORM, SEED, World, claim_key
 from vellum.api import platform
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, controller_uid, make, secret, secret_values
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, controller_uid, make, secret, secret_values
 from vellum.model.keys import Seed
 from vellum.model.state import Composed, Observed
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team

@@ -14,8 +14,7 @@ from vellum.controlplane.composite import WAITING, CompositeController
 from vellum.controlplane.manager import Manager
 from vellum.controlplane.namespaces import NamespaceController, api_services
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, condition, make
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, condition, make
 from vellum.model.keys import Seed
 from vellum.model.process import Running
 from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE
@@ -32,7 +31,7 @@ class Workloads:
     """Writes what the controller of each workload's kind would write once the workload runs; holds it while it ends."""
 
     name = "workloads"
-    kinds: Sequence[Kind] = tuple({Kind(*part.workload) for part in COMPONENTS if part.workload[1]})
+    kinds: Sequence[Kind] = tuple({part.workload for part in COMPONENTS if part.workload})
 
     def reconcile(self, store: SqliteStore, key: Key, now: datetime) -> float | None:
         obj = store.get(key)

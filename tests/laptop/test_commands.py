@@ -28,9 +28,10 @@ from vellum.host.ports import release
 from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, make
 from vellum.laptop.daemon import Commands
-from vellum.laptop.installation import CLAIM, PLATFORM_KEY, Installation, clock
+from vellum.laptop.installation import Installation, clock
 from vellum.laptop.mounts import VolumeController
-from vellum.model.team import Team
+from vellum.model.platform import PLATFORM
+from vellum.model.team import CLAIM, Team
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
 
@@ -63,7 +64,7 @@ def vellum(*arguments: str) -> tuple[int, str]:
 
 
 def stored(installation: Installation) -> list[str]:
-    found = (obj["metadata"] for obj in installation.store.list(CLAIM.api_version, CLAIM.kind))
+    found = (obj["metadata"] for obj in installation.store.list(*CLAIM))
     return [f"{meta['namespace']}/{meta['name']}" for meta in found]
 
 
@@ -84,8 +85,8 @@ def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, te
 
 def test_an_installation_without_an_object_is_not_ready(installation: Installation) -> None:
     """Ctrl-C may end `up` after the supervisor starts and before the claim is stored."""
-    for kind in (CLAIM, PLATFORM_KEY):
-        for obj in installation.store.list(kind.api_version, kind.kind):
+    for kind in (CLAIM, PLATFORM.gvk):
+        for obj in installation.store.list(*kind):
             installation.store.delete(Key.of(obj))
     status, said = vellum("status")
     assert (status, said.splitlines()[-1]) == (3, "This installation does not have a claim yet. Run `vellum up FILE`.")
@@ -374,7 +375,7 @@ def test_where_nothing_runs_the_next_command_is_said(
 
 
 def test_where_no_platform_is_stored_the_next_command_is_said(installation: Installation) -> None:
-    installation.store.delete(PLATFORM_KEY)
+    installation.store.delete(PLATFORM)
     what = "VEL710: KubeflowPlatform kubeflow does not exist"
     assert vellum("explain", "platform") == refused(what, "this machine", "vellum up CLAIM")
 
@@ -426,7 +427,7 @@ def test_the_platform_is_explained_as_a_picture(installation: Installation) -> N
 
 def test_the_socket_edits_and_deletes_composed_objects_only(installation: Installation) -> None:
     """The socket refuses to edit any other object."""
-    client, claim = Client(installation.state), installation.store.list(CLAIM.api_version, CLAIM.kind)[0]
+    client, claim = Client(installation.state), installation.store.list(*CLAIM)[0]
     wanted = make("v1", "ConfigMap", "settings", "default", data={"ours": "yes"})
     installation.store.apply(wanted, owner=claim, resource="settings")
     edited = {**wanted, "data": {"ours": "no"}}
@@ -445,7 +446,7 @@ def test_the_socket_edits_and_deletes_composed_objects_only(installation: Instal
 
 def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp_path: Path) -> None:
     """`delete --file` refuses objects that the team's claim composed."""
-    owner, kind = installation.store.list(CLAIM.api_version, CLAIM.kind)[0], "InferenceService"
+    owner, kind = installation.store.list(*CLAIM)[0], "InferenceService"
     search, own = (
         make(
             "serving.kserve.io/v1beta1",
@@ -537,7 +538,7 @@ def test_a_platform_of_a_cluster_is_refused_and_not_stored(
 
 def test_status_and_drills_say_that_the_platform_is_not_composed(installation: Installation) -> None:
     """The table is marked as the earlier state, and no drill breaks a part."""
-    live = installation.store.get(PLATFORM_KEY)
+    live = installation.store.get(PLATFORM)
     assert live is not None
     message = "the platform was installed as light, but its spec.profile is local"
     status = {
@@ -547,7 +548,7 @@ def test_status_and_drills_say_that_the_platform_is_not_composed(installation: I
             {"type": "PartsReady", "status": "False", "reason": "ProfileChanged", "message": message},
         ],
     }
-    installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
+    installation.store.patch_status(PLATFORM, live["metadata"]["uid"], status)
     what = f"VEL715: nothing would be repaired: the platform is not composed any more: {message}"
     fix = "run `vellum explain platform`, and follow its advice"
     assert vellum("verify", "repair", "--yes") == refused(what, "this machine", fix)
@@ -586,13 +587,13 @@ def test_a_laptops_platform_is_not_rendered_for_a_cluster(tmp_path: Path) -> Non
 
 
 def test_nothing_is_broken_that_the_guard_would_not_put_back(installation: Installation) -> None:
-    live = installation.store.get(PLATFORM_KEY)
+    live = installation.store.get(PLATFORM)
     assert live is not None
     status = {
         "components": [{"name": "kserve", "ready": True, "version": "v0.20.0"}],
         "guard": {"kserve": {"phase": "Off"}},
     }
-    installation.store.patch_status(PLATFORM_KEY, live["metadata"]["uid"], status)
+    installation.store.patch_status(PLATFORM, live["metadata"]["uid"], status)
     what = "VEL715: the release guard would not repair kserve: it is Off there"
     fix = "write spec.repair: enabled, and wait until `vellum explain platform` shows ready"
     assert vellum("verify", "repair", "--yes", "--release", "kserve") == refused(what, "this machine", fix)
@@ -673,7 +674,7 @@ def test_the_platform_rotates_its_own_key_and_a_wrong_overlap_nothing(installati
     status, said = vellum("rotate", "platform", "--overlap", "8d")
     assert (status, said.splitlines()[-1]) == (2, "Error: Invalid value for --overlap: '8d' is not from 10s to 7d")
     assert vellum("rotate", "platform")[0] == 0
-    assert (installation.store.get(PLATFORM_KEY) or {})["spec"]["keys"] == {"generation": 2}
+    assert (installation.store.get(PLATFORM) or {})["spec"]["keys"] == {"generation": 2}
 
 
 def test_status_says_how_far_keys_are_on_their_way(installation: Installation) -> None:
@@ -720,7 +721,7 @@ def test_a_wrong_seed_is_said_by_text_data_and_exit_code_alike(installation: Ins
 def test_what_the_supervisor_meets_again_and_again_is_said(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installation.manager, "failing", lambda: {PLATFORM_KEY: "OSError: read-only"})
+    monkeypatch.setattr(installation.manager, "failing", lambda: {PLATFORM: "OSError: read-only"})
     code, said = vellum("status")
     assert (code, "installation: not ready: VEL422: KubeflowPlatform kubeflow cannot be" in said) == (3, True)
 

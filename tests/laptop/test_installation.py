@@ -12,7 +12,8 @@ from vellum.api import claim, platform
 from vellum.host.ports import release
 from vellum.host.state import State
 from vellum.kube.objects import Obj
-from vellum.laptop.installation import PLATFORM_KEY, Installation
+from vellum.laptop.installation import Installation
+from vellum.model.platform import PLATFORM
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_platforms_port_that_another_program_has_gives_the_next_free_one(insta
     stored = installation.apply(written(first))
     for stranger in strangers:
         stranger.close()
-    assert port_of(stored) == port_of(installation.store.get(PLATFORM_KEY)) == first + 2
+    assert port_of(stored) == port_of(installation.store.get(PLATFORM)) == first + 2
     assert told(installation) == [f"PortTaken: port {first} is taken by another program; the gateway is at {first + 2}"]
 
 
@@ -94,7 +95,7 @@ def test_the_first_claims_platform_gets_a_free_port(installation: Installation) 
         except OSError:
             pass  # another gateway has the port, which is as good
         installation.apply(claim.Claim("default", "team-a", claim.claim_spec()()).manifest())
-    assert port_of(installation.store.get(PLATFORM_KEY)) > 28000
+    assert port_of(installation.store.get(PLATFORM)) > 28000
     assert len(told(installation)) == 1
 
 
@@ -104,7 +105,7 @@ def test_a_gateway_that_moves_keeps_what_its_owner_wrote(installation: Installat
     installation.apply(written(first))
     with socket.create_server(("127.0.0.1", first)):
         installation._move_gateway()
-    found = installation.store.get(PLATFORM_KEY)
+    found = installation.store.get(PLATFORM)
     assert found
     assert (port_of(found), found["metadata"]["labels"]) == (first + 1, {"stage": "trial"})
     assert told(installation) == [f"PortTaken: port {first} is taken by another program; the gateway is at {first + 1}"]

@@ -13,7 +13,7 @@ from tests.host.servers import Supervised
 
 from vellum.controlplane.store import SqliteStore
 from vellum.host.ports import Ports
-from vellum.kube.objects import DOMAIN, Key, Obj, make
+from vellum.kube.objects import DOMAIN, Key, Kind, Obj, make
 from vellum.laptop.workloads import Realised, WorkloadController
 from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.process import Process, Running, Site
@@ -30,7 +30,7 @@ class Served(PlatformComponent[Spec]):
     name = "served"
     summary = "A tiny server"
     spec = Spec
-    workload = ("apps/v1", "StatefulSet")
+    workload = Kind("apps/v1", "StatefulSet")
     ports = ("http",)
 
     def __init__(self, supervised: Supervised) -> None:

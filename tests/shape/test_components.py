@@ -29,7 +29,7 @@ from vellum.model.process import Process, Running, Site
 FOLDER = Path(components.__file__).parent
 TEAM, PLATFORM = dict(team_components()), dict(platform_components())
 ALL: dict[str, Any] = {**TEAM, **PLATFORM}
-REALISED = [part for part in ALL.values() if part.workload != ("", "")]
+REALISED = [part for part in ALL.values() if part.workload]
 LIGHT = frozenset({"__future__", "abc", "base64", "collections", "dataclasses", "json", "pydantic", "typing", "vellum"})
 
 
@@ -123,7 +123,7 @@ def test_every_object_is_named_after_its_component_and_labelled_with_it() -> Non
 @pytest.mark.parametrize("part", ALL.values(), ids=by_name)
 def test_workload_process_and_status_come_together(part: Any) -> None:
     own = {name for name in ("process", "status") if getattr(type(part), name) is not getattr(Component, name)}
-    assert own == ({"process", "status"} if part.workload != ("", "") else set())
+    assert own == ({"process", "status"} if part.workload else set())
     assert bool(part.ports) <= bool(own)
     if not own:
         for call in (part.process, part.status):

@@ -16,7 +16,7 @@ from vellum.model import team
 from vellum.model.component import AnyTeamComponent, Size, Spec
 from vellum.model.team import Team
 
-API_VERSION, KIND, XR_KIND = team.API_VERSION, team.CLAIM_KIND, team.COMPOSITE_KIND
+API_VERSION, KIND, XR_KIND = team.API_VERSION, team.CLAIM.kind, team.COMPOSITE_KIND
 
 Switch = Literal["enabled", "disabled"]
 

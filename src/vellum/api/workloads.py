@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
 from vellum.api.elsewhere import FRAMEWORKS
-from vellum.kube.objects import Json, Obj
-from vellum.model.component import Kind, Spec
+from vellum.kube.objects import Json, Kind, Obj
+from vellum.model.component import Spec
 from vellum.model.training import INFERENCE_SERVICE, MODEL_FORMAT, MODEL_RUNTIME, RUNTIME, TRAIN_JOB
 from vellum.model.types import Refused
 

@@ -32,7 +32,6 @@ from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import Key, Obj, current, make
 from vellum.laptop.seaweed_controller import SeaweedController, shell
 from vellum.laptop.workloads import WorkloadController
-from vellum.model.component import Kind
 from vellum.model.platform import PLATFORM
 from vellum.model.process import Process, Site
 from vellum.model.release import PROVIDER
@@ -260,7 +259,7 @@ class Bench:
         self.ready = not self._asked.is_set()
 
     def _platform_ready(self, api: Api) -> bool:
-        found, _ = api.list(Kind(PLATFORM.api_version, PLATFORM.kind))
+        found, _ = api.list(PLATFORM.gvk)
         return bool(found) and all((current(one, "Ready") or {}).get("status") == "True" for one in found)
 
     def _until(self, api: Api, key: Key, kind: str) -> None:
@@ -277,5 +276,5 @@ class Bench:
 
     def _poke(self, key: Key) -> None:
         for manager in self._managers:
-            if manager.works_on(Kind(key.api_version, key.kind)):
+            if manager.works_on(key.gvk):
                 manager.watch.poke(key)

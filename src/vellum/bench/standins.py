@@ -17,8 +17,7 @@ from vellum.bench.base_objects import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Obj, current, make, stamp
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, current, make, stamp
 from vellum.model.process import Process, Running
 
 SPEC = "bench.vellum.dev/spec"

@@ -12,9 +12,9 @@ import click
 
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj, current
-from vellum.model.kinds import CLAIM
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
+from vellum.model.team import CLAIM
 
 if TYPE_CHECKING:
     from vellum.cluster.api import Api
@@ -171,16 +171,11 @@ class _Laptop:
 
     def claims(self) -> list[Obj]:
         """Return the claims of this installation."""
-        objects: list[Obj] = self._client.ask("list", kinds=[[CLAIM.api_version, CLAIM.kind]])
+        objects: list[Obj] = self._client.ask("list", kinds=[CLAIM])
         return objects
 
     def rotate(self, key: Key, generation: int, overlap: str) -> None:
         """Write the generation into the object's spec."""
         self._client.ask(
-            "rotate",
-            kind=[key.api_version, key.kind],
-            namespace=key.namespace,
-            name=key.name,
-            generation=generation,
-            overlap=overlap,
+            "rotate", kind=key.gvk, namespace=key.namespace, name=key.name, generation=generation, overlap=overlap
         )

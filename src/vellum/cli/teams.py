@@ -14,15 +14,13 @@ from vellum.host.client import Client
 from vellum.host.files import read_json
 from vellum.kube.objects import Obj
 from vellum.laptop import folders
-from vellum.model.team import API_VERSION, CLAIM_KIND, Team
+from vellum.model.team import CLAIM, Team
+from vellum.model.training import INFERENCE_SERVICE, TRAIN_JOB
 
 F = TypeVar("F", bound=Callable[..., Any])
-WORKLOADS = ("TrainJob", "InferenceService")
+MADE = (TRAIN_JOB, INFERENCE_SERVICE)
 """The kinds that a team creates itself."""
-MADE = [["trainer.kubeflow.org/v1alpha1", "TrainJob"], ["serving.kserve.io/v1beta1", "InferenceService"]]
-"""The same kinds, as a query to the supervisor."""
-CLAIMS = [[API_VERSION, CLAIM_KIND]]
-"""The query to the supervisor for claims alone."""
+WORKLOADS = tuple(made.kind for made in MADE)
 
 
 def known() -> list[str]:
@@ -65,7 +63,7 @@ def with_namespaces(manifests: list[Obj], team: str | None, client: Client) -> l
     """
     if all(manifest["kind"] not in WORKLOADS or "namespace" in manifest["metadata"] for manifest in manifests):
         return manifests
-    namespace, _, name = one_team(team, list(by_name(client.ask("list", kinds=CLAIMS)))).rpartition("/")
+    namespace, _, name = one_team(team, list(by_name(client.ask("list", kinds=[CLAIM])))).rpartition("/")
     place = Team(namespace, name, "").namespace
     return [
         {**manifest, "metadata": {"namespace": place, **manifest["metadata"]}}
@@ -122,7 +120,7 @@ def claim_of(team: str, objects: list[Obj]) -> Obj:
     Raises:
         UsageError: no claim has this name (VEL704), or several have it (VEL705).
     """
-    claims = by_name(obj for obj in objects if obj["kind"] == CLAIM_KIND)
+    claims = by_name(obj for obj in objects if obj["kind"] == CLAIM.kind)
     return claims[one_team(team, list(claims))]
 
 

@@ -17,8 +17,7 @@ import yaml
 from vellum import __version__
 from vellum.errors import StoreError, UsageError
 from vellum.kube import names
-from vellum.kube.objects import Key, Obj
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj
 
 FIELD_MANAGER = "vellum"
 _NOT_FOUND, _CONFLICT, _GONE, _BUSY = 404, 409, 410, 503
@@ -288,4 +287,4 @@ def collection(kind: Kind, namespace: str = "") -> str:
 
 def path(key: Key) -> str:
     """Return the path of one object."""
-    return f"{collection(Kind(key.api_version, key.kind), key.namespace)}/{key.name}"
+    return f"{collection(key.gvk, key.namespace)}/{key.name}"

@@ -9,8 +9,7 @@ from typing import Any
 from vellum.cluster.api import Api
 from vellum.components import platform_components
 from vellum.compose.helm.records import OWNED, RELEASE_NAME, RELEASE_NAMESPACE
-from vellum.kube.objects import Key, Obj, annotations_of
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, annotations_of
 from vellum.model.drill import Drill, is_back
 from vellum.model.platform import PLATFORM
 from vellum.model.release import ReleaseComponent

@@ -9,10 +9,9 @@ from vellum.cluster.api import Api, ConflictError, NotFoundError
 from vellum.cluster.install import SEED
 from vellum.kube.objects import Obj, secret_values
 from vellum.model import keys
-from vellum.model.kinds import CLAIM
 from vellum.model.platform import PLATFORM
 from vellum.model.rotation import KeyMemory
-from vellum.model.team import Team
+from vellum.model.team import CLAIM, Team
 
 _TRIES = 5
 

@@ -18,8 +18,7 @@ from vellum.components.artifacts import tenant
 from vellum.components.bucket import team_tenant
 from vellum.compose import images, platform
 from vellum.kube import quantity
-from vellum.kube.objects import KEPT, Key, Obj, annotations_of, controller_uid, make
-from vellum.model.component import Kind
+from vellum.kube.objects import KEPT, Key, Kind, Obj, annotations_of, controller_uid, make
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM

@@ -18,9 +18,8 @@ from typing import TypeAlias
 from vellum.cluster.api import Api, ConflictError, GoneError, NotFoundError
 from vellum.controlplane.watch import Watch
 from vellum.errors import StoreError
-from vellum.kube.objects import Key, Obj, labels_of, stamp
+from vellum.kube.objects import Key, Kind, Obj, labels_of, stamp
 from vellum.kube.patch import copied
-from vellum.model.component import Kind
 from vellum.model.state import Event
 
 Objs: TypeAlias = list[Obj]
@@ -64,7 +63,7 @@ class KubeStore:
 
     def get(self, key: Key) -> Obj | None:
         """Return the object, or None."""
-        known = self._objects.get(Kind(key.api_version, key.kind))
+        known = self._objects.get(key.gvk)
         if known is None:
             return self._api.get(key)
         with self._mutex:

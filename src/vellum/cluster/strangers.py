@@ -18,8 +18,7 @@ from vellum.cluster.api import Api, NotFoundError
 from vellum.cluster.finding import FAILED, OK, Finding
 from vellum.components import platform_components
 from vellum.compose.helm.records import RELEASE_NAME, RELEASE_NAMESPACE
-from vellum.kube.objects import Obj, annotations_of, labels_of
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj, annotations_of, labels_of
 from vellum.model.release import ReleaseComponent
 
 LIST = Path(__file__).with_name("charts.yaml")

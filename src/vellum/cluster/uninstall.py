@@ -19,13 +19,11 @@ from vellum.cluster.store import wait_for
 from vellum.components import platform_components
 from vellum.errors import StoreError, UsageError
 from vellum.kube import usage
-from vellum.kube.objects import COMPONENT, DOMAIN, INSTALLED, KEPT, Key, Obj, annotations_of, condition, labels_of
-from vellum.model.component import Kind
-from vellum.model.kinds import CLAIM
+from vellum.kube.objects import COMPONENT, DOMAIN, INSTALLED, KEPT, Key, Kind, Obj, annotations_of, condition, labels_of
 from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent, crd
 from vellum.model.repair import GuardMemory
-from vellum.model.team import COMPOSITE_KIND, STORAGE_NAMESPACE
+from vellum.model.team import CLAIM, COMPOSITE_KIND, STORAGE_NAMESPACE
 
 APISERVICE = "apiregistration.k8s.io/v1"
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")

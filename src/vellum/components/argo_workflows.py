@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from vellum.kube.objects import RESTRICTED_CONTAINER, Obj, config_map
+from vellum.kube.objects import RESTRICTED_CONTAINER, Kind, Obj, config_map
 from vellum.kube.patch import copied
-from vellum.model.component import Kind, Spec, Wish
+from vellum.model.component import Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 from vellum.objectstore.secret import STORE_SECRET

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from vellum import objectstore
-from vellum.kube.objects import DOMAIN, Obj, make
-from vellum.model.component import USAGE, Kind, PlatformComponent, Spec, Wish, known
+from vellum.kube.objects import DOMAIN, Kind, Obj, make
+from vellum.model.component import USAGE, PlatformComponent, Spec, Wish, known
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
 from vellum.model.team import KUBEFLOW_NAMESPACE

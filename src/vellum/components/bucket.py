@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from vellum import objectstore
-from vellum.kube.objects import Obj
-from vellum.model.component import Bound, Data, Kind, Policy, Spec, TeamComponent, TeamWish
+from vellum.kube.objects import Kind, Obj
+from vellum.model.component import Bound, Data, Policy, Spec, TeamComponent, TeamWish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Ready, Requirement
 from vellum.model.team import Team

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vellum.kube.objects import Obj, make
+from vellum.kube.objects import Kind, Obj, make
 from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.process import Probe, Process, Running, Site
 from vellum.model.team import KUBEFLOW_NAMESPACE
@@ -58,7 +58,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
     spec = GatewaySpec
     block = "gateway"
     profiles = ("local",)
-    workload = ("gateway.networking.k8s.io/v1", "Gateway")
+    workload = Kind("gateway.networking.k8s.io/v1", "Gateway")
     ports = ("probe",)
     actor = "Envoy"
 

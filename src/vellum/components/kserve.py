@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind, Spec, Wish
+from vellum.kube.objects import Kind, Obj
+from vellum.model.component import Spec, Wish
 from vellum.model.release import Chart, Image, ReleaseComponent
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vellum.model.component import Kind, Spec
+from vellum.kube.objects import Kind
+from vellum.model.component import Spec
 from vellum.model.release import Chart, ReleaseComponent
 
 

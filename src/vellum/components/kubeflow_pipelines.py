@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vellum import objectstore
 from vellum.components import artifacts
-from vellum.kube.objects import Obj
-from vellum.model.component import Data, Kind, Spec, Wish
+from vellum.kube.objects import Kind, Obj
+from vellum.model.component import Data, Spec, Wish
 from vellum.model.release import Chart, ReleaseComponent
 from vellum.model.team import KUBEFLOW_NAMESPACE
 from vellum.objectstore.secret import STORE_SECRET

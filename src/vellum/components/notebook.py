@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
-from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Obj, make, secret, secret_env, secret_env_all
+from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Kind, Obj, make, secret, secret_env, secret_env_all
 from vellum.model import origins
-from vellum.model.component import Data, Kind, Page, Policy, Size, Spec, TeamComponent, TeamWish
+from vellum.model.component import Data, Page, Policy, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import Probe, Process, Route, Running, Site
 from vellum.model.rotation import ENVIRONMENT, mark
 from vellum.model.state import Ready
@@ -66,7 +66,7 @@ class NotebookComponent(TeamComponent[NotebookSpec]):
     page = Page("notebook", "lab?token={token}", TOKEN_SECRET, "token")
     expendable = True
     image = "notebook"
-    workload = ("kubeflow.org/v1", "Notebook")
+    workload = kinds[0]
     ports = ("http",)
     actor = "the notebook controller"
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Obj, make, secret, secret_env
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Key, Kind, Obj, make, secret, secret_env
 from vellum.model.component import Bound, Data, Policy, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import MOST_BYTES, Probe, Process, Route, Running, Site
 from vellum.model.rotation import mark, marked
@@ -48,7 +48,7 @@ class QdrantComponent(TeamComponent[VectorsSpec]):
     needs = ("namespace",)
     after = ("vector-storage",)
     image = "qdrant"
-    workload = ("apps/v1", "StatefulSet")
+    workload = Kind("apps/v1", "StatefulSet")
     ports = ("http",)
     one_key = True
     rotates = "accepts one key, so it restarts once and then refuses the old key"

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
-from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
-from vellum.model.component import Bound, Kind, Policy, Size, Spec, TeamComponent, TeamWish
+from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Kind, Obj, make, secret_env_all
+from vellum.model.component import Bound, Policy, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Running, Site
 from vellum.model.rotation import mark
 from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
@@ -42,7 +42,7 @@ class SearchComponent(TeamComponent[SearchSpec]):
     kinds = (Kind("serving.kserve.io/v1beta1", "InferenceService"),)
     operators = ("kserve",)
     image = "workloads"
-    workload = ("serving.kserve.io/v1beta1", "InferenceService")
+    workload = kinds[0]
     ports = ("http",)
     holders = ("search",)
     rotates = "restarts; on a cluster a new pod answers before the old one stops"

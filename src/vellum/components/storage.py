@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 
-from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Obj, make, secret
+from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Kind, Obj, make, secret
 from vellum.kube.patch import copied
 from vellum.kube.usage import usage
-from vellum.model.component import USAGE, Data, Kind, PlatformComponent, Spec, Wish
+from vellum.model.component import USAGE, Data, PlatformComponent, Spec, Wish
 from vellum.model.process import Probe, Process, Running, Site
 from vellum.model.release import RELEASE
 from vellum.model.team import STORAGE_NAMESPACE
@@ -39,7 +39,7 @@ class StorageComponent(PlatformComponent[Spec]):
     after = (OPERATOR,)
     image = "seaweedfs"
     data = Data("buckets", "the object store with every bucket")
-    workload = (API, "Seaweed")
+    workload = Kind(API, "Seaweed")
     ports = ("s3", "filer", "master", "volume", "admin", "s3-grpc", "filer-grpc", "master-grpc", "volume-grpc")
     twins = (("admin", WORKER_DISTANCE),)
     actor = "the object store's operator"

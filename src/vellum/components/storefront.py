@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vellum.components.storage import FRONT, FRONT_SECRET
-from vellum.kube.objects import DOMAIN, RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make
+from vellum.kube.objects import DOMAIN, RESTRICTED_CONTAINER, RESTRICTED_POD, Kind, Obj, make
 from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.process import Probe, Process, Route, Running, Site
 from vellum.model.team import STORAGE_NAMESPACE
@@ -25,7 +25,7 @@ class StorefrontComponent(PlatformComponent[Spec]):
     needs = ("storage",)
     backends = ("seaweedfs",)
     image = "workloads"
-    workload = ("apps/v1", "Deployment")
+    workload = Kind("apps/v1", "Deployment")
     ports = ("http",)
     actor = "the front's Deployment"
 

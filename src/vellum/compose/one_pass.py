@@ -48,7 +48,7 @@ class Part:
         if self.may or name in self.wish.observed.resources:
             return True
         kinds = self.component.kinds_on(self.wish.platform)
-        is_core = (obj["apiVersion"], obj["kind"]) not in {(kind.api_version, kind.kind) for kind in kinds}
+        is_core = (obj["apiVersion"], obj["kind"]) not in kinds
         return self.component.scope == "platform" and is_core
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from vellum.kube.objects import Key, Obj, condition
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, condition
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement, blocked, waits
 

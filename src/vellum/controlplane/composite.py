@@ -13,8 +13,7 @@ from typing import Any
 from vellum.controlplane.metadata import RESOURCE_ANNOTATION
 from vellum.controlplane.store import MISSING, SqliteStore
 from vellum.errors import StoreError
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, stamp
-from vellum.model.component import Kind
+from vellum.kube.objects import DOMAIN, Key, Kind, Obj, annotations_of, stamp
 from vellum.model.state import Composed, Condition, Desired, Event, Observed, Requirement
 
 FINALIZER = f"{DOMAIN}/composed"

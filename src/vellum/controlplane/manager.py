@@ -16,8 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from vellum.controlplane.protocol import Store
 from vellum.controlplane.watch import Watch
-from vellum.kube.objects import Key, Obj, controller_uid
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, controller_uid
 from vellum.model.state import Event
 
 LOG = logging.getLogger(__name__)
@@ -120,7 +119,7 @@ class Manager(Generic[S]):
     def _enqueue(self, changed: Key) -> None:
         now = self._monotonic()
         for index, controller in enumerate(self._controllers):
-            if Kind(changed.api_version, changed.kind) in controller.kinds:
+            if changed.gvk in controller.kinds:
                 self._due[(index, changed)] = now
         for index, composite in enumerate(self._composites):
             for key in composite.interested(changed):
@@ -147,7 +146,7 @@ class Manager(Generic[S]):
             return
         self._owner[key] = controller_uid(obj) or ""
         for index, composite in enumerate(self._composites):
-            if composite.kinds[0] == Kind(key.api_version, key.kind):
+            if composite.kinds[0] == key.gvk:
                 self._by_uid[obj["metadata"]["uid"]] = (index, key)
 
     def _attend(self, item: Item) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from vellum.controlplane.store import SqliteStore
-from vellum.kube.objects import Key, Obj, make
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, make
 
 
 class NamespaceController:

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from vellum.kube.objects import Key, Obj
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj
 from vellum.model.state import Event
 
 Objs: TypeAlias = list[Obj]

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Json: TypeAlias = Any
 """Any JSON: text, number, boolean, null, list or mapping. A union would need a cast at each index."""
@@ -25,6 +25,13 @@ COMPONENT = "app.kubernetes.io/component"
 """The label that names the owner of an object."""
 
 
+class Kind(NamedTuple):
+    """A kind in one version of its group; ``api_version`` is ``v1`` for the core group."""
+
+    api_version: str
+    kind: str
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Key:
     """The identity of one object in a control plane; ``namespace`` is empty for cluster-scoped kinds."""
@@ -39,6 +46,11 @@ class Key:
         """Return the key of an object."""
         meta = obj["metadata"]
         return cls(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
+
+    @property
+    def gvk(self) -> Kind:
+        """The kind, with the version of its group."""
+        return Kind(self.api_version, self.kind)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"

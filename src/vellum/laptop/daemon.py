@@ -16,8 +16,10 @@ from vellum.host.state import State
 from vellum.kube.objects import KEEP_FOLDER, Key, Obj, controller_uid
 from vellum.laptop import troubles
 from vellum.laptop.folders import LAYOUT
-from vellum.laptop.installation import CLAIM, PLATFORM, Installation
+from vellum.laptop.installation import Installation
+from vellum.model.platform import PLATFORM
 from vellum.model.state import Event
+from vellum.model.team import CLAIM
 
 
 class Commands:
@@ -63,7 +65,7 @@ class Commands:
 
     def delete(self, namespace: str, name: str, kind: list[str] | None = None) -> bool:
         """Delete an object, by default a claim, after what it composed. A composed object comes back."""
-        api_version, word = kind or (CLAIM.api_version, CLAIM.kind)
+        api_version, word = kind or CLAIM
         key = Key(api_version, word, namespace, name)
         with self._store.transaction(f"delete {key}"):
             obj = self._store.get(key) or {}
@@ -100,7 +102,7 @@ class Commands:
 
     def objects(self, kinds: list[list[str]] | None = None) -> list[Obj]:
         """Return the objects of some kinds, by default claims and the platform."""
-        wanted = kinds or [[kind.api_version, kind.kind] for kind in (PLATFORM, CLAIM)]
+        wanted = kinds or (PLATFORM.gvk, CLAIM)
         return [obj for api_version, kind in wanted for obj in self._store.list(api_version, kind)]
 
     def processes(self) -> list[Obj]:
@@ -114,7 +116,7 @@ class Commands:
 
     def record(self, namespace: str, name: str, reason: str, message: str) -> bool:
         """Write an event about a claim, as an ingest does when it ends."""
-        self._store.record(Key(CLAIM.api_version, CLAIM.kind, namespace, name), Event("Normal", reason, message))
+        self._store.record(Key(*CLAIM, namespace, name), Event("Normal", reason, message))
         return True
 
     def stop(self) -> Answer:

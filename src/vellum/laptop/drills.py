@@ -11,15 +11,14 @@ from types import MappingProxyType
 from vellum.components import team_components
 from vellum.host.client import Client
 from vellum.kube.health import health
-from vellum.kube.objects import Key, Obj, controller_uid, current, make
-from vellum.model.component import Kind
+from vellum.kube.objects import Key, Kind, Obj, controller_uid, current, make
 from vellum.model.drill import Drill, is_back
 
 DELETED = (
     Kind("v1", "ConfigMap"),
     Kind("v1", "Secret"),
     Kind("networking.k8s.io/v1", "NetworkPolicy"),
-    *(Kind(*part.workload) for part in team_components().values() if part.expendable),
+    *(part.workload for part in team_components().values() if part.expendable and part.workload),
 )
 """Kinds without data: their content is composed again, and a notebook's home is a volume of its own."""
 EDITED: Mapping[Kind, Obj] = MappingProxyType(
@@ -75,7 +74,7 @@ def _first(client: Client, kind: Kind, composite: Obj) -> Obj | None:
 
 
 def _listed(client: Client, kind: Kind) -> list[Obj]:
-    found: list[Obj] = client.ask("list", kinds=[[kind.api_version, kind.kind]])
+    found: list[Obj] = client.ask("list", kinds=[kind])
     return found
 
 
@@ -84,7 +83,7 @@ def _deleted(client: Client, kind: Kind, before: Obj) -> Drill:
 
     def delete() -> None:
         """Delete the object."""
-        client.ask("delete", kind=[key.api_version, key.kind], namespace=key.namespace, name=key.name)
+        client.ask("delete", kind=key.gvk, namespace=key.namespace, name=key.name)
 
     return _drill(client, kind, before, "deleted", delete)
 

@@ -29,17 +29,14 @@ from vellum.laptop.seaweed_controller import SeaweedController
 from vellum.laptop.teams import TeamsController
 from vellum.laptop.training import TrainJobController
 from vellum.laptop.workloads import Realised, WorkloadController
-from vellum.model.component import Kind
 from vellum.model.keys import PLATFORM_OWNER
+from vellum.model.platform import PLATFORM
 from vellum.model.rotation import KeyMemory
 from vellum.model.state import Event
-from vellum.model.team import Team
+from vellum.model.team import CLAIM, Team
 from vellum.model.training import TRAIN_JOB
 
 LOG = logging.getLogger(__name__)
-CLAIM = Kind(claim.API_VERSION, claim.KIND)
-PLATFORM = Kind(claim.API_VERSION, platform.KIND)
-PLATFORM_KEY = Key(PLATFORM.api_version, PLATFORM.kind, "", platform.NAME)
 
 
 def clock() -> datetime:
@@ -79,7 +76,7 @@ class Installation:
         self.training = TrainJobController(state, self.supervisor)
         known = Generations(state.root / "generations.json", seed)
         composites = (
-            CompositeController(PLATFORM, known.composing(entry.kubeflow, lambda _: PLATFORM_OWNER)),
+            CompositeController(PLATFORM.gvk, known.composing(entry.kubeflow, lambda _: PLATFORM_OWNER)),
             CompositeController(CLAIM, known.composing(entry.team, team_id), WAITING),
         )
         self.manager = Manager(
@@ -124,8 +121,8 @@ class Installation:
                 self.store.ensure(make("v1", "Namespace", namespace))
             manifest = _with_keys(manifest, self.store.get(Key.of(manifest)))
             if manifest["kind"] == PLATFORM.kind:
-                return self._put_platform(manifest, own=_gateway_port(self.store.get(PLATFORM_KEY)))
-            if self.store.get(PLATFORM_KEY) is None:
+                return self._put_platform(manifest, own=_gateway_port(self.store.get(PLATFORM)))
+            if self.store.get(PLATFORM) is None:
                 self._put_platform(platform.Platform(platform.platform_spec()()).manifest())
             return self.store.put(manifest)
 
@@ -158,7 +155,7 @@ class Installation:
     def _team(self, namespace: str) -> tuple[str, Obj]:
         """Return the claim whose team has the namespace."""
         teams: dict[str, tuple[str, Obj]] = {}
-        for found in self.store.list(CLAIM.api_version, CLAIM.kind):
+        for found in self.store.list(*CLAIM):
             meta = found["metadata"]
             name = f"{meta['namespace']}/{meta['name']}"
             teams[Team(meta["namespace"], meta["name"], meta["uid"]).namespace] = (name, found)
@@ -202,13 +199,13 @@ class Installation:
         spec = {**manifest["spec"], "gateway": {**manifest["spec"]["gateway"], "port": port}}
         stored = self.store.put({**manifest, "spec": spec})
         message = f"port {wanted} is taken by another program; the gateway is at {port}"
-        self.store.record(PLATFORM_KEY, Event("Warning", "PortTaken", message))
+        self.store.record(PLATFORM, Event("Warning", "PortTaken", message))
         return stored
 
     def _move_gateway(self) -> None:
         """Take the next free port if the gateway does not run and another program listens on its port."""
         with self.store.transaction("move the gateway"):
-            found = self.store.get(PLATFORM_KEY)
+            found = self.store.get(PLATFORM)
             port = _gateway_port(found)
             if found and port and not (is_free(port) and reserve(port, self.state.root)):
                 labels, annotations = dict(labels_of(found)), dict(annotations_of(found))

@@ -30,7 +30,7 @@ class Models:
     """Runs an InferenceService without a component's label as a KServe ModelServer on this machine."""
 
     name = "models"
-    workload = (INFERENCE_SERVICE.api_version, INFERENCE_SERVICE.kind)
+    workload = INFERENCE_SERVICE
     ports = ("http",)
     twins: tuple[tuple[str, int], ...] = ()
 

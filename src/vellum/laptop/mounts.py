@@ -11,8 +11,7 @@ from pathlib import Path
 from vellum.controlplane.protocol import Store
 from vellum.host.files import private_folder, write
 from vellum.host.state import State
-from vellum.kube.objects import KEEP_FOLDER, Key, Obj, annotations_of, controller_uid, secret_values
-from vellum.model.component import Kind
+from vellum.kube.objects import KEEP_FOLDER, Key, Kind, Obj, annotations_of, controller_uid, secret_values
 
 DATA = "..data"
 """The link to the folder that holds the values, in every mounted Secret, here and on a cluster."""

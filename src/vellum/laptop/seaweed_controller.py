@@ -23,9 +23,8 @@ from vellum.host import launch
 from vellum.host.ports import Ports
 from vellum.host.state import State
 from vellum.kube import quantity
-from vellum.kube.objects import Key, Obj, current, secret_values
+from vellum.kube.objects import Key, Kind, Obj, current, secret_values
 from vellum.laptop.weed_commands import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
-from vellum.model.component import Kind
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.objectstore.seaweed import API, STORE
 

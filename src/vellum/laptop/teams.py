@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from vellum.api import claim
 from vellum.components.notebook import HOME
 from vellum.controlplane.protocol import Store
 from vellum.host.files import read_json, write_json
 from vellum.host.state import State
-from vellum.kube.objects import DOMAIN, Key, Obj
+from vellum.kube.objects import DOMAIN, Key, Kind, Obj
 from vellum.laptop.folders import ingest_folder
-from vellum.model.component import Kind
 from vellum.model.state import Event
-from vellum.model.team import Team
+from vellum.model.team import CLAIM, Team
 
 FINALIZER = f"{DOMAIN}/ingest"
 TEXT = ("runs/*/steps*", "runs/*/tmp")
@@ -32,7 +30,7 @@ class TeamsController:
     """Keeps ``teams.json`` equal to the stored claims, and removes the folder of a claim's ingests with the claim."""
 
     name = "teams"
-    kinds: Sequence[Kind] = (Kind(claim.API_VERSION, claim.KIND),)
+    kinds: Sequence[Kind] = (CLAIM,)
 
     def __init__(self, state: State) -> None:
         self._state, self._path = state, state.root / "teams.json"
@@ -43,7 +41,7 @@ class TeamsController:
         obj = store.get(key)
         again = self._hold(store, key, obj) if obj else None
         teams = {}
-        for known in store.list(claim.API_VERSION, claim.KIND):
+        for known in store.list(*CLAIM):
             meta = known["metadata"]
             team = Team(meta["namespace"], meta["name"], meta["uid"])
             teams[f"{meta['namespace']}/{meta['name']}"] = {"namespace": team.namespace}

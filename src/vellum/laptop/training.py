@@ -20,11 +20,10 @@ from vellum.controlplane.protocol import Store
 from vellum.host.files import read_json, write_json
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import DOMAIN, Key, Obj, condition, stamp
+from vellum.kube.objects import DOMAIN, Key, Kind, Obj, condition, stamp
 from vellum.laptop.folders import connect_folder
 from vellum.laptop.mounts import mount
 from vellum.laptop.workloads import NotStartable, resolved
-from vellum.model.component import Kind
 from vellum.model.process import Process
 from vellum.model.state import Event
 from vellum.model.training import NODE, TRAIN_JOB, TRAINING_RUNTIME

@@ -19,12 +19,12 @@ from vellum.host.files import private_folder
 from vellum.host.ports import Ports, loopback
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import COMPONENT, DOMAIN, Key, Obj, labels_of, secret_values
+from vellum.kube.objects import COMPONENT, DOMAIN, Key, Kind, Obj, labels_of, secret_values
 from vellum.laptop import gateway
 from vellum.laptop.folders import connect_folder
 from vellum.laptop.models import Models, waits_for
 from vellum.laptop.mounts import IN_USE, mount
-from vellum.model.component import AnyComponent, Kind
+from vellum.model.component import AnyComponent
 from vellum.model.process import Process, Route, Running, Site
 from vellum.model.rotation import ENVIRONMENT, marked
 
@@ -51,8 +51,8 @@ class WorkloadController:
         programs: Mapping[str, str],
     ) -> None:
         self._state, self._ports, self._supervisor, self._programs = state, ports, supervisor, programs
-        self._components = [component for component in components if component.workload[1]]
-        self.kinds: Sequence[Kind] = tuple({Kind(*component.workload) for component in self._components})
+        self._components = [component for component in components if component.workload]
+        self.kinds: Sequence[Kind] = tuple({component.workload for component in self._components if component.workload})
         self._names: dict[Key, str] = {}
         self._routes: dict[Key, tuple[Route, ...]] = {}
         self._gateway: tuple[Path, int] | None = None
@@ -152,8 +152,7 @@ class WorkloadController:
     def _component(self, obj: Obj) -> Realised | None:
         for component in self._components:
             # Objects that users made themselves have no component's label.
-            same_kind = component.workload == (obj["apiVersion"], obj["kind"])
-            if same_kind and labels_of(obj).get(COMPONENT, Models.name) == component.name:
+            if component.workload == Key.of(obj).gvk and labels_of(obj).get(COMPONENT, Models.name) == component.name:
                 return component
         return None
 

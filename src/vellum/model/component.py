@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from vellum.kube import usage
-from vellum.kube.objects import COMPONENT, Obj
+from vellum.kube.objects import COMPONENT, Kind, Obj
 from vellum.model.keys import Seed
 from vellum.model.platform import PlatformFacts
 from vellum.model.process import Process, Running, Site
@@ -78,14 +78,6 @@ class Policy:
     ingress: tuple[tuple[str, Mapping[str, str], int], ...] = ()
     anywhere: tuple[int, ...] = ()
     """Ports of a peer that is not a pod and whose address is not known here; they are open to every address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind whose operator must be installed before it may be composed: (group/version, kind)."""
-
-    api_version: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +146,8 @@ class Component(ABC, Generic[W]):
     """Kinds of operators; while one is missing only this component waits."""
     image: str = ""
     """The key in ``KubeflowPlatform.spec.images``; without that image nothing is composed."""
-    workload: tuple[str, str] = ("", "")
-    """(apiVersion, kind) of the object that a laptop runs as a process."""
+    workload: Kind | None = None
+    """The kind of the object that a laptop runs as a process."""
     ports: tuple[str, ...] = ()
     """Names of the ports that the process needs."""
     twins: tuple[tuple[str, int], ...] = ()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Literal
 
 from vellum.kube.names import plural
-from vellum.kube.objects import Obj, make
-from vellum.model.component import CLUSTER_USAGE, Kind, PlatformComponent, S, Wish
+from vellum.kube.objects import Kind, Obj, make
+from vellum.model.component import CLUSTER_USAGE, PlatformComponent, S, Wish
 from vellum.model.platform import PlatformFacts
 
 PROVIDER_CONFIG = "vellum"

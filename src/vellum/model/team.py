@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vellum.kube import names
-from vellum.kube.objects import DOMAIN
+from vellum.kube.objects import DOMAIN, Kind
 
-API_VERSION, CLAIM_KIND = f"{DOMAIN}/v1alpha1", "MLOpsPlatform"
-"""The kind of a claim; the platform's kind has the same version."""
-COMPOSITE_KIND = f"X{CLAIM_KIND}"
+API_VERSION = f"{DOMAIN}/v1alpha1"
+CLAIM = Kind(API_VERSION, "MLOpsPlatform")
+COMPOSITE_KIND = f"X{CLAIM.kind}"
 """The composite that Crossplane makes of a claim."""
 STORAGE_NAMESPACE = "vellum-storage"
 """Holds the object store and every tenant's S3 objects, so that no team namespace gets stuck on their finalizers."""

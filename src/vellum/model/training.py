@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind
 
 TRAIN_JOB = Kind("trainer.kubeflow.org/v1alpha1", "TrainJob")
 TRAINING_RUNTIME = Kind(TRAIN_JOB.api_version, "ClusterTrainingRuntime")

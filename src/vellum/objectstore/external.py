@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind, Policy, Wish
+from vellum.kube.objects import Kind, Obj
+from vellum.model.component import Policy, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement
 from vellum.model.team import STORAGE_NAMESPACE

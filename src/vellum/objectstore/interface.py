@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from vellum.kube.objects import Obj
-from vellum.model.component import Kind, Policy, Wish
+from vellum.kube.objects import Kind, Obj
+from vellum.model.component import Policy, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import Observed, Ready, Requirement
 from vellum.objectstore.secret import Access

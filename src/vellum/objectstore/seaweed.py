@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vellum.kube.objects import Key, Obj, labels_of, make, secret
+from vellum.kube.objects import Key, Kind, Obj, labels_of, make, secret
 from vellum.kube.usage import usage
-from vellum.model.component import Kind, Policy, Wish
+from vellum.model.component import Policy, Wish
 from vellum.model.platform import PlatformFacts
 from vellum.model.state import READY, Observed, Ready, Requirement, waits
 from vellum.model.team import STORAGE_NAMESPACE

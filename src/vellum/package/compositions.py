@@ -8,8 +8,8 @@ from vellum.api import claim, platform
 from vellum.components import platform_components, team_components
 from vellum.compose import prerequisites
 from vellum.compose.entry import PLATFORM
-from vellum.kube.objects import Obj, make
-from vellum.model.component import Kind, Wish
+from vellum.kube.objects import Kind, Obj, make
+from vellum.model.component import Wish
 from vellum.model.keys import DUMMY_SEED, SEED, SEED_SECRET
 from vellum.model.platform import PlatformFacts
 from vellum.model.release import SYSTEM
@@ -38,7 +38,7 @@ def compositions() -> list[Obj]:
 
 
 def _once(kinds: Iterable[Kind]) -> list[Kind]:
-    return sorted(set(kinds), key=lambda kind: (kind.api_version, kind.kind))
+    return sorted(set(kinds))
 
 
 def _composition(name: str, kind: str, known: dict[str, Requirement]) -> Obj:

@@ -7,8 +7,7 @@ from collections import defaultdict
 from vellum.components import platform_components
 from vellum.compose.helm.records import COMPARED
 from vellum.kube import names
-from vellum.kube.objects import Obj, make
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj, make
 from vellum.model.release import PROVIDER, PROVIDER_CONFIG, SYSTEM, ReleaseComponent
 
 PACKAGE = "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0"

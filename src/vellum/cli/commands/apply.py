@@ -12,7 +12,7 @@ from vellum.host.client import Client
 from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.model.platform import PLATFORM
-from vellum.model.team import CLAIM_KIND
+from vellum.model.team import CLAIM
 
 
 @click.command()
@@ -38,6 +38,6 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
 
 
 def _called(obj: Obj) -> str:
-    if obj["kind"] in (PLATFORM.kind, CLAIM_KIND):
+    if obj["kind"] in (PLATFORM.kind, CLAIM.kind):
         return watching.owner(obj)
     return f"{obj['kind']} {obj['metadata']['name']}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -13,7 +13,8 @@ from vellum.errors import LaptopError
 from vellum.host.client import Client
 from vellum.host.inside import refuse
 from vellum.host.state import State
-from vellum.kube.objects import Key
+from vellum.kube.objects import Key, Kind
+from vellum.model.team import CLAIM
 
 
 @click.command()
@@ -52,7 +53,7 @@ def command(team: str | None, files: tuple[str, ...], timeout: float, *, yes: bo
 
 
 def _team(client: Client, team: str, seconds: float, *, yes: bool) -> None:
-    claims = teams.by_name(client.ask("list", kinds=teams.CLAIMS))
+    claims = teams.by_name(client.ask("list", kinds=[CLAIM]))
     claim = teams.one_team(team, list(claims))
     asking.tell(asking.of_a_team(claims[claim], client.ask("list", kinds=teams.MADE)))
     asking.agree(f"Delete the team {claim}?", f"the team {claim} would be deleted", yes=yes)
@@ -60,7 +61,7 @@ def _team(client: Client, team: str, seconds: float, *, yes: bool) -> None:
     client.ask("delete", namespace=namespace, name=name)
     uid = claims[claim]["metadata"]["uid"]
     # By uid, not by name: another claim of that name may be waiting until this one is deleted.
-    _until(lambda: _uids(client, teams.CLAIMS).get(claim) != uid, claim, seconds)
+    _until(lambda: _uids(client, [CLAIM]).get(claim) != uid, claim, seconds)
 
 
 def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: float, *, yes: bool) -> None:
@@ -68,7 +69,7 @@ def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: flo
     manifests = claims.only_workloads(files)
     there = {}
     for key in map(Key.of, teams.with_namespaces(manifests, team, client)):
-        uid = _uids(client, [[key.api_version, key.kind]]).get(f"{key.namespace}/{key.name}")
+        uid = _uids(client, [key.gvk]).get(f"{key.namespace}/{key.name}")
         if uid is None:
             click.echo(f"{key.kind} {key.namespace}/{key.name} was not there.", err=True)
         else:
@@ -79,10 +80,10 @@ def _made(client: Client, files: tuple[str, ...], team: str | None, seconds: flo
     names = ", ".join(f"{key.kind} {key.name}" for key in there)
     asking.agree(f"Delete {names}?", f"{names} would be deleted", yes=yes)
     for key, uid in there.items():
-        kind, place = [key.api_version, key.kind], f"{key.namespace}/{key.name}"
+        kind, place = key.gvk, f"{key.namespace}/{key.name}"
         client.ask("remove", namespace=key.namespace, name=key.name, kind=kind)
 
-        def is_gone(kind: list[str] = kind, place: str = place, uid: str = uid) -> bool:
+        def is_gone(kind: Kind = kind, place: str = place, uid: str = uid) -> bool:
             """Tell whether the object with this uid is gone."""
             return _uids(client, [kind]).get(place) != uid
 
@@ -100,7 +101,7 @@ def _until(is_gone: Callable[[], bool], name: str, seconds: float) -> None:
     click.echo(f"{name} is gone.", err=True)
 
 
-def _uids(client: Client, kinds: list[list[str]]) -> dict[str, str]:
+def _uids(client: Client, kinds: Sequence[Kind]) -> dict[str, str]:
     """Return the uid of every object of the kinds, by ``namespace/name``."""
     found = (obj["metadata"] for obj in client.ask("list", kinds=kinds))
     return {f"{meta['namespace']}/{meta['name']}": meta["uid"] for meta in found}

@@ -13,7 +13,7 @@ from vellum.api import schema
 from vellum.cli import catalogue, targets, teams
 from vellum.errors import UsageError
 from vellum.kube.objects import Obj
-from vellum.model.team import CLAIM_KIND
+from vellum.model.team import CLAIM
 
 _TEAM = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
 """The form of a team's name. A path has a dot, or is a word of ``_ROOTS``."""
@@ -43,7 +43,7 @@ def command(path: str, kubeconfig: Path | None, output: str) -> None:
     if path == GRAPH:
         click.echo(_platform(kubeconfig, output))
         return
-    if path not in _names() and schema.node_at(CLAIM_KIND, ("spec", path)):
+    if path not in _names() and schema.node_at(CLAIM.kind, ("spec", path)):
         path = f"spec.{path}"
     if _TEAM.fullmatch(path) and path not in _ROOTS and output != "svg":
         click.echo(_team(path, kubeconfig, output))

@@ -16,7 +16,7 @@ from vellum.host.files import write
 from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.laptop.folders import PAGE
-from vellum.model.team import Team
+from vellum.model.team import CLAIM, Team
 
 if TYPE_CHECKING:
     from vellum.model.component import Page
@@ -35,7 +35,7 @@ def command(part: str | None, team: str | None, *, show: bool) -> None:
     """
     state = State(state_root())
     known = _pages(part)
-    name, opened, url = _page(Client(state).ask("list", kinds=teams.CLAIMS), team, known)
+    name, opened, url = _page(Client(state).ask("list", kinds=[CLAIM]), team, known)
     shown = known[opened]
     namespace, _, claim = name.rpartition("/")
     token = (state.secrets(Team(namespace, claim, "").namespace) / shown.secret / shown.key).read_text()

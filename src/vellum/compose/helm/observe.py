@@ -12,8 +12,7 @@ from vellum.compose.helm import diff, records
 from vellum.compose.helm.diff import Difference
 from vellum.compose.helm.records import ABSENT, DEPLOYED, FAILED, Brought, Contents, Rendered
 from vellum.kube.health import health
-from vellum.kube.objects import Obj, annotations_of
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj, annotations_of
 from vellum.model.release import ReleaseComponent, crd
 from vellum.model.repair import GuardMemory
 from vellum.model.state import LIST, Observed, Requirement

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from vellum.kube.objects import Obj, labels_of
-from vellum.model.component import Kind
+from vellum.kube.objects import Kind, Obj, labels_of
 
 OWNED = (("app.kubernetes.io/managed-by", "Helm"),)
 """Helm sets this label on everything that it installs, and puts the release's name into an annotation."""
