@@ -88,7 +88,7 @@ def test_a_passage_cites_its_place_exactly(team: Team, tmp_path: Path) -> None:
 
 
 def test_the_same_content_under_two_names_is_indexed_once(team: Team, tmp_path: Path) -> None:
-    """Both names are reported."""
+    """Both names are reported and counted as files; pages and passages count once."""
     content = book(tmp_path / "a.pdf", 2).read_bytes()
     (tmp_path / "b.pdf").write_bytes(content)
     events = team.ingest(tmp_path)
@@ -102,6 +102,9 @@ def test_the_same_content_under_two_names_is_indexed_once(team: Team, tmp_path: 
         "pages": 2,
         "passages": len(team.points()),
     }
+    assert [event.get("same_as") for event in events if event["event"] == "file"] == [None, "a.pdf"]
+    again = team.ingest(tmp_path)
+    assert done_of(again) == {**done_of(events), "unchanged": 2}
     assert set(team.counts()) == {"a.pdf"}
 
 

@@ -137,14 +137,17 @@ def _print(done: dict[str, Any], files: list[dict[str, Any]]) -> None:
     for entry in files:
         errors = f" ({entry['page_errors']} pages could not be read)" if entry.get("page_errors") else ""
         document = options.printable(entry["document"])
-        click.echo(f"{entry['verdict']:11} {document}: {entry['pages']} pages, {entry['passages']} passages{errors}")
+        counts = f"{entry['pages']} pages, {entry['passages']} passages{errors}"
+        if "same_as" in entry:
+            counts = f"the same content as {options.printable(entry['same_as'])}"
+        click.echo(f"{entry['verdict']:11} {document}: {counts}")
     speed = f" ({done['pages_per_s']:.0f} pages/s)" if done["pages_per_s"] else ""
     for name in done["skipped"][:_MOST_SKIPPED]:
         click.echo(f"{'skipped':11} {options.printable(name)}: not a PDF, or a link that leaves the folder")
     if (more := len(done["skipped"]) - _MOST_SKIPPED) > 0:
         click.echo(f"{'skipped':11} and {more} more; `--output json` lists all")
-    counts = {"unchanged": done["unchanged"], "skipped": len(done["skipped"]), "removed": done["removed"]}
-    less = [f"{count} {word}" for word, count in counts.items() if count]
+    rest = {"unchanged": done["unchanged"], "skipped": len(done["skipped"]), "removed": done["removed"]}
+    less = [f"{count} {word}" for word, count in rest.items() if count]
     click.echo(f"{_sentence(done)}{' (' + ', '.join(less) + ')' if less else ''} in {done['seconds']:.1f} s{speed}")
     if not files:
         click.echo("The folder has no PDF.", err=True)

@@ -239,13 +239,14 @@ class _Run:
         return verdicts
 
     def _summary(self, verdicts: dict[str, Any]) -> dict[str, Any]:
+        """Return the counts: files by name, but the pages and passages of equal files once."""
         files = verdicts["files"]
         return {
             "run": self._id,
             "files": len(_names(files)),
             "skipped": verdicts["skipped"],
             "documents": len({file["document_id"] for file in files if file["passages"]}),
-            "unchanged": sum(bool(file.get("known")) for file in files),
+            "unchanged": sum(len(file["names"]) for file in files if file.get("known")),
             "removed": len(verdicts["removed"]),
             "pages": sum(file.get("pages", 0) for file in files),
             "passages": sum(file["passages"] for file in files),

@@ -170,11 +170,13 @@ def _entry(file: dict[str, Any], source: str, before: Entry | None) -> Entry:
 
 
 def _tell(file: dict[str, Any]) -> None:
-    """Report one content under each of its names."""
-    for name in file["names"]:
+    """Report one content under each of its names; ``same_as`` is the name that it is counted and cited by."""
+    first, *others = file["names"]
+    for name in (first, *others):
         emit(
             "file",
             document=name,
+            **({} if name == first else {"same_as": first}),
             verdict=file["verdict"],
             page_errors=file.get("page_errors", 0),
             pages=file.get("pages", 0),
