@@ -53,7 +53,7 @@ with socket.create_server(("127.0.0.1", port)) as server:
             if os.path.exists("refuse"):
                 connection.sendall(b"HTTP/1.0 503 No\\r\\n\\r\\n")
                 continue
-            connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+            connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + (b"" if os.path.exists("partial") else b"whole"))
 """
 QUICK = Patience(
     start_probe=0.01,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.host.servers import QUICK, Supervised, alive, wait_for
 
-from vellum.host.child import LOG_LIMIT
+from vellum.host.child import LOG_LIMIT, answer
 from vellum.host.files import read_json
 from vellum.model.process import Running
 
@@ -173,6 +173,24 @@ def test_a_process_that_refuses_is_not_ready_and_says_its_status(supervised: Sup
     wait_for(lambda: "answers with the HTTP status 503" in supervised.messages)
     (process.directory / "refuse").unlink()
     supervised.wait_ready(process)
+
+
+def test_a_process_of_which_a_part_is_missing_is_not_ready(supervised: Supervised) -> None:
+    """A right answer of one server of the process is not enough."""
+    process = supervised.server("served")
+    assert process.probe is not None
+    process = replace(process, probe=replace(process.probe, also=replace(process.probe, says="whole")))
+    process.directory.mkdir()
+    (process.directory / "partial").touch()
+    supervised.supervisor.ensure(process)
+    wait_for(lambda: process.probe and answer(process.probe, 1) == 200)
+    time.sleep(0.2)
+    assert not supervised.supervisor.status("served").ready
+    (process.directory / "partial").unlink()
+    supervised.wait_ready(process)
+    (process.directory / "partial").touch()
+    wait_for(lambda: "answers with a status in which a part is missing" in supervised.messages)
+    wait_for(lambda: supervised.supervisor.status("served").restarts)
 
 
 def test_a_slow_start_says_so(supervised: Supervised) -> None:

@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -100,25 +99,10 @@ def test_kills_at_random_moments_lose_nothing_acknowledged(installation: Install
     assert points
     binding = installation.binding("team-a")
     store, bucket = s3(binding), binding["VELLUM_BUCKET"]
-    assert {key: whole(store, bucket, key) for key in objects} == objects
+    assert {key: store.get_object(Bucket=bucket, Key=key)["Body"].read() for key in objects} == objects
     with vectors(binding) as client:
         there = client.retrieve("rounds", list(points), with_payload=True)
     assert {point.id: (point.payload or {})["number"] for point in there} == points
-
-
-def whole(store: Any, bucket: str, key: str) -> bytes:
-    """Return an object. For a moment after a restart the store asks clients to try again."""
-
-    def read() -> list[bytes]:
-        try:
-            return [store.get_object(Bucket=bucket, Key=key)["Body"].read()]
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("InternalError", "ServiceUnavailable"):
-                raise
-            return []
-
-    body: bytes = wait_for(read, 30)[0]
-    return body
 
 
 def put_some(binding: dict[str, str], number: int) -> dict[str, bytes]:

@@ -121,8 +121,14 @@ class StorageComponent(PlatformComponent[Spec]):
             directory=site.directory / "data",
             env=env,
             files={config / "security.toml": _security(site)},
-            # Any S3 answer means that it is up, signed or not; anonymous callers get 403.
-            probe=Probe(ports["s3"], "/", ok=(200, 403)),
+            # Any S3 answer means that S3 is up, signed or not; anonymous callers get 403. But S3 answers 500 to reads
+            # and writes until the master knows the volume server: up to 5 s later (measured on weed 4.48).
+            probe=Probe(
+                ports["s3"],
+                "/",
+                ok=(200, 403),
+                also=Probe(ports["master"], "/", says=f"127.0.0.1:{ports['volume']}/ui/index.html"),
+            ),
             priority=2,
             ports=(grpc["admin"],),
         )

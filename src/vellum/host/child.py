@@ -195,18 +195,34 @@ def rotate(log: Path) -> None:
 
 
 SILENCE = 0
+INCOMPLETE = -1
+"""A right status, but the body lacks what the probe asks for."""
+_MOST_BYTES = 1 << 20
+
+
+def wrong_with(probe: Probe, seconds: float) -> int | None:
+    """Send the requests of a probe; return None if all answers are right, else what is wrong with the first other.
+
+    That is its HTTP status, INCOMPLETE, or SILENCE.
+    """
+    status = answer(probe, seconds)
+    if status not in probe.ok:
+        return status
+    return wrong_with(probe.also, seconds) if probe.also else None
 
 
 def answer(probe: Probe, seconds: float) -> int:
-    """Send one probe and return the HTTP status; SILENCE if no answer comes in time, or one that is not HTTP."""
+    """Send one request and return the HTTP status; SILENCE if no answer comes in time, or one that is not HTTP."""
     connection = _connection(probe, seconds)
     try:
         connection.request("GET", probe.path)
-        return connection.getresponse().status
+        answered = connection.getresponse()
+        body = answered.read(_MOST_BYTES) if probe.says else b""
     except (OSError, http.client.HTTPException):
         return SILENCE
     finally:
         connection.close()
+    return answered.status if probe.says.encode() in body else INCOMPLETE
 
 
 def _connection(probe: Probe, seconds: float) -> http.client.HTTPConnection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from vellum.host.child import SILENCE, answer
+from vellum.host.child import INCOMPLETE, SILENCE, wrong_with
 from vellum.host.load import is_stopped, used, works
 from vellum.model.process import Probe
 
@@ -52,10 +52,11 @@ class Watch:
         if self._stopped:
             return False
         asked = time.monotonic()
-        self._status = answer(probe, patience.silence if self.ready else patience.answer) if probe else SILENCE
-        if probe is None or self._status in probe.ok:
+        wrong = wrong_with(probe, patience.silence if self.ready else patience.answer) if probe else None
+        if wrong is None:
             self.ready, self._heard, self._used = True, asked, used(self._pid)
             return True
+        self._status = wrong
         self._works = works(self._pid, self._used, self._silent())
         return False
 
@@ -73,7 +74,7 @@ class Watch:
         if silent < patience.silence * (3 if self._works and self._status == SILENCE else 1):
             return ""
         if self._status != SILENCE:
-            return f"answers with the HTTP status {self._status}"
+            return f"answers with {self._refusal()}"
         return "does not answer, and is at work" if self._works else "does not answer any more"
 
     def is_over(self) -> bool:
@@ -93,5 +94,9 @@ class Watch:
         if self._stopped:
             return f"was stopped by a signal for {silent:.0f} s"
         if self._status != SILENCE:
-            return f"answered with the HTTP status {self._status} for {silent:.0f} s"
+            return f"answered with {self._refusal()} for {silent:.0f} s"
         return f"did not answer for {silent:.0f} s"
+
+    def _refusal(self) -> str:
+        incomplete = self._status == INCOMPLETE
+        return "a status in which a part is missing" if incomplete else f"the HTTP status {self._status}"

@@ -16,6 +16,10 @@ class Probe:
     ok: tuple[int, ...] = (200,)
     tls: bool = False
     """Whether to use TLS without checking the server's certificate."""
+    says: str = ""
+    """Text that the body must have: a server may answer 200 before it can do its work."""
+    also: Probe | None = None
+    """A further request that must be answered too, for a process that has several servers."""
 
 
 @dataclass(frozen=True, slots=True)
