@@ -22,9 +22,18 @@ TOWER = (
     ("errors",),
 )
 """Layer by layer; parts of one layer do not import each other."""
-BESIDE = {"host": {"model", "kube", "connect", "errors"}, "workloads": {"connect", "errors"}, "connect": {"errors"}}
+BESIDE = {
+    "host": {"model", "kube", "connect", "errors"},
+    "workloads": {"connect", "errors"},
+    "connect": {"errors"},
+    "oci": {"errors"},
+}
 """The parts outside the layers, and what each may import besides itself."""
-USED = {"connect": ("cli", "laptop", "bench"), "host": ("cli", "laptop", "bench")}
+USED = {
+    "connect": ("cli", "laptop", "bench"),
+    "host": ("cli", "laptop", "bench"),
+    "oci": ("cli", "bench", "cluster", "package"),
+}
 """Which layers may import a part outside the layers; none imports ``workloads``, which run as programs."""
 PARTS = [part for floor in TOWER for part in floor]
 EVERYWHERE = {"_version", ""}

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import tarfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+from vellum.oci import archive
 
 _HERE = Path(__file__).resolve()
 _IN_WHEEL, _IN_CHECKOUT = _HERE.parents[1] / "charts", _HERE.parents[3] / "charts"
 FOLDER = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 OWN = tuple(sorted(path.parent.name for path in FOLDER.glob("*/Chart.yaml")))
 """The names of the charts."""
-
-
-_EPOCH = 315532800
-"""1980: the first second of an archive's time that every reader accepts."""
 
 
 @cache
@@ -32,8 +29,13 @@ def own(name: str) -> Mapping[str, bytes]:
 
 def version(name: str) -> str:
     """Return the chart's version."""
-    said = yaml.safe_load(own(name)["Chart.yaml"])
-    return str(said["version"])
+    return str(metadata(name)["version"])
+
+
+def metadata(name: str) -> dict[str, Any]:
+    """Return the chart's ``Chart.yaml``."""
+    said: dict[str, Any] = yaml.safe_load(own(name)["Chart.yaml"])
+    return said
 
 
 def archives() -> dict[str, bytes]:
@@ -42,11 +44,7 @@ def archives() -> dict[str, bytes]:
 
 
 def packed(name: str, inside: Mapping[str, bytes]) -> bytes:
-    """Return the archive that ``helm package`` would make of the files; the same files give the same bytes."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path, content in sorted(inside.items()):
-            entry = tarfile.TarInfo(f"{name}/{path}")
-            entry.size, entry.mtime = len(content), _EPOCH
-            tar.addfile(entry, io.BytesIO(content))
-    return gzip.compress(archive.getvalue(), mtime=0)
+    """Return an archive of the files as Helm reads it; the same files give the same bytes."""
+    out = io.BytesIO()
+    archive.write(out, {f"{name}/{path}": archive.plain(content) for path, content in inside.items()}, folders=False)
+    return out.getvalue()

@@ -1,0 +1,182 @@
+"""An OCI image layout: a folder of blobs by digest, and ``index.json`` with the names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from vellum.errors import UsageError
+from vellum.oci.archive import Written
+
+Json = dict[str, Any]
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+_DOCKER = "application/vnd.docker.distribution.manifest"
+INDEXES = (INDEX, f"{_DOCKER}.list.v2+json")
+MANIFESTS = (MANIFEST, f"{_DOCKER}.v2+json")
+NAME = "org.opencontainers.image.ref.name"
+_MARK = '{"imageLayoutVersion":"1.0.0"}'
+_SMALL = 4 << 20
+"""The most bytes of a manifest, as registries limit them."""
+
+
+def encoded(value: Json) -> bytes:
+    """Return JSON, the same bytes for the same value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sha256(data: bytes) -> str:
+    """Return the digest as OCI writes it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+class Layout:
+    """One layout."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs/sha256"
+
+    @classmethod
+    def create(cls, root: Path) -> Layout:
+        """Return the layout of the folder, which is made if it does not exist.
+
+        Raises:
+            UsageError: the folder has other files (VEL754).
+        """
+        mark = root / "oci-layout"
+        if not mark.exists() and root.exists() and any(root.iterdir()):
+            fix = "name an empty folder, or a new one"
+            raise UsageError("VEL754", "the folder has other files", where=str(root), fix=fix)
+        (root / "blobs/sha256").mkdir(parents=True, exist_ok=True)
+        mark.write_text(_MARK)
+        return cls(root)
+
+    @classmethod
+    def existing(cls, root: Path) -> Layout:
+        """Return the layout in the folder.
+
+        Raises:
+            UsageError: the folder is not a layout (VEL754).
+        """
+        if not (root / "oci-layout").is_file() or not (root / "index.json").is_file():
+            fix = "name a folder that `vellum package build` or another tool wrote as an OCI image layout"
+            raise UsageError("VEL754", "the folder is not an OCI image layout", where=str(root), fix=fix)
+        return cls(root)
+
+    def path(self, digest: str) -> Path:
+        """Return the blob's path."""
+        return self._blobs / digest.removeprefix("sha256:")
+
+    def add(self, media_type: str, value: Json, **more: Any) -> Json:  # noqa: ANN401  # fields of a descriptor
+        """Write a small JSON blob; return its descriptor with ``more``."""
+        data = encoded(value)
+        return {"mediaType": media_type, **self.put(data), **more}
+
+    def put(self, data: bytes) -> Json:
+        """Write a blob; return its digest and size."""
+        digest = sha256(data)
+        if not self.path(digest).exists():
+            self._put(digest, lambda out: _write(out, data))
+        return {"digest": digest, "size": len(data)}
+
+    def layer(self, write: Callable[[IO[bytes]], Written]) -> Written:
+        """Write a blob whose digest is known only at its end."""
+        with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
+            try:
+                made = write(out.file)
+            except BaseException:
+                Path(out.name).unlink()
+                raise
+        _kept(Path(out.name), self.path(made.digest))
+        return made
+
+    def copy(self, other: Layout, descriptor: Json) -> None:
+        """Take a blob of another layout, by a hard link where that is possible."""
+        target, source = self.path(descriptor["digest"]), other.path(descriptor["digest"])
+        if target.exists():
+            return
+        try:
+            os.link(source, target)
+        except OSError:
+            self._put(descriptor["digest"], lambda out: _copied(source, out))
+
+    def _put(self, digest: str, write: Callable[[IO[bytes]], None]) -> None:
+        with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
+            write(out.file)
+        _kept(Path(out.name), self.path(digest))
+
+    def read(self, descriptor: Json) -> Json:
+        """Return a manifest, an index or a config, checked by its digest.
+
+        Raises:
+            UsageError: the blob is missing or damaged (VEL754).
+        """
+        path = self.path(descriptor["digest"])
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(_SMALL + 1)
+            # A damaged manifest has another digest.
+            value: Json = json.loads(data if sha256(data) == descriptor["digest"] else b"")
+        except (OSError, ValueError) as error:
+            fix = "run `vellum package build` again, or make the layout again with the tool that wrote it"
+            what = f"blob {descriptor['digest']} is missing or damaged"
+            raise UsageError("VEL754", what, where=str(self.root), fix=fix) from error
+        return value
+
+    def index(self) -> list[Json]:
+        """Return the descriptors of ``index.json``."""
+        path = self.root / "index.json"
+        if not path.exists():
+            return []
+        found: list[Json] = json.loads(path.read_bytes())["manifests"]
+        return found
+
+    def named(self) -> dict[str, Json]:
+        """Return name to descriptor."""
+        return {one["annotations"][NAME]: one for one in self.index() if NAME in (one.get("annotations") or {})}
+
+    def publish(self, descriptors: list[Json]) -> None:
+        """Write ``index.json`` with exactly these, and remove every blob that it does not lead to."""
+        ordered = sorted(descriptors, key=lambda one: ((one.get("annotations") or {}).get(NAME, "~"), one["digest"]))
+        value = {"schemaVersion": 2, "mediaType": INDEX, "manifests": ordered}
+        path = self.root / "index.json"
+        new = path.with_suffix(".new")
+        new.write_bytes(encoded(value))
+        new.replace(path)
+        kept = {self.path(one["digest"]).name for descriptor in ordered for one in self.reached(descriptor)}
+        for blob in self._blobs.iterdir():
+            if blob.name not in kept:
+                blob.unlink()
+
+    def reached(self, descriptor: Json) -> Iterator[Json]:
+        """Yield the descriptor's blobs, each after those that it names, as a registry wants them."""
+        if descriptor["mediaType"] in INDEXES:
+            for one in self.read(descriptor)["manifests"]:
+                yield from self.reached(one)
+        elif descriptor["mediaType"] in MANIFESTS:
+            manifest = self.read(descriptor)
+            yield from (manifest["config"], *manifest["layers"])
+        yield descriptor
+
+
+def _write(out: IO[bytes], data: bytes) -> None:
+    out.write(data)
+
+
+def _copied(source: Path, out: IO[bytes]) -> None:
+    with source.open("rb") as stream:
+        shutil.copyfileobj(stream, out, 1 << 20)
+
+
+def _kept(new: Path, path: Path) -> None:
+    new.chmod(0o644)
+    new.replace(path)

@@ -1,0 +1,102 @@
+"""The base image: a distribution with Python, from a registry or from an OCI layout on this machine."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vellum.errors import UsageError
+from vellum.oci.layout import INDEXES, Json, Layout
+from vellum.package.installed import Python
+
+_PYTHON = re.compile(r"(?:\./)?((?:usr/)?(?:local/)?bin/python(3\.(?:1[123])))")
+_ACCOUNTS = ("etc/passwd", "etc/group")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """One platform of a base image."""
+
+    architecture: str
+    config: Json
+    layers: list[Json]
+    python: Python
+    accounts: dict[str, bytes] = field(default_factory=dict)
+    """``etc/passwd`` and ``etc/group``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A base image in a layout on this machine."""
+
+    layout: Layout
+    descriptor: Json
+    name: str
+    """Its name with its digest; for a layout of the user the digest alone, because a path tells about the machine."""
+
+
+def local(folder: Path) -> Source:
+    """Return the only image of a layout.
+
+    Raises:
+        UsageError: the folder is not a layout with one image (VEL754).
+    """
+    layout = Layout.existing(folder)
+    every = layout.index()
+    if len(every) != 1:
+        fix = "copy one image into a layout: skopeo copy --all docker://IMAGE oci:FOLDER"
+        raise UsageError("VEL754", f"the layout has {len(every)} images", where=str(folder), fix=fix)
+    return Source(layout, every[0], every[0]["digest"])
+
+
+def read(source: Source, architecture: str) -> Base:
+    """Return the base for one architecture.
+
+    Raises:
+        UsageError: it lacks the architecture, or a Python that Vellum supports (VEL750).
+    """
+    manifest = source.layout.read(_chosen(source, source.descriptor, architecture))
+    config = source.layout.read(manifest["config"])
+    if config.get("architecture") != architecture:
+        raise _lacks(source, f"a platform linux/{architecture}", f"--platform linux/{config.get('architecture')}")
+    python, accounts = _found(source.layout, manifest["layers"])
+    if python is None:
+        raise _lacks(source, "Python 3.11, 3.12 or 3.13", "--base with such an image")
+    return Base(architecture, config, manifest["layers"], python, accounts)
+
+
+def _chosen(source: Source, descriptor: Json, architecture: str) -> Json:
+    """Return the descriptor of the platform's manifest; indexes may be nested."""
+    if descriptor["mediaType"] not in INDEXES:
+        return descriptor
+    for one in source.layout.read(descriptor)["manifests"]:
+        if one["mediaType"] in INDEXES:
+            return _chosen(source, one, architecture)
+        platform = one.get("platform") or {}
+        if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
+            found: Json = one
+            return found
+    raise _lacks(source, f"a platform linux/{architecture}", "--platform with those that it has")
+
+
+def _lacks(source: Source, what: str, option: str) -> UsageError:
+    return UsageError("VEL750", f"the base image does not have {what}", where=source.name, fix=f"use {option}")
+
+
+def _found(layout: Layout, layers: Iterable[Json]) -> tuple[Python | None, dict[str, bytes]]:
+    """Return the interpreter that comes first on the path, and the account files, of the uppermost layer."""
+    pythons: dict[str, Python] = {}
+    accounts: dict[str, bytes] = {}
+    for layer in layers:
+        with tarfile.open(layout.path(layer["digest"]), mode="r:*") as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                if found := _PYTHON.fullmatch(name):
+                    pythons[found[1]] = Python(found[2], found[1])
+                if name in _ACCOUNTS and (stream := tar.extractfile(member)):
+                    accounts[name] = stream.read()
+    preferred = sorted(pythons, key=lambda path: ("local" not in path, path))
+    return (pythons[preferred[0]] if preferred else None), accounts

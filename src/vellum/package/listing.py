@@ -1,0 +1,59 @@
+"""What a layout holds, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from vellum.oci.layout import INDEXES, Json, Layout
+
+_CHART = "application/vnd.cncf.helm.config.v1+json"
+_XPKG = "io.crossplane.xpkg"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One image, package or chart."""
+
+    name: str
+    """Repository and tag, without a registry."""
+    kind: str
+    digest: str
+    platforms: list[str]
+    size: int
+    """Bytes of all its blobs, each counted once."""
+
+    @property
+    def megabytes(self) -> str:
+        """The size for people."""
+        return f"{self.size / 1e6:.1f}"
+
+    def as_dict(self) -> Json:
+        """Return plain data."""
+        return asdict(self)
+
+
+def contents(layout: Layout) -> list[Content]:
+    """Return everything with a name, by name."""
+    found = []
+    for name, descriptor in sorted(layout.named().items()):
+        blobs = {one["digest"]: one["size"] for one in layout.reached(descriptor)}
+        manifests = list(_manifests(layout, descriptor))
+        platforms = [f"linux/{one['platform']['architecture']}" for one in manifests if "platform" in one]
+        kind = _kind(layout.read(manifests[0]))
+        found.append(Content(name, kind, descriptor["digest"], platforms, sum(blobs.values())))
+    return found
+
+
+def _manifests(layout: Layout, descriptor: Json) -> Iterator[Json]:
+    if descriptor["mediaType"] in INDEXES:
+        yield from layout.read(descriptor)["manifests"]
+    else:
+        yield descriptor
+
+
+def _kind(manifest: Json) -> str:
+    if manifest["config"]["mediaType"] == _CHART:
+        return "chart"
+    marked = any(_XPKG in (one.get("annotations") or {}) for one in manifest["layers"])
+    return "package" if marked else "image"
