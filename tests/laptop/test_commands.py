@@ -34,6 +34,7 @@ from vellum.model.platform import PLATFORM
 from vellum.model.team import CLAIM, Team
 
 CLAIMS = ["default/both", "default/here", "other/both", "other/there"]
+BUCKET_VOLUME = "vellum-storage/seaweed-store/data/vellum-default-gone-c25esaspfur2_7.dat"
 
 
 @pytest.fixture
@@ -350,6 +351,21 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation
     status, said = vellum("down", "--delete-data")
     assert (status, said.endswith(refused(what, installation.state.root, "pass --yes")[1])) == (1, True)
     assert "1 file, 4.0 KiB" in said
+
+
+@pytest.mark.parametrize("place", ["gone-team/notebook-workspace", "vellum-vectors/data-qdrant-gone-0", BUCKET_VOLUME])
+def test_down_names_the_data_of_deleted_teams_if_there_is_any(installation: Installation, place: str) -> None:
+    known = {one: Team(one.partition("/")[0], one.partition("/")[2], "") for one in CLAIMS}
+    record = {one: {"namespace": team.namespace} for one, team in known.items()}
+    (installation.state.root / "teams.json").write_text(json.dumps(record))
+    (installation.state.root / "data" / "vellum-storage/seaweed-store/data/vellum-artifacts_3.dat").mkdir(parents=True)
+    for team in known.values():
+        for folder in (f"{team.namespace}/{HOME}", f"vellum-vectors/data-{team.qdrant}-0"):
+            (installation.state.root / "data" / folder).mkdir(parents=True)
+    line = "goes   data of teams that were deleted before"
+    assert line not in vellum("down", "--delete-data")[1]
+    (installation.state.root / "data" / place).mkdir(parents=True)
+    assert line in vellum("down", "--delete-data")[1]
 
 
 def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation) -> None:

@@ -17,8 +17,10 @@ from vellum.components.notebook import HOME
 from vellum.connect.installation import state_root
 from vellum.errors import UsageError, VellumError
 from vellum.host.state import State
+from vellum.kube import names
 from vellum.kube.objects import Key, Obj
-from vellum.model.team import VECTORS_NAMESPACE, Team
+from vellum.model.team import STORAGE_NAMESPACE, VECTORS_NAMESPACE, Team
+from vellum.objectstore.seaweed import STORE
 from vellum.reports import team as report
 
 COUNTED_SECONDS = 3.0
@@ -75,12 +77,30 @@ def of_a_workload(key: Key) -> list[str]:
 
 def of_everything(state: State) -> list[str]:
     """Return lines with what deleting the installation removes."""
-    known = ", ".join(teams.known()) or "none"
+    known = teams.known()
+    own = [Team(namespace, name, "") for namespace, _, name in (claim.rpartition("/") for claim in known)]
     return [
-        f"  goes   all data of the teams: {known}",
-        f"  goes   data of teams that were deleted before; all data together: {_folder(state.root / 'data')}",
+        *([f"  goes   all data of the teams: {', '.join(known)}"] if known else []),
+        *(["  goes   data of teams that were deleted before"] if _earlier(state, own) else []),
+        f"  goes   the object store and all other data; all data together: {_folder(state.root / 'data')}",
         "  goes   the seed, from which every key is derived",
     ]
+
+
+def _earlier(state: State, known: list[Team]) -> bool:
+    """Return whether a folder or a volume of the object store belongs to a team that no longer has a claim."""
+    homes = {path.parent.name for path in state.root.glob(f"data/*/{HOME}")}
+    vectors = {path.name for path in state.data(VECTORS_NAMESPACE, "").glob("data-*-0")}
+    # SeaweedFS names a volume BUCKET_NUMBER.dat. A team's bucket ends with a hash; the platform's own bucket does not.
+    volume = f"{names.bucket_name('*')}-{'?' * names.HASH_LENGTH}_*.dat"
+    volumes = state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}").glob(f"data/{volume}")
+    buckets = {path.name.rpartition("_")[0] for path in volumes}
+    left = (
+        homes - {team.namespace for team in known},
+        vectors - {f"data-{team.qdrant}-0" for team in known},
+        buckets - {team.bucket for team in known},
+    )
+    return any(left)
 
 
 def size(count: float) -> str:
