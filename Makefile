@@ -34,6 +34,14 @@ FUNCTION := .venv-function/bin
 	.tools/bin/uv pip install --quiet --no-deps --python $(FUNCTION)/python --editable .
 	@touch .venv-function/.ready
 
+# kfp allows only an old Kubernetes client. The extra `cluster` alone gets the newest, and is tested with it.
+CLUSTER := .venv-cluster/bin
+.venv-cluster/.ready: .venv/.ready lock/cluster.txt
+	@.tools/bin/uv venv --quiet --clear --python $(BIN)/python .venv-cluster
+	.tools/bin/uv pip sync --quiet --require-hashes --python $(CLUSTER)/python lock/cluster.txt
+	.tools/bin/uv pip install --quiet --no-deps --python $(CLUSTER)/python --editable .
+	@touch .venv-cluster/.ready
+
 # The validators of charts and health checks have their own environment. Only the bench's tests use it.
 VALIDATORS := .venv-validators/bin
 .venv-validators/.ready: .venv/.ready lock/validators.txt
@@ -56,8 +64,9 @@ lint: setup
 	$(BIN)/ruff format --quiet --check src tests benchmarks examples
 	$(BIN)/mypy --no-error-summary
 
-check: lint ## lint, types and the fast tests; a minute to three, no network
+check: lint .venv-cluster/.ready ## lint, types and the fast tests; a minute to three, no network
 	$(FUNCTION)/pytest -q -m "not slow and not nightly" tests/function
+	$(CLUSTER)/pytest -q tests/cluster
 	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --durations=20 -m "not laptop and not slow and not nightly and not attack" --ignore tests/function --ignore tests/bench
 
 # One process: two platforms at once take each other's time, and tests say how soon things are back.
@@ -93,4 +102,4 @@ package: setup ## build the wheel and the source archive into dist/
 	.tools/bin/uv build --quiet --out-dir dist
 
 clean: ## remove the files that make built; the data of the installation stays
-	rm -rf .venv .venv-function .venv-validators .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-function .venv-cluster .venv-validators .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

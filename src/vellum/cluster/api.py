@@ -1,6 +1,7 @@
 """Plain objects to and from a Kubernetes API server. The official client handles connection, TLS and kubeconfig.
 
-Its typed models are not used: all our data is JSON, and half of our kinds are custom.
+Its typed models are not used: all our data is JSON, and half of our kinds are custom. Its generated calls are not used
+either, because `call_api` lost arguments between versions 30 and 37.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import responses
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
 import yaml
 
@@ -20,7 +23,8 @@ from vellum.kube import names
 from vellum.kube.objects import Key, Kind, Obj
 
 FIELD_MANAGER = "vellum"
-_NOT_FOUND, _CONFLICT, _GONE, _BUSY = 404, 409, 410, 503
+CONNECT_SECONDS = 5
+_REFUSED, _NOT_FOUND, _CONFLICT, _GONE, _BUSY = 300, 404, 409, 410, 503
 _APPLY, _MERGE, _JSON = ("application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json")
 Selector = Mapping[str, str]
 READYZ = "see whether that server runs: `kubectl get --raw /readyz`"
@@ -51,6 +55,7 @@ class Api:
             UsageError: the file is not a kubeconfig (VEL718).
         """
         from kubernetes import client, config
+        from kubernetes.client.rest import RESTClientObject
 
         settings = client.Configuration()
         try:
@@ -61,8 +66,9 @@ class Api:
             test = f"test it: kubectl --kubeconfig {kubeconfig} version"
             raise UsageError("VEL718", what, where=str(kubeconfig), fix=test) from None
         settings.connection_pool_maxsize = connections
-        self._client, self._fix = client.ApiClient(settings), fix
-        self._client.user_agent = f"{agent}/{__version__}"
+        self._settings, self._fix = settings, fix
+        self._pool = RESTClientObject(settings).pool_manager
+        self._headers = {"Accept": "application/json", "User-Agent": f"{agent}/{__version__}"}
 
     def get(self, key: Key) -> Obj | None:
         """Return the object, or None.
@@ -187,24 +193,24 @@ class Api:
         return answer
 
     def _open(self, request: _Request) -> Any:  # noqa: ANN401  # urllib3's response
-        from kubernetes.client.exceptions import ApiException
+        from urllib3 import Timeout
 
         content = {"Content-Type": request.content} if request.body is not None else {}
-        try:
-            with _answering(request, self._fix):
-                return self._client.call_api(
-                    request.url,
-                    request.method,
-                    query_params=list(request.query.items()),
-                    body=request.body,
-                    header_params={"Accept": "application/json", **content},
-                    auth_settings=["BearerToken"],
-                    _preload_content=False,
-                    _return_http_data_only=True,
-                    _request_timeout=(5, request.seconds),
-                )
-        except ApiException as refused:
-            raise _translated(request, self._fix, refused) from None
+        # Asked for every time: a token may have to be renewed.
+        keys = {key["key"]: key["value"] for key in self._settings.auth_settings().values()}
+        with _answering(request, self._fix):
+            response = self._pool.request(
+                request.method,
+                f"{self._settings.host}{request.url}{'?' if request.query else ''}{urlencode(request.query)}",
+                body=None if request.body is None else json.dumps(request.body),
+                headers={**self._headers, **content, **keys},
+                timeout=Timeout(connect=CONNECT_SECONDS, read=request.seconds),
+                preload_content=False,
+            )
+            if response.status < _REFUSED:
+                return response
+            body = response.data
+        raise _translated(request, self._fix, response.status, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,18 +255,18 @@ class UnavailableError(StoreError):
 _KINDS: Mapping[int, type[StoreError]] = {_NOT_FOUND: NotFoundError, _BUSY: UnavailableError}
 
 
-def _translated(request: _Request, fix: str, refused: Any) -> Exception:  # noqa: ANN401  # kubernetes publishes no types
+def _translated(request: _Request, fix: str, status: int, body: bytes) -> Exception:
     try:
-        message = json.loads(refused.body)["message"]
+        message = json.loads(body)["message"]
     except (ValueError, KeyError, TypeError):
-        message = str(refused.reason)
+        message = responses.get(status, "")
     # 422 with "the server rejected our request due to an error in our request": a ``test`` of a JSON patch failed.
-    if refused.status == _CONFLICT or (request.content == _JSON and "testing" in message and "failed" in message):
+    if status == _CONFLICT or (request.content == _JSON and "testing" in message and "failed" in message):
         return ConflictError(message)
-    if refused.status == _GONE:
+    if status == _GONE:
         return GoneError(message)
-    kind = _KINDS.get(refused.status, StoreError)
-    return _refused(request.url, f"the API server refuses ({refused.status}): {message}", fix, kind)
+    kind = _KINDS.get(status, StoreError)
+    return _refused(request.url, f"the API server refuses ({status}): {message}", fix, kind)
 
 
 def _refused(url: str, what: str, fix: str, kind: type[StoreError] = StoreError) -> StoreError:
