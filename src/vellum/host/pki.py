@@ -91,22 +91,7 @@ def certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
     )
     if signer is None:
-        builder = builder.add_extension(_signs(), critical=True)
+        # Only key_cert_sign and crl_sign, the sixth and the seventh of nine uses.
+        uses = x509.KeyUsage(*[use in (5, 6) for use in range(9)])
+        builder = builder.add_extension(uses, critical=True)
     return builder.sign(signer_key, hashes.SHA256()), key
-
-
-def _signs() -> x509.KeyUsage:
-    from cryptography import x509
-
-    named = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    )
-    return x509.KeyUsage(**{use: use in ("key_cert_sign", "crl_sign") for use in named})

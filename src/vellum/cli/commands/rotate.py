@@ -15,6 +15,7 @@ from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
 from vellum.model.platform import PLATFORM
 from vellum.model.rotation import KeyMemory
+from vellum.reports import table
 
 NOT_IN_USE = 3
 POLL_SECONDS = 0.1
@@ -143,9 +144,10 @@ def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) 
 
 
 def _text(said: Obj) -> str:
-    width = max((len(part["name"]) for part in said["parts"]), default=0)
     first = f"{said['object']}: keys of generation {said['before']} become {said['generation']}"
-    return "\n".join([first, *(f"  {part['name']:{width}}  {part['does']}" for part in said["parts"])])
+    return "\n".join(
+        [first, *(f"  {line}" for line in table.aligned([[part["name"], part["does"]] for part in said["parts"]]))]
+    )
 
 
 def _remind(obj: Obj, generation: int) -> None:
