@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import subprocess
 import sys
@@ -234,6 +236,33 @@ BODIES: list[Any] = [
     {"instances": [[10**400, 1, 1, 1]]},
     {"instances": [GOOD[0]] * 4097},
 ]
+
+
+MISSING = "the header Content-Type is missing; send Content-Type: application/json"
+PLAIN = "Content-Type is 'text/plain'; send Content-Type: application/json"
+BINARY = "; a body with binary tensors also needs inference-header-content-length"
+
+
+@pytest.mark.parametrize(
+    ("sent", "v1", "v2"),
+    [
+        ({}, "", MISSING + BINARY),
+        ({"Content-Type": ""}, "", MISSING + BINARY),
+        ({"Content-Type": "text/plain"}, PLAIN, PLAIN + BINARY),
+        ({"Content-Type": "Application/JSON; charset=utf-8"}, "", ""),
+    ],
+)
+def test_a_refused_content_type_is_named(server: Server, sent: dict[str, str], v1: str, v2: str) -> None:
+    bodies: dict[str, tuple[Any, str]] = {
+        "/v1/models/iris:predict": ({"instances": GOOD}, v1),
+        "/v2/models/iris/infer": ({"inputs": [tensor(GOOD[0], [1, 4])]}, v2),
+    }
+    for path, (body, wrong) in bodies.items():
+        with contextlib.closing(http.client.HTTPConnection(server.url.removeprefix("http://"))) as connection:
+            connection.request("POST", path, json.dumps(body), sent)
+            answer = connection.getresponse()
+            said = json.loads(answer.read())
+        assert (answer.status, said.get("error", "")) == (400 if wrong else 200, wrong), (path, said)
 
 
 @pytest.mark.parametrize("number", range(len(BODIES)))

@@ -19,6 +19,7 @@ from vellum.errors import VellumError
 from vellum.workloads.guard import MOST_BYTES, Guard
 
 _BAD_REQUEST, _UNAVAILABLE = 400, 503
+_JSON, _LENGTH = "application/json", "inference-header-content-length"
 
 
 class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve publishes no types
@@ -34,13 +35,17 @@ class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve pu
         def decode_or_refuse(body: Any, headers: Any = None, **names: Any) -> Any:  # noqa: ANN401  # passed on
             """Decode the body; an error becomes an answer 400."""
             # Decoding reads only the request, so every failure is an error of the request: 400, not 500.
+            sent = _media_type(headers)
             try:
-                _check_binary(body, headers)
-                return decode(body, headers, **names)
+                _check_binary(body, headers, is_v2=names.get("protocol_version") == "v2")
+                found = decode(body, {**(headers or {}), "content-type": sent or _JSON}, **names)
             except InvalidInput:
                 raise
             except Exception as error:
                 raise InvalidInput(f"the request cannot be read: {error}") from error
+            if isinstance(found[0], bytes):
+                raise InvalidInput(_not_json(sent))
+            return found
 
         self.dataplane.decode = decode_or_refuse
 
@@ -80,17 +85,31 @@ def respond(request: InferRequest, name: str, outputs: list[InferOutput]) -> Inf
     )
 
 
-def _check_binary(body: Any, headers: Any) -> None:  # noqa: ANN401  # whatever was sent
-    """Refuse a v2 body whose JSON and binary parts do not add up to the whole."""
-    if not isinstance(body, bytes) or "inference-header-content-length" not in (headers or {}):
+def _check_binary(body: Any, headers: Any, *, is_v2: bool) -> None:  # noqa: ANN401  # whatever was sent
+    """Refuse a v2 body whose JSON and binary parts do not add up to the whole, or that is not marked as JSON."""
+    if not isinstance(body, bytes):
         return
-    length = headers["inference-header-content-length"]
+    if _LENGTH not in (headers or {}):
+        if is_v2:
+            raise InvalidInput(f"{_not_json(_media_type(headers))}; a body with binary tensors also needs {_LENGTH}")
+        return
+    length = headers[_LENGTH]
     if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
-        raise InvalidInput(f"inference-header-content-length must be a number up to {len(body)}, not {length[:20]!r}")
+        raise InvalidInput(f"{_LENGTH} must be a number up to {len(body)}, not {length[:20]!r}")
     parts = orjson.loads(body[: int(length)])["inputs"]
     sizes = [(one.get("parameters") or {}).get("binary_data_size", 0) for one in parts if "data" not in one]
     if any(not isinstance(size, int) or size < 0 for size in sizes) or int(length) + sum(sizes) != len(body):
         raise InvalidInput("the sizes in binary_data_size do not add up to the binary part of the request")
+
+
+def _media_type(headers: Any) -> str:  # noqa: ANN401  # as KServe passes them
+    """Return the Content-Type without a charset, which KServe does not accept; empty if there is none."""
+    return str((headers or {}).get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _not_json(sent: str) -> str:
+    was = f"Content-Type is {sent[:40]!r}" if sent else "the header Content-Type is missing"
+    return f"{was}; send Content-Type: {_JSON}"
 
 
 def _is_loopback(host: str) -> bool:

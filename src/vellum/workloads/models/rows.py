@@ -62,7 +62,7 @@ def from_v1(payload: Any, signature: Signature) -> Any:  # noqa: ANN401  # any J
     """
     rows = payload.get("instances", payload.get("inputs")) if isinstance(payload, dict) else None
     if not isinstance(rows, list):
-        raise InvalidInput('send {"instances": [...]} with the header Content-Type: application/json')
+        raise InvalidInput('send {"instances": [...]}')
     _check_count(len(rows))
     if signature.texts:
         if not all(isinstance(row, str) for row in rows):
