@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,11 @@ from vellum.cli.main import COMMANDS
 from vellum.components import platform_components
 from vellum.model.component import AnyPlatformComponent
 from vellum.model.release import ReleaseComponent
+from vellum.package import xpkg
 from vellum.package.charts import OWN, own
 from vellum.package.compositions import FUNCTION, function
 from vellum.package.provider import PACKAGE
+from vellum.package.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -193,18 +194,12 @@ def test_what_is_told_of_a_command_names_one() -> None:
     assert wrong == set()
 
 
-def test_the_recipe_of_the_functions_package_fits_the_code() -> None:
-    """The test builds no container; the files, commands and names in the recipe exist."""
-    recipe = (ROOT / "function/Dockerfile").read_text()
-    package = yaml.safe_load((ROOT / "function/package/crossplane.yaml").read_text())
-    entry = json.loads(re.findall(r"^ENTRYPOINT (.+)$", recipe, re.MULTILINE)[0])
-    copied = re.findall(r"^COPY (?!--)(.+) \S+$", recipe, re.MULTILINE)[0].split()
-
-    assert (ROOT / copied[0]).is_file()
-    assert copied[1] == "dist/vellum-*.whl"
-    assert "--out-dir dist" in (ROOT / "Makefile").read_text()
+def test_the_functions_image_takes_the_arguments_that_crossplane_gives_it() -> None:
+    """The composed runtime appends its arguments to the entry point of the image."""
+    (recipe,) = (one for one in RECIPES if one.xpkg)
     (container,) = function("x")[0]["spec"]["deploymentTemplate"]["spec"]["template"]["spec"]["containers"]
-    command = importlib.import_module(f"vellum.cli.commands.{entry[1]}").command
-    command.make_context("function", [*entry[2:], *container["args"]])
-    assert package["metadata"]["name"] == FUNCTION
+    command = importlib.import_module(f"vellum.cli.commands.{recipe.entrypoint[1]}").command
+    command.make_context("function", [*recipe.entrypoint[2:], *container["args"]])
+    (package,) = xpkg.function()
+    assert (recipe.name, package["metadata"]["name"]) == (FUNCTION, FUNCTION)
     assert (package["apiVersion"], package["kind"]) == ("meta.pkg.crossplane.io/v1", "Function")

@@ -21,7 +21,7 @@ from vellum.model.release import Chart, ReleaseComponent
 _SECONDS, _MOST_BYTES = 10.0, 32 * 2**20
 _FOUND, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_PUSH = "vellum package charts FOLDER; then helm push each file of it to {where}"
+_PUSH = "vellum package build; then vellum package push the registry of {where}"
 
 
 def findings(wanted: Platform) -> list[Finding]:

@@ -109,6 +109,23 @@ class Layout:
         except OSError:
             self._put(descriptor["digest"], lambda out: _copied(source, out))
 
+    def fetch(self, descriptor: Json, chunks: Iterator[bytes]) -> None:
+        """Write a blob that comes from outside.
+
+        Raises:
+            UsageError: it does not match its digest (VEL757).
+        """
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
+            for chunk in chunks:
+                digest.update(chunk)
+                out.write(chunk)
+        if f"sha256:{digest.hexdigest()}" != descriptor["digest"]:
+            Path(out.name).unlink()
+            what = f"the registry: a blob does not match {descriptor['digest']}"
+            raise UsageError("VEL757", what, where=str(self.root), fix="run the command again")
+        _kept(Path(out.name), self.path(descriptor["digest"]))
+
     def _put(self, digest: str, write: Callable[[IO[bytes]], None]) -> None:
         with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
             write(out.file)

@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vellum.errors import UsageError
+from vellum.oci.credentials import of_docker
 from vellum.oci.layout import INDEXES, Json, Layout
+from vellum.oci.reference import Reference, is_loopback
+from vellum.oci.registry import Registry
 from vellum.package.installed import Python
 
+DEFAULT = "docker.io/library/python:3.12-slim"
+"""Debian's glibc, for which wheels are built, and a shell for the notebook's terminal."""
 _PYTHON = re.compile(r"(?:\./)?((?:usr/)?(?:local/)?bin/python(3\.(?:1[123])))")
 _ACCOUNTS = ("etc/passwd", "etc/group")
 
@@ -50,6 +55,19 @@ def local(folder: Path) -> Source:
         fix = "copy one image into a layout: skopeo copy --all docker://IMAGE oci:FOLDER"
         raise UsageError("VEL754", f"the layout has {len(every)} images", where=str(folder), fix=fix)
     return Source(layout, every[0], every[0]["digest"])
+
+
+def pulled(reference: Reference, architectures: tuple[str, ...], cache: Path) -> Source:
+    """Return an image of a registry, brought to this machine; its tag is resolved to a digest.
+
+    Raises:
+        UsageError: the registry does not answer or does not have it (VEL757), or its login fails (VEL758).
+    """
+    layout = Layout.create(cache / "bases")
+    name = f"{reference.host}/{reference.repository}"
+    registry = Registry(reference.host, of_docker(reference.host), plain=is_loopback(reference.host))
+    descriptor = registry.pull(reference.repository, reference.version, layout, architectures)
+    return Source(layout, descriptor, f"{name}@{descriptor['digest']}")
 
 
 def read(source: Source, architecture: str) -> Base:

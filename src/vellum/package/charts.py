@@ -39,7 +39,7 @@ def metadata(name: str) -> dict[str, Any]:
 
 
 def archives() -> dict[str, bytes]:
-    """Return the files for ``helm push``, by name."""
+    """Return the archive of each chart, by file name."""
     return {f"{name}-{version(name)}.tgz": packed(name, own(name)) for name in OWN}
 
 

@@ -31,7 +31,7 @@ class PulledChart:
 
     part: str
     repository: str
-    """Empty for Vellum's own, which ``vellum package charts`` writes."""
+    """Empty for Vellum's own, which ``vellum package push`` pushes."""
     name: str
     version: str
 

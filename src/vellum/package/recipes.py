@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from vellum._version import __version__
 from vellum.package.compositions import FUNCTION
 
+CONFIGURATION = "configuration-vellum"
 TAG = f"v{__version__}"
 CHARTS = "charts"
 """The folder of a registry that holds Vellum's charts."""
@@ -54,7 +55,7 @@ RECIPES = (
         files={"venv/etc/jupyter/jupyter_server_config.py": _JUPYTER},
     ),
     Recipe(
-        "qdrant",
+        "qdrant-stand-in",
         "qdrant",
         "The stand-in for Qdrant's server",
         ("python", "-m", "vellum.workloads.qdrant"),

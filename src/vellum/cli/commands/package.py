@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vellum.cli import options
 
-NAMES = ("function-vellum", "workloads", "notebook", "qdrant")
+if TYPE_CHECKING:
+    from vellum.package.base import Source
+
+NAMES = ("function-vellum", "workloads", "notebook", "qdrant-stand-in")
 _LAYOUT = "vellum-images"
 
 
@@ -52,12 +56,11 @@ def build(*, base: str, platforms: tuple[str, ...], images: tuple[str, ...], lay
     The same version on the same base gives the same bytes.
     """
     from vellum.oci.layout import Layout
-    from vellum.package import base as bases
     from vellum.package import build as builder
     from vellum.package.recipes import RECIPES
 
-    source = bases.local(Path(base).expanduser())
     architectures = tuple(one.removeprefix("linux/") for one in platforms) or ("amd64", "arm64")
+    source = _base(base, architectures)
     recipes = tuple(one for one in RECIPES if not images or one.name in images)
     request = builder.Request(source, architectures, recipes, _cache())
     with options.writing(layout):
@@ -71,6 +74,51 @@ def build(*, base: str, platforms: tuple[str, ...], images: tuple[str, ...], lay
 def listed(*, layout: Path, output: str) -> None:
     """List the images and charts in the folder, with digests and sizes."""
     _show(layout, output)
+
+
+def _base(text: str, architectures: tuple[str, ...]) -> Source:
+    """Return the base image that an option, the lock or the default names."""
+    from vellum.oci.reference import parsed
+    from vellum.package import base as bases
+    from vellum.package import pushed
+
+    if text.startswith(("/", ".", "~")) or (Path(text or "/").is_dir() and text):
+        return bases.local(Path(text).expanduser())
+    lock = Path(pushed.LOCK)
+    locked = pushed.read(lock).base if not text and lock.exists() else ""
+    # A base from a folder has only a digest, which no registry has to know.
+    name = text or ("" if locked.startswith("sha256:") else locked) or bases.DEFAULT
+    return bases.pulled(parsed(name), architectures, _cache())
+
+
+@command.command()
+@click.argument("registry")
+@_layout
+@click.option("--plain-http", is_flag=True, help="Use HTTP, which is refused for public addresses.")
+@options.output
+def push(*, registry: str, layout: Path, plain_http: bool, output: str) -> None:
+    """Push everything in the folder to REGISTRY, which is HOST or HOST/PATH, and write vellum-images.lock.
+
+    The login is that of `docker login`. A push that was interrupted continues where it stopped.
+    """
+    from vellum.oci.credentials import of_docker
+    from vellum.oci.layout import Layout
+    from vellum.oci.reference import is_loopback, place
+    from vellum.oci.registry import Registry
+    from vellum.package import pushed
+
+    host, path = place(registry)
+    to = Registry(host, of_docker(host), plain=plain_http or is_loopback(host))
+    lock = pushed.push(Layout.existing(layout), to, path, lambda what: click.echo(what, err=True))
+    with options.writing(Path.cwd()):
+        Path(pushed.LOCK).write_text(lock.text(), encoding="utf-8")
+    if output == "json":
+        click.echo(json.dumps(lock.model_dump()))
+        return
+    for name, reference in sorted({**lock.images, **lock.packages}.items()):
+        click.echo(f"{name}: {reference}")
+    for name, version in sorted(lock.charts.items()):
+        click.echo(f"{name}: oci://{lock.registry}/charts/{name} {version}")
 
 
 def _show(folder: Path, output: str) -> None:
@@ -92,20 +140,3 @@ def _cache() -> Path:
 
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "vellum/package"
-
-
-@command.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-def charts(folder: Path) -> None:
-    """Write Vellum's own charts to FOLDER, as `helm push` takes them.
-
-    After the push, name the registry in the platform's spec.charts.own. The same version gives the same bytes.
-    """
-    from vellum.package.charts import archives
-
-    with options.writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, archive in archives().items():
-            (folder / name).write_bytes(archive)
-            click.echo(folder / name)
-    click.echo("Next: helm push FILE oci://REGISTRY/PATH, then spec.charts.own: oci://REGISTRY/PATH", err=True)

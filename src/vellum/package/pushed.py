@@ -1,0 +1,139 @@
+"""Push a layout to a registry, and write ``vellum-images.lock``, which names everything by digest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from vellum._version import __version__
+from vellum.errors import UsageError
+from vellum.oci.archive import write
+from vellum.oci.layout import CONFIG, INDEXES, LAYER, MANIFEST, MANIFESTS, NAME, Json, Layout
+from vellum.oci.registry import Registry
+from vellum.package import xpkg
+from vellum.package.compositions import FUNCTION
+from vellum.package.recipes import CHARTS, CONFIGURATION, TAG
+
+LOCK = "vellum-images.lock"
+_BASE = "org.opencontainers.image.base.name"
+_MOST_BYTES = 1 << 20
+Say = Callable[[str], None]
+
+
+class ImageLock(BaseModel):
+    """What a push wrote to which registry."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    vellum: str
+    registry: str
+    """Host and path; charts are in its folder ``charts``."""
+    base: str
+    """The base image of all images, with its digest."""
+    images: dict[str, str]
+    """Image to reference by digest."""
+    packages: dict[str, str]
+    """Crossplane's packages: ``function-vellum`` and ``configuration-vellum``."""
+    charts: dict[str, str]
+    """Chart to version and digest, ``0.1.0@sha256:...``."""
+
+    def text(self) -> str:
+        """Return the file's text, with one fact a line."""
+        return json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n"
+
+
+def read(path: Path) -> ImageLock:
+    """Return the lock in the file.
+
+    Raises:
+        UsageError: the file is missing or not such a lock (VEL755).
+    """
+    try:
+        with path.open("rb") as stream:
+            return ImageLock.model_validate_json(stream.read(_MOST_BYTES))
+    except (OSError, ValueError) as error:
+        fix = "write it: vellum package push REGISTRY"
+        raise UsageError("VEL755", "there is no valid lock of images", where=str(path), fix=fix) from error
+
+
+def push(layout: Layout, registry: Registry, path: str, say: Say) -> ImageLock:
+    """Push every image, package, chart and bill of materials of the layout to ``HOST/PATH``; return what was pushed.
+
+    Raises:
+        UsageError: the layout has no images (VEL754), or the registry refuses something (VEL757).
+    """
+    named = layout.named()
+    if not any(name.startswith(f"{FUNCTION}:") for name in named):
+        fix = "run `vellum package build` without --image"
+        raise UsageError("VEL754", "the layout does not contain the function", where=str(layout.root), fix=fix)
+    where = "/".join(filter(None, (registry.host, path)))
+    named[f"{CONFIGURATION}:{TAG}"] = _configuration(layout, where, named[f"{FUNCTION}:{TAG}"])
+    bills = [one for one in layout.index() if NAME not in (one.get("annotations") or {})]
+    layout.publish([*named.values(), *bills])
+    pushing = _Pushing(layout, registry, path, say)
+    for name, descriptor in named.items():
+        pushing.image(name, descriptor)
+    for one in bills:
+        pushing.referrer(one)
+    return _lock(layout, where, named)
+
+
+def _configuration(layout: Layout, where: str, function: Json) -> Json:
+    """Write the configuration's package: it names the registry, so a build cannot make it."""
+    objects = xpkg.configuration(CONFIGURATION, f"{where}/{FUNCTION}", function["digest"])
+    made = layout.layer(lambda out: write(out, xpkg.layer(objects)))
+    layer = {"mediaType": LAYER, "digest": made.digest, "size": made.size, "annotations": xpkg.ANNOTATION}
+    # Crossplane only reads it, on any platform.
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [made.diff_id]}}
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": layout.add(CONFIG, config), "layers": [layer]}
+    return layout.add(MANIFEST, manifest, annotations={NAME: f"{CONFIGURATION}:{TAG}"})
+
+
+class _Pushing:
+    """One push, which remembers where each blob is already."""
+
+    def __init__(self, layout: Layout, registry: Registry, path: str, say: Say) -> None:
+        self._layout, self._registry, self._path, self._say = layout, registry, path, say
+        self._blobs: dict[str, str] = {}
+        self._manifests: dict[str, str] = {}
+
+    def image(self, name: str, descriptor: Json) -> None:
+        """Push an image under its tag."""
+        repository, _, tag = name.rpartition(":")
+        self._push("/".join(filter(None, (self._path, repository))), descriptor, tag)
+
+    def referrer(self, descriptor: Json) -> None:
+        """Push a bill of materials beside its image."""
+        subject = self._layout.read(descriptor)["subject"]["digest"]
+        self._push(self._manifests[subject], descriptor, descriptor["digest"])
+
+    def _push(self, repository: str, descriptor: Json, version: str) -> None:
+        self._say(f"{self._registry.host}/{repository}")
+        for one in self._layout.reached(descriptor):
+            digest, path = one["digest"], self._layout.path(one["digest"])
+            if one["mediaType"] in (*INDEXES, *MANIFESTS):
+                under = version if one is descriptor else digest
+                self._registry.push_manifest(repository, under, one["mediaType"], path.read_bytes())
+                self._manifests[digest] = repository
+            elif self._registry.push_blob(repository, one, path, self._blobs.get(digest, "")):
+                self._say(f"  {one['size'] / 1e6:8.1f} MB {digest}")
+            self._blobs.setdefault(digest, repository)
+
+
+def _lock(layout: Layout, where: str, named: dict[str, Json]) -> ImageLock:
+    images: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    charts: dict[str, str] = {}
+    for name, descriptor in named.items():
+        repository, _, tag = name.rpartition(":")
+        if repository.startswith(f"{CHARTS}/"):
+            charts[repository.partition("/")[2]] = f"{tag}@{descriptor['digest']}"
+        elif repository in (FUNCTION, CONFIGURATION):
+            packages[repository] = f"{where}/{repository}@{descriptor['digest']}"
+        else:
+            images[repository] = f"{where}/{repository}@{descriptor['digest']}"
+    base = layout.read(named[f"{FUNCTION}:{TAG}"])["annotations"][_BASE]
+    return ImageLock(vellum=__version__, registry=where, base=base, images=images, packages=packages, charts=charts)
