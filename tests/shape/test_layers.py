@@ -30,7 +30,7 @@ BESIDE = {
 }
 """The parts outside the layers, and what each may import besides itself."""
 USED = {
-    "connect": ("cli", "laptop", "bench"),
+    "connect": ("cli", "laptop", "bench", "compose", "components"),
     "host": ("cli", "laptop", "bench"),
     "oci": ("cli", "bench", "cluster", "package"),
 }

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+from vellum.connect.binding import BINDING_SECRET
 from vellum.kube.objects import Obj, make
 from vellum.model.component import Spec, TeamComponent, TeamWish
 from vellum.objectstore.secret import STORE_SECRET
 
 SERVICE_ACCOUNT = "default-editor"
 """The name that the Pipelines API server starts runs with (DEFAULTPIPELINERUNNERSERVICEACCOUNT)."""
-BINDING_SECRET = "vellum-binding"  # noqa: S105  # a name, not a secret
 
 _RULES: list[Obj] = [
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"],

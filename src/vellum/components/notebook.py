@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
+from vellum.components.access import SERVICE_ACCOUNT
+from vellum.connect.binding import BINDING_SECRET
 from vellum.kube.objects import KEEP_FOLDER, RESTRICTED_POD, Kind, Obj, make, secret, secret_env, secret_env_all
 from vellum.model import origins
 from vellum.model.component import Data, Page, Policy, Size, Spec, TeamComponent, TeamWish

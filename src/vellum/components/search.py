@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
+from vellum.components.access import SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
+from vellum.connect.binding import BINDING_SECRET
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Kind, Obj, make, secret_env_all
 from vellum.model.component import Bound, Policy, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Running, Site

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vellum.components.access import BINDING_SECRET, SERVICE_ACCOUNT
+from vellum.components.access import SERVICE_ACCOUNT
 from vellum.components.notebook import BINDING_PATH
+from vellum.connect.binding import BINDING_SECRET
 from vellum.kube.objects import RESTRICTED_CONTAINER, RESTRICTED_POD, Obj, make, secret_env_all
 from vellum.model.component import PlatformComponent, Spec, Wish
 from vellum.model.training import MODEL_FORMAT, MODEL_RUNTIME, NODE, RUNTIME, SERVING_RUNTIME, TRAINING_RUNTIME

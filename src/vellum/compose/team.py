@@ -10,10 +10,10 @@ from typing import Any
 from vellum.api.claim import Claim
 from vellum.api.platform import Platform
 from vellum.components import team_components
-from vellum.components.access import BINDING_SECRET
 from vellum.compose import images, one_pass, prerequisites, rotation
 from vellum.compose.one_pass import Part
 from vellum.compose.order import in_order
+from vellum.connect.binding import BINDING_SECRET
 from vellum.kube.objects import Key, Obj, secret
 from vellum.model.component import AnyTeamComponent, TeamWish
 from vellum.model.keys import Seed

@@ -26,6 +26,8 @@ PUBLIC = frozenset(
     }
 )
 """Keys whose values a printed binding shows. It hides all others, and so the keys of parts that are not known here."""
+BINDING_SECRET = "vellum-binding"  # noqa: S105  # a name, not a secret
+"""The Secret in the team's namespace that holds the binding."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _NOT_OURS = re.compile(r"LD_.*|PYTHON.*|DYLD_.*")
 """Variables that change how programs start. No key has such a name."""

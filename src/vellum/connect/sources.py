@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vellum.connect.binding import KEYS, Binding, is_key
+from vellum.connect.binding import BINDING_SECRET, KEYS, Binding, is_key
 from vellum.connect.installation import is_held, matching, opened, state_root
 from vellum.errors import BindingError
 
 _MOST_BYTES = 4 * 2**20
-_SECRET = "vellum-binding"  # noqa: S105  # the name of the Secret, not its content
 
 
 def connect(team: str | None = None) -> Binding:
@@ -128,7 +127,7 @@ def _of_team(team: str) -> Binding:
             where=str(root),
             fix="start it with `vellum up`; what it holds is kept",
         )
-    return read_folder(root / "secrets" / teams[claims[0]] / _SECRET)
+    return read_folder(root / "secrets" / teams[claims[0]] / BINDING_SECRET)
 
 
 def _of_only_team() -> Binding:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from vellum.components import team_components
-from vellum.components.access import BINDING_SECRET
+from vellum.connect.binding import BINDING_SECRET
 from vellum.host.log_tail import last_message
 from vellum.kube.objects import Obj
 from vellum.model.process import INFERENCE, MOST_BYTES, Probe, Process, Route, Running, Site

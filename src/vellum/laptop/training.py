@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from vellum.components.access import BINDING_SECRET
+from vellum.connect.binding import BINDING_SECRET
 from vellum.controlplane.protocol import Store
 from vellum.host.files import read_json, write_json
 from vellum.host.state import State
