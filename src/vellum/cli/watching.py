@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import click
 
+from vellum.cli import drawing
 from vellum.kube.objects import Obj, condition, controller_uid, current
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
-from vellum.reports import table
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 POLL_SECONDS = 0.1
 WIDEST_REASON = 80
@@ -123,7 +118,7 @@ def until_ready(
 
 
 def _shown(look: Callable[[], list[Obj]], seconds: float, *, quiet: bool) -> Iterator[list[Obj]]:
-    if sys.stderr.isatty() and not quiet:
+    if drawing.is_possible(quiet=quiet):
         yield from _live(look, seconds)
         return
     told: set[tuple[str, str]] = set()
@@ -146,29 +141,17 @@ def _looks(look: Callable[[], list[Obj]], seconds: float) -> Iterator[tuple[floa
 
 
 def _live(look: Callable[[], list[Obj]], seconds: float) -> Iterator[list[Obj]]:
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(console=Console(stderr=True), refresh_per_second=10) as live:
+    with drawing.live(("", "part", "state")) as draw:
         for began, composites in _looks(look, seconds):
-            live.update(_drawn(rows([obj for obj in composites if not stuck(obj)]), time.monotonic() - began))
+            parts = rows([obj for obj in composites if not stuck(obj)])
+            owners = ["", *(row.owner for row in parts)]
+            cells = [
+                (row.owner if row.owner != last else "", row.part, "ready" if row.ready else short(row.reason))
+                for row, last in zip(parts, owners, strict=False)
+            ]
+            styles = ["green" if row.ready else "yellow" for row in parts]
+            draw(f"{time.monotonic() - began:.1f} s", cells, styles)
             yield composites
-
-
-def _drawn(parts: list[Row], seconds: float) -> RenderableType:
-    """Return the parts as a table; ready parts are green."""
-    from rich.console import Group
-    from rich.text import Text
-
-    owners = ["", *(row.owner for row in parts)]
-    cells = [
-        (row.owner if row.owner != last else "", row.part, "ready" if row.ready else short(row.reason))
-        for row, last in zip(parts, owners, strict=False)
-    ]
-    lines = table.lines(("", "part", "state"), cells)
-    styles = ["bold", *("green" if row.ready else "yellow" for row in parts)]
-    texts = [Text(line, style, no_wrap=True, overflow="ellipsis") for line, style in zip(lines, styles, strict=True)]
-    return Group(Text(f"{seconds:.1f} s", "italic"), *texts)
 
 
 def short(reason: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from vellum.cli import options, teams
+from vellum.cli import drawing, options, teams
 from vellum.connect.installation import state_root
 from vellum.connect.sources import connect
 from vellum.errors import LaptopError, VellumError, WorkloadError
@@ -111,21 +111,16 @@ def _events(worker: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
 
 def _shown(events: Iterator[dict[str, Any]], *, quiet: bool) -> Iterator[dict[str, Any]]:
     """Yield the events; on a terminal, draw a bar of pages."""
-    if quiet or not sys.stderr.isatty():
+    if not drawing.is_possible(quiet=quiet):
         yield from events
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None, far="")
+    with drawing.bar("reading") as update:
         for event in events:
             if event["event"] == "page_progress":
                 far = f"{event['pages']}/{event['of']} pages, {event['pages_per_s']:.0f} pages/s"
-                bar.update(task, completed=event["pages"], total=event["of"], far=far)
+                update(completed=event["pages"], total=event["of"], far=far)
             elif event["event"] == "step":
-                bar.update(task, description=event["name"])
+                update(description=event["name"])
             yield event
 
 
