@@ -198,7 +198,7 @@ def test_a_full_disk_is_reported_and_work_continues_with_room(platform: Installa
     assert done.returncode == 1
     assert "error VEL419: the disk is full: 0 bytes free of 600.0 MiB" in done.stderr
     assert f"where: {platform.state}" in done.stderr
-    assert "platform: gateway waits: " in done.stderr
+    assert "platform: gateway is not ready: " in done.stderr
     found = platform.status()
     assert (found["ready"], found["troubles"][0]["code"]) == (False, "VEL419")
     parts = {part["name"]: part for obj in found["objects"] for part in obj["status"]["components"]}
@@ -211,4 +211,4 @@ def test_a_full_disk_is_reported_and_work_continues_with_room(platform: Installa
 
 
 def waiting(installation: Installation) -> list[str]:
-    return [line for line in installation.run("status", check=False).stdout.splitlines() if "waits: " in line]
+    return [line for line in installation.run("status", check=False).stdout.splitlines() if "not ready: " in line]

@@ -110,9 +110,9 @@ def _cells(obj: Obj, *, stuck: bool) -> list[tuple[str, str]]:
     """Return the names of the parts, endpoints and keys of a composite, each with its state or value."""
     cells = []
     for row in watching.rows([obj]):
-        reason = f": {row.reason.removeprefix('waits for ')}" if row.reason else ""
+        reason = f": {row.reason}" if row.reason else ""
         # A stuck composite is not composed, so its parts have the state of the last composition.
-        cells.append((row.part, f"{'was ' if stuck else ''}{'ready' if row.ready else 'waits'}{reason}"))
+        cells.append((row.part, f"{'was ' if stuck else ''}{'ready' if row.ready else 'not ready'}{reason}"))
     cells += ((obj.get("status") or {}).get("endpoints") or {}).items()
     keys = watching.rotation(obj)
     return [*cells, ("keys", keys)] if keys else cells

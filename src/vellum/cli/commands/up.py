@@ -78,9 +78,9 @@ def _halt(troubles: list[Obj], found: list[Obj]) -> None:
         VellumError: the installation has an error.
     """
     for trouble in troubles:
-        waiting = [f"{row.owner}: {row.part} waits: {row.reason}" for row in watching.rows(found) if not row.ready]
-        for line in waiting:
-            click.echo(line, err=True)
+        for row in watching.rows(found):
+            if not row.ready:
+                click.echo(f"{row.owner}: {row.part} is not ready: {row.reason}", err=True)
         raise known(trouble)
 
 
