@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vellum.laptop.models import waits_for
+from vellum.host.log_tail import own_reason
 
 HIDDEN = ("sklearn", "scikit_learn", "skops")
 SAVE = "from vellum.connect import Binding; from vellum.workloads.models.store import save; save(1, 'a', Binding())"
@@ -53,4 +53,4 @@ def test_a_model_without_its_packages_is_refused_by_name(packages: Path, tmp_pat
     assert done.stderr == f"{refusal}\n"
     assert seconds < 1
     (log := tmp_path / "log").write_text(done.stderr)
-    assert waits_for(log) == refusal
+    assert own_reason(log) == refusal

@@ -86,6 +86,7 @@ class GatewayComponent(PlatformComponent[GatewaySpec]):
             argv=argv,
             directory=site.directory,
             files=files,
+            gateway=port,
             priority=3,
             # It has its own port: a gateway whose connections are all in use is busy, but does not hang.
             probe=Probe(site.ports["probe"], READY_PATH),

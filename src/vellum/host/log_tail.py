@@ -16,6 +16,18 @@ _ERROR = re.compile(
     re.IGNORECASE,
 )
 _TRACEBACK = ("Traceback (most recent call last)", "  File ", "    ", "During handling of", "The above exception")
+_WAITS = "waits: "
+"""The start of the line in which a program says why it does not serve yet (``workloads/models/store.py``)."""
+_REFUSED = re.compile(r"\bVEL5[0-9]{2}: ")
+
+
+def own_reason(log: Path) -> str:
+    """Return why a program is not ready, as its log says; empty if the last line does not say it."""
+    message = last_message(log)
+    if message.startswith(_WAITS):
+        return message.removeprefix(_WAITS)
+    refused = _REFUSED.search(message)
+    return message[refused.start() :] if refused else ""
 
 
 def last_message(log: Path, begins: int = 0, *, errors: bool = False) -> str:

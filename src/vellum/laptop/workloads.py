@@ -16,13 +16,14 @@ from typing import TypeAlias
 
 from vellum.controlplane.protocol import Store
 from vellum.host.files import private_folder
+from vellum.host.log_tail import own_reason
 from vellum.host.ports import Ports, loopback
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
 from vellum.kube.objects import COMPONENT, DOMAIN, Key, Kind, Obj, labels_of, secret_values
 from vellum.laptop import gateway
 from vellum.laptop.folders import connect_folder
-from vellum.laptop.models import Models, waits_for
+from vellum.laptop.models import Models
 from vellum.laptop.mounts import IN_USE, mount
 from vellum.model.component import AnyComponent
 from vellum.model.process import Process, Route, Running, Site
@@ -71,7 +72,7 @@ class WorkloadController:
             self._stop(key)
             return None
         if "deletionTimestamp" in obj["metadata"]:
-            self._end(store, key, obj)
+            self._end(store, key, component, obj)
             return None
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=True)
         live = store.get(key) or obj
@@ -106,16 +107,16 @@ class WorkloadController:
         if self._names.get(key, process.name) != process.name:
             self._stop(key)
         self._names[key], self._routes[key] = process.name, process.routes
-        if obj["kind"] == "Gateway":
-            self._gateway = (process.directory, obj["spec"]["listeners"][0]["port"])
+        if process.gateway:
+            self._gateway = (process.directory, process.gateway)
         self.publish_routes()
         running = self._supervisor.ensure(process)
         for volume in self._volumes(obj):
             private_folder(volume)
             (volume / IN_USE).touch(mode=0o600)
-        asks = isinstance(component, Models) and not running.ready
-        if asks and (said := waits_for(self._state.log(process.name))):
-            running = replace(running, message=said)
+        asks = process.explains and not running.ready
+        if asks and (cause := own_reason(self._state.log(process.name))):
+            running = replace(running, message=cause)
         self._report(store, component, obj, running)
         return CAUSE_SECONDS if asks else None
 
@@ -131,14 +132,14 @@ class WorkloadController:
             running = replace(running, url=f"http://127.0.0.1:{self._gateway[1]}{url}")
         store.patch_status(Key.of(obj), obj["metadata"]["uid"], component.status(obj, running))
 
-    def _end(self, store: Store, key: Key, obj: Obj) -> None:
+    def _end(self, store: Store, key: Key, component: Realised, obj: Obj) -> None:
         self._stop(key)
         policy = obj["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
         for volume in self._volumes(obj):
             (volume / IN_USE).unlink(missing_ok=True)
         if policy.get("whenDeleted") == "Delete":
             _delete_claims(store, obj)
-        if not self._volumes(obj) and obj["kind"] != "Seaweed":
+        if not self._volumes(obj) and not component.data:
             shutil.rmtree(self._folder(obj), ignore_errors=True)
         store.set_finalizer(key, obj["metadata"]["uid"], FINALIZER, present=False)
 

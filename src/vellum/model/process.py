@@ -66,6 +66,10 @@ class Process:
     """The number of the try, for a process that ends by itself; a new number is a new value, so it runs again."""
     title: str = ""
     """The name of this run in its log: in a line before each further run, and after each failed run."""
+    gateway: int = 0
+    """The port of the gateway that it serves, with the routes of all processes; 0 for any other process."""
+    explains: bool = False
+    """Whether its log has the reason why it is not ready."""
     priority: int = 10
     """Lower starts first: JupyterLab is the slowest to start, so it goes first."""
 
