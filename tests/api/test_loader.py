@@ -47,7 +47,7 @@ def test_a_claim_without_namespace_lives_in_default() -> None:
 
 
 def test_a_claim_without_a_spec_is_refused_as_by_an_api_server() -> None:
-    assert said(HEAD) == [("VEL114", "1", "write spec: {}")]
+    assert said(HEAD) == [("VEL114", "1: spec", "write spec: {}")]
 
 
 def test_an_empty_spec_is_all_defaults() -> None:
@@ -184,7 +184,7 @@ def test_words_in_quotes_are_text() -> None:
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ("{}", [("VEL113", "3: metadata.name", "write name: research")]),
+        ("{}", [("VEL113", "3: metadata.name", 'write for example name: "research"')]),
         ("{name: My_Team}", [("VEL116", "3: metadata.name", "write name: my-team")]),
         ("{name: a.b}", [("VEL116", "3: metadata.name", "write name: a-b")]),
         ("{name: 'a\\n'}", [("VEL116", "3: metadata.name", "write name: a-n")]),
@@ -211,7 +211,7 @@ def test_words_in_quotes_are_text() -> None:
             "{name: a, generateName: b}",
             [("VEL112", "3: metadata.generateName", "delete it; known here: name, labels, annotations, namespace")],
         ),
-        ("{name: a, labels: {b: 12}}", [("VEL117", "3: metadata.labels.b", 'write "12" in quotes')]),
+        ("{name: a, labels: {b: 12}}", [("VEL114", "3: metadata.labels.b", 'write b: "12" in quotes')]),
         ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write true, or "on" in quotes')]),
         ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")]),
         (
@@ -222,9 +222,12 @@ def test_words_in_quotes_are_text() -> None:
             "{name: a, labels: {A.io/b: c}}",
             [("VEL117", "3: metadata.labels['A.io/b']", "write a name such as example.org/stage")],
         ),
-        ("{name: a, labels: [b]}", [("VEL117", "3: metadata.labels", "write labels: {stage: trial}")]),
-        ("{name: a, annotations: {b: {c: d}}}", [("VEL117", "3: metadata.annotations.b", "write a text")]),
-        ("[]", [("VEL113", "3: metadata", "write metadata: {name: research}")]),
+        ("{name: a, labels: [b]}", [("VEL114", "3: metadata.labels", 'write for example labels: {"stage": "trial"}')]),
+        (
+            "{name: a, annotations: {b: {c: d}}}",
+            [("VEL114", "3: metadata.annotations.b", 'write for example b: "a text"')],
+        ),
+        ("[]", [("VEL114", "3: metadata", "write metadata: {name: research}; see vellum explain metadata")]),
     ],
 )
 def test_metadata_follow_the_rules_of_kubernetes(metadata: str, expected: list[tuple[str, str, str]]) -> None:
@@ -239,8 +242,8 @@ def test_annotations_end_at_256_kib() -> None:
 def test_the_platform_has_one_name_and_no_namespace() -> None:
     text = PLATFORM.replace("{name: kubeflow}", "{name: x, namespace: z}") + "spec: {}\n"
     assert said(text) == [
-        ("VEL112", "3: metadata.namespace", "delete it; name is written too"),
         ("VEL116", "3: metadata.name", "write name: kubeflow"),
+        ("VEL112", "3: metadata.namespace", "delete it; name is written too"),
     ]
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from vellum.api import resources
+from vellum.api.envelope import repaired
 from vellum.api.messages import flow
 from vellum.api.yaml_reader import Mistake, Path, shown
 from vellum.components.training_runtimes import JOB_RESOURCES, MODEL_RESOURCES
-from vellum.kube.names import LABEL_LIMIT
+from vellum.kube.names import LABEL_LIMIT, is_dns_label
 from vellum.kube.objects import DOMAIN, Json
 from vellum.model.training import INFERENCE_SERVICE, LONGEST_JOB, TRAIN_JOB
 
@@ -31,26 +32,37 @@ OWN = f"{DOMAIN}/"
 NO_COMMAND = "the command is missing, and a laptop cannot take one from an image"
 
 
-def longest(kind: str, namespace: str) -> int:
-    """Return how many characters a name of the kind may have in the namespace; empty means a usual namespace.
+def between(kind: str, spec: Json, metadata: Json, team: str) -> Iterator[Mistake]:
+    """Yield conflicts between fields, and values that the schema allows but a cluster's admission refuses.
 
-    KServe makes one host label, NAME-predictor-NAMESPACE, of at most 63 characters (0.20, Standard mode).
+    ``team`` is the namespace of an object without one; empty where it is not known.
     """
-    if kind != INFERENCE_SERVICE.kind:
-        return LONGEST_JOB
-    return max(1, min(LONGEST_JOB, LABEL_LIMIT - _BETWEEN - (len(namespace) or USUAL_NAMESPACE)))
-
-
-def between(kind: str, spec: Json, annotations: Json, labels: Json) -> Iterator[Mistake]:
-    """Yield conflicts between fields, and values that the schema allows but a cluster's admission refuses."""
-    spec = _fields(spec)
-    yield from _marks(labels, "labels")
-    yield from _marks(annotations, "annotations")
+    spec, metadata = _fields(spec), _fields(metadata)
+    yield from _long_name(kind, metadata.get("name"), metadata.get("namespace", team))
+    yield from _marks(metadata.get("labels"), "labels")
+    yield from _marks(metadata.get("annotations"), "annotations")
     if kind == TRAIN_JOB.kind:
         yield from _trainer(_fields(spec.get("trainer")), ("spec", "trainer"), written="trainer" in spec)
     elif kind == INFERENCE_SERVICE.kind:
-        yield from _annotated(_fields(annotations))
+        yield from _annotated(_fields(metadata.get("annotations")))
         yield from _predictor(_fields(spec.get("predictor")), ("spec", "predictor"))
+
+
+def _long_name(kind: str, name: Json, namespace: Json) -> Iterator[Mistake]:
+    if not isinstance(name, str) or not is_dns_label(name):
+        return
+    most, why = LONGEST_JOB, "because pods add to it"
+    if kind == INFERENCE_SERVICE.kind:
+        # KServe makes one host label, NAME-predictor-NAMESPACE, of at most 63 characters (0.20, Standard mode).
+        known = namespace if isinstance(namespace, str) and is_dns_label(namespace) else ""
+        most = max(1, min(LONGEST_JOB, LABEL_LIMIT - _BETWEEN - (len(known) or USUAL_NAMESPACE)))
+        if most < LONGEST_JOB:
+            where = f"the namespace {known}" if known else "the namespace of a team such as default/team-a"
+            why = f"because KServe appends {where}, in {LABEL_LIMIT} characters"
+    if not name[0].isalpha() or len(name) > most:
+        what = f"{shown(name)} cannot be used here: a letter first, and at most {most} characters, {why}"
+        fix = f"write name: {repaired(name, letter=True)[:most].rstrip('-')}"
+        yield Mistake("VEL116", what, ("metadata", "name"), fix)
 
 
 def _fields(value: Json) -> dict[str, Any]:

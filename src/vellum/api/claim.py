@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, create_model
 
 from vellum.api.keys import KeysSpec
 from vellum.components import team_components
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, make
 from vellum.model import team
 from vellum.model.component import AnyTeamComponent, Size, Spec
 from vellum.model.team import Team
@@ -110,17 +110,8 @@ class Claim:
 
     def manifest(self) -> Obj:
         """Return the claim as it is stored: the fields that were written and every default."""
-        metadata: Obj = {"name": self.name, "namespace": self.namespace}
-        if self.labels:
-            metadata["labels"] = dict(self.labels)
-        if self.annotations:
-            metadata["annotations"] = dict(self.annotations)
-        return {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "metadata": metadata,
-            "spec": self.spec.model_dump(mode="json", exclude_none=True),
-        }
+        spec = self.spec.model_dump(mode="json", exclude_none=True)
+        return make(*team.CLAIM, self.name, self.namespace, labels=self.labels, annotations=self.annotations, spec=spec)
 
 
 def from_live(obj: Obj) -> Claim:

@@ -8,22 +8,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path as File
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from vellum.api import admission, claim, elsewhere, metadata, platform, workloads
+from vellum.api import admission, claim, elsewhere, platform, workloads
 from vellum.api.claim import CROSSPLANE_DEFAULTS, CROSSPLANE_FIELDS, Claim
-from vellum.api.messages import advice, example_of, flow, mistakes, unknown, write
+from vellum.api.envelope import API_VERSIONS, IGNORED, envelope, written
+from vellum.api.messages import advice, mistakes
 from vellum.api.platform import Platform
-from vellum.api.schema import API_VERSIONS, model, nearest, node_at
+from vellum.api.schema import nearest
 from vellum.api.workloads import Workload
 from vellum.api.yaml_reader import MOST_BYTES, ODD_VALUES, Document, Mistake, documents, refused, shown
 from vellum.errors import ClaimError, VellumError
 from vellum.kube.objects import Json, Obj
-from vellum.model.component import Spec
 
 Written: TypeAlias = Claim | Platform | Workload
 STANDARD_INPUT = "-"
@@ -31,7 +31,6 @@ _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _IDENTITY = frozenset({("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace")})
 _OF_A_FIELD = ODD_VALUES | {"VEL107"}
 """Mistakes of one field that leave the rest of the file readable."""
-_TOP = dict.fromkeys(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
 class MistakesError(ClaimError):
@@ -140,10 +139,10 @@ def _parsed(data: bytes, source: str) -> list[Document]:
 
 def _valid(parsed: list[Document], namespace: str = "") -> list[Written]:
     """Return the object of each document; ``namespace`` is that of ``load``."""
-    valid = [(one.source, written) for one in parsed if (written := _object(one, namespace))]
+    valid = [(one.source, made) for one in parsed if (made := _object(one, namespace))]
     seen: dict[tuple[str, str, str], str] = {}
-    for source, written in valid:
-        obj = written.manifest()
+    for source, made in valid:
+        obj = made.manifest()
         name = (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         if name in seen:
             where = source if seen[name] == source else f"{seen[name]} and {source}"
@@ -151,7 +150,7 @@ def _valid(parsed: list[Document], namespace: str = "") -> list[Written]:
             parsed.append(refused(where, "VEL118", what, "delete one of the two"))
         seen[name] = source
     _refuse(parsed)
-    return [written for _, written in valid]
+    return [made for _, made in valid]
 
 
 def _refuse(parsed: list[Document]) -> None:
@@ -217,7 +216,7 @@ def _metadata(value: Obj) -> Obj:
 def _settle(document: Document, kind: str) -> None:
     """Drop mistakes about values of ignored fields, such as ``creationTimestamp: null``; give others a specific fix."""
     for index, (line, one) in reversed([*enumerate(document.mistakes)]):
-        if one.code in ODD_VALUES and any(one.path[:size] in metadata.IGNORED for size in (1, 2)):
+        if one.code in ODD_VALUES and any(one.path[:size] in IGNORED for size in (1, 2)):
             del document.mistakes[index]
         elif one.code in ODD_VALUES and kind and (fix := advice(kind, one.path, document.words[one.path])):
             document.mistakes[index] = line, one._replace(fix=fix)
@@ -227,49 +226,34 @@ def _object(document: Document, namespace: str) -> Written | None:
     """Return the object of a document, or None if it has a mistake; ``namespace`` is that of ``load``."""
     if not _is_mapping(document):
         return None
-    value: Obj = document.value
-    kind, meta = _kind(document, value), _metadata(value)
+    kind, meta = _kind(document, document.value), _metadata(document.value)
     _settle(document, kind)
     if not kind:
         return None
-    document.add(*(unknown((field,), _TOP, written=document.lines) for field in value if field not in _TOP))
-    document.add(*metadata.check(document, kind, value.get("metadata"), namespace))
-    if "spec" not in value and value.keys() <= _TOP.keys():
-        # An API server requires it too, because Crossplane's definitions do.
-        example = flow(example_of(node_at(kind, ("spec",)))) if kind in workloads.KINDS else "{}"
-        document.add(Mistake("VEL114", "spec is missing", (), f"write spec: {example}"))
-        return None
-    spec, wrong = _spec(document, kind, value.get("spec", {}), meta)
-    renamed = {(*one.path[:-1], one.fix) for one in wrong if one.code == "VEL112"}
-    # A field whose misspelling is reported is not also reported as missing.
-    document.add(*(one for one in wrong if (*one.path[:-1], f"write {one.path[-1]} instead") not in renamed))
-    if spec is None or document.mistakes:
-        return None
-    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
-    if isinstance(spec, platform.PlatformWideSpec):
-        return Platform(spec=spec, labels=labels, annotations=annotations)
-    if isinstance(spec, claim.ClaimWideSpec):
-        place = meta.get("namespace", "default")
-        return Claim(place, meta["name"], spec, labels=labels, annotations=annotations)
-    return Workload(workloads.KINDS[kind], meta.get("namespace", ""), meta["name"], spec, labels, annotations)
-
-
-def _spec(document: Document, kind: str, spec: Json, meta: Obj) -> tuple[Spec | None, list[Mistake]]:
-    """Return the spec, or None and its mistakes, and for a workload the conflicts between its fields."""
-    valid, wrong = None, []
-    if not isinstance(spec, dict):
-        fix = write(("spec",), node_at(kind, ("spec",)), kind=kind)
-        return None, [Mistake("VEL114", "spec is not a mapping", ("spec",), fix)]
-    for field in sorted(CROSSPLANE_FIELDS & spec.keys()) if kind == claim.KIND and "uid" not in meta else ():
-        # A claim that a control plane printed has a uid.
-        if field not in CROSSPLANE_DEFAULTS or spec[field] != CROSSPLANE_DEFAULTS[field]:
-            what = f"spec.{field} is Crossplane's own field, and a team may not set it"
-            wrong.append(Mistake("VEL125", what, ("spec", field), f"delete spec.{field}"))
-    written = {name: value for name, value in spec.items() if name not in CROSSPLANE_FIELDS}
+    valid: Any = None
+    wrong = list(_crossplanes(document.value.get("spec"))) if kind == claim.KIND and "uid" not in meta else []
     try:
-        valid = model(kind).model_validate(written)
+        valid = envelope(kind).model_validate(written(kind, document.value))
     except ValidationError as error:
         wrong += mistakes(kind, error, document.words, document.lines)
     if kind in workloads.KINDS:
-        wrong += admission.between(kind, spec, meta.get("annotations"), meta.get("labels"))
-    return valid, wrong
+        wrong += admission.between(kind, document.value.get("spec"), meta, namespace)
+    renamed = {(*one.path[:-1], one.fix) for one in wrong if one.code == "VEL112"}
+    # A field whose misspelling is reported is not also reported as missing.
+    document.add(*(one for one in wrong if (*one.path[:-1], f"write {one.path[-1]} instead") not in renamed))
+    if document.mistakes:
+        return None
+    own = valid.metadata
+    if kind == platform.KIND:
+        return Platform(spec=valid.spec, labels=own.labels, annotations=own.annotations)
+    if kind == claim.KIND:
+        return Claim(own.namespace, own.name, valid.spec, labels=own.labels, annotations=own.annotations)
+    return Workload(workloads.KINDS[kind], own.namespace, own.name, valid.spec, own.labels, own.annotations)
+
+
+def _crossplanes(spec: Json) -> Iterator[Mistake]:
+    """Refuse Crossplane's own fields in a claim that a control plane did not print, except with its defaults."""
+    for field in sorted(CROSSPLANE_FIELDS & spec.keys()) if isinstance(spec, dict) else ():
+        if field not in CROSSPLANE_DEFAULTS or spec[field] != CROSSPLANE_DEFAULTS[field]:
+            what = f"spec.{field} is Crossplane's own field, and a team may not set it"
+            yield Mistake("VEL125", what, ("spec", field), f"delete spec.{field}")

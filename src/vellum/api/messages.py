@@ -15,6 +15,7 @@ from vellum.api.scalars import meaning
 from vellum.api.schema import in_words, nearest, node_at
 from vellum.api.yaml_reader import MOST_MISTAKES, Mistake, Path, dotted, shown
 from vellum.kube.objects import Json
+from vellum.model.types import Refused
 
 _PLAIN = re.compile(r"[A-Za-z0-9/][-A-Za-z0-9_./]*|--[a-z]+=[-A-Za-z0-9_./]+")
 _OFF = frozenset({"n", "no", "off", "false"})
@@ -22,31 +23,43 @@ _TYPES = {bool: "true or false", int: "a number", float: "a number", str: "text"
 
 
 def mistakes(
-    kind: str, error: ValidationError, words: Mapping[Path, str] | None = None, written: Container[Path] = ()
+    kind: str,
+    error: ValidationError,
+    words: Mapping[Path, str] | None = None,
+    written: Container[Path] = (),
+    *,
+    at: Path = (),
 ) -> list[Mistake]:
-    """Return the mistakes of a spec, up to a limit.
+    """Return the mistakes of an object, or of the part ``at`` that the model describes, up to a limit.
 
     Args:
         kind: the object's kind.
         error: the model's error.
         words: the unquoted words of the file, by path.
         written: the paths of all fields in the file.
+        at: the path of what the model describes.
     """
     details: Any = islice(error.errors(include_url=False), MOST_MISTAKES)
-    return [_mistake(kind, detail, words or {}, written) for detail in details]
+    return [_mistake(kind, (*at, *detail["loc"]), detail, words or {}, written) for detail in details]
 
 
-def _mistake(kind: str, detail: Any, words: Mapping[Path, str], written: Container[Path]) -> Mistake:  # noqa: ANN401  # pydantic's
-    path: Path = ("spec", *detail["loc"])
+def _mistake(
+    kind: str, path: Path, detail: dict[str, Any], words: Mapping[Path, str], written: Container[Path]
+) -> Mistake:
     node, given, wrong = node_at(kind, path), detail["input"], detail["type"]
     if wrong == "extra_forbidden":
         return unknown(path, node_at(kind, path[:-1]).get("properties", {}), kind, written)
+    if wrong == "missing" and path == ("spec",):
+        # An API server requires it too, because Crossplane's definitions do.
+        return Mistake("VEL114", "spec is missing", path, f"write spec: {flow(example_of(node))}")
     if wrong == "missing":
         return Mistake("VEL113", "the field is missing", path, write(path, node, kind=kind))
     if wrong == "value_error":
         refusal = detail["ctx"]["error"]
-        fix = getattr(refusal, "fix", "") or write(path, node, kind=kind)
-        return Mistake("VEL115", str(refusal), path, fix)
+        if not isinstance(refusal, Refused):
+            return Mistake("VEL115", str(refusal), path, write(path, node, kind=kind))
+        # pydantic marks the refusal of a key with one more step.
+        return Mistake(refusal.code, str(refusal), path[:-1] if path[-1] == "[key]" else path, refusal.fix)
     if wrong == "too_long":
         return Mistake("VEL115", f"more than {detail['ctx']['max_length']} entries", path, "write fewer")
     if wrong.endswith("_type") or isinstance(given, bool) or not isinstance(given, str | int):

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, create_model, field_validator
 
 from vellum.api import patches
-from vellum.api.claim import API_VERSION, CROSSPLANE_FIELDS, Switch
+from vellum.api.claim import CROSSPLANE_FIELDS, Switch
 from vellum.api.keys import KeysSpec
 from vellum.api.status import PlatformStatus, platform_status
 from vellum.components import all_components, platform_components
 from vellum.kube.names import bucket_name, is_dns_label
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, make
 from vellum.model.component import AnyPlatformComponent, Spec
 from vellum.model.platform import LAPTOP, PLATFORM, REGION, PlatformFacts
 from vellum.model.release import Charts, ReleaseComponent
@@ -282,12 +282,7 @@ class Platform:
     def manifest(self) -> Obj:
         """Return the platform as it is stored."""
         spec = self.spec.model_dump(mode="json", exclude_none=True)
-        metadata: Obj = {"name": NAME}
-        if self.labels:
-            metadata["labels"] = dict(self.labels)
-        if self.annotations:
-            metadata["annotations"] = dict(self.annotations)
-        return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
+        return make(*PLATFORM.gvk, NAME, labels=self.labels, annotations=self.annotations, spec=spec)
 
 
 def from_live(obj: Obj) -> Platform:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vellum.api import claim, platform
+from vellum.api.envelope import LIVE
 from vellum.api.loader import STANDARD_INPUT
-from vellum.api.metadata import LIVE
 from vellum.api.schema import Field, explain
 from vellum.components import team_components
 

@@ -10,19 +10,14 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from vellum.api import claim, elsewhere, platform, workloads
+from vellum.api import claim, elsewhere, platform
+from vellum.api.envelope import API_VERSIONS, envelope
 from vellum.errors import ClaimError
 from vellum.kube.objects import Obj
 from vellum.kube.patch import copied
 from vellum.kube.quantity import PATTERN
-from vellum.model.component import Spec
 
 KINDS = (claim.KIND, platform.KIND)
-API_VERSIONS: Mapping[str, str] = {
-    **dict.fromkeys(KINDS, claim.API_VERSION),
-    **{name: kind.api_version for name, kind in workloads.KINDS.items()},
-}
-"""Every kind that files may hold: our own, and those of Kubeflow that a team writes beside its claim."""
 _DROPPED = frozenset({"title", "additionalProperties", "$defs", "$ref", "examples", "const", "anyOf"})
 """What Kubernetes' structural schemas forbid, or what the code below writes in another way."""
 LONGEST_PATH = 1000
@@ -40,70 +35,10 @@ def schema(kind: str) -> Obj:
     return answer
 
 
-def model(kind: str) -> type[Spec]:
-    """Return the model of the kind's spec."""
-    own = {claim.KIND: claim.claim_spec, platform.KIND: platform.platform_spec}
-    return own[kind]() if kind in own else workloads.SPECS[kind]
-
-
 @cache
 def _schema(kind: str) -> Obj:
-    written = model(kind).model_json_schema()
-    spec = _structural(written, written.get("$defs", {}))
-    spec["description"] = _SPECS[kind]
-    return {
-        "type": "object",
-        "description": _KINDS[kind],
-        "required": ["apiVersion", "kind", "metadata"],
-        "properties": {
-            "apiVersion": {"type": "string", "enum": [API_VERSIONS[kind]], "description": "The version of the API"},
-            "kind": {"type": "string", "enum": [kind], "description": "The kind of the object"},
-            "metadata": _metadata(kind),
-            "spec": spec,
-        },
-    }
-
-
-_KINDS = {
-    claim.KIND: "A team's whole ML platform: namespace, bucket, keys, vectors, notebook, pipelines, inference",
-    platform.KIND: "The platform that all teams share; a cluster has one, named kubeflow",
-    "TrainJob": "A training that runs to completion in the team's namespace, as Kubeflow Trainer defines it",
-    "InferenceService": "A model that answers requests, as KServe defines it",
-}
-_SPECS = {
-    claim.KIND: "What the team asks for; everything has a default",
-    platform.KIND: "What is installed, and where",
-    "TrainJob": "What is trained, within what a laptop supports",
-    "InferenceService": "What is served, within what a laptop supports",
-}
-
-
-def _metadata(kind: str) -> Obj:
-    label = {"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}
-    texts = {"type": "object", "additionalProperties": {"type": "string"}}
-    name: Obj = {**label, "description": "The team's name", "example": "research"}
-    if kind == platform.KIND:
-        name = {"type": "string", "enum": [platform.NAME], "description": "Always kubeflow: a cluster has one platform"}
-    fields: Obj = {
-        "name": name,
-        "labels": {**texts, "description": "Labels, as Kubernetes has them", "example": {"stage": "trial"}},
-        "annotations": {**texts, "description": "Annotations, as Kubernetes has them", "example": {"ticket": "ML-7"}},
-    }
-    if kind == claim.KIND:
-        fields["namespace"] = {
-            **label,
-            "description": "The namespace of the claim",
-            "default": "default",
-            "example": "team-a",
-        }
-    elif kind in workloads.KINDS:
-        fields["name"] = {**label, "description": "The name of the object", "example": "documents"}
-        fields["namespace"] = {
-            **label,
-            "description": "The team's own namespace, which `vellum status` shows; a laptop finds it",
-            "example": "team-a-research-6gnoutl5ip5t",
-        }
-    return {"type": "object", "description": "The identity of the object", "required": ["name"], "properties": fields}
+    model = envelope(kind).model_json_schema()
+    return _structural(model, model["$defs"])
 
 
 def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
@@ -252,7 +187,8 @@ def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:
     """Return the schema of the field; empty if it does not exist."""
     node = _schema(kind)
     for part in path:
-        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
+        free = node.get("additionalProperties", {})
+        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, free)
     return node
 
 

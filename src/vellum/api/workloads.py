@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
 from vellum.api.elsewhere import FRAMEWORKS
-from vellum.kube.objects import Json, Kind, Obj
+from vellum.kube.objects import Json, Kind, Obj, make
 from vellum.model.component import Spec
 from vellum.model.training import INFERENCE_SERVICE, MODEL_FORMAT, MODEL_RUNTIME, RUNTIME, TRAIN_JOB
 from vellum.model.types import Refused
@@ -247,9 +247,5 @@ class Workload:
 
     def manifest(self) -> Obj:
         """Return the object as it was written."""
-        metadata: Obj = {"name": self.name}
-        for name in ("namespace", "labels", "annotations"):
-            if value := getattr(self, name):
-                metadata[name] = value
         spec = self.spec.model_dump(mode="json", exclude_unset=True)
-        return {"apiVersion": self.kind.api_version, "kind": self.kind.kind, "metadata": metadata, "spec": spec}
+        return make(*self.kind, self.name, self.namespace, labels=self.labels, annotations=self.annotations, spec=spec)

@@ -169,4 +169,4 @@ def _other_bucket(place: platform.Platform) -> Composed | None:
 
 
 def _invalid(kind: str, error: ValidationError) -> Composed:
-    return undecided("Invalid", "; ".join(map(str, mistakes(kind, error))))
+    return undecided("Invalid", "; ".join(map(str, mistakes(kind, error, at=("spec",)))))

@@ -12,11 +12,11 @@ from vellum.kube import quantity
 
 
 class Refused(ValueError):  # noqa: N818  # a value is refused; nothing has failed
-    """A value that its own type allows but another field forbids; it has the fix."""
+    """A value that a rule forbids, with the fix and the code of the error."""
 
-    def __init__(self, what: str, fix: str) -> None:
+    def __init__(self, what: str, fix: str, code: str = "VEL115") -> None:
         super().__init__(what)
-        self.fix = fix
+        self.fix, self.code = fix, code
 
 
 _LEAST, _MOST = quantity.parse("1Mi"), 2**63
