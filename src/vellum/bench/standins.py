@@ -17,7 +17,7 @@ from vellum.bench.base_objects import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Kind, Obj, current, make, stamp
+from vellum.kube.objects import Key, Kind, Obj, current, make, owned, stamp
 from vellum.model.process import Process, Running
 
 SPEC = "bench.vellum.dev/spec"
@@ -160,19 +160,6 @@ def _wanted(deployment: Obj | None) -> bool:
     return bool(deployment["spec"].get("replicas", 1))
 
 
-def _owned(owner: Obj, obj: Obj) -> Obj:
-    meta = owner["metadata"]
-    reference = {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [reference]}}
-
-
 def _notebook(notebook: Obj, name: str) -> list[Obj]:
     meta = notebook["metadata"]
     labels = {**meta.get("labels", {}), "statefulset": meta["name"], "notebook-name": meta["name"]}
@@ -187,13 +174,13 @@ def _notebook(notebook: Obj, name: str) -> list[Obj]:
         "template": {"metadata": {"labels": labels}, "spec": {**pod, "containers": [first, *pod["containers"][1:]]}},
     }
     workload = make("apps/v1", "StatefulSet", name, meta["namespace"], spec=spec)
-    return [_owned(notebook, workload), _service(notebook, {"statefulset": name}, 8888, name)]
+    return [owned(notebook, workload), _service(notebook, {"statefulset": name}, 8888, name)]
 
 
 def _service(owner: Obj, selector: dict[str, str], port: int, name: str) -> Obj:
     meta = owner["metadata"]
     spec = {"selector": selector, "ports": [{"name": "http", "port": 80, "targetPort": port}]}
-    return _owned(owner, make("v1", "Service", name, meta["namespace"], spec=spec))
+    return owned(owner, make("v1", "Service", name, meta["namespace"], spec=spec))
 
 
 def _volume(claim: Obj) -> Obj:

@@ -43,15 +43,7 @@ class Change:
 
     def as_dict(self) -> Obj:
         """Return it as JSON."""
-        one = self.key
-        return {
-            "path": self.path,
-            "action": self.action,
-            "apiVersion": one.api_version,
-            "kind": one.kind,
-            "namespace": one.namespace,
-            "name": one.name,
-        }
+        return {"path": self.path, "action": self.action, "namespace": "", **self.key.as_dict()}
 
 
 class Installation:

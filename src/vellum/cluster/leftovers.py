@@ -38,7 +38,7 @@ class Left:
 
 def as_dict(key: Key) -> Obj:
     """Return a key as JSON."""
-    return {"apiVersion": key.api_version, "kind": key.kind, "namespace": key.namespace, "name": key.name}
+    return {"namespace": "", **key.as_dict()}
 
 
 def find(api: Api) -> Left:

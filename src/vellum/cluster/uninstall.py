@@ -409,7 +409,7 @@ def _crds(release: str) -> set[str]:
 
 def _composed(platform: Obj) -> list[Key]:
     references = (platform["spec"].get("crossplane") or {}).get("resourceRefs") or ()
-    return [Key(one["apiVersion"], one["kind"], one.get("namespace", ""), one["name"]) for one in references]
+    return [Key.read(one) for one in references]
 
 
 def _refuse_others(claims: set[str]) -> None:

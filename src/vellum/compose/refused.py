@@ -11,10 +11,12 @@ composite has no reference to the object, which stays; the next apply adopts it 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, current, stamp
 from vellum.kube.usage import usage
@@ -23,7 +25,7 @@ from vellum.model.state import PARTS_READY, Composed, Desired, Observed, Require
 PAUSES = (30, 60, 120, 300)
 """Seconds until an object is tried again, by the number of failed tries; the last one for all further tries."""
 STANDS_FOR = f"{DOMAIN}/stands-for"
-"""Annotation of a stand-in: until when an object is left out, its tries, API version, kind and name."""
+"""Label and annotation of a stand-in: the resource's name, and its refusal as JSON."""
 ABSENT = "could not find the requested resource"
 _APPLY = re.compile(r'cannot apply composed resource "([^"]+)": (.*)', re.DOTALL)
 _DOWN = ("failed calling webhook", ABSENT, "no matches for kind", "custom resource definition is terminating")
@@ -45,10 +47,17 @@ class Refusal:
     def as_dict(self) -> Obj:
         """Return plain data for the status."""
         entry: Obj = {"name": self.name, "reason": self.reason, "until": self.until, "tries": self.tries}
-        if key := self.obj:
-            place = {"namespace": key.namespace} if key.namespace else {}
-            entry["object"] = {"apiVersion": key.api_version, "kind": key.kind, **place, "name": key.name}
-        return entry
+        return {**entry, "object": self.obj.as_dict()} if self.obj else entry
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Refusal:
+        """Return the refusal that ``as_dict`` wrote."""
+        obj = Key.read(entry["object"]) if entry.get("object") else None
+        return cls(entry["name"], entry["reason"], entry["until"], int(entry["tries"]), obj)
+
+    def __str__(self) -> str:
+        kind = f"{self.obj} stays as it is" if self.obj else f"{self.name} is not made"
+        return f"{kind}, because the API server refuses it: {self.reason}; it is tried again at {self.until}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Refusals:
         refused = [refusal.as_dict() for _, refusal in sorted(out.items())]
         status = {**composed.status, "refused": refused, "components": _components(composed.status, out)}
         missing = [f"{part['name']}: {part['reason']}" for part in status["components"] if not part["ready"]]
-        missing = missing or [_sentence(refusal) for refusal in out.values()]
+        missing = missing or list(map(str, out.values()))
         left = min(datetime.fromisoformat(refusal.until) for refusal in out.values()) - now
         others = (other for other in composed.conditions if other.type != PARTS_READY)
         conditions = (not_ready("Refused", "; ".join(missing)), *others)
@@ -96,15 +105,17 @@ class Refusals:
         first = self.known.get(self.fresh)
         if first is None or self.fresh not in composed.objects:
             return dict(self.known)
-        like = _group if self.everywhere else _place
-        wanted = like(composed.objects[self.fresh].obj)
-        same = [name for name, desired in composed.objects.items() if like(desired.obj) == wanted]
+        wanted = _like(composed.objects[self.fresh].obj, everywhere=self.everywhere)
         more = {
             name: replace(first, name=name, obj=_key(self.observed.resources.get(name)))
-            for name in same
-            if name not in self.known
+            for name, desired in composed.objects.items()
+            if _like(desired.obj, everywhere=self.everywhere) == wanted
         }
-        return {**self.known, **more}
+        return {**more, **self.known}
+
+
+def _key(obj: Obj | None) -> Key | None:
+    return Key.of(obj) if obj else None
 
 
 def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
@@ -122,9 +133,9 @@ def refusals(composite: Obj, observed: Observed, now: datetime) -> Refusals:
         known[fresh] = Refusal(fresh, reason, stamp(until), tries, there)
     # Objects left out are looked up by name, so that their live state counts.
     asked = {
-        f"{_PREFIX}{refusal.name}": _question(refusal.obj)
-        for refusal in known.values()
-        if refusal.obj and not _is_gone(refusal)
+        f"{_PREFIX}{name}": Requirement(*key.gvk, key.name, namespace=key.namespace)
+        for name, refusal in known.items()
+        if (key := refusal.obj) and not any(word in refusal.reason for word in _DOWN[1:])
     }
     seen = {name: obj for name in known if (obj := observed.required.get(f"{_PREFIX}{name}"))}
     return Refusals(
@@ -146,41 +157,19 @@ def _failure(composite: Obj) -> tuple[str, str]:
     return (match[1], " ".join(match[2].split())) if match else ("", "")
 
 
-def _remembered(composite: Obj, observed: Observed) -> Iterable[Refusal]:
+def _remembered(composite: Obj, observed: Observed) -> Iterator[Refusal]:
     """Yield the refusals in stand-ins, in case that pass ended before it wrote its status, and those in the status."""
-    for name, obj in observed.resources.items():
+    for obj in observed.resources.values():
         if note := annotations_of(obj).get(STANDS_FOR):
-            until, tries, api_version, kind, *named = note.split()
-            meta, reason = obj["metadata"], str(obj["spec"].get("reason", ""))
-            # A stand-in of an earlier version has the object's own name.
-            key = Key(api_version, kind, meta.get("namespace", ""), (named or [meta["name"]])[0])
-            yield Refusal(name, reason, until, int(tries), key)
-    for entry in (composite.get("status") or {}).get("refused") or ():
-        place: Mapping[str, str] = entry.get("object") or {}
-        own = Key(place["apiVersion"], place["kind"], place.get("namespace", ""), place["name"]) if place else None
-        yield Refusal(entry["name"], entry["reason"], entry["until"], int(entry["tries"]), own)
+            yield Refusal.read(json.loads(note))
+    yield from map(Refusal.read, (composite.get("status") or {}).get("refused") or ())
 
 
-def _is_gone(refusal: Refusal) -> bool:
-    return any(word in refusal.reason for word in _DOWN[1:])
-
-
-def _question(key: Key) -> Requirement:
-    return Requirement(key.api_version, key.kind, key.name, namespace=key.namespace)
-
-
-def _key(obj: Obj | None) -> Key | None:
-    return Key.of(obj) if obj else None
-
-
-def _group(obj: Obj) -> str:
-    group, _, version = str(obj["apiVersion"]).partition("/")
-    return group if version else _place(obj)
-
-
-def _place(obj: Obj) -> str:
+def _like(obj: Obj, *, everywhere: bool) -> str:
+    """Return what the objects have in common that the API server would refuse too: their group, or kind and place."""
     key = Key.of(obj)
-    return f"{key.api_version} {key.kind} {key.namespace}"
+    group, _, version = key.api_version.partition("/")
+    return group if everywhere and version else f"{key.api_version} {key.kind} {key.namespace}"
 
 
 def _stand_in(name: str, refusal: Refusal, obj: Obj) -> Obj:
@@ -192,9 +181,8 @@ def _stand_in(name: str, refusal: Refusal, obj: Obj) -> Obj:
     key = Key.of(obj)
     own = "standin-" + hashlib.sha256(f"{name} {key}".encode()).hexdigest()[:20]
     nothing = Key("v1", "ConfigMap" if key.namespace else "Namespace", key.namespace, "vellum-nothing")
-    made = usage(own, key.namespace, of=nothing, reason=refusal.reason[:256], labels={f"{DOMAIN}/stands-for": name})
-    note = f"{refusal.until} {refusal.tries} {key.api_version} {key.kind} {key.name}"
-    made["metadata"]["annotations"] = {STANDS_FOR: note}
+    made = usage(own, key.namespace, of=nothing, reason=refusal.reason[:256], labels={STANDS_FOR: name})
+    made["metadata"]["annotations"] = {STANDS_FOR: json.dumps(replace(refusal, obj=key).as_dict())}
     return made
 
 
@@ -205,7 +193,7 @@ def _components(status: Obj, out: Mapping[str, Refusal]) -> list[Obj]:
         if own:
             # An existing object continues to work unchanged.
             works = {"serves": True} if part["ready"] and all(refusal.obj for refusal in own) else {}
-            reason = "; ".join(map(_sentence, own))
+            reason = "; ".join(map(str, own))
             entries.append({**part, "ready": False, "reason": reason, "actor": "the platform engineer", **works})
         else:
             entries.append(part)
@@ -216,8 +204,3 @@ def _part_of(name: str, status: Obj) -> str:
     """Return the part that owns the object: names of resources begin with the part's name."""
     parts = [part["name"] for part in status.get("components") or ()]
     return max((part for part in parts if name == part or name.startswith(f"{part}-")), key=len, default="")
-
-
-def _sentence(refusal: Refusal) -> str:
-    kind = f"{refusal.obj} stays as it is" if refusal.obj else f"{refusal.name} is not made"
-    return f"{kind}, because the API server refuses it: {refusal.reason}; it is tried again at {refusal.until}"

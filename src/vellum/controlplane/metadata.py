@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, annotations_of, owned
 
 RESOURCE_ANNOTATION = "crossplane.io/composition-resource-name"
 """The name of a composed object inside its composite, under the key that Crossplane uses."""
@@ -23,14 +23,5 @@ def spec_of(obj: Obj) -> Obj:
 
 def composed(obj: Obj, owner: Obj, resource: str) -> Obj:
     """Return the object with ``owner`` as its controller and ``resource`` as its name inside the composite."""
-    meta = obj["metadata"]
-    reference = {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-    annotations = {**(meta.get("annotations") or {}), RESOURCE_ANNOTATION: resource}
-    return {**obj, "metadata": {**meta, "annotations": annotations, "ownerReferences": [reference]}}
+    annotations = {**annotations_of(obj), RESOURCE_ANNOTATION: resource}
+    return owned({**obj, "metadata": {**obj["metadata"], "annotations": annotations}}, owner)

@@ -47,6 +47,16 @@ class Key:
         meta = obj["metadata"]
         return cls(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
 
+    @classmethod
+    def read(cls, reference: Mapping[str, str]) -> Key:
+        """Return the key of a reference, as ``as_dict`` writes it."""
+        return cls(reference["apiVersion"], reference["kind"], reference.get("namespace", ""), reference["name"])
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the key as a reference."""
+        place = {"namespace": self.namespace} if self.namespace else {}
+        return {"apiVersion": self.api_version, "kind": self.kind, **place, "name": self.name}
+
     @property
     def gvk(self) -> Kind:
         """The kind, with the version of its group."""
@@ -125,6 +135,20 @@ def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
 def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the annotations of an object, empty when it has none."""
     return obj["metadata"].get("annotations") or {}
+
+
+def owned(obj: Obj, owner: Obj) -> Obj:
+    """Return the object with ``owner`` as its controller."""
+    meta = owner["metadata"]
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [reference]}}
 
 
 def controller_uid(obj: Mapping[str, Any]) -> str | None:
