@@ -152,7 +152,7 @@ def way(data: bytes) -> frozenset[tuple[str, str]]:
         for one in found:
             again = loader.admit(one.manifest())
             if again.manifest() != one.manifest():
-                raise AssertionError(f"the object is another one through the other door: {one.manifest()}")
+                raise AssertionError(f"admit returns another object: {one.manifest()}")
     except loader.MistakesError as error:
         for problem in error.every():
             _usable(problem)

@@ -297,7 +297,7 @@ def test_a_mark_of_the_platform_on_a_persons_object_is_refused() -> None:
     assert said(SERVICE % (labels, "[--model=a]")) == [("VEL117", field, "delete 'platform.vellum.dev/component'")]
 
 
-def test_an_object_through_another_door_is_checked_as_a_file_is() -> None:
+def test_an_object_from_the_socket_is_checked_as_a_file_is() -> None:
     """The supervisor's own admission refuses what `vellum apply` refuses."""
     obj: Obj = yaml.safe_load(SERVICE % ("{name: a, namespace: team}", "[--model=../../etc/passwd]"))
     with pytest.raises(MistakesError, match="VEL115"):

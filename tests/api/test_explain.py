@@ -108,7 +108,7 @@ def test_every_code_is_explained_as_its_page_says() -> None:
             assert not re.search(r"^## ", page.text, re.MULTILINE)
 
 
-def test_the_door_tells_codes_from_paths() -> None:
+def test_explain_tells_codes_from_paths() -> None:
     said = CliRunner().invoke(command, ["VEL402"])
     assert said.output.startswith("VEL402: the seed is missing\n\nEvery key was derived from the file")
     assert "vellum down --delete-data" in said.output

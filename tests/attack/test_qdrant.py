@@ -221,7 +221,7 @@ def canary(server: Server, key: str = KEY) -> Any:
     return answer[1]["result"]["points"]
 
 
-def test_no_key_of_another_team_opens_a_door(teams: list[Server], attacked: Attacked) -> None:
+def test_no_key_of_another_team_is_accepted(teams: list[Server], attacked: Attacked) -> None:
     one, two = teams
     keys = (
         "",

@@ -45,12 +45,12 @@ class Case:
         return [str(found) for found in differences(one, live)]
 
 
-Judged = list[tuple[Case, Obj]]
+Stored = list[tuple[Case, Obj]]
 """Cases that the API server took, with what it would store."""
 
 
-def judged(bench: Bench, cases: list[Case]) -> Judged:
-    return [pair for chunk in batched(cases) for pair in _judged(bench, chunk)]
+def stored(bench: Bench, cases: list[Case]) -> Stored:
+    return [pair for chunk in batched(cases) for pair in _stored(bench, chunk)]
 
 
 def batched(cases: list[Case]) -> Iterator[list[Case]]:
@@ -58,7 +58,7 @@ def batched(cases: list[Case]) -> Iterator[list[Case]]:
     yield from (cases[start : start + AT_ONCE] for start in range(0, len(cases), AT_ONCE))
 
 
-def _judged(bench: Bench, cases: list[Case]) -> Judged:
+def _stored(bench: Bench, cases: list[Case]) -> Stored:
     text = "---\n".join(f"{json.dumps(case.sent)}\n" for case in cases)
     said = bench.kubectl(
         "create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", "-", given=text, check=False
@@ -100,18 +100,18 @@ def named(kind: str, word: str, changes: list[Change], together: int) -> Iterato
         yield f"{word}-{number}", batch
 
 
-def wrong(found: Judged) -> dict[str, list[str]]:
+def wrong(found: Stored) -> dict[str, list[str]]:
     return {f"{case.kind} {case.changes}": faults for case, live in found if (faults := case.faults(live))}
 
 
-def unseen(found: Judged) -> list[str]:
+def unseen(found: Stored) -> list[str]:
     return [f"{case.kind} {case.changes}" for case, live in found if not case.faults(live)]
 
 
 def test_a_sample_of_rewrites_is_no_difference_and_other_values_are(bench: Bench) -> None:
     same = [case for kind in KINDS for case in harmless(bench, kind, together=3)[:SAMPLE]]
     other = [case for kind in KINDS for case in harmful(kind)[:SAMPLE]]
-    found = judged(bench, same + other)
+    found = stored(bench, same + other)
     taken = [pair for pair in found if pair[0] in same]
     assert len(taken) > len(same) / 4
     assert wrong(taken) == {}
@@ -124,7 +124,7 @@ def test_a_sample_of_rewrites_is_no_difference_and_other_values_are(bench: Bench
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_the_api_server_rewrites_is_no_difference(bench: Bench, kind: str) -> None:
     cases = harmless(bench, kind, together=1)
-    found = judged(bench, cases)
+    found = stored(bench, cases)
     # Alone, four of five fields are refused when they are empty (measured on 1.36 for HorizontalPodAutoscaler).
     assert len(found) > len(cases) / 8
     assert wrong(found) == {}
@@ -133,6 +133,6 @@ def test_whatever_the_api_server_rewrites_is_no_difference(bench: Bench, kind: s
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_somebody_else_writes_is_a_difference(bench: Bench, kind: str) -> None:
-    found = judged(bench, harmful(kind))
+    found = stored(bench, harmful(kind))
     assert found
     assert unseen(found) == []

@@ -35,10 +35,10 @@ def owner(name: str) -> Obj:
     return {"apiVersion": "v1", "kind": "Owner", "metadata": {"name": name, "uid": f"uid-of-{name}"}}
 
 
-def refusal(door: Callable[[], object]) -> str:
+def refusal(operation: Callable[[], object]) -> str:
     """Return the code of the refusal, empty for none."""
     try:
-        door()
+        operation()
     except StoreError as error:
         return error.code
     return ""

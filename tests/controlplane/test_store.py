@@ -145,9 +145,9 @@ def test_nothing_is_made_in_a_namespace_that_is_missing_or_going(store: SqliteSt
     with pytest.raises(StoreError, match=state) as error:
         store.apply(settings(a="1"), owner=OWNER, resource="settings")
     assert refusal(error) == ("VEL306", True)
-    for door in (store.put, store.ensure):
+    for write in (store.put, store.ensure):
         with pytest.raises(StoreError, match="VEL306"):
-            door(settings(a="1"))
+            write(settings(a="1"))
     assert store.everything() == before
 
 

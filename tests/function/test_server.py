@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,13 +53,11 @@ class Function:
     def ask(self, one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
         return fnv1.RunFunctionResponse.FromString(self.call(one.SerializeToString()))
 
-    def end(self) -> int:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
-        code = self.process.wait(timeout=20)
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=20)
         if self.process.stderr:
             self.process.stderr.close()
-        return code
 
 
 def free_port() -> int:
@@ -69,10 +67,21 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def function() -> Iterator[Function]:
-    running = Function("--insecure").ready()
-    yield running
-    running.end()
+def start() -> Iterator[Callable[..., Function]]:
+    """Return what starts a function, which ends with the test."""
+    with contextlib.ExitStack() as ends:
+
+        def started(*options: str, port: int = 0) -> Function:
+            function = Function(*options, port=port)
+            ends.callback(function.end)
+            return function
+
+        yield started
+
+
+@pytest.fixture
+def function(start: Callable[..., Function]) -> Function:
+    return start("--insecure").ready()
 
 
 def test_both_protocol_versions_answer_a_claim_over_grpc(function: Function) -> None:
@@ -83,18 +92,17 @@ def test_both_protocol_versions_answer_a_claim_over_grpc(function: Function) -> 
     assert function.call(raw, METHOD.replace(".v1.", ".v1beta1.")) == function.call(raw)
 
 
-def test_health_is_told_and_metrics_count(function: Function) -> None:
+def test_health_is_told_and_metrics_count(function: Function, start: Callable[..., Function]) -> None:
     with function.channel() as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
         answers = [check(health_pb2.HealthCheckRequest(service=name)).status for name in ("", METHOD.split("/")[1])]
     assert answers == [health_pb2.HealthCheckResponse.SERVING] * 2
     metrics = free_port()
-    counted = Function("--insecure", "--metrics-address", f"127.0.0.1:{metrics}").ready()
+    counted = start("--insecure", "--metrics-address", f"127.0.0.1:{metrics}").ready()
     looked(team_world(), counted.ask)
     counted.call(b"\xff" * 9)
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    counted.end()
     assert 'vellum_function_call_seconds_count{kind="XMLOpsPlatform"} 4.0' in lines
     assert 'vellum_function_fatal_total{kind=""} 1.0' in lines
 
@@ -115,22 +123,20 @@ def test_a_request_beyond_four_mebibytes_is_answered(function: Function) -> None
     assert (response.desired.composite.ready, len(MANAGED)) == (fnv1.READY_TRUE, 3)
 
 
-def test_the_same_request_gives_the_same_bytes_after_a_kill() -> None:
+def test_the_same_request_gives_the_same_bytes_after_a_kill(start: Callable[..., Function]) -> None:
     world = team_world()
     world.settle()
-    first = Function("--insecure").ready()
+    first = start("--insecure").ready()
     response, _ = looked(world, first.ask)
-    first.process.send_signal(signal.SIGKILL)
     first.end()
-    second = Function("--insecure", port=first.port).ready()
+    second = start("--insecure", port=first.port).ready()
     again, _ = looked(world, second.ask)
     assert again.SerializeToString(deterministic=True) == response.SerializeToString(deterministic=True)
-    second.end()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_finishes_what_it_began_and_ends_with_0(sign: signal.Signals) -> None:
-    function = Function("--insecure").ready()
+def test_a_stop_finishes_what_it_began_and_ends_with_0(sign: signal.Signals, start: Callable[..., Function]) -> None:
+    function = start("--insecure").ready()
     world = team_world()
     world.settle()
     world.resources["binding"]["metadata"]["annotations"] = {"large": "x" * 20 * 2**20}
@@ -141,7 +147,6 @@ def test_a_stop_finishes_what_it_began_and_ends_with_0(sign: signal.Signals) -> 
         function.process.send_signal(sign)
         assert fnv1.RunFunctionResponse.FromString(answer.result()).requirements.resources
     assert function.process.wait(timeout=20) == 0
-    function.end()
 
 
 def test_a_taken_port_ends_the_start_with_1_and_says_why(function: Function) -> None:
@@ -155,19 +160,20 @@ def test_a_taken_port_ends_the_start_with_1_and_says_why(function: Function) -> 
     assert (second.returncode, "VEL801" in second.stderr, str(function.port) in second.stderr) == (1, True, True)
 
 
-def test_certificates_that_are_missing_end_the_start_with_1(tmp_path: Path) -> None:
-    function = Function("--tls-certs-dir", str(tmp_path))
+def test_certificates_that_are_missing_end_the_start_with_1(tmp_path: Path, start: Callable[..., Function]) -> None:
+    function = start("--tls-certs-dir", str(tmp_path))
     assert function.process.wait(timeout=20) == 1
     assert function.process.stderr
     assert "VEL801" in function.process.stderr.read()
-    function.end()
 
 
-def test_only_callers_with_a_certificate_of_the_same_authority_are_heard(tmp_path: Path) -> None:
+def test_only_callers_with_a_certificate_of_the_same_authority_are_heard(
+    tmp_path: Path, start: Callable[..., Function]
+) -> None:
     ours, theirs = (pki.ensure(tmp_path / name, datetime.now(UTC)) for name in ("ours", "theirs"))
     for link, file in (("ca.crt", "ca.pem"), ("tls.crt", "server.pem"), ("tls.key", "server.key")):
         (ours / link).symlink_to(ours / file)
-    function = Function("--tls-certs-dir", str(ours)).ready(caller(ours))
+    function = start("--tls-certs-dir", str(ours)).ready(caller(ours))
     raw = request(team_world(), {}).SerializeToString()
     assert function.call(raw, credentials=caller(ours))
     anonymous = grpc.ssl_channel_credentials((ours / "ca.pem").read_bytes())
@@ -178,7 +184,6 @@ def test_only_callers_with_a_certificate_of_the_same_authority_are_heard(tmp_pat
         with pytest.raises(grpc.RpcError) as error:
             function.call(raw, credentials=refused)
         assert error.value.code() == grpc.StatusCode.UNAVAILABLE
-    function.end()
 
 
 def caller(folder: Path) -> grpc.ChannelCredentials:

@@ -182,9 +182,9 @@ def test_simultaneous_writes_are_all_there_or_refused(
 
 def test_a_slow_client_without_a_key_keeps_no_writer_waiting(binding: dict[str, str], prefix: str) -> None:
     """The store reads a whole body before it refuses the client, and the writer would wait for ten seconds."""
-    door, key = urllib.parse.urlsplit(binding["AWS_ENDPOINT_URL"]), f"{binding['VELLUM_BUCKET']}/{prefix}a"
-    with socket.create_connection((str(door.hostname), door.port or 80)) as slow:
-        slow.sendall(f"PUT /{key} HTTP/1.1\r\nHost: {door.netloc}\r\nContent-Length: 10\r\n\r\n12345".encode())
+    address, key = urllib.parse.urlsplit(binding["AWS_ENDPOINT_URL"]), f"{binding['VELLUM_BUCKET']}/{prefix}a"
+    with socket.create_connection((str(address.hostname), address.port or 80)) as slow:
+        slow.sendall(f"PUT /{key} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 10\r\n\r\n12345".encode())
         time.sleep(0.5)
         began = time.monotonic()
         put(s3(binding), binding, prefix, "a/x")

@@ -188,7 +188,7 @@ def test_old_keys_of_versions_can_be_deleted() -> None:
         ("X-Amz-Decoded-Content-Length: 0", "x-amz-decoded-content-length: 1"),
     ],
 )
-def test_a_header_that_is_judged_stands_once(twice: tuple[str, ...]) -> None:
+def test_a_header_that_the_front_checks_is_allowed_once(twice: tuple[str, ...]) -> None:
     store = Scripted()
     [(status, _)] = run(store, request("PUT", "/b/k", b"1", *twice))
     assert status == 400

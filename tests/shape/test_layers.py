@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/vellum"
-TOWER = (
+LAYERS = (
     ("cli",),
     ("bench",),
     ("laptop", "cluster", "function", "package", "reports"),
@@ -35,7 +35,7 @@ USED = {
     "oci": ("cli", "bench", "cluster", "package"),
 }
 """Which layers may import a part outside the layers; none imports ``workloads``, which run as programs."""
-PARTS = [part for floor in TOWER for part in floor]
+PARTS = [part for layer in LAYERS for part in layer]
 EVERYWHERE = {"_version", ""}
 """``from vellum import __version__`` does not count as an import."""
 PROGRAMS = {"workloads", "cli"}
@@ -48,8 +48,8 @@ COMMAND = re.compile(r"\bvellum bench\b")
 def allowed(part: str) -> set[str]:
     """Return what a part of the package may import."""
     if part in PARTS:
-        floor = next(number for number, floor in enumerate(TOWER) if part in floor)
-        below = {part, *(other for floor in TOWER[floor + 1 :] for other in floor)}
+        number = next(number for number, layer in enumerate(LAYERS) if part in layer)
+        below = {part, *(other for layer in LAYERS[number + 1 :] for other in layer)}
     else:
         below = {part, *BESIDE[part]}
     extra = {other for other, users in USED.items() if part in users}

@@ -42,7 +42,7 @@ class StorefrontComponent(PlatformComponent[Spec]):
                 spec=_deployment(wish.platform.images["workloads"], labels),
             ),
             "storefront-network": make(
-                "networking.k8s.io/v1", "NetworkPolicy", "s3", STORAGE_NAMESPACE, labels=labels, spec=_door()
+                "networking.k8s.io/v1", "NetworkPolicy", "s3", STORAGE_NAMESPACE, labels=labels, spec=_policy()
             ),
         }
 
@@ -119,7 +119,7 @@ def _probe(path: str) -> Obj:
     return {"httpGet": {"path": path, "port": PORT}, "periodSeconds": 5, "timeoutSeconds": 5}
 
 
-def _door() -> Obj:
+def _policy() -> Obj:
     clients = {"namespaceSelector": {"matchLabels": {f"{DOMAIN}/s3-client": "true"}}}
     return {
         "podSelector": {"matchLabels": dict(FRONT)},
