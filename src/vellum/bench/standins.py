@@ -174,13 +174,13 @@ def _notebook(notebook: Obj, name: str) -> list[Obj]:
         "template": {"metadata": {"labels": labels}, "spec": {**pod, "containers": [first, *pod["containers"][1:]]}},
     }
     workload = make("apps/v1", "StatefulSet", name, meta["namespace"], spec=spec)
-    return [owned(notebook, workload), _service(notebook, {"statefulset": name}, 8888, name)]
+    return [owned(workload, notebook), _service(notebook, {"statefulset": name}, 8888, name)]
 
 
 def _service(owner: Obj, selector: dict[str, str], port: int, name: str) -> Obj:
     meta = owner["metadata"]
     spec = {"selector": selector, "ports": [{"name": "http", "port": 80, "targetPort": port}]}
-    return owned(owner, make("v1", "Service", name, meta["namespace"], spec=spec))
+    return owned(make("v1", "Service", name, meta["namespace"], spec=spec), owner)
 
 
 def _volume(claim: Obj) -> Obj:
