@@ -107,9 +107,9 @@ def test_what_a_control_plane_prints_can_be_given_back() -> None:
         # words that YAML readers disagree on
         ("notebooks: on", ("VEL108", "5: spec.notebooks", "write notebooks: enabled (allowed: enabled, disabled)")),
         ("notebooks: No", ("VEL108", "5: spec.notebooks", "write notebooks: disabled (allowed: enabled, disabled)")),
-        ("owner: yes", ("VEL108", "5: spec.owner", 'write true, or "yes" in quotes')),
-        ("owner: TRUE", ("VEL108", "5: spec.owner", 'write true, or "TRUE" in quotes')),
-        ("owner: n", ("VEL108", "5: spec.owner", 'write false, or "n" in quotes')),
+        ("owner: yes", ("VEL108", "5: spec.owner", 'write "yes" in quotes')),
+        ("owner: TRUE", ("VEL108", "5: spec.owner", 'write "TRUE" in quotes')),
+        ("owner: n", ("VEL108", "5: spec.owner", 'write "n" in quotes')),
         ("costCenter: 012", ("VEL108", "5: spec.costCenter", 'write "012" in quotes')),
         ("costCenter: 0o17", ("VEL108", "5: spec.costCenter", 'write "0o17" in quotes')),
         ("costCenter: 0x1F", ("VEL108", "5: spec.costCenter", 'write "0x1F" in quotes')),
@@ -192,7 +192,7 @@ def test_words_in_quotes_are_text() -> None:
         (f"{{name: {'a' * 64}}}", [("VEL116", "3: metadata.name", f"write name: {'a' * 63}")]),
         ("{name: ''}", [("VEL116", "3: metadata.name", "write name: research")]),
         ("{name: 12}", [("VEL116", "3: metadata.name", 'write name: "12", if that is the name')]),
-        ("{name: on}", [("VEL108", "3: metadata.name", 'write true, or "on" in quotes')]),
+        ("{name: on}", [("VEL108", "3: metadata.name", 'write "on" in quotes')]),
         ("{name: a, namespace: B}", [("VEL116", "3: metadata.namespace", "write namespace: b")]),
         *(
             (f"{{name: a, namespace: {name}}}", [("VEL116", "3: metadata.namespace", "write namespace: team-a")])
@@ -212,7 +212,7 @@ def test_words_in_quotes_are_text() -> None:
             [("VEL112", "3: metadata.generateName", "delete it; known here: name, labels, annotations, namespace")],
         ),
         ("{name: a, labels: {b: 12}}", [("VEL114", "3: metadata.labels.b", 'write b: "12" in quotes')]),
-        ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write true, or "on" in quotes')]),
+        ("{name: a, labels: {b: on}}", [("VEL108", "3: metadata.labels.b", 'write "on" in quotes')]),
         ("{name: a, labels: {b: c d}}", [("VEL117", "3: metadata.labels.b", "shorten it, or move it to annotations")]),
         (
             "{name: a, labels: {/b: c}}",
@@ -327,6 +327,26 @@ def test_a_store_that_does_not_fit_is_refused_with_what_to_write(spec: str, expe
     assert said(f"{PLATFORM}spec: {spec}\n") == [("VEL115", *expected)]
 
 
+def test_anchors_and_aliases_hide_no_other_mistake() -> None:
+    """What an alias stands for is not checked; what an anchor names is."""
+    text = HEAD + "spec:\n  notebooks: &on enabeld\n  search: *on\n  vectors: &v {storge: 1Gi}\n  sise: small\n"
+    assert [(code, where, fix.split(" (")[0]) for code, where, fix in said(text + f"---\n{HEAD}spec: *v\n")] == [
+        ("VEL106", "5: spec.notebooks", "delete &on"),
+        ("VEL115", "5: spec.notebooks", "write notebooks: enabled"),
+        ("VEL106", "6: spec.search", "write the value out"),
+        ("VEL106", "7: spec.vectors", "delete &v"),
+        ("VEL112", "7: spec.vectors.storge", "write storage instead"),
+        ("VEL112", "8: spec.sise", "write size instead"),
+        ("VEL106", "13: spec", "write the value out"),
+    ]
+
+
+@pytest.mark.parametrize("word", ["on", "NO", "1_0", "012"])
+def test_a_word_that_some_readers_do_not_read_as_text_is_quoted_in_a_text_field(word: str) -> None:
+    text = HEAD.replace("name: research", f"name: {word}") + f"spec: {{costCenter: {word}}}\n"
+    assert [fix for _, _, fix in said(text)] == [f'write "{word}" in quotes'] * 2
+
+
 def test_images_are_named_by_digest() -> None:
     assert said(PLATFORM + "spec: {images: {qdrant: qdrant:latest}}")[0][:2] == ("VEL115", "4: spec.images.qdrant")
     load(PLATFORM + f"spec: {{images: {{qdrant: registry.example.org/q@sha256:{'a' * 64}}}}}")
@@ -351,7 +371,7 @@ def test_images_are_named_by_digest() -> None:
         ("", ("VEL102", "", "see examples/02-minimal/claim.yaml")),
         ("# nothing\n---\n", ("VEL102", "", "see examples/02-minimal/claim.yaml")),
         (HEAD + "spec: {size: small, size: large}\n", ("VEL107", "4: spec.size", "keep one of the two")),
-        (HEAD + "spec: &a {}\n", ("VEL106", "4: spec", "write the value out")),
+        (HEAD + "spec: &a {}\n", ("VEL106", "4: spec", "delete &a")),
         (HEAD + "spec: *a\n", ("VEL106", "4: spec", "write the value out")),
         (HEAD + "spec: !!map {}\n", ("VEL106", "4: spec", "delete the word that begins with !")),
         (HEAD + "spec: {<<: {}}\n", ("VEL106", "4: spec", "write the fields out")),

@@ -112,6 +112,13 @@ def test_validate_refuses_one_claim_in_two_files_as_up_does(tmp_path: Path) -> N
     )
 
 
+def test_validate_of_a_folder_names_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    place = "  where: a.yaml\n  next:  see examples/02-minimal/claim.yaml\n"
+    assert vellum("validate", ".") == (1, f"VEL102: the file does not have an object\n{place}")
+
+
 def test_retain_blocks_a_deletion_while_the_data_still_says_delete(installation: Installation) -> None:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
     live = installation.store.get(key) or {}

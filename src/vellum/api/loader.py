@@ -218,8 +218,12 @@ def _settle(document: Document, kind: str) -> None:
     for index, (line, one) in reversed([*enumerate(document.mistakes)]):
         if one.code in ODD_VALUES and any(one.path[:size] in IGNORED for size in (1, 2)):
             del document.mistakes[index]
-        elif one.code in ODD_VALUES and kind and (fix := advice(kind, one.path, document.words[one.path])):
+        elif one.code in ODD_VALUES and kind and (fix := _advice(document, kind, one)):
             document.mistakes[index] = line, one._replace(fix=fix)
+
+
+def _advice(document: Document, kind: str, one: Mistake) -> str:
+    return advice(kind, one.path, document.words[one.path], is_null=one.code == "VEL109") if one.path else ""
 
 
 def _object(document: Document, namespace: str) -> Written | None:

@@ -82,10 +82,13 @@ def unknown(path: Path, known: Mapping[str, Any], kind: str = "", written: Conta
     return Mistake("VEL112", f"the field {shown(str(path[-1]))} does not exist", path, fix)
 
 
-def advice(kind: str, path: Path, word: str) -> str:
-    """Return what to write in a field with a list of allowed values; empty for other fields."""
+def advice(kind: str, path: Path, word: str, *, is_null: bool) -> str:
+    """Return what to write in a field that allows some values only, or only text; empty for other fields."""
     node = node_at(kind, path)
-    return write(path, node, word, kind=kind) if "enum" in node else ""
+    if "enum" in node:
+        return write(path, node, word, kind=kind)
+    is_text = path[0] == "metadata" or (node.get("type") == "string" and not in_words(node).startswith("size"))
+    return f'write "{word}" in quotes' if is_text and not is_null else ""
 
 
 def write(path: Path, node: Mapping[str, Any], given: object = None, *, quote: bool = False, kind: str = "") -> str:

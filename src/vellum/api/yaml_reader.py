@@ -34,6 +34,7 @@ ODD_VALUES = frozenset({"VEL108", "VEL109"})
 """The codes of words that YAML readers disagree on, and of ``null``: some fields allow both."""
 _BESIDE = {"VEL107": {"VEL107", "VEL108", "VEL109", "VEL110"}, "VEL112": {"VEL107", "VEL108", "VEL109"}}
 """A mistake in a field's name, and the mistakes of the same field that do not explain it."""
+_ANCHOR, _ALIAS = "Vellum does not read anchors (&)", "Vellum does not read aliases (*)"
 _WIDEST = 60
 _PLAIN_FIELD = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -69,9 +70,13 @@ class Document:
     mistakes: list[tuple[int, Mistake]] = field(default_factory=list)
 
     def add(self, *mistakes: Mistake) -> None:
-        """Record mistakes; skip a field that already has one, because the second follows from the first."""
+        """Record mistakes; skip a field that already has one, because the second follows from the first.
+
+        Nothing follows from an anchor.
+        """
         for one in mistakes:
-            others = {other.code for _, other in self.mistakes if other.path == one.path and one.path}
+            at_field = [other for _, other in self.mistakes if other.path == one.path and one.path]
+            others = {other.code for other in at_field if other.what != _ANCHOR}
             if not others - _BESIDE.get(one.code, set()):
                 near = (one.path[:end] for end in range(len(one.path), -1, -1))
                 self.mistakes.append((next(filter(None, map(self.lines.get, near)), 0), one))
@@ -186,15 +191,15 @@ class _Reader:
         self._values += 1
         is_text = isinstance(event, yaml.ScalarEvent)
         tag = getattr(event, "tag", None)
+        shared = _ALIAS if isinstance(event, yaml.AliasEvent) else _ANCHOR if event.anchor is not None else ""
         fix = "split the file"
         if self._values > MOST_VALUES:
             code, what, path = "VEL103", f"the file has more than {MOST_VALUES} values", path[:1]
         elif len(self.now.mistakes) >= MOST_MISTAKES:
             code, what = "VEL103", f"more than {MOST_MISTAKES} mistakes: Vellum does not read the rest"
             fix = "fix these first"
-        elif isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            code, what = "VEL106", "Vellum does not read anchors (&) and aliases (*)"
-            fix = "write the value out"
+        elif shared and is_name:
+            code, what, fix = "VEL106", shared, "write the name out"
         elif tag is not None:
             code, what = "VEL106", f"Vellum does not read the tag {shown(tag)}"
             fix = "delete the word that begins with !"
@@ -207,11 +212,17 @@ class _Reader:
             code, what, path = "VEL103", f"nested deeper than {MOST_DEPTH} levels", path[:2]
             fix = "look for an unclosed bracket; a claim nests four deep"
         else:
+            if shared:
+                fix = f"delete &{event.anchor[:_WIDEST]}" if shared == _ANCHOR else "write the value out"
+                self.now.add(Mistake("VEL106", shared, path, fix))
             return
         raise _StopError(self.now.lines.get(path) or _line(event), code, what, fix, path)
 
     def _value(self, event: Event, path: Path) -> Json:
         self._check(event, path)
+        if isinstance(event, yaml.AliasEvent):
+            # The value of its anchor could be huge; what is wrong with None here is not recorded again.
+            return None
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -65,8 +66,10 @@ def _repeated(key: Key, first: str, second: str) -> dict[str, str]:
 def _print(answer: Obj) -> None:
     errors = answer.get("errors")
     if isinstance(errors, list):
+        # In a folder, the place names the file.
+        prefix = "" if Path(str(answer["file"])).is_dir() else f"{answer['file']}: "
         for error in errors:
-            click.echo(f"{answer['file']}: {error['code']}: {error['what']}")
+            click.echo(f"{prefix}{error['code']}: {error['what']}")
             click.echo(f"  where: {error['where']}\n  next:  {error['fix']}")
     else:
         objects = answer["objects"]
