@@ -44,7 +44,11 @@ class Registry(BaseHTTPRequestHandler):
         if challenge:
             self.send_header("WWW-Authenticate", challenge)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -5,22 +5,20 @@ Vellum gives provider-helm no login, so it cannot pull from a registry that requ
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import yaml
 
 from vellum.api.platform import Platform
-from vellum.cluster.finding import FAILED, OK, WARNING, Finding
+from vellum.cluster import finding
+from vellum.cluster.finding import FAILED, WARNING, Finding
 from vellum.components import platform_components
+from vellum.errors import UsageError
 from vellum.model.release import Chart, ReleaseComponent
+from vellum.oci.registry import FORBIDDEN, MISSING, OK, UNAUTHORIZED, Registry, why
 
 _SECONDS, _MOST_BYTES = 10.0, 32 * 2**20
-_FOUND, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 401, 403, 404
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _PUSH = "vellum package build; then vellum package push the registry of {where}"
 
 
@@ -41,7 +39,7 @@ def findings(wanted: Platform) -> list[Finding]:
         fix = f"{_PUSH.format(where='oci://REGISTRY/PATH')}, and write spec.charts.own: oci://REGISTRY/PATH"
         return [Finding("charts", WARNING, says, fix)]
     found = list(_wrong(where, own, plain=charts.plain_http))
-    return found or [Finding("charts", OK, f"{len(own)} of Vellum's own in {where}")]
+    return found or [Finding("charts", finding.OK, f"{len(own)} of Vellum's own in {where}")]
 
 
 def _wrong(where: str, own: list[Chart], *, plain: bool) -> Iterator[Finding]:
@@ -51,22 +49,18 @@ def _wrong(where: str, own: list[Chart], *, plain: bool) -> Iterator[Finding]:
         name = f"chart {chart.name} {chart.version}"
         try:
             status = _asked(where, chart, plain=plain)
-        except (HTTPError, OSError, ValueError) as silent:
-            says = f"{where} does not answer here, so Vellum cannot check for {name}: {_why(silent)}"
+        except (UsageError, HTTPError, OSError, ValueError) as silent:
+            says = f"{where} does not answer here, so Vellum cannot check for {name}: {why(silent)}"
             yield Finding("charts", WARNING, says, "check spec.charts.own, and that the cluster reaches the registry")
             return
-        if status in (_UNAUTHORIZED, _FORBIDDEN):
+        if status in (UNAUTHORIZED, FORBIDDEN):
             says = f"{where} wants a login for {name}, and provider-helm has none"
             yield Finding("charts", FAILED, says, "allow reading that registry without a login, as for a public chart")
-        elif status == _MISSING:
+        elif status == MISSING:
             yield Finding("charts", FAILED, f"{where} has no {name}", _PUSH.format(where=where))
-        elif status != _FOUND:
+        elif status != OK:
             says = f"{where} answers {status} for {name}"
             yield Finding("charts", WARNING, says, "read that registry's log")
-
-
-def _why(silent: Exception) -> str:
-    return str(getattr(silent, "reason", None) or silent).rpartition(": ")[2] or type(silent).__name__
 
 
 def _asked(where: str, chart: Chart, *, plain: bool) -> int:
@@ -76,53 +70,32 @@ def _asked(where: str, chart: Chart, *, plain: bool) -> int:
 
 
 def _of_a_registry(where: str, chart: Chart, *, plain: bool) -> int:
-    """Request the manifest of the version; a public registry may first require the token that it gives to all."""
     host, _, path = where.removeprefix("oci://").partition("/")
     repository = "/".join(filter(None, (path.strip("/"), chart.name)))
     # Helm writes the + of a version as _ (3.21).
-    tag = chart.version.replace("+", "_")
-    url = f"{'http' if plain else 'https'}://{host}/v2/{repository}/manifests/{tag}"
-    answer = _request(url, {"Accept": _MANIFEST})
-    challenge = answer.headers.get("WWW-Authenticate", "")
-    if answer.status != _UNAUTHORIZED or not challenge.lower().startswith("bearer "):
-        return answer.status
-    said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    query = urlencode({"service": said.get("service", ""), "scope": f"repository:{repository}:pull"})
-    given = _request(f"{said.get('realm', '')}?{query}", {})
-    if given.status != _FOUND:
-        return _UNAUTHORIZED
-    token = json.loads(given.data)
-    bearer = token.get("token") or token.get("access_token") or ""
-    return _request(url, {"Accept": _MANIFEST, "Authorization": f"Bearer {bearer}"}).status
+    return Registry(host, plain=plain, seconds=_SECONDS, tries=0).status(repository, chart.version.replace("+", "_"))
 
 
 def _of_an_index(where: str, chart: Chart) -> int:
-    answer = _request(f"{where.rstrip('/')}/index.yaml", {})
-    if answer.status != _FOUND:
-        return answer.status
+    status, data = _read(f"{where.rstrip('/')}/index.yaml")
+    if status != OK:
+        return status
     try:
-        index = yaml.load(answer.data, yaml.CSafeLoader)
+        index = yaml.load(data, yaml.CSafeLoader)
         versions = {str(one["version"]) for one in index["entries"].get(chart.name) or ()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         raise ValueError("its index.yaml is not valid") from None
-    return _FOUND if chart.version in versions else _MISSING
+    return OK if chart.version in versions else MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-
-
-def _request(url: str, headers: dict[str, str]) -> _Answer:
+def _read(url: str) -> tuple[int, bytes]:
     import urllib3
 
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"not a valid address: {url[:100]}")
     tries = urllib3.Retry(0, redirect=3, raise_on_redirect=False)
-    answer = urllib3.request("GET", url, headers=headers, timeout=_SECONDS, retries=tries, preload_content=False)
+    answer = urllib3.request("GET", url, timeout=_SECONDS, retries=tries, preload_content=False)
     try:
-        return _Answer(answer.status, answer.headers, answer.read(_MOST_BYTES))
+        return answer.status, answer.read(_MOST_BYTES)
     finally:
         answer.close()

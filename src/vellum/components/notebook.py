@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -15,7 +13,6 @@ from vellum.model import origins
 from vellum.model.component import Data, Page, Policy, Size, Spec, TeamComponent, TeamWish
 from vellum.model.process import Probe, Process, Route, Running, Site
 from vellum.model.rotation import ENVIRONMENT, mark
-from vellum.model.state import Ready
 from vellum.model.team import KUBEFLOW_NAMESPACE, MESH_NAMESPACE
 from vellum.model.types import Storage
 
@@ -91,12 +88,6 @@ class NotebookComponent(TeamComponent[NotebookSpec]):
                 spec={"template": {"spec": _pod(wish)}},
             ),
         }
-
-    def ready(self, wish: TeamWish[NotebookSpec], made: Mapping[str, Obj]) -> Ready:
-        """Return the Notebook's state, with a note if its size cannot change any more."""
-        answer = super().ready(wish, made)
-        size = self.kept_size(wish) if answer else ""
-        return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def kept_size(self, wish: TeamWish[NotebookSpec]) -> str:
         """Return the volume's size if the claim asks for another; else empty."""

@@ -6,8 +6,6 @@ Secret comes later. Here the kubelet blocks the pod until the Secret exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -84,12 +82,6 @@ class QdrantComponent(TeamComponent[VectorsSpec]):
     def endpoints(self, wish: TeamWish[VectorsSpec]) -> dict[str, str]:
         """Return the address of the vectors."""
         return {"qdrant": wish.platform.qdrant_url(wish.team)}
-
-    def ready(self, wish: TeamWish[VectorsSpec], made: Mapping[str, Obj]) -> Ready:
-        """Return the StatefulSet's state, with a note if its size cannot change any more."""
-        answer = super().ready(wish, made)
-        size = self.kept_size(wish) if answer else ""
-        return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def kept_size(self, wish: TeamWish[VectorsSpec]) -> str:
         """Return the volume's size if the claim asks for another; else empty."""

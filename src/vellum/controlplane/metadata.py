@@ -16,11 +16,6 @@ def as_written(obj: Obj) -> Obj:
     return {**{name: value for name, value in obj.items() if name != "status"}, "metadata": meta}
 
 
-def spec_of(obj: Obj) -> Obj:
-    """Return everything whose change makes a new generation: the object without metadata and status."""
-    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
-
-
 def composed(obj: Obj, owner: Obj, resource: str) -> Obj:
     """Return the object with ``owner`` as its controller and ``resource`` as its name inside the composite."""
     annotations = {**annotations_of(obj), RESOURCE_ANNOTATION: resource}

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from vellum.controlplane import events
 from vellum.controlplane.database import NOT_STORED, Database
-from vellum.controlplane.metadata import as_written, composed, spec_of
+from vellum.controlplane.metadata import as_written, composed
 from vellum.controlplane.watch import Watch
 from vellum.errors import StoreError
-from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of, not_ours, stamp
+from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of, not_ours, spec_of, stamp
 from vellum.kube.patch import copied, first_difference, merged
 from vellum.model.repair import Receipt, with_receipts
 from vellum.model.state import Event

@@ -127,6 +127,11 @@ RESTRICTED_CONTAINER: Obj = {
 """Container securityContext that passes Pod Security ``restricted``."""
 
 
+def spec_of(obj: Obj) -> Obj:
+    """Return everything whose change makes a new generation: the object without metadata and status."""
+    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
+
+
 def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the labels of an object, empty when it has none."""
     return obj["metadata"].get("labels") or {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -237,6 +237,12 @@ class TeamComponent(Component[TeamWish[S]], Generic[S]):
         """Return the volume's size if the claim asks for another; else empty."""
         del wish
         return ""
+
+    def ready(self, wish: TeamWish[S], made: Mapping[str, Obj]) -> Ready:
+        """Return the state of the objects, with a note if a volume cannot get the size that the claim asks for."""
+        answer = super().ready(wish, made)
+        size = self.kept_size(wish) if answer else ""
+        return replace(answer, reason=self.keeps_size.format(size)) if size else answer
 
     def binding(self, wish: TeamWish[S]) -> dict[str, str]:
         """Return the keys that the binding gets once this component is ready."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,4 @@ def is_back(before: Obj, now: Obj | None) -> bool:
     """Tell whether a deleted object exists again, or an edited one has its former content."""
     if now is None or "deletionTimestamp" in now["metadata"]:
         return False
-    return now["metadata"]["uid"] != before["metadata"]["uid"] or _body(now) == _body(before)
-
-
-def _body(obj: Obj) -> Obj:
-    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
+    return now["metadata"]["uid"] != before["metadata"]["uid"] or spec_of(now) == spec_of(before)

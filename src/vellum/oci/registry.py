@@ -38,6 +38,8 @@ class Registry:
     login: Login | None = None
     plain: bool = False
     seconds: float = _SECONDS
+    tries: int = _TRIES
+    """How often a request without a body is repeated."""
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -217,7 +219,7 @@ class Registry:
         # An upload is begun anew by its caller, so only requests without a body are repeated here.
         repeated = body is None
         retries = urllib3.Retry(
-            _TRIES if repeated else 0,
+            self.tries if repeated else 0,
             redirect=5 if method in ("GET", "HEAD") else 0,
             status_forcelist=_BUSY if repeated else (),
             allowed_methods=None,
