@@ -93,6 +93,24 @@ def test_the_python_of_the_readme_stores_a_file(platform: Installation, tmp_path
     assert stored["Body"].read() == b"model"
 
 
+def test_another_python_connects_as_the_guide_says(platform: Installation, tmp_path: Path) -> None:
+    """A Python without Vellum's packages needs nothing but the lines of the guide."""
+    guide = (ROOT / "docs/guides/connect-your-code.md").read_text().partition("## Another Python")[2]
+    (block,) = re.findall(r"^```console\n(.+?)^```", guide.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    lines = "\n".join(line.removeprefix("$ ") for line in block.splitlines())
+    bare = tmp_path / "python3"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    bare.chmod(0o700)
+    done = subprocess.run(
+        ["bash", "-euc", lines],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "VELLUM_STATE": str(platform.state)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == (platform.binding("team-a")["VELLUM_BUCKET"], "")
+
+
 def test_a_teams_key_opens_nothing_of_another_team(platform: Installation) -> None:
     """Proves: a team's keys open nothing of another team."""
     mine, other = platform.binding("team-a"), platform.binding("team-b")
