@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from qdrant_client import QdrantClient
 from qdrant_client import models as m
 from qdrant_client.http.exceptions import UnexpectedResponse
 
@@ -239,6 +240,27 @@ def test_payload_is_merged_replaced_nested_and_removed(people: Any) -> None:
     ada, alan = (one.payload for one in people.retrieve("people", [1, 2]))
     assert ada == {"name": "ada", "age": 37, "tags": ["math", "poet"], "new": True, "house": {"pets": {"cats": 2}}}
     assert alan == {"only": 1}
+
+
+def test_null_in_a_merged_payload_removes_the_field(client: Any) -> None:
+    """As Qdrant 1.19 does (``merge_map`` in ``lib/segment/src/common/utils.rs``), and qdrant-client's local mode.
+
+    Only the fields of the request count: null below them stays, and so does null in a payload that replaces another.
+    """
+    for one in (client, QdrantClient(":memory:")):
+        one.create_collection("nulls", m.VectorParams(size=1, distance=m.Distance.DOT))
+        one.upsert("nulls", [m.PointStruct(id=1, vector=[1.0], payload={"a": 1, "b": None, "o": {"x": 1, "y": 2}})])
+        steps: list[tuple[dict[str, Any], dict[str, Any]]] = [
+            ({"payload": {"a": None, "absent": None}}, {"b": None, "o": {"x": 1, "y": 2}}),
+            ({"payload": {"x": None}, "key": "o"}, {"b": None, "o": {"y": 2}}),
+            ({"payload": {"x": None}, "key": "new.deep"}, {"b": None, "o": {"y": 2}, "new": {"deep": {}}}),
+            ({"payload": {"o": {"z": None}, "new": [None]}}, {"b": None, "o": {"z": None}, "new": [None]}),
+        ]
+        for change, expected in steps:
+            one.set_payload("nulls", points=[1], **change)
+            assert one.retrieve("nulls", [1])[0].payload == expected
+        one.overwrite_payload("nulls", {"a": None}, points=[1])
+        assert one.retrieve("nulls", [1])[0].payload == {"a": None}
 
 
 def test_payload_of_points_with_uuids_can_be_changed(people: Any) -> None:
