@@ -8,6 +8,7 @@ it requires signed tokens. The gRPC ports check no keys, so they get mTLS or a N
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from vellum.kube.objects import DOMAIN, RESTRICTED_POD, Key, Kind, Obj, make, secret
 from vellum.kube.patch import copied
@@ -86,28 +87,6 @@ class StorageComponent(PlatformComponent[Spec]):
         ports, config = site.ports, site.directory / "config"
         grpc = {part: ports[f"{part}-grpc"] for part in ("s3", "filer", "master", "volume")}
         grpc["admin"] = ports["admin"] + WORKER_DISTANCE
-        argv = (
-            site.programs["weed"],
-            "-logtostderr=true",
-            f"-config_dir={config}",
-            "mini",
-            f"-dir={site.directory / 'data'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            *(f"-{part}.port={ports[part]}" for part in grpc),
-            *(f"-{part}.port.grpc={port}" for part, port in grpc.items()),
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-webdav=false",
-            "-admin.ui=false",
-            "-disableHttp=true",
-            # It posts to a telemetry host by default.
-            "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=64",
-            f"-s3.config={site.secrets / ADMIN_SECRET / 's3.json'}",
-            f"-filer.localSocket={site.runtime / 'filer.sock'}",
-            f"-s3.localSocket={site.runtime / 's3.sock'}",
-        )
         env = {
             # Its idle heap is 230 MB, most of it unused. With less, Go collects garbage constantly (0.2 cores).
             "GOMEMLIMIT": "400MiB",
@@ -117,7 +96,7 @@ class StorageComponent(PlatformComponent[Spec]):
         }
         return Process(
             name="seaweed",
-            argv=argv,
+            argv=_argv(site, grpc),
             directory=site.directory / "data",
             env=env,
             files={config / "security.toml": _security(site)},
@@ -139,6 +118,31 @@ class StorageComponent(PlatformComponent[Spec]):
         if not running.ready:
             ready["message"] = running.message
         return {"conditions": [ready], "observedGeneration": obj["metadata"]["generation"]}
+
+
+def _argv(site: Site, grpc: Mapping[str, int]) -> tuple[str, ...]:
+    return (
+        site.programs["weed"],
+        "-logtostderr=true",
+        f"-config_dir={site.directory / 'config'}",
+        "mini",
+        f"-dir={site.directory / 'data'}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        *(f"-{part}.port={site.ports[part]}" for part in grpc),
+        *(f"-{part}.port.grpc={port}" for part, port in grpc.items()),
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-disableHttp=true",
+        # It posts to a telemetry host by default.
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64",
+        f"-s3.config={site.secrets / ADMIN_SECRET / 's3.json'}",
+        f"-filer.localSocket={site.runtime / 'filer.sock'}",
+        f"-s3.localSocket={site.runtime / 's3.sock'}",
+    )
 
 
 def _identity(wish: Wish[Spec], name: str, *actions: str) -> Obj:

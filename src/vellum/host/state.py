@@ -222,18 +222,10 @@ def _strange(entry: Path) -> bool:
 
 
 def _not_ours(path: Path, why: str) -> LaptopError:
-    return LaptopError(
-        "VEL401",
-        f"the state directory {why}",
-        where=str(path),
-        fix="set VELLUM_STATE (for the bench VELLUM_BENCH) to a new path, or `chmod 700` a directory of your own",
-    )
+    fix = "set VELLUM_STATE (for the bench VELLUM_BENCH) to a new path, or `chmod 700` a directory of your own"
+    return LaptopError("VEL401", f"the state directory {why}", where=str(path), fix=fix)
 
 
 def _not_private(path: Path, why: str) -> LaptopError:
-    return LaptopError(
-        "VEL401",
-        f"the folder of the sockets {why}",
-        where=str(path),
-        fix="set XDG_RUNTIME_DIR to a folder of your own with mode 700",
-    )
+    fix = "set XDG_RUNTIME_DIR to a folder of your own with mode 700"
+    return LaptopError("VEL401", f"the folder of the sockets {why}", where=str(path), fix=fix)

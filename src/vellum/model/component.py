@@ -27,7 +27,7 @@ Scope = Literal["team", "platform"]
 
 
 class Spec(BaseModel):
-    """The base of all specs: unknown fields are refused, values are never coerced, instances are immutable."""
+    """The base of specs and locks: unknown fields are refused, values are never coerced, instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

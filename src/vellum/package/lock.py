@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from vellum._version import __version__
 from vellum.api import claim, platform
@@ -22,6 +22,7 @@ from vellum.compose import platform as platforms
 from vellum.compose import team as teams
 from vellum.errors import UsageError
 from vellum.kube.objects import Key, Obj
+from vellum.model.component import Spec
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.release import RELEASE
 from vellum.package.images import pulled
@@ -32,11 +33,7 @@ _MOST_BYTES = 16 << 20
 """A claim takes 2 KiB."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class LockedChart(_Strict):
+class LockedChart(Spec):
     """One release: its chart and its values. No value is a secret: keys derive from the visible example seed."""
 
     repository: str
@@ -46,15 +43,15 @@ class LockedChart(_Strict):
     values: dict[str, Any]
 
 
-class Lock(_Strict):
+class Lock(Spec):
     """What one version of Vellum makes of the files."""
 
     vellum: str
-    charts: dict[str, LockedChart] = {}
+    charts: dict[str, LockedChart] = Field(default={})
     """By part."""
-    images: dict[str, list[str]] = {}
+    images: dict[str, list[str]] = Field(default={})
     """By part: the images of charts and packages. The platform object names the others itself."""
-    composed: dict[str, dict[str, str]] = {}
+    composed: dict[str, dict[str, str]] = Field(default={})
     """By claim, or for the platform: each object, and its digest."""
 
     def text(self) -> str:

@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from vellum._version import __version__
 from vellum.errors import UsageError
+from vellum.model.component import Spec
 from vellum.oci.archive import write
 from vellum.oci.layout import CONFIG, INDEXES, LAYER, MANIFEST, MANIFESTS, NAME, Json, Layout
 from vellum.oci.registry import Registry
@@ -23,10 +22,8 @@ _MOST_BYTES = 1 << 20
 Say = Callable[[str], None]
 
 
-class ImageLock(BaseModel):
+class ImageLock(Spec):
     """What a push wrote to which registry."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     vellum: str
     registry: str
