@@ -38,7 +38,11 @@ def schema(kind: str) -> Obj:
 @cache
 def _schema(kind: str) -> Obj:
     model = envelope(kind).model_json_schema()
-    return _structural(model, model["$defs"])
+    schema = _structural(model, model["$defs"])
+    for whole in (schema, schema["properties"]["metadata"]):
+        # The name has no default.
+        del whole["default"]
+    return schema
 
 
 def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
