@@ -54,11 +54,11 @@ def _found(obj: Obj) -> Iterator[tuple[str, str]]:
                 yield from (("named", image) for image in _in_settings(_parsed(text)))
     elif not (obj.get("spec") or {}).get("disabled"):
         use = "runtime" if obj["kind"] == "ClusterServingRuntime" else "named"
-        yield from ((use, image) for key, image in _leaves(obj) if key == "image")
+        yield from ((use, image) for key, image in leaves(obj) if key == "image")
 
 
 def _of_pods(obj: Obj) -> Iterator[tuple[str, str]]:
-    for key, text in _leaves(obj):
+    for key, text in leaves(obj):
         if key == "image":
             yield "hook" if HOOK in annotations_of(obj) else "container", text
         elif key in ("args", "command", "value") and _REFERENCE.fullmatch(said := text.rpartition("=")[2]):
@@ -88,12 +88,13 @@ def _in_settings(value: Any) -> Iterator[str]:
         yield from _in_settings(inner)
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text below a value with the name of its field."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(inner, name)
+            yield from leaves(inner, name)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, key)
+            yield from leaves(inner, key)
     elif isinstance(value, str):
         yield key, value

@@ -33,6 +33,28 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+def weed_argv(folder: Path, ports: dict[str, int], *options: str) -> list[str]:
+    """Return the command line of a SeaweedFS with its data in the folder; each gRPC port is the next port."""
+    return [
+        str(Path(sys.executable).with_name("weed")),
+        "-logtostderr=true",
+        "mini",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        f"-filer.localSocket={folder / 'f.sock'}",
+        f"-s3.localSocket={folder / 's.sock'}",
+        *options,
+        *(f"-{part}.port={port}" for part, port in ports.items()),
+        *(f"-{part}.port.grpc={port + 1}" for part, port in ports.items()),
+    ]
+
+
 class Team:
     """One team: its folder, its processes, its binding."""
 
@@ -80,28 +102,14 @@ class Team:
         access, secret = S3_KEYS
         identity = {"name": "team", "credentials": [{"accessKey": access, "secretKey": secret}], "actions": ["Admin"]}
         config.write_text(json.dumps({"identities": [identity]}))
-        argv = [
-            str(Path(sys.executable).with_name("weed")),
-            "-logtostderr=true",
-            "mini",
-            f"-dir={self.root / 'weed'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            "-webdav=false",
-            "-admin.ui=false",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=64",
-            f"-s3.config={config}",
-            f"-filer.localSocket={self.root / 'filer.sock'}",
-            f"-s3.localSocket={self.root / 's3.sock'}",
-            *(f"-{name}.port={port}" for name, port in ports.items()),
-            *(f"-{name}.port.grpc={port + 1}" for name, port in ports.items()),
-        ]
         (self.root / "weed").mkdir()
         with (self.root / "weed.log").open("wb") as log:
-            self._weed = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, "HOME": str(self.root)})
+            self._weed = subprocess.Popen(
+                weed_argv(self.root / "weed", ports, "-master.volumeSizeLimitMB=64", f"-s3.config={config}"),
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HOME": str(self.root)},
+            )
         answers(f"http://127.0.0.1:{ports['s3']}/", self._weed)
         self.bind("AWS_ACCESS_KEY_ID", access)
         self.bind("AWS_SECRET_ACCESS_KEY", secret)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ingest.services import free_port
+from tests.ingest.services import free_port, weed_argv
 
 from vellum.controlplane.store import SqliteStore
 from vellum.kube.objects import Key, Obj, make
@@ -140,23 +140,7 @@ def weed(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     parts = ("s3", "filer", "master", "volume", "admin")
     base = free_port() + 200
     ports = {part: base + 2 * number for number, part in enumerate(parts)}
-    argv = [
-        program,
-        "-logtostderr=true",
-        "mini",
-        f"-dir={tmp_path}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-webdav=false",
-        "-admin.ui=false",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-master.telemetry=false",
-        f"-filer.localSocket={tmp_path / 'f.sock'}",
-        f"-s3.localSocket={tmp_path / 's.sock'}",
-        *(f"-{part}.port={port}" for part, port in ports.items()),
-        *(f"-{part}.port.grpc={port + 1}" for part, port in ports.items()),
-    ]
+    argv = weed_argv(tmp_path, ports)
     addresses = [f"-{part}=127.0.0.1:{ports[part]}.{ports[part] + 1}" for part in ("master", "filer")]
 
     def shell(words: str) -> str:

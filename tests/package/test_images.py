@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.charts import images as rendered_images
 from tests.charts import record
+from tests.charts.images import leaves
 from tests.compose.world import PLATFORMS, images
 
 from vellum.api import loader
@@ -70,17 +69,6 @@ def test_every_chart_is_named_in_the_order_of_installation(clusters: dict[str, P
         assert [(chart["name"], chart["version"]) for chart in listed] == [
             (chart["name"], chart["version"]) for chart in installed
         ]
-
-
-def leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from leaves(inner, name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from leaves(inner, key)
-    elif isinstance(value, str):
-        yield key, value
 
 
 def test_every_image_of_a_composed_object_is_named(clusters: dict[str, Platform]) -> None:
