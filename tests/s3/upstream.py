@@ -169,7 +169,7 @@ async def before(address: str) -> AsyncIterator[int]:
     upstream = Upstream(address)
     front = Front(upstream, Store(upstream, Signer("own", "secret"), lambda: datetime.now(UTC)))
     config = uvicorn.Config(
-        front, port=0, http="httptools", lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=1
+        front, port=0, http="httptools", lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=0
     )
     serving = uvicorn.Server(config)
     task = asyncio.create_task(serving.serve())
