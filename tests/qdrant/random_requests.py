@@ -152,12 +152,13 @@ leaves = st.one_of(
 )
 
 
-def _filters(inner: Any) -> Any:
+def _filters(inner: Any, least: int = 1) -> Any:
+    """Return filters; ``least`` is the number of conditions that a list in ``should`` must have."""
     several = st.lists(inner, max_size=2) | inner
     return st.builds(
         m.Filter,
         must=st.none() | several,
-        should=st.none() | several,
+        should=st.none() | st.lists(inner, min_size=least, max_size=2) | inner,
         must_not=st.none() | several,
         min_should=st.none()
         | st.builds(
@@ -175,7 +176,7 @@ def _inner(inner: Any) -> Any:
     )
 
 
-filters = _filters(st.recursive(leaves, _inner, max_leaves=6))
+filters = _filters(st.recursive(leaves, _inner, max_leaves=6), least=0)
 DISTANCES = list(m.Distance)
 SIZE = 3
 small = st.integers(-4000, 4000).map(lambda one: one / 1024)
@@ -289,7 +290,8 @@ def writes(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> tu
         )
     )
     if kind == "set_payload":
-        return kind, {"payload": draw(payloads), "points": chosen, "key": path}
+        merged = {name: value for name, value in draw(payloads).items() if value is not None or path}
+        return kind, {"payload": merged, "points": chosen, "key": path}
     if kind == "overwrite_payload":
         return kind, {"payload": draw(payloads), "points": chosen}
     if kind == "delete_payload":

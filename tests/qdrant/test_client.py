@@ -245,7 +245,8 @@ def test_payload_is_merged_replaced_nested_and_removed(people: Any) -> None:
 def test_null_in_a_merged_payload_removes_the_field(client: Any) -> None:
     """As Qdrant 1.19 does (``merge_map`` in ``lib/segment/src/common/utils.rs``), and qdrant-client's local mode.
 
-    Only the fields of the request count: null below them stays, and so does null in a payload that replaces another.
+    Only the fields of the request count: null below them stays. So does null in a payload that replaces another. After
+    ``clear_payload`` nothing is merged, and Qdrant stores null (``set`` in ``payload_storage_impl.rs``).
     """
     for one in (client, QdrantClient(":memory:")):
         one.create_collection("nulls", m.VectorParams(size=1, distance=m.Distance.DOT))
@@ -261,6 +262,9 @@ def test_null_in_a_merged_payload_removes_the_field(client: Any) -> None:
             assert one.retrieve("nulls", [1])[0].payload == expected
         one.overwrite_payload("nulls", {"a": None}, points=[1])
         assert one.retrieve("nulls", [1])[0].payload == {"a": None}
+    client.clear_payload("nulls", [1])
+    client.set_payload("nulls", {"a": None}, points=[1])
+    assert client.retrieve("nulls", [1])[0].payload == {"a": None}
 
 
 def test_payload_of_points_with_uuids_can_be_changed(people: Any) -> None:

@@ -5,6 +5,10 @@
 - Local mode builds no index, and an index holds only values of its type (``lib/segment/src/index/field_index`` in
   Qdrant): only fields whose values all fit are indexed here.
 - A ``DatetimeRange`` without bounds is ``{}`` on the wire, which the engine reads as a ``Range`` of numbers.
+- An empty ``should`` inside ``nested`` is true of nothing in the engine (``check_should`` in ``query_checker.rs`` in
+  ``lib/segment/src/payload_storage``), and of every object in local mode.
+- A merged payload removes a field that is null. After ``clear_payload`` there is nothing to merge with, and the engine
+  stores null (``set`` in ``payload_storage_impl.rs``). Local mode removes it here too.
 - Scores are sums of 32-bit floats in another order, so equal scores may come in another order.
 """
 
@@ -24,7 +28,7 @@ from qdrant_client import models as m
 from qdrant_client.http.exceptions import UnexpectedResponse
 from tests.qdrant import random_requests as ask
 
-pytestmark = [pytest.mark.laptop, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.laptop, pytest.mark.timeout(7200)]
 
 NAME, ALL = "same", 1000
 INDEXES = {"int": "integer", "float": "float", "kind": "keyword", "place": "geo"}
