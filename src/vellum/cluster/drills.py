@@ -8,8 +8,8 @@ from typing import Any
 
 from vellum.cluster.api import Api
 from vellum.components import platform_components
-from vellum.compose.helm.records import OWNED, RELEASE_NAME, RELEASE_NAMESPACE
-from vellum.kube.objects import Key, Kind, Obj, annotations_of
+from vellum.compose.helm.records import OWNED, owner
+from vellum.kube.objects import Key, Kind, Obj
 from vellum.model.drill import Drill, is_back
 from vellum.model.platform import PLATFORM
 from vellum.model.release import ReleaseComponent
@@ -39,11 +39,7 @@ def _faults(component: ReleaseComponent[Any]) -> Iterator[tuple[Kind, str, Harm]
 def _first(api: Api, kind: Kind, component: ReleaseComponent[Any]) -> Obj | None:
     found, _ = api.list(kind, labels=dict(OWNED))
     mark = component.name, component.namespace
-    ours = [
-        obj
-        for obj in found
-        if (annotations_of(obj).get(RELEASE_NAME), annotations_of(obj).get(RELEASE_NAMESPACE)) == mark
-    ]
+    ours = [obj for obj in found if owner(obj) == mark]
     return min(ours, key=Key.of, default=None)
 
 

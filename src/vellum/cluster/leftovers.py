@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from vellum.cluster.api import Api
 from vellum.cluster.install import SEED
 from vellum.components import platform_components
+from vellum.compose.helm.records import owner
 from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, labels_of
 from vellum.model.release import ReleaseComponent
-
-RELEASE_NAME, RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def release_of(obj: Obj) -> str:
     """Return the Helm release that made the object, or of which it is a record; empty if none did."""
     if obj.get("type") == "helm.sh/release.v1":
         return str(labels_of(obj).get("name", ""))
-    return str(annotations_of(obj).get(RELEASE_NAME, ""))
+    return owner(obj)[0]
 
 
 def _is_a_record(obj: Obj) -> bool:
@@ -114,17 +113,12 @@ def is_of_a_chart(obj: Obj) -> bool:
 
     Upstream proposes these names, so the release may be foreign: then Helm's record of that release exists.
     """
-    return _is_release(*_release(obj))
-
-
-def _release(obj: Obj) -> tuple[str, str]:
-    said = annotations_of(obj)
-    return said.get(RELEASE_NAME, ""), said.get(RELEASE_NAMESPACE, "")
+    return _is_release(*owner(obj))
 
 
 def _is_installed(obj: Obj, records: set[tuple[str, str]]) -> bool:
     """Tell whether it belongs to an installed release: a foreign one, because our Releases carry our marks."""
-    return not _is_marked(obj) and _release(obj) in records
+    return not _is_marked(obj) and owner(obj) in records
 
 
 def _is_release(name: str, namespace: str) -> bool:
@@ -136,6 +130,6 @@ def _stays(obj: Obj, namespaces: set[str], records: set[tuple[str, str]]) -> boo
     key = Key.of(obj)
     if key.kind == "Namespace":
         return key.name in namespaces
-    if _release(obj) in records:
-        return _release(obj)[1] in namespaces
+    if owner(obj) in records:
+        return owner(obj)[1] in namespaces
     return key.namespace in namespaces or key == SEED or (key.kind == "CustomResourceDefinition" and is_of_a_chart(obj))

@@ -17,8 +17,9 @@ from vellum.api.platform import Platform
 from vellum.cluster.api import Api, NotFoundError
 from vellum.cluster.finding import FAILED, OK, Finding
 from vellum.components import platform_components
+from vellum.compose.helm import records
 from vellum.compose.helm.records import RELEASE_NAME, RELEASE_NAMESPACE
-from vellum.kube.objects import Kind, Obj, annotations_of, labels_of
+from vellum.kube.objects import Kind, Obj, labels_of
 from vellum.model.release import ReleaseComponent
 
 LIST = Path(__file__).with_name("charts.yaml")
@@ -78,10 +79,8 @@ def _taken(live: Mapping[str, Mapping[str, Obj]], names: Iterable[str], ours: Ow
 
 
 def _owner(obj: Obj) -> Owner:
-    said = annotations_of(obj)
-    if labels_of(obj).get("app.kubernetes.io/managed-by") != "Helm":
-        return "", ""
-    return said.get(RELEASE_NAME, ""), said.get(RELEASE_NAMESPACE, "")
+    is_helms = labels_of(obj).get("app.kubernetes.io/managed-by") == "Helm"
+    return records.owner(obj) if is_helms else ("", "")
 
 
 def _said(part: ReleaseComponent, owner: Owner, taken: list[str]) -> Finding:  # type: ignore[type-arg]  # of any spec

@@ -12,7 +12,7 @@ from vellum.compose.helm import diff, records
 from vellum.compose.helm.diff import Difference
 from vellum.compose.helm.records import ABSENT, DEPLOYED, FAILED, Brought, Contents, Rendered
 from vellum.kube.health import health
-from vellum.kube.objects import Kind, Obj, annotations_of
+from vellum.kube.objects import Kind, Obj
 from vellum.model.release import ReleaseComponent, crd
 from vellum.model.repair import GuardMemory
 from vellum.model.state import LIST, Observed, Requirement
@@ -172,9 +172,7 @@ def _live(component: AnyRelease, rendered: tuple[Rendered, ...], observed: Obser
     objects: dict[Rendered, Obj | None] = {}
     for item in rendered:
         obj = listed.get((_live_key(item.kind, item.namespace), item.name))
-        notes = annotations_of(obj) if obj else {}
-        mine = (notes.get(records.RELEASE_NAME), notes.get(records.RELEASE_NAMESPACE)) == own
-        objects[item] = obj if mine else None
+        objects[item] = obj if obj and records.owner(obj) == own else None
     return objects
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
-from vellum.kube.objects import Kind, Obj, labels_of
+from vellum.kube.objects import Kind, Obj, annotations_of, labels_of
 
 OWNED = (("app.kubernetes.io/managed-by", "Helm"),)
 """Helm sets this label on everything that it installs, and puts the release's name into an annotation."""
@@ -81,6 +81,12 @@ class Rendered:
 
     def __str__(self) -> str:
         return f"{self.kind.kind} {f'{self.namespace}/' if self.namespace else ''}{self.name}"
+
+
+def owner(obj: Obj) -> tuple[str, str]:
+    """Return name and namespace of the release that Helm wrote on the object; empty if it wrote none."""
+    notes = annotations_of(obj)
+    return notes.get(RELEASE_NAME, ""), notes.get(RELEASE_NAMESPACE, "")
 
 
 def status_of(record: Obj) -> str:
