@@ -10,7 +10,7 @@ LIBRARY := examples/library/pdf
 export UV_HTTP_RETRIES ?= 8
 export PIP_RETRIES ?= 8
 
-.PHONY: help setup demo down check lint test bench attack nightly figures golden docs package clean
+.PHONY: help setup demo down check lint test bench node attack nightly figures golden docs package clean
 
 help: ## print these verbs
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,7 +67,7 @@ lint: setup
 check: lint .venv-cluster/.ready ## lint, types and the fast tests; a minute to three, no network
 	$(FUNCTION)/pytest -q -m "not slow and not nightly" tests/function
 	$(CLUSTER)/pytest -q tests/cluster
-	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --durations=20 -m "not laptop and not slow and not nightly and not attack" --ignore tests/function --ignore tests/bench
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --durations=20 -m "not laptop and not slow and not nightly and not attack" --ignore tests/function --ignore tests/bench --ignore tests/node
 
 # One process: two platforms at once take each other's time, and tests say how soon things are back.
 test: check ## everything: check, then the real services, real PDFs and faults by SIGKILL
@@ -77,6 +77,10 @@ test: check ## everything: check, then the real services, real PDFs and faults b
 bench: setup .venv-validators/.ready ## the tests on the real Crossplane and Kubernetes API (the first time builds them: 10 to 25 min)
 	$(BIN)/vellum bench build
 	$(BIN)/pytest -q --durations=20 -m "not nightly" tests/bench
+
+node: setup ## the tests on a real kubelet; as root on Linux (the first time builds what is missing)
+	$(BIN)/vellum bench build --node
+	$(BIN)/pytest -q --durations=20 -m node tests/node
 
 attack: setup ## attacks and faults against a separate platform; prints the table of docs/proofs.md
 	$(BIN)/pytest -q tests/attack

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ class Bench:
     program: str = "kubectl"
     s3: str = ""
 
-    def vellum(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def vellum(
+        self, *arguments: str, check: bool = True, before: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VELLUM_")}
         environment["VELLUM_BENCH"] = str(self.root)
-        argv = [sys.executable, "-m", "vellum.cli", "bench", *arguments]
+        argv = [*before, sys.executable, "-m", "vellum.cli", "bench", *arguments]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=3600, check=False)
         if check and done.returncode != 0:
             pytest.fail(f"vellum bench {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")

@@ -9,27 +9,23 @@ import logging
 import shutil
 import sys
 import threading
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
-from vellum.bench import admission, base_objects, certificates, charts, registry
-from vellum.bench.machine import STAGES, Machine
-from vellum.bench.programs import ROOT
+from vellum.bench import admission, base_objects, charts, registry
+from vellum.bench.machine import STAGES
+from vellum.bench.stages import FIX, FUNCTION_PYTHON, Stages, clock
 from vellum.bench.standins import NOTEBOOKS, Kubelet, PackageManager, VolumeStandIn
 from vellum.cluster.api import Api
 from vellum.cluster.install import Installation
 from vellum.cluster.store import KubeStore, wait_for
 from vellum.components import platform_components
 from vellum.controlplane.manager import Manager, Reconciles
-from vellum.errors import BenchError, VellumError
+from vellum.errors import BenchError
 from vellum.host import pki, wheels
 from vellum.host.files import write
 from vellum.host.ports import Ports
 from vellum.host.state import State
-from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Obj, current, make
+from vellum.kube.objects import Key, current
 from vellum.laptop.seaweed_controller import SeaweedController, shell
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.platform import PLATFORM
@@ -40,22 +36,14 @@ from vellum.package.compositions import FUNCTION
 from vellum.package.tree import read
 
 LOG = logging.getLogger(__name__)
-STAGE_SECONDS = 60
 IDLE_SECONDS = 0.5
 _FRONT_PORT = f"deployment/{STORAGE_NAMESPACE}/s3/http"
-FIX = "look at `vellum bench status` and the logs that it names"
 _BEFORE_KINDS = 2
 """The stages that need no object on the API server."""
-FUNCTION_PYTHON = ROOT / ".venv-function" / "bin" / "python"
 
 
-def clock() -> datetime:
-    """Return the time in UTC."""
-    return datetime.now(UTC)
-
-
-class Bench:
-    """One bench, running in this process."""
+class Bench(Stages):
+    """The bench with stand-ins for nodes and operators."""
 
     def __init__(self, state: State, programs: dict[str, Path], tree: Path) -> None:
         """Prepare everything that needs no process.
@@ -72,42 +60,17 @@ class Bench:
             what = "the function's own environment is missing"
             raise BenchError("VEL904", what, where=str(FUNCTION_PYTHON), fix="run `make setup`")
         state.open_runtime()
-        self.state, self._tree = state, tree
-        self.ports = Ports(state.root / "ports.json")
-        server = f"https://127.0.0.1:{self.ports.get('bench/apiserver')}"
-        self.certificates = certificates.make(state.root / "certificates", server, clock())
-        self.machine = Machine(state.root, programs, FUNCTION_PYTHON, self.certificates, self.ports)
-        self.supervisor = Supervisor(state, changed=self._changed, repaired=lambda *_: None)
-        self.kubectl = state.root / "bin" / "kubectl"
-        self.steps: list[tuple[str, float]] = []
-        self.error: VellumError | None = None
-        self.ready = False
+        super().__init__(state, programs, Ports(state.root / "ports.json"))
+        self._tree = tree
         self._managers: list[Manager[KubeStore]] = []
-        self._threads: list[threading.Thread] = []
-        self._stop, self._asked = threading.Event(), threading.Event()
+        self._asked = threading.Event()
         self._started = False
         self._workloads: WorkloadController | None = None
-        self._began = time.monotonic()
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
-        return self.certificates.kubeconfig("admin")
 
     @property
     def s3(self) -> str:
         """The address of the front of the real SeaweedFS; composed objects call it s3.vellum-storage.svc."""
         return f"http://127.0.0.1:{self.ports.get(_FRONT_PORT)}"
-
-    def run(self, stop: threading.Event) -> None:
-        """Start everything, work until ``stop`` is set, and end all processes."""
-        self._stop = stop
-        self._thread("start", self._start)
-        stop.wait()
-        # Everything that may still start a process ends before the processes do.
-        for thread in self._threads:
-            thread.join(STAGE_SECONDS)
-        self.supervisor.close()
 
     def install(self) -> None:
         """Apply the rendered tree once more, in the background."""
@@ -115,10 +78,6 @@ class Bench:
         self.ready = False
         if self._started:
             self.error = None
-
-    def _thread(self, name: str, work: Callable[..., None], *arguments: object) -> None:
-        self._threads.append(threading.Thread(target=work, args=arguments, name=name, daemon=True))
-        self._threads[-1].start()
 
     def _start(self) -> None:
         """Start everything; then apply the tree, now and at each request."""
@@ -130,27 +89,9 @@ class Bench:
                 self._asked.clear()
                 self._attempt(self._installed, api)
 
-    def _attempt(self, work: Callable[..., None], *arguments: object) -> None:
-        try:
-            work(*arguments)
-        except VellumError as error:
-            self.error = error
-        except Exception as error:
-            LOG.exception("the bench does not start")
-            self.error = BenchError(
-                "VEL905",
-                f"the bench does not start: {type(error).__name__}: {error}",
-                where=str(self.state.root),
-                fix="read its log: logs/vellum.log in that folder",
-            )
-
     def _stages(self) -> None:
         found = self.machine.programs
-        self.kubectl.parent.mkdir(mode=0o700, exist_ok=True)
-        for name in ("kubectl", "helm"):
-            link = self.kubectl.with_name(name)
-            link.unlink(missing_ok=True)
-            link.symlink_to(found[name])
+        self._clients()
         write(self.machine.directory("kwok") / "stages.yaml", base_objects.stages(found["kwok-stages"]))
         # provider-helm does not pull a chart twice, and the charts may have changed.
         shutil.rmtree(self.machine.directory("provider-helm"), ignore_errors=True)
@@ -173,33 +114,6 @@ class Bench:
         served = charts.served(self.machine.programs)
         registry.push(self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts)
         self._said(f"{len(served)} charts are published")
-
-    def _said(self, what: str) -> None:
-        self.steps.append((what, round(time.monotonic() - self._began, 1)))
-
-    def _stage(self, names: tuple[str, ...]) -> None:
-        processes = [self.machine.process(name) for name in names]
-        for process in processes:
-            self.supervisor.ensure(process)
-        deadline = time.monotonic() + STAGE_SECONDS
-        for process in processes:
-            while not self._stop.is_set() and not self.supervisor.ensure(process).ready:
-                if time.monotonic() > deadline:
-                    raise BenchError(
-                        "VEL906",
-                        f"{process.name} does not answer: {self.supervisor.ensure(process).message}",
-                        where=str(self.state.log(process.name)),
-                        fix="read that log",
-                    )
-                time.sleep(0.02)
-        self._said(f"{', '.join(names)} {'answers' if len(names) == 1 else 'answer'}")
-
-    def _apply(self, api: Api, objects: list[Obj]) -> None:
-        for obj in objects:
-            api.apply(obj, manager="vellum-bench")
-        for obj in objects:
-            if obj["kind"] == "CustomResourceDefinition":
-                self._until(api, Key.of(obj), "Established")
 
     def _function(self, api: Api) -> None:
         """Tell Crossplane where its function listens, and give provider-helm its kubeconfig."""
@@ -261,13 +175,6 @@ class Bench:
     def _platform_ready(self, api: Api) -> bool:
         found, _ = api.list(PLATFORM.gvk)
         return bool(found) and all((current(one, "Ready") or {}).get("status") == "True" for one in found)
-
-    def _until(self, api: Api, key: Key, kind: str) -> None:
-        def is_true() -> bool:
-            """Return whether the condition is True."""
-            return (current(api.get(key) or make("v1", "None", ""), kind) or {}).get("status") == "True"
-
-        wait_for(lambda: self._stop.is_set() or is_true(), STAGE_SECONDS, f"{key} is {kind}", FIX)
 
     def _changed(self, process: str) -> None:
         key = self._workloads.key_of(process) if self._workloads else None

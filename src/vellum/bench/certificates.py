@@ -12,6 +12,8 @@ from vellum.host.files import write
 from vellum.host.pki import certificate, pem
 
 MASTERS = "system:masters"
+NODE = "node"
+"""The name of the node whose kubelet is real."""
 USERS = {
     "admin": ("admin", MASTERS),
     "controllers": ("system:kube-controller-manager", ""),
@@ -21,9 +23,12 @@ USERS = {
     "provider-helm": ("system:serviceaccount:crossplane-system:provider-helm", ""),
     "composer": ("system:serviceaccount:crossplane-system:function-vellum", ""),
     "kserve": ("system:serviceaccount:kserve:kserve-controller-manager", ""),
+    "kubelet": (f"system:node:{NODE}", "system:nodes"),
+    "kube-proxy": ("system:kube-proxy", ""),
+    "kubelet-client": ("kubelet-client", MASTERS),
 }
-"""The clients of the API server: file name to (user, group). The last four are the accounts of pods on a cluster,
-with the rights that the charts give those."""
+"""The clients of the API server: file name to (user, group). Those from crossplane to kserve are the accounts of pods
+on a cluster, with the rights that the charts give those. The API server itself is a client of the kubelet."""
 SERVERS = ("etcd", "apiserver", "function", "crossplane-webhooks")
 
 
@@ -52,8 +57,15 @@ class Certificates:
         return self.folder / "accounts.key", self.folder / "accounts.pub"
 
 
-def make(folder: Path, server: str, now: datetime) -> Certificates:
-    """Create all certificates; ``server`` is the API server's address in the kubeconfigs."""
+def make(folder: Path, server: str, now: datetime, also: tuple[str, ...] = ()) -> Certificates:
+    """Create all certificates.
+
+    Args:
+        folder: where they are written.
+        server: the API server's address in the kubeconfigs.
+        now: they are valid from an hour before.
+        also: further addresses and names of the API server.
+    """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -62,7 +74,8 @@ def make(folder: Path, server: str, now: datetime) -> Certificates:
     authority = issuer[0].public_bytes(serialization.Encoding.PEM)
     write(found.authority, authority)
     for name, (user, group) in {**USERS, **{name: (name, "") for name in SERVERS}}.items():
-        made, key = certificate(user, now, organization=group, issuer=issuer)
+        names = also if name == "apiserver" else ()
+        made, key = certificate(user, now, organization=group, issuer=issuer, also=names)
         chain = made.public_bytes(serialization.Encoding.PEM)
         write(found.pair(name)[0], chain)
         write(found.pair(name)[1], pem(key))

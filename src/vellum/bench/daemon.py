@@ -1,4 +1,4 @@
-"""The bench's process: ``python -m vellum.bench.daemon TREE``, started by ``vellum bench up`` and left running."""
+"""The bench's process: ``python -m vellum.bench.daemon TREE|--node``, started by ``vellum bench up``; left running."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from vellum.bench import programs
 from vellum.bench.bench import Bench
+from vellum.bench.node.bench import NodeBench
+from vellum.bench.stages import Stages
 from vellum.host import service
 from vellum.host.control import Answer, refused
 from vellum.host.state import State
@@ -18,7 +20,7 @@ from vellum.host.state import State
 class Commands:
     """The operations that the socket offers."""
 
-    def __init__(self, bench: Bench, stop: threading.Event) -> None:
+    def __init__(self, bench: Stages, stop: threading.Event) -> None:
         self._bench, self._stop = bench, stop
 
     def answer(self, request: Mapping[str, Any]) -> Answer:
@@ -38,6 +40,7 @@ class Commands:
         """Return how far the start is, which processes run, and their addresses."""
         bench = self._bench
         return {
+            "node": isinstance(bench, NodeBench),
             "ready": bench.ready,
             "error": bench.error.as_dict() if bench.error else None,
             "steps": bench.steps,
@@ -58,9 +61,13 @@ class Commands:
         return service.ping()
 
 
-def begin(state: State, stop: threading.Event) -> tuple[Bench, Commands]:
+def begin(state: State, stop: threading.Event) -> tuple[Stages, Commands]:
     """Prepare the bench; its programs start in the background."""
-    bench = Bench(state, programs.ensure(lambda _: None), Path(sys.argv[1]))
+    bench: Stages
+    if sys.argv[1] == "--node":
+        bench = NodeBench(state, programs.ensure(lambda _: None, programs.NODE))
+    else:
+        bench = Bench(state, programs.ensure(lambda _: None), Path(sys.argv[1]))
     return bench, Commands(bench, stop)
 
 

@@ -1,9 +1,8 @@
 """The control plane's programs as processes: flags, ports and certificates. Measured on the versions in tools/.
 
-kwok's heartbeats are slower than the node controller expects by default, so pods would turn NotReady. The API server's
-endpoint reconciler requires an address that is not loopback. Crossplane's core always dials functions with mTLS, and
-binds its metrics, health and webhooks to all interfaces, without a flag for that; KServe's webhook server has no flag
-either. provider-helm, as it is built here, opens no port.
+kwok's heartbeats are slower than the node controller expects by default, so pods would turn NotReady. Crossplane's core
+always dials functions with mTLS, and binds its metrics, health and webhooks to all interfaces, without a flag for that;
+KServe's webhook server has no flag either. provider-helm, as it is built here, opens no port.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from vellum.model.process import Probe, Process
 from vellum.package import provider
 
 SERVICES = "10.96.0.0/16"
+LOOPBACK = "127.0.0.1"
 BREAKER_BURST = 1000
 """How many events of one claim Crossplane accepts in a burst. A full claim makes 29 objects, and over a hundred events
 while they become ready. With Crossplane's default of 100 the breaker opens for half a minute on some claims; with 300,
@@ -34,6 +34,13 @@ class Machine:
     function_python: Path
     certificates: Certificates
     ports: Ports
+    address: str = LOOPBACK
+    """Where pods reach the API server and the registry; loopback if no kubelet runs pods."""
+
+    @property
+    def listens(self) -> str:
+        """The address on which these two listen; all addresses of the node's own network if there is a node."""
+        return self.address if self.address == LOOPBACK else "0.0.0.0"  # noqa: S104  # a network without a way in
 
     def port(self, name: str) -> int:
         """Return a port of the bench, the same every time."""
@@ -112,6 +119,22 @@ def _etcd(machine: Machine) -> Process:
     return _described(machine, "etcd", argv, Probe(health, "/readyz"), client, peer)
 
 
+# The endpoint reconciler requires an address that is not loopback.
+_WITHOUT_KUBELET = ("--authorization-mode=RBAC", "--endpoint-reconciler-type=none")
+
+
+def _with_kubelet(machine: Machine) -> tuple[str, ...]:
+    certificate, key = machine.certificates.pair("kubelet-client")
+    return (
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-client-certificate={certificate}",
+        f"--kubelet-client-key={key}",
+        "--allow-privileged",
+    )
+
+
 def _apiserver(machine: Machine) -> Process:
     certificate, key = machine.certificates.pair("apiserver")
     store, store_key = machine.certificates.pair("etcd")
@@ -119,14 +142,13 @@ def _apiserver(machine: Machine) -> Process:
     authority = machine.certificates.authority
     argv = (
         str(machine.programs["kube-apiserver"]),
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={machine.listens}",
+        f"--advertise-address={machine.address}",
         f"--secure-port={machine.port('apiserver')}",
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
         f"--client-ca-file={authority}",
-        "--authorization-mode=RBAC",
-        "--endpoint-reconciler-type=none",
+        *(_WITHOUT_KUBELET if machine.address == LOOPBACK else _with_kubelet(machine)),
         f"--etcd-servers=https://127.0.0.1:{machine.port('etcd-client')}",
         f"--etcd-cafile={authority}",
         f"--etcd-certfile={store}",
@@ -269,7 +291,7 @@ def _registry(machine: Machine) -> Process:
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
+        "http": {"addr": f"{machine.listens}:{port}"},
     }
     config = folder / "config.yaml"
     argv = (str(machine.programs["registry"]), "serve", str(config))

@@ -105,6 +105,17 @@ FILES = (
     Files("lws-chart", "trainer", "sigs.k8s.io/lws", "charts/lws", "*"),
 )
 
+NODE: tuple[Program | Files, ...] = (
+    # In a folder of their own, because a change there must not build the API server again.
+    *(Program(name, "kubelet", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES) for name in ("kubelet", "kube-proxy")),
+    Program("pause", "pause", "."),
+    Files(
+        "crossplane-whole-chart", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/charts/crossplane", "*"
+    ),
+    Files("provider-helm-package", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package"),
+)
+"""What `vellum bench up --node` needs too."""
+
 
 def cache() -> Path:
     """Return the folder of everything that was built."""
@@ -112,12 +123,12 @@ def cache() -> Path:
     return Path(base) / "vellum" / "bench"
 
 
-def ensure(say: Say, more: Iterable[Files] = ()) -> dict[str, Path]:
+def ensure(say: Say, more: Iterable[Program | Files] = ()) -> dict[str, Path]:
     """Return the path of every program and folder of files; build those that are missing.
 
     Args:
         say: takes a line for each that is built.
-        more: files that only some callers need.
+        more: programs and files that only some callers need.
 
     Raises:
         BenchError: this is not a checkout (VEL901), the disk is too full (VEL902), or Go cannot build it (VEL903).
@@ -149,7 +160,9 @@ def ensure(say: Say, more: Iterable[Files] = ()) -> dict[str, Path]:
 
 def _place(item: Program | Files) -> Path:
     folder = TOOLS / item.module
-    pinned = [(folder / name).read_bytes() for name in ("go.mod", "go.sum")]
+    # A program of our own has its sources beside go.mod.
+    inputs = (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go")))
+    pinned = [path.read_bytes() for path in inputs]
     digest = hashlib.sha256(b"\0".join([*pinned, repr(item).encode()])).hexdigest()[:16]
     return cache() / f"{item.name}-{digest}"
 

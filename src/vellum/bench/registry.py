@@ -1,4 +1,4 @@
-"""Push charts to the bench's registry with the real ``helm push``, as a publisher of charts does."""
+"""Push charts to the bench's registry with the real ``helm push``, as a publisher of charts does; run Helm."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ def push(helm: Path, charts: Mapping[str, bytes], folder: Path, to: str) -> None
     """
     for name, archive in charts.items():
         write(folder / name, archive)
-        _helm(helm, folder, "push", name, to, "--plain-http")
+        run(helm, folder, "push", name, to, "--plain-http")
 
 
-def _helm(helm: Path, folder: Path, *arguments: str) -> None:
+def run(helm: Path, folder: Path, *arguments: str) -> None:
+    """Run a command of Helm in the folder.
+
+    Raises:
+        BenchError: it fails (VEL907).
+    """
     own = {f"HELM_{what}_HOME": str(folder / what.lower()) for what in ("CACHE", "CONFIG", "DATA")}
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), **own}
     argv = [str(helm), *arguments]
@@ -32,6 +37,6 @@ def _helm(helm: Path, folder: Path, *arguments: str) -> None:
         raise BenchError(
             "VEL907",
             f"helm {arguments[0]} ended with {done.returncode}: {last}",
-            where=str(folder / arguments[1]),
+            where=str(folder),
             fix=f"run it by hand: cd {folder} && {' '.join(argv)}",
         )

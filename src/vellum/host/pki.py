@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -64,8 +65,9 @@ def certificate(
     *,
     organization: str = "",
     issuer: tuple[x509.Certificate, EllipticCurvePrivateKey] | None = None,
+    also: Iterable[str] = (),
 ) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
-    """Make a certificate for loopback, and its key; without an issuer it is an authority of its own."""
+    """Make a certificate for loopback and the names in ``also``, and its key; without an issuer it is an authority."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -74,7 +76,10 @@ def certificate(
     signer, signer_key = issuer or (None, key)
     words = [(x509.NameOID.COMMON_NAME, name), (x509.NameOID.ORGANIZATION_NAME, organization)]
     subject = x509.Name([x509.NameAttribute(oid, word) for oid, word in words if word])
-    addresses = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    addresses = [
+        x509.IPAddress(ip_address(name)) if name.replace(".", "").isdigit() else x509.DNSName(name)
+        for name in ("127.0.0.1", "localhost", *also)
+    ]
     identifier = x509.SubjectKeyIdentifier.from_public_key
     builder = (
         x509.CertificateBuilder()

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from vellum.cli import claims, options
-from vellum.errors import UsageError, VellumError
+from vellum.errors import BenchError, UsageError, VellumError
 from vellum.host.state import State
 from vellum.model.platform import PLATFORM
 
@@ -42,36 +42,41 @@ def root() -> Path:
 
 
 @command.command()
-def build() -> None:
+@click.option("--node", is_flag=True, help="Also build what `vellum bench up --node` needs.")
+def build(*, node: bool) -> None:
     """Build what is missing and start nothing: 10 to 25 minutes the first time, and 15 GB of Go's caches."""
-    from vellum.bench import programs
-
-    programs.ensure(_say)
+    _built(node=node)
 
 
 @command.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
 @click.option("--bare", is_flag=True, help="Apply nothing: the cluster before `vellum install`.")
+@click.option("--node", is_flag=True, help="Run pods on a real kubelet, Crossplane too; as root on Linux.")
 @options.timeout(300)
 @options.output
-def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> None:
+def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool, node: bool) -> None:
     """Build what is missing, start everything, and apply what `vellum render` makes of FILES.
 
     If FILES do not have a platform, a new bench gets the one of examples/bench. A running bench accepts FILES too. With
-    --bare it is a cluster that has only Crossplane.
+    --bare it is a cluster that has only Crossplane. With --node it is a cluster of one real node, with
+    Crossplane and its Helm provider as pods.
     """
+    if files and (bare or node):
+        flag = "--bare" if bare else "--node"
+        raise click.UsageError(f"{flag} applies nothing: leave out FILES, or leave out {flag}")
+    if node:
+        _up_with_node(timeout, output)
+        return
     from vellum.bench import programs
     from vellum.host import start
     from vellum.host.client import Client
     from vellum.package import tree
 
-    if files and bare:
-        raise click.UsageError("--bare applies nothing: leave out FILES, or leave out --bare")
     manifests = claims.on_a_cluster(files)
     state = _benchs_own()
     programs.ensure(_say)
     client = Client(state, *NAMED)
-    runs = client.alive()
+    runs = _runs(client, state, node=False)
     if files or not runs:
         if not runs and not bare and not any(one["kind"] == PLATFORM.kind for one in manifests):
             manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
@@ -79,6 +84,22 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool) -> No
         tree.write(folder, {} if bare else tree.tree(manifests, FUNCTION), prune=True)
         if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
             client.ask("install")
+    _finish(_until_ready(client, timeout, quiet=output == "json"), output)
+
+
+def _up_with_node(timeout: float, output: str) -> None:
+    from vellum.bench.node import support
+
+    # First, because a build of many minutes would be useless on a machine that cannot run a node.
+    support.check()
+    from vellum.host import start
+    from vellum.host.client import Client
+
+    state = _benchs_own()
+    _built(node=True)
+    client = Client(state, *NAMED)
+    if not _runs(client, state, node=True):
+        start.start(state, "vellum.bench.daemon", "--node", stop="vellum bench down")
     _finish(_until_ready(client, timeout, quiet=output == "json"), output)
 
 
@@ -96,10 +117,12 @@ def status(output: str) -> None:
 @command.command()
 def down() -> None:
     """Stop everything and remove its data: each bench starts empty."""
+    from vellum.bench.node import cgroups
     from vellum.host import start
 
     state = _benchs_own()
     stopped = start.stop(state)
+    cgroups.remove(state.root)
     state.delete()
     click.echo("Stopped." if stopped else "Nothing was running.", err=True)
 
@@ -110,6 +133,29 @@ def _benchs_own() -> State:
         what = "this folder is a laptop's installation, and `vellum bench down` would remove it"
         raise UsageError("VEL709", what, where=str(state.root), fix="name another folder in VELLUM_BENCH")
     return state
+
+
+def _built(*, node: bool) -> None:
+    from vellum.bench import programs
+    from vellum.bench.node import images
+
+    built = programs.ensure(_say, programs.NODE if node else ())
+    if node:
+        images.ensure(built)
+
+
+def _runs(client: Any, state: State, *, node: bool) -> bool:  # noqa: ANN401  # imported late
+    """Return whether a bench of this kind runs.
+
+    Raises:
+        BenchError: one of the other kind runs (VEL909).
+    """
+    if not client.alive():
+        return False
+    if client.ask("status")["node"] != node:
+        what = "the running bench does not have a node" if node else "the running bench has a node and accepts no FILES"
+        raise BenchError("VEL909", what, where=str(state.root), fix="run `vellum bench down` first")
+    return True
 
 
 def _say(words: str) -> None:
@@ -138,7 +184,8 @@ def _finish(found: dict[str, Any], output: str) -> None:
         for process in found["processes"]:
             state = "ready" if process["ready"] else process["message"]
             click.echo(f"{process['name']}: {state} (pid {process['pid']})")
-        click.echo(f"S3 (s3.vellum-storage.svc in the objects): {found['s3']}")
+        if found["s3"]:
+            click.echo(f"S3 (s3.vellum-storage.svc in the objects): {found['s3']}")
         click.echo(f"export KUBECONFIG={shlex.quote(found['kubeconfig'])}")
         click.echo(f"export PATH={shlex.quote(str(Path(found['kubectl']).parent))}:$PATH")
     if not found["ready"]:

@@ -1,0 +1,74 @@
+"""The bench with a real node: a control plane, a kubelet with containerd, and Crossplane as its first pods.
+
+The whole process is in the node's network. So kubectl on this machine goes through doors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vellum.bench.certificates import NODE
+from vellum.bench.node import cgroups, crossplane, images, network, processes
+from vellum.bench.stages import FIX, Stages
+from vellum.cluster.api import Api
+from vellum.host.ports import Ports
+from vellum.host.state import State
+from vellum.kube.objects import Key
+from vellum.model.process import Process
+from vellum.package import provider
+
+PODS_SECONDS = 180
+"""Pods start in seconds; on a machine with ten busy processes for each core Crossplane took 43 s."""
+_DOORS = ("bench/apiserver", "bench/registry")
+_CONTROL: tuple[tuple[str, ...], ...] = (("etcd", "registry"), ("apiserver",), ("controllers", "scheduler"))
+_NODE_KEY = Key("v1", "Node", "", NODE)
+
+
+class NodeBench(Stages):
+    """A bench whose pods run."""
+
+    def __init__(self, state: State, programs: dict[str, Path]) -> None:
+        """Enter the node's network, and prepare everything that needs no process.
+
+        Raises:
+            BenchError: this machine cannot run a node (VEL908).
+        """
+        state.open_runtime()
+        ports = Ports(state.root / "ports.json")
+        doors = network.Doors([ports.get(name) for name in _DOORS])
+        network.enter()
+        doors.open()
+        super().__init__(state, programs, ports, network.ADDRESS)
+
+    def _process(self, name: str) -> Process:
+        if name in processes.NAMES:
+            hosts = {image.host for image in images.IMAGES}
+            return processes.process(self.machine, name, sorted(hosts))
+        return super()._process(name)
+
+    def _start(self) -> None:
+        self._attempt(self._stages)
+
+    def _stages(self) -> None:
+        self._clients()
+        cgroups.create(self.state.root)
+        for names in _CONTROL:
+            self._stage(names)
+        layouts = images.ensure(self.machine.programs)
+        for layout in layouts:
+            images.push(layout, self.machine.port("registry"))
+        self._said(f"{len(layouts)} images are published")
+        for names in processes.STAGES:
+            self._stage(names)
+        api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
+        self._until(api, _NODE_KEY, "Ready")
+        self._said("the node is ready")
+        crossplane.install(self.machine, self.kubeconfig)
+        for deployment in crossplane.DEPLOYMENTS:
+            self._until(api, deployment, "Available", PODS_SECONDS)
+        self._said("Crossplane runs")
+        self._apply(api, crossplane.packages(self.machine))
+        self._until(api, crossplane.PACKAGE, "Healthy", PODS_SECONDS)
+        self._apply(api, provider.provider_config())
+        self._said("provider-helm is installed")
+        self.ready = True

@@ -1,0 +1,62 @@
+"""The node's cgroups: one folder in every hierarchy of the kernel, named after the bench's directory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+REMOVE_SECONDS = 10.0
+_PLACE, _TYPE = 1, 2
+
+
+def name(root: Path) -> str:
+    """Return the name of the cgroup of the bench in this directory."""
+    return f"vellum-bench-{hashlib.sha256(os.fsencode(root)).hexdigest()[:10]}"
+
+
+def create(root: Path) -> None:
+    """Create the cgroup in every hierarchy: the kubelet requires that its root exists."""
+    for hierarchy in _hierarchies():
+        (hierarchy / name(root)).mkdir(exist_ok=True)
+
+
+def remove(root: Path) -> None:
+    """Kill what still runs in the cgroup, and remove it with all its children."""
+    deadline = time.monotonic() + REMOVE_SECONDS
+    for top in (hierarchy / name(root) for hierarchy in _hierarchies()):
+        while top.is_dir() and time.monotonic() < deadline:
+            for folder in [*_below(top), top]:
+                _kill(folder)
+                # Busy until the kernel has ended the last process in it.
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if top.is_dir():
+                time.sleep(0.05)
+
+
+def _hierarchies() -> Iterator[Path]:
+    """Yield the root of each mounted hierarchy: about ten of cgroup v1, or the only one of v2."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return
+    for words in (line.split() for line in mounts):
+        if words[_TYPE] in ("cgroup", "cgroup2"):
+            yield Path(words[_PLACE])
+
+
+def _below(top: Path) -> list[Path]:
+    """Return all folders below, children before their parents."""
+    return [Path(folder) / child for folder, children, _ in os.walk(top, topdown=False) for child in children]
+
+
+def _kill(folder: Path) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        for pid in (folder / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)

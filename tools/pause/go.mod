@@ -1,0 +1,3 @@
+module vellum.dev/tools/pause
+
+go 1.26.0
