@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.oci import bases
+from tests.oci import bases, runnable
+
+from vellum.oci.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +20,21 @@ ROOT = Path(__file__).parents[2]
 def package(*words: object, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     argv = [python, "-m", "vellum.cli", "package", *map(str, words)]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+
+
+def another_python(folder: Path) -> str:
+    """Return a Python of another version with Vellum's core in it; the one of this test if the machine has no other."""
+    uv = ROOT / ".tools/bin/uv"
+    for version in ("3.13", "3.12", "3.11"):
+        if version == runnable.VERSION:
+            continue
+        made: list[str | Path] = [uv, "venv", "--quiet", "--no-python-downloads", "--python", version, folder / "other"]
+        if subprocess.run(made, capture_output=True, check=False).returncode == 0:
+            installed: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", folder / "other/bin/python"]
+            lists: list[str | Path] = ["--constraint", ROOT / "lock/laptop.txt", "--editable", f"{ROOT}[package]"]
+            subprocess.run([*installed, *lists], check=True)
+            return str(folder / "other/bin/python")
+    return sys.executable
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -33,10 +51,10 @@ def built(base: Path, layout: Path, *words: str, python: str = sys.executable) -
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_builds_have_equal_bytes_and_list_names_what_is_in_them(tmp_path: Path) -> None:
-    """Slow: pip downloads 18 packages for two platforms the first time."""
+    """The second build runs on another Python where the machine has it. Slow: pip downloads 36 archives at first."""
     base = bases.write(tmp_path / "base")
     one = built(base, tmp_path / "one", "--image", "function-vellum")
-    built(base, tmp_path / "two", "--image", "function-vellum")
+    built(base, tmp_path / "two", "--image", "function-vellum", python=another_python(tmp_path))
     assert files(tmp_path / "one") == files(tmp_path / "two")
     assert [(found["name"].split(":")[0], found["kind"], found["platforms"]) for found in one] == [
         ("charts/kubeflow-pipelines", "chart", []),
@@ -45,3 +63,39 @@ def test_two_builds_have_equal_bytes_and_list_names_what_is_in_them(tmp_path: Pa
     ]
     listed = package("list", "--layout", tmp_path / "one", "--output", "json")
     assert json.loads(listed.stdout)["images"] == one
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
+def test_the_functions_image_runs_as_its_user_with_its_entry_point(tmp_path: Path) -> None:
+    """The base is this machine's Python; the image is unpacked as a runtime unpacks it."""
+    words = ("--image", "function-vellum", "--platform", "linux/amd64")
+    built(runnable.base(tmp_path / "base"), tmp_path / "layout", *words)
+    config = runnable.unpacked(Layout.existing(tmp_path / "layout"), "function-vellum", tmp_path / "root")
+    helped = runnable.run(tmp_path / "root", config, *config["Entrypoint"], "--help")
+    assert (helped.returncode, helped.stdout.splitlines()[0]) == (0, "Usage: vellum function [OPTIONS]")
+    told = "import grpc, os, pwd, vellum.function.server as s; print(s.__file__, pwd.getpwuid(os.getuid()).pw_name)"
+    done = runnable.run(tmp_path / "root", config, "python", "-c", told)
+    site = f"/venv/lib/python{runnable.VERSION}/site-packages"
+    assert (done.stdout, done.stderr) == (f"{site}/vellum/function/server.py vellum\n", "")
+
+
+def test_a_base_without_a_platform_or_a_python_is_refused(tmp_path: Path) -> None:
+    one = package(
+        "build", "--base", bases.write(tmp_path / "one", architectures=("amd64",)), "--layout", tmp_path / "a"
+    )
+    old = package("build", "--base", bases.write(tmp_path / "old", python="3.10"), "--layout", tmp_path / "b")
+    assert one.stderr.startswith("error VEL750: the base image does not have a platform linux/arm64\n  where: sha256:")
+    assert old.stderr.startswith(
+        "error VEL750: the base image does not have Python 3.11, 3.12 or 3.13\n  where: sha256:"
+    )
+    assert (one.returncode, old.returncode) == (1, 1)
+
+
+def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    listed = package("list", "--layout", tmp_path)
+    built_into = package("build", "--base", bases.write(tmp_path / "base"), "--layout", tmp_path)
+    assert (listed.returncode, "VEL754: the folder is not an OCI image layout" in listed.stderr) == (1, True)
+    assert (built_into.returncode, "VEL754: the folder has other files" in built_into.stderr) == (1, True)

@@ -49,8 +49,9 @@ RECIPES = (
         "notebook",
         "notebook",
         "JupyterLab for a team's notebook",
-        ("jupyter", "lab", "--no-browser"),
+        ("python", "-P", "-m", "vellum.workloads.notebook", "--no-browser"),
         1000,
+        env={"VELLUM_ENVIRONMENT": "/home/jovyan/.vellum/environment"},
         home="/home/jovyan",
         files={"venv/etc/jupyter/jupyter_server_config.py": _JUPYTER},
     ),
@@ -60,6 +61,10 @@ RECIPES = (
         "The stand-in for Qdrant's server",
         ("python", "-m", "vellum.workloads.qdrant"),
         1000,
-        env={"VELLUM_QDRANT_DIR": "/qdrant/storage", "VELLUM_QDRANT_PORT": "6333"},
+        env={
+            "VELLUM_QDRANT_ADDRESS": "0.0.0.0",  # noqa: S104  # in a pod
+            "VELLUM_QDRANT_DIR": "/qdrant/storage",
+            "VELLUM_QDRANT_PORT": "6333",
+        },
     ),
 )

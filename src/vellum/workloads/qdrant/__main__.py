@@ -22,19 +22,19 @@ def main() -> int:
     try:
         settings = Settings.of(os.environ)
         os.umask(0o077)
-        _serve(settings, _listen(settings.port))
+        _serve(settings, _listen(settings.address, settings.port))
     except WorkloadError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(address: str, port: int) -> socket.socket:
     try:
-        listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        listener = socket.create_server((address, port), backlog=128)
     except OSError as error:
         fix = "stop what listens there, or give another VELLUM_QDRANT_PORT"
-        raise WorkloadError("VEL513", "the port cannot be taken", where=f"127.0.0.1:{port}", fix=fix) from error
+        raise WorkloadError("VEL513", "the port cannot be taken", where=f"{address}:{port}", fix=fix) from error
     # Inherited by every connection. asyncio sets it only on sockets whose protocol number is known, which is 0 here;
     # without it each answer waits 40 ms for the caller's delayed acknowledgement (measured).
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

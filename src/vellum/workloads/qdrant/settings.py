@@ -10,16 +10,19 @@ from vellum.errors import WorkloadError
 
 _FIX = "start it with `vellum up`, which sets the environment"
 _MAX_PORT = 65535
+LOOPBACK = "127.0.0.1"
+"""The address on a laptop; in a pod ``VELLUM_QDRANT_ADDRESS`` is 0.0.0.0."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the collections are, the loopback port, and the two keys (an empty second key does not exist)."""
+    """Where the collections are, the port and address, and the two keys (an empty second key does not exist)."""
 
     directory: Path
     port: int
     api_key: bytes
     read_only_key: bytes
+    address: str = LOOPBACK
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -37,7 +40,8 @@ class Settings:
                 "VEL512", "no key: it would serve everybody", where="QDRANT__SERVICE__API_KEY", fix=_FIX
             )
         read_only = environment.get("QDRANT__SERVICE__READ_ONLY_API_KEY", "")
-        return cls(Path(directory), _port(environment), key.encode(), read_only.encode())
+        address = environment.get("VELLUM_QDRANT_ADDRESS", LOOPBACK)
+        return cls(Path(directory), _port(environment), key.encode(), read_only.encode(), address)
 
     def __repr__(self) -> str:
         return f"Settings({self.directory}, {self.port}, keys hidden)"
