@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, create_model
 
 from vellum.api.keys import KeysSpec
 from vellum.components import team_components
-from vellum.kube.objects import Obj, make
+from vellum.kube.objects import Obj, make, status_of
 from vellum.model import team
 from vellum.model.component import AnyTeamComponent, Size, Spec
 from vellum.model.team import Team
@@ -131,5 +131,5 @@ def from_live(obj: Obj) -> Claim:
         uid=meta.get("uid", ""),
         generation=meta.get("generation", 0),
         deleting="deletionTimestamp" in meta,
-        rotation=(obj.get("status") or {}).get("keys") or {},
+        rotation=status_of(obj).get("keys") or {},
     )

@@ -14,7 +14,7 @@ from vellum.api.keys import KeysSpec
 from vellum.api.status import PlatformStatus, platform_status
 from vellum.components import all_components, platform_components
 from vellum.kube.names import bucket_name, is_dns_label
-from vellum.kube.objects import Obj, make
+from vellum.kube.objects import Obj, make, status_of
 from vellum.model.component import AnyPlatformComponent, Spec
 from vellum.model.platform import LAPTOP, PLATFORM, REGION, PlatformFacts
 from vellum.model.release import Charts, ReleaseComponent
@@ -297,5 +297,5 @@ def from_live(obj: Obj) -> Platform:
         spec=platform_spec().model_validate(written),
         uid=meta.get("uid", ""),
         generation=meta.get("generation", 0),
-        status=platform_status(obj.get("status") or {}),
+        status=platform_status(status_of(obj)),
     )

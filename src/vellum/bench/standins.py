@@ -17,7 +17,7 @@ from vellum.bench.base_objects import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Kind, Obj, current, make, owned, stamp
+from vellum.kube.objects import Key, Kind, Obj, current, make, owned, stamp, status_of
 from vellum.model.process import Process, Running
 
 SPEC = "bench.vellum.dev/spec"
@@ -130,7 +130,7 @@ class VolumeStandIn:
         if obj is None:
             return None
         if key.kind == "PersistentVolume":
-            if (obj.get("status") or {}).get("phase") == "Released":
+            if status_of(obj).get("phase") == "Released":
                 store.delete(key, uid=obj["metadata"]["uid"])
             return None
         if "deletionTimestamp" not in obj["metadata"] and not obj["spec"].get("volumeName"):
@@ -139,7 +139,7 @@ class VolumeStandIn:
 
 
 def _running(workload: Obj) -> Running:
-    ready = (workload.get("status") or {}).get("readyReplicas", 0)
+    ready = status_of(workload).get("readyReplicas", 0)
     wanted = workload["spec"].get("replicas", 1)
     return Running(ready=ready >= wanted, message=f"{ready} of {wanted} pods are ready")
 

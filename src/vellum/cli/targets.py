@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, Obj, current
+from vellum.kube.objects import Key, Obj, current, status_of
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
 from vellum.model.team import CLAIM
@@ -80,7 +80,7 @@ def stopped(composite: Obj) -> str:
     """Return why the composite is not composed any more, so that its status is stale; empty while it is composed."""
     from vellum.compose.entry import ALARMS
 
-    if not (composite.get("status") or {}).get("conditions"):
+    if not status_of(composite).get("conditions"):
         # It was never composed, so no condition is stale. Each of its parts reports that it waits.
         return ""
     synced, parts = (current(composite, name) for name in ("Synced", PARTS_READY))
@@ -93,7 +93,7 @@ def stopped(composite: Obj) -> str:
 
 def receipts(target: Target) -> list[Obj]:
     """Return the repairs there, for each composite the newest first."""
-    return [receipt for obj in target.composites() for receipt in (obj.get("status") or {}).get("receipts") or ()]
+    return [receipt for obj in target.composites() for receipt in status_of(obj).get("receipts") or ()]
 
 
 def api(config: Path) -> Api:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 
 from vellum.cli import drawing
-from vellum.kube.objects import Obj, condition, controller_uid, current
+from vellum.kube.objects import Obj, condition, controller_uid, current, status_of
 from vellum.model.platform import PLATFORM
 from vellum.model.state import PARTS_READY
 
@@ -36,7 +36,7 @@ def rows(composites: list[Obj]) -> list[Row]:
         Row(owner(obj), part["name"], part["ready"] and fresh, part.get("reason", "") if fresh else _STALE)
         for obj in composites
         for fresh in (current(obj, PARTS_READY) is not None,)
-        for part in (obj.get("status") or {}).get("components") or ()
+        for part in status_of(obj).get("components") or ()
     ]
 
 
@@ -75,13 +75,13 @@ def _training(job: Obj) -> str:
             return f"{word}: {entry['message']}" if kind == "Failed" else word
     if waits := (condition(job, "Started") or {}).get("message"):
         return f"waits: {waits}"
-    counts = ((job.get("status") or {}).get("jobsStatus") or [{}])[0]
+    counts = (status_of(job).get("jobsStatus") or [{}])[0]
     return "runs" if counts.get("active") else "waits: it is not started yet"
 
 
 def rotation(obj: Obj) -> str:
     """Return the progress of a key rotation in words; empty while no rotation is in progress."""
-    keys: Obj = (obj.get("status") or {}).get("keys") or {}
+    keys: Obj = status_of(obj).get("keys") or {}
     sentences = []
     if "coming" in keys:
         sentences.append(f"generation {keys['coming']} is not in use yet: {keys['waits']}")

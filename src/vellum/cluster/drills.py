@@ -9,7 +9,7 @@ from typing import Any
 from vellum.cluster.api import Api
 from vellum.components import platform_components
 from vellum.compose.helm.records import OWNED, owner
-from vellum.kube.objects import Key, Kind, Obj
+from vellum.kube.objects import Key, Kind, Obj, status_of
 from vellum.model.drill import Drill, is_back
 from vellum.model.platform import PLATFORM
 from vellum.model.release import ReleaseComponent
@@ -55,7 +55,7 @@ def _drill(api: Api, release: str, before: Obj, what: str, harm: Harm) -> Drill:
 
 
 def _at_rest(api: Api, release: str) -> bool:
-    status = (api.get(PLATFORM) or {}).get("status") or {}
+    status = status_of(api.get(PLATFORM))
     part: Obj = next((one for one in status.get("components") or () if one["name"] == release), {})
     last = ((status.get("guard") or {}).get(release) or {}).get("last") or {}
     return bool(part.get("ready")) and not last.get("open")

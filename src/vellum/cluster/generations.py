@@ -7,7 +7,7 @@ import json
 
 from vellum.cluster.api import Api, ConflictError, NotFoundError
 from vellum.cluster.install import SEED
-from vellum.kube.objects import Obj, secret_values
+from vellum.kube.objects import Obj, secret_values, status_of
 from vellum.model import keys
 from vellum.model.platform import PLATFORM
 from vellum.model.rotation import KeyMemory
@@ -51,4 +51,4 @@ def _live(api: Api) -> dict[str, int]:
 
 def _newest(obj: Obj) -> int:
     said = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
-    return max(KeyMemory.read((obj.get("status") or {}).get("keys") or {}).newest, int(said))
+    return max(KeyMemory.read(status_of(obj).get("keys") or {}).newest, int(said))

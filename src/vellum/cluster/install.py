@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vellum.cluster.api import Api, ConflictError, NotFoundError, UnavailableError
 from vellum.cluster.store import wait_for
 from vellum.errors import StoreError
-from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, current, secret
+from vellum.kube.objects import DOMAIN, KEPT, Key, Obj, annotations_of, current, secret, status_of
 from vellum.model import keys
 from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
@@ -108,7 +108,7 @@ class Installation:
         platform = self._api.get(PLATFORM)
         there = filter(None, map(self._api.get, HOLD_DATA))
         kept = [Key.of(obj) for obj in there if KEPT in annotations_of(obj)]
-        if ((platform or {}).get("status") or {}).get("seedFingerprint"):
+        if status_of(platform).get("seedFingerprint"):
             of = "the running platform"
         elif kept:
             of = f"what an uninstallation kept in {kept[0].name}"
@@ -161,7 +161,7 @@ class Installation:
             )
         except StoreError:
             live = self._api.get(key) or {}
-            said = [one.get("message") for one in (live.get("status") or {}).get("conditions") or ()]
+            said = [one.get("message") for one in status_of(live).get("conditions") or ()]
             why = "; ".join(words for words in said if words) or "Crossplane does not report why"
             what = f"the package of {key} does not run after {PULLED_SECONDS} s: {why}"
             fix = f"kubectl describe {key.kind.lower()}.pkg.crossplane.io {key.name}; then install again"

@@ -18,7 +18,7 @@ from vellum.components.artifacts import tenant
 from vellum.components.bucket import team_tenant
 from vellum.compose import images, platform
 from vellum.kube import quantity
-from vellum.kube.objects import KEPT, Key, Kind, Obj, annotations_of, controller_uid, make
+from vellum.kube.objects import KEPT, Key, Kind, Obj, annotations_of, controller_uid, make, status_of
 from vellum.model.keys import DUMMY_SEED
 from vellum.model.platform import PLATFORM
 from vellum.model.release import SYSTEM
@@ -158,8 +158,7 @@ def _free(resource: str, nodes: list[Obj], pods: list[Obj]) -> Decimal:
     running = (
         one
         for one in pods
-        if (one.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
-        and one["spec"].get("nodeName") in opened
+        if status_of(one).get("phase") not in ("Succeeded", "Failed") and one["spec"].get("nodeName") in opened
     )
     requested = (
         (container.get("resources") or {}).get("requests") or {}

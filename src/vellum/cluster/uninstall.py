@@ -19,7 +19,19 @@ from vellum.cluster.store import wait_for
 from vellum.components import platform_components
 from vellum.errors import StoreError, UsageError
 from vellum.kube import usage
-from vellum.kube.objects import COMPONENT, DOMAIN, INSTALLED, KEPT, Key, Kind, Obj, annotations_of, condition, labels_of
+from vellum.kube.objects import (
+    COMPONENT,
+    DOMAIN,
+    INSTALLED,
+    KEPT,
+    Key,
+    Kind,
+    Obj,
+    annotations_of,
+    condition,
+    labels_of,
+    status_of,
+)
 from vellum.model.platform import PLATFORM
 from vellum.model.release import PROVIDER_CONFIG, RELEASE, ReleaseComponent, crd
 from vellum.model.repair import GuardMemory
@@ -214,7 +226,7 @@ class Removal:
         platform = self._api.get(PLATFORM)
         if platform is None:
             return
-        order = [part["name"] for part in (platform.get("status") or {}).get("components") or ()]
+        order = [part["name"] for part in status_of(platform).get("components") or ()]
         by_part: dict[str, list[Key]] = {}
         for key in _composed(platform):
             if key.kind != "Namespace" and (obj := self._api.get(key)):
@@ -248,7 +260,7 @@ class Removal:
 
     def _brought(self) -> Iterator[tuple[Obj, str]]:
         """Yield the CRDs that our charts brought, each with its release, by Helm's mark or by the platform's status."""
-        guard: Mapping[str, Obj] = ((self._api.get(PLATFORM) or {}).get("status") or {}).get("guard") or {}
+        guard: Mapping[str, Obj] = status_of(self._api.get(PLATFORM)).get("guard") or {}
         unmarked = {
             name: (release, uid)
             for release, said in guard.items()
@@ -392,7 +404,7 @@ def _identity(key: Key) -> tuple[str, ...]:
 
 def _is_lost(claim: Obj) -> bool:
     """Tell whether the claim's data is deleted with it: by its current policy, or the policy of its objects."""
-    says = (claim["spec"].get("deletionPolicy"), (claim.get("status") or {}).get("deletionPolicy"))
+    says = (claim["spec"].get("deletionPolicy"), status_of(claim).get("deletionPolicy"))
     return "Delete" in says
 
 

@@ -14,7 +14,7 @@ from vellum.components import platform_components
 from vellum.compose.platform import compose_platform
 from vellum.compose.refused import refusals
 from vellum.compose.team import compose_team
-from vellum.kube.objects import Obj, condition
+from vellum.kube.objects import Obj, condition, status_of
 from vellum.model.keys import Seed
 from vellum.model.state import PARTS_READY, SIZES, WATCHED, Composed, Condition, Event, Observed, Requirement, undecided
 
@@ -82,7 +82,7 @@ def _team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Comp
     found = observed.required["platform"]
     if wrong := _wrong_seed(composite, seed) or _wrong_seed(found or {}, seed):
         return wrong
-    if found and "seedFingerprint" not in (found.get("status") or {}):
+    if found and "seedFingerprint" not in status_of(found):
         # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
         return undecided("NoPlatform", "the platform is not composed yet")
     try:
@@ -105,7 +105,7 @@ def _kubeflow(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> 
 
 def _wrong_seed(composite: Obj, seed: Seed) -> Composed | None:
     """Refuse a composite that began with another seed: every key would change."""
-    status: Mapping[str, str] = composite.get("status") or {}
+    status: Mapping[str, str] = status_of(composite)
     if status.get("seedFingerprint", seed.fingerprint) == seed.fingerprint:
         return None
     return undecided("WrongSeed", "the seed is not the one that every key was derived from; restore the seed")

@@ -13,7 +13,7 @@ from vellum.compose import images, one_pass, prerequisites, rotation
 from vellum.compose.helm import patches, release
 from vellum.compose.one_pass import Part
 from vellum.compose.order import in_order
-from vellum.kube.objects import Obj, stamp
+from vellum.kube.objects import Obj, stamp, status_of
 from vellum.model.component import AnyPlatformComponent, Wish
 from vellum.model.keys import PLATFORM_OWNER, Seed
 from vellum.model.release import PROVIDER, RELEASE, ReleaseComponent
@@ -169,7 +169,7 @@ def _entry(part: Part, before: Mapping[str, Any], now: datetime) -> Obj:
 
 def _gateway_url(observed: Observed) -> str:
     gateway = observed.resources.get("gateway")
-    addresses = ((gateway or {}).get("status") or {}).get("addresses") or ()
+    addresses = status_of(gateway).get("addresses") or ()
     if not gateway or not addresses:
         return ""
     return f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, current, stamp
+from vellum.kube.objects import DOMAIN, Key, Obj, annotations_of, current, stamp, status_of
 from vellum.kube.usage import usage
 from vellum.model.state import PARTS_READY, Composed, Desired, Observed, Requirement, not_ready
 
@@ -162,7 +162,7 @@ def _remembered(composite: Obj, observed: Observed) -> Iterator[Refusal]:
     for obj in observed.resources.values():
         if note := annotations_of(obj).get(STANDS_FOR):
             yield Refusal.read(json.loads(note))
-    yield from map(Refusal.read, (composite.get("status") or {}).get("refused") or ())
+    yield from map(Refusal.read, status_of(composite).get("refused") or ())
 
 
 def _like(obj: Obj, *, everywhere: bool) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from vellum.controlplane.metadata import RESOURCE_ANNOTATION
 from vellum.controlplane.store import MISSING, SqliteStore
 from vellum.errors import StoreError
-from vellum.kube.objects import DOMAIN, Key, Kind, Obj, annotations_of, stamp
+from vellum.kube.objects import DOMAIN, Key, Kind, Obj, annotations_of, stamp, status_of
 from vellum.model.state import Composed, Condition, Desired, Event, Observed, Requirement
 
 FINALIZER = f"{DOMAIN}/composed"
@@ -119,7 +119,7 @@ class CompositeController:
             if trouble
             else Condition("Synced", "True", "ReconcileSuccess")
         )
-        before = composite.get("status") or {}
+        before = status_of(composite)
         kept = {entry["type"]: entry for entry in before.get("conditions") or ()}
         said = (synced, *self._ready(composed, kept), *composed.conditions)
         conditions = [_timed(condition, kept, meta["generation"], now) for condition in said]
@@ -159,10 +159,10 @@ class CompositeController:
         names = ", ".join(str(Key.of(obj)) for obj in store.controlled_by(uid))
         conditions = [
             {**entry, "status": "False", "reason": "Deleting", "message": f"waits for {names}" if names else ""}
-            for entry in (composite.get("status") or {}).get("conditions") or ()
+            for entry in status_of(composite).get("conditions") or ()
             if entry["type"] == "Ready"
         ]
-        store.patch_status(Key.of(composite), uid, {**(composite.get("status") or {}), "conditions": conditions})
+        store.patch_status(Key.of(composite), uid, {**status_of(composite), "conditions": conditions})
         return 1.0
 
 

@@ -18,7 +18,7 @@ from vellum.controlplane.database import NOT_STORED, Database
 from vellum.controlplane.metadata import as_written, composed
 from vellum.controlplane.watch import Watch
 from vellum.errors import StoreError
-from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of, not_ours, spec_of, stamp
+from vellum.kube.objects import COMPONENT, Key, Obj, controller_uid, labels_of, not_ours, spec_of, stamp, status_of
 from vellum.kube.patch import copied, first_difference, merged
 from vellum.model.repair import Receipt, with_receipts
 from vellum.model.state import Event
@@ -257,7 +257,7 @@ class SqliteStore:
         live = self._live(key, uid)
         if live is None:
             return None
-        before = live.get("status") or {}
+        before = status_of(live)
         after = {**status, **{name: before[name] for name in keeps if name in before}}
         if live.get("status") == after and not self._database.is_unstored(key):
             return None
@@ -338,6 +338,6 @@ class SqliteStore:
                 return
             component, seconds = labels_of(obj).get(COMPONENT, ""), round((back - seen).total_seconds(), 3)
             receipt = Receipt(component, what, wrong, stamp(seen), stamp(back), seconds)
-            status = owner.get("status") or {}
+            status = status_of(owner)
             receipts = with_receipts([receipt], status.get("receipts") or ())
             self.patch_status(Key.of(owner), owner["metadata"]["uid"], {**status, "receipts": receipts})

@@ -21,7 +21,7 @@ from vellum.api.claim import CROSSPLANE_FIELDS
 from vellum.compose import entry
 from vellum.errors import FunctionError, VellumError
 from vellum.function.struct import View, write
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, status_of
 from vellum.kube.patch import plain
 from vellum.model.keys import GENERATIONS, SEED, Seed, generations
 from vellum.model.state import LIST, Composed, Condition, Event, Known, Observed, Requirement, not_ready
@@ -141,7 +141,7 @@ def _ours(obj: Obj) -> Obj:
     return {
         **{name: obj[name] for name in ("apiVersion", "kind", "metadata")},
         "spec": {name: plain(spec[name]) for name in spec if name not in _SKIPPED},
-        "status": obj.get("status") or {},
+        "status": status_of(obj),
     }
 
 

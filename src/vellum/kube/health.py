@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from vellum.kube.objects import Key, Obj, condition, current
+from vellum.kube.objects import Key, Obj, condition, current, status_of
 
 Health = tuple[bool, str]
 """(ready, reason in words); the reason of a ready object is empty."""
@@ -23,7 +23,7 @@ def health(obj: Obj | None, name: str) -> Health:
     check = _CHECKS.get(obj["kind"])
     if check is None:
         return True, ""
-    ready, reason = check(obj.get("status") or {}, obj)
+    ready, reason = check(status_of(obj), obj)
     return ready, "" if ready else f"{Key.of(obj)}: {reason}"
 
 

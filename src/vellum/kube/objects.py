@@ -132,6 +132,12 @@ def spec_of(obj: Obj) -> Obj:
     return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
 
 
+def status_of(obj: Mapping[str, Any] | None) -> Obj:
+    """Return the status of an object, empty when it has none or does not exist."""
+    status: Obj = (obj or {}).get("status") or {}
+    return status
+
+
 def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the labels of an object, empty when it has none."""
     return obj["metadata"].get("labels") or {}
@@ -177,7 +183,7 @@ def _with_controller(obj: Obj) -> str:
 
 def condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Return the condition of the given type, or None."""
-    conditions: Iterable[Mapping[str, Any]] = (obj.get("status") or {}).get("conditions") or ()
+    conditions: Iterable[Mapping[str, Any]] = status_of(obj).get("conditions") or ()
     return next((entry for entry in conditions if entry.get("type") == kind), None)
 
 
@@ -191,7 +197,7 @@ def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     found = condition(obj, kind)
     if found is None:
         return None
-    synced, status = condition(obj, "Synced") or {}, obj.get("status") or {}
+    synced, status = condition(obj, "Synced") or {}, status_of(obj)
     words = (place.get("observedGeneration") for place in (found, synced, status))
     said = next((word for word in words if word is not None), None)
     if said is None:

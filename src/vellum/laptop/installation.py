@@ -20,7 +20,7 @@ from vellum.host import pki, wheels
 from vellum.host.ports import Ports, is_free, next_free, release, reserve
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make
+from vellum.kube.objects import Key, Obj, annotations_of, controller_uid, labels_of, make, status_of
 from vellum.laptop import connectable, folders, seaweed_controller
 from vellum.laptop.generations import Generations
 from vellum.laptop.models import Models
@@ -274,7 +274,7 @@ def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
     """
     before: Obj = ((live or {}).get("spec") or {}).get("keys") or {}
     said: Obj = {**before, **(manifest["spec"].get("keys") or {})}
-    newest = KeyMemory.read(((live or {}).get("status") or {}).get("keys") or {}).newest
+    newest = KeyMemory.read(status_of(live).get("keys") or {}).newest
     newest = max(newest, before.get("generation", 1))
     if said.get("generation", newest) < newest:
         what = f"the keys are of generation {newest}, and the file says {said['generation']}, whose keys were replaced"

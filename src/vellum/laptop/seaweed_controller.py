@@ -23,7 +23,7 @@ from vellum.host import launch
 from vellum.host.ports import Ports
 from vellum.host.state import State
 from vellum.kube import quantity
-from vellum.kube.objects import Key, Kind, Obj, current, secret_values
+from vellum.kube.objects import Key, Kind, Obj, current, secret_values, status_of
 from vellum.laptop.weed_commands import LISTS, MEBIBYTE, Accounts, User, Wanted, commands, listed
 from vellum.model.team import STORAGE_NAMESPACE
 from vellum.objectstore.seaweed import API, STORE
@@ -190,7 +190,7 @@ class SeaweedController:
         generation = obj["metadata"]["generation"]
         if "deletionTimestamp" in obj["metadata"]:
             return
-        before = obj.get("status") or {}
+        before = status_of(obj)
         was_ready = before.get("phase") == "Ready" and before.get("observedGeneration") == generation
         if self._verified.get(key) == _version(obj) or (was_ready and key not in self._troubles):
             status: Obj = {"phase": "Ready", "observedGeneration": generation}

@@ -20,7 +20,7 @@ from vellum.controlplane.protocol import Store
 from vellum.host.files import read_json, write_json
 from vellum.host.state import State
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import DOMAIN, Key, Kind, Obj, condition, stamp
+from vellum.kube.objects import DOMAIN, Key, Kind, Obj, condition, stamp, status_of
 from vellum.laptop.folders import connect_folder
 from vellum.laptop.mounts import mount
 from vellum.laptop.workloads import NotStartable, resolved
@@ -250,7 +250,7 @@ class TrainJobController:
 
     def _say(self, store: Store, run: Run, said: list[Obj], **count: int) -> None:
         """Write the status as the Trainer does: its conditions, and JobSet's status of the one job."""
-        kept = {entry["type"]: entry for entry in (run.obj.get("status") or {}).get("conditions") or ()}
+        kept = {entry["type"]: entry for entry in status_of(run.obj).get("conditions") or ()}
         if all(entry["type"] != STARTED for entry in said):
             kept.pop(STARTED, None)
         for entry in said:

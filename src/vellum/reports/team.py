@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vellum.components import team_components
 from vellum.components.notebook import HOME
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, status_of
 from vellum.model.team import Team
 from vellum.reports import table
 
@@ -39,7 +39,7 @@ def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
         laptop: whether the claim is on this machine: a cluster cannot keep a volume without its namespace.
         external: whether the bucket is in a store that Vellum does not run.
     """
-    meta, status = claim["metadata"], claim.get("status") or {}
+    meta, status = claim["metadata"], status_of(claim)
     team = Team(meta["namespace"], meta["name"], "")
     keep = (claim.get("spec") or {}).get("deletionPolicy", "Retain") == "Retain"
     bucket = str((status.get("endpoints") or {}).get("bucket") or team.bucket)
@@ -63,7 +63,7 @@ def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
 def parts(claim: Obj) -> list[Obj]:
     """Return the team's parts as its status lists them, each with its purpose."""
     known = team_components()
-    said = (claim.get("status") or {}).get("components") or ()
+    said = status_of(claim).get("components") or ()
     return [{**one, "summary": known[one["name"]].summary} if one["name"] in known else dict(one) for one in said]
 
 
@@ -79,7 +79,7 @@ def text(claim: Obj, found: list[Fate]) -> str:
             if one.get("reason"):
                 after = "" if one["ready"] else f"; next: {one.get('actor', 'the control plane')}"
                 lines.append(f"{table.GAP}{one['reason']}{after}")
-    places = (claim.get("status") or {}).get("endpoints") or {}
+    places = status_of(claim).get("endpoints") or {}
     if places:
         lines += ["", *table.lines(("ADDRESS", ""), list(places.items()))]
     policy = (claim.get("spec") or {}).get("deletionPolicy", "Retain")

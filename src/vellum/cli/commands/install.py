@@ -12,7 +12,7 @@ import click
 
 from vellum.cli import claims, options, targets, watching
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, Obj
+from vellum.kube.objects import Key, Obj, status_of
 from vellum.model.platform import PLATFORM
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool)
 
 def _waits(api: Api) -> list[Obj]:
     """Return the live platform's parts that are not ready; the rendered tree does not have what Crossplane composes."""
-    said = ((api.get(PLATFORM) or {}).get("status") or {}).get("components") or ()
+    said = status_of(api.get(PLATFORM)).get("components") or ()
     return [{"part": one["name"], "reason": one.get("reason", "")} for one in said if not one["ready"]]
 
 

@@ -14,7 +14,7 @@ from vellum.errors import LaptopError
 from vellum.host.client import Client
 from vellum.host.files import write
 from vellum.host.state import State
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, status_of
 from vellum.laptop.folders import PAGE
 from vellum.model.team import CLAIM, Team
 
@@ -67,7 +67,7 @@ def _page(claims: list[Obj], team: str | None, known: dict[str, Page]) -> tuple[
     pages = [
         (name, part, str(endpoints[page.endpoint]))
         for name in chosen
-        for endpoints in [(names[name].get("status") or {}).get("endpoints") or {}]
+        for endpoints in [status_of(names[name]).get("endpoints") or {}]
         for part, page in known.items()
         if page.endpoint in endpoints
     ]

@@ -12,7 +12,7 @@ import click
 from vellum.cli import options, targets, teams, watching
 from vellum.cli.targets import Target
 from vellum.errors import UsageError
-from vellum.kube.objects import Key, Obj
+from vellum.kube.objects import Key, Obj, status_of
 from vellum.model.platform import PLATFORM
 from vellum.model.rotation import KeyMemory
 from vellum.reports import table
@@ -80,7 +80,7 @@ def _meant(target: Target, team: str) -> Obj:
 
 
 def _memory(obj: Obj) -> KeyMemory:
-    return KeyMemory.read((obj.get("status") or {}).get("keys") or {})
+    return KeyMemory.read(status_of(obj).get("keys") or {})
 
 
 def _written(obj: Obj) -> int:
@@ -103,7 +103,7 @@ def _over(obj: Obj, memory: KeyMemory) -> None:
 def _is_given(target: Target) -> bool:
     """Tell whether the platform uses an external object store."""
     platform = next((obj for obj in target.composites() if Key.of(obj) == PLATFORM), {})
-    return (platform.get("status") or {}).get("objectStore") == "external"
+    return status_of(platform).get("objectStore") == "external"
 
 
 def _next(obj: Obj, memory: KeyMemory) -> int:
@@ -127,7 +127,7 @@ def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) 
     from vellum.components import platform_components, team_components
 
     known = platform_components() if obj["kind"] == PLATFORM.kind else team_components()
-    there = [part["name"] for part in (obj.get("status") or {}).get("components") or ()]
+    there = [part["name"] for part in status_of(obj).get("components") or ()]
     parts = [
         {"name": name, "does": known[name].rotates}
         for name in there
@@ -163,7 +163,7 @@ def _used(target: Target, obj: Obj, generation: int, seconds: float, *, quiet: b
     key, began, said = Key.of(obj), time.monotonic(), ""
     while time.monotonic() - began < seconds:
         found = next((one for one in (*target.composites(), *target.claims()) if Key.of(one) == key), {})
-        keys = (found.get("status") or {}).get("keys") or {}
+        keys = status_of(found).get("keys") or {}
         if keys.get("generation", 0) >= generation:
             click.echo(
                 f"{time.monotonic() - began:5.1f} s  generation {generation} is in use; its readers may still restart",

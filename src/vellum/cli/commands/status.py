@@ -11,7 +11,7 @@ from vellum.cli import options, teams, watching
 from vellum.connect.installation import state_root
 from vellum.host.client import Client
 from vellum.host.state import State
-from vellum.kube.objects import Obj, condition
+from vellum.kube.objects import Obj, condition, status_of
 from vellum.model.state import PARTS_READY
 from vellum.reports import table
 
@@ -113,7 +113,7 @@ def _cells(obj: Obj, *, stuck: bool) -> list[tuple[str, str]]:
         reason = f": {row.reason}" if row.reason else ""
         # A stuck composite is not composed, so its parts have the state of the last composition.
         cells.append((row.part, f"{'was ' if stuck else ''}{'ready' if row.ready else 'not ready'}{reason}"))
-    cells += ((obj.get("status") or {}).get("endpoints") or {}).items()
+    cells += (status_of(obj).get("endpoints") or {}).items()
     keys = watching.rotation(obj)
     return [*cells, ("keys", keys)] if keys else cells
 
@@ -127,7 +127,7 @@ def _print_events(events: list[Obj]) -> None:
 
 
 def _print_receipts(found: list[Obj]) -> None:
-    receipts = [one for obj in found for one in reversed((obj.get("status") or {}).get("receipts") or ())]
+    receipts = [one for obj in found for one in reversed(status_of(obj).get("receipts") or ())]
     if receipts:
         click.echo("put back")
     for one in sorted(receipts, key=lambda one: str(one["seen"])):

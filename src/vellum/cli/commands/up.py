@@ -13,7 +13,7 @@ from vellum.errors import LaptopError, StoreError, UsageError
 from vellum.host import limits, start
 from vellum.host.client import Client, known
 from vellum.host.state import State
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, status_of
 from vellum.laptop import bytecode
 from vellum.model.platform import PLATFORM
 
@@ -120,7 +120,7 @@ def _print_endpoints(found: list[Obj]) -> None:
     teams = [obj for obj in found if obj["kind"] != PLATFORM.kind]
     for obj in teams:
         click.echo(f"\n{watching.owner(obj)}")
-        for name, value in ((obj.get("status") or {}).get("endpoints") or {}).items():
+        for name, value in (status_of(obj).get("endpoints") or {}).items():
             click.echo(f"  {name:9} {value}")
     name = f" {watching.owner(teams[0])}" if len(teams) > 1 else ""
     team = f" -t{name}" if name else ""

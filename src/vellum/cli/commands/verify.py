@@ -14,7 +14,7 @@ import click
 from vellum.cli import options, targets
 from vellum.cli.targets import Target
 from vellum.errors import UsageError
-from vellum.kube.objects import Obj
+from vellum.kube.objects import Obj, status_of
 
 if TYPE_CHECKING:
     from vellum.model.drill import Drill
@@ -71,7 +71,7 @@ def _known(target: Target, asked: tuple[str, ...]) -> None:
         raise UsageError(
             "VEL715", f"{what}: {said}", where=target.name, fix="run `vellum explain platform`, and follow its advice"
         )
-    status = platform.get("status") or {}
+    status = status_of(platform)
     known = [part["name"] for part in status.get("components") or () if "version" in part]
     for name in asked:
         if name not in known:

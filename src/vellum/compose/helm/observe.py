@@ -12,7 +12,7 @@ from vellum.compose.helm import diff, records
 from vellum.compose.helm.diff import Difference
 from vellum.compose.helm.records import ABSENT, DEPLOYED, FAILED, Brought, Contents, Rendered
 from vellum.kube.health import health
-from vellum.kube.objects import Kind, Obj
+from vellum.kube.objects import Kind, Obj, status_of
 from vellum.model.release import ReleaseComponent, crd
 from vellum.model.repair import GuardMemory
 from vellum.model.state import LIST, Observed, Requirement
@@ -93,10 +93,10 @@ class Release:
 def observe(component: AnyRelease, observed: Observed, memory: GuardMemory, *, repaired: bool) -> Release:
     """Return the view of the release; ``memory`` has what came with it earlier, ``repaired`` is the guard's switch."""
     live = observed.resources.get(f"{component.name}-release")
-    reported = ((live or {}).get("status") or {}).get("atProvider") or {}
+    reported = status_of(live).get("atProvider") or {}
     revision = int(reported.get("revision") or 0)
     record = observed.required.get(_record_key(component))
-    own = records.status_of(record) if record else ABSENT
+    own = records.state(record) if record else ABSENT
     newest, status = _newest(component, revision, observed)
     contents = _contents(component, record, observed) if record and own == DEPLOYED else None
     if newest:
@@ -146,7 +146,7 @@ def _newest(component: AnyRelease, revision: int, observed: Observed) -> tuple[i
     """Return the newest revision that provider-helm has not reported yet, with Helm's state of it, or 0."""
     for ahead in range(AHEAD, 0, -1):
         if record := observed.required.get(_record_key(component, ahead)):
-            return revision + ahead, records.status_of(record)
+            return revision + ahead, records.state(record)
     return 0, ""
 
 

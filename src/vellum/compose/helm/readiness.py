@@ -10,7 +10,7 @@ from vellum.compose.helm.desired import restorer
 from vellum.compose.helm.observe import UNREADABLE, Release
 from vellum.compose.helm.records import ABSENT, DEPLOYED, FAILED
 from vellum.kube.health import health
-from vellum.kube.objects import Obj, condition, current
+from vellum.kube.objects import Obj, condition, current, status_of
 from vellum.model.release import PROVIDER
 from vellum.model.repair import GuardMemory
 from vellum.model.state import READY, Observed, Ready, waits
@@ -71,7 +71,7 @@ def _trouble(release: Release, memory: GuardMemory, observed: Observed) -> Ready
 
 def _failure(release: Release, memory: GuardMemory) -> str:
     live = release.live or {"metadata": {}}
-    described = ((live.get("status") or {}).get("atProvider") or {}).get("releaseDescription")
+    described = (status_of(live).get("atProvider") or {}).get("releaseDescription")
     why = (current(live, "Synced") or {}).get("message") or described or "Helm does not report why"
     return f"revision {release.revision} failed, {memory.tries} of {guard.RULES.tries} retries made: {why}"
 

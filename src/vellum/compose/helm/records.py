@@ -89,7 +89,7 @@ def owner(obj: Obj) -> tuple[str, str]:
     return notes.get(RELEASE_NAME, ""), notes.get(RELEASE_NAMESPACE, "")
 
 
-def status_of(record: Obj) -> str:
+def state(record: Obj) -> str:
     """Return Helm's state of the revision: deployed, superseded, failed, pending-upgrade, ..."""
     return labels_of(record).get("status", "")
 
