@@ -347,9 +347,14 @@ def test_a_word_that_some_readers_do_not_read_as_text_is_quoted_in_a_text_field(
     assert [fix for _, _, fix in said(text)] == [f'write "{word}" in quotes'] * 2
 
 
-def test_images_are_named_by_digest() -> None:
-    assert said(PLATFORM + "spec: {images: {qdrant: qdrant:latest}}")[0][:2] == ("VEL115", "4: spec.images.qdrant")
-    load(PLATFORM + f"spec: {{images: {{qdrant: registry.example.org/q@sha256:{'a' * 64}}}}}")
+@pytest.mark.parametrize("name", ["qdrant:latest", "registry.example.org/q", "registry.example.org/q@sha256:12"])
+def test_an_image_without_registry_or_version_is_refused(name: str) -> None:
+    assert said(PLATFORM + f"spec: {{images: {{qdrant: '{name}'}}}}")[0][:2] == ("VEL115", "4: spec.images.qdrant")
+
+
+@pytest.mark.parametrize("version", [":v1.2", f"@sha256:{'a' * 64}", f":v1.2@sha256:{'a' * 64}"])
+def test_images_are_named_by_tag_or_digest(version: str) -> None:
+    load(PLATFORM + f"spec: {{images: {{qdrant: 'registry.example.org:5000/a/q{version}'}}}}")
 
 
 @pytest.mark.parametrize(

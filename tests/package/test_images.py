@@ -128,3 +128,41 @@ def test_a_list_needs_a_platform_and_is_no_folder(tmp_path: Path) -> None:
     without, folder = render(), render(str(tmp_path), "--output", str(tmp_path / "git"))
     assert (without.returncode, "VEL731" in without.stderr) == (1, True)
     assert (folder.returncode, "VEL732" in folder.stderr, (tmp_path / "git").exists()) == (1, True, False)
+
+
+def test_a_lock_names_what_the_platforms_file_does_not(tmp_path: Path) -> None:
+    """The file's own names stay, and Qdrant and SeaweedFS get the pinned images of their projects."""
+    text = "apiVersion: platform.vellum.dev/v1alpha1\nkind: KubeflowPlatform\nmetadata: {name: kubeflow}\n"
+    own = f"registry.example.org/mine:v2@sha256:{'1' * 64}"
+    (tmp_path / "platform.yaml").write_text(f"{text}spec: {{profile: light, images: {{notebook: '{own}'}}}}\n")
+    where = "registry.example.org/vellum"
+    named = {name: f"{where}/{name}@sha256:{'2' * 64}" for name in ("notebook", "qdrant-stand-in", "workloads")}
+    packages = {f"{name}-vellum": f"{where}/{name}-vellum@sha256:{'3' * 64}" for name in ("configuration", "function")}
+    lock = {"vellum": "0.1.0", "registry": where, "base": "b", "images": named, "packages": packages, "charts": {}}
+    (tmp_path / "team.lock").write_text(json.dumps(lock))
+    words = ("--lock", str(tmp_path / "team.lock"), "--output", "json")
+    done = render(str(tmp_path / "platform.yaml"), *words)
+    found = json.loads(done.stdout)
+    assert found["unnamed"] == []
+    images = {
+        image["source"]: image["image"] for image in found["images"] if image["source"].startswith("spec.images.")
+    }
+    assert images == {
+        "spec.images.notebook": own,
+        "spec.images.qdrant": "docker.io/qdrant/qdrant:v1.19.0-unprivileged",
+        "spec.images.seaweedfs": "docker.io/chrislusf/seaweedfs:4.48",
+        "spec.images.workloads": named["workloads"],
+    }
+    assert {
+        "part": "function-vellum",
+        "image": packages["function-vellum"],
+        "source": "crossplane",
+        "use": "package",
+    } in (found["images"])
+
+
+def test_a_lock_of_another_shape_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "platform.yaml").write_text(PLATFORMS["light"])
+    (tmp_path / "bad.lock").write_text('{"vellum": "0.1.0"}')
+    done = render(str(tmp_path / "platform.yaml"), "--lock", str(tmp_path / "bad.lock"))
+    assert (done.returncode, "VEL755" in done.stderr) == (1, True)

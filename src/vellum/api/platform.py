@@ -40,9 +40,13 @@ def _reachable(endpoint: str) -> str:
 
 
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{1,61})[a-z0-9]$"), AfterValidator(_not_a_teams)]
-Digest = Annotated[
+ImageName = Annotated[
     str,
-    StringConstraints(max_length=512, pattern=r"^[a-z0-9][-a-z0-9._/:]*@sha256:[0-9a-f]{64}$"),
+    StringConstraints(
+        max_length=512,
+        pattern=r"^[a-z0-9][-a-z0-9.:]*(/[a-z0-9][-a-z0-9._]*)+"
+        r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127}|(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?@sha256:[0-9a-f]{64})$",
+    ),
     Field(examples=[f"registry.example.org/vellum@sha256:{'0' * 64}"]),
 ]
 Repository = Annotated[
@@ -171,10 +175,10 @@ def _images_spec() -> type[Spec]:
         if part.image:
             users.setdefault(part.image, []).append(part.name)
     fields: dict[str, Any] = {
-        image: (Digest | None, Field(default=None, description=f"What runs {' and '.join(names)}"))
+        image: (ImageName | None, Field(default=None, description=f"What runs {' and '.join(names)}"))
         for image, names in sorted(users.items())
     }
-    return create_model("ImagesSpec", __base__=Spec, __doc__="Images by digest.", **fields)
+    return create_model("ImagesSpec", __base__=Spec, __doc__="Images, by digest or tag.", **fields)
 
 
 @cache
@@ -190,7 +194,7 @@ def platform_spec() -> type[PlatformWideSpec]:
         if part.block
     }
     images = _images_spec()
-    words = "Images by digest; a part without an image is not composed"
+    words = "Images, by digest or tag; a part without an image is not composed"
     fields["images"] = (images, Field(default_factory=images, description=words))
     return create_model("PlatformSpec", __base__=PlatformWideSpec, **fields)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from vellum.api.loader import named, read
 from vellum.api.platform import KIND
@@ -22,6 +23,22 @@ def manifests(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
     """
     found = [document.manifest() for document in read(*paths, namespace=namespace)]
     return sorted(found, key=lambda manifest: manifest["kind"] != KIND)
+
+
+def locked(paths: tuple[str, ...], function: str, lock: Path | None) -> tuple[list[Obj], str]:
+    """Return the manifests for a cluster and the function's package, with what the lock of images adds.
+
+    Raises:
+        ClaimError: the files have mistakes; the error lists all of them.
+        UsageError: the lock is not valid (VEL755).
+    """
+    from vellum.package import filled, pushed
+
+    found = on_a_cluster(paths)
+    if lock is None and not Path(pushed.LOCK).exists():
+        return found, function
+    known = pushed.read(lock or Path(pushed.LOCK))
+    return filled.filled(found, known), function or filled.function(known)
 
 
 def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:

@@ -103,6 +103,16 @@ def function_package(function: F) -> F:
     )(function)
 
 
+def image_lock(function: F) -> F:
+    """Add ``--lock``."""
+    return click.option(
+        "--lock",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The lock of `vellum package push`, which names images, charts and the function. "
+        "Default: vellum-images.lock, if it exists.",
+    )(function)
+
+
 def state() -> State:
     """Return the installation's state, checked; its directory is created if there is none.
 

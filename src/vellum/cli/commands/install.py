@@ -27,11 +27,19 @@ NOT_READY = 3
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @targets.cluster
 @options.function_package
+@options.image_lock
 @click.option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
 @options.timeout(600)
 @options.output
 def command(  # noqa: PLR0913  # one argument an option
-    *, files: tuple[str, ...], kubeconfig: Path, function: str, dry_run: bool, timeout: float, output: str
+    *,
+    files: tuple[str, ...],
+    kubeconfig: Path,
+    function: str,
+    lock: Path | None,
+    dry_run: bool,
+    timeout: float,
+    output: str,
 ) -> None:
     """Install.
 
@@ -43,7 +51,7 @@ def command(  # noqa: PLR0913  # one argument an option
     from vellum.cluster.install import Installation
     from vellum.package import tree
 
-    manifests = claims.on_a_cluster(files)
+    manifests, function = claims.locked(files, function, lock)
     found = tree.tree(manifests, function)
     api = targets.api(kubeconfig)
     looked = _looked(api, found, kubeconfig, quiet=output == "json")

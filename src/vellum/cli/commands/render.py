@@ -32,6 +32,7 @@ CHANGES = 3
 )
 @click.option("--prune", is_flag=True, help="Remove files of an earlier run that are not rendered now.")
 @options.function_package
+@options.image_lock
 @click.option(
     "--gitops", type=click.Choice(["argocd", "flux"]), help="Add what this tool needs to apply the tree in its order."
 )
@@ -44,6 +45,7 @@ def command(  # noqa: PLR0913  # one for each option
     *,
     output: str | None,
     function: str,
+    lock: Path | None,
     gitops: str | None,
     images: bool,
     against: Path | None,
@@ -58,16 +60,17 @@ def command(  # noqa: PLR0913  # one for each option
     With --gitops no removed file deletes an object of the cluster. --against ends with 3 if something changes.
     """
     from vellum.package import gitops as tools
-    from vellum.package import lock, tree
+    from vellum.package import lock as locks
+    from vellum.package import tree
 
     _fitting(images=images, against=against, prune=prune, output=output, gitops=gitops, git=git)
+    manifests, function = claims.locked(files, function, lock)
     if images:
-        _images(files, function, output)
+        _images(manifests, function, output)
         return
     if against:
-        _against(against, files, function, output)
+        _against(against, manifests, function, output)
     where = tools.source(**git) if gitops else None
-    manifests = claims.on_a_cluster(files)
     found = tree.tree(manifests, function)
     if gitops and where:
         found = tools.told(gitops, found, where)
@@ -75,7 +78,7 @@ def command(  # noqa: PLR0913  # one for each option
         click.echo(json.dumps(found))
     elif output:
         with options.writing(Path(output)):
-            written = tree.write(Path(output), found, lock.locked(manifests, function), prune=prune)
+            written = tree.write(Path(output), found, locks.locked(manifests, function), prune=prune)
         click.echo(f"{len(found)} files in {output}, {len(written.changed)} changed", err=True)
         for kept in written.kept:
             click.echo(f"kept: {kept}, which is not rendered now; --prune removes it", err=True)
@@ -106,7 +109,7 @@ def _fitting(**said: Any) -> None:  # noqa: ANN401  # options as they came
             )
 
 
-def _against(folder: Path, files: tuple[str, ...], function: str, output: str | None) -> NoReturn:
+def _against(folder: Path, manifests: list[Obj], function: str, output: str | None) -> NoReturn:
     """Print what changes, and exit: with 3 if something does.
 
     Raises:
@@ -115,7 +118,6 @@ def _against(folder: Path, files: tuple[str, ...], function: str, output: str | 
     from vellum.package import changes, lock, tree, upgrade
 
     _printed(output)
-    manifests = claims.on_a_cluster(files)
     before = upgrade.Render(_flat(tree.read(folder)), lock.read(folder))
     after = upgrade.Render(_flat(tree.tree(manifests, function)), lock.locked(manifests, function))
     found = upgrade.compare(before, after)
@@ -137,7 +139,7 @@ def _printed(output: str | None) -> None:
         raise UsageError("VEL732", what, where=f"--output {output}", fix=fix)
 
 
-def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
+def _images(manifests: list[Obj], function: str, output: str | None) -> None:
     """Print what a cluster pulls.
 
     Raises:
@@ -148,7 +150,7 @@ def _images(files: tuple[str, ...], function: str, output: str | None) -> None:
     from vellum.reports import table
 
     _printed(output)
-    platforms = [one for one in claims.on_a_cluster(files) if one["kind"] == platform.KIND]
+    platforms = [one for one in manifests if one["kind"] == platform.KIND]
     if not platforms:
         what = "the files do not have a platform, which determines the charts"
         raise UsageError("VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too")
