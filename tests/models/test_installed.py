@@ -45,7 +45,7 @@ def test_a_model_without_its_packages_is_refused_by_name(packages: Path, tmp_pat
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     where = f"({sys.base_prefix})"
     what = f"VEL554: a model needs scikit-learn and skops, not installed in this Python {where}"
-    refusal = f"{what}; run `pip install 'vellum[sklearn]'` there"
+    refusal = f"{what}; run `pip install 'vellum-mlops[sklearn]'` there"
     assert (done.returncode, done.stdout) == (1, "")
     if program == "save":
         assert done.stderr.splitlines()[-1].endswith(f"WorkloadError: {what}")

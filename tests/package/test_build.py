@@ -25,15 +25,19 @@ def package(*words: object, python: str = sys.executable) -> subprocess.Complete
 def another_python(folder: Path) -> str:
     """Return a Python of another version with Vellum's core in it; the one of this test if the machine has no other."""
     uv = ROOT / ".tools/bin/uv"
-    for version in ("3.13", "3.12", "3.11"):
-        if version == runnable.VERSION:
+    pyenv = sorted((Path.home() / ".pyenv/versions").glob("3.1[1-3].*/bin/python3"), reverse=True)
+    for python in [*map(str, pyenv), *(f"python3.{minor}" for minor in (13, 12, 11))]:
+        try:
+            asked = subprocess.run([python, "--version"], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
             continue
-        made: list[str | Path] = [uv, "venv", "--quiet", "--no-python-downloads", "--python", version, folder / "other"]
-        if subprocess.run(made, capture_output=True, check=False).returncode == 0:
-            installed: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", folder / "other/bin/python"]
-            lists: list[str | Path] = ["--constraint", ROOT / "lock/laptop.txt", "--editable", f"{ROOT}[package]"]
-            subprocess.run([*installed, *lists], check=True)
-            return str(folder / "other/bin/python")
+        if asked.stdout.startswith(f"Python {runnable.VERSION}."):
+            continue
+        subprocess.run([uv, "venv", "--quiet", "--python", python, folder / "other"], check=True)
+        installed: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", folder / "other/bin/python"]
+        lists: list[str | Path] = ["--constraint", ROOT / "lock/laptop.txt", "--editable", f"{ROOT}[package]"]
+        subprocess.run([*installed, *lists], check=True)
+        return str(folder / "other/bin/python")
     return sys.executable
 
 

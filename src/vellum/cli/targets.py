@@ -107,7 +107,7 @@ def api(config: Path) -> Api:
             "VEL719",
             "the cluster client is not installed",
             where=sys.prefix,
-            fix="in a clone of Vellum: run `make setup`; elsewhere: install vellum[cluster]",
+            fix="in a clone of Vellum: run `make setup`; elsewhere: install vellum-mlops[cluster]",
         )
     from vellum.cluster.api import READYZ, Api
 

@@ -153,5 +153,5 @@ def is_key(name: str) -> bool:
 
 def _not_installed(package: str) -> BindingError:
     return BindingError(
-        "VEL606", f"{package} is not installed", where="this Python", fix="pip install 'vellum[laptop]'"
+        "VEL606", f"{package} is not installed", where="this Python", fix="pip install 'vellum-mlops[laptop]'"
     )

@@ -26,6 +26,6 @@ def programs() -> dict[str, str]:
             "VEL405",
             f"{' and '.join(missing)} not found: the laptop's services are not installed",
             where=sys.prefix,
-            fix="install them with `pip install 'vellum[laptop]'`",
+            fix="install them with `pip install 'vellum-mlops[laptop]'`",
         )
     return {name: str(path) for name, path in places.items()}

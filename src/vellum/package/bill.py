@@ -16,7 +16,7 @@ def bill(image: str, target: Target, archives: list[Archive], base: str) -> Json
     """Return the document; it has no time, so the same image has the same bill."""
     components = [
         {"type": "container", "name": "base", "version": base, "bom-ref": "base"},
-        _component("vellum", __version__),
+        _component("vellum-mlops", __version__),
         *(_component(one.package.name, one.package.version, one.digest) for one in archives),
     ]
     serial = uuid.uuid5(_NAMESPACE, repr((image, str(target), components)))

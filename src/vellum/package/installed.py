@@ -169,10 +169,10 @@ def vellum(python: Python) -> dict[str, Entry]:
     found = dict(_below(root, f"{python.site}/vellum"))
     for name, folder in _DATA.items():
         found |= _below(folder, f"{python.site}/vellum/{name}")
-    metadata = f"Metadata-Version: 2.1\nName: vellum\nVersion: {__version__}\n"
+    metadata = f"Metadata-Version: 2.1\nName: vellum-mlops\nVersion: {__version__}\n"
     return {
         **found,
-        f"{python.site}/vellum-{__version__}.dist-info/METADATA": plain(metadata.encode()),
+        f"{python.site}/vellum_mlops-{__version__}.dist-info/METADATA": plain(metadata.encode()),
         **dict(launchers("[console_scripts]\nvellum = vellum.cli.main:main\n")),
     }
 

@@ -22,5 +22,5 @@ def check() -> None:
             "VEL554",
             f"a model needs {' and '.join(missing)}, not installed in this Python",
             where=sys.prefix,
-            fix="run `pip install 'vellum[sklearn]'` there",
+            fix="run `pip install 'vellum-mlops[sklearn]'` there",
         )
