@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from tests.bench.real import Bench, condition, until
 
+from vellum.bench.node import cgroups
+
 POD = ("get", "pod", "-n", "crossplane-system", "-l", "app=crossplane", "-o", "json")
 FOLDERS = ("/run", "/run/netns", "/var/lib", "/var/log", "/etc", "/etc/cni", "/opt", "/usr/libexec")
 SYSCTLS = (
@@ -154,6 +156,26 @@ def test_a_killed_bench_leaves_no_trace(bench: Bench, also: tuple[str, ...]) -> 
         os.kill(running[name], signal.SIGKILL)
     bench.vellum("down")
     assert machine(bench.root) == before
+
+
+def test_down_reports_a_process_that_does_not_end(bench: Bench) -> None:
+    """A frozen process does not die; once it is thawed, the next `down` ends it."""
+    freezer = Path("/sys/fs/cgroup/freezer")
+    if not freezer.is_dir():
+        pytest.skip("this machine has cgroup v2, in which a frozen process dies")
+    cgroups.create(bench.root)
+    top = freezer / cgroups.name(bench.root)
+    with subprocess.Popen(["sleep", "600"]) as frozen:
+        (top / "cgroup.procs").write_text(str(frozen.pid))
+        (top / "freezer.state").write_text("FROZEN")
+        try:
+            refused = bench.vellum("down", check=False)
+        finally:
+            (top / "freezer.state").write_text("THAWED")
+    assert refused.returncode == 1
+    assert f"VEL910: processes of the node do not end: {frozen.pid}\n  where: {top}\n" in refused.stderr
+    bench.vellum("down")
+    assert machine(bench.root)["cgroups"] == []
 
 
 def test_a_user_without_rights_is_refused_in_time(bench: Bench) -> None:

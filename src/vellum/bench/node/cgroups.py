@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from vellum.errors import BenchError
+
 REMOVE_SECONDS = 10.0
 _PLACE, _TYPE = 1, 2
 
@@ -26,17 +28,33 @@ def create(root: Path) -> None:
 
 
 def remove(root: Path) -> None:
-    """Kill what still runs in the cgroup, and remove it with all its children."""
+    """Kill what still runs in the cgroup, and remove it with all its children.
+
+    Raises:
+        BenchError: a process in it does not end (VEL910).
+    """
     deadline = time.monotonic() + REMOVE_SECONDS
-    for top in (hierarchy / name(root) for hierarchy in _hierarchies()):
-        while top.is_dir() and time.monotonic() < deadline:
-            for folder in [*_below(top), top]:
-                _kill(folder)
-                # Busy until the kernel has ended the last process in it.
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-            if top.is_dir():
-                time.sleep(0.05)
+    while left := [top for hierarchy in _hierarchies() if (top := hierarchy / name(root)).is_dir()]:
+        for folder in (folder for top in left for folder in (*_below(top), top)):
+            # Busy until the kernel has ended the last process in it.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            for pid in _pids(folder):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise _does_not_end(left[0])
+        time.sleep(0.02)
+
+
+def _does_not_end(top: Path) -> BenchError:
+    pids = sorted({pid for folder in (*_below(top), top) for pid in _pids(folder)})
+    return BenchError(
+        "VEL910",
+        f"processes of the node do not end: {', '.join(map(str, pids)) or 'none is listed'}",
+        where=str(top),
+        fix="end them (a frozen one must be thawed), then run `vellum bench down` again",
+    )
 
 
 def _hierarchies() -> Iterator[Path]:
@@ -55,8 +73,8 @@ def _below(top: Path) -> list[Path]:
     return [Path(folder) / child for folder, children, _ in os.walk(top, topdown=False) for child in children]
 
 
-def _kill(folder: Path) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        for pid in (folder / "cgroup.procs").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+def _pids(folder: Path) -> list[int]:
+    try:
+        return [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
