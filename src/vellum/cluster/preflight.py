@@ -10,7 +10,7 @@ from decimal import Decimal
 from vellum import objectstore
 from vellum.api.claim import KIND as CLAIM
 from vellum.api.platform import Platform, from_live
-from vellum.cluster import registry, strangers
+from vellum.cluster import pulls, registry, strangers
 from vellum.cluster.api import Api
 from vellum.cluster.finding import FAILED, OK, WARNING, Finding
 from vellum.components import platform_components, team_components
@@ -55,10 +55,12 @@ def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
     found = [_kubernetes(api), _rights(api), _crossplane(api), _storage(api), _function(api, files)]
     objects = [one for objects in files.values() for one in objects]
     claims = [one for one in objects if one["kind"] == CLAIM]
+    packages = [one["spec"]["package"] for one in objects if one["kind"] == "Function"]
     for manifest in (one for one in objects if one["kind"] == PLATFORM.kind):
         wanted = from_live(manifest)
         found += [_room(api, wanted), _images(wanted), _namespaces(api, wanted)]
         found += [*strangers.findings(api, wanted), *registry.findings(wanted), *_given(api, wanted, claims)]
+        found += pulls.findings(wanted, packages, pulls.pull_secrets(api))
     return found
 
 
