@@ -103,3 +103,16 @@ def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
     built_into = package("build", "--base", bases.write(tmp_path / "base"), "--layout", tmp_path)
     assert (listed.returncode, "VEL754: the folder is not an OCI image layout" in listed.stderr) == (1, True)
     assert (built_into.returncode, "VEL754: the folder has other files" in built_into.stderr) == (1, True)
+
+
+def test_before_a_build_list_names_what_it_makes(tmp_path: Path) -> None:
+    done = package("list", "--layout", tmp_path / "none", "--output", "json")
+    assert [(one["name"].split(":")[0], one["kind"], one["digest"]) for one in json.loads(done.stdout)["images"]] == [
+        ("charts/kubeflow-pipelines", "chart", ""),
+        ("charts/notebook-controller", "chart", ""),
+        ("function-vellum", "package", ""),
+        ("notebook", "image", ""),
+        ("qdrant-stand-in", "image", ""),
+        ("workloads", "image", ""),
+    ]
+    assert not (tmp_path / "none").exists()

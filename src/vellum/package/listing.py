@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from vellum.oci.layout import INDEXES, Json, Layout
+from vellum.package import charts
+from vellum.package.recipes import ARCHITECTURES, CHARTS, RECIPES, TAG
 
 _CHART = "application/vnd.cncf.helm.config.v1+json"
 _XPKG = "io.crossplane.xpkg"
@@ -26,11 +28,19 @@ class Content:
     @property
     def megabytes(self) -> str:
         """The size for people."""
-        return f"{self.size / 1e6:.1f}"
+        return f"{self.size / 1e6:.1f}" if self.size else ""
 
     def as_dict(self) -> Json:
         """Return plain data."""
         return asdict(self)
+
+
+def planned() -> list[Content]:
+    """Return what a build makes, without digests."""
+    platforms = [f"linux/{one}" for one in ARCHITECTURES]
+    images = [Content(f"{one.name}:{TAG}", "package" if one.xpkg else "image", "", platforms, 0) for one in RECIPES]
+    made = [Content(f"{CHARTS}/{name}:{charts.version(name)}", "chart", "", [], 0) for name in charts.OWN]
+    return sorted([*made, *images], key=lambda one: one.name)
 
 
 def contents(layout: Layout) -> list[Content]:

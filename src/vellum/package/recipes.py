@@ -9,6 +9,7 @@ from vellum.package.compositions import FUNCTION
 
 CONFIGURATION = "configuration-vellum"
 TAG = f"v{__version__}"
+ARCHITECTURES = ("amd64", "arm64")
 CHARTS = "charts"
 """The folder of a registry that holds Vellum's charts."""
 

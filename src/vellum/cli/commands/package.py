@@ -57,9 +57,9 @@ def build(*, base: str, platforms: tuple[str, ...], images: tuple[str, ...], lay
     """
     from vellum.oci.layout import Layout
     from vellum.package import build as builder
-    from vellum.package.recipes import RECIPES
+    from vellum.package.recipes import ARCHITECTURES, RECIPES
 
-    architectures = tuple(one.removeprefix("linux/") for one in platforms) or ("amd64", "arm64")
+    architectures = tuple(one.removeprefix("linux/") for one in platforms) or ARCHITECTURES
     source = _base(base, architectures)
     recipes = tuple(one for one in RECIPES if not images or one.name in images)
     request = builder.Request(source, architectures, recipes, _cache())
@@ -72,7 +72,7 @@ def build(*, base: str, platforms: tuple[str, ...], images: tuple[str, ...], lay
 @_layout
 @options.output
 def listed(*, layout: Path, output: str) -> None:
-    """List the images and charts in the folder, with digests and sizes."""
+    """List the images and charts in the folder, with digests and sizes; without the folder, what a build makes."""
     _show(layout, output)
 
 
@@ -123,10 +123,10 @@ def push(*, registry: str, layout: Path, plain_http: bool, output: str) -> None:
 
 def _show(folder: Path, output: str) -> None:
     from vellum.oci.layout import Layout
-    from vellum.package.listing import contents
+    from vellum.package.listing import contents, planned
     from vellum.reports import table
 
-    found = contents(Layout.existing(folder))
+    found = contents(Layout.existing(folder)) if folder.exists() else planned()
     if output == "json":
         click.echo(json.dumps({"images": [one.as_dict() for one in found]}))
         return
