@@ -137,3 +137,21 @@ def test_a_registry_that_is_gone_is_an_error(built: dict[str, Path], layout: Pat
     assert gone.returncode == 1
     assert "VEL757" in gone.stderr
     assert not (tmp_path / "vellum-images.lock").exists()
+
+
+def test_a_base_in_a_registry_is_pulled_and_the_lock_keeps_its_digest(
+    built: dict[str, Path], layout: Path, tmp_path: Path
+) -> None:
+    """The function's image is the base here, because it contains a Python. A later build takes the base of the lock."""
+    words = ("--image", "function-vellum", "--platform", "linux/amd64", "--output", "json")
+    with registries.running(built["registry"], tmp_path / "registry") as host:
+        pushed = package(tmp_path, "push", f"{host}/base", "--layout", layout, "--output", "json")
+        name, _, digest = json.loads(pushed.stdout)["packages"]["function-vellum"].partition("@")
+        (tmp_path / "vellum-images.lock").unlink()
+        one = package(tmp_path, "build", "--base", f"{name}:{TAG}", "--layout", "one", *words)
+        assert one.returncode == 0, one.stderr
+        again = package(tmp_path, "push", f"{host}/more", "--layout", "one", "--output", "json")
+        assert json.loads(again.stdout)["base"] == f"{name}@{digest}"
+        two = package(tmp_path, "build", "--layout", "two", *words)
+    (first,) = (one for one in json.loads(one.stdout)["images"] if one["kind"] == "package")
+    assert first in json.loads(two.stdout)["images"]
