@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -96,6 +98,22 @@ def pod(bench: Bench) -> Any:
     return found if condition(found, "Ready").get("status") == "True" else None
 
 
+def resolved(bench: Bench, name: str) -> str:
+    """Return the address that the cluster's DNS gives a name, asked over TCP through kubectl's port-forward."""
+    argv = [bench.program, "-n", "kube-system", "port-forward", "service/kube-dns", ":53"]
+    environment = {"PATH": os.environ["PATH"], "KUBECONFIG": bench.kubeconfig}
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as forward:
+        assert forward.stdout is not None
+        port = int(forward.stdout.readline().rpartition(" -> ")[0].rpartition(":")[2])
+        labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+        query = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(struct.pack(">H", len(query)) + query)
+            answer = connection.recv(4096)
+        forward.terminate()
+    return socket.inet_ntoa(answer[-4:])
+
+
 def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> None:
     """Crossplane runs as pods, which reach the API server through a Service, and installs provider-helm from its package.
 
@@ -110,7 +128,8 @@ def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> No
     (provider,) = bench.list("providers.pkg.crossplane.io")
     assert [condition(provider, kind)["status"] for kind in ("Installed", "Healthy")] == ["True", "True"]
     running = {found["spec"]["serviceAccountName"]: found["status"]["phase"] for found in bench.list("pods", "-A")}
-    assert running == {"crossplane": "Running", "rbac-manager": "Running", "provider-helm": "Running"}
+    assert running == dict.fromkeys(("coredns", "crossplane", "rbac-manager", "provider-helm"), "Running")
+    assert resolved(bench, "kubernetes.default.svc.cluster.local") == "10.96.0.1"
     # Logs and exec go from the API server to the kubelet, and exec from there to containerd.
     deployment = ("-n", "crossplane-system", "deployment/crossplane", "-c", "crossplane")
     assert '"logger":"crossplane"' in bench.kubectl("logs", *deployment)
@@ -132,6 +151,7 @@ def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> No
     os.kill(program(pids(bench)["holder"]), signal.SIGKILL)
     restarted = until(lambda: (found := pod(bench)) and restarts(found) > restarts(first) and found, 120)
     assert restarted["metadata"]["uid"] == first["metadata"]["uid"]
+    assert resolved(bench, "crossplane-webhooks.crossplane-system.svc.cluster.local").startswith("10.96.")
 
     during = machine(bench.root)
     unchanged = {"network namespaces", "interfaces", "routes", "iptables", "mounts", "sysctls", "kubelet's cgroups"}

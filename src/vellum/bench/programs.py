@@ -108,6 +108,7 @@ FILES = (
 NODE: tuple[Program | Files, ...] = (
     # In a folder of their own, because a change there must not build the API server again.
     *(Program(name, "kubelet", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES) for name in ("kubelet", "kube-proxy")),
+    Program("coredns", "coredns", "."),
     Program("pause", "pause", "."),
     Files(
         "crossplane-whole-chart", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/charts/crossplane", "*"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vellum.bench.certificates import NODE
-from vellum.bench.node import cgroups, crossplane, images, network, processes
+from vellum.bench.node import cgroups, crossplane, dns, images, network, processes
 from vellum.bench.stages import FIX, Stages
 from vellum.cluster.api import Api
 from vellum.host.ports import Ports
@@ -63,10 +63,11 @@ class NodeBench(Stages):
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
         self._until(api, _NODE_KEY, "Ready")
         self._said("the node is ready")
+        self._apply(api, dns.objects())
         crossplane.install(self.machine, self.kubeconfig)
-        for deployment in crossplane.DEPLOYMENTS:
+        for deployment in (dns.DEPLOYMENT, *crossplane.DEPLOYMENTS):
             self._until(api, deployment, "Available", PODS_SECONDS)
-        self._said("Crossplane runs")
+        self._said("the cluster's DNS and Crossplane run")
         self._apply(api, crossplane.packages(self.machine))
         self._until(api, crossplane.PACKAGE, "Healthy", PODS_SECONDS)
         self._apply(api, provider.provider_config())

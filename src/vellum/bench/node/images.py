@@ -39,8 +39,10 @@ class Image:
 
 
 PAUSE = "registry.k8s.io/pause:3.10"
+COREDNS = "docker.io/coredns/coredns:1.15.0"
 IMAGES = (
     Image(PAUSE, "pause"),
+    Image(COREDNS, "coredns"),
     Image(
         f"xpkg.crossplane.io/crossplane/crossplane:{CROSSPLANE}",
         "crossplane",

@@ -21,6 +21,7 @@ from vellum.bench.node.network import ADDRESS, PODS
 from vellum.bench.node.support import PATH, PLUGINS
 from vellum.model.process import Probe, Process
 
+DNS = "10.96.0.10"
 SOCKET = "unix:///run/containerd/containerd.sock"
 STAGES: tuple[tuple[str, ...], ...] = (("holder",), ("containerd",), ("kubelet", "kube-proxy"))
 """After the API server and its controllers."""
@@ -138,6 +139,8 @@ def _kubelet(machine: Machine) -> Process:
         "failCgroupV1": False,
         "failSwapOn": False,
         "oomScoreAdj": 0,
+        "clusterDNS": [DNS],
+        "clusterDomain": "cluster.local",
         "resolvConf": str(resolver),
         # The machine's disk is shared, and the defaults would evict pods when it is 85 % full.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "2%", "imagefs.available": "2%"},
