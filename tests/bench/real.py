@@ -137,12 +137,12 @@ def until(done: Callable[[], Any], seconds: float, say: Callable[[], str] = str)
     return answer
 
 
-def new_bench() -> Iterator[Bench]:
-    """Yield a running bench; delete all of it afterwards, even if a test failed."""
+def new_bench(*arguments: str) -> Iterator[Bench]:
+    """Yield a running bench, started with these arguments; delete all of it afterwards, even if a test failed."""
     root = Path(tempfile.mkdtemp(prefix="vellum-bench-"))
     empty = Bench(root)
     try:
-        found = json.loads(empty.vellum("up", "--output", "json").stdout)
+        found = json.loads(empty.vellum("up", *arguments, "--output", "json").stdout)
         yield Bench(root, found["kubeconfig"], found["kubectl"], found["s3"])
     finally:
         empty.vellum("down", check=False)

@@ -1,11 +1,9 @@
 """What has another address on the bench than on a cluster. No I/O; the list is complete.
 
-- The image of a package (Function, Provider, Configuration) is in a registry that cannot be reached. Its object is
-  paused, so that Crossplane's package manager ignores it, and the program runs as a process.
 - provider-helm is a process, without a pod whose token it could use. Its ProviderConfig names a kubeconfig.
 - Charts come from the bench's own registry, which speaks plain HTTP on loopback, unless the platform names another.
 
-The API server itself changes these three while it admits them, so a user's kubectl and ``vellum install`` apply them as
+The API server itself changes these two while it admits them, so a user's kubectl and ``vellum install`` apply them as
 on a cluster.
 """
 
@@ -23,7 +21,6 @@ _API = "admissionregistration.k8s.io/v1"
 
 def policies(charts: str) -> list[Obj]:
     """Return the admission policies and their bindings; ``charts`` is the registry's address, including oci://."""
-    paused = (_exists("metadata", "annotations"), _put("/metadata/annotations/crossplane.io~1paused", "true"))
     named = (_put("/spec/credentials", {"source": "Secret", "secretRef": CREDENTIALS}),)
     published = (
         _exists("spec", "charts"),
@@ -32,7 +29,6 @@ def policies(charts: str) -> list[Obj]:
     )
     repository = 'has(object.spec.charts) && has(object.spec.charts.repository) && object.spec.charts.repository != ""'
     return [
-        *_policy("bench-packages", "pkg.crossplane.io", ["functions", "providers", "configurations"], paused),
         *_policy("bench-credentials", "helm.crossplane.io", ["providerconfigs"], named),
         *_policy("bench-charts", DOMAIN, [PLATFORM_PLURAL], published, unless=repository),
     ]

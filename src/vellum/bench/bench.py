@@ -11,10 +11,10 @@ import sys
 import threading
 from pathlib import Path
 
-from vellum.bench import admission, base_objects, charts, registry
+from vellum.bench import admission, base_objects, charts, packages, registry
 from vellum.bench.machine import STAGES
 from vellum.bench.stages import FIX, FUNCTION_PYTHON, Stages, clock
-from vellum.bench.standins import NOTEBOOKS, Kubelet, PackageManager, VolumeStandIn
+from vellum.bench.standins import NOTEBOOKS, FunctionRuntime, Kubelet, VolumeStandIn
 from vellum.cluster.api import Api
 from vellum.cluster.install import Installation
 from vellum.cluster.store import KubeStore, wait_for
@@ -30,9 +30,8 @@ from vellum.laptop.seaweed_controller import SeaweedController, shell
 from vellum.laptop.workloads import WorkloadController
 from vellum.model.platform import PLATFORM
 from vellum.model.process import Process, Site
-from vellum.model.release import PROVIDER
+from vellum.model.release import PROVIDER, SYSTEM
 from vellum.model.team import STORAGE_NAMESPACE
-from vellum.package.compositions import FUNCTION
 from vellum.package.tree import read
 
 LOG = logging.getLogger(__name__)
@@ -99,33 +98,27 @@ class Bench(Stages):
             self._stage(names)
         self._charts()
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
-        self._apply(api, base_objects.kinds(found["crossplane-crds"], found["provider-helm-crds"]))
-        self._apply(api, [*base_objects.base(found["crossplane-chart"]), *admission.policies(self.machine.charts)])
+        self._apply(api, base_objects.kinds(found["crossplane-crds"]))
+        crossplane = registry.template(
+            found["helm"], found["crossplane-chart"], "crossplane", SYSTEM, base_objects.chart_values()
+        )
+        self._apply(api, base_objects.base(crossplane, self.machine.registry))
+        self._apply(api, admission.policies(self.machine.charts))
         authority, port = self.certificates.authority.read_bytes(), self.machine.port("crossplane-webhooks")
         self._apply(api, base_objects.webhooks(found["crossplane-webhooks"], port, authority))
         self._said("kinds and rights are applied")
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
-        self._function(api)
+        kubeconfig = self.certificates.kubeconfig("provider-helm").read_text()
+        api.apply(admission.credentials(kubeconfig), manager="vellum-bench")
         self._work(api)
         self._started = True
 
     def _charts(self) -> None:
         served = charts.served(self.machine.programs)
         registry.push(self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts)
-        self._said(f"{len(served)} charts are published")
-
-    def _function(self, api: Api) -> None:
-        """Tell Crossplane where its function listens, and give provider-helm its kubeconfig."""
-        revision = base_objects.revision()
-        api.apply(revision, manager="vellum-bench")
-        endpoint = f"localhost:{self.machine.port('function')}"
-        api.merge(
-            Key.of(revision), {"status": {"endpoint": endpoint, "capabilities": ["composition"]}}, subresource="/status"
-        )
-        api.apply(
-            admission.credentials(self.certificates.kubeconfig("provider-helm").read_text()), manager="vellum-bench"
-        )
+        packages.publish(self.machine.programs, self.machine.directory("packages"), self.machine.registry)
+        self._said(f"{len(served)} charts and the packages are published")
 
     def _work(self, api: Api) -> None:
         """Start the stand-ins, with a real SeaweedFS for the object store's kinds; each works on its own thread."""
@@ -136,11 +129,13 @@ class Bench(Stages):
         seaweed = SeaweedController(shell(self.state, self.ports, programs["weed"]), self._poke)
         kserve = Kubelet(self.supervisor, self.machine.process("kserve"), "kserve", "kserve-controller-manager")
         front = Kubelet(self.supervisor, self._front(), STORAGE_NAMESPACE, "s3")
-        packages = PackageManager(
-            self.supervisor, {PROVIDER: self.machine.process(PROVIDER), FUNCTION: self.machine.process("function")}
-        )
+        provider = Kubelet(self.supervisor, self.machine.process(PROVIDER), SYSTEM, f"{PROVIDER}-*")
+        endpoint = f"localhost:{self.machine.port('function')}"
+        shown = self.certificates.pair("function")[0].read_text()
+        function = FunctionRuntime(self.supervisor, self.machine.process("function"), endpoint, shown)
         controllers: list[Reconciles[KubeStore]] = [
-            packages,
+            provider,
+            function,
             NOTEBOOKS,
             kserve,
             front,

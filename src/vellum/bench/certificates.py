@@ -20,6 +20,7 @@ USERS = {
     "scheduler": ("system:kube-scheduler", ""),
     "kwok": ("kwok", MASTERS),
     "crossplane": ("system:serviceaccount:crossplane-system:crossplane", ""),
+    "rbac-manager": ("system:serviceaccount:crossplane-system:rbac-manager", ""),
     "provider-helm": ("system:serviceaccount:crossplane-system:provider-helm", ""),
     "composer": ("system:serviceaccount:crossplane-system:function-vellum", ""),
     "kserve": ("system:serviceaccount:kserve:kserve-controller-manager", ""),
@@ -28,7 +29,7 @@ USERS = {
     "kubelet-client": ("kubelet-client", MASTERS),
 }
 """The clients of the API server: file name to (user, group). Those from crossplane to kserve are the accounts of pods
-on a cluster, with the rights that the charts give those. The API server itself is a client of the kubelet."""
+on a cluster, with the rights that charts and packages give those. The API server itself is a client of the kubelet."""
 SERVERS = ("etcd", "apiserver", "function", "crossplane-webhooks")
 
 

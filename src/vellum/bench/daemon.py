@@ -47,6 +47,7 @@ class Commands:
             "kubeconfig": str(bench.kubeconfig),
             "kubectl": str(bench.kubectl),
             "s3": bench.s3,
+            "registry": bench.machine.registry,
             "processes": service.processes(bench.supervisor, bench.state),
         }
 

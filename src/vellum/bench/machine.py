@@ -52,9 +52,14 @@ class Machine:
         return f"https://127.0.0.1:{self.port('apiserver')}"
 
     @property
+    def registry(self) -> str:
+        """The registry's host and port."""
+        return f"127.0.0.1:{self.port('registry')}"
+
+    @property
     def charts(self) -> str:
         """The registry's address for Helm."""
-        return f"oci://127.0.0.1:{self.port('registry')}/charts"
+        return f"oci://{self.registry}/charts"
 
     def process(self, name: str) -> Process:
         """Return the process of one of the programs."""
@@ -69,7 +74,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("etcd", "registry"),
     ("apiserver",),
     ("controllers", "scheduler", "kwok"),
-    ("crossplane", "function"),
+    ("crossplane", "rbac-manager"),
 )
 """The stages of a start: the programs of one stage start together, once all earlier ones answer."""
 
@@ -233,7 +238,7 @@ def _crossplane(machine: Machine) -> Process:
         "start",
         "--enable-webhooks",
         f"--webhook-port={webhooks}",
-        "--package-runtime=Provider=External;Function=External",
+        "--package-runtime=Provider=Deployment;Function=External",
         f"--xpkg-cache-dir={machine.directory('crossplane')}",
         f"--metrics-port={metrics}",
         f"--health-probe-port={health}",
@@ -254,6 +259,17 @@ def _crossplane(machine: Machine) -> Process:
         POD_NAMESPACE="crossplane-system",
         **folders,
     )
+
+
+def _rbac_manager(machine: Machine) -> Process:
+    argv = (
+        str(machine.programs["crossplane"]),
+        "rbac",
+        "start",
+        "--provider-clusterrole=crossplane:allowed-provider-permissions",
+    )
+    config = str(machine.certificates.kubeconfig("rbac-manager"))
+    return _described(machine, "rbac-manager", argv, None, KUBECONFIG=config)
 
 
 def _function(machine: Machine) -> Process:
@@ -331,6 +347,7 @@ _PROCESSES: dict[str, Callable[[Machine], Process]] = {
     "scheduler": _scheduler,
     "kwok": _kwok,
     "crossplane": _crossplane,
+    "rbac-manager": _rbac_manager,
     "function": _function,
     "provider-helm": _provider_helm,
     "registry": _registry,

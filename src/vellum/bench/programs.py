@@ -72,7 +72,11 @@ PROGRAMS = (
         "crossplane",
         "crossplane",
         "github.com/crossplane/crossplane/v2/cmd/crossplane",
-        {"github.com/crossplane/crossplane-runtime/v2/pkg/version.version": CROSSPLANE},
+        {
+            "github.com/crossplane/crossplane-runtime/v2/pkg/version.version": CROSSPLANE,
+            # rbac-manager has no flag for its metrics, which it serves on all interfaces at 8080 (v2.3.4).
+            "sigs.k8s.io/controller-runtime/pkg/metrics/server.DefaultBindAddress": "0",
+        },
     ),
     *(
         Program(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES)
@@ -89,16 +93,10 @@ PROGRAMS = (
 )
 FILES = (
     Files("crossplane-crds", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/crds"),
-    Files(
-        "crossplane-chart",
-        "crossplane",
-        "github.com/crossplane/crossplane/v2",
-        "cluster/charts/crossplane/templates",
-        "*clusterrole.yaml",
-    ),
+    Files("crossplane-chart", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/charts/crossplane", "*"),
     Files("crossplane-webhooks", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/webhookconfigurations"),
     Files("kwok-stages", "kwok", "sigs.k8s.io/kwok", "kustomize/stage"),
-    Files("provider-helm-crds", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package/crds"),
+    Files("provider-helm-package", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package"),
     Files("kserve-charts", "kserve", "github.com/kserve/kserve", "charts", "*"),
     Files("trainer-chart", "trainer", "github.com/kubeflow/trainer/v2", "charts/kubeflow-trainer", "*"),
     Files("jobset-chart", "trainer", "sigs.k8s.io/jobset", "charts/jobset", "*"),
@@ -110,10 +108,6 @@ NODE: tuple[Program | Files, ...] = (
     *(Program(name, "kubelet", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES) for name in ("kubelet", "kube-proxy")),
     Program("coredns", "coredns", "."),
     Program("pause", "pause", "."),
-    Files(
-        "crossplane-whole-chart", "crossplane", "github.com/crossplane/crossplane/v2", "cluster/charts/crossplane", "*"
-    ),
-    Files("provider-helm-package", "provider-helm", "github.com/crossplane-contrib/provider-helm", "package"),
 )
 """What `vellum bench up --node` needs too."""
 

@@ -1,14 +1,17 @@
-"""Push charts to the bench's registry with the real ``helm push``, as a publisher of charts does; run Helm."""
+"""Push charts to the bench's registry, and render one, with the real Helm, as their users do."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from vellum.errors import BenchError
 from vellum.host.files import write
+from vellum.kube.objects import Obj
 
 
 def push(helm: Path, charts: Mapping[str, bytes], folder: Path, to: str) -> None:
@@ -22,8 +25,20 @@ def push(helm: Path, charts: Mapping[str, bytes], folder: Path, to: str) -> None
         run(helm, folder, "push", name, to, "--plain-http")
 
 
-def run(helm: Path, folder: Path, *arguments: str) -> None:
-    """Run a command of Helm in the folder.
+def template(helm: Path, chart: Path, name: str, namespace: str, values: Obj) -> str:
+    """Return the chart as Helm renders it.
+
+    Raises:
+        BenchError: Helm refuses it (VEL907).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "values.json"
+        settings.write_text(json.dumps(values))
+        return run(helm, Path(folder), "template", name, str(chart), f"--namespace={namespace}", "-f", str(settings))
+
+
+def run(helm: Path, folder: Path, *arguments: str) -> str:
+    """Run a command of Helm in the folder; return what it prints.
 
     Raises:
         BenchError: it fails (VEL907).
@@ -40,3 +55,4 @@ def run(helm: Path, folder: Path, *arguments: str) -> None:
             where=str(folder),
             fix=f"run it by hand: cd {folder} && {' '.join(argv)}",
         )
+    return done.stdout

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from vellum.bench.base_objects import PROVISIONER
 from vellum.components import team_components
 from vellum.controlplane.protocol import Store
 from vellum.host.supervisor import Supervisor
-from vellum.kube.objects import Key, Kind, Obj, current, make, owned, stamp, status_of
+from vellum.kube.objects import Key, Kind, Obj, current, make, owned, secret, stamp, status_of
 from vellum.model.process import Process, Running
+from vellum.model.release import SYSTEM
 
 SPEC = "bench.vellum.dev/spec"
 """The annotation with the hash of the spec from which a workload was made."""
+TLS_SECRET = "function-vellum-tls-server"  # noqa: S105  # a name
 SOON = 0.2
 """Seconds until a process that is starting is looked at again."""
 
@@ -68,53 +71,66 @@ class Kubelet:
     kinds: Sequence[Kind] = (Kind("apps/v1", "Deployment"),)
 
     def __init__(self, supervisor: Supervisor, process: Process, namespace: str, deployment: str) -> None:
+        """Remember the process and its Deployment, a name or a pattern: a package's has the name of its revision."""
         self.name = f"kubelet/{process.name}"
         self._supervisor, self._process = supervisor, process
-        self._key = Key("apps/v1", "Deployment", namespace, deployment)
+        self._namespace, self._deployment = namespace, deployment
+        self._running: set[Key] = set()
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
         """Start or stop the program, as the Deployment asks."""
         del now
-        if key == self._key:
-            if _wanted(store.get(key)):
-                self._supervisor.ensure(self._process)
-            else:
+        if key.namespace != self._namespace or not fnmatchcase(key.name, self._deployment):
+            return None
+        if _wanted(store.get(key)):
+            self._running.add(key)
+            self._supervisor.ensure(self._process)
+        else:
+            self._running.discard(key)
+            if not self._running:
                 self._supervisor.end(self._process.name)
         return None
 
 
-class PackageManager:
-    """Runs the programs of packages in place of their pods, and of Crossplane's package manager, which cannot pull."""
+class FunctionRuntime:
+    """Runs the function as a process, and tells Crossplane where: what its runtime ``External`` leaves to others."""
 
-    name = "stand-in/packages"
-    kinds: Sequence[Kind] = (Kind("pkg.crossplane.io/v1", "Provider"), Kind("pkg.crossplane.io/v1", "Function"))
+    name = "stand-in/function"
+    kinds: Sequence[Kind] = (Kind("pkg.crossplane.io/v1", "FunctionRevision"), Kind("v1", "Secret"))
 
-    def __init__(self, supervisor: Supervisor, processes: Mapping[str, Process]) -> None:
-        """Remember the process of each package, by the package's name."""
-        self._supervisor, self._processes = supervisor, processes
+    def __init__(self, supervisor: Supervisor, process: Process, endpoint: str, certificate: str) -> None:
+        """Remember the function's process and address, and the certificate that it shows."""
+        self._supervisor, self._process, self._endpoint = supervisor, process, endpoint
+        self._certificate = certificate
+        self._running: set[Key] = set()
 
     def reconcile(self, store: Store, key: Key, now: datetime) -> float | None:
-        """Start or stop the process, and write the status that a package manager writes for a package that runs."""
-        process, obj = self._processes.get(key.name), store.get(key)
-        if process is None:
+        """Start or stop the process, and write its address and health into the status of the active revision."""
+        if key.kind == "Secret":
             return None
-        if obj is None or "deletionTimestamp" in obj["metadata"]:
-            self._supervisor.end(process.name)
+        obj = store.get(key)
+        if obj is None or "deletionTimestamp" in obj["metadata"] or obj["spec"]["desiredState"] != "Active":
+            self._running.discard(key)
+            if not self._running:
+                self._supervisor.end(self._process.name)
             return None
-        if not self._supervisor.ensure(process).ready:
+        self._running.add(key)
+        if not self._supervisor.ensure(self._process).ready:
             return SOON
-        if (current(obj, "Healthy") or {}).get("status") != "True":
-            store.patch_status(key, obj["metadata"]["uid"], _healthy(stamp(now)))
+        if (current(obj, "RuntimeHealthy") or {}).get("status") != "True":
+            # Crossplane waits for this Secret, although it needs it only for the webhooks of providers.
+            shown = {"tls.crt": self._certificate}
+            store.ensure(owned(secret(TLS_SECRET, SYSTEM, shown), obj))
+            store.patch_status(key, obj["metadata"]["uid"], self._healthy(obj, stamp(now)))
         return None
 
-
-def _healthy(now: str) -> Obj:
-    """Return the status of a package that runs (apis/v2 2.3.4, pkg/v1 conditions)."""
-    said = {"Installed": "ActivePackageRevision", "Healthy": "HealthyPackageRevision"}
-    conditions = [
-        {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now} for kind, reason in said.items()
-    ]
-    return {"conditions": conditions}
+    def _healthy(self, obj: Obj, now: str) -> Obj:
+        """Return the status that Crossplane's own runtime writes (v2.3.4, pkg/v1 conditions), beside what it has."""
+        status = obj.get("status") or {}
+        healthy = {"type": "RuntimeHealthy", "status": "True", "reason": "HealthyPackageRevision"}
+        rest = [one for one in status.get("conditions") or () if one["type"] != healthy["type"]]
+        here = {"endpoint": self._endpoint, "tlsServerSecretName": TLS_SECRET}
+        return {**status, **here, "conditions": [*rest, {**healthy, "lastTransitionTime": now}]}
 
 
 class VolumeStandIn:

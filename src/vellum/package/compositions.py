@@ -20,8 +20,8 @@ FUNCTION = "function-vellum"
 METRICS_PORT = 8080
 
 
-def compositions() -> list[Obj]:
-    """Return both. Objects that every pass needs are looked up before the function is called."""
+def compositions(function_name: str = FUNCTION) -> list[Obj]:
+    """Return both, which call the Function of this name. It gets the objects that every pass needs."""
     facts = PlatformFacts("standard")
     teams = (kind for part in team_components().values() for kind in part.kinds_asked(facts))
     parts = platform_components().values()
@@ -32,8 +32,10 @@ def compositions() -> list[Obj]:
         for name, asked in part.requires(Wish(part.spec(), facts, DUMMY_SEED, Observed())).items()
     }
     return [
-        _composition(CLAIM_COMPOSITION, claim.XR_KIND, {"platform": PLATFORM, **prerequisites.questions(teams)}),
-        _composition(PLATFORM_COMPOSITION, platform.KIND, {**own, **prerequisites.questions(platforms)}),
+        _composition(
+            CLAIM_COMPOSITION, claim.XR_KIND, function_name, {"platform": PLATFORM, **prerequisites.questions(teams)}
+        ),
+        _composition(PLATFORM_COMPOSITION, platform.KIND, function_name, {**own, **prerequisites.questions(platforms)}),
     ]
 
 
@@ -41,10 +43,10 @@ def _once(kinds: Iterable[Kind]) -> list[Kind]:
     return sorted(set(kinds))
 
 
-def _composition(name: str, kind: str, known: dict[str, Requirement]) -> Obj:
+def _composition(name: str, kind: str, function_name: str, known: dict[str, Requirement]) -> Obj:
     step = {
         "step": "compose",
-        "functionRef": {"name": FUNCTION},
+        "functionRef": {"name": function_name},
         "credentials": [{"name": SEED, "source": "Secret", "secretRef": {"namespace": SYSTEM, "name": SEED_SECRET}}],
         "requirements": {"requiredResources": [_selector(*entry) for entry in sorted(known.items())]},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vellum._version import __version__
 from vellum.errors import UsageError
+from vellum.kube.objects import Obj
 from vellum.model.component import Spec
 from vellum.oci.archive import write
 from vellum.oci.layout import CONFIG, INDEXES, LAYER, MANIFEST, MANIFESTS, NAME, Json, Layout
@@ -67,10 +68,11 @@ def push(layout: Layout, registry: Registry, path: str, say: Say) -> ImageLock:
         fix = "run `vellum package build` without --image"
         raise UsageError("VEL754", "the layout does not contain the function", where=str(layout.root), fix=fix)
     where = "/".join(filter(None, (registry.host, path)))
-    named[f"{CONFIGURATION}:{TAG}"] = _configuration(layout, where, named[f"{FUNCTION}:{TAG}"])
+    objects = xpkg.configuration(CONFIGURATION, f"{where}/{FUNCTION}", named[f"{FUNCTION}:{TAG}"]["digest"])
+    named[f"{CONFIGURATION}:{TAG}"] = package(layout, f"{CONFIGURATION}:{TAG}", objects)
     bills = [one for one in layout.index() if NAME not in (one.get("annotations") or {})]
     layout.publish([*named.values(), *bills])
-    pushing = _Pushing(layout, registry, path, say)
+    pushing = Pushing(layout, registry, path, say)
     for name, descriptor in named.items():
         pushing.image(name, descriptor)
     for one in bills:
@@ -78,18 +80,20 @@ def push(layout: Layout, registry: Registry, path: str, say: Say) -> ImageLock:
     return _lock(layout, where, named)
 
 
-def _configuration(layout: Layout, where: str, function: Json) -> Json:
-    """Write the configuration's package: it names the registry, so a build cannot make it."""
-    objects = xpkg.configuration(CONFIGURATION, f"{where}/{FUNCTION}", function["digest"])
+def package(layout: Layout, name: str, objects: list[Obj]) -> Json:
+    """Write a package of Crossplane without a program; return its descriptor.
+
+    The configuration's is written here and not by a build, because it names the registry.
+    """
     made = layout.layer(lambda out: write(out, xpkg.layer(objects)))
     layer = {"mediaType": LAYER, "digest": made.digest, "size": made.size, "annotations": xpkg.ANNOTATION}
     # Crossplane only reads it, on any platform.
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [made.diff_id]}}
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": layout.add(CONFIG, config), "layers": [layer]}
-    return layout.add(MANIFEST, manifest, annotations={NAME: f"{CONFIGURATION}:{TAG}"})
+    return layout.add(MANIFEST, manifest, annotations={NAME: name})
 
 
-class _Pushing:
+class Pushing:
     """One push, which remembers where each blob is already."""
 
     def __init__(self, layout: Layout, registry: Registry, path: str, say: Say) -> None:

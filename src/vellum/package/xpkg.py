@@ -5,6 +5,8 @@ Source: the xpkg specification in crossplane v2.3.4, contributing/specifications
 
 from __future__ import annotations
 
+from string import ascii_lowercase, digits
+
 from vellum._version import __version__
 from vellum.kube.objects import Obj
 from vellum.oci.archive import Entry, plain
@@ -45,7 +47,13 @@ def configuration(name: str, function_package: str, digest: str) -> list[Obj]:
         {"apiVersion": "pkg.crossplane.io/v1", "kind": "Function", "package": function_package, "version": digest},
     ]
     meta = _meta("Configuration", name, {"crossplane": {"version": CROSSPLANE}, "dependsOn": needs})
-    return [meta, *xrds(), *compositions()]
+    return [meta, *xrds(), *compositions(dependency_name(function_package.partition("/")[2]))]
+
+
+def dependency_name(repository: str) -> str:
+    """Return the name of a package that Crossplane installs as a dependency (crossplane-runtime v2.3.4, ToDNSLabel)."""
+    letters = {**dict.fromkeys("./:-", "-"), **{letter: letter for letter in ascii_lowercase + digits}}
+    return "".join(letters.get(letter, "") for letter in repository[:63]).strip("-")
 
 
 def _meta(kind: str, name: str, spec: Obj) -> Obj:

@@ -31,7 +31,7 @@ def install(machine: Machine, kubeconfig: Path) -> None:
         folder,
         "install",
         "crossplane",
-        str(machine.programs["crossplane-whole-chart"]),
+        str(machine.programs["crossplane-chart"]),
         f"--namespace={SYSTEM}",
         "--create-namespace",
         f"--kubeconfig={kubeconfig}",

@@ -14,7 +14,7 @@ from vellum.bench.programs import CROSSPLANE, cache
 from vellum.oci.archive import Entry, Folder, Written, plain, write
 from vellum.oci.layout import CONFIG, LAYER, MANIFEST, NAME, Layout
 from vellum.oci.registry import Registry
-from vellum.package import provider, xpkg
+from vellum.package import provider, pushed, xpkg
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SETTINGS = {"User": "65532:65532", "WorkingDir": "/tmp"}  # noqa: S108  # each pod has its own
@@ -119,10 +119,4 @@ def push(folder: Path, port: int) -> None:
     """
     layout, registry = Layout.existing(folder), Registry(f"127.0.0.1:{port}", plain=True)
     ((name, descriptor),) = layout.named().items()
-    repository, _, tag = name.rpartition(":")
-    for one in layout.reached(descriptor):
-        path = layout.path(one["digest"])
-        if one["mediaType"] == MANIFEST:
-            registry.push_manifest(repository, tag, MANIFEST, path.read_bytes())
-        else:
-            registry.push_blob(repository, one, path)
+    pushed.Pushing(layout, registry, "", lambda _: None).image(name, descriptor)

@@ -19,8 +19,6 @@ from vellum.model.platform import PLATFORM
 
 NOT_READY = 3
 NAMED = ("the bench", "vellum bench up", "each bench starts empty")
-FUNCTION = "bench.invalid/function-vellum:v0"
-"""The function's package in the rendered tree; the bench runs it from this checkout and does not pull it."""
 
 
 @click.group()
@@ -67,7 +65,7 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool, node:
     if node:
         _up_with_node(timeout, output)
         return
-    from vellum.bench import programs
+    from vellum.bench import packages, programs
     from vellum.host import start
     from vellum.host.client import Client
     from vellum.package import tree
@@ -81,7 +79,7 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool, node:
         if not runs and not bare and not any(one["kind"] == PLATFORM.kind for one in manifests):
             manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
         folder = state.root / "tree"
-        tree.write(folder, {} if bare else tree.tree(manifests, FUNCTION), prune=True)
+        tree.write(folder, {} if bare else tree.tree(manifests, packages.FUNCTION_PACKAGE), prune=True)
         if not start.start(state, "vellum.bench.daemon", str(folder), stop="vellum bench down"):
             client.ask("install")
     _finish(_until_ready(client, timeout, quiet=output == "json"), output)

@@ -1,0 +1,91 @@
+"""Crossplane's package manager pulls from the bench's registry, and its rbac-manager writes the rights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.bench.real import Bench, condition, new_bench, until
+
+from vellum.bench.packages import HOST
+from vellum.kube.objects import Obj, make
+from vellum.oci.layout import Layout
+from vellum.oci.registry import Registry
+from vellum.package import pushed, xpkg
+
+SYSTEM = ("-n", "crossplane-system")
+
+
+def revision(bench: Bench, kind: str) -> Obj:
+    (found,) = bench.list(kind)
+    return found
+
+
+def test_the_packages_are_pulled_from_the_registry(bench: Bench) -> None:
+    for kind, name in (
+        ("providerrevision", "crossplane-contrib/provider-helm:v1.3.0"),
+        ("functionrevision", "function-vellum:v0"),
+    ):
+        found = revision(bench, kind)
+        host, _, path = found["status"]["resolvedImage"].partition("/")
+        assert (host.partition(":")[0], path) == ("127.0.0.1", name)
+        assert {
+            one["type"]: one["status"] for one in found["status"]["conditions"] if one["type"].endswith("Healthy")
+        } == {"RevisionHealthy": "True", "RuntimeHealthy": "True"}
+    crd = bench.get("crd", "providerconfigs.helm.crossplane.io")
+    assert crd is not None
+    assert [one["kind"] for one in crd["metadata"]["ownerReferences"] if one.get("controller")] == ["ProviderRevision"]
+
+
+def test_rbac_manager_gives_the_provider_its_rights(bench: Bench) -> None:
+    role = f"crossplane:provider:{revision(bench, 'providerrevision')['metadata']['name']}:system"
+    binding = bench.get("clusterrolebinding", role)
+    assert binding is not None
+    account = {"kind": "ServiceAccount", "name": "provider-helm", "namespace": "crossplane-system"}
+    assert (binding["subjects"], binding["roleRef"]["name"]) == ([account], role)
+
+
+def test_deleted_rights_and_runtimes_are_back(bench: Bench) -> None:
+    """The process of provider-helm ends with its Deployment, and a new one starts."""
+    role = "crossplane:composite:xmlopsplatforms.platform.vellum.dev:aggregate-to-crossplane"
+    name = revision(bench, "providerrevision")["metadata"]["name"]
+    uid = (bench.get("deployment", name, "crossplane-system") or {})["metadata"]["uid"]
+    before = json.loads(bench.vellum("status", "--output", "json").stdout)["processes"]["provider-helm"]["pid"]
+
+    bench.kubectl("delete", "clusterrole", role)
+    bench.kubectl("delete", "deployment", name, *SYSTEM)
+
+    def back() -> bool:
+        found = bench.get("deployment", name, "crossplane-system")
+        return (
+            bench.get("clusterrole", role) is not None
+            and found is not None
+            and found["metadata"]["uid"] != uid
+            and condition(found, "Available").get("status") == "True"
+        )
+
+    until(back, 90)
+    running = json.loads(bench.vellum("status", "--output", "json").stdout)["processes"]["provider-helm"]
+    assert (running["pid"] != before, running["ready"]) == (True, True)
+
+
+def test_a_configuration_brings_what_it_depends_on(tmp_path: Path) -> None:
+    """On a bare bench Crossplane installs the provider, the function and both kinds from one package."""
+    for bench in new_bench("--bare"):
+        registry = json.loads(bench.vellum("status", "--output", "json").stdout)["registry"]
+        layout = Layout.create(tmp_path / "layout")
+        pushing = pushed.Pushing(layout, Registry(registry, plain=True), "acme", print)
+        function = pushed.package(layout, "function-vellum:v0", xpkg.function())
+        objects = xpkg.configuration("configuration-vellum", f"{HOST}/acme/function-vellum", function["digest"])
+        pushing.image("function-vellum:v0", function)
+        pushing.image("configuration-vellum:v0", pushed.package(layout, "configuration-vellum:v0", objects))
+
+        spec = {"package": f"{HOST}/acme/configuration-vellum:v0"}
+        bench.apply(make("pkg.crossplane.io/v1", "Configuration", "vellum", spec=spec))
+
+        bench.kubectl("wait", "--for=condition=Healthy", "configuration.pkg.crossplane.io/vellum", "--timeout=90s")
+        for kind, name in (("provider", "crossplane-contrib-provider-helm"), ("function", "acme-function-vellum")):
+            bench.kubectl("wait", "--for=condition=Healthy", f"{kind}.pkg.crossplane.io/{name}", "--timeout=90s")
+        assert condition(bench.get("xrd", "xmlopsplatforms.platform.vellum.dev"), "Offered")["status"] == "True"
+        called = {one["spec"]["pipeline"][0]["functionRef"]["name"] for one in bench.list("composition")}
+        assert called == {"acme-function-vellum"}
