@@ -21,6 +21,15 @@ def revision(bench: Bench, kind: str) -> Obj:
     return found
 
 
+def healthy(bench: Bench, kind: str, name: str) -> None:
+    """Wait until the package runs."""
+    until(
+        lambda: condition(bench.get(f"{kind}.pkg.crossplane.io", name), "Healthy").get("status") == "True",
+        120,
+        lambda: bench.kubectl("describe", f"{kind}.pkg.crossplane.io,{kind}revision.pkg.crossplane.io"),
+    )
+
+
 def test_the_packages_are_pulled_from_the_registry(bench: Bench) -> None:
     for kind, name in (
         ("providerrevision", "crossplane-contrib/provider-helm:v1.3.0"),
@@ -83,9 +92,12 @@ def test_a_configuration_brings_what_it_depends_on(tmp_path: Path) -> None:
         spec = {"package": f"{HOST}/acme/configuration-vellum:v0"}
         bench.apply(make("pkg.crossplane.io/v1", "Configuration", "vellum", spec=spec))
 
-        bench.kubectl("wait", "--for=condition=Healthy", "configuration.pkg.crossplane.io/vellum", "--timeout=90s")
-        for kind, name in (("provider", "crossplane-contrib-provider-helm"), ("function", "acme-function-vellum")):
-            bench.kubectl("wait", "--for=condition=Healthy", f"{kind}.pkg.crossplane.io/{name}", "--timeout=90s")
+        for kind, name in (
+            ("configuration", "vellum"),
+            ("provider", "crossplane-contrib-provider-helm"),
+            ("function", "acme-function-vellum"),
+        ):
+            healthy(bench, kind, name)
         assert condition(bench.get("xrd", "xmlopsplatforms.platform.vellum.dev"), "Offered")["status"] == "True"
         called = {one["spec"]["pipeline"][0]["functionRef"]["name"] for one in bench.list("composition")}
         assert called == {"acme-function-vellum"}

@@ -76,7 +76,8 @@ def _settings(registry: str) -> Iterator[Obj]:
         images = [{"type": "Prefix", "prefix": host}]
         spec = {"matchImages": images, "rewriteImage": {"prefix": registry}}
         yield make("pkg.crossplane.io/v1beta1", "ImageConfig", f"bench-{host.partition('.')[0]}", spec=spec)
-    # Crossplane's init container writes it: the chart's default for `provider.defaultActivations`.
+    # Crossplane's init container writes these two; `*` is the chart's default for `provider.defaultActivations`.
+    yield make("pkg.crossplane.io/v1beta1", "DeploymentRuntimeConfig", "default")
     policy = "ManagedResourceActivationPolicy"
     yield make("apiextensions.crossplane.io/v1alpha1", policy, "default", spec={"activate": ["*"]})
 

@@ -126,7 +126,7 @@ class FunctionRuntime:
 
     def _healthy(self, obj: Obj, now: str) -> Obj:
         """Return the status that Crossplane's own runtime writes (v2.3.4, pkg/v1 conditions), beside what it has."""
-        status = obj.get("status") or {}
+        status = status_of(obj)
         healthy = {"type": "RuntimeHealthy", "status": "True", "reason": "HealthyPackageRevision"}
         rest = [one for one in status.get("conditions") or () if one["type"] != healthy["type"]]
         here = {"endpoint": self._endpoint, "tlsServerSecretName": TLS_SECRET}
