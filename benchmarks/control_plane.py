@@ -83,8 +83,8 @@ class Bench:
 
     def claims(self, names: tuple[str, ...]) -> list[Obj]:
         """Return the claims of these names."""
-        found, _ = self.api.list(CLAIM)
-        return [one for one in found if one["metadata"]["name"] in names]
+        result, _ = self.api.list(CLAIM)
+        return [item for item in result if item["metadata"]["name"] in names]
 
     def platform(self) -> Obj:
         """Return the platform as it is now."""
@@ -92,7 +92,7 @@ class Bench:
 
     def part(self, name: str) -> Obj:
         """Return one part from the platform's status."""
-        return next(one for one in self.platform()["status"]["components"] if one["name"] == name)
+        return next(component for component in self.platform()["status"]["components"] if component["name"] == name)
 
     def delete(self, name: str) -> None:
         """Delete a claim and wait until it is gone."""
@@ -115,17 +115,17 @@ def running() -> Iterator[Bench]:
     try:
         _bench(root, "build")
         began = time.perf_counter()
-        found = json.loads(_bench(root, "up", "--output", "json"))
+        result = json.loads(_bench(root, "up", "--output", "json"))
         seconds = time.perf_counter() - began
-        yield _opened(root, found, seconds)
+        yield _opened(root, result, seconds)
     finally:
         _bench(root, "down")
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _opened(root: Path, found: dict[str, Any], seconds: float) -> Bench:
+def _opened(root: Path, values: dict[str, Any], seconds: float) -> Bench:
     ports = json.loads((root / "ports.json").read_text())
-    return Bench(Api(Path(found["kubeconfig"])), root, ports["bench/function-metrics"], found["s3"], seconds)
+    return Bench(Api(Path(values["kubeconfig"])), root, ports["bench/function-metrics"], values["s3"], seconds)
 
 
 def _bench(root: Path, *arguments: str) -> str:
@@ -171,7 +171,7 @@ def _start(bench: Bench) -> Iterator[Figure]:
         "`vellum bench up` with built programs, until it accepts a platform", bench.seconds - installed, "s", 25
     )
     parts = platform["status"]["components"]
-    how = f"{len(parts)} parts, {sum('version' in one for one in parts)} of them Helm releases"
+    how = f"{len(parts)} parts, {sum('version' in part for part in parts)} of them Helm releases"
     yield Figure("A standard platform, from nothing to all parts Ready", installed, "s", 300, how=how)
 
 
@@ -224,9 +224,9 @@ def _back(what: str, done: list[tuple[str, float, int]], bound: float, upgrades:
     p95 = statistics.quantiles(taken, n=20)[-1] if len(taken) > WRITTEN_THROUGH else max(taken)
     word = "p95" if len(taken) > WRITTEN_THROUGH else "slowest"
     yield Figure(what, p95, "s", bound, how=f"{word} of {len(taken)}, median {statistics.median(taken):.1f} s")
-    wrong = [one for one in done if one[2] != upgrades]
-    for one in wrong:
-        sys.stderr.write(f"not {upgrades} upgrades: {one}\n")
+    wrong = [item for item in done if item[2] != upgrades]
+    for item in wrong:
+        sys.stderr.write(f"not {upgrades} upgrades: {item}\n")
     yield Figure(f"{what}: repairs with other than {upgrades} Helm upgrade{'s' * (upgrades > 1)}", len(wrong), "", 0)
 
 
@@ -267,8 +267,8 @@ def _deleted(bench: Bench, key: Key) -> float:
 
     def back() -> bool:
         """Return whether the object exists again with another uid."""
-        found = bench.api.get(key)
-        return found is not None and found["metadata"]["uid"] != before
+        result = bench.api.get(key)
+        return result is not None and result["metadata"]["uid"] != before
 
     until(back, 30, 0.005)
     return time.perf_counter() - began
@@ -292,9 +292,9 @@ def _namespace(bench: Bench) -> Iterator[Figure]:
 
     def whole() -> bool:
         """Return whether the object exists again and its claim is ready."""
-        found = bench.api.get(key)
+        result = bench.api.get(key)
         return (
-            found is not None and found["metadata"]["uid"] != before and all(map(_ready, bench.claims(("repaired",))))
+            result is not None and result["metadata"]["uid"] != before and all(map(_ready, bench.claims(("repaired",))))
         )
 
     until(whole, 180, 0.05)
@@ -315,7 +315,7 @@ def many(bench: Bench, count: int, bound: float | None) -> Iterator[Figure]:
     yield Figure(f"{count} full claims together, until all are Ready", taken, "s", bound)
     # Read now, because a process that a drill broke has been replaced.
     processes = json.loads(_bench(bench.root, "status", "--output", "json"))["processes"]
-    memory = {one["name"]: resident(one["pid"]) for one in processes if one["pid"]}
+    memory = {process["name"]: resident(process["pid"]) for process in processes if process["pid"]}
     held = ", ".join(f"{name} {size:.0f}" for name, size in memory.items() if size > 100)
     whole = sum(memory.values())
     yield Figure(f"Memory of all processes with {count} claims", whole, "MB", how=held)
@@ -339,7 +339,7 @@ def _quiet(bench: Bench) -> Iterator[Figure]:
     upgrades = sum(key.split("/")[-1].startswith("sh.helm.release") for key in after.keys() - before.keys())
     yield Figure("Helm upgrades in these minutes", upgrades, "", 0)
     count, seconds = (now - then for now, then in zip(called_after, called, strict=True))
-    watched = sum(one.get("watched", 0) for one in bench.platform()["status"]["components"])
+    watched = sum(component.get("watched", 0) for component in bench.platform()["status"]["components"])
     how = f"mean of {count:.0f} by the function's own histogram, {watched} objects watched"
     yield Figure(
         "One call of the function for the platform, its guard included", 1000 * seconds / count, "ms", 10, how=how
@@ -349,7 +349,7 @@ def _quiet(bench: Bench) -> Iterator[Figure]:
 def _until_forgotten(bench: Bench) -> float:
     """Return the seconds until the guard forgets its last repair, which is a write of its own."""
     memories = bench.platform()["status"]["guard"].values()
-    last = max((one["last"]["at"] for one in memories if "last" in one), default="")
+    last = max((memory["last"]["at"] for memory in memories if "last" in memory), default="")
     return RULES.forget + 30 - seconds_between(last, datetime.now(UTC)) if last else 0
 
 
@@ -377,9 +377,9 @@ def _kinds(api: Api) -> Iterator[tuple[str, str]]:
     """Yield path and plural of every kind that is stored."""
     groups: list[dict[str, Any]] = json.loads(api.raw("/apis"))["groups"]
     for path in ("/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)):
-        for one in json.loads(api.raw(path))["resources"]:
-            if {"list", "watch"} <= set(one["verbs"]):
-                yield path, one["name"]
+        for resource in json.loads(api.raw(path))["resources"]:
+            if {"list", "watch"} <= set(resource["verbs"]):
+                yield path, resource["name"]
 
 
 def writes(api: Api) -> float:

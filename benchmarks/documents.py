@@ -31,10 +31,10 @@ def ingest(installation: Installation, folder: Path) -> tuple[dict[str, float], 
     largest = [0.0]
     watcher = threading.Thread(target=_watch, args=(command, largest))
     watcher.start()
-    said, _ = command.communicate()
+    text, _ = command.communicate()
     seconds = time.perf_counter() - began
     watcher.join()
-    return json.loads(said), seconds, largest[0]
+    return json.loads(text), seconds, largest[0]
 
 
 def _watch(command: subprocess.Popen[bytes], largest: list[float]) -> None:
@@ -78,7 +78,7 @@ def measure() -> Iterator[Figure]:
         ingest(installation, Path(folder))  # the first run also compiles the pipeline
     with installed() as installation, tempfile.TemporaryDirectory() as folder:
         shutil.copy(octave, folder)
-        said, seconds, largest = ingest(installation, Path(folder))
+        text, seconds, largest = ingest(installation, Path(folder))
         yield Figure(
             "`vellum ingest` of octave.pdf, 1,158 pages", seconds, "s", 4, how="the whole command, files in the cache"
         )
@@ -86,11 +86,11 @@ def measure() -> Iterator[Figure]:
     with installed() as installation, tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(files):
             shutil.copy(path, Path(folder) / f"{number:02}-{path.name}")
-        said, seconds, largest = ingest(installation, Path(folder))
-        what, speed = (f"`vellum ingest` of {len(files)} manuals, {said['pages']:,.0f} pages", said["pages"] / seconds)
+        text, seconds, largest = ingest(installation, Path(folder))
+        what, speed = (f"`vellum ingest` of {len(files)} manuals, {text['pages']:,.0f} pages", text["pages"] / seconds)
         yield Figure(what, speed, "pages/s", 600, at_most=False, how="the whole command")
         yield Figure(f"The same, {len(files)} manuals: memory of the largest process", largest, "MB", 300)
-        yield from _questions(installation, int(said["passages"]))
+        yield from _questions(installation, int(text["passages"]))
 
 
 def _questions(installation: Installation, passages: int) -> Iterator[Figure]:

@@ -73,8 +73,8 @@ class Installation:
 
     def binding(self) -> dict[str, str]:
         """Return the only team's binding."""
-        found: dict[str, str] = self.json("connect")
-        return found
+        result: dict[str, str] = self.json("connect")
+        return result
 
 
 @contextmanager

@@ -44,17 +44,17 @@ class Stock(grpcv1.FunctionRunnerServiceServicer):  # type: ignore[misc]  # grpc
         answer = response.to(req)
         composite = resource.struct_to_dict(req.observed.composite.resource)
         observed = Observed(
-            {name: resource.struct_to_dict(one.resource) for name, one in req.observed.resources.items()},
+            {name: resource.struct_to_dict(item.resource) for name, item in req.observed.resources.items()},
             {
-                name: resource.struct_to_dict(found.items[0].resource) if found.items else None
-                for name, found in req.required_resources.items()
+                name: resource.struct_to_dict(result.items[0].resource) if result.items else None
+                for name, result in req.required_resources.items()
             },
         )
         # The models refuse the floats that struct_to_dict makes of whole numbers.
         composite["spec"] = plain(View(req.observed.composite.resource)["spec"])
         if observed.required.get("platform"):
-            found = req.required_resources["platform"].items[0].resource
-            observed.required["platform"]["spec"] = plain(View(found)["spec"])  # type: ignore[index]
+            result = req.required_resources["platform"].items[0].resource
+            observed.required["platform"]["spec"] = plain(View(result)["spec"])  # type: ignore[index]
         seed = Seed(req.credentials["seed"].credential_data.data["seed"])
         composed = entry.team(composite, observed, seed, datetime.now(UTC))
         for name, desired in composed.objects.items():

@@ -34,10 +34,10 @@ def away(installation: Installation, prefix: str) -> float:
     os.kill(before["pid"], signal.SIGKILL)
     until(lambda: process()["restarts"] > before["restarts"] and process()["ready"])
     receipts = [
-        one
+        receipt
         for obj in installation.json("status")["objects"]
-        for one in obj["status"].get("receipts", ())
-        if one["object"] == f"process {before['name']}"
+        for receipt in obj["status"].get("receipts", ())
+        if receipt["object"] == f"process {before['name']}"
     ]
     # The receipt's own clock: asking for the status costs 0.15 s each time.
     return min(float(receipts[0]["seconds"]), time.perf_counter() - began)

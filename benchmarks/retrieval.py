@@ -41,9 +41,9 @@ class Asked(NamedTuple):
 
 def questions() -> list[Asked]:
     """Return the outline titles of at least two words that occur once; the page of the entry and the next count."""
-    found = [asked for path in corpus.fetch() if path.name in MANUALS for asked in _titles(path)]
-    times = Counter(asked.question.lower() for asked in found)
-    return [asked for asked in found if times[asked.question.lower()] == 1 and " " in asked.question]
+    results = [asked for path in corpus.fetch() if path.name in MANUALS for asked in _titles(path)]
+    times = Counter(asked.question.lower() for asked in results)
+    return [asked for asked in results if times[asked.question.lower()] == 1 and " " in asked.question]
 
 
 def _titles(path: Path) -> Iterator[Asked]:
@@ -74,15 +74,15 @@ def ranks(url: str, asked: Sequence[Asked]) -> list[int]:
     Raises:
         urllib.error.URLError: the endpoint does not answer, or refuses.
     """
-    found: list[int] = []
+    results: list[int] = []
     for start in range(0, len(asked), _AT_ONCE):
         some = asked[start : start + _AT_ONCE]
-        found += [_rank(one, prediction) for one, prediction in zip(some, _ask(url, some), strict=True)]
-    return found
+        results += [_rank(item, prediction) for item, prediction in zip(some, _ask(url, some), strict=True)]
+    return results
 
 
 def _ask(url: str, asked: Sequence[Asked]) -> list[dict[str, Any]]:
-    body = {"instances": [{"question": one.question, "limit": LIMIT} for one in asked]}
+    body = {"instances": [{"question": item.question, "limit": LIMIT} for item in asked]}
     request = Request(
         f"{url.rstrip('/')}/v1/models/search:predict",
         data=json.dumps(body).encode(),
@@ -104,14 +104,14 @@ def _rank(asked: Asked, prediction: dict[str, Any]) -> int:
     return next(right, 0)
 
 
-def scores(found: Sequence[int]) -> dict[str, float]:
+def scores(items: Sequence[int]) -> dict[str, float]:
     """Return hit@1, hit@5 and MRR@10 of ranks, each between 0 and 1."""
-    count = len(found)
+    count = len(items)
     return {
         "questions": count,
-        "hit@1": round(sum(rank == 1 for rank in found) / count, 3),
-        "hit@5": round(sum(1 <= rank <= 5 for rank in found) / count, 3),
-        "MRR@10": round(sum(1 / rank for rank in found if rank) / count, 3),
+        "hit@1": round(sum(rank == 1 for rank in items) / count, 3),
+        "hit@5": round(sum(1 <= rank <= 5 for rank in items) / count, 3),
+        "MRR@10": round(sum(1 / rank for rank in items if rank) / count, 3),
     }
 
 
@@ -124,11 +124,11 @@ def measure() -> Iterator[Figure]:
     ):
         with installed() as installation:
             ingest(installation, folder)
-            found = ranks(installation.binding()["VELLUM_SEARCH_URL"], asked)
-        for score, value in scores([rank for one, rank in zip(asked, found, strict=True) if one.pages]).items():
+            result = ranks(installation.binding()["VELLUM_SEARCH_URL"], asked)
+        for score, value in scores([rank for item, rank in zip(asked, result, strict=True) if item.pages]).items():
             bound = BOUNDS.get(score) if asked is not library else None
             yield Figure(f"{name}: {score}", value, "", bound, at_most=False)
-        if silent := [rank for one, rank in zip(asked, found, strict=True) if not one.pages]:
+        if silent := [rank for item, rank in zip(asked, result, strict=True) if not item.pages]:
             yield Figure(f"{name}: no answer where no page answers", sum(silent) / len(silent), "")
 
 
@@ -140,12 +140,12 @@ def main() -> None:
     parser.add_argument("--misses", action="store_true", help="also print the questions without a right answer")
     given = parser.parse_args()
     asked = from_file(given.questions) if given.questions else questions()
-    found = ranks(given.url, asked)
-    print(json.dumps(scores([rank for one, rank in zip(asked, found, strict=True) if one.pages])))
-    if silent := [rank for one, rank in zip(asked, found, strict=True) if not one.pages]:
+    result = ranks(given.url, asked)
+    print(json.dumps(scores([rank for item, rank in zip(asked, result, strict=True) if item.pages])))
+    if silent := [rank for item, rank in zip(asked, result, strict=True) if not item.pages]:
         print(f"silent where nothing answers: {sum(silent)} of {len(silent)}")
     if given.misses:
-        print("\n".join(one.question for one, rank in zip(asked, found, strict=True) if rank == 0))
+        print("\n".join(item.question for item, rank in zip(asked, result, strict=True) if rank == 0))
 
 
 if __name__ == "__main__":

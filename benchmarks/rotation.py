@@ -79,8 +79,8 @@ def on_the_bench(api: Api, s3: str, claim: str) -> Iterator[Figure]:
 
 def _made(api: Api) -> dict[str, dict[str, str]]:
     """Return every pair of keys that the object store's own Secrets hold, by name."""
-    found, _ = api.list(Kind("v1", "Secret"), namespace=STORAGE_NAMESPACE)
-    pairs = ((obj["metadata"]["name"], secret_values(obj)) for obj in found)
+    result, _ = api.list(Kind("v1", "Secret"), namespace=STORAGE_NAMESPACE)
+    pairs = ((obj["metadata"]["name"], secret_values(obj)) for obj in result)
     return {name: keys for name, keys in pairs if {"accesskey", "secretkey"} <= keys.keys()}
 
 

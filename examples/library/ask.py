@@ -26,8 +26,8 @@ def ask(url: str, question: str) -> dict[str, Any]:
         f"{url}/v1/models/search:predict", body, {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # as above
-        found: dict[str, Any] = json.load(answer)["predictions"][0]
-    return found
+        result: dict[str, Any] = json.load(answer)["predictions"][0]
+    return result
 
 
 def main() -> int:
@@ -37,19 +37,19 @@ def main() -> int:
     asked = written["questions"]
     right = 0
     for number, entry in enumerate(asked):
-        found = ask(url, entry["question"])
-        answers = found["answers"] or found["near"]
+        result = ask(url, entry["question"])
+        answers = result["answers"] or result["near"]
         places = [(answer["document"], answer["page"]) for answer in answers]
         right += (entry["document"], entry["page"]) in places
         if number < SHOWN:
             print(f"\n{entry['question']}")
-            if found["message"]:
-                print(f"  ({found['message']}; nearest:)")
+            if result["message"]:
+                print(f"  ({result['message']}; nearest:)")
             for answer in answers[:2]:
                 print(f"  {answer['document']}, page {answer['page']}: {' '.join(answer['snippet'].split())}")
     for entry in written["unanswerable"]:
-        found = ask(url, entry["question"])
-        print(f"\n{entry['question']}\n  {found['message'] or found['answers'][0]['snippet']}")
+        result = ask(url, entry["question"])
+        print(f"\n{entry['question']}\n  {result['message'] or result['answers'][0]['snippet']}")
     print(f"\n{right} of {len(asked)} questions found the right page among the first five answers.")
     return 0 if right >= 0.75 * len(asked) else 1
 

@@ -147,16 +147,16 @@ def way(data: bytes) -> frozenset[tuple[str, str]]:
     """
     began = time.monotonic()
     try:
-        found = loader.load(data, "file.yaml")
-        answer = frozenset(("", type(one).__name__) for one in found)
-        for one in found:
-            again = loader.admit(one.manifest())
-            if again.manifest() != one.manifest():
-                raise AssertionError(f"admit returns another object: {one.manifest()}")
+        result = loader.load(data, "file.yaml")
+        answer = frozenset(("", type(item).__name__) for item in result)
+        for item in result:
+            again = loader.admit(item.manifest())
+            if again.manifest() != item.manifest():
+                raise AssertionError(f"admit returns another object: {item.manifest()}")
     except loader.MistakesError as error:
         for problem in error.every():
             _usable(problem)
-        answer = frozenset((one.code, one.where.partition(": ")[2].partition("[")[0][:80]) for one in error.every())
+        answer = frozenset((item.code, item.where.partition(": ")[2].partition("[")[0][:80]) for item in error.every())
     if time.monotonic() - began > SLOWEST_SECONDS:
         raise AssertionError(f"took {time.monotonic() - began:.1f} s")
     return answer
@@ -172,20 +172,20 @@ def crashes(seed: int, runs: int) -> tuple[list[tuple[str, bytes]], list[bytes],
     """Run one process's share; return the crashes (error, file), the files with a new answer, and the number of runs."""
     chance, known = random.Random(seed), seeds()  # no secret
     seen = {way(data) for data in known}
-    found: list[tuple[str, bytes]] = []
+    results: list[tuple[str, bytes]] = []
     new: list[bytes] = []
     for _ in range(runs):
         data = mutated(chance, known)
         try:
             answer = way(data)
         except Exception as error:  # noqa: BLE001  # that is what is looked for
-            found.append((f"{type(error).__name__}: {error}"[:300], data))
+            results.append((f"{type(error).__name__}: {error}"[:300], data))
             continue
         if answer not in seen and len(answer) <= 3:  # few, so that a person can read it
             seen.add(answer)
             new.append(data)
             known.append(data)
-    return found, new, runs
+    return results, new, runs
 
 
 def run(runs: int, processes: int = 2, seed: int = 0) -> tuple[list[tuple[str, bytes]], list[bytes], int]:
@@ -194,8 +194,8 @@ def run(runs: int, processes: int = 2, seed: int = 0) -> tuple[list[tuple[str, b
     with ProcessPoolExecutor(processes) as pool:
         parts = list(pool.map(crashes, range(seed, seed + processes), share))
     return (
-        [one for part in parts for one in part[0]],
-        [one for part in parts for one in part[1]],
+        [item for part in parts for item in part[0]],
+        [item for part in parts for item in part[1]],
         sum(part[2] for part in parts),
     )
 
@@ -205,9 +205,9 @@ def main(argv: list[str]) -> int:
     keep = "--keep" in argv
     numbers = [int(word) for word in argv if word.isdigit()]
     began = time.monotonic()
-    found, new, ran = run(numbers[0], *numbers[1:])
-    print(f"{ran} executions, {time.monotonic() - began:.0f} s, {len(found)} crashes, {len(new)} new ways")  # noqa: T201
-    for error, data in found[:20]:
+    result, new, ran = run(numbers[0], *numbers[1:])
+    print(f"{ran} executions, {time.monotonic() - began:.0f} s, {len(result)} crashes, {len(new)} new ways")  # noqa: T201
+    for error, data in result[:20]:
         print(error, data)  # noqa: T201
     if keep:
         seen = {way(data) for data in seeds()}
@@ -215,7 +215,7 @@ def main(argv: list[str]) -> int:
             if len(list(CORPUS.glob("*"))) < MOST_KEPT and (answer := way(data)) not in seen:
                 seen.add(answer)
                 (CORPUS / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-    return bool(found)
+    return bool(result)
 
 
 if __name__ == "__main__":

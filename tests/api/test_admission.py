@@ -25,7 +25,7 @@ def said(text: str, namespace: str = "") -> list[tuple[str, str, str]]:
     try:
         load(text.encode(), "file.yaml", namespace)
     except MistakesError as error:
-        return [(one.code, one.where.partition(": ")[2], one.fix) for one in error.every()]
+        return [(item.code, item.where.partition(": ")[2], item.fix) for item in error.every()]
     return []
 
 
@@ -204,8 +204,8 @@ spec:
 @pytest.mark.parametrize("framework", ["sklearn", "onnx", "xgboost", "huggingface", "tensorflow", "lightgbm"])
 def test_a_service_of_kserves_documents_is_answered_at_once(framework: str) -> None:
     """Every field is reported with its line, and none as unknown."""
-    found = said(DOCUMENTED % framework)
-    assert [(code, field) for code, field, _ in found] == [
+    result = said(DOCUMENTED % framework)
+    assert [(code, field) for code, field, _ in result] == [
         ("VEL117", "metadata.annotations['serving.kserve.io/deploymentMode']"),
         ("VEL120", "spec.transformer"),
         ("VEL120", "spec.predictor.canaryTrafficPercent"),
@@ -215,7 +215,7 @@ def test_a_service_of_kserves_documents_is_answered_at_once(framework: str) -> N
         ("VEL115", "spec.predictor.model.modelFormat.name"),
         ("VEL120", "spec.predictor.model.storageUri"),
     ]
-    assert all("kubectl apply -f FILE" in fix for code, _, fix in found if code == "VEL120")
+    assert all("kubectl apply -f FILE" in fix for code, _, fix in result if code == "VEL120")
 
 
 @pytest.mark.parametrize(

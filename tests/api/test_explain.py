@@ -24,12 +24,12 @@ ASKED = re.compile(r"vellum explain ([^\s`;,{]+)")
 
 def fixes() -> list[str]:
     """Return the fix of every mistake in all broken files."""
-    found = []
+    results = []
     for text in BROKEN.values():
         with pytest.raises(MistakesError) as refused:
             load(text.encode(), "file.yaml")
-        found += [problem.fix for problem in refused.value.every()]
-    return found
+        results += [problem.fix for problem in refused.value.every()]
+    return results
 
 
 def test_every_path_that_an_error_tells_to_explain_is_explained() -> None:
@@ -109,9 +109,9 @@ def test_every_code_is_explained_as_its_page_says() -> None:
 
 
 def test_explain_tells_codes_from_paths() -> None:
-    said = CliRunner().invoke(command, ["VEL402"])
-    assert said.output.startswith("VEL402: the seed is missing\n\nEvery key was derived from the file")
-    assert "vellum down --delete-data" in said.output
+    output = CliRunner().invoke(command, ["VEL402"])
+    assert output.output.startswith("VEL402: the seed is missing\n\nEvery key was derived from the file")
+    assert "vellum down --delete-data" in output.output
     assert json.loads(CliRunner().invoke(command, ["vel402", "-o", "json"]).output)["code"] == "VEL402"
     assert (
         CliRunner()

@@ -22,7 +22,7 @@ _STEP = re.compile(r"\['([^']*)'\]|\[([0-9]+)\]|([^.\[\]]+)")
 def place(problem: VellumError) -> list[str | int]:
     """Return the path of a problem."""
     path = problem.where.partition(": ")[2]
-    return [found[0] or (int(found[1]) if found[1] else found[2]) for found in _STEP.findall(path)]
+    return [result[0] or (int(result[1]) if result[1] else result[2]) for result in _STEP.findall(path)]
 
 
 def problems(value: Any) -> list[VellumError]:
@@ -50,26 +50,26 @@ def at(root: Any, path: list[str | int]) -> Any:
 def followed(root: Any, path: list[str | int], fix: str) -> None:
     """Apply a fix literally."""
     parent, last = at(root, path[:-1]), path[-1] if path else ""
-    if found := re.fullmatch(r"write ([^ ]+) instead", fix):
-        parent[found[1]] = parent.pop(last)
-    elif found := re.search(r"\bdelete '?([^ ',;]+)", fix):
-        gone = last if found[1] in ("it", "the", last) else found[1]
+    if match := re.fullmatch(r"write ([^ ]+) instead", fix):
+        parent[match[1]] = parent.pop(last)
+    elif match := re.search(r"\bdelete '?([^ ',;]+)", fix):
+        gone = last if match[1] in ("it", "the", last) else match[1]
         del (parent if gone == last else parent[last])[gone]
     elif fix == "keep one of the two":
         del parent[last]
-    elif found := re.fullmatch(r'write "(.*)" in quotes', fix):
-        parent[last] = found[1]
+    elif match := re.fullmatch(r'write "(.*)" in quotes', fix):
+        parent[last] = match[1]
     elif re.match(r"write fields below it, such as [A-Za-z]+;", fix):
         parent[last] = {}
-    elif found := WRITE.fullmatch(fix):
-        written(root, path, found)
+    elif match := WRITE.fullmatch(fix):
+        written(root, path, match)
     else:
         pytest.fail(f"a user cannot follow: {fix}")
 
 
-def written(root: Any, path: list[str | int], found: re.Match[str]) -> None:
+def written(root: Any, path: list[str | int], result: re.Match[str]) -> None:
     """Write ``name: value`` at the path, below it, or beside it ``under`` another field."""
-    name, value, beside = found[1], yaml.safe_load(found[2]), found[3]
+    name, value, beside = result[1], yaml.safe_load(result[2]), result[3]
     if beside:
         at(root, path[:-2]).setdefault(beside, {})[path[-1]] = value
     elif not path or name == path[-1]:
@@ -88,8 +88,8 @@ def rounds(value: Any) -> int:
         # From the last to the first, so that a deletion from a list does not move entries with open fixes.
         for problem in reversed(wrong):
             followed(value, place(problem), problem.fix)
-    said = "\n".join(f"{problem}: {problem.fix}" for problem in problems(value))
-    pytest.fail(f"not valid after {MOST_ROUNDS} rounds: {value}\n{said}")
+    text = "\n".join(f"{problem}: {problem.fix}" for problem in problems(value))
+    pytest.fail(f"not valid after {MOST_ROUNDS} rounds: {value}\n{text}")
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -51,8 +51,8 @@ def test_the_defaults_of_the_schema_are_the_defaults_of_the_model() -> None:
 def _defaults(node: dict[str, Any]) -> Any:
     if "properties" not in node:
         return node.get("default")
-    found = {name: _defaults(child) for name, child in node["properties"].items()}
-    return {name: value for name, value in found.items() if value is not None}
+    results = {name: _defaults(child) for name, child in node["properties"].items()}
+    return {name: value for name, value in results.items() if value is not None}
 
 
 def test_every_example_is_valid() -> None:

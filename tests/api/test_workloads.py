@@ -23,9 +23,9 @@ CLUSTER = "apply it to a cluster: kubectl apply -f FILE"
 
 
 def manifest(text: str) -> Obj:
-    (found,) = load(text.encode(), "job.yaml")
-    assert isinstance(found, Workload)
-    return found.manifest()
+    (result,) = load(text.encode(), "job.yaml")
+    assert isinstance(result, Workload)
+    return result.manifest()
 
 
 def test_a_job_is_stored_as_it_was_written() -> None:
@@ -50,8 +50,8 @@ def test_a_job_is_stored_as_it_was_written() -> None:
 
 
 def test_the_examples_are_valid() -> None:
-    found = read(ROOT / "examples/training")
-    assert [(one.manifest()["kind"], one.manifest()["metadata"]["name"]) for one in found] == [
+    result = read(ROOT / "examples/training")
+    assert [(item.manifest()["kind"], item.manifest()["metadata"]["name"]) for item in result] == [
         ("InferenceService", "documents"),
         ("TrainJob", "documents"),
     ]
@@ -106,5 +106,5 @@ def test_other_mistakes_have_their_codes(text: str, code: str) -> None:
 
 def test_a_file_for_a_laptop_and_a_cluster_may_name_its_namespace() -> None:
     text = HEAD.replace("{name: job}", "{name: job, namespace: default-team-a-c25esaspfur2}")
-    found = manifest(text + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n")
-    assert found["metadata"] == {"name": "job", "namespace": "default-team-a-c25esaspfur2"}
+    result = manifest(text + "spec: {runtimeRef: {name: vellum}, trainer: {command: [x]}}\n")
+    assert result["metadata"] == {"name": "job", "namespace": "default-team-a-c25esaspfur2"}

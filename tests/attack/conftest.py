@@ -41,9 +41,9 @@ def attacked(request: pytest.FixtureRequest) -> Attacked:
     def row(name: str, answers: Iterable[Any]) -> None:
         count, file = Counter(map(str, answers)), request.path.name
         words = sorted(count)
-        said = " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+        text = " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
         rows = request.config.stash[ROWS]
-        rows.lines.append(f"| {name} | {count.total():,} | {said} | 0 | [{file}](../tests/attack/{file}) |")
+        rows.lines.append(f"| {name} | {count.total():,} | {text} | 0 | [{file}](../tests/attack/{file}) |")
         rows.files.add(file)
 
     return row

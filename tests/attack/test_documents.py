@@ -218,8 +218,8 @@ def validated(files: list[Path]) -> list[dict[str, Any]]:
     argv = [sys.executable, "-m", "vellum.cli", "validate", "--output", "json", *map(str, files)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (1, "")
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    result: list[dict[str, Any]] = json.loads(done.stdout)
+    return result
 
 
 def usable(answer: dict[str, Any]) -> None:
@@ -256,7 +256,7 @@ def test_no_hostile_file_is_valid(tmp_path: Path, attacked: Attacked) -> None:
 def test_no_hostile_object_is_stored_through_the_socket(platform: Installation, attacked: Attacked) -> None:
     """The control socket refuses what the commands refuse; nothing runs or is stored."""
     client = Client(State(platform.state))
-    before = {name: one["pid"] for name, one in platform.processes().items()}
+    before = {name: item["pid"] for name, item in platform.processes().items()}
     tries = [obj for _, obj in objects()] + list(ODD)
     for obj in tries:
         with pytest.raises(VellumError) as refused:
@@ -265,7 +265,7 @@ def test_no_hostile_object_is_stored_through_the_socket(platform: Installation, 
         assert "Traceback" not in str(refused.value)
     status = platform.status()
     assert status["made"] == []
-    assert {one["name"]: one["pid"] for one in status["processes"]} == before
+    assert {process["name"]: process["pid"] for process in status["processes"]} == before
     attacked("Hostile objects through the control socket", len(tries) * ["a coded error, nothing stored"])
 
 

@@ -44,21 +44,21 @@ class Target:
 
     def send(self, raw: bytes, *, seconds: float = 3.0) -> bytes:
         """Return all bytes of one connection until it ends or is idle for a while."""
-        said = b""
+        text = b""
         with socket.create_connection(("127.0.0.1", self.port), seconds) as connection:
             try:
                 connection.sendall(raw)
-                while not whole(said, raw) and (part := connection.recv(65536)):
-                    said += part
+                while not whole(text, raw) and (part := connection.recv(65536)):
+                    text += part
             except (TimeoutError, ConnectionError):
                 pass
-        return said
+        return text
 
     def ask(self, method: str, host: str, path: str, *more: str) -> tuple[int, bytes]:
         """Return status and answer of one request."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", "Content-Length: 0", *more]
-        said = self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        return status(said), said
+        text = self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        return status(text), text
 
     def memory(self) -> int:
         """Return the most memory that Envoy ever had, in MiB."""
@@ -66,12 +66,12 @@ class Target:
         return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) // 1024
 
 
-def whole(said: bytes, raw: bytes) -> bool:
+def whole(text: bytes, raw: bytes) -> bool:
     """Return whether the first answer is complete: Envoy closes a connection a second after it."""
-    head, found, body = said.partition(b"\r\n\r\n")
+    head, result, body = text.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)content-length: *([0-9]+)", head)
-    if not found or raw.startswith(b"HEAD"):
-        return bool(found)
+    if not result or raw.startswith(b"HEAD"):
+        return bool(result)
     return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n") or b"chunked" not in head.lower()
 
 
@@ -86,9 +86,9 @@ def closed(connection: socket.socket) -> bool:
         return True
 
 
-def status(said: bytes) -> int:
+def status(text: bytes) -> int:
     """Return the status of the first answer, 0 where the connection was closed without one."""
-    words = said.split(None, 2)
+    words = text.split(None, 2)
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
 
 
@@ -100,10 +100,10 @@ def target(platform: Installation) -> Target:
 @pytest.fixture(autouse=True)
 def still_well(target: Target) -> Iterator[None]:
     """After each class the model is still loaded, nothing was restarted, and the gateway answers."""
-    before = {name: one["restarts"] for name, one in target.installation.processes().items()}
+    before = {name: item["restarts"] for name, item in target.installation.processes().items()}
     yield
     assert target.ask("GET", target.own, f"{target.model}/v2/models/search/ready")[0] == 200
-    assert {name: one["restarts"] for name, one in target.installation.processes().items()} == before
+    assert {name: item["restarts"] for name, item in target.installation.processes().items()} == before
 
 
 def test_foreign_origins_at_every_route_and_method(target: Target, attacked: Attacked) -> None:
@@ -127,9 +127,9 @@ def test_foreign_origins_at_every_route_and_method(target: Target, attacked: Att
     ]
     answers: Counter[int] = Counter()
     for (host, path), method, origin in product(target.routes.values(), METHODS, origins):
-        found, said = target.ask(method, host, path, f"Origin: {origin}")
-        answers[found] += 1
-        assert found == 403, (host, path, method, origin, said[:300])
+        result, text = target.ask(method, host, path, f"Origin: {origin}")
+        answers[result] += 1
+        assert result == 403, (host, path, method, origin, text[:300])
     attacked("A foreign `Origin` at every route and method", answers.elements())
 
 
@@ -159,10 +159,10 @@ def test_foreign_hosts_at_every_route(target: Target, attacked: Attacked) -> Non
     ]
     answers: Counter[int] = Counter()
     for (_, path), method, host in product(target.routes.values(), ("GET", "POST", "PUT"), hosts):
-        found, said = target.ask(method, host, path)
-        answers[found] += 1
-        assert found in (400, 404), (path, method, host, said[:300])
-        assert b"<Error>" not in said, (path, method, host)
+        result, text = target.ask(method, host, path)
+        answers[result] += 1
+        assert result in (400, 404), (path, method, host, text[:300])
+        assert b"<Error>" not in text, (path, method, host)
     attacked("A foreign `Host` at every route", answers.elements())
 
 
@@ -194,16 +194,16 @@ def test_path_tricks_reach_nothing_that_is_closed(target: Target, attacked: Atta
             f"/qdrant/{hop}{target.model}/{end}",
             f"/{hop}{target.model}/{end}",
         ):
-            found, said = target.ask(method, target.own, path)
-            answers[found] += 1
-            assert not 200 <= found < 300, (method, path, said[:300])
-            assert b"python_gc_objects" not in said
+            result, text = target.ask(method, target.own, path)
+            answers[result] += 1
+            assert not 200 <= result < 300, (method, path, text[:300])
+            assert b"python_gc_objects" not in text
     for prefix, hop in product(PREFIXES, hops):
         for path in (f"/{prefix}/{hop}", f"/{prefix}/{hop}/x", f"/{prefix}/{hop}/../{hop}"):
-            found, said = target.ask("GET", target.own, path)
-            answers[found] += 1
-            assert found in (400, 404), (path, said[:300])
-            assert b"<Error>" not in said, path
+            result, text = target.ask("GET", target.own, path)
+            answers[result] += 1
+            assert result in (400, 404), (path, text[:300])
+            assert b"<Error>" not in text, path
     attacked("Tricks in paths: dots, slashes, encodings", answers.elements())
 
 
@@ -234,11 +234,11 @@ def test_forms_of_the_request_line(target: Target, attacked: Attacked) -> None:
     answers: Counter[int] = Counter()
     for line in lines:
         for end in (f"\r\nHost: {target.own}\r\nConnection: close\r\n\r\n", f"\nHost: {target.own}\n\n", "\r\n\r\n"):
-            said = target.send((line + end).encode("latin-1"))
-            answers[status(said)] += 1
-            assert not 200 <= status(said) < 300, (line[:80], said[:300])
-    found, _ = target.ask("GET", "evil.example", f"http://{target.own}{path}")
-    assert found == 200  # the absolute form of the gateway's own name counts, not Host
+            text = target.send((line + end).encode("latin-1"))
+            answers[status(text)] += 1
+            assert not 200 <= status(text) < 300, (line[:80], text[:300])
+    result, _ = target.ask("GET", "evil.example", f"http://{target.own}{path}")
+    assert result == 200  # the absolute form of the gateway's own name counts, not Host
     attacked("Forms of the request line", (answer or "closed" for answer in answers.elements()))
 
 
@@ -273,9 +273,9 @@ def test_no_second_request_is_smuggled(target: Target, attacked: Attacked) -> No
     answers: Counter[int] = Counter()
     for (host, path), end, coding in product(target.routes.values(), ends, codings):
         head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{end}\r\n{coding}\r\n\r\n"
-        said = target.send((head + "0\r\n\r\n" + inner).encode("latin-1"))
-        answers[status(said)] += 1
-        assert not 200 <= status(said) < 300, (path, end, coding, said[:300])
+        text = target.send((head + "0\r\n\r\n" + inner).encode("latin-1"))
+        answers[status(text)] += 1
+        assert not 200 <= status(text) < 300, (path, end, coding, text[:300])
         # Further bytes may only answer the caller's own request. No other connection sees them.
         assert target.ask("GET", target.own, "/.vellum/ready")[0] == 200
     attacked("Two lengths of one body (request smuggling)", answers.elements())
@@ -297,10 +297,10 @@ def test_strange_headers(target: Target, attacked: Attacked) -> None:
         f"X-Forwarded-Host: {target.notebook}\r\nX: {'b' * 62000}",
     ]
     answers: Counter[int] = Counter()
-    for one in extra:
-        found, said = target.ask("GET", host, path, one)
-        answers[found] += 1
-        assert found in (0, 400, 404, 431), (one[:60], said[:300])
+    for item in extra:
+        result, text = target.ask("GET", host, path, item)
+        answers[result] += 1
+        assert result in (0, 400, 404, 431), (item[:60], text[:300])
     for name in (
         "X-Forwarded-Host",
         "X-Original-URL",
@@ -312,9 +312,9 @@ def test_strange_headers(target: Target, attacked: Attacked) -> None:
         "Kubeflow-Userid",
     ):
         for value in (target.notebook, "/v2/repository/index", f"{target.model}/metrics", "DELETE"):
-            found, said = target.ask("GET", target.own, "/serving/absent/x", f"{name}: {value}")
-            answers[found] += 1
-            assert found == 404, (name, value, said[:300])
+            result, text = target.ask("GET", target.own, "/serving/absent/x", f"{name}: {value}")
+            answers[result] += 1
+            assert result == 404, (name, value, text[:300])
     attacked("Strange headers", answers.elements())
 
 
@@ -327,7 +327,7 @@ def test_a_thousand_slow_connections_end_by_themselves(target: Target, attacked:
             connection = held.enter_context(closing(socket.create_connection(("127.0.0.1", target.port), 10)))
             connection.sendall(f"GET /{number} HTTP/1.1\r\nHost: {target.own}\r\nX-Slow: ".encode())
             connections.append(connection)
-        refused = sum(1 for one in connections if closed(one))
+        refused = sum(1 for item in connections if closed(item))
         while True:
             waited = time.monotonic() - begun
             if target.ask("GET", target.own, "/.vellum/ready")[0] == 200:

@@ -70,14 +70,14 @@ TOKENS = (
 def teams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
     """Two teams' servers; the second has other keys, as ``vellum`` derives them."""
     folder = tmp_path_factory.mktemp("attack")
-    with running(folder / "one") as one, running(folder / "two", keys=("two-writes", "two-reads")) as two:
-        for server, key in ((one, KEY), (two, "two-writes")):
+    with running(folder / "one") as item, running(folder / "two", keys=("two-writes", "two-reads")) as two:
+        for server, key in ((item, KEY), (two, "two-writes")):
             headers = {"api-key": key}
             for name, size in (("canary", 1), ("one", 2)):
                 body = {"vectors": {"size": size, "distance": "Dot"}}
                 assert server.send("PUT", f"/collections/{name}", body, headers=headers)[0] == 200
             assert server.send("PUT", "/collections/canary/points", CANARY, headers=headers)[0] == 200
-        yield [one, two]
+        yield [item, two]
 
 
 def sent(server: Server, row: Row, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
@@ -103,8 +103,8 @@ def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         children = body.items()
     elif isinstance(body, list):
         children = enumerate(body)
-    for name, one in children:
-        yield from places(one, (*path, name))
+    for name, item in children:
+        yield from places(item, (*path, name))
 
 
 def put(body: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -176,20 +176,20 @@ def paths() -> Iterator[Row]:
         "-rf", "*", "%0d%0aSet-Cookie:%20a=b", ".", "%2f", "//", "canary/../canary", "canary%2f..%2fcanary", "%63anary%00",
     )  # fmt: skip
     body = json.dumps({"vectors": {"size": 1, "distance": "Dot"}}).encode()
-    for one in tricks:
+    for trick in tricks:
         for method, rest, raw in (
             ("PUT", "", body),
             ("GET", "", b""),
             ("GET", "/points/1", b""),
             ("GET", "/exists", b""),
-            ("GET", f"/points/{one}", b""),
+            ("GET", f"/points/{trick}", b""),
             ("POST", "/points/count", b"{}"),
-            ("DELETE", f"/index/{one}", b""),
-            ("POST", f"/{one}", b"{}"),
+            ("DELETE", f"/index/{trick}", b""),
+            ("POST", f"/{trick}", b"{}"),
         ):
-            yield method, f"/collections/{one}{rest}", raw
-        yield "GET", f"/{one}", b""
-        yield "POST", f"/collections/one/points/count?{one}={one}", b"{}"
+            yield method, f"/collections/{trick}{rest}", raw
+        yield "GET", f"/{trick}", b""
+        yield "POST", f"/collections/one/points/count?{trick}={trick}", b"{}"
 
 
 CLASSES = {
@@ -203,16 +203,16 @@ CLASSES = {
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_hostile_request_is_answered_in_words(teams: list[Server], name: str, attacked: Attacked) -> None:
-    one, _ = teams
+    team, _ = teams
     tally = Counter[int]()
     for row in CLASSES[name]():
-        status, raw = sent(one, row)
+        status, raw = sent(team, row)
         tally[status] += 1
         assert status in ANSWERS, (row, raw)
         assert KEY.encode() not in raw, row
-        assert str(one.directory).encode() not in raw, row
-    assert canary(one) == [{"id": 1, "payload": {"secret": "canary"}}]
-    assert set(one.directory.parent.iterdir()) == {one.directory, one.directory.parent / "two"}
+        assert str(team.directory).encode() not in raw, row
+    assert canary(team) == [{"id": 1, "payload": {"secret": "canary"}}]
+    assert set(team.directory.parent.iterdir()) == {team.directory, team.directory.parent / "two"}
     attacked(name, tally.elements())
 
 
@@ -222,7 +222,7 @@ def canary(server: Server, key: str = KEY) -> Any:
 
 
 def test_no_key_of_another_team_is_accepted(teams: list[Server], attacked: Attacked) -> None:
-    one, two = teams
+    team, two = teams
     keys = (
         "",
         KEY[:-1],
@@ -253,24 +253,24 @@ def test_no_key_of_another_team_is_accepted(teams: list[Server], attacked: Attac
     ]:
         body = json.dumps(BODIES.get((method, path), {})).encode() if method != "GET" else b""
         for headers in wrong:
-            status, raw = sent(one, (method, path, body), headers)
+            status, raw = sent(team, (method, path, body), headers)
             assert (status in (400, 401), b"canary" in raw) == (True, False), (method, path, headers, status)
             tally[status] += 1
         status, raw = sent(two, (method, path, body), {"api-key": KEY})
         assert status == 401
         tally[status] += 1
-        reading = sent(one, (method, path, body), {"api-key": READ_ONLY})[0]
+        reading = sent(team, (method, path, body), {"api-key": READ_ONLY})[0]
         assert (
             reading == 403
             or method == "GET"
             or path.endswith(("points", "query", "query/batch", "groups", "scroll", "count", "facet"))
         )
-    assert canary(one) == canary(two, "two-writes") == [{"id": 1, "payload": {"secret": "canary"}}]
+    assert canary(team) == canary(two, "two-writes") == [{"id": 1, "payload": {"secret": "canary"}}]
     attacked("Keys of another team, and damaged keys, at Qdrant", tally.elements())
 
 
 def test_a_caller_that_leaves_or_lies_keeps_nobody_waiting(teams: list[Server], attacked: Attacked) -> None:
-    one, _ = teams
+    team, _ = teams
     head = f"POST /collections/one/points/count HTTP/1.1\r\nhost: x\r\napi-key: {KEY}\r\n".encode()
     lies = (
         b"content-length: 10\r\n\r\n{}",
@@ -285,11 +285,11 @@ def test_a_caller_that_leaves_or_lies_keeps_nobody_waiting(teams: list[Server], 
     )
     held = []
     for lie in lies:
-        held.append(socket.create_connection(("127.0.0.1", one.port), timeout=5))
+        held.append(socket.create_connection(("127.0.0.1", team.port), timeout=5))
         held[-1].sendall(head + lie)
-    assert canary(one)
+    assert canary(team)
     for connection in held:
         connection.close()
-    assert Path(one.directory).exists()
-    assert canary(one)
+    assert Path(team.directory).exists()
+    assert canary(team)
     attacked("Callers of Qdrant that lie about their body, or leave", len(lies) * ["others are answered"])

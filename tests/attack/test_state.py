@@ -37,11 +37,11 @@ SECONDS = 6.0
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    found = Path(tempfile.mkdtemp(prefix="vellum-test-"))
-    (found / "run").mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(found / "run"))
-    yield found
-    shutil.rmtree(found)
+    result = Path(tempfile.mkdtemp(prefix="vellum-test-"))
+    (result / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(result / "run"))
+    yield result
+    shutil.rmtree(result)
 
 
 def outcome(state: State) -> str:
@@ -256,8 +256,8 @@ def test_the_supervisor_and_another_seed(platform: Installation, attacked: Attac
     done = platform.run("status", check=False)
     assert (done.returncode, "team-a: not ready: WrongSeed: " in done.stdout) == (3, True)
     assert "team-a: ready" not in done.stdout
-    found = platform.status()
-    assert (found["ready"], "WrongSeed" in json.dumps(found["objects"])) == (False, True)
+    status = platform.status()
+    assert (status["ready"], "WrongSeed" in json.dumps(status["objects"])) == (False, True)
     os.kill(platform.supervisor(), signal.SIGKILL)
     seed.write_bytes(good)
     platform.run("up")
@@ -268,12 +268,12 @@ def test_the_supervisor_and_another_seed(platform: Installation, attacked: Attac
 
 def test_two_installations_at_once(attacked: Attacked) -> None:
     """They request the same ports at the same time. Each gets its own ports, and nothing starts twice."""
-    with contextmanager(new_installation)() as one, contextmanager(new_installation)() as other:
+    with contextmanager(new_installation)() as item, contextmanager(new_installation)() as other:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda installation: installation.up(team_a="{inference: disabled}"), (one, other)))
-        for installation in (one, other):
+            list(pool.map(lambda installation: installation.up(team_a="{inference: disabled}"), (item, other)))
+        for installation in (item, other):
             assert installation.status()["ready"]
             assert [name for name, process in installation.processes().items() if process["restarts"]] == []
-        ports = [set(json.loads((each.state / "ports.json").read_text()).values()) for each in (one, other)]
+        ports = [set(json.loads((each.state / "ports.json").read_text()).values()) for each in (item, other)]
         assert not ports[0] & ports[1]
     attacked("Installations that start at once", 2 * ["ready, no restart, ports of its own"])

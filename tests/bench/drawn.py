@@ -139,15 +139,15 @@ def base(kind: str, name: str = "drawn") -> Obj:
 def harmless(kind: str, schemas: Schemas) -> list[Change]:
     """Return every way to spell one field that says no more than before, or the same."""
     obj = base(kind)
-    (root,) = [one for one in schemas.values() if _is_of(one, obj["apiVersion"], kind)]
-    found = []
+    (root,) = [item for item in schemas.values() if _is_of(item, obj["apiVersion"], kind)]
+    results = []
     for name, schema in root["properties"].items():
         if name not in ("apiVersion", "kind", "metadata", "status"):
-            found += list(_empty(schemas, schema, obj.get(name), (name,)))
+            results += list(_empty(schemas, schema, obj.get(name), (name,)))
     if kind in ("StatefulSet", "DaemonSet"):
         # Their pods are those of a Deployment, whose thousands of fields are enough once.
-        found = [change for change in found if change[0][:2] != ("spec", "template")]
-    return found + [
+        results = [change for change in results if change[0][:2] != ("spec", "template")]
+    return results + [
         (path, text)
         for path, value in leaves(obj)
         for text in AMOUNTS.get(str(value), ())
@@ -163,12 +163,12 @@ def harmful(kind: str) -> list[Change]:
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield every value that is neither a map nor a list, outside of the metadata."""
     if isinstance(value, dict):
-        for name, one in value.items():
+        for name, item in value.items():
             if name not in ("apiVersion", "kind", "metadata", "status") or len(path) > 1:
-                yield from leaves(one, (*path, name))
+                yield from leaves(item, (*path, name))
     elif isinstance(value, list):
-        for place, one in enumerate(value):
-            yield from leaves(one, (*path, place))
+        for place, item in enumerate(value):
+            yield from leaves(item, (*path, place))
     elif path:
         yield path, value
 
@@ -192,7 +192,7 @@ def batches(changes: list[Change], dice: random.Random, together: int) -> Iterat
     for start in range(0, len(left), together):
         taken: list[Change] = []
         for change in left[start : start + together]:
-            if not any(_below(change[0], one[0]) or _below(one[0], change[0]) for one in taken):
+            if not any(_below(change[0], item[0]) or _below(item[0], change[0]) for item in taken):
                 taken.append(change)
         yield taken
 
@@ -211,20 +211,20 @@ def _empty(schemas: Schemas, schema: Mapping[str, Any], value: Any, path: Path) 
     """Yield the empty values of a field and of all fields below it."""
     schema, name = _resolved(schemas, schema)
     empty = _EMPTY.get(name or str(schema.get("type", "object")), (None,))
-    yield from ((path, one) for one in empty)
+    yield from ((path, item) for item in empty)
     if schema.get("type") == "array":
         for place in range(len(value or ())):
             yield from _empty(schemas, schema["items"], value[place], (*path, place))
     # A pod in a job in a cluster of jobs would not end.
     elif len(path) < _DEEPEST:
         below = value if isinstance(value, dict) else {}
-        for one, inner in (schema.get("properties") or {}).items():
-            yield from _empty(schemas, inner, below.get(one), (*path, one))
+        for item, inner in (schema.get("properties") or {}).items():
+            yield from _empty(schemas, inner, below.get(item), (*path, item))
 
 
 def _resolved(schemas: Schemas, schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     while reference := schema.get("$ref") or next(
-        (one["$ref"] for one in schema.get("allOf", ()) if "$ref" in one), ""
+        (item["$ref"] for item in schema.get("allOf", ()) if "$ref" in item), ""
     ):
         name = reference.rsplit("/", 1)[-1]
         schema = schemas[name]

@@ -111,31 +111,31 @@ def embedded(world: World, key: Key) -> Pass:
     assert live is not None
     asked = {*controller._asked.get(key, {}).values(), *_ahead(key)}
     return Pass(
-        {one: without(obj, OBJECTS) for one, obj in store.applied.items()},
+        {item: without(obj, OBJECTS) for item, obj in store.applied.items()},
         store.deleted,
         _status(live),
         _conditions(live),
-        _events({"type": one.type, "reason": one.reason, "message": one.message} for one in store.said),
+        _events({"type": item.type, "reason": item.reason, "message": item.message} for item in store.said),
         asked,
     )
 
 
 def crossplane(oracle: Oracle, world: World, key: Key) -> Pass:
     """Run one pass of the real reconciler, which calls our real function."""
-    code, complaint, said = oracle.render(*inputs(world, key), credentials=[secret(world.seed)])
+    code, complaint, text = oracle.render(*inputs(world, key), credentials=[secret(world.seed)])
     assert code in (0, REFUSED), complaint
-    live = said["composite_resource"]
+    live = text["composite_resource"]
     conditions = _conditions(live)
     asked = {
-        Requirement(one["apiVersion"], one["kind"], one["matchName"], one.get("namespace", ""))
-        for one in said["required_resources"]
+        Requirement(resource["apiVersion"], resource["kind"], resource["matchName"], resource.get("namespace", ""))
+        for resource in text["required_resources"]
     }
     return Pass(
-        {Key.of(obj): without(obj, OBJECTS) for obj in said.get("composed_resources", ())},
-        {Key.of(obj) for obj in said.get("deleted_resources", ())},
+        {Key.of(obj): without(obj, OBJECTS) for obj in text.get("composed_resources", ())},
+        {Key.of(obj) for obj in text.get("deleted_resources", ())},
         _status(live),
         conditions if key == PLATFORM else _ready_of_claim(conditions),
-        _events(said.get("events", ())),
+        _events(text.get("events", ())),
         asked,
     )
 
@@ -171,43 +171,46 @@ def _composite(live: Obj) -> Obj:
 
 
 def _composition(kind: str) -> Obj:
-    return next(one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind)
+    return next(
+        composition for composition in compositions() if composition["spec"]["compositeTypeRef"]["kind"] == kind
+    )
 
 
 def _ahead(key: Key) -> set[Requirement]:
     """What Crossplane looks up before it calls the function, because the Composition says so."""
     (step,) = _composition(XR_KIND if key.kind == KIND else key.kind)["spec"]["pipeline"]
     return {
-        Requirement(one["apiVersion"], one["kind"], one["name"]) for one in step["requirements"]["requiredResources"]
+        Requirement(resource["apiVersion"], resource["kind"], resource["name"])
+        for resource in step["requirements"]["requiredResources"]
     }
 
 
 def _status(live: Obj) -> Obj:
-    said = without({name: one for name, one in live["status"].items() if name != "conditions"}, STATUS)
+    text = without({name: item for name, item in live["status"].items() if name != "conditions"}, STATUS)
     # Each has its own clock.
-    return {**said, "components": [without(part, [("since",)]) for part in said.get("components", ())]}
+    return {**text, "components": [without(part, [("since",)]) for part in text.get("components", ())]}
 
 
 def _conditions(live: Obj) -> dict[str, Obj]:
-    found = [_unframed(without(one, CONDITIONS)) for one in live["status"]["conditions"]]
-    return {one["type"]: one for one in found if one["type"] not in SILENT}
+    results = [_unframed(without(condition, CONDITIONS)) for condition in live["status"]["conditions"]]
+    return {item["type"]: item for item in results if item["type"] not in SILENT}
 
 
-def _events(said: Iterable[Obj]) -> set[tuple[str, str, str]]:
+def _events(text: Iterable[Obj]) -> set[tuple[str, str, str]]:
     return {
-        (one["type"], one["reason"], _unframed(one)["message"])
-        for one in said
-        if one["reason"] not in SILENT and not any(one["message"].endswith(words) for words in SILENT)
+        (item["type"], item["reason"], _unframed(item)["message"])
+        for item in text
+        if item["reason"] not in SILENT and not any(item["message"].endswith(words) for words in SILENT)
     }
 
 
-def _unframed(said: Obj) -> Obj:
-    if "message" not in said:
-        return said
-    message = said["message"]
+def _unframed(text: Obj) -> Obj:
+    if "message" not in text:
+        return text
+    message = text["message"]
     for frame in FRAMES:
         message = message.removeprefix(frame)
-    return {**said, "message": message}
+    return {**text, "message": message}
 
 
 def without(obj: Obj, paths: Iterable[Path]) -> Obj:
@@ -219,10 +222,10 @@ def without(obj: Obj, paths: Iterable[Path]) -> Obj:
 
 
 def _drop(inside: Any, step: str | int, *deeper: str | int) -> None:
-    found = inside.get(step) if isinstance(inside, dict) else inside[step]
-    if found is None:
+    result = inside.get(step) if isinstance(inside, dict) else inside[step]
+    if result is None:
         return
     if deeper:
-        _drop(found, *deeper)
-    if not deeper or not found:
+        _drop(result, *deeper)
+    if not deeper or not result:
         del inside[step]

@@ -57,8 +57,10 @@ class Oracle:
         kind = composite["kind"]
         asked = {
             "composite_resource": composite,
-            "composite_resource_definition": next(one for one in xrds() if one["spec"]["names"]["kind"] == kind),
-            "composition": next(one for one in compositions() if one["spec"]["compositeTypeRef"]["kind"] == kind),
+            "composite_resource_definition": next(xrd for xrd in xrds() if xrd["spec"]["names"]["kind"] == kind),
+            "composition": next(
+                composition for composition in compositions() if composition["spec"]["compositeTypeRef"]["kind"] == kind
+            ),
             "functions": [{"name": FUNCTION, "address": self.function}],
             "observed_resources": list(observed),
             "required_resources": list(required),
@@ -74,8 +76,8 @@ class Oracle:
             check=False,
         )
         response.ParseFromString(done.stdout)
-        said = json_format.MessageToDict(response, preserving_proto_field_name=True)
-        return done.returncode, done.stderr.decode(), said.get("composite", {})
+        text = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        return done.returncode, done.stderr.decode(), text.get("composite", {})
 
 
 @contextlib.contextmanager

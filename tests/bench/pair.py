@@ -78,8 +78,8 @@ class Pair:
         self.world.store.ensure(obj)
 
     def _one(self, name: str, kind: str, part: str) -> Key:
-        (found,) = (key for key in self.embedded(name) if (key.kind, key.name) == (kind, part))
-        return found
+        (result,) = (key for key in self.embedded(name) if (key.kind, key.name) == (kind, part))
+        return result
 
     def real(self, name: str) -> dict[Key, Obj]:
         """Return what Crossplane composed for a claim, as far as it wrote it."""
@@ -102,16 +102,16 @@ class Pair:
 
     def said(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what both say of every claim."""
-        real = {one["metadata"]["name"]: one for one in self.bench.list(CLAIM)}
+        real = {item["metadata"]["name"]: item for item in self.bench.list(CLAIM)}
         for composite in self.bench.list("xmlopsplatform"):
             # A claim's Synced describes its composite; on a laptop the claim itself is synced.
             claim = real.get(composite["spec"]["claimRef"]["name"])
             if claim is not None:
-                kept = [one for one in _conditions(claim) if one["type"] != "Synced"]
-                synced = [one for one in _conditions(composite) if one["type"] == "Synced"]
+                kept = [condition for condition in _conditions(claim) if condition["type"] != "Synced"]
+                synced = [condition for condition in _conditions(composite) if condition["type"] == "Synced"]
                 claim["status"] = {**claim.get("status", {}), "conditions": [*kept, *synced]}
-        here = [one for one in self.world.store.everything() if one["kind"] == "MLOpsPlatform"]
-        embedded = {one["metadata"]["name"]: one for one in here}
+        here = [item for item in self.world.store.everything() if item["kind"] == "MLOpsPlatform"]
+        embedded = {item["metadata"]["name"]: item for item in here}
         names = sorted(embedded)
         return {name: _said(real.get(name)) for name in names}, {name: _said(embedded[name]) for name in names}
 
@@ -121,9 +121,9 @@ class Pair:
         expected = {name: self.embedded(name) for name in names}
 
         def differences() -> list[str]:
-            found = [line for name in names for line in _differences(self.real(name), expected[name])]
+            results = [line for name in names for line in _differences(self.real(name), expected[name])]
             real, here = self.said()
-            return found + [
+            return results + [
                 f"{name} says\n  {real[name]}\n  {here[name]}" for name in names if real.get(name) != here.get(name)
             ]
 
@@ -207,8 +207,10 @@ def _conditions(live: Obj) -> list[Obj]:
 
 def _said(live: Obj | None) -> Any:
     status = (live or {}).get("status") or {}
-    conditions = {one["type"]: (one["status"], one.get("reason")) for one in status.get("conditions", ())}
-    messages = {one["type"]: one.get("message", "") for one in status.get("conditions", ())}
+    conditions = {
+        condition["type"]: (condition["status"], condition.get("reason")) for condition in status.get("conditions", ())
+    }
+    messages = {condition["type"]: condition.get("message", "") for condition in status.get("conditions", ())}
     rest = {name: status.get(name) for name in ("team", "components", "deletionPolicy", "endpoints", "seedFingerprint")}
     return {**rest, **{name: conditions.get(name) for name in SAID}, "message": messages.get("PartsReady")}
 

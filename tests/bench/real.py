@@ -72,8 +72,8 @@ class Bench:
 
     def get(self, kind: str, name: str, namespace: str = "") -> Obj | None:
         where = ("-n", namespace) if namespace else ()
-        found = self.kubectl("get", kind, name, *where, "--ignore-not-found", "-o", "json")
-        return dict(json.loads(found)) if found else None
+        result = self.kubectl("get", kind, name, *where, "--ignore-not-found", "-o", "json")
+        return dict(json.loads(result)) if result else None
 
     def list(self, kind: str, *more: str) -> list[Obj]:
         return list(json.loads(self.kubectl("get", kind, *more, "-o", "json"))["items"])
@@ -86,9 +86,9 @@ class Bench:
         return self.team(name)
 
     def team(self, name: str, namespace: str = "default") -> Team:
-        found = self.get(CLAIM, name, namespace)
-        assert found is not None
-        composite = self.get("xmlopsplatform", found["spec"]["resourceRef"]["name"])
+        result = self.get(CLAIM, name, namespace)
+        assert result is not None
+        composite = self.get("xmlopsplatform", result["spec"]["resourceRef"]["name"])
         assert composite is not None
         return Team(namespace, name, composite["metadata"]["uid"])
 
@@ -142,8 +142,8 @@ def new_bench(*arguments: str) -> Iterator[Bench]:
     root = Path(tempfile.mkdtemp(prefix="vellum-bench-"))
     empty = Bench(root)
     try:
-        found = json.loads(empty.vellum("up", *arguments, "--output", "json").stdout)
-        yield Bench(root, found["kubeconfig"], found["kubectl"], found["s3"])
+        result = json.loads(empty.vellum("up", *arguments, "--output", "json").stdout)
+        yield Bench(root, result["kubeconfig"], result["kubectl"], result["s3"])
     finally:
         empty.vellum("down", check=False)
         shutil.rmtree(root, ignore_errors=True)

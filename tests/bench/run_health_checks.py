@@ -14,8 +14,8 @@ def lua(text: str, obj: Any) -> list[str]:
     """Return status and message; Argo CD's interpreter is of Lua 5.1 too."""
     runtime = LuaRuntime()
     runtime.globals().obj = table(runtime, obj)
-    said = runtime.execute(text)
-    return [said["status"], said["message"] or ""]
+    message = runtime.execute(text)
+    return [message["status"], message["message"] or ""]
 
 
 def table(runtime: Any, value: Any) -> Any:

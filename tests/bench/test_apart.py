@@ -112,8 +112,8 @@ def test_a_later_crd_of_a_user_is_not_uninstalled(bench: Bench) -> None:
             bench.kubeconfig,
         ]
         planned = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
-        going = [one["name"] for stage in planned["stages"] for one in stage["objects"]]
-        return JOB_SET in going, JOB_SET in [one["name"] for one in planned["stays"]]
+        going = [obj["name"] for stage in planned["stages"] for obj in stage["objects"]]
+        return JOB_SET in going, JOB_SET in [item["name"] for item in planned["stays"]]
 
     spec = platform(bench)["spec"]
     assert plan() == (True, False)

@@ -40,10 +40,10 @@ class Proxy:
         with zipfile.ZipFile(archive, "w") as packed:
             packed.writestr(f"{MODULE}@{VERSION}/go.mod", GO_MOD)
             packed.writestr(f"{MODULE}@{VERSION}/main.go", MAIN)
-        said = f'{{"Version": "{VERSION}"}}'.encode()
+        text = f'{{"Version": "{VERSION}"}}'.encode()
         return {
             "list": VERSION.encode(),
-            f"{VERSION}.info": said,
+            f"{VERSION}.info": text,
             f"{VERSION}.mod": GO_MOD,
             f"{VERSION}.zip": archive.getvalue(),
         }.get(path.rpartition("/")[2])
@@ -51,12 +51,12 @@ class Proxy:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    found = Proxy()
+    result = Proxy()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             try:
-                content = found.answer(self.path)
+                content = result.answer(self.path)
             except ConnectionResetError:
                 self.close_connection = True
                 return
@@ -68,9 +68,9 @@ def proxy() -> Iterator[Proxy]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.address = f"http://127.0.0.1:{server.server_port}"
+        result.address = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield found
+        yield result
         server.shutdown()
 
 
@@ -113,11 +113,11 @@ def tools(tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iter
 def test_a_build_goes_on_when_the_network_comes_back(proxy: Proxy, failures: int) -> None:
     """The proxy cuts the first requests; the build reports each further try."""
     proxy.failures = failures
-    said: list[str] = []
-    built = programs.ensure(said.append)
+    messages: list[str] = []
+    built = programs.ensure(messages.append)
     assert subprocess.run([built["hello"]], capture_output=True, check=True).stdout == b"hello\n"
     assert (built["source"] / "main.go").read_bytes() == MAIN
-    tries = [line for line in said if "try" in line]
+    tries = [line for line in messages if "try" in line]
     assert 1 <= len(tries) <= failures
     assert "; try 2 of 5 in 0.05 s" in tries[0]
 
@@ -125,10 +125,10 @@ def test_a_build_goes_on_when_the_network_comes_back(proxy: Proxy, failures: int
 @pytest.mark.usefixtures("tools")
 def test_a_network_that_stays_away_ends_the_build_after_five_tries(proxy: Proxy) -> None:
     proxy.failures = 1000
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(BenchError, match="VEL903"):
-        programs.ensure(said.append)
-    assert len([line for line in said if "try" in line]) == 4
+        programs.ensure(messages.append)
+    assert len([line for line in messages if "try" in line]) == 4
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_what_no_try_can_change_is_said_at_once(tools: Path, proxy: Proxy, spoil
         (tools / name).write_text(spoil((tools / name).read_text()))
     sums = (tools / "go.sum").read_text().replace("h1:", "h1:A")[:-1] + "\n"
     (tools / "go.sum").write_text("\n".join(line[:-2] + "=" for line in sums.splitlines()) + "\n")
-    said: list[str] = []
+    messages: list[str] = []
     with pytest.raises(BenchError, match="VEL903"):
-        programs.ensure(said.append)
-    assert [line for line in said if "try" in line] == []
+        programs.ensure(messages.append)
+    assert [line for line in messages if "try" in line] == []
     assert len(proxy.requests) <= 4

@@ -21,7 +21,7 @@ from vellum.bench.chart import STAND_IN, Chart
 from vellum.kube.objects import Obj, annotations_of
 from vellum.package.charts import OWN, packed
 
-HERE = {one.name: one for one in charts.STAND_INS}
+HERE = {item.name: item for item in charts.STAND_INS}
 STAND_INS = [part for part in kept().parts if part.stand_in]
 RESTRICTED = {"seccompProfile": {"type": "RuntimeDefault"}}
 VALUES: dict[str, Obj] = {
@@ -49,7 +49,7 @@ class Helm:
         argv = [str(self._program), "template", "x", str(path), "-n", "ns", "-f", str(given)]
         done = subprocess.run(argv, env={"HOME": str(self._folder)}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
+        return [item for item in yaml.load_all(done.stdout, yaml.CSafeLoader) if item]
 
     def of(self, name: str, **values: Any) -> list[Obj]:
         return self.rendered(archive(HERE[name]), **{**VALUES[name], **values})
@@ -66,12 +66,12 @@ def archive(stand_in: Chart) -> bytes:
 
 
 def names(objects: list[Obj], kind: str) -> list[str]:
-    return sorted(one["metadata"]["name"] for one in objects if one["kind"] == kind)
+    return sorted(obj["metadata"]["name"] for obj in objects if obj["kind"] == kind)
 
 
 def spec(objects: list[Obj], kind: str, name: str) -> Obj:
-    (found,) = (one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name))
-    return dict(found["spec"])
+    (result,) = (obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) == (kind, name))
+    return dict(result["spec"])
 
 
 def pod(objects: list[Obj], name: str) -> Obj:
@@ -83,23 +83,23 @@ def test_a_stand_in_says_so_and_makes_nothing_that_must_answer(helm: Helm, name:
     inside = chart.files(HERE[name])
     about = json.loads(inside["Chart.yaml"])
     objects = helm.of(name)
-    kinds = {one["kind"] for one in objects}
+    kinds = {obj["kind"] for obj in objects}
 
     assert about["annotations"] == STAND_IN
     assert "stand-in" in about["description"]
     assert kinds.isdisjoint({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace", "Job"})
-    assert not [one for one in objects if "helm.sh/hook" in annotations_of(one)]
+    assert not [obj for obj in objects if "helm.sh/hook" in annotations_of(obj)]
     assert all(
-        annotations_of(one).items() >= STAND_IN.items() for one in objects if one["kind"] == "CustomResourceDefinition"
+        annotations_of(obj).items() >= STAND_IN.items() for obj in objects if obj["kind"] == "CustomResourceDefinition"
     )
 
 
 @pytest.mark.parametrize("name", sorted(HERE.keys() - {"cni", "base"}))
 def test_pods_pass_pod_security_with_the_values_that_vellum_sets(helm: Helm, name: str) -> None:
     objects = helm.of(name)
-    found = [one["spec"]["template"] for one in objects if one["kind"] == "Deployment"]
-    assert found
-    assert [faults for one in found if (faults := pod_security.faults(one))] == []
+    results = [obj["spec"]["template"] for obj in objects if obj["kind"] == "Deployment"]
+    assert results
+    assert [faults for item in results if (faults := pod_security.faults(item))] == []
 
 
 def test_istios_plugin_needs_a_privileged_namespace(helm: Helm) -> None:
@@ -110,10 +110,10 @@ def test_istios_plugin_needs_a_privileged_namespace(helm: Helm) -> None:
 def test_a_stand_in_makes_what_the_real_chart_made_when_that_was_rendered(
     built: dict[str, Path], tmp_path: Path, part: Part
 ) -> None:
-    release = next(one for one in published() if one.name == part.name)
-    found = stand_ins.of(release, part.facts, part.keys, RealHelm(built["helm"], tmp_path), tmp_path)
+    release = next(item for item in published() if item.name == part.name)
+    result = stand_ins.of(release, part.facts, part.keys, RealHelm(built["helm"], tmp_path), tmp_path)
     assert part.stand_in
-    assert found == stand_ins.Differences(part.stand_in.lacks, part.stand_in.ignores)
+    assert result == stand_ins.Differences(part.stand_in.lacks, part.stand_in.ignores)
 
 
 def test_values_have_the_effect_that_they_have_in_the_real_charts(helm: Helm) -> None:
@@ -145,7 +145,7 @@ def test_kserves_charts_are_the_real_ones_and_whole(helm: Helm, built: dict[str,
 def test_the_trainers_chart_is_the_real_one_with_jobsets_in_it(helm: Helm, built: dict[str, Path]) -> None:
     archive = charts.served(built)["kubeflow-trainer-2.3.0.tgz"]
     made = helm.rendered(archive)
-    assert sorted(one["metadata"]["name"] for one in made if one["kind"] == "Deployment") == [
+    assert sorted(item["metadata"]["name"] for item in made if item["kind"] == "Deployment") == [
         "jobset-controller",
         "x-kubeflow-trainer-controller-manager",
     ]

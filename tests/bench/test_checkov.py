@@ -26,15 +26,15 @@ def placed(obj: Obj) -> Obj:
 
 def accepted(workloads: set[str]) -> dict[str, set[str]]:
     """Return each check that may fail, and for which workloads."""
-    said = yaml.safe_load(ACCEPTED.read_text(encoding="utf-8"))
-    assert all(one["reason"] and one["words"] for one in said)
-    return {one["check"]: workloads if one["workloads"] == "all" else {*one["workloads"]} for one in said}
+    output = yaml.safe_load(ACCEPTED.read_text(encoding="utf-8"))
+    assert all(item["reason"] and item["words"] for item in output)
+    return {item["check"]: workloads if item["workloads"] == "all" else {*item["workloads"]} for item in output}
 
 
 def found(report: Mapping[str, Obj]) -> dict[str, set[str]]:
     failed: dict[str, set[str]] = {}
-    for one in report["results"]["failed_checks"]:
-        failed.setdefault(one["check_id"], set()).add(one["resource"].rpartition(".")[2])
+    for check in report["results"]["failed_checks"]:
+        failed.setdefault(check["check_id"], set()).add(check["resource"].rpartition(".")[2])
     return failed
 
 

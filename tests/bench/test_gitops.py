@@ -32,15 +32,15 @@ STRICT = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--
 @pytest.fixture(scope="module")
 def kinds(bench: Bench) -> Iterator[list[Obj]]:
     """Have the kinds of both tools served, for as long as these tests take."""
-    found = programs.ensure(print, CRDS)
+    result = programs.ensure(print, CRDS)
     crds: list[Obj] = [
         yaml.load(path.read_bytes(), yaml.CSafeLoader)
-        for one in CRDS
-        for path in sorted(found[one.name].rglob("*.yaml"))
+        for crd in CRDS
+        for path in sorted(result[crd.name].rglob("*.yaml"))
     ]
     namespaces = [make("v1", "Namespace", name) for name in ("argocd", "flux-system")]
     bench.apply(*crds, *namespaces)
-    names = [one["metadata"]["name"] for one in crds]
+    names = [crd["metadata"]["name"] for crd in crds]
     bench.kubectl("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in names))
     yield crds
     bench.kubectl("delete", "crd", *names)
@@ -60,26 +60,26 @@ def rendered(tool: str, folder: Path) -> Path:
 def test_an_api_server_with_the_tools_own_kinds_takes_every_field(
     bench: Bench, kinds: list[Obj], tmp_path: Path, tool: str
 ) -> None:
-    assert {one["kind"] for one in kinds} == {"CustomResourceDefinition"}
+    assert {kind["kind"] for kind in kinds} == {"CustomResourceDefinition"}
     folder = rendered(tool, tmp_path / "git")
-    said = bench.kubectl(*STRICT, str(folder / tool)).splitlines()
+    output = bench.kubectl(*STRICT, str(folder / tool)).splitlines()
     objects = [obj for path in (folder / tool).glob("*.yaml") for obj in yaml.safe_load_all(path.read_text())]
-    assert len(said) == len(objects)
-    assert all("serverside-applied (server dry run)" in line for line in said)
+    assert len(output) == len(objects)
+    assert all("serverside-applied (server dry run)" in line for line in output)
 
 
 def test_a_field_that_a_tool_does_not_know_is_found(bench: Bench, kinds: list[Obj], tmp_path: Path) -> None:
     assert kinds
     path = rendered("flux", tmp_path / "git") / "flux/kustomizations.yaml"
     path.write_text(path.read_text().replace("dependsOn:", "dependOn:"))
-    said = bench.kubectl(*STRICT, str(path), check=False)
-    assert 'unknown field "spec.dependOn"' in said or ".spec.dependOn: field not declared in schema" in said
+    output = bench.kubectl(*STRICT, str(path), check=False)
+    assert 'unknown field "spec.dependOn"' in output or ".spec.dependOn: field not declared in schema" in output
 
 
 def test_the_tree_with_waves_is_taken_as_the_tree_without(bench: Bench, tmp_path: Path) -> None:
     for path in in_order(rendered("argocd", tmp_path / "git")):
-        said = bench.kubectl(*STRICT, str(path), "--force-conflicts").splitlines()
-        assert len(said) == len(list(yaml.safe_load_all(path.read_text())))
+        output = bench.kubectl(*STRICT, str(path), "--force-conflicts").splitlines()
+        assert len(output) == len(list(yaml.safe_load_all(path.read_text())))
 
 
 CLAIMS: Obj = {"claimNames": {"kind": "MLOpsPlatform"}}
@@ -132,5 +132,5 @@ def test_both_tools_see_healthy_exactly_what_crossplane_calls_ready(tmp_path: Pa
         version, kind = obj["apiVersion"], obj["kind"]
         key = f"resource.customizations.health.{version.partition('/')[0]}_{kind}"
         cases += [("lua", settings["data"][key], obj), ("cel", checks[version, kind], obj)]
-    said = validators.health(cases, tmp_path)
-    assert list(zip(said[::2], said[1::2], strict=True)) == [(argo, flux) for _, argo, flux in HEALTH]
+    text = validators.health(cases, tmp_path)
+    assert list(zip(text[::2], text[1::2], strict=True)) == [(argo, flux) for _, argo, flux in HEALTH]

@@ -52,8 +52,8 @@ def light() -> Iterator[Bench]:
     file.write_text(yaml.safe_dump(wanted))
     empty = Bench(root)
     try:
-        found = json.loads(empty.vellum("up", str(file), "--output", "json").stdout)
-        yield Bench(root, found["kubeconfig"], found["kubectl"], found["s3"])
+        result = json.loads(empty.vellum("up", str(file), "--output", "json").stdout)
+        yield Bench(root, result["kubeconfig"], result["kubectl"], result["s3"])
     finally:
         empty.vellum("down", check=False)
         file.unlink()
@@ -72,9 +72,9 @@ def test_a_part_that_cannot_be_installed_keeps_the_circuit_breaker_closed(light:
     time.sleep(FAILS_SECONDS)
     assert events(light) - before < FAILS_SECONDS
     assert condition(platform(light), "Responsive")["status"] == "True"
-    said = {one["name"]: one for one in platform(light)["status"]["components"]}
-    assert said["istio-base"]["actor"] == "the platform engineer"
-    assert all(said[name]["serves"] for name in MESHED)
+    messages = {component["name"]: component for component in platform(light)["status"]["components"]}
+    assert messages["istio-base"]["actor"] == "the platform engineer"
+    assert all(messages[name]["serves"] for name in MESHED)
     light.kubectl("delete", "crd", STRANGER["metadata"]["name"])
     until(lambda: grown(light), 300, lambda: explained(light))
 
@@ -84,8 +84,8 @@ def events(bench: Bench) -> int:
     port = json.loads((bench.root / "ports.json").read_text())["bench/crossplane-metrics"]
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
-    found = re.findall(r"^circuit_breaker_events_total\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE)
-    return round(sum(float(value) for labels, value in found if "kubeflowplatform" in labels))
+    result = re.findall(r"^circuit_breaker_events_total\{([^}]*)\} ([0-9.e+]+)$", text, re.MULTILINE)
+    return round(sum(float(value) for labels, value in result if "kubeflowplatform" in labels))
 
 
 @pytest.mark.nightly
@@ -97,7 +97,7 @@ def test_a_light_platform_grows_and_every_chart_keeps_its_values_until_the_mesh_
     waited, deadline = set(), time.monotonic() + 300
     while not grown(light):
         now = releases(light)
-        ready = {name for name, one in now.items() if condition(one, "Ready").get("status") == "True"}
+        ready = {name for name, item in now.items() if condition(item, "Ready").get("status") == "True"}
         for name in MESHED:
             if meshed(now[name]):
                 mesh = set(MESH) & {*platform_components()[name].after}
@@ -110,11 +110,11 @@ def test_a_light_platform_grows_and_every_chart_keeps_its_values_until_the_mesh_
     after = releases(light)
     assert {name: revision(after[name]) - revision(before[name]) for name in MESHED} == dict.fromkeys(MESHED, 1)
     secrets = light.list("secrets", "-A", "-l", "owner=helm")
-    assert {one["metadata"]["labels"]["status"] for one in secrets} <= {"deployed", "superseded"}
+    assert {secret["metadata"]["labels"]["status"] for secret in secrets} <= {"deployed", "superseded"}
 
 
 def releases(bench: Bench) -> dict[str, Obj]:
-    return {one["metadata"]["name"]: one for one in bench.list(RELEASES)}
+    return {item["metadata"]["name"]: item for item in bench.list(RELEASES)}
 
 
 def meshed(release: Obj) -> bool:
@@ -126,7 +126,7 @@ def revision(release: Obj) -> int:
 
 
 def grown(bench: Bench) -> bool:
-    found = platform(bench)
-    ready = condition(found, "Ready")
-    seen = ready.get("observedGeneration") == found["metadata"]["generation"]
-    return bool(seen and ready["status"] == "True" and found["status"].get("profile") == "standard")
+    result = platform(bench)
+    ready = condition(result, "Ready")
+    seen = ready.get("observedGeneration") == result["metadata"]["generation"]
+    return bool(seen and ready["status"] == "True" and result["status"].get("profile") == "standard")

@@ -30,19 +30,19 @@ SOON = 45
 
 
 def platform(bench: Bench) -> Obj:
-    found = bench.get("kubeflowplatform", "kubeflow")
-    assert found is not None
-    return found
+    result = bench.get("kubeflowplatform", "kubeflow")
+    assert result is not None
+    return result
 
 
 def part(bench: Bench, name: str) -> Obj:
-    return next(one for one in platform(bench)["status"]["components"] if one["name"] == name)
+    return next(component for component in platform(bench)["status"]["components"] if component["name"] == name)
 
 
 def revision(bench: Bench, release: str) -> int:
-    found = bench.get(RELEASES, release)
-    assert found is not None
-    return int(found["status"]["atProvider"]["revision"])
+    result = bench.get(RELEASES, release)
+    assert result is not None
+    return int(result["status"]["atProvider"]["revision"])
 
 
 def explained(bench: Bench) -> str:
@@ -53,8 +53,8 @@ def whole(bench: Bench, release: str, seconds: float = 60) -> None:
     """Wait until the guard has no work left."""
 
     def at_rest() -> bool:
-        said = (platform(bench)["status"].get("guard") or {}).get(release) or {}
-        return bool(part(bench, release)["ready"]) and not (said.get("last") or {}).get("open")
+        text = (platform(bench)["status"].get("guard") or {}).get(release) or {}
+        return bool(part(bench, release)["ready"]) and not (text.get("last") or {}).get("open")
 
     until(at_rest, seconds, lambda: explained(bench))
 
@@ -70,7 +70,7 @@ def test_the_provider_comes_before_istio_and_istio_before_the_rest(bench: Bench)
     provider = bench.get("provider.pkg.crossplane.io", "provider-helm")
     healthy = condition(provider, "Healthy")
     assert healthy["status"] == "True"
-    made = {one["metadata"]["name"]: one["metadata"]["creationTimestamp"] for one in bench.list(RELEASES)}
+    made = {item["metadata"]["name"]: item["metadata"]["creationTimestamp"] for item in bench.list(RELEASES)}
     assert healthy["lastTransitionTime"] <= made["istio-base"] <= made["istiod"]
     others = set(made) - {"istio-base", "istiod"}
     assert all(made["istiod"] <= made[name] for name in others)
@@ -90,10 +90,10 @@ def test_the_provider_comes_before_istio_and_istio_before_the_rest(bench: Bench)
 
 
 def test_every_release_is_one_revision_of_a_chart_from_the_registry(bench: Bench) -> None:
-    for one in bench.list(RELEASES):
-        chart = one["spec"]["forProvider"]["chart"]
+    for item in bench.list(RELEASES):
+        chart = item["spec"]["forProvider"]["chart"]
         assert chart["repository"].startswith("oci://127.0.0.1:")
-        assert one["status"]["atProvider"]["state"] == "deployed"
+        assert item["status"]["atProvider"]["state"] == "deployed"
 
 
 def test_the_pods_of_pipelines_need_their_secret_to_start(bench: Bench) -> None:
@@ -107,9 +107,9 @@ def test_the_pods_of_pipelines_need_their_secret_to_start(bench: Bench) -> None:
         deployment = bench.get("deployment", name, "kubeflow")
         assert deployment is not None
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        references = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "secretKeyRef" in str(one)]
-        assert "mlpipeline-minio-artifact" in {one["name"] for one in references}
-        assert not any(one.get("optional") for one in references)
+        references = [item["valueFrom"]["secretKeyRef"] for item in container["env"] if "secretKeyRef" in str(item)]
+        assert "mlpipeline-minio-artifact" in {reference["name"] for reference in references}
+        assert not any(reference.get("optional") for reference in references)
 
 
 def deleted(bench: Bench, *where: str) -> None:
@@ -137,8 +137,8 @@ def test_a_deleted_workload_is_back_within_seconds_by_one_upgrade(bench: Bench) 
 
 
 def test_every_workload_and_service_of_every_chart_is_watched(bench: Bench) -> None:
-    said = platform(bench)["status"]["components"]
-    watched = {one["name"]: one.get("watched", 0) for one in said if "version" in one}
+    text = platform(bench)["status"]["components"]
+    watched = {item["name"]: item.get("watched", 0) for item in text if "version" in item}
     assert {name for name, count in watched.items() if not count} == {"kserve-crd"}
     for namespace, release in (("kserve", "kserve"), ("kubeflow", "kubeflow-pipelines"), ("istio-system", "istiod")):
         made = [
@@ -163,8 +163,8 @@ def test_an_edited_custom_resource_of_a_chart_is_back_by_two_upgrades(bench: Ben
 
 
 def process(bench: Bench, name: str) -> int:
-    found = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
-    return next(int(one["pid"]) for one in found["processes"] if one["name"] == name)
+    result = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
+    return next(int(item["pid"]) for item in result["processes"] if item["name"] == name)
 
 
 def test_a_provider_killed_during_an_upgrade_leaves_nothing_broken(bench: Bench) -> None:
@@ -235,8 +235,8 @@ def test_somebody_who_undoes_every_repair_is_named_and_not_fought_for_ever(bench
     was = revision(bench, release)
 
     def undone() -> bool:
-        found = bench.get(*where)
-        if found and found["spec"]["replicas"]:
+        result = bench.get(*where)
+        if result and result["spec"]["replicas"]:
             bench.kubectl("scale", *where[:2], "-n", where[2], "--replicas=0")
         return "Contended" in str(part(bench, release).get("reason"))
 
@@ -271,4 +271,4 @@ def test_verify_repair_breaks_a_release_and_shows_every_receipt(bench: Bench) ->
     ]
     receipts = [row["receipt"] for row in rows]
     assert {receipt["component"] for receipt in receipts} == {"notebook-controller"}
-    assert [one for one in receipts if one not in platform(bench)["status"]["receipts"]] == []
+    assert [receipt for receipt in receipts if receipt not in platform(bench)["status"]["receipts"]] == []

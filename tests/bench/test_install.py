@@ -79,13 +79,13 @@ class Reader:
             argv, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as running:
             assert running.stderr is not None
-            said = []
+            messages = []
             for line in running.stderr:
-                said.append(line)
+                messages.append(line)
                 if after in line:
                     running.send_signal(signal.SIGKILL)
                     break
-            assert running.wait(60) == -signal.SIGKILL, "".join(said)
+            assert running.wait(60) == -signal.SIGKILL, "".join(messages)
 
     def refused(self, *arguments: str) -> str:
         done = self.vellum(*arguments, check=False)
@@ -99,15 +99,15 @@ class Reader:
     def audited(self) -> list[tuple[str, str, str]]:
         """The changes of ``vellum`` in the API server's audit log: verb, plural or path, name."""
         log = self.bench.root / "data/bench/apiserver/audit.log"
-        found = []
+        results = []
         for line in log.read_text().splitlines():
             event = json.loads(line)
             what = event["objectRef"]
             mine = event.get("userAgent", "").startswith("vellum/") and event["stage"] == "ResponseComplete"
             done = event["responseStatus"]["code"] < 300
             if mine and done and "dryRun" not in event["requestURI"] and what["resource"] not in READS:
-                found.append((event["verb"], what.get("namespace", ""), what.get("name", "")))
-        return found
+                results.append((event["verb"], what.get("namespace", ""), what.get("name", "")))
+        return results
 
     def s3(self) -> Any:
         held = self.bench.get("secret", ARTIFACTS, "kubeflow")
@@ -134,8 +134,8 @@ def reader() -> Iterator[Reader]:
     empty = Bench(root)
     assert commands("A cluster with Crossplane") == [".venv/bin/vellum bench up --bare"]
     try:
-        found = json.loads(empty.vellum("up", "--bare", "--output", "json").stdout)
-        yield Reader(Bench(root, found["kubeconfig"], found["kubectl"], found["s3"]))
+        result = json.loads(empty.vellum("up", "--bare", "--output", "json").stdout)
+        yield Reader(Bench(root, result["kubeconfig"], result["kubectl"], result["s3"]))
     finally:
         empty.vellum("down", check=False)
         shutil.rmtree(root, ignore_errors=True)
@@ -188,26 +188,26 @@ def test_an_unsuitable_cluster_is_refused_with_a_fix(reader: Reader, tmp_path: P
     bench.apply(*strangers())
     before = reader.audited()
 
-    said = reader.refused("install", *FILES)
+    output = reader.refused("install", *FILES)
     external = reader.refused("install", str(external_platform(tmp_path)), FILES[1])
 
     bench.kubectl("annotate", "storageclass", "bench", f"{default}=true")
     bench.kubectl("delete", "namespace", "kserve")
     bench.kubectl("delete", "crd,clusterrole,priorityclass", "-l", "stranger=yes")
     bench.apply(crossplane())
-    assert "VEL723" in said
-    assert "cannot take the platform yet: crossplane, storage, function, namespaces, strangers" in said
+    assert "VEL723" in output
+    assert "cannot take the platform yet: crossplane, storage, function, namespaces, strangers" in output
     held = "Helm release mesh in namespace mesh-system holds what istio-base would make"
-    assert f"{held}: CustomResourceDefinition virtualservices.networking.istio.io" in said
-    assert "helm uninstall mesh --namespace mesh-system" in said
-    assert "an object that kserve would make is foreign: ClusterRole kserve-manager-role" in said
-    assert "PriorityClass" not in said
-    assert "spec.charts.own names no registry" in said
+    assert f"{held}: CustomResourceDefinition virtualservices.networking.istio.io" in output
+    assert "helm uninstall mesh --namespace mesh-system" in output
+    assert "an object that kserve would make is foreign: ClusterRole kserve-manager-role" in output
+    assert "PriorityClass" not in output
+    assert "spec.charts.own names no registry" in output
     assert "Secret vellum-storage/s3-artifacts does not exist" in external
     assert "Secret vellum-storage/s3-default-team-a-c25esaspfur2 does not exist" in external
     assert "seaweedfs" not in external
-    assert "helm upgrade --install crossplane crossplane --repo" in said
-    assert "these are foreign: kserve;" in said
+    assert "helm upgrade --install crossplane crossplane --repo" in output
+    assert "these are foreign: kserve;" in output
     assert reader.audited() == before
 
 
@@ -216,10 +216,10 @@ def test_no_seed_is_drawn_beside_what_an_uninstallation_kept(reader: Reader) -> 
     bench.kubectl("create", "namespace", "vellum-storage")
     bench.kubectl("annotate", "namespace", "vellum-storage", f"{KEPT}=true")
 
-    said = reader.refused("install", *FILES, *FUNCTION, "--dry-run")
+    output = reader.refused("install", *FILES, *FUNCTION, "--dry-run")
 
     bench.kubectl("delete", "namespace", "vellum-storage")
-    assert "VEL310: the seed is gone, and all keys of what an uninstallation kept in vellum-storage derive" in said
+    assert "VEL310: the seed is gone, and all keys of what an uninstallation kept in vellum-storage derive" in output
 
 
 JOB_SET = "jobsets.jobset.x-k8s.io"
@@ -245,12 +245,12 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     reader.follows("Install")
 
     verbs = {"Secret": "create"}
-    expected = [(verbs.get(one["kind"], "patch"), one["namespace"], one["name"]) for one in planned]
+    expected = [(verbs.get(item["kind"], "patch"), item["namespace"], item["name"]) for item in planned]
 
     def as_planned() -> bool:
         # The log is written after the answer, and a request that SIGKILL interrupted may be done without an answer.
         written = reader.audited()[audited:]
-        return written in (expected, [one for one in expected if one[2] != "function-vellum"])
+        return written in (expected, [item for item in expected if item[2] != "function-vellum"])
 
     until(as_planned, 10, lambda: f"{expected}\n{reader.audited()[audited:]}")
     assert reader.planned() == []
@@ -269,8 +269,8 @@ def test_the_guide_of_the_first_cluster_is_what_happens(reader: Reader) -> None:
     assert "VEL724" in reader.refused("uninstall", "--yes")
     there = marked(bench)
     plan = json.loads(reader.vellum("uninstall", "--dry-run", "--output", "json").stdout)
-    going = {f"{one['kind'].lower()}/{one['name']}" for stage in plan["stages"] for one in stage["objects"]}
-    staying = {f"{one['kind'].lower()}/{one['name']}" for one in plan["stays"]}
+    going = {f"{obj['kind'].lower()}/{obj['name']}" for stage in plan["stages"] for obj in stage["objects"]}
+    staying = {f"{item['kind'].lower()}/{item['name']}" for item in plan["stays"]}
     # Before and after, as the old keys may go in between: their overlap ends about now.
     unplanned = (there & marked(bench)) - (going | staying)
     assert {name for name in unplanned if not name.startswith(DEPENDENT)} == set()
@@ -337,18 +337,22 @@ def crossplane() -> Obj:
 def marked(bench: Bench) -> set[str]:
     """Everything on the API server that names Vellum or one of its releases, found by other means than Vellum's."""
     kinds = bench.kubectl("api-resources", "--verbs=list", "-o", "name").split()
-    found = json.loads(bench.kubectl("get", ",".join(kinds), "-A", "-o", "json"))["items"]
+    result = json.loads(bench.kubectl("get", ",".join(kinds), "-A", "-o", "json"))["items"]
     words = re.compile(r"vellum|meta\.helm\.sh/release-name|helm\.sh/release\.v1")
     return {
-        f"{one['kind'].lower()}/{one['metadata']['name']}"
-        for one in found
-        if one["kind"] not in ("Event", "Pod", "PersistentVolume", "FunctionRevision") and words.search(plain(one))
+        f"{item['kind'].lower()}/{item['metadata']['name']}"
+        for item in result
+        if item["kind"] not in ("Event", "Pod", "PersistentVolume", "FunctionRevision") and words.search(plain(item))
     }
 
 
 def plain(obj: Obj) -> str:
     """Name, marks, owners and type, without the namespace: Kubernetes adds objects to every kept namespace."""
-    said = [obj["metadata"].get(name) for name in ("name", "labels", "annotations", "finalizers", "ownerReferences")]
+    messages = [
+        obj["metadata"].get(name) for name in ("name", "labels", "annotations", "finalizers", "ownerReferences")
+    ]
     return (
-        "" if obj["metadata"]["name"].startswith("bench") else json.dumps([*said, obj["apiVersion"], obj.get("type")])
+        ""
+        if obj["metadata"]["name"].startswith("bench")
+        else json.dumps([*messages, obj["apiVersion"], obj.get("type")])
     )

@@ -20,9 +20,9 @@ def pipelines(rendered: Rendered, **values: object) -> list[Obj]:
 
 
 def test_pipelines_fits_a_small_cluster(rendered: Rendered) -> None:
-    asked = [one["resources"]["requests"] for one in containers(pipelines(rendered))]
-    assert sum(quantity.parse(one["cpu"]) for one in asked) <= quantity.parse("500m")
-    assert sum(quantity.parse(one["memory"]) for one in asked) <= quantity.parse("1638Mi")
+    asked = [container["resources"]["requests"] for container in containers(pipelines(rendered))]
+    assert sum(quantity.parse(item["cpu"]) for item in asked) <= quantity.parse("500m")
+    assert sum(quantity.parse(item["memory"]) for item in asked) <= quantity.parse("1638Mi")
 
 
 def test_pipelines_has_the_parts_of_v2_and_no_others(rendered: Rendered) -> None:
@@ -55,13 +55,13 @@ def test_pipelines_has_the_parts_of_v2_and_no_others(rendered: Rendered) -> None
 def test_the_endpoint_is_taken_apart(rendered: Rendered, endpoint: str, pieces: tuple[str, str, str]) -> None:
     objects = pipelines(rendered, objectStore={"endpoint": endpoint})
     server, ui = variables(objects, "ml-pipeline"), variables(objects, "ml-pipeline-ui")
-    assert tuple(server[f"OBJECTSTORECONFIG_{one}"]["value"] for one in ("HOST", "PORT", "SECURE")) == pieces
-    assert tuple(ui[f"MINIO_{one}"]["value"] for one in ("HOST", "PORT", "SSL")) == pieces
+    assert tuple(server[f"OBJECTSTORECONFIG_{item}"]["value"] for item in ("HOST", "PORT", "SECURE")) == pieces
+    assert tuple(ui[f"MINIO_{item}"]["value"] for item in ("HOST", "PORT", "SSL")) == pieces
 
 
 def test_a_new_key_or_header_rolls_what_holds_the_old_one(rendered: Rendered) -> None:
-    one, other = (templates(pipelines(rendered, objectStore={"generation": text})) for text in ("one", "two"))
-    assert {name for name, pod in one.items() if pod != other[name]} == {"ml-pipeline", "ml-pipeline-ui"}
+    item, other = (templates(pipelines(rendered, objectStore={"generation": text})) for text in ("one", "two"))
+    assert {name for name, pod in item.items() if pod != other[name]} == {"ml-pipeline", "ml-pipeline-ui"}
     mesh, named = templates(pipelines(rendered, istio=MESH["istio"])), templates(pipelines(rendered, **MESH))
     assert {name for name, pod in mesh.items() if pod != named[name]} == {"ml-pipeline", "ml-pipeline-ui"}
 
@@ -72,8 +72,8 @@ def test_only_a_token_says_who_calls(rendered: Rendered) -> None:
         objects = pipelines(rendered, **values)
         header = variables(objects, "ml-pipeline")["KUBEFLOW_USERID_HEADER"]
         assert header["valueFrom"]["secretKeyRef"] == {"name": "ml-pipeline-identity", "key": "header"}
-        said = of_kind(objects, "Secret")["ml-pipeline-identity"]["data"]["header"]
-        drawn = base64.b64decode(said).decode()
+        text = of_kind(objects, "Secret")["ml-pipeline-identity"]["data"]["header"]
+        drawn = base64.b64decode(text).decode()
         assert drawn.startswith("x-vellum-")
         assert len(drawn) == len("x-vellum-") + 40
         assert drawn == drawn.lower()
@@ -112,11 +112,13 @@ def test_agents_show_tokens_that_only_pipelines_takes(rendered: Rendered) -> Non
 def test_nobody_may_read_secrets_or_logs_of_teams(rendered: Rendered) -> None:
     for values in ({}, OUTSIDE, MESH):
         for name, role in of_kind(pipelines(rendered, **values), "ClusterRole").items():
-            granted = {(one, verb) for rule in role["rules"] for one in rule["resources"] for verb in rule["verbs"]}
-            assert not [one for one, _ in granted if one in ("*", "secrets", "configmaps", "pods/exec")], name
+            granted = {
+                (resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]
+            }
+            assert not [item for item, _ in granted if item in ("*", "secrets", "configmaps", "pods/exec")], name
             assert not [verb for _, verb in granted if verb == "*"], name
             logs = values is MESH and name == "ml-pipeline-ui"
-            assert logs or not [one for one, _ in granted if one == "pods/log"], name
+            assert logs or not [item for item, _ in granted if item == "pods/log"], name
 
 
 def test_mysql_is_asked_by_two_and_asks_nobody(rendered: Rendered) -> None:
@@ -124,7 +126,7 @@ def test_mysql_is_asked_by_two_and_asks_nobody(rendered: Rendered) -> None:
     (rule,) = policy["ingress"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in policy
-    assert [one["podSelector"]["matchExpressions"][0]["values"] for one in rule["from"]] == [
+    assert [item["podSelector"]["matchExpressions"][0]["values"] for item in rule["from"]] == [
         ["ml-pipeline", "metadata-grpc-server"]
     ]
 
@@ -136,8 +138,8 @@ def test_a_team_is_let_in_as_its_own_policies_let_it_out(rendered: Rendered) -> 
 
     objects = pipelines(rendered)
     made = World(written(CLAIM + EVERYTHING), settled_platform(PLATFORMS["light"])).settle_objects().values()
-    (namespace,) = (one for one in made if one["kind"] == "Namespace")
-    out = [rule for one in of_kind([*made], "NetworkPolicy").values() for rule in one["spec"].get("egress") or ()]
+    (namespace,) = (item for item in made if item["kind"] == "Namespace")
+    out = [rule for item in of_kind([*made], "NetworkPolicy").values() for rule in item["spec"].get("egress") or ()]
     asked = [
         (peer["podSelector"]["matchLabels"], rule["ports"][0]["port"])
         for rule in out
@@ -146,20 +148,20 @@ def test_a_team_is_let_in_as_its_own_policies_let_it_out(rendered: Rendered) -> 
     ]
     assert len(asked) == 3
     for labels, port in asked:
-        assert any(one["metadata"]["labels"].items() >= labels.items() for one in templates(objects).values())
+        assert any(template["metadata"]["labels"].items() >= labels.items() for template in templates(objects).values())
         (policy,) = (
-            one["spec"]
-            for one in of_kind(objects, "NetworkPolicy").values()
-            if one["spec"]["podSelector"].get("matchLabels") == labels
+            item["spec"]
+            for item in of_kind(objects, "NetworkPolicy").values()
+            if item["spec"]["podSelector"].get("matchLabels") == labels
         )
         (rule,) = policy["ingress"]
-        assert port in [one["port"] for one in rule["ports"]]
-        teams = [one["namespaceSelector"]["matchLabels"] for one in rule["from"] if "namespaceSelector" in one]
-        assert any(namespace["metadata"]["labels"].items() >= one.items() for one in teams)
+        assert port in [item["port"] for item in rule["ports"]]
+        teams = [item["namespaceSelector"]["matchLabels"] for item in rule["from"] if "namespaceSelector" in item]
+        assert any(namespace["metadata"]["labels"].items() >= team.items() for team in teams)
 
 
 def test_what_runs_at_teams_comes_from_the_mirror_and_by_digest_too(rendered: Rendered) -> None:
-    said = {"registry": "mirror.example.org/kfp", "launcher": {"digest": f"sha256:{64 * 'a'}"}}
-    found = variables(pipelines(rendered, images=said), "ml-pipeline")
-    assert found["V2_LAUNCHER_IMAGE"]["value"] == f"mirror.example.org/kfp/kubeflow/kfp-launcher@sha256:{64 * 'a'}"
-    assert found["V2_DRIVER_IMAGE"]["value"] == "mirror.example.org/kfp/kubeflow/kfp-driver:2.17.0"
+    messages = {"registry": "mirror.example.org/kfp", "launcher": {"digest": f"sha256:{64 * 'a'}"}}
+    result = variables(pipelines(rendered, images=messages), "ml-pipeline")
+    assert result["V2_LAUNCHER_IMAGE"]["value"] == f"mirror.example.org/kfp/kubeflow/kfp-launcher@sha256:{64 * 'a'}"
+    assert result["V2_DRIVER_IMAGE"]["value"] == "mirror.example.org/kfp/kubeflow/kfp-driver:2.17.0"

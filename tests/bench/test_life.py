@@ -32,14 +32,14 @@ def s3(bench: Bench, team: Team, secret: str = "mlpipeline-minio-artifact") -> A
 
 
 def secret_of(bench: Bench, name: str, namespace: str) -> dict[str, str]:
-    found = bench.get("secret", name, namespace)
-    assert found is not None
-    return secret_values(found)
+    result = bench.get("secret", name, namespace)
+    assert result is not None
+    return secret_values(result)
 
 
 def composed(bench: Bench, team: Team) -> set[str]:
     """Return the objects that the composite references, as kind and name without the team's own names."""
-    (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
+    (composite,) = (item for item in bench.list("xmlopsplatform") if item["metadata"]["uid"] == team.claim_uid)
     refs = composite["spec"]["resourceRefs"]
     return {f"{ref['kind']}/{ref['name']}".replace(team.id, "TEAM") for ref in refs}
 
@@ -80,10 +80,10 @@ EVERYTHING = {
 def test_the_first_example_becomes_ready_with_all_parts(bench: Bench) -> None:
     """Proves: the first example's claim becomes Ready with all that a team gets."""
     bench.kubectl("apply", "-f", str(ROOT / "examples/01-team/claim.yaml"))
-    found = bench.ready("team-a")
+    result = bench.ready("team-a")
     team = bench.team("team-a")
     assert composed(bench, team) == EVERYTHING
-    assert {part["name"]: part["ready"] for part in found["status"]["components"]} == dict.fromkeys(
+    assert {part["name"]: part["ready"] for part in result["status"]["components"]} == dict.fromkeys(
         ["namespace", "access", "bucket", "network", "qdrant", "notebook", "pipelines", "search"], True
     )
     bench.delete("team-a")
@@ -138,10 +138,10 @@ def test_a_pod_that_asks_for_root_is_refused_in_the_teams_namespace(bench: Bench
 
 
 def field(bench: Bench, kind: str, name: str, namespace: str, *path: Any) -> Any:
-    found: Any = bench.get(kind, name, namespace)
+    result: Any = bench.get(kind, name, namespace)
     for step in path:
-        found = found[step] if found is not None else None
-    return found
+        result = result[step] if result is not None else None
+    return result
 
 
 def test_every_field_of_a_claim_can_be_changed_and_reaches_its_object(bench: Bench) -> None:
@@ -240,10 +240,10 @@ def left_over(bench: Bench, team: Team) -> set[str]:
     """Return every object, of any kind, that still names the team."""
     kinds = "namespace,xmlopsplatform,secret,configmap,statefulset,service,networkpolicy,pod,pvc,pv,bucket,s3identity"
     kinds += ",s3policy,s3policybinding,s3credentials,notebook,inferenceservice,deployment,role,rolebinding"
-    found = bench.list(kinds, "-A")
+    result = bench.list(kinds, "-A")
     return {
         f"{obj['kind']}/{obj['metadata']['name']}".replace(team.id, "TEAM")
-        for obj in found
+        for obj in result
         if team.id in json.dumps([obj["metadata"], obj.get("spec", {})])
     }
 
@@ -367,16 +367,16 @@ def test_the_api_server_itself_refuses_a_wrong_claim(bench: Bench, spec: dict[st
 
 def test_an_unknown_field_is_refused_by_the_api_server(bench: Bench) -> None:
     """Proves: with strict validation, which kubectl uses, the API server refuses an unknown field."""
-    said = bench.kubectl(
+    output = bench.kubectl(
         "create", "--validate=strict", "-f", "-", given=json.dumps(claim("wrong", notebook_size="5Gi")), check=False
     )
-    assert 'unknown field "spec.notebook_size"' in said
+    assert 'unknown field "spec.notebook_size"' in output
 
 
 def test_conditions_of_the_claim_say_the_same_as_those_of_its_composite(bench: Bench, ada: Team) -> None:
     """Proves: claim and composite report the same conditions."""
     bench.ready("ada")
-    (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == ada.claim_uid)
-    found = bench.get("mlopsplatform", "ada", "default")
+    (composite,) = (item for item in bench.list("xmlopsplatform") if item["metadata"]["uid"] == ada.claim_uid)
+    result = bench.get("mlopsplatform", "ada", "default")
     for kind in ("Ready", "Synced", "PartsReady"):
-        assert condition(found, kind)["status"] == condition(composite, kind)["status"] == "True"
+        assert condition(result, kind)["status"] == condition(composite, kind)["status"] == "True"

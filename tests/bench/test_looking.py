@@ -50,8 +50,8 @@ def test_the_events_of_a_claim_tell_how_it_became_ready(bench: Bench) -> None:
     bench.claim("told", notebooks="enabled")
 
     def told() -> list[str]:
-        said = bench.kubectl("events", "--for", "mlopsplatform/told", "--no-headers")
-        return [line for line in said.splitlines() if " Creating " in line or " Available " in line]
+        output = bench.kubectl("events", "--for", "mlopsplatform/told", "--no-headers")
+        return [line for line in output.splitlines() if " Creating " in line or " Available " in line]
 
     # Events are written beside the conditions, so the last one may come later.
     # And kubectl sorts them by whole seconds.
@@ -61,9 +61,9 @@ def test_the_events_of_a_claim_tell_how_it_became_ready(bench: Bench) -> None:
 
 
 def test_kubectl_explain_knows_every_field_of_a_claim(bench: Bench) -> None:
-    said = bench.kubectl("explain", "mlopsplatform.spec")
+    output = bench.kubectl("explain", "mlopsplatform.spec")
     for field in ("notebooks", "size", "owner", "deletionPolicy", "vectors", "artifacts", "search"):
-        assert re.search(rf"^  {field}\t<", said, re.MULTILINE), said
+        assert re.search(rf"^  {field}\t<", output, re.MULTILINE), output
 
 
 def test_the_platform_shows_its_parts_too(bench: Bench) -> None:

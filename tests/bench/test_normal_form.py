@@ -41,8 +41,8 @@ class Case:
     def faults(self, live: Obj) -> list[str]:
         # Helm's record is text, which is read by a loader of its own.
         manifest = yaml.load(yaml.dump(self.rendered, Dumper=yaml.CSafeDumper), _Loader)  # a safe loader of our own
-        one = Rendered(Kind(manifest["apiVersion"], self.kind), "default", self.name, manifest)
-        return [str(found) for found in differences(one, live)]
+        item = Rendered(Kind(manifest["apiVersion"], self.kind), "default", self.name, manifest)
+        return [str(difference) for difference in differences(item, live)]
 
 
 Stored = list[tuple[Case, Obj]]
@@ -60,22 +60,22 @@ def batched(cases: list[Case]) -> Iterator[list[Case]]:
 
 def _stored(bench: Bench, cases: list[Case]) -> Stored:
     text = "---\n".join(f"{json.dumps(case.sent)}\n" for case in cases)
-    said = bench.kubectl(
+    output = bench.kubectl(
         "create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", "-", given=text, check=False
     )
-    reader, found, place = json.JSONDecoder(), {}, 0
-    while (place := said.find("{\n", place)) >= 0:
-        obj, place = reader.raw_decode(said, place)
-        found[obj["kind"], obj["metadata"]["name"]] = obj
-    return [(case, found[case.kind, case.name]) for case in cases if (case.kind, case.name) in found]
+    reader, result, place = json.JSONDecoder(), {}, 0
+    while (place := output.find("{\n", place)) >= 0:
+        obj, place = reader.raw_decode(output, place)
+        result[obj["kind"], obj["metadata"]["name"]] = obj
+    return [(case, result[case.kind, case.name]) for case in cases if (case.kind, case.name) in result]
 
 
 @cache
 def schemas(bench: Bench, api_version: str) -> drawn.Schemas:
     path = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
-    said = bench.kubectl("get", "--raw", f"/openapi/v3/{path}")
-    found: drawn.Schemas = json.loads(said)["components"]["schemas"]
-    return found
+    output = bench.kubectl("get", "--raw", f"/openapi/v3/{path}")
+    result: drawn.Schemas = json.loads(output)["components"]["schemas"]
+    return result
 
 
 def harmless(bench: Bench, kind: str, *, together: int) -> list[Case]:
@@ -100,22 +100,22 @@ def named(kind: str, word: str, changes: list[Change], together: int) -> Iterato
         yield f"{word}-{number}", batch
 
 
-def wrong(found: Stored) -> dict[str, list[str]]:
-    return {f"{case.kind} {case.changes}": faults for case, live in found if (faults := case.faults(live))}
+def wrong(result: Stored) -> dict[str, list[str]]:
+    return {f"{case.kind} {case.changes}": faults for case, live in result if (faults := case.faults(live))}
 
 
-def unseen(found: Stored) -> list[str]:
-    return [f"{case.kind} {case.changes}" for case, live in found if not case.faults(live)]
+def unseen(result: Stored) -> list[str]:
+    return [f"{case.kind} {case.changes}" for case, live in result if not case.faults(live)]
 
 
 def test_a_sample_of_rewrites_is_no_difference_and_other_values_are(bench: Bench) -> None:
     same = [case for kind in KINDS for case in harmless(bench, kind, together=3)[:SAMPLE]]
     other = [case for kind in KINDS for case in harmful(kind)[:SAMPLE]]
-    found = stored(bench, same + other)
-    taken = [pair for pair in found if pair[0] in same]
+    result = stored(bench, same + other)
+    taken = [pair for pair in result if pair[0] in same]
     assert len(taken) > len(same) / 4
     assert wrong(taken) == {}
-    changed = [pair for pair in found if pair[0] not in same]
+    changed = [pair for pair in result if pair[0] not in same]
     assert len(changed) > len(other) / 4
     assert unseen(changed) == []
 
@@ -124,15 +124,15 @@ def test_a_sample_of_rewrites_is_no_difference_and_other_values_are(bench: Bench
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_the_api_server_rewrites_is_no_difference(bench: Bench, kind: str) -> None:
     cases = harmless(bench, kind, together=1)
-    found = stored(bench, cases)
+    result = stored(bench, cases)
     # Alone, four of five fields are refused when they are empty (measured on 1.36 for HorizontalPodAutoscaler).
-    assert len(found) > len(cases) / 8
-    assert wrong(found) == {}
+    assert len(result) > len(cases) / 8
+    assert wrong(result) == {}
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_somebody_else_writes_is_a_difference(bench: Bench, kind: str) -> None:
-    found = stored(bench, harmful(kind))
-    assert found
-    assert unseen(found) == []
+    result = stored(bench, harmful(kind))
+    assert result
+    assert unseen(result) == []

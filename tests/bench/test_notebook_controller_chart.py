@@ -29,8 +29,8 @@ def render(rendered: Rendered) -> Render:
 
 
 def one(objects: list[Obj], kind: str, name: str = "") -> Obj:
-    (found,) = (obj for obj in objects if obj["kind"] == kind and name in ("", obj["metadata"]["name"]))
-    return found
+    (result,) = (obj for obj in objects if obj["kind"] == kind and name in ("", obj["metadata"]["name"]))
+    return result
 
 
 def names(objects: list[Obj]) -> list[str]:
@@ -50,12 +50,12 @@ def rules(role: Obj) -> list[tuple[str, str, str]]:
 
 
 def container(objects: list[Obj]) -> Obj:
-    (found,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
-    return dict(found)
+    (result,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(result)
 
 
 def environment(objects: list[Obj]) -> dict[str, str]:
-    return {said["name"]: said["value"] for said in container(objects)["env"]}
+    return {text["name"]: text["value"] for text in container(objects)["env"]}
 
 
 def test_names_are_kubeflows_own(render: Render) -> None:
@@ -177,7 +177,7 @@ def test_the_kind_is_stored_as_v1_and_served_as_the_controller_speaks_it(render:
     template = spec["properties"]["template"]
     assert template["properties"]["spec"] == types["PodSpec"]
     assert schema["properties"]["status"]["properties"]["containerState"] == types["ContainerState"]
-    assert [one["required"] for one in (schema, spec, template)] == [["spec"], ["template"], ["spec"]]
+    assert [item["required"] for item in (schema, spec, template)] == [["spec"], ["template"], ["spec"]]
 
 
 @pytest.mark.parametrize(

@@ -35,23 +35,23 @@ STORE, KSERVE = "v1.seaweed.seaweedfs.com", "v1beta1.serving.kserve.io"
 @pytest.fixture(scope="module")
 def crossplane() -> Iterator[Oracle]:
     """Return the real reconciler, with our real function running."""
-    with oracle.running() as found:
-        yield found
+    with oracle.running() as result:
+        yield result
 
 
 @pytest.fixture
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Return a world with a platform before its first pass, by default of a cluster."""
-    with opened(tmp_path, getattr(request, "param", "light")) as found:
-        yield found
+    with opened(tmp_path, getattr(request, "param", "light")) as result:
+        yield result
 
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Return a world with a settled platform and no claim, of a cluster if the test does not say."""
-    with opened(tmp_path, getattr(request, "param", "light"), settled=True) as found:
-        found.settle()
-        yield found
+    with opened(tmp_path, getattr(request, "param", "light"), settled=True) as result:
+        result.settle()
+        yield result
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def changed_nothing(oracle: Oracle, world: World, key: Key) -> str:
     before = world.snapshot()
     done = both(oracle, world, key)
     assert (done.applied, done.deleted) == ({}, set())
-    assert {one for one, obj in world.snapshot().items() if before.get(one) != obj} <= {key}
+    assert {item for item, obj in world.snapshot().items() if before.get(item) != obj} <= {key}
     assert done.conditions["Synced"]["reason"] == "ReconcileError"
     return str(done.conditions["PartsReady"]["reason"])
 
@@ -219,7 +219,7 @@ def test_a_kind_that_is_not_served_is_left_out(
 
     last = life(crossplane, world, ADA)[-1]
 
-    assert kind not in {key.kind for key in last.applied} | {one.kind for one in last.asked}
+    assert kind not in {key.kind for key in last.applied} | {item.kind for item in last.asked}
     assert last.conditions["PartsReady"]["message"].startswith(f"{waits}: kind ")
     assert {"Notebook", "StatefulSet", "Role"} <= {key.kind for key in last.applied}
 
@@ -242,8 +242,12 @@ def test_a_foreign_namespace_of_the_derived_name_stops_the_claim(crossplane: Ora
     world.put("ada", notebooks="enabled")
 
     assert changed_nothing(crossplane, world, ADA) == "NotOurs"
-    (said,) = (one["message"] for one in world.live("ada")["status"]["conditions"] if one["type"] == "PartsReady")
-    assert said.endswith(f"Namespace {TEAM.namespace} ({owner})")
+    (message,) = (
+        condition["message"]
+        for condition in world.live("ada")["status"]["conditions"]
+        if condition["type"] == "PartsReady"
+    )
+    assert message.endswith(f"Namespace {TEAM.namespace} ({owner})")
 
 
 def test_a_foreign_platform_namespace_stops_the_platform(crossplane: Oracle, empty: World) -> None:
@@ -266,16 +270,16 @@ def test_a_secret_without_a_seed_is_refused_and_nothing_is_made(
 ) -> None:
     broken = {**one_pass.secret(team.seed), "data": data}
 
-    code, complaint, said = crossplane.render(*one_pass.inputs(team, ADA), credentials=[broken])
+    code, complaint, text = crossplane.render(*one_pass.inputs(team, ADA), credentials=[broken])
 
-    assert (code, set(said)) == (oracle.REFUSED, {"composite_resource", "events", "required_resources"})
+    assert (code, set(text)) == (oracle.REFUSED, {"composite_resource", "events", "required_resources"})
     assert "VEL803" in complaint
 
 
 def test_without_the_seeds_secret_the_function_is_not_even_called(crossplane: Oracle, team: World) -> None:
-    code, complaint, said = crossplane.render(*one_pass.inputs(team, ADA), credentials=[])
+    code, complaint, text = crossplane.render(*one_pass.inputs(team, ADA), credentials=[])
 
-    assert (code, said) == (1, {})
+    assert (code, text) == (1, {})
     assert 'credential "seed" from Secret: Secret "vellum-seed" not found' in complaint
 
 

@@ -43,7 +43,11 @@ class Case:
 
 CASES = [
     *(Case(name, "defaults", {}) for name in OWN),
-    *(Case(one.chart.name, "-".join(one.profiles), one.values) for one in own_releases() if one.chart.name in OWN),
+    *(
+        Case(release.chart.name, "-".join(release.profiles), release.values)
+        for release in own_releases()
+        if release.chart.name in OWN
+    ),
     *(Case(name, about, values) for name, more in MORE.items() if name in OWN for about, values in more.items()),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -63,25 +67,29 @@ def test_two_renderings_and_an_upgrade_differ_in_secrets_only(rendered: Rendered
     assert but_secrets(first) == but_secrets(rendered(case.chart, case.values, "--is-upgrade"))
     oldest = rendered(case.chart, case.values, kubernetes=helm.KUBERNETES[0])
     assert but_secrets(first) == but_secrets(oldest)
-    assert [Key.of(one) for one in first] == [Key.of(one) for one in oldest]
+    assert [Key.of(item) for item in first] == [Key.of(item) for item in oldest]
 
 
 @every_case
 def test_pods_pass_pod_security_and_can_write_nowhere_but_in_volumes(rendered: Rendered, case: Case) -> None:
     objects = rendered(case.chart, case.values)
-    assert {name: found for name, one in templates(objects).items() if (found := pod_security.faults(one))} == {}
-    assert [one["name"] for one in containers(objects) if not one["securityContext"]["readOnlyRootFilesystem"]] == []
+    assert {name: faults for name, item in templates(objects).items() if (faults := pod_security.faults(item))} == {}
+    assert [
+        container["name"]
+        for container in containers(objects)
+        if not container["securityContext"]["readOnlyRootFilesystem"]
+    ] == []
 
 
 @every_case
 def test_images_are_pinned_and_containers_ask_for_something(rendered: Rendered, case: Case) -> None:
-    for one in containers(rendered(case.chart, case.values)):
-        _, colon, tag = one["image"].rpartition(":")
+    for container in containers(rendered(case.chart, case.values)):
+        _, colon, tag = container["image"].rpartition(":")
         assert colon
         assert "/" not in tag
         assert tag != "latest"
-        assert {"cpu", "memory"} <= one["resources"]["requests"].keys()
-        assert "memory" in one["resources"]["limits"]
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+        assert "memory" in container["resources"]["limits"]
 
 
 @every_chart
@@ -94,29 +102,29 @@ def test_the_list_for_mirrors_names_every_image_of_a_chart(rendered: Rendered, n
 def test_what_opens_something_comes_from_a_secret_that_must_be_there(rendered: Rendered, case: Case) -> None:
     objects = rendered(case.chart, case.values)
     for container in containers(objects):
-        for one in container.get("env") or ():
-            reference = (one.get("valueFrom") or {}).get("secretKeyRef")
-            assert reference is None or not reference.get("optional"), one
-            in_a_file = one["name"].endswith("_FILE") and one["value"].startswith("/")
-            assert reference or in_a_file or not chart.SECRET_WORDS.search(one["name"]), one
+        for item in container.get("env") or ():
+            reference = (item.get("valueFrom") or {}).get("secretKeyRef")
+            assert reference is None or not reference.get("optional"), item
+            in_a_file = item["name"].endswith("_FILE") and item["value"].startswith("/")
+            assert reference or in_a_file or not chart.SECRET_WORDS.search(item["name"]), item
     for pod in templates(objects).values():
         secrets = [volume["secret"] for volume in pod["spec"].get("volumes") or () if "secret" in volume]
-        assert not any(one.get("optional") for one in secrets)
+        assert not any(secret.get("optional") for secret in secrets)
 
 
 @every_case
 def test_secrets_are_drawn(rendered: Rendered, case: Case) -> None:
     """A value that is the same at each rendering without a cluster can be guessed, except names."""
-    one, other = (of_kind(rendered(case.chart, case.values), "Secret") for _ in range(2))
+    item, other = (of_kind(rendered(case.chart, case.values), "Secret") for _ in range(2))
     same = {
         f"{name}.{key}"
-        for name, secret in one.items()
+        for name, secret in item.items()
         for key, value in secret["data"].items()
         if other[name]["data"][key] == value
     }
     named = {"ml-pipeline-identity.header"} if case.values.get("identity") else set()
-    assert same == ({"mysql-secret.username"} & {f"{name}.username" for name in one}) | named
-    assert all("stringData" not in secret for secret in one.values())
+    assert same == ({"mysql-secret.username"} & {f"{name}.username" for name in item}) | named
+    assert all("stringData" not in secret for secret in item.values())
 
 
 @every_case
@@ -124,7 +132,7 @@ def test_services_policies_and_accounts_belong_to_pods(rendered: Rendered, case:
     objects = rendered(case.chart, case.values)
     pods = templates(objects).values()
 
-    assert {one["spec"].get("serviceAccountName", "default") for one in pods} == {*of_kind(objects, "ServiceAccount")}
+    assert {pod["spec"].get("serviceAccountName", "default") for pod in pods} == {*of_kind(objects, "ServiceAccount")}
     for name, service in of_kind(objects, "Service").items():
         behind = chosen(pods, {"matchLabels": service["spec"]["selector"]})
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports(behind), name
@@ -138,9 +146,9 @@ def test_services_policies_and_accounts_belong_to_pods(rendered: Rendered, case:
 @every_case
 def test_roles_are_given_to_accounts_of_the_chart(rendered: Rendered, case: Case) -> None:
     objects = rendered(case.chart, case.values)
-    for one in (*of_kind(objects, "RoleBinding").values(), *of_kind(objects, "ClusterRoleBinding").values()):
-        assert one["roleRef"]["name"] in of_kind(objects, one["roleRef"]["kind"])
-        for subject in one["subjects"]:
+    for item in (*of_kind(objects, "RoleBinding").values(), *of_kind(objects, "ClusterRoleBinding").values()):
+        assert item["roleRef"]["name"] in of_kind(objects, item["roleRef"]["kind"])
+        for subject in item["subjects"]:
             assert (subject["kind"], subject["namespace"]) == ("ServiceAccount", "ns")
             assert subject["name"] in of_kind(objects, "ServiceAccount")
 
@@ -157,7 +165,7 @@ def test_the_api_server_knows_every_field_and_would_take_every_object(
     """Helm sends fields that a server does not know, and the server drops them silently."""
     objects = rendered(case.chart, case.values)
     bench.apply(make("v1", "Namespace", "ns"))
-    said = bench.kubectl(
+    output = bench.kubectl(
         "apply",
         "--namespace=ns",
         "--server-side",
@@ -168,18 +176,20 @@ def test_the_api_server_knows_every_field_and_would_take_every_object(
         "-",
         given="\n---\n".join(map(json.dumps, objects)),
     )
-    assert [line.partition(" ")[2] for line in said.splitlines()] == ["serverside-applied (server dry run)"] * len(
+    assert [line.partition(" ")[2] for line in output.splitlines()] == ["serverside-applied (server dry run)"] * len(
         objects
     )
 
 
 @every_chart
 def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> None:
-    kept = {Key.of(one) for one in rendered(name, {}) if annotations_of(one).get("helm.sh/resource-policy") == "keep"}
+    kept = {
+        Key.of(item) for item in rendered(name, {}) if annotations_of(item).get("helm.sh/resource-policy") == "keep"
+    }
     data = {
-        Key.of(one)
-        for one in rendered(name, {})
-        if one["kind"] in ("CustomResourceDefinition", "PersistentVolumeClaim")
+        Key.of(item)
+        for item in rendered(name, {})
+        if item["kind"] in ("CustomResourceDefinition", "PersistentVolumeClaim")
     }
     assert data
     assert data <= kept
@@ -187,8 +197,8 @@ def test_what_holds_data_outlives_the_release(rendered: Rendered, name: str) -> 
 
 @pytest.mark.parametrize(
     "release",
-    [one for one in own_releases() if one.chart.name in OWN],
-    ids=lambda one: f"{one.name}-{'-'.join(one.profiles)}",
+    [release for release in own_releases() if release.chart.name in OWN],
+    ids=lambda item: f"{item.name}-{'-'.join(item.profiles)}",
 )
 def test_each_value_has_an_effect_and_the_component_lists_the_kinds(rendered: Rendered, release: object) -> None:
     from tests.charts.releases import Release
@@ -201,16 +211,16 @@ def test_each_value_has_an_effect_and_the_component_lists_the_kinds(rendered: Re
     assert does.nothing == []
     assert facts.custom(objects) <= {*release.component.custom}
     assert {*release.component.serves} <= facts.served(objects)
-    everywhere = [rendered(one.chart.name, one.values) for one in own_releases() if one.name == release.name]
-    assert {*release.component.custom} == {kind for one in everywhere for kind in facts.custom(one)}
+    everywhere = [rendered(item.chart.name, item.values) for item in own_releases() if item.name == release.name]
+    assert {*release.component.custom} == {kind for item in everywhere for kind in facts.custom(item)}
 
 
 NUMBERS = [(name, path, most) for name in OWN for path, most in chart.largest_numbers(name)]
-ALONE = [one for one in NUMBERS if one[1][0] != "resources"]
+ALONE = [number for number in NUMBERS if number[1][0] != "resources"]
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "most"), ALONE, ids=lambda one: ".".join(one) if isinstance(one, tuple) else ""
+    ("name", "path", "most"), ALONE, ids=lambda item: ".".join(item) if isinstance(item, tuple) else ""
 )
 def test_the_largest_number_is_written_as_an_integer(
     rendered: Rendered, name: str, path: tuple[str, ...], most: object
@@ -219,10 +229,10 @@ def test_the_largest_number_is_written_as_an_integer(
     # Parts that are off by default do not read their numbers; an external database needs no volume.
     used = {"kubeflow-pipelines": OUTSIDE, "notebook-controller": EVERYTHING}[name]
     base: Obj = {} if path[:2] == ("database", "storage") else used
-    said = json.dumps(rendered(name, chart.with_value(base, path, most)))
+    text = json.dumps(rendered(name, chart.with_value(base, path, most)))
     (digits,) = most if isinstance(most, list) else [most]
-    assert re.search(rf"(?<![0-9.]){digits}(?![0-9.])", said)
-    assert SCIENTIFIC.search(said) is None
+    assert re.search(rf"(?<![0-9.]){digits}(?![0-9.])", text)
+    assert SCIENTIFIC.search(text) is None
 
 
 @every_chart
@@ -231,8 +241,8 @@ def test_the_largest_amount_of_each_resource_is_written_as_an_integer(rendered: 
     asked = [(path, most) for of, path, most in NUMBERS if of == name and path[0] == "resources"]
     for path, most in asked:
         values = chart.with_value(values, path, most)
-    found = containers(rendered(name, values))
-    amounts = [amount for one in found for part in one["resources"].values() for amount in part.values()]
+    result = containers(rendered(name, values))
+    amounts = [amount for item in result for part in item["resources"].values() for amount in part.values()]
     assert {*amounts} == {most for _, most in asked}
     assert len(amounts) == len(asked)
 
@@ -242,20 +252,20 @@ def test_an_image_comes_by_tag_or_digest_from_any_registry(rendered: Rendered, n
     parts = chart.images(name)
     tags = {part: {"registry": "r.example.org:5000", "repository": f"x/{part.lower()}", "tag": "t"} for part in parts}
     by_tag = {f"r.example.org:5000/x/{part.lower()}:t" for part in parts}
-    assert {one["image"] for one in containers(rendered(name, {"images": tags}))} <= by_tag
+    assert {container["image"] for container in containers(rendered(name, {"images": tags}))} <= by_tag
 
     digests = {part: {"digest": DIGEST} for part in parts}
     secret = {"registry": "mirror.example.org/hub", "pullSecrets": ["mirror"], "pullPolicy": "Always"}
     objects = rendered(name, {"images": {**digests, **secret}})
-    by_digest = {f"mirror.example.org/hub/{said['repository']}@{DIGEST}" for said in parts.values()}
-    assert {one["image"] for one in containers(objects)} <= by_digest
-    assert {one["imagePullPolicy"] for one in containers(objects)} == {"Always"}
-    assert all(one["spec"]["imagePullSecrets"] == [{"name": "mirror"}] for one in templates(objects).values())
+    by_digest = {f"mirror.example.org/hub/{text['repository']}@{DIGEST}" for text in parts.values()}
+    assert {container["image"] for container in containers(objects)} <= by_digest
+    assert {container["imagePullPolicy"] for container in containers(objects)} == {"Always"}
+    assert all(template["spec"]["imagePullSecrets"] == [{"name": "mirror"}] for template in templates(objects).values())
 
 
 def test_all_can_be_parts_of_one_chart(program: helm.Helm, archive: Callable[[str], Path], tmp_path: Path) -> None:
     inside = {f"charts/{name}/{path}": text for name in OWN for path, text in own(name).items()}
     whole = tmp_path / "whole.tgz"
     whole.write_bytes(packed("whole", {"Chart.yaml": b"{apiVersion: v2, name: whole, version: 0.1.0}", **inside}))
-    alone = [one for name in OWN for one in program.rendered(archive(name), "whole", "ns", {})]
+    alone = [item for name in OWN for item in program.rendered(archive(name), "whole", "ns", {})]
     assert but_secrets(program.rendered(whole, "whole", "ns", {})) == but_secrets(alone)

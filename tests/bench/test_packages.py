@@ -17,8 +17,8 @@ SYSTEM = ("-n", "crossplane-system")
 
 
 def revision(bench: Bench, kind: str) -> Obj:
-    (found,) = bench.list(kind)
-    return found
+    (result,) = bench.list(kind)
+    return result
 
 
 def healthy(bench: Bench, kind: str, name: str) -> None:
@@ -30,20 +30,28 @@ def healthy(bench: Bench, kind: str, name: str) -> None:
     )
 
 
+def provider_helm(bench: Bench) -> Obj:
+    """Return the state of its process."""
+    processes = json.loads(bench.vellum("status", "--output", "json").stdout)["processes"]
+    return next(process for process in processes if process["name"] == "provider-helm")
+
+
 def test_the_packages_are_pulled_from_the_registry(bench: Bench) -> None:
     for kind, name in (
         ("providerrevision", "crossplane-contrib/provider-helm:v1.3.0"),
         ("functionrevision", "function-vellum:v0"),
     ):
-        found = revision(bench, kind)
-        host, _, path = found["status"]["resolvedImage"].partition("/")
+        result = revision(bench, kind)
+        host, _, path = result["status"]["resolvedImage"].partition("/")
         assert (host.partition(":")[0], path) == ("127.0.0.1", name)
         assert {
-            one["type"]: one["status"] for one in found["status"]["conditions"] if one["type"].endswith("Healthy")
+            item["type"]: item["status"] for item in result["status"]["conditions"] if item["type"].endswith("Healthy")
         } == {"RevisionHealthy": "True", "RuntimeHealthy": "True"}
     crd = bench.get("crd", "providerconfigs.helm.crossplane.io")
     assert crd is not None
-    assert [one["kind"] for one in crd["metadata"]["ownerReferences"] if one.get("controller")] == ["ProviderRevision"]
+    assert [reference["kind"] for reference in crd["metadata"]["ownerReferences"] if reference.get("controller")] == [
+        "ProviderRevision"
+    ]
 
 
 def test_rbac_manager_gives_the_provider_its_rights(bench: Bench) -> None:
@@ -59,23 +67,22 @@ def test_deleted_rights_and_runtimes_are_back(bench: Bench) -> None:
     role = "crossplane:composite:xmlopsplatforms.platform.vellum.dev:aggregate-to-crossplane"
     name = revision(bench, "providerrevision")["metadata"]["name"]
     uid = (bench.get("deployment", name, "crossplane-system") or {})["metadata"]["uid"]
-    before = json.loads(bench.vellum("status", "--output", "json").stdout)["processes"]["provider-helm"]["pid"]
+    before = provider_helm(bench)
 
     bench.kubectl("delete", "clusterrole", role)
     bench.kubectl("delete", "deployment", name, *SYSTEM)
 
     def back() -> bool:
-        found = bench.get("deployment", name, "crossplane-system")
+        result = bench.get("deployment", name, "crossplane-system")
         return (
             bench.get("clusterrole", role) is not None
-            and found is not None
-            and found["metadata"]["uid"] != uid
-            and condition(found, "Available").get("status") == "True"
+            and result is not None
+            and result["metadata"]["uid"] != uid
+            and condition(result, "Available").get("status") == "True"
         )
 
     until(back, 90)
-    running = json.loads(bench.vellum("status", "--output", "json").stdout)["processes"]["provider-helm"]
-    assert (running["pid"] != before, running["ready"]) == (True, True)
+    until(lambda: provider_helm(bench)["ready"] and provider_helm(bench)["pid"] != before["pid"], 30)
 
 
 def test_a_configuration_brings_what_it_depends_on(tmp_path: Path) -> None:
@@ -99,5 +106,5 @@ def test_a_configuration_brings_what_it_depends_on(tmp_path: Path) -> None:
         ):
             healthy(bench, kind, name)
         assert condition(bench.get("xrd", "xmlopsplatforms.platform.vellum.dev"), "Offered")["status"] == "True"
-        called = {one["spec"]["pipeline"][0]["functionRef"]["name"] for one in bench.list("composition")}
+        called = {item["spec"]["pipeline"][0]["functionRef"]["name"] for item in bench.list("composition")}
         assert called == {"acme-function-vellum"}

@@ -132,7 +132,7 @@ def test_a_deleted_claim_leaves_nothing_composed_on_both(both: Pair, policy: str
     composed = both.real("twin")
     both.delete_claim("twin")
     both.world.settle()
-    assert {key: found for key in composed if (found := both.api.get(key))} == {}
+    assert {key: result for key in composed if (result := both.api.get(key))} == {}
     assert {key for key in composed if both.world.store.get(key)} == set()
     both.claim("twin", notebooks="enabled", deletionPolicy=policy)
     both.same("twin")

@@ -17,10 +17,10 @@ PLATFORM = ("kubeflowplatform", "kubeflow")
 
 def refused(bench: Bench, *what: str) -> str:
     """Try to delete it; return the refusal, after a check that nothing was deleted."""
-    said = bench.kubectl("delete", *what, "--wait=false", check=False)
-    found = bench.kubectl("get", *what, "-o", "jsonpath={.metadata.deletionTimestamp}")
-    assert (found, "in-use" in said or "denied" in said) == ("", True), said
-    return said
+    output = bench.kubectl("delete", *what, "--wait=false", check=False)
+    result = bench.kubectl("get", *what, "-o", "jsonpath={.metadata.deletionTimestamp}")
+    assert (result, "in-use" in output or "denied" in output) == ("", True), output
+    return output
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def test_the_platform_is_not_deleted_while_teams_use_it(bench: Bench) -> None:
 def test_while_a_claim_lives_the_platform_is_refused_by_the_claims_name(bench: Bench, allowed: None) -> None:
     """Proves: Crossplane refuses to delete the platform while a claim exists, and names the claim."""
     team = bench.claim("stands", pipelines="disabled", inference="disabled")
-    why = {one["metadata"]["name"]: one["spec"].get("reason", "") for one in bench.list("clusterusages")}
+    why = {item["metadata"]["name"]: item["spec"].get("reason", "") for item in bench.list("clusterusages")}
     assert why[f"claim-{team.id}"] == "claim default/stands uses it"
     # Other tests' claims may use it too, and only one is named.
-    said = refused(bench, *PLATFORM)
-    assert any(f'"{name}" with reason: "{words}"' in said for name, words in why.items())
+    text = refused(bench, *PLATFORM)
+    assert any(f'"{name}" with reason: "{words}"' in text for name, words in why.items())
 
     bench.delete("stands")
 
@@ -92,9 +92,9 @@ def test_the_helm_provider_has_no_rights_on_team_objects(bench: Bench) -> None:
     account = f"--as=system:serviceaccount:{SYSTEM}:provider-helm"
 
     def may(verb: str, resource: str) -> bool:
-        said = bench.kubectl("auth", "can-i", verb, *resource.split(), account, "-n", "default", check=False)
-        answer = said.splitlines()[0]
-        assert answer in ("yes", "no"), said
+        output = bench.kubectl("auth", "can-i", verb, *resource.split(), account, "-n", "default", check=False)
+        answer = output.splitlines()[0]
+        assert answer in ("yes", "no"), output
         return answer == "yes"
 
     asked = {

@@ -41,8 +41,8 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(host: str, repository: str, version: str, kind: str) -> dict[str, Any]:
     request = urllib.request.Request(f"http://{host}/v2/{repository}/manifests/{version}", headers={"Accept": kind})
     with urllib.request.urlopen(request, timeout=10) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+        result: dict[str, Any] = json.load(answer)
+    return result
 
 
 def test_a_push_can_be_pulled_and_its_lock_names_every_digest(
@@ -62,12 +62,12 @@ def test_a_push_can_be_pulled_and_its_lock_names_every_digest(
         repository, _, digest = reference.removeprefix(f"{host}/").partition("@")
         index = asked(host, repository, TAG, INDEX)
         assert index == asked(host, repository, digest, INDEX)
-        for one in index["manifests"]:
-            manifest = asked(host, repository, one["digest"], MANIFEST)
+        for item in index["manifests"]:
+            manifest = asked(host, repository, item["digest"], MANIFEST)
             assert manifest["layers"][-1]["annotations"] == {"io.crossplane.xpkg": "base"}
-            (referrer,) = asked(host, repository, one["digest"].replace(":", "-"), INDEX)["manifests"]
+            (referrer,) = asked(host, repository, item["digest"].replace(":", "-"), INDEX)["manifests"]
             assert referrer["artifactType"] == "application/vnd.cyclonedx+json"
-            assert asked(host, repository, referrer["digest"], MANIFEST)["subject"]["digest"] == one["digest"]
+            assert asked(host, repository, referrer["digest"], MANIFEST)["subject"]["digest"] == item["digest"]
 
         for name in OWN:
             pulled(built["helm"], f"oci://{host}/team/vellum/charts/{name}", version(name), tmp_path)
@@ -148,10 +148,10 @@ def test_a_base_in_a_registry_is_pulled_and_the_lock_keeps_its_digest(
         pushed = package(tmp_path, "push", f"{host}/base", "--layout", layout, "--output", "json")
         name, _, digest = json.loads(pushed.stdout)["packages"]["function-vellum"].partition("@")
         (tmp_path / "vellum-images.lock").unlink()
-        one = package(tmp_path, "build", "--base", f"{name}:{TAG}", "--layout", "one", *words)
-        assert one.returncode == 0, one.stderr
+        item = package(tmp_path, "build", "--base", f"{name}:{TAG}", "--layout", "one", *words)
+        assert item.returncode == 0, item.stderr
         again = package(tmp_path, "push", f"{host}/more", "--layout", "one", "--output", "json")
         assert json.loads(again.stdout)["base"] == f"{name}@{digest}"
         two = package(tmp_path, "build", "--layout", "two", *words)
-    (first,) = (one for one in json.loads(one.stdout)["images"] if one["kind"] == "package")
+    (first,) = (image for image in json.loads(item.stdout)["images"] if image["kind"] == "package")
     assert first in json.loads(two.stdout)["images"]

@@ -48,12 +48,12 @@ def test_objects_of_another_owner_are_refused_by_name_and_not_changed(bench: Ben
 
     bench.claim(name, wait=0)
 
-    said = f"{foreign['kind']} {'/'.join(filter(None, reversed(where[1:])))}"
-    expected = f"foreign, so not changed: {said} (without a controller)"
+    text = f"{foreign['kind']} {'/'.join(filter(None, reversed(where[1:])))}"
+    expected = f"foreign, so not changed: {text} (without a controller)"
     until(lambda: bench.waits_for(name) == expected, 20, lambda: f"{bench.waits_for(name)}\n{expected}")
     claim = bench.get("mlopsplatform", name, "default")
     assert (condition(claim, "Ready")["status"], condition(claim, "PartsReady")["reason"]) == ("False", "NotOurs")
-    (composite,) = (one for one in bench.list("xmlopsplatform") if one["spec"]["claimRef"]["name"] == name)
+    (composite,) = (item for item in bench.list("xmlopsplatform") if item["spec"]["claimRef"]["name"] == name)
     assert composite["spec"].get("resourceRefs", []) == []
 
     bench.delete(name)

@@ -125,14 +125,14 @@ def test_a_deleted_team_namespace_comes_back_with_its_content(bench: Bench, team
 
 
 def process(bench: Bench, name: str) -> dict[str, Any]:
-    found = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
-    return next(one for one in found["processes"] if one["name"] == name)
+    result = json.loads(bench.vellum("status", "--output", "json", check=False).stdout)
+    return next(item for item in result["processes"] if item["name"] == name)
 
 
 def revisions(bench: Bench) -> dict[str, int]:
     """Return how often Helm has upgraded each release."""
-    found = bench.list("releases.helm.crossplane.io")
-    return {release["metadata"]["name"]: release["status"]["atProvider"]["revision"] for release in found}
+    result = bench.list("releases.helm.crossplane.io")
+    return {release["metadata"]["name"]: release["status"]["atProvider"]["revision"] for release in result}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_without_the_function_nothing_of_a_team_changes(bench: Bench, team: Team
 
     The claim asks for less meanwhile; no answer must never be taken for an empty one.
     """
-    (composite,) = (one for one in bench.list("xmlopsplatform") if one["metadata"]["uid"] == team.claim_uid)
+    (composite,) = (item for item in bench.list("xmlopsplatform") if item["metadata"]["uid"] == team.claim_uid)
     before = composite["spec"]["resourceRefs"]
     # Stop the supervisor first, because it would restart a stopped function.
     supervisor = json.loads((bench.root / "supervisor.json").read_text())["pid"]

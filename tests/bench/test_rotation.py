@@ -143,6 +143,6 @@ def test_a_team_and_the_platform_move_to_new_keys(bench: Bench) -> None:
     bench.kubectl("wait", "kubeflowplatform/kubeflow", "--for=condition=Ready", "--timeout=120s")
 
     lower = json.dumps({"spec": {"keys": {"generation": 1}}})
-    said = bench.kubectl("patch", CLAIM, "turns", "--type=merge", "-p", lower, check=False)
-    assert "generation only goes up" in said
+    output = bench.kubectl("patch", CLAIM, "turns", "--type=merge", "-p", lower, check=False)
+    assert "generation only goes up" in output
     bench.delete("turns")

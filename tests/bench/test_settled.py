@@ -31,7 +31,7 @@ def at_rest(api: Api) -> dict[str, str]:
 def test_nothing_changes_while_no_one_asks(bench: Bench) -> None:
     """Proves: nothing is written once a claim has settled."""
     bench.claim("quiet", notebooks="enabled")
-    (composite,) = (one for one in bench.list("xmlopsplatform") if one["spec"]["claimRef"]["name"] == "quiet")
+    (composite,) = (item for item in bench.list("xmlopsplatform") if item["spec"]["claimRef"]["name"] == "quiet")
     api = Api(Path(bench.kubeconfig))
     before = at_rest(api)
 

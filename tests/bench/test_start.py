@@ -24,7 +24,7 @@ def test_a_bench_that_is_stopped_while_it_starts_leaves_nothing(tmp_path: Path) 
 
     starting = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # The API server comes after etcd, so both run and the others do not.
-    running = until(lambda: len(found := pids()) >= 2 and found, 60)
+    running = until(lambda: len(result := pids()) >= 2 and result, 60)
 
     empty.vellum("down")
 

@@ -78,24 +78,24 @@ def test_crossplanes_own_fields_are_refused_to_a_tenant_whether_new_or_not(
     people: Bench, field: str, value: object
 ) -> None:
     """Proves: a tenant cannot set Crossplane's own fields of a claim."""
-    one = ("mlopsplatform", "one", "-n", NAMESPACE)
+    item = ("mlopsplatform", "one", "-n", NAMESPACE)
     until(lambda: "resourceRef" in (people.get("mlopsplatform", "one", NAMESPACE) or {})["spec"], 30)
     expected = f"spec.{field} is Crossplane's own"
     people.kubectl("delete", "mlopsplatform", "two", "-n", NAMESPACE, "--ignore-not-found", "--timeout=60s")
 
     assert expected in applied(people, OWNER, "fresh", **{field: value})
     patch = json.dumps({"spec": {field: value}})
-    assert expected in people.kubectl("patch", *one, f"--as={OWNER}", "--type=merge", "-p", patch, check=False)
+    assert expected in people.kubectl("patch", *item, f"--as={OWNER}", "--type=merge", "-p", patch, check=False)
 
 
 def test_a_tenant_edits_the_claim_into_which_crossplane_wrote(people: Bench) -> None:
-    one = ("patch", "mlopsplatform", "one", "-n", NAMESPACE, "--type=merge", "-p")
-    people.kubectl(*one, '{"spec": {"owner": "ada@example.org"}}', f"--as={OWNER}")
+    item = ("patch", "mlopsplatform", "one", "-n", NAMESPACE, "--type=merge", "-p")
+    people.kubectl(*item, '{"spec": {"owner": "ada@example.org"}}', f"--as={OWNER}")
     assert "configured" in applied(people, OWNER, "one", costCenter="4711")
-    assert "Crossplane's own" in people.kubectl(*one, '{"spec": {"resourceRef": null}}', f"--as={OWNER}", check=False)
+    assert "Crossplane's own" in people.kubectl(*item, '{"spec": {"resourceRef": null}}', f"--as={OWNER}", check=False)
 
-    people.kubectl(*one, '{"spec": {"compositionUpdatePolicy": "Manual"}}')
-    people.kubectl(*one, '{"spec": {"compositionUpdatePolicy": "Automatic"}}', f"--as={OWNER}")
+    people.kubectl(*item, '{"spec": {"compositionUpdatePolicy": "Manual"}}')
+    people.kubectl(*item, '{"spec": {"compositionUpdatePolicy": "Automatic"}}', f"--as={OWNER}")
 
 
 def test_the_composite_of_a_claim_is_not_deleted_by_hand(people: Bench) -> None:
@@ -103,9 +103,9 @@ def test_the_composite_of_a_claim_is_not_deleted_by_hand(people: Bench) -> None:
     claimed = people.get("mlopsplatform", "one", NAMESPACE) or {}
     composite = ("xmlopsplatform", claimed["spec"]["resourceRef"]["name"])
 
-    said = people.kubectl("delete", *composite, "--wait=false", check=False)
+    output = people.kubectl("delete", *composite, "--wait=false", check=False)
 
-    assert "delete the claim instead" in said
+    assert "delete the claim instead" in output
     assert people.kubectl("get", *composite, "-o", "jsonpath={.metadata.deletionTimestamp}") == ""
     people.kubectl("annotate", *composite, f"{ALLOWS}=yes")
     assert "dry run" in people.kubectl("delete", *composite, "--dry-run=server")
@@ -114,7 +114,7 @@ def test_the_composite_of_a_claim_is_not_deleted_by_hand(people: Bench) -> None:
 
 def test_the_api_server_takes_no_patch_that_is_no_list(people: Bench) -> None:
     patch = json.dumps({"spec": {"charts": {"patches": {"argo-workflows": "this is not a patch"}}}})
-    said = people.kubectl(
+    output = people.kubectl(
         "patch", "kubeflowplatform", "kubeflow", "--type=merge", "-p", patch, "--dry-run=server", check=False
     )
-    assert "should match" in said
+    assert "should match" in output

@@ -13,9 +13,9 @@ CAN = ("create", "get", "list", "watch", "delete", "patch")
 def receipts(bench: Bench) -> list[Obj]:
     platform = bench.get("kubeflowplatform", "kubeflow") or {}
     return [
-        one
-        for one in (platform.get("status") or {}).get("receipts", ())
-        if one["object"] == f"Deployment {SYSTEM}/jobset-controller"
+        receipt
+        for receipt in (platform.get("status") or {}).get("receipts", ())
+        if receipt["object"] == f"Deployment {SYSTEM}/jobset-controller"
     ]
 
 
@@ -33,7 +33,7 @@ def test_the_examples_files_are_taken_in_a_team_that_may_train(bench: Bench) -> 
         lambda: bench.kubectl("describe", "inferenceservice", "documents", "-n", team.namespace),
     )
     (pod,) = bench.list("pods", "-n", team.namespace, "-l", "serving.kserve.io/inferenceservice=documents")
-    (container,) = [one for one in pod["spec"]["containers"] if one["name"] == "kserve-container"]
+    (container,) = [item for item in pod["spec"]["containers"] if item["name"] == "kserve-container"]
     assert container["args"] == ["--http_port=8080", "--model_name=documents", "--model=models/documents.skops"]
 
     account = f"--as=system:serviceaccount:{team.namespace}:default-editor"

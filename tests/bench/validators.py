@@ -38,5 +38,5 @@ def health(cases: list[tuple[str, str, Obj]], home: Path) -> list[Any]:
     script = str(Path(__file__).with_name("run_health_checks.py"))
     done = _run(str(_PROGRAMS / "python"), script, home=home, given=json.dumps(cases))
     assert done.returncode == 0, done.stderr
-    found: list[Any] = json.loads(done.stdout)
-    return found
+    result: list[Any] = json.loads(done.stdout)
+    return result

@@ -56,45 +56,47 @@ def of(objects: list[Obj], namespace: str, apart: Collection[tuple[str, str]] = 
         namespace: the release's.
         apart: kind and name of those that the chart has in crds/.
     """
-    hooks = [one for one in objects if HOOK in annotations_of(one)]
-    plain = [one for one in objects if one not in hooks]
-    workloads = [one for one in plain if one["kind"] in WORKLOADS]
+    hooks = [obj for obj in objects if HOOK in annotations_of(obj)]
+    plain = [obj for obj in objects if obj not in hooks]
+    workloads = [item for item in plain if item["kind"] in WORKLOADS]
     told = {*WORKLOADS, "Service", _CRD, _SCALER, *_WEBHOOKS}
     return Facts(
         workloads=sorted(map(_workload, workloads)),
-        pods=sorted(line for one in workloads for line in _pods(one)),
+        pods=sorted(line for workload in workloads for line in _pods(workload)),
         labels=sorted(
-            f"{_titled(one)}: {label}={value}"
-            for one in workloads
-            for label, value in one["spec"]["template"]["metadata"]["labels"].items()
+            f"{_titled(workload)}: {label}={value}"
+            for workload in workloads
+            for label, value in workload["spec"]["template"]["metadata"]["labels"].items()
         ),
-        services=sorted(_service(one, workloads) for one in plain if one["kind"] == "Service"),
-        kinds=sorted(_kind(one) for one in plain if one["kind"] == _CRD),
-        apart=sorted(one["spec"]["names"]["kind"] for one in plain if (one["kind"], one["metadata"]["name"]) in apart),
-        scalers=sorted(_named(one, namespace) for one in plain if one["kind"] == _SCALER),
-        custom=sorted(_named(one, namespace) for one in plain if _custom(one)),
-        webhooks=sorted(line for one in plain if one["kind"] in _WEBHOOKS for line in _webhooks(one)),
-        hooks=sorted(f"{_named(one, namespace)}: {annotations_of(one)[HOOK]}" for one in hooks),
-        others=sorted(_named(one, namespace) for one in plain if one["kind"] not in told and not _custom(one)),
+        services=sorted(_service(item, workloads) for item in plain if item["kind"] == "Service"),
+        kinds=sorted(_kind(item) for item in plain if item["kind"] == _CRD),
+        apart=sorted(
+            item["spec"]["names"]["kind"] for item in plain if (item["kind"], item["metadata"]["name"]) in apart
+        ),
+        scalers=sorted(_named(item, namespace) for item in plain if item["kind"] == _SCALER),
+        custom=sorted(_named(item, namespace) for item in plain if _custom(item)),
+        webhooks=sorted(line for item in plain if item["kind"] in _WEBHOOKS for line in _webhooks(item)),
+        hooks=sorted(f"{_named(hook, namespace)}: {annotations_of(hook)[HOOK]}" for hook in hooks),
+        others=sorted(_named(item, namespace) for item in plain if item["kind"] not in told and not _custom(item)),
         images=images.of(objects),
         pod_security={
-            _titled(one): list(pod_security.faults(one["spec"]["template"])) for one in objects if one["kind"] in _PODS
+            _titled(obj): list(pod_security.faults(obj["spec"]["template"])) for obj in objects if obj["kind"] in _PODS
         },
     )
 
 
 def custom(objects: Iterable[Obj]) -> set[Kind]:
     """Return the kinds of operators of which the chart makes objects."""
-    return {Kind(one["apiVersion"], one["kind"]) for one in objects if _custom(one)}
+    return {Kind(obj["apiVersion"], obj["kind"]) for obj in objects if _custom(obj)}
 
 
 def served(objects: Iterable[Obj]) -> set[Kind]:
     """Return the kinds that the chart's CRDs bring, in every version."""
     return {
-        Kind(f"{one['spec']['group']}/{version['name']}", one["spec"]["names"]["kind"])
-        for one in objects
-        if one["kind"] == _CRD
-        for version in one["spec"]["versions"]
+        Kind(f"{obj['spec']['group']}/{version['name']}", obj["spec"]["names"]["kind"])
+        for obj in objects
+        if obj["kind"] == _CRD
+        for version in obj["spec"]["versions"]
         if version["served"]
     }
 
@@ -102,12 +104,12 @@ def served(objects: Iterable[Obj]) -> set[Kind]:
 def unguarded(objects: Iterable[Obj]) -> set[str]:
     """Return the kinds at which the guard would not look, though it does not leave them alone on purpose."""
     return {
-        one["kind"]
-        for one in objects
-        if not _custom(one)
-        and HOOK not in annotations_of(one)
-        and one["kind"] not in NOT_GUARDED
-        and f"{one['apiVersion']}/{one['kind']}" not in COMPARED
+        obj["kind"]
+        for obj in objects
+        if not _custom(obj)
+        and HOOK not in annotations_of(obj)
+        and obj["kind"] not in NOT_GUARDED
+        and f"{obj['apiVersion']}/{obj['kind']}" not in COMPARED
     }
 
 
@@ -128,7 +130,7 @@ def _titled(obj: Obj) -> str:
 
 def _pods(obj: Obj) -> Iterator[str]:
     spec = obj["spec"]
-    yield f"{_titled(obj)} selects {', '.join(sorted('='.join(one) for one in spec['selector']['matchLabels'].items()))}"
+    yield f"{_titled(obj)} selects {', '.join(sorted('='.join(label) for label in spec['selector']['matchLabels'].items()))}"
     for container in spec["template"]["spec"]["containers"]:
         for port in container.get("ports") or ():
             yield f"{_titled(obj)}: {container['name']} {port['containerPort']}"
@@ -149,8 +151,12 @@ def _container(container: Obj) -> str:
 
 def _service(obj: Obj, workloads: list[Obj]) -> str:
     spec = obj["spec"]
-    behind = [one["spec"]["template"] for one in workloads if _selects(spec["selector"], one["spec"]["template"])]
-    ports = ", ".join(_port(one, behind) for one in spec["ports"])
+    behind = [
+        workload["spec"]["template"]
+        for workload in workloads
+        if _selects(spec["selector"], workload["spec"]["template"])
+    ]
+    ports = ", ".join(_port(port, behind) for port in spec["ports"])
     return f"{obj['metadata']['name']} {spec.get('type', 'ClusterIP')}: {ports if behind else 'selects no workload'}"
 
 
@@ -161,11 +167,11 @@ def _selects(selector: Obj, template: Obj) -> bool:
 def _port(port: Obj, templates: list[Obj]) -> str:
     target = port.get("targetPort", port["port"])
     named = [
-        one["containerPort"]
+        item["containerPort"]
         for template in templates
         for container in template["spec"]["containers"]
-        for one in container.get("ports") or ()
-        if one.get("name") == target
+        for item in container.get("ports") or ()
+        if item.get("name") == target
     ]
     (at,) = named or [target]
     return f"{port['port']}→{at}"
@@ -173,13 +179,13 @@ def _port(port: Obj, templates: list[Obj]) -> str:
 
 def _kind(crd: Obj) -> str:
     spec = crd["spec"]
-    versions = "+".join(sorted(one["name"] for one in spec["versions"] if one["served"]))
+    versions = "+".join(sorted(version["name"] for version in spec["versions"] if version["served"]))
     kept = ", kept" if annotations_of(crd).get("helm.sh/resource-policy") == "keep" else ""
     return f"{spec['names']['kind']} {spec['group']}/{versions}, {spec['scope']}{kept}"
 
 
 def _webhooks(obj: Obj) -> Iterator[str]:
-    for one in obj["webhooks"]:
-        service = one["clientConfig"]["service"]
+    for webhook in obj["webhooks"]:
+        service = webhook["clientConfig"]["service"]
         path = f"{service['name']}:{service.get('port', 443)}"
-        yield f"{obj['kind']} {obj['metadata']['name']}: {one['name']} by {path}, {one.get('failurePolicy', 'Fail')}"
+        yield f"{obj['kind']} {obj['metadata']['name']}: {webhook['name']} by {path}, {webhook.get('failurePolicy', 'Fail')}"

@@ -61,7 +61,7 @@ class Helm:
         """
         given = self.home / "values.json"
         given.write_text(json.dumps(values), encoding="utf-8")
-        said = self._run(
+        output = self._run(
             "template",
             name,
             str(archive),
@@ -75,7 +75,7 @@ class Helm:
             kubernetes,
             *flags,
         )
-        return [one for one in yaml.load_all(said, yaml.CSafeLoader) if one]
+        return [item for item in yaml.load_all(output, yaml.CSafeLoader) if item]
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -102,8 +102,8 @@ def default_values(archive: Path) -> Obj:
 def files(archive: Path) -> dict[str, bytes]:
     """Return the chart's files by their path in it."""
     with tarfile.open(archive) as tar:
-        found = {one.name.partition("/")[2]: tar.extractfile(one) for one in tar.getmembers() if one.isfile()}
-        return {name: stream.read() for name, stream in found.items() if stream}
+        results = {item.name.partition("/")[2]: tar.extractfile(item) for item in tar.getmembers() if item.isfile()}
+        return {name: stream.read() for name, stream in results.items() if stream}
 
 
 _APART = re.compile(r"(charts/[^/]+/)*crds/")
@@ -123,11 +123,11 @@ def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
     """
     everything = files(archive)
     installed_once = apart(archive)
-    objects = [one for one in objects if (one["kind"], one["metadata"]["name"]) not in installed_once]
+    objects = [obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) not in installed_once]
     inside = {name: content for name, content in everything.items() if not name.startswith("charts/")}
     special = ("Chart.yaml", "values.yaml", "values.schema.json")
     plain = [name for name in sorted(inside) if name not in special]
-    hooks = [one for one in objects if HOOK in annotations_of(one)]
+    hooks = [obj for obj in objects if HOOK in annotations_of(obj)]
     record = {
         "chart": {
             "metadata": yaml.load(inside["Chart.yaml"], yaml.CSafeLoader),
@@ -137,15 +137,15 @@ def record_bytes(archive: Path, objects: list[Obj], values: Obj) -> int:
             "files": [_file(name, inside[name]) for name in plain if not name.startswith("templates/")],
         },
         "config": values,
-        "manifest": yaml.dump_all((one for one in objects if one not in hooks), Dumper=yaml.CSafeDumper),
-        "hooks": [{"manifest": yaml.dump(one, Dumper=yaml.CSafeDumper)} for one in hooks],
+        "manifest": yaml.dump_all((obj for obj in objects if obj not in hooks), Dumper=yaml.CSafeDumper),
+        "hooks": [{"manifest": yaml.dump(hook, Dumper=yaml.CSafeDumper)} for hook in hooks],
     }
     return len(base64.b64encode(gzip.compress(json.dumps(record).encode(), 9)))
 
 
 def _kinds(files: Iterable[bytes]) -> set[tuple[str, str]]:
-    found = (one for content in files for one in yaml.load_all(content, yaml.CSafeLoader) if one)
-    return {(one["kind"], one["metadata"]["name"]) for one in found}
+    result = (item for content in files for item in yaml.load_all(content, yaml.CSafeLoader) if item)
+    return {(item["kind"], item["metadata"]["name"]) for item in result}
 
 
 def _file(name: str, content: bytes) -> Obj:

@@ -61,8 +61,8 @@ def _of_pods(obj: Obj) -> Iterator[tuple[str, str]]:
     for key, text in leaves(obj):
         if key == "image":
             yield "hook" if HOOK in annotations_of(obj) else "container", text
-        elif key in ("args", "command", "value") and _REFERENCE.fullmatch(said := text.rpartition("=")[2]):
-            yield "named", said
+        elif key in ("args", "command", "value") and _REFERENCE.fullmatch(message := text.rpartition("=")[2]):
+            yield "named", message
 
 
 def _parsed(text: str) -> Any:
@@ -78,9 +78,9 @@ def _in_settings(value: Any) -> Iterator[str]:
         return
     if "image" in value and isinstance(value["image"], str):
         version = value.get("defaultImageVersion")
-        said = f"{value['image']}:{version}" if version else value["image"]
-        if _REFERENCE.fullmatch(said):
-            yield said
+        text = f"{value['image']}:{version}" if version else value["image"]
+        if _REFERENCE.fullmatch(text):
+            yield text
     if {"hub", "tag", "proxy"} <= value.keys():
         yield f"{value['hub']}/{value['proxy']['image']}:{value['tag']}"
         return

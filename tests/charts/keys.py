@@ -32,19 +32,19 @@ def of(values: Obj, defaults: Obj, render: Render) -> Keys:
     """Render with and without each value, and return its effect."""
     whole = _by_key(render(values))
     echo = _echo(values, whole, render)
-    found = Keys()
+    keys = Keys()
     for path in leaves(values):
         changed = _changed(whole, _rendered(render, without(values, path)))
         default = at(defaults, path)
         if changed - echo:
-            found.effect.append(".".join(path))
+            keys.effect.append(".".join(path))
         elif changed and default is not _ABSENT:
-            found.passed_on.append(".".join(path))
+            keys.passed_on.append(".".join(path))
         elif not changed and default == at(values, path):
-            found.default.append(".".join(path))
+            keys.default.append(".".join(path))
         else:
-            found.nothing.append(".".join(path))
-    return found
+            keys.nothing.append(".".join(path))
+    return keys
 
 
 def _echo(values: Obj, whole: Mapping[Key, Obj], render: Render) -> set[Key]:
@@ -64,11 +64,11 @@ def _rendered(render: Render, values: Obj) -> Mapping[Key, Obj]:
 
 
 def _by_key(objects: list[Obj]) -> dict[Key, Obj]:
-    return {Key.of(one): one for one in objects}
+    return {Key.of(obj): obj for obj in objects}
 
 
-def _changed(one: Mapping[Key, Obj], other: Mapping[Key, Obj]) -> set[Key]:
-    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+def _changed(item: Mapping[Key, Obj], other: Mapping[Key, Obj]) -> set[Key]:
+    return {key for key in item.keys() | other.keys() if item.get(key) != other.get(key)}
 
 
 def leaves(values: Obj, above: Path = ()) -> Iterator[Path]:
@@ -82,14 +82,14 @@ def leaves(values: Obj, above: Path = ()) -> Iterator[Path]:
 
 def at(values: Obj, path: Path) -> object:
     """Return the value at a path; a mark of its own where there is none, None below an open map such as resources."""
-    found: object = values
+    result: object = values
     for step in path:
-        if found is None or found == {}:
+        if result is None or result == {}:
             return None
-        if not isinstance(found, dict) or step not in found:
+        if not isinstance(result, dict) or step not in result:
             return _ABSENT
-        found = found[step]
-    return found
+        result = result[step]
+    return result
 
 
 def without(values: Obj, path: Path) -> Obj:

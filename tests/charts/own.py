@@ -19,8 +19,8 @@ SECRET_WORDS = re.compile(r"pass|secret|token|access_?key", re.IGNORECASE)
 
 def values(name: str) -> Obj:
     """Return the chart's values."""
-    said: Obj = yaml.safe_load(own(name)["values.yaml"])
-    return said
+    text: Obj = yaml.safe_load(own(name)["values.yaml"])
+    return text
 
 
 def paths(name: str) -> list[str]:
@@ -30,19 +30,19 @@ def paths(name: str) -> list[str]:
 
 def images(name: str) -> dict[str, Obj]:
     """Return registry, repository, tag and digest of each part's image."""
-    return {part: said for part, said in values(name)["images"].items() if isinstance(said, dict)}
+    return {part: text for part, text in values(name)["images"].items() if isinstance(text, dict)}
 
 
 def schema(name: str) -> Obj:
     """Return the chart's schema."""
-    said: Obj = json.loads(own(name)["values.schema.json"])
-    return said
+    text: Obj = json.loads(own(name)["values.schema.json"])
+    return text
 
 
 def table(name: str) -> dict[str, tuple[str, str]]:
     """Return the README's table: path to default and what it is."""
-    found = _ROW.findall(own(name)["README.md"].decode())
-    return {path: (default, words) for path, default, words in found}
+    result = _ROW.findall(own(name)["README.md"].decode())
+    return {path: (default, words) for path, default, words in result}
 
 
 def explained(name: str) -> dict[str, tuple[str, str]]:
@@ -58,7 +58,7 @@ def written(value: object) -> str:
 
 def comments(name: str) -> dict[str, str]:
     """Return the comment of each value as one line, without the stop at its end."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     above: list[tuple[int, str]] = []
     words: list[str] = []
     for line in own(name)["values.yaml"].decode().splitlines():
@@ -69,11 +69,11 @@ def comments(name: str) -> dict[str, str]:
         key, colon, rest = inner.partition(":")
         if colon:
             indent = len(line) - len(inner)
-            above = [*(one for one in above if one[0] < indent), (indent, key)]
+            above = [*(item for item in above if item[0] < indent), (indent, key)]
             if rest and words:
-                found[".".join(step for _, step in above)] = " ".join(words).removesuffix(".")
+                results[".".join(step for _, step in above)] = " ".join(words).removesuffix(".")
         words = []
-    return found
+    return results
 
 
 def known(of: Obj, above: Path = ()) -> Iterator[str]:
@@ -102,11 +102,11 @@ def largest_numbers(name: str) -> Iterator[tuple[Path, Any]]:
 
 
 def _largest(of: Obj, root: Obj, above: Path) -> Iterator[tuple[Path, Any]]:
-    for step, said in of.get("properties", {}).items():
-        inner = _resolved(said, root)
-        one = _resolved(inner.get("items", inner), root)
-        if {"integer", "number"} & {*([one["type"]] if isinstance(one.get("type"), str) else one.get("type", ()))}:
-            most = one.get("maximum")
+    for step, text in of.get("properties", {}).items():
+        inner = _resolved(text, root)
+        item = _resolved(inner.get("items", inner), root)
+        if {"integer", "number"} & {*([item["type"]] if isinstance(item.get("type"), str) else item.get("type", ()))}:
+            most = item.get("maximum")
             yield (*above, step), [most] if "items" in inner else most
         yield from _largest(inner, root, (*above, step))
 

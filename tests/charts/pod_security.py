@@ -49,10 +49,10 @@ def faults(template: Obj) -> tuple[str, ...]:
     """Return the fields of a pod, or of a pod's template, for which ``restricted`` refuses it; none if it passes."""
     spec: Obj = template["spec"]
     containers = [
-        one for kind in ("initContainers", "containers", "ephemeralContainers") for one in spec.get(kind) or ()
+        item for kind in ("initContainers", "containers", "ephemeralContainers") for item in spec.get(kind) or ()
     ]
-    found = {*_of_pod(template), *(fault for one in containers for fault in _of_container(one, spec))}
-    return tuple(sorted(found))
+    results = {*_of_pod(template), *(fault for container in containers for fault in _of_container(container, spec))}
+    return tuple(sorted(results))
 
 
 def _of_pod(template: Obj) -> Iterator[str]:
@@ -61,7 +61,9 @@ def _of_pod(template: Obj) -> Iterator[str]:
     for volume in spec.get("volumes") or ():
         yield from (f"volume {kind}" for kind in volume.keys() - {"name"} - _VOLUMES)
     security = _security(spec)
-    yield from (f"sysctl {one['name']}" for one in security.get("sysctls") or () if one["name"] not in _SYSCTLS)
+    yield from (
+        f"sysctl {sysctl['name']}" for sysctl in security.get("sysctls") or () if sysctl["name"] not in _SYSCTLS
+    )
     yield from _of_security(security, spec)
     for name, profile in (template.get("metadata", {}).get("annotations") or {}).items():
         if name.startswith(_APPARMOR) and not profile.startswith(("runtime/default", "localhost/")):
@@ -91,7 +93,7 @@ def _of_container(container: Obj, spec: Obj) -> Iterator[str]:
     capabilities = security.get("capabilities") or {}
     if "ALL" not in (capabilities.get("drop") or ()):
         yield "capabilities.drop"
-    yield from (f"capability {one}" for one in capabilities.get("add") or () if one != "NET_BIND_SERVICE")
+    yield from (f"capability {item}" for item in capabilities.get("add") or () if item != "NET_BIND_SERVICE")
 
 
 def _of_security(security: Mapping[str, Any], spec: Obj) -> Iterator[str]:

@@ -64,7 +64,7 @@ class Record:
 
 def kept() -> Record:
     """Return the stored results."""
-    said: dict[str, Any] = yaml.safe_load(KEPT.read_text(encoding="utf-8"))
+    output: dict[str, Any] = yaml.safe_load(KEPT.read_text(encoding="utf-8"))
     parts = [
         Part(
             **{
@@ -74,9 +74,9 @@ def kept() -> Record:
                 "stand_in": StandIn(**part["stand_in"]) if part["stand_in"] else None,
             }
         )
-        for part in said["parts"]
+        for part in output["parts"]
     ]
-    return Record(**{**said, "parts": parts})
+    return Record(**{**output, "parts": parts})
 
 
 def page(record: Record) -> str:
@@ -162,7 +162,7 @@ def _without_account(workload: str) -> str:
 
 
 def _verdict(part: Part) -> str:
-    faults = sorted({fault for found in part.facts.pod_security.values() for fault in found})
+    faults = sorted({fault for result in part.facts.pod_security.values() for fault in result})
     if faults:
         return f"{part.pod_security}, for {', '.join(faults)}"
     return "restricted" if part.facts.pod_security else ""
@@ -198,5 +198,5 @@ def _counted(lines: list[str]) -> str:
 
 
 def _hook(line: str) -> str:
-    said = line.partition(": ")[2]
-    return f" ({said})" if said and " by " not in said else ""
+    text = line.partition(": ")[2]
+    return f" ({text})" if text and " by " not in text else ""

@@ -39,22 +39,24 @@ class Release:
 
 def composed() -> list[Release]:
     """Return what compose makes, release by release, in the order of the platform."""
-    found: list[Release] = []
+    results: list[Release] = []
     for profile in PROFILES:
         made = everything(_platform(profile), DUMMY_SEED)
         enforced = {
-            one["metadata"]["name"]: labels_of(one)["pod-security.kubernetes.io/enforce"]
-            for one in made
-            if one["kind"] == "Namespace"
+            item["metadata"]["name"]: labels_of(item)["pod-security.kubernetes.io/enforce"]
+            for item in made
+            if item["kind"] == "Namespace"
         }
         for obj in made:
             if obj["kind"] == "Release":
-                said = _read(obj, enforced)
-                known = next((one for one in found if (one.name, one.values) == (said.name, said.values)), said)
+                output = _read(obj, enforced)
+                known = next(
+                    (item for item in results if (item.name, item.values) == (output.name, output.values)), output
+                )
                 known.profiles.append(profile)
-                if known is said:
-                    found.append(said)
-    return found
+                if known is output:
+                    results.append(output)
+    return results
 
 
 def published() -> list[Release]:

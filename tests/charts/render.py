@@ -37,20 +37,20 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="helm-") as home:
-            found, wrong = _looked(Helm(Path(program), Path(home)), folder, asked.date or "")
+            result, wrong = _looked(Helm(Path(program), Path(home)), folder, asked.date or "")
     except ValueError as error:
         _say(f"{error}\nAn archive that cannot be pulled may be put into {folder}: see docs/charts.md")
         return 2
     if not wrong and not asked.date:
-        wrong = _changed(found)
+        wrong = _changed(result)
     for line in wrong:
         sys.stdout.write(f"{line}\n")
     if wrong:
         return 1
     if asked.date:
-        KEPT.write_text(found.text(), encoding="utf-8")
-        PAGE.write_text(page(found), encoding="utf-8")
-    _say(f"{len(found.parts)} charts are as expected")
+        KEPT.write_text(result.text(), encoding="utf-8")
+        PAGE.write_text(page(result), encoding="utf-8")
+    _say(f"{len(result.parts)} charts are as expected")
     return 0
 
 
@@ -62,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--charts", type=Path, default=usual, help=f"the folder of archives; by default {usual}")
     parser.add_argument(
         "--date",
-        type=lambda said: date.fromisoformat(said).isoformat(),
+        type=lambda text: date.fromisoformat(text).isoformat(),
         help="write down what is found, as of this day, in tests/charts/found.yaml and docs/charts.md",
     )
     return parser.parse_args()
@@ -142,8 +142,8 @@ def _rendered(release: Release, program: Helm, archive: Path) -> tuple[list[Obj]
     made = [facts.of(objects, release.namespace, apart) for objects in everywhere]
     faults = [
         f"is other on Kubernetes {version} than on {KUBERNETES[-1]}"
-        for version, one in zip(KUBERNETES, made, strict=True)
-        if one != made[-1]
+        for version, item in zip(KUBERNETES, made, strict=True)
+        if item != made[-1]
     ]
     upgraded = facts.of(render("--is-upgrade", kubernetes=KUBERNETES[-1]), release.namespace, apart)
     # Istio leaves the policies of its webhooks to istiod after the first time.
@@ -153,9 +153,9 @@ def _rendered(release: Release, program: Helm, archive: Path) -> tuple[list[Obj]
 
 
 def _of_chart(chart: Chart, archive: Path) -> Iterator[str]:
-    said = yaml.safe_load(helm.files(archive)["Chart.yaml"])
-    if (said["name"], said["version"]) != (chart.name, chart.version):
-        yield f"the archive holds {said['name']} {said['version']}"
+    text = yaml.safe_load(helm.files(archive)["Chart.yaml"])
+    if (text["name"], text["version"]) != (chart.name, chart.version):
+        yield f"the archive holds {text['name']} {text['version']}"
 
 
 def _of_component(release: Release, objects: list[Obj]) -> Iterator[str]:
@@ -169,13 +169,13 @@ def _of_component(release: Release, objects: list[Obj]) -> Iterator[str]:
         f"`serves` names {kind}, which the chart does not bring" for kind in {*component.serves} - facts.served(objects)
     )
     yield from (f"the guard does not look at {kind}" for kind in facts.unguarded(objects))
-    said, found = {images.line(one) for one in component.images}, {*images.of(objects)}
-    yield from (f"`images` lacks {line}" for line in sorted(found - said))
-    yield from (f"`images` names {line}, which the chart does not" for line in sorted(said - found))
+    text, result = {images.line(image) for image in component.images}, {*images.of(objects)}
+    yield from (f"`images` lacks {line}" for line in sorted(result - text))
+    yield from (f"`images` names {line}, which the chart does not" for line in sorted(text - result))
 
 
 def _of_pods(release: Release, made: Facts) -> Iterator[str]:
-    yield from (f"Service {one}" for one in made.services if "selects no workload" in one)
+    yield from (f"Service {service}" for service in made.services if "selects no workload" in service)
     passes = not any(made.pod_security.values())
     if release.pod_security == "restricted" and not passes:
         yield f"Pod Security restricted refuses {made.pod_security}"
@@ -187,13 +187,16 @@ def _of_values(does: Keys) -> Iterator[str]:
     yield from (f"the value {path} does nothing" for path in does.nothing)
 
 
-def _changed(found: Record) -> list[str]:
+def _changed(result: Record) -> list[str]:
     """Return how what is found differs from what was found last, apart from when and with which Helm."""
     last = kept()
     same = replace(
-        found, date=last.date, helm=last.helm, parts=[replace(one, source="", record_bytes=0) for one in found.parts]
+        result,
+        date=last.date,
+        helm=last.helm,
+        parts=[replace(part, source="", record_bytes=0) for part in result.parts],
     )
-    before = replace(last, parts=[replace(one, source="", record_bytes=0) for one in last.parts])
+    before = replace(last, parts=[replace(part, source="", record_bytes=0) for part in last.parts])
     return list(
         difflib.unified_diff(
             before.text().splitlines(), same.text().splitlines(), "found last", "found now", lineterm="", n=1

@@ -13,36 +13,36 @@ Rendered = Callable[..., list[Obj]]
 
 def templates(objects: list[Obj]) -> dict[str, Obj]:
     """Return the templates of pods by workload."""
-    return {one["metadata"]["name"]: one["spec"]["template"] for one in objects if one["kind"] in WORKLOADS}
+    return {obj["metadata"]["name"]: obj["spec"]["template"] for obj in objects if obj["kind"] in WORKLOADS}
 
 
 def containers(objects: list[Obj]) -> list[Obj]:
-    pods = (one["spec"] for one in templates(objects).values())
-    return [one for pod in pods for one in (*(pod.get("initContainers") or ()), *pod["containers"])]
+    pods = (template["spec"] for template in templates(objects).values())
+    return [item for pod in pods for item in (*(pod.get("initContainers") or ()), *pod["containers"])]
 
 
 def but_secrets(objects: list[Obj]) -> dict[Key, Obj]:
-    return {Key.of(one): one for one in objects if one["kind"] != "Secret"}
+    return {Key.of(obj): obj for obj in objects if obj["kind"] != "Secret"}
 
 
 def of_kind(objects: list[Obj], kind: str) -> dict[str, Obj]:
-    return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+    return {obj["metadata"]["name"]: obj for obj in objects if obj["kind"] == kind}
 
 
 def variables(objects: list[Obj], workload: str) -> dict[str, Obj]:
     (container,) = templates(objects)[workload]["spec"]["containers"]
-    return {one["name"]: one for one in container["env"]}
+    return {item["name"]: item for item in container["env"]}
 
 
 def ports(pods: Iterable[Obj]) -> set[int | str]:
     """Return the ports at which pods of these templates listen, by number and by name."""
-    said = [
+    messages = [
         port
         for pod in pods
         for container in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
         for port in container.get("ports") or ()
     ]
-    return {port["containerPort"] for port in said} | {port["name"] for port in said if "name" in port}
+    return {port["containerPort"] for port in messages} | {port["name"] for port in messages if "name" in port}
 
 
 def chosen(pods: Iterable[Obj], selector: Obj) -> list[Obj]:
@@ -53,4 +53,6 @@ def chosen(pods: Iterable[Obj], selector: Obj) -> list[Obj]:
 def selected(selector: Obj, labels: dict[str, str]) -> bool:
     """Return whether a selector has these labels."""
     wanted = [{"key": key, "values": [value]} for key, value in (selector.get("matchLabels") or {}).items()]
-    return all(labels.get(one["key"]) in one["values"] for one in [*wanted, *(selector.get("matchExpressions") or ())])
+    return all(
+        labels.get(item["key"]) in item["values"] for item in [*wanted, *(selector.get("matchExpressions") or ())]
+    )

@@ -42,7 +42,7 @@ def of(release: Release, real: Facts, does: Keys, helm: Helm, folder: Path) -> D
     """
     if release.chart.name in charts.REAL:
         return None
-    (stand_in,) = (one for one in charts.STAND_INS if one.name == release.chart.name)
+    (stand_in,) = (item for item in charts.STAND_INS if item.name == release.chart.name)
     archive = folder / "stand-in.tgz"
     archive.write_bytes(packed(stand_in.name, chart.files(stand_in)))
 
@@ -59,26 +59,26 @@ def of(release: Release, real: Facts, does: Keys, helm: Helm, folder: Path) -> D
 
 
 def _faults(release: Release, real: Facts, made: Facts, version: str) -> list[str]:
-    found = [] if version == release.chart.version else [f"the stand-in is of {version}"]
+    result = [] if version == release.chart.version else [f"the stand-in is of {version}"]
     for name in SAME:
         theirs, ours = set(getattr(real, name)), set(getattr(made, name))
-        found += [f"the stand-in lacks {line}" for line in sorted(theirs - ours)]
-        found += [f"only the stand-in has {line}" for line in sorted(ours - theirs)]
+        result += [f"the stand-in lacks {line}" for line in sorted(theirs - ours)]
+        result += [f"only the stand-in has {line}" for line in sorted(ours - theirs)]
     for name in (*LEFT_OUT, "others", "labels"):
-        found += [
+        result += [
             f"only the stand-in has {line}" for line in sorted(set(getattr(made, name)) - set(getattr(real, name)))
         ]
-    found += [
+    result += [
         f"Pod Security judges {name} otherwise in the stand-in: {faults or 'passes'}"
         for name, faults in made.pod_security.items()
         if bool(faults) != bool(real.pod_security.get(name))
     ]
-    return found
+    return result
 
 
 def defaults(release: Release, real: Obj) -> list[str]:
     """Return the values whose default is another in the stand-in than in the real chart."""
-    (stand_in,) = (one for one in charts.STAND_INS if one.name == release.chart.name)
+    (stand_in,) = (item for item in charts.STAND_INS if item.name == release.chart.name)
     return [
         f"the stand-in's default of {'.'.join(path)} is {keys.at(stand_in.values, path)!r}, the chart's {keys.at(real, path)!r}"
         for path in keys.leaves(stand_in.values)

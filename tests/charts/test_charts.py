@@ -22,7 +22,8 @@ def test_every_chart_was_rendered_as_it_is_installed_now() -> None:
         for part in record.kept().parts
     }
     installed = {
-        one.name: (asdict(one.chart), one.profiles, one.namespace, one.pod_security, one.values) for one in published()
+        item.name: (asdict(item.chart), item.profiles, item.namespace, item.pod_security, item.values)
+        for item in published()
     }
     assert rendered == installed
 

@@ -58,21 +58,21 @@ def of_our_own(name: str) -> Iterator[str]:
         for part in re.split(r"^---$", text.decode(), flags=re.MULTILINE):
             kind = re.search(r"^kind: (\w+)", part, re.MULTILINE)
             if kind and kind[1] in (*_CLUSTER, "CustomResourceDefinition"):
-                found = re.search(r"^metadata:\n(?:  .*\n)*?  name: (\S+)", part, re.MULTILINE)
-                assert found, path
-                yield f"{kind[1]}/{found[1]}"
+                match = re.search(r"^metadata:\n(?:  .*\n)*?  name: (\S+)", part, re.MULTILINE)
+                assert match, path
+                yield f"{kind[1]}/{match[1]}"
 
 
 def test_the_list_of_what_charts_make_is_that_of_the_rendered_charts() -> None:
-    found = {part.name: sorted({*of_a_record(part)}) for part in kept().parts}
-    found |= {
+    results = {part.name: sorted({*of_a_record(part)}) for part in kept().parts}
+    results |= {
         name: sorted({*of_our_own(part.chart.name)})
         for name, part in platform_components().items()
         if isinstance(part, ReleaseComponent) and part.chart.name in OWN
     }
-    found = {name: made for name, made in sorted(found.items()) if made}
+    results = {name: made for name, made in sorted(results.items()) if made}
     if os.environ.get("VELLUM_GOLDEN"):
-        strangers.LIST.write_text(_HEAD + yaml.safe_dump(found, width=120), encoding="utf-8")
-    assert strangers.made() == found
-    assert "CustomResourceDefinition/virtualservices.networking.istio.io" in found["istio-base"]
-    assert "CustomResourceDefinition/notebooks.kubeflow.org" in found["notebook-controller"]
+        strangers.LIST.write_text(_HEAD + yaml.safe_dump(results, width=120), encoding="utf-8")
+    assert strangers.made() == results
+    assert "CustomResourceDefinition/virtualservices.networking.istio.io" in results["istio-base"]
+    assert "CustomResourceDefinition/notebooks.kubeflow.org" in results["notebook-controller"]

@@ -33,14 +33,14 @@ def closed(schema: Any) -> Any:
     """Return the schema as the API server reads it: what it does not know is an error for kubectl, and dropped."""
     if not isinstance(schema, Mapping):
         return schema
-    found = {key: closed(value) for key, value in schema.items()}
+    results = {key: closed(value) for key, value in schema.items()}
     if schema.get("format") == "int32":
-        found |= _INT32
+        results |= _INT32
     if schema.get("type") == "object" and "additionalProperties" not in schema:
-        found |= {"additionalProperties": False}
+        results |= {"additionalProperties": False}
     if "properties" in schema:
-        found["properties"] = {name: closed(value) for name, value in schema["properties"].items()}
-    return found
+        results["properties"] = {name: closed(value) for name, value in schema["properties"].items()}
+    return results
 
 
 @cache
@@ -50,12 +50,12 @@ def checker() -> jsonschema.Draft7Validator:
 
 def refused(pod: Obj) -> list[str]:
     """Return the places for which the API server would refuse this pod."""
-    return sorted(one.json_path for one in checker().iter_errors(pod))
+    return sorted(error.json_path for error in checker().iter_errors(pod))
 
 
 def test_the_kind_takes_the_notebooks_that_vellum_composes() -> None:
     objects = {name: world.settle().objects for name, world in worlds().items() if name.startswith("claim-")}
-    notebooks = {name: found["notebook"].obj for name, found in objects.items() if "notebook" in found}
+    notebooks = {name: result["notebook"].obj for name, result in objects.items() if "notebook" in result}
     assert notebooks.keys() == {
         "claim-full-local",
         "claim-full-light",
@@ -113,15 +113,15 @@ _SAME = {
 """What the client calls a type, and what the chart may call it; to the client quantities are words."""
 
 
-def differs(schema: Obj, said: str, path: str) -> Iterator[str]:
+def differs(schema: Obj, text: str, path: str) -> Iterator[str]:
     """Yield where the schema is not of the type that Kubernetes' own client has there."""
-    if listed := re.fullmatch(r"list\[(.+)\]", said):
+    if listed := re.fullmatch(r"list\[(.+)\]", text):
         yield from differs(schema.get("items", {}), listed[1], f"{path}[]")
-    elif said in _SAME:
-        if schema not in [types()[name] for name in _SAME[said]]:
-            yield f"{path} is no {said}"
+    elif text in _SAME:
+        if schema not in [types()[name] for name in _SAME[text]]:
+            yield f"{path} is no {text}"
     else:
-        model = getattr(client, said)
+        model = getattr(client, text)
         for name, json in model.attribute_map.items():
             if json in schema["properties"]:
                 yield from differs(schema["properties"][json], model.openapi_types[name], f"{path}.{json}")

@@ -20,8 +20,8 @@ def test_every_unpublished_chart_is_ours_or_a_stand_in() -> None:
     from vellum.bench.charts import STAND_INS
 
     assert {*OWN} <= {*OF_OURS}
-    assert {*OF_OURS} - {*OWN} <= {one.name for one in STAND_INS}
-    assert {*OWN}.isdisjoint(one.name for one in STAND_INS)
+    assert {*OF_OURS} - {*OWN} <= {item.name for item in STAND_INS}
+    assert {*OWN}.isdisjoint(item.name for item in STAND_INS)
 
 
 def test_an_installed_package_has_the_charts_too() -> None:
@@ -32,37 +32,37 @@ def test_an_installed_package_has_the_charts_too() -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_chart_says_what_it_is(name: str) -> None:
-    said = yaml.safe_load(own(name)["Chart.yaml"])
+    text = yaml.safe_load(own(name)["Chart.yaml"])
     (wanted,) = {release.chart.version for release in own_releases() if release.chart.name == name}
 
-    assert (said["apiVersion"], said["name"], said["version"]) == ("v2", name, wanted)
+    assert (text["apiVersion"], text["name"], text["version"]) == ("v2", name, wanted)
     assert version(name) == wanted
-    assert said["kubeVersion"].startswith(">=1.32")
-    assert said["annotations"]["licenses"] == "Apache-2.0"
-    assert said["appVersion"] in {one["tag"] for one in chart.images(name).values()}
-    assert not said.get("dependencies")
+    assert text["kubeVersion"].startswith(">=1.32")
+    assert text["annotations"]["licenses"] == "Apache-2.0"
+    assert text["appVersion"] in {image["tag"] for image in chart.images(name).values()}
+    assert not text.get("dependencies")
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_every_value_has_a_comment_a_schema_and_a_row_in_the_readme(name: str) -> None:
-    said = chart.paths(name)
+    text = chart.paths(name)
 
-    assert [*chart.comments(name)] == said
-    assert {*said} <= {*chart.known(chart.schema(name))}
-    assert [*chart.table(name)] == said
+    assert [*chart.comments(name)] == text
+    assert {*text} <= {*chart.known(chart.schema(name))}
+    assert [*chart.table(name)] == text
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_no_value_is_taken_or_read_that_is_not_explained(name: str) -> None:
     """But for Kubernetes' own words of what a container may ask for."""
-    said = chart.paths(name)
+    message = chart.paths(name)
     asked = re.compile(r"resources\.\w+\.(requests|limits)\.(cpu|memory|ephemeral-storage)")
-    assert [one for one in {*chart.known(chart.schema(name))} - {*said} if not asked.fullmatch(one)] == []
+    assert [item for item in {*chart.known(chart.schema(name))} - {*message} if not asked.fullmatch(item)] == []
 
     templates = "".join(text.decode() for path, text in own(name).items() if path.startswith("templates/"))
-    read = {one.rstrip(".") for one in re.findall(r"\.Values\.([\w.]+)", templates)}
+    read = {item.rstrip(".") for item in re.findall(r"\.Values\.([\w.]+)", templates)}
     assert read
-    assert [one for one in read if not any(f"{path}.".startswith(f"{one}.") for path in said)] == []
+    assert [item for item in read if not any(f"{path}.".startswith(f"{item}.") for path in message)] == []
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -83,14 +83,14 @@ def test_the_readmes_have_the_same_sections(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_templates_are_called_by_the_charts_name(name: str) -> None:
     """Helm knows those of all parts of a chart by one name."""
-    found = [
-        one
+    results = [
+        item
         for path, text in own(name).items()
         if path.startswith("templates/")
-        for one in re.findall(r'(?:define|include|template) "(.+?)"', text.decode())
+        for item in re.findall(r'(?:define|include|template) "(.+?)"', text.decode())
     ]
-    assert found
-    assert [one for one in found if not one.startswith(f"{name}.")] == []
+    assert results
+    assert [item for item in results if not item.startswith(f"{name}.")] == []
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -101,16 +101,16 @@ def test_a_wrong_key_is_an_error_everywhere(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_every_number_of_a_schema_has_an_end_that_a_double_holds(name: str) -> None:
     """Helm reads numbers as doubles; the bench renders each chart with these."""
-    found = {path: most[0] if isinstance(most, list) else most for path, most in chart.largest_numbers(name)}
-    assert found
-    assert {path: most for path, most in found.items() if most is None or most >= 2**53} == {}
+    results = {path: most[0] if isinstance(most, list) else most for path, most in chart.largest_numbers(name)}
+    assert results
+    assert {path: most for path, most in results.items() if most is None or most >= 2**53} == {}
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_no_value_holds_a_secret(name: str) -> None:
     """What opens something is in a Secret, which values only name."""
-    said = [path for path in chart.paths(name) if chart.SECRET_WORDS.search(path.rpartition(".")[2])]
-    assert not [path for path in said if ".secret." not in path and path != "images.pullSecrets"]
+    messages = [path for path in chart.paths(name) if chart.SECRET_WORDS.search(path.rpartition(".")[2])]
+    assert not [path for path in messages if ".secret." not in path and path != "images.pullSecrets"]
 
 
 @pytest.mark.parametrize("name", OWN)

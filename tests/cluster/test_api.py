@@ -95,7 +95,7 @@ def test_each_call_is_one_request_with_its_body_and_key(server: Server, api: Api
     for _ in range(6):
         server.next(200, OBJ)
     server.next(200, {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "x"}}]})
-    found = [
+    results = [
         api.get(KEY),
         api.create(OBJ),
         api.apply(OBJ, dry=True),
@@ -105,7 +105,7 @@ def test_each_call_is_one_request_with_its_body_and_key(server: Server, api: Api
         api.list(KIND, labels={"a": "b", "c": "d e"}),
     ]
     listed = ([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}], "7")
-    assert found == [OBJ, OBJ, OBJ, OBJ, OBJ, True, listed]
+    assert results == [OBJ, OBJ, OBJ, OBJ, OBJ, True, listed]
     gone = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",

@@ -12,9 +12,9 @@ from vellum.kube.objects import Obj, current
 REFUSED = "the platform has kubeflow-trainer, and its spec.training says disabled; write enabled"
 
 
-def platform(generation: int, said: int | None, *, ready: str = "True", reason: str = "Available") -> Obj:
+def platform(generation: int, text: int | None, *, ready: str = "True", reason: str = "Available") -> Obj:
     """Return a platform as Crossplane stores it; each condition names a generation, or none does."""
-    seen = {} if said is None else {"observedGeneration": said}
+    seen = {} if text is None else {"observedGeneration": text}
     words = {"message": REFUSED} if reason in ALARMS else {}
     conditions = [
         {"type": "Ready", "status": ready, **seen},

@@ -43,7 +43,9 @@ def host() -> Iterator[str]:
 
 def found(image: str, *packages: str, **login: object) -> list[tuple[str, str]]:
     spec = platform_spec().model_validate({"profile": "light", "images": {"workloads": image}})
-    return [(one.state, one.says) for one in pulls.findings(Platform(spec), packages, [login] if login else [])]
+    return [
+        (finding.state, finding.says) for finding in pulls.findings(Platform(spec), packages, [login] if login else [])
+    ]
 
 
 def test_images_and_packages_that_are_there_are_counted(host: str) -> None:

@@ -65,7 +65,7 @@ def host() -> Iterator[str]:
 
 def looked(**charts: object) -> list[tuple[str, str]]:
     wanted = Platform(platform_spec().model_validate({"profile": "light", "charts": charts}))
-    return [(one.state, one.says) for one in registry.findings(wanted)]
+    return [(finding.state, finding.says) for finding in registry.findings(wanted)]
 
 
 @pytest.mark.parametrize("path", ["open", "token"])
@@ -77,7 +77,7 @@ def test_charts_that_are_there_are_found_with_everybodys_token_too(host: str, pa
 def test_each_chart_that_is_missing_is_named_with_its_version(host: str) -> None:
     where = f"oci://{host}/empty"
     expected = [("failed", f"{where} has no chart {name} {version}") for name, version in CHARTS]
-    assert looked(repository=where, plainHTTP=True) == sorted(expected, key=lambda one: one[1])
+    assert looked(repository=where, plainHTTP=True) == sorted(expected, key=lambda item: item[1])
 
 
 def test_a_registry_that_wants_a_login_is_refused(host: str) -> None:
@@ -91,8 +91,8 @@ def test_a_folder_of_charts_is_read_by_its_index(host: str) -> None:
 
 
 def test_what_does_not_answer_and_what_is_not_named_are_warnings() -> None:
-    (found,) = looked(own="oci://127.0.0.1:1/charts", plainHTTP=True)
-    assert found[0] == "warning"
-    assert found[1].startswith("oci://127.0.0.1:1/charts does not answer here")
+    (result,) = looked(own="oci://127.0.0.1:1/charts", plainHTTP=True)
+    assert result[0] == "warning"
+    assert result[1].startswith("oci://127.0.0.1:1/charts does not answer here")
     ((state, says),) = looked()
     assert (state, says.partition(",")[0]) == ("warning", "spec.charts.own names no registry")

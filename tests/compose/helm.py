@@ -102,7 +102,7 @@ class Helm:
         """Do what provider-helm does when it looks at a Release; return its status."""
         name, spec = release["metadata"]["name"], release["spec"]["forProvider"]
         synced: Obj = {"type": "Synced", "status": "True"}
-        texts = [stored[one["configMapKeyRef"]["key"]] for one in spec.get("patchesFrom", ())]
+        texts = [stored[item["configMapKeyRef"]["key"]] for item in spec.get("patchesFrom", ())]
         if name == self.foreign:
             why = "cannot be imported into the current release: invalid ownership metadata"
             return {"conditions": [{"type": "Synced", "status": "False", "message": why}]}
@@ -168,9 +168,9 @@ class Helm:
             if not same:
                 self.put(key, obj, name)
         made = {
-            f"{one['spec']['group']}/{one['spec']['names']['kind']}"
-            for one in objects
-            if "names" in one.get("spec", ())
+            f"{item['spec']['group']}/{item['spec']['names']['kind']}"
+            for item in objects
+            if "names" in item.get("spec", ())
         }
         self.gone -= made
         self.records[name] = (revision, "deployed", objects)
@@ -207,13 +207,13 @@ class Helm:
     def record(self, name: str) -> Obj | None:
         """Return the Secret in which Helm keeps the newest revision."""
         release, _, revision = name.removeprefix("sh.helm.release.v1.").rpartition(".v")
-        found = self.records.get(release)
+        result = self.records.get(release)
         if release in self.unreported and self.unreported[release][0] == int(revision):
-            found = (int(revision), self.unreported[release][1], [])
-        if found is None or found[0] != int(revision):
+            result = (int(revision), self.unreported[release][1], [])
+        if result is None or result[0] != int(revision):
             return None
-        labels = {"owner": "helm", "name": release, "status": found[1], "version": str(found[0])}
-        payload = _payload(json.dumps(found))
+        labels = {"owner": "helm", "name": release, "status": result[1], "version": str(result[0])}
+        payload = _payload(json.dumps(result))
         made = make("v1", "Secret", name, "a-namespace", labels=labels, data={"release": payload})
         version = hashlib.sha256(payload.encode()).hexdigest()
         made["metadata"] |= {"uid": f"uid of {name}", "resourceVersion": version}

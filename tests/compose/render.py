@@ -71,7 +71,7 @@ def rendered(composed: Composed) -> str:
         f"# {name}\n{yaml.safe_dump(desired.obj, sort_keys=True, width=1000)}"
         for name, desired in composed.objects.items()
     ]
-    said = {
+    messages = {
         "conditions": [
             {"type": entry.type, "status": entry.status, "reason": entry.reason} for entry in composed.conditions
         ],
@@ -83,7 +83,7 @@ def rendered(composed: Composed) -> str:
         "status": composed.status,
     }
     return "---\n".join(
-        [*parts, f"# conditions, requirements and status\n{yaml.safe_dump(said, sort_keys=True, width=1000)}"]
+        [*parts, f"# conditions, requirements and status\n{yaml.safe_dump(messages, sort_keys=True, width=1000)}"]
     )
 
 

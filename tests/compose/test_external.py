@@ -55,8 +55,8 @@ def handed_out(world: World) -> tuple[dict[str, str], dict[str, str]]:
         "AWS_DEFAULT_REGION",
         "VELLUM_BUCKET",
     )
-    found = binding(world)
-    return secret_values(world.resources["bucket-secret"]), {name: found[name] for name in bucket if name in found}
+    result = binding(world)
+    return secret_values(world.resources["bucket-secret"]), {name: result[name] for name in bucket if name in result}
 
 
 def changed(world: World, data: dict[str, Any]) -> None:
@@ -83,14 +83,14 @@ def test_a_claim_names_its_missing_secret_and_makes_the_rest() -> None:
 
 def test_the_given_key_is_copied_and_nothing_but_a_secret_is_made_of_it() -> None:
     world = settled()
-    keys, found = handed_out(world)
+    keys, result = handed_out(world)
     assert keys == {
         "AWS_ACCESS_KEY_ID": f"GIVEN-{TEAM.id}",
         "AWS_SECRET_ACCESS_KEY": f"given/secret+{TEAM.id}==",
         "accesskey": f"GIVEN-{TEAM.id}",
         "secretkey": f"given/secret+{TEAM.id}==",
     }
-    assert found == {
+    assert result == {
         "AWS_ACCESS_KEY_ID": keys["accesskey"],
         "AWS_SECRET_ACCESS_KEY": keys["secretkey"],
         "AWS_ENDPOINT_URL": ENDPOINT,
@@ -116,19 +116,19 @@ def test_a_changed_key_moves_through_in_one_pass() -> None:
     world = settled()
     changed(world, encoded(accesskey="NEW", secretkey="newer"))
     assert world.step().ready
-    keys, found = handed_out(world)
+    keys, result = handed_out(world)
     assert (keys["accesskey"], keys["secretkey"]) == ("NEW", "newer")
-    assert (found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]) == ("NEW", "newer")
+    assert (result["AWS_ACCESS_KEY_ID"], result["AWS_SECRET_ACCESS_KEY"]) == ("NEW", "newer")
 
 
 def test_a_bucket_of_another_name_reaches_all_who_use_it() -> None:
     world = settled()
     changed(world, encoded(accesskey="A", secretkey="S", bucket="proj-4711.ml"))
     composed = world.settle()
-    keys, found = handed_out(world)
+    keys, result = handed_out(world)
     launcher = world.resources["pipelines-launcher"]["data"]["defaultPipelineRoot"]
     repository = json.loads(world.resources["pipelines-repository"]["data"]["default-namespaced"])
-    assert (keys["bucket"], found["VELLUM_BUCKET"]) == ("proj-4711.ml", "proj-4711.ml")
+    assert (keys["bucket"], result["VELLUM_BUCKET"]) == ("proj-4711.ml", "proj-4711.ml")
     assert (repository["s3"]["bucket"], composed.status["endpoints"]["bucket"]) == ("proj-4711.ml", "proj-4711.ml")
     assert launcher == f"minio://proj-4711.ml/private-artifacts/{TEAM.id}/v2/artifacts"
     world.foreign = []
@@ -224,7 +224,7 @@ def test_every_pass_asks_for_the_same_whatever_is_given() -> None:
         asked += [world.step().requirements for _ in range(3)]
     world.foreign = []
     asked.append(world.settle().requirements)
-    assert all(one == asked[0] for one in asked)
+    assert all(item == asked[0] for item in asked)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_teams_reach_only_the_port_of_an_external_endpoint(endpoint: str, ports:
 
 def test_pipelines_and_the_store_share_one_rule() -> None:
     rules = settled().resources["network-parts"]["spec"]["egress"]
-    assert [[one["port"] for one in rule["ports"]] for rule in rules if "to" not in rule] == [[443, 6443]]
+    assert [[port["port"] for port in rule["ports"]] for rule in rules if "to" not in rule] == [[443, 6443]]
 
 
 def test_the_platform_makes_the_place_for_secrets_and_no_store() -> None:

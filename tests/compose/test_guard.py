@@ -25,12 +25,12 @@ Sights = list[tuple[int, str, int, dict[str, str], bool, bool]]
 
 def looks(sights: Sights) -> list[tuple[datetime, Look]]:
     """Return the observations with their times; revisions fall only when a record is lost."""
-    now, revision, found = BEGIN, 1, []
+    now, revision, result = BEGIN, 1, []
     for seconds, record, more, faults, patched, stored in sights:
         now, revision = now + timedelta(seconds=seconds), revision + more
         patch = "w-a.yaml" if patched and faults else ""
-        found.append((now, Look(record, revision, faults, patch, patch_stored=stored)))
-    return found
+        result.append((now, Look(record, revision, faults, patch, patch_stored=stored)))
+    return result
 
 
 def life(sights: Sights) -> Iterator[tuple[GuardMemory, datetime, Look, Plan]]:
@@ -58,7 +58,7 @@ def test_repairs_are_bounded_within_every_hour(sights: Sights) -> None:
         assert memory.repairs - before.repairs in (0, 1)
         assert memory.tries <= RULES.tries
     for at in made:
-        assert len([one for one in made if timedelta() <= one - at < timedelta(hours=1)]) <= RULES.hourly
+        assert len([item for item in made if timedelta() <= item - at < timedelta(hours=1)]) <= RULES.hourly
 
 
 @given(SIGHTS)

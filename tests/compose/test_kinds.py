@@ -35,16 +35,16 @@ def gone(world: World, kind: Kind) -> None:
     world.helm.deleted[group] += 1
 
 
-@pytest.mark.parametrize(("name", "kind"), [pytest.param(*one, id=one[1].kind) for one in BROUGHT])
+@pytest.mark.parametrize(("name", "kind"), [pytest.param(*item, id=item[1].kind) for item in BROUGHT])
 def test_a_deleted_crd_comes_back_by_one_upgrade(name: str, kind: Kind) -> None:
     """Also if other kinds of its group stay, so that the group's APIService does not show it."""
     world = settled()
     was = revision(world, name)
     gone(world, kind)
     composed = world.step()
-    said = next(one for one in composed.status["components"] if one["name"] == name)
-    assert not said["ready"]
-    assert kind.kind in said["reason"] or "CustomResourceDefinition" in said["reason"]
+    text = next(component for component in composed.status["components"] if component["name"] == name)
+    assert not text["ready"]
+    assert kind.kind in text["reason"] or "CustomResourceDefinition" in text["reason"]
     told = later(world, 15)
     assert world.helm.gone == set()
     assert revision(world, name) == was + 1
@@ -59,9 +59,9 @@ def test_a_crd_that_no_upgrade_makes_comes_back_by_a_second_release_of_its_chart
     was = revision(world, "kubeflow-trainer")
     gone(world, JOB_SET)
     composed = world.step()
-    said = next(one for one in composed.status["components"] if one["name"] == "kubeflow-trainer")
-    assert (said["ready"], said["actor"]) == (False, "provider-helm")
-    assert said["reason"] == (
+    text = next(component for component in composed.status["components"] if component["name"] == "kubeflow-trainer")
+    assert (text["ready"], text["actor"]) == (False, "provider-helm")
+    assert text["reason"] == (
         "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing, and Helm makes it only when it installs: "
         "Release kubeflow-trainer-crds installs it"
     )
@@ -108,9 +108,9 @@ def test_a_crd_that_cannot_be_brought_back_is_said_with_the_way_out() -> None:
     gone(world, JOB_SET)
     world.helm.bare = "cannot pull the chart"
     later(world, 10)
-    said = part(world, "kubeflow-trainer")
-    assert (said["ready"], said["actor"]) == (False, "the platform engineer")
-    assert said["reason"] == (
+    text = part(world, "kubeflow-trainer")
+    assert (text["ready"], text["actor"]) == (False, "the platform engineer")
+    assert text["reason"] == (
         "CustomResourceDefinition jobsets.jobset.x-k8s.io is missing, and Helm makes it only when it installs: "
         "cannot pull the chart; kubectl delete secret -n kubeflow-system -l owner=helm,name=kubeflow-trainer"
     )
@@ -172,20 +172,20 @@ def test_a_restored_crd_is_the_charts_and_a_later_one_of_a_user_is_not(repair: s
 
 TEAM = [
     (name, kind)
-    for name, one in team_components().items()
-    for kind in one.kinds
+    for name, item in team_components().items()
+    for kind in item.kinds
     if "crossplane" not in kind.api_version
 ]
 
 
-@pytest.mark.parametrize(("name", "kind"), [pytest.param(*one, id="-".join((one[0], one[1].kind))) for one in TEAM])
+@pytest.mark.parametrize(("name", "kind"), [pytest.param(*item, id="-".join((item[0], item[1].kind))) for item in TEAM])
 @pytest.mark.parametrize("terminating", [False, True])
 def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
     name: str, kind: Kind, *, terminating: bool
 ) -> None:
     """A CRD that is being deleted deletes its objects first. Creating them again gives a server error."""
     world = claim()
-    if name not in {one["name"] for one in world.composite["status"]["components"]}:
+    if name not in {component["name"] for component in world.composite["status"]["components"]}:
         pytest.skip("the claim does not ask for it")
     world.discovers = True
     if terminating:
@@ -198,9 +198,9 @@ def test_a_claim_says_that_a_kind_is_gone_and_composes_nothing_of_it(
     composed = world.step()
     assert world.composed()
     assert not composed.ready
-    assert kind.kind not in {one.obj["kind"] for one in composed.objects.values()}
-    said = part(world, name)
-    assert (said["ready"], said["reason"]) == (False, f"kind {kind.kind} ({kind.api_version}) is not served yet")
+    assert kind.kind not in {obj.obj["kind"] for obj in composed.objects.values()}
+    text = part(world, name)
+    assert (text["ready"], text["reason"]) == (False, f"kind {kind.kind} ({kind.api_version}) is not served yet")
     assert {key.kind for key in world.deleted} <= {kind.kind}
 
 
@@ -208,8 +208,8 @@ def test_a_moment_in_which_discovery_knows_no_kind_deletes_nothing() -> None:
     """Existing objects stay desired: an API server that just started may not know its CRDs yet."""
     world = claim()
     world.discovers = True
-    for one in team_components().values():
-        for kind in one.kinds:
+    for component in team_components().values():
+        for kind in component.kinds:
             gone(world, kind)
     before = set(world.objects)
     world.step()

@@ -173,7 +173,10 @@ def at(path: tuple[str, ...], value: Any) -> Any:
 def found(path: tuple[str, ...], rendered: Any, live: Any) -> list[str]:
     want: Obj = at(path, rendered) if rendered is not None else nulled(path)
     kind = Kind("apps/v1", "DaemonSet")
-    return [str(one) for one in differences(Rendered(kind, "ns", "x", want), {"metadata": {}, **at(path, live)})]
+    return [
+        str(difference)
+        for difference in differences(Rendered(kind, "ns", "x", want), {"metadata": {}, **at(path, live)})
+    ]
 
 
 def nulled(path: tuple[str, ...]) -> Any:
@@ -203,14 +206,14 @@ def test_an_amount_has_one_value_however_it_is_spelled(number: int, suffix: str,
     same = [f"+{spelled}", f"0{spelled}", f"{number}.{'0' * zeros}{suffix}"]
     if not suffix:
         same += [f"{number}e0", f"{number * 1000}m", f"{number}000e-3"]
-    assert {amount(one) for one in same} == {amount(spelled)}
+    assert {amount(item) for item in same} == {amount(spelled)}
     assert amount(f"{number + 1}{suffix}") != amount(spelled)
 
 
 @given(st.one_of(st.text(max_size=8), st.booleans(), st.none(), st.lists(st.integers(), max_size=1)))
 def test_what_is_no_amount_is_none(value: Any) -> None:
-    found = amount(value)
-    assert found is None or isinstance(found, Decimal)
+    result = amount(value)
+    assert result is None or isinstance(result, Decimal)
 
 
 @pytest.mark.parametrize("text", ["12:30:00", "2026-11-29", "2026-11-29T10:00:00Z", "1:30", "190:20:30"])
@@ -225,7 +228,7 @@ def test_numbers_are_read_as_before(number: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=5), one, max_size=3),
+    lambda item: st.lists(item, max_size=3) | st.dictionaries(st.text(max_size=5), item, max_size=3),
     max_leaves=8,
 )
 

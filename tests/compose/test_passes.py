@@ -152,8 +152,8 @@ def test_a_team_waits_for_a_failed_platform_part_and_loses_nothing(part: str, wa
     assert world.platform
     status = copied(world.platform["status"])
     broken = [
-        {**one, "ready": False, "reason": "the disk is full"} if one["name"] == part else one
-        for one in status["components"]
+        {**component, "ready": False, "reason": "the disk is full"} if component["name"] == part else component
+        for component in status["components"]
     ]
     world.platform["status"]["components"] = broken
     composed = world.settle()
@@ -398,8 +398,8 @@ def test_the_store_waits_for_its_image_and_keeps_the_one_that_runs() -> None:
     world = World(written(text))
     del world.composite["spec"]["images"]["seaweedfs"]
     composed = world.settle()
-    said = "ImageMissing: KubeflowPlatform kubeflow does not name the image; set spec.images.seaweedfs"
-    assert (not_ready_parts(composed)["storage"], "storage-store" in composed.objects) == (said, False)
+    message = "ImageMissing: KubeflowPlatform kubeflow does not name the image; set spec.images.seaweedfs"
+    assert (not_ready_parts(composed)["storage"], "storage-store" in composed.objects) == (message, False)
     whole = World(written(text))
     whole.settle()
     image = whole.resources["storage-store"]["spec"]["image"]
@@ -414,7 +414,7 @@ def test_a_volume_keeps_its_size_and_the_claim_says_so() -> None:
     world.composite["spec"]["vectors"] = {"storage": "40Gi"}
     composed = world.settle()
     template = composed.objects["qdrant-set"].obj["spec"]["volumeClaimTemplates"][0]
-    part = next(one for one in composed.status["components"] if one["name"] == "qdrant")
+    part = next(component for component in composed.status["components"] if component["name"] == "qdrant")
     assert (composed.ready, template["spec"]["resources"]["requests"]["storage"]) == (True, "10Gi")
     assert part == {
         "name": "qdrant",
@@ -429,7 +429,7 @@ def test_a_notebooks_home_keeps_its_size_and_the_claim_says_so() -> None:
     world.composite["spec"]["notebook"] = {"storage": "20Gi"}
     composed = world.settle()
     home = composed.objects["notebook-home"].obj["spec"]["resources"]["requests"]["storage"]
-    part = next(one for one in composed.status["components"] if one["name"] == "notebook")
+    part = next(component for component in composed.status["components"] if component["name"] == "notebook")
     assert (composed.ready, home) == (True, "5Gi")
     assert part == {"name": "notebook", "ready": True, "reason": "the home keeps its 5Gi: its size cannot change later"}
 
@@ -443,8 +443,8 @@ def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
     assert composed.ready
     ((status, reason, message),) = sizes(composed)
     assert (status, reason) == ("False", "SizeKept")
-    for said in ("qdrant: the volume keeps its 10Gi", "write vectors.storage: 10Gi", "write notebook.storage: 5Gi"):
-        assert said in message
+    for text in ("qdrant: the volume keeps its 10Gi", "write vectors.storage: 10Gi", "write notebook.storage: 5Gi"):
+        assert text in message
 
     world.composite["spec"] |= {"notebook": {"storage": "5Gi"}, "vectors": {"storage": "10Gi"}}
     # Crossplane keeps a condition until it is set again.
@@ -452,7 +452,11 @@ def test_sizes_that_are_kept_are_a_condition_until_they_are_written() -> None:
 
 
 def sizes(composed: Composed) -> list[tuple[str, str, str]]:
-    return [(one.status, one.reason, one.message) for one in composed.conditions if one.type == "SizesAsWritten"]
+    return [
+        (condition.status, condition.reason, condition.message)
+        for condition in composed.conditions
+        if condition.type == "SizesAsWritten"
+    ]
 
 
 def test_the_home_of_a_disabled_notebook_is_kept() -> None:
@@ -485,11 +489,11 @@ def test_an_open_circuit_breaker_is_a_condition_until_it_closes(kind: str) -> No
 
     def said(status: str, message: str = "") -> list[tuple[str, str, str]]:
         world.composite = copied(world.composite)
-        kept = [one for one in world.composite["status"]["conditions"] if one["type"] != "Responsive"]
+        kept = [condition for condition in world.composite["status"]["conditions"] if condition["type"] != "Responsive"]
         responsive = {"type": "Responsive", "status": status, "reason": "WatchCircuitOpen", "message": message}
         world.composite["status"]["conditions"] = [*kept, responsive]
-        found = [one for one in world.step().conditions if one.type == "Watched"]
-        return [(one.status, one.reason, one.message) for one in found]
+        results = [condition for condition in world.step().conditions if condition.type == "Watched"]
+        return [(item.status, item.reason, item.message) for item in results]
 
     assert said("True") == []
     told = "Too many watch events from Release/kserve. Allowing events periodically."

@@ -28,7 +28,7 @@ def want(**body: Any) -> Rendered:
 
 
 def found(wanted: Any, live: Any, *, scaled: bool = False) -> list[str]:
-    return [str(one) for one in differences(want(spec=wanted), {"spec": live}, scaled=scaled)]
+    return [str(difference) for difference in differences(want(spec=wanted), {"spec": live}, scaled=scaled)]
 
 
 def more(value: Any) -> Any:
@@ -100,10 +100,10 @@ def test_an_autoscaler_owns_the_replicas_and_nothing_else() -> None:
 
 def test_what_controllers_write_into_a_webhook_configuration_is_theirs() -> None:
     kind = Kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
-    one = Rendered(
+    item = Rendered(
         kind, "", "a", make(kind.api_version, kind.kind, "a", webhooks=[{"name": "w", "failurePolicy": "Ignore"}])
     )
-    assert list(differences(one, {"webhooks": [{"name": "w", "failurePolicy": "Fail"}]})) == []
+    assert list(differences(item, {"webhooks": [{"name": "w", "failurePolicy": "Fail"}]})) == []
 
 
 def record(*documents: str) -> Obj:
@@ -126,14 +126,14 @@ def test_a_record_lists_what_is_compared_and_where_it_lies() -> None:
     custom = {"cert-manager.io/v1/Issuer": Kind("cert-manager.io/v1", "Issuer")}
     documents = ("", CRD, SERVICE, ELSEWHERE, CLUSTER_ROLE, ISSUER, SECRET)
     everything = read(record(*documents), "own", custom).rendered
-    assert [str(one) for one in everything] == ["Service own/s", "ConfigMap other/c", "ClusterRole r", "Issuer own/i"]
-    assert [str(one) for one in read(record(*documents), "own", {}).rendered][-1] == "ClusterRole r"
+    assert [str(item) for item in everything] == ["Service own/s", "ConfigMap other/c", "ClusterRole r", "Issuer own/i"]
+    assert [str(item) for item in read(record(*documents), "own", {}).rendered][-1] == "ClusterRole r"
 
 
 def test_a_block_of_text_at_the_end_of_an_object_keeps_its_last_line_break() -> None:
     settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    one\n    two"
-    for one in read(record(settings, f"{settings}\n", settings), "own", {}).rendered:
-        assert one.manifest["data"] == {"a": "one\ntwo\n"}
+    for item in read(record(settings, f"{settings}\n", settings), "own", {}).rendered:
+        assert item.manifest["data"] == {"a": "one\ntwo\n"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_block_of_text_at_the_end_of_an_object_keeps_its_last_line_break() -> 
 def test_a_chart_may_spell_its_objects_as_it_likes(document: str) -> None:
     crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "a"}}
     documents = (CRD, json.dumps(crd, indent=1), f"# Source: a\n{document}")
-    assert [str(one) for one in read(record(*documents), "own", {}).rendered] == ["Service own/s"]
+    assert [str(item) for item in read(record(*documents), "own", {}).rendered] == ["Service own/s"]
 
 
 def test_a_workload_scaled_to_zero_is_found_without_rendered_replicas() -> None:
@@ -158,7 +158,7 @@ def test_a_workload_scaled_to_zero_is_found_without_rendered_replicas() -> None:
 
 
 def test_the_rendered_side_is_never_changed_by_a_comparison() -> None:
-    one = want(spec={"a": [{"name": "x", "v": 1}]})
-    before = copied(one.manifest)
-    list(differences(one, {"spec": {"a": [{"name": "x", "v": 2}]}}))
-    assert one.manifest == before
+    item = want(spec={"a": [{"name": "x", "v": 1}]})
+    before = copied(item.manifest)
+    list(differences(item, {"spec": {"a": [{"name": "x", "v": 2}]}}))
+    assert item.manifest == before

@@ -68,9 +68,9 @@ class Crossplane(World):
             self.names[Key.of(obj)] = name
             self.objects[Key.of(obj)] = self._applied(obj, self.objects.get(Key.of(obj)))
         self.resources = {name: self.objects[key] for name, key in self.references.items()}
-        said = [asdict(one) for one in composed.conditions]
+        messages = [asdict(item) for item in composed.conditions]
         synced = {"type": "Synced", "status": "True", "observedGeneration": 1}
-        self.composite = {**self.composite, "status": {**copied(composed.status), "conditions": [*said, synced]}}
+        self.composite = {**self.composite, "status": {**copied(composed.status), "conditions": [*messages, synced]}}
         return composed
 
     def _found(self, name: str, requirement: Any) -> Obj | None:
@@ -80,7 +80,7 @@ class Crossplane(World):
     def _ended(self, message: str) -> None:
         synced = {"type": "Synced", "status": "False", "message": message, "observedGeneration": 1}
         status = {**(self.composite.get("status") or {})}
-        rest = [one for one in status.get("conditions") or () if one["type"] != "Synced"]
+        rest = [item for item in status.get("conditions") or () if item["type"] != "Synced"]
         self.composite = {**self.composite, "status": {**status, "conditions": [*rest, synced]}}
 
     def composed(self) -> bool:
@@ -114,7 +114,7 @@ def claim() -> Crossplane:
 
 
 def part(world: World, name: str) -> Obj:
-    return next(one for one in world.composite["status"]["components"] if one["name"] == name)
+    return next(component for component in world.composite["status"]["components"] if component["name"] == name)
 
 
 def test_a_webhook_that_is_down_does_not_blind_the_guard() -> None:
@@ -133,11 +133,13 @@ def test_a_webhook_that_is_down_does_not_blind_the_guard() -> None:
     assert all(key in world.objects for key in runtimes)
     assert {key.kind for key in world.deleted} <= {"ClusterUsage"}
     assert world.stand_ins() == []
-    said = part(world, "training-runtimes")
-    assert not said["ready"]
-    assert said["serves"], "what is there works on, so no team waits for it"
-    assert "failed calling webhook" in said["reason"]
-    assert [one["name"] for one in world.composite["status"]["components"] if not one["ready"]] == ["training-runtimes"]
+    text = part(world, "training-runtimes")
+    assert not text["ready"]
+    assert text["serves"], "what is there works on, so no team waits for it"
+    assert "failed calling webhook" in text["reason"]
+    assert [component["name"] for component in world.composite["status"]["components"] if not component["ready"]] == [
+        "training-runtimes"
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in render.CASES])
@@ -151,8 +153,8 @@ def test_a_stand_in_has_the_name_of_no_other_object(name: str) -> None:
         synced = {"type": "Synced", "status": "False", "message": words, "observedGeneration": 1}
         composite = {**world.composite, "status": {"conditions": [synced]}}
         objects = refusals(composite, observed, world.now).applied(composed, world.now).objects
-        assert desired.obj not in [one.obj for one in objects.values()], refused
-        assert len({Key.of(one.obj) for one in objects.values()}) == len(composed.objects), refused
+        assert desired.obj not in [obj.obj for obj in objects.values()], refused
+        assert len({Key.of(obj.obj) for obj in objects.values()}) == len(composed.objects), refused
 
 
 def test_a_store_that_is_refused_keeps_the_usage_of_its_name() -> None:
@@ -165,7 +167,7 @@ def test_a_store_that_is_refused_keeps_the_usage_of_its_name() -> None:
     assert len(usages) >= 2
     assert usages <= set(world.objects)
     assert not usages & set(world.deleted)
-    assert {f"{one['object']['kind']} {one['object']['name']}" for one in world.composite["status"]["refused"]} >= {
+    assert {f"{item['object']['kind']} {item['object']['name']}" for item in world.composite["status"]["refused"]} >= {
         "Seaweed store",
         "Bucket vellum-artifacts",
     }
@@ -173,7 +175,7 @@ def test_a_store_that_is_refused_keeps_the_usage_of_its_name() -> None:
 
 def test_two_claims_stand_ins_have_different_names() -> None:
     """The resources of two claims have the same names, and the stand-ins of their namespaces have no namespace."""
-    found = set()
+    results = set()
     for spoken in ("alpha", "beta"):
         place = settled_platform(PLATFORMS["light"])
         world = Crossplane(written(CLAIM.replace("name: alpha", f"name: {spoken}") + "spec: {}\n"), platform=place)
@@ -182,8 +184,8 @@ def test_two_claims_stand_ins_have_different_names() -> None:
         world.refused = {"Namespace": WEBHOOK}
         for _ in range(2):
             world.step()
-        found |= set(world.stand_ins())
-    assert len(found) == 2
+        results |= set(world.stand_ins())
+    assert len(results) == 2
 
 
 def test_what_was_refused_is_tried_again_with_growing_pauses() -> None:
@@ -217,7 +219,7 @@ def test_two_webhooks_that_are_down_at_once_stop_nothing_else() -> None:
         world.step()
     assert world.composed()
     assert all(key in world.objects for key in kinds)
-    assert {one["object"]["kind"] for one in world.composite["status"]["refused"]} == set(world.refused)
+    assert {item["object"]["kind"] for item in world.composite["status"]["refused"]} == set(world.refused)
 
 
 @pytest.mark.parametrize("kind", ["InferenceService", "Notebook", "Bucket", "NetworkPolicy"])
@@ -236,7 +238,7 @@ def test_a_part_of_a_claim_that_is_refused_stops_no_other_part(kind: str, words:
     assert before <= set(world.objects)
     space = next(obj for key, obj in world.objects.items() if key.kind == "Namespace")
     assert "4711" in str(space["metadata"])
-    reasons = " ".join(one.get("reason", "") for one in world.composite["status"]["components"])
+    reasons = " ".join(component.get("reason", "") for component in world.composite["status"]["components"])
     assert words.rsplit(":", maxsplit=1)[-1].strip() in reasons
 
 
@@ -251,10 +253,10 @@ def test_an_object_whose_kind_is_gone_is_not_composed_and_not_referred_to() -> N
     world.step()
     assert world.composed()
     assert not any(key.kind == "InferenceService" for key in world.references.values())
-    said = part(world, "search")
-    assert not said["ready"]
-    assert GONE in said["reason"]
-    assert "serves" not in said
+    text = part(world, "search")
+    assert not text["ready"]
+    assert GONE in text["reason"]
+    assert "serves" not in text
     world.refused = {}
     for _ in range(40):
         world.now += timedelta(seconds=1)

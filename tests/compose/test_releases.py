@@ -53,8 +53,8 @@ def later(world: World, seconds: float) -> list[Event]:
 
 
 def part(world: World, name: str = "kserve") -> Obj:
-    found: Obj = next(one for one in world.composite["status"]["components"] if one["name"] == name)
-    return found
+    result: Obj = next(component for component in world.composite["status"]["components"] if component["name"] == name)
+    return result
 
 
 def revision(world: World, name: str = "kserve") -> int:
@@ -343,7 +343,9 @@ def test_a_chart_that_no_registry_is_known_for_blocks_only_its_part() -> None:
     world = World(written(PLATFORMS["light"]))
     world.composite["spec"]["charts"] = {}
     composed: Composed = world.settle()
-    waiting = {one["name"]: one["reason"] for one in composed.status["components"] if not one["ready"]}
+    waiting = {
+        component["name"]: component["reason"] for component in composed.status["components"] if not component["ready"]
+    }
     missing = "ChartMissing: no registry is known for the chart {}; set spec.charts.own"
     assert waiting == {name: missing.format(name) for name in ("kubeflow-pipelines", "notebook-controller")}
 
@@ -562,6 +564,6 @@ def test_a_fault_that_a_repair_ended_has_its_receipt_though_another_stayed() -> 
         done = plan("a", memory, Look("deployed", 1 + memory.nonce, faults), at)
         memory = done.memory
         if done.receipts:
-            assert [(one.object, one.wrong) for one in done.receipts] == [("A", "missing")]
+            assert [(receipt.object, receipt.wrong) for receipt in done.receipts] == [("A", "missing")]
             return
     raise AssertionError("the status has no receipt")

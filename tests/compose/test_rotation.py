@@ -62,8 +62,8 @@ def accepted(world: World, part: str = "bucket") -> set[str]:
 
 
 def keys_of(world: World) -> Obj:
-    said: Obj = world.composite["status"]["keys"]
-    return said
+    text: Obj = world.composite["status"]["keys"]
+    return text
 
 
 def value(world: World, name: str, key: str) -> str:
@@ -142,14 +142,14 @@ def test_a_lower_generation_is_refused_in_words_and_changes_nothing() -> None:
     world.settle()
     ask(world, generation=1)
     composed = world.step()
-    said = "the keys are of generation 2, but spec.keys.generation is 1, whose keys were replaced; write 2 or more"
-    assert [(one.reason, one.message) for one in composed.conditions] == [("KeysLowered", said)]
-    assert composed.fatal == said
+    text = "the keys are of generation 2, but spec.keys.generation is 1, whose keys were replaced; write 2 or more"
+    assert [(condition.reason, condition.message) for condition in composed.conditions] == [("KeysLowered", text)]
+    assert composed.fatal == text
 
 
 def test_who_is_made_anew_begins_with_the_highest_generation_ever() -> None:
-    def begun(wanted: int | None, memory: KeyMemory, found: set[int]) -> Keys:
-        return plan(wanted, span("1h"), memory, seen(found, {1, 2, 3}), NOW, lowest=3).keys
+    def begun(wanted: int | None, memory: KeyMemory, items: set[int]) -> Keys:
+        return plan(wanted, span("1h"), memory, seen(items, {1, 2, 3}), NOW, lowest=3).keys
 
     assert begun(None, KeyMemory(), set()) == Keys(3, (3,), 3)
     assert begun(5, KeyMemory(), set()).using == 5

@@ -25,37 +25,37 @@ def usages(world: World) -> list[Obj]:
     return [obj for obj in world.settle_objects().values() if obj["apiVersion"] == usage.API]
 
 
-def used(one: Obj) -> Key:
+def used(obj: Obj) -> Key:
     """Return what Crossplane looks up: in the namespace of the Usage, unless it says another, be it none."""
-    of, own = one["spec"]["of"], one["metadata"].get("namespace", "")
+    of, own = obj["spec"]["of"], obj["metadata"].get("namespace", "")
     reference = of["resourceRef"]
     return Key(of["apiVersion"], of["kind"], reference.get("namespace", own), reference["name"])
 
 
-def using(one: Obj) -> Key | None:
-    by = one["spec"].get("by")
+def using(obj: Obj) -> Key | None:
+    by = obj["spec"].get("by")
     if by is None:
         return None
-    where = "" if by["kind"] in CLUSTER_SCOPED else one["metadata"].get("namespace", "")
+    where = "" if by["kind"] in CLUSTER_SCOPED else obj["metadata"].get("namespace", "")
     return Key(by["apiVersion"], by["kind"], where, by["resourceRef"]["name"])
 
 
 @pytest.mark.parametrize("case", ON_CLUSTERS)
 def test_a_usage_names_two_composed_objects_not_its_composite(case: str) -> None:
     world = worlds()[case]
-    found = usages(world)
+    result = usages(world)
     there = {Key.of(obj) for obj in world.resources.values()}
-    assert found
-    assert {used(one) for one in found} | {using(one) for one in found} <= {*there, PLATFORM, None}
-    assert Key.of(world.composite) not in {using(one) for one in found}
+    assert result
+    assert {used(item) for item in result} | {using(item) for item in result} <= {*there, PLATFORM, None}
+    assert Key.of(world.composite) not in {using(item) for item in result}
     # A claim is deleted in the foreground: the user of its Usage would wait for the Usage, and that for a poll.
-    assert not (case.startswith("claim") and any(map(using, found)))
-    assert {used(one).namespace for one in found if used(one).kind in CLUSTER_SCOPED} <= {""}
+    assert not (case.startswith("claim") and any(map(using, result)))
+    assert {used(item).namespace for item in result if used(item).kind in CLUSTER_SCOPED} <= {""}
 
 
 @pytest.mark.parametrize("case", ON_CLUSTERS)
 def test_a_refused_platform_deletion_is_not_repeated(case: str) -> None:
-    repeated = {used(one).kind for one in usages(worlds()[case]) if one["spec"].get("replayDeletion")}
+    repeated = {used(item).kind for item in usages(worlds()[case]) if item["spec"].get("replayDeletion")}
     assert repeated <= {"Namespace", "Release"}
 
 
@@ -76,5 +76,5 @@ def test_crossplane_has_the_rights_that_usages_need(case: str) -> None:
         if rule["verbs"] == ["*"]
     }
     # The platform is a kind of Crossplane's own: its rbac-manager gives it that.
-    keys = {key for one in usages(worlds()[case]) for key in (used(one), using(one)) if key not in (None, PLATFORM)}
+    keys = {key for item in usages(worlds()[case]) for key in (used(item), using(item)) if key not in (None, PLATFORM)}
     assert {(key.api_version.rpartition("/")[0], names.plural(key.kind)) for key in keys if key} <= may.keys()

@@ -18,8 +18,8 @@ from vellum.model.release import ReleaseComponent
 
 
 def values(world: World, name: str) -> Obj:
-    found: Obj = world.resources[f"{name}-release"]["spec"]["forProvider"]["values"]
-    return found
+    result: Obj = world.resources[f"{name}-release"]["spec"]["forProvider"]["values"]
+    return result
 
 
 def lives(world: World, name: str) -> bool:
@@ -35,15 +35,15 @@ def test_parts_keep_their_values_until_what_they_come_after_is_ready() -> None:
     for _ in range(40):
         old = copied(world.resources)
         world.step()
-        ready = {one["name"] for one in world.composite["status"]["components"] if one["ready"]}
+        ready = {component["name"] for component in world.composite["status"]["components"] if component["ready"]}
         for name in meshed:
-            mesh = {one for one in platform_components()[name].after if one.startswith("istio")}
+            mesh = {item for item in platform_components()[name].after if item.startswith("istio")}
             if values(world, name)["istio"]["enabled"]:
                 assert mesh <= ready
             else:
-                said = part(world, name)
-                assert not said["ready"]
-                assert said["serves"]
+                text = part(world, name)
+                assert not text["ready"]
+                assert text["serves"]
         if world.resources == old:
             break
     assert all(values(world, name)["istio"]["enabled"] for name in meshed)
@@ -109,13 +109,15 @@ def test_what_a_stranger_adds_to_a_release_is_said(name: str) -> None:
         target = target.setdefault(step, {})
     target[path[-1]] = value
     composed = world.look()
-    said = next(one for one in composed.status["components"] if one["name"] == "argo-workflows")
+    text = next(component for component in composed.status["components"] if component["name"] == "argo-workflows")
     pointer = "/".join(("", "spec", "forProvider", *path))
-    assert not said["ready"]
-    assert said["serves"], "what runs still works, so no part waits for it"
-    assert ".".join(("", "spec", "forProvider", *path)) in said["reason"]
-    assert f'{{"op": "remove", "path": "{pointer}"}}' in said["reason"]
-    assert [one["name"] for one in composed.status["components"] if not one["ready"]] == ["argo-workflows"]
+    assert not text["ready"]
+    assert text["serves"], "what runs still works, so no part waits for it"
+    assert ".".join(("", "spec", "forProvider", *path)) in text["reason"]
+    assert f'{{"op": "remove", "path": "{pointer}"}}' in text["reason"]
+    assert [component["name"] for component in composed.status["components"] if not component["ready"]] == [
+        "argo-workflows"
+    ]
     desired = composed.objects["argo-workflows-release"].obj["spec"]["forProvider"]
     assert value not in (desired.get(path[0]), (desired["values"].get("controller") or {}).get("replicas"))
 
@@ -127,8 +129,8 @@ def test_a_value_of_ours_that_a_stranger_changed_is_written_back() -> None:
     provider["values"] = {**ours, "kserve": {**ours["kserve"], "controller": {"deploymentMode": "Knative"}}}
     composed = world.look()
     assert composed.objects["kserve-release"].obj["spec"]["forProvider"]["values"] == ours
-    said = next(one for one in composed.status["components"] if one["name"] == "kserve")
-    assert (said["ready"], said["reason"]) == (False, "Release kserve is being changed")
+    text = next(component for component in composed.status["components"] if component["name"] == "kserve")
+    assert (text["ready"], text["reason"]) == (False, "Release kserve is being changed")
 
 
 def test_fields_of_the_api_server_and_crossplane_are_not_foreign() -> None:
@@ -151,9 +153,9 @@ def test_a_part_waits_until_provider_helm_has_looked_at_its_last_change() -> Non
     """Conditions name their generation; those of an older one do not count."""
     world = settled()
     release = world.resources["kserve-release"]
-    for one in release["status"]["conditions"]:
-        if one["type"] == "Synced":
-            one["observedGeneration"] = 1
+    for condition in release["status"]["conditions"]:
+        if condition["type"] == "Synced":
+            condition["observedGeneration"] = 1
     assert world.look().ready
     release["metadata"]["generation"] = 2
     assert not world.look().ready
@@ -169,8 +171,8 @@ def patched(**patches: str) -> World:
 
 
 def policies(world: World, name: str) -> list[str]:
-    found: list[str] = world.resources[f"{name}-release"]["spec"].get("managementPolicies", ["*"])
-    return found
+    result: list[str] = world.resources[f"{name}-release"]["spec"].get("managementPolicies", ["*"])
+    return result
 
 
 def test_a_release_with_a_patch_is_installed_once() -> None:
@@ -178,7 +180,7 @@ def test_a_release_with_a_patch_is_installed_once() -> None:
     world = patched(kserve=TEXT, **{"kubeflow-trainer": TEXT})
     assert world.settle().ready
     later(world, 60)
-    assert {name: found[0] for name, found in world.helm.records.items()} == dict.fromkeys(world.helm.records, 1)
+    assert {name: result[0] for name, result in world.helm.records.items()} == dict.fromkeys(world.helm.records, 1)
     assert policies(world, "kserve") == ["Create", "Delete", "LateInitialize", "Observe"]
     assert policies(world, "kubeflow-trainer") == ["Create", "LateInitialize", "Observe"], "it outlives the platform"
     assert policies(world, "kserve-crd") == ["*"]
@@ -228,5 +230,9 @@ def test_a_patch_reaches_what_helm_had_installed_before_the_platform() -> None:
 
 def test_a_release_has_durations_as_the_provider_writes_them_back() -> None:
     """provider-helm writes the whole Release when it installs, and 5m as 5m0s; Crossplane would write 5m again."""
-    waits = {one.wait_timeout for one in platform_components().values() if isinstance(one, ReleaseComponent)}
+    waits = {
+        component.wait_timeout
+        for component in platform_components().values()
+        if isinstance(component, ReleaseComponent)
+    }
     assert all(re.fullmatch(r"([1-9][0-9]*h)?([1-9]?[0-9]m)?[1-9]?[0-9]s", wait) for wait in waits), waits

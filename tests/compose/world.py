@@ -117,8 +117,8 @@ class World:
         for _ in range(5):
             composed = self._composed()
             asked = dict(composed.requirements)
-            required = {name: self._found(name, one) for name, one in asked.items() if not name.startswith(LIST)}
-            listed = {name: tuple(self._listed(one)) for name, one in asked.items() if name.startswith(LIST)}
+            required = {name: self._found(name, item) for name, item in asked.items() if not name.startswith(LIST)}
+            listed = {name: tuple(self._listed(item)) for name, item in asked.items() if name.startswith(LIST)}
             if (required, listed) == (self.answered, self.listed):
                 return composed
             self.answered, self.listed = required, listed
@@ -149,7 +149,7 @@ class World:
     def step(self) -> Composed:
         """Run one pass and apply its answer; a fatal answer changes only the composite's status."""
         composed = self.look()
-        conditions = [asdict(said) for said in composed.conditions]
+        conditions = [asdict(text) for text in composed.conditions]
         if not composed.fatal:
             self.resources = {
                 name: self._applied(desired.obj, self.resources.get(name)) for name, desired in composed.objects.items()
@@ -213,7 +213,7 @@ class World:
                 was = annotations_of(before or {"metadata": {}})
                 obj["metadata"]["annotations"] |= created | {name: was[name] for name in {CREATED} & was.keys()}
             return {**obj, "status": self.helm.apply(obj, patches)}
-        return {**obj, "status": said} if (said := _status(obj)) else obj
+        return {**obj, "status": text} if (text := _status(obj)) else obj
 
 
 def _status(obj: Obj) -> Mapping[str, Any]:

@@ -217,13 +217,13 @@ def test_the_clients_reach_the_addresses_of_the_binding() -> None:
 def test_the_client_of_the_vectors_does_not_warn_of_http_on_loopback() -> None:
     binding = vellum.Binding(QDRANT_URL="http://127.0.0.1:1/qdrant/team", QDRANT_API_KEY="a key", source="here")
     before = set(threading.enumerate())
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as text:
         warnings.simplefilter("always")
         binding.qdrant().close()
         # It also asks for the server's version, and warns that no server answers.
         for thread in set(threading.enumerate()) - before:
             thread.join()
-    assert [one for one in said if "insecure" in str(one.message)] == []
+    assert [item for item in text if "insecure" in str(item.message)] == []
 
 
 def test_it_reads_a_laptops_state_and_its_supervisors_lock(state: Path) -> None:

@@ -64,11 +64,11 @@ class Life:
 
     def _stored_step(self, acknowledged: int) -> int:
         """Return which step is stored: the acknowledged one, or the next, whose acknowledgement the crash swallowed."""
-        found = self._store.get(claim_key("team-a"))
-        if found is None or "deletionTimestamp" in found["metadata"]:
+        result = self._store.get(claim_key("team-a"))
+        if result is None or "deletionTimestamp" in result["metadata"]:
             stored = [0, len(STEPS)]
         else:
-            matches = [said is not None and found["spec"].items() >= said.items() for said in STEPS]
+            matches = [text is not None and result["spec"].items() >= text.items() for text in STEPS]
             stored = [number for number, match in enumerate(matches, 1) if match]
         (step,) = {acknowledged, acknowledged + 1} & set(stored)
         return step
@@ -84,11 +84,11 @@ def _without_uids(store: SqliteStore) -> list[Obj]:
     text = json.dumps(objects)
     for obj in objects:
         text = text.replace(f'"{obj["metadata"]["uid"]}"', f'"the uid of {obj["kind"]} {obj["metadata"]["name"]}"')
-    found: list[Obj] = json.loads(text)
-    for obj in found:
+    result: list[Obj] = json.loads(text)
+    for obj in result:
         # The number of writes depends on the moment of the crash; the content must not.
         del obj["metadata"]["resourceVersion"], obj["metadata"]["generation"]
-    return found
+    return result
 
 
 def child(folder: Path, last: int) -> int:

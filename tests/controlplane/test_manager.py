@@ -164,11 +164,11 @@ def test_an_object_of_somebody_else_is_neither_adopted_nor_changed(
     world.settle()
     assert (world.ready("team-a"), world.ready("team-a", "PartsReady")) == ("False Waiting", "False NotOurs")
     assert {key for key in world.snapshot() if key.kind != "MLOpsPlatform"} == before
-    found = world.store.get(Key.of(foreign)) or {}
-    assert (found["spec"], controller_uid(found)) == ({"theirs": True}, None)
+    result = world.store.get(Key.of(foreign)) or {}
+    assert (result["spec"], controller_uid(result)) == ({"theirs": True}, None)
     world.store.delete(claim_key("team-a"))
     world.settle()
-    assert world.store.get(Key.of(foreign)) == found
+    assert world.store.get(Key.of(foreign)) == result
 
 
 def test_an_unguarded_object_of_somebody_else_stops_only_itself(world: World) -> None:
@@ -190,8 +190,8 @@ def test_a_wrong_seed_changes_nothing_of_the_platform(world: World) -> None:
     world.settle()
     before = {key: obj for key, obj in world.snapshot().items() if key != PLATFORM}
     World(world.store, Seed(b"the seed of some other installation")).settle()
-    said = (world.store.get(PLATFORM) or {})["status"]
-    assert {"WrongSeed"} <= {entry["reason"] for entry in said["conditions"]}
+    text = (world.store.get(PLATFORM) or {})["status"]
+    assert {"WrongSeed"} <= {entry["reason"] for entry in text["conditions"]}
     assert {key: obj for key, obj in world.snapshot().items() if key != PLATFORM} == before
     World(world.store).settle()
     restored = (world.store.get(PLATFORM) or {})["status"]
@@ -252,8 +252,8 @@ def test_a_refused_platform_says_why_without_the_condition_ready(store: SqliteSt
     """A platform that is refused in its first pass sets no condition Ready, as on Crossplane."""
     store.ensure(make("v1", "Namespace", "kubeflow"))
     World(store).settle()
-    said = {entry["type"]: entry["reason"] for entry in (store.get(PLATFORM) or {})["status"]["conditions"]}
-    assert said == {"Synced": "ReconcileError", "PartsReady": "NotOurs"}
+    messages = {entry["type"]: entry["reason"] for entry in (store.get(PLATFORM) or {})["status"]["conditions"]}
+    assert messages == {"Synced": "ReconcileError", "PartsReady": "NotOurs"}
     event, told = store.events()
     assert told["reason"] == "NotOurs"
     assert (event["kind"], event["type"], event["reason"]) == ("KubeflowPlatform", "Warning", "ComposeResources")
@@ -273,13 +273,13 @@ def test_a_given_key_is_copied_when_it_comes_and_when_it_changes(world: World) -
     for key in ("first", "second"):
         world.store.put(secret(f"s3-{TEAM.id}", STORAGE_NAMESPACE, {"accesskey": "A", "secretkey": key}))
         world.settle()
-        found, bound = world.store.get(copy), world.store.get(BINDING)
-        assert found
+        result, bound = world.store.get(copy), world.store.get(BINDING)
+        assert result
         assert bound
-        assert secret_values(found)["secretkey"] == secret_values(bound)["AWS_SECRET_ACCESS_KEY"] == key
+        assert secret_values(result)["secretkey"] == secret_values(bound)["AWS_SECRET_ACCESS_KEY"] == key
     world.store.delete(Key("v1", "Secret", STORAGE_NAMESPACE, f"s3-{TEAM.id}"))
     world.settle()
-    assert world.store.get(copy) == found
+    assert world.store.get(copy) == result
     assert next(part for part in world.live("team-a")["status"]["components"] if part["name"] == "bucket")["actor"] == (
         "the platform engineer"
     )

@@ -146,13 +146,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert (self.store.everything(), self.store.version) == (before, version)
 
     def _uid(self, name: str) -> str:
-        found = self.store.get(key_of(name))
-        return str(found["metadata"]["uid"]) if found else "absent"
+        result = self.store.get(key_of(name))
+        return str(result["metadata"]["uid"]) if result else "absent"
 
     @invariant()
     def says_what_the_model_says(self) -> None:
-        said = {obj["metadata"]["name"]: _seen(obj) for obj in self.store.everything()}
-        assert said == {
+        messages = {obj["metadata"]["name"]: _seen(obj) for obj in self.store.everything()}
+        assert messages == {
             name: (expected.data, expected.hand, expected.status, bool(expected.finalizer), bool(expected.going))
             for name, expected in self.model.items()
         }

@@ -31,8 +31,8 @@ def every(step: int, folder: Path) -> None:
     calls = range(1, undisturbed["calls"] + 1, step)
     parts = (calls[::2], calls[1::2])
     with ThreadPoolExecutor(len(parts)) as pool:
-        found = list(pool.map(lambda part: lives(folder / f"from-{part[0]}", *part), parts))
-    for number, life in zip(chain(*parts), chain(*found), strict=True):
+        results = list(pool.map(lambda part: lives(folder / f"from-{part[0]}", *part), parts))
+    for number, life in zip(chain(*parts), chain(*results), strict=True):
         assert life["ends"] == [-9, 0], number
         # A crash after the last settled state has nothing left to do; every state that was reached is the same.
         assert life["rests"] == undisturbed["rests"], number

@@ -43,9 +43,9 @@ def composed(store: SqliteStore) -> Obj:
 
 
 def got(store: SqliteStore, key: Key = KEY) -> Obj:
-    found = store.get(key)
-    assert found is not None
-    return found
+    result = store.get(key)
+    assert result is not None
+    return result
 
 
 def meta(obj: Obj, *names: str) -> list[Any]:
@@ -114,11 +114,11 @@ def test_an_apply_tells_what_was_wrong(store: SqliteStore) -> None:
     def apply() -> str:
         return store.apply(settings(a="1"), owner=OWNER, resource="settings")[1]
 
-    said = [apply(), apply()]
+    messages = [apply(), apply()]
     store.put(make("v1", "ConfigMap", "settings", "home", data={"a": "edited"}))
-    said += [apply(), apply()]
+    messages += [apply(), apply()]
     store.delete(KEY)
-    assert [*said, apply()] == ["missing", "", "edited at .data.a", "", "missing"]
+    assert [*messages, apply()] == ["missing", "", "edited at .data.a", "", "missing"]
 
 
 @pytest.mark.parametrize("owner", [None, OTHER])
@@ -414,4 +414,6 @@ def test_receipts_are_in_the_owners_status_newest_first(store: SqliteStore, open
         "back": "2026-03-01T12:00:01Z",
         "seconds": 1.25,
     }
-    assert [one["object"] for one in receipts] == [f"process {number}" for number in range(KEPT_RECEIPTS + 4, 4, -1)]
+    assert [receipt["object"] for receipt in receipts] == [
+        f"process {number}" for number in range(KEPT_RECEIPTS + 4, 4, -1)
+    ]

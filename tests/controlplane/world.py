@@ -107,9 +107,9 @@ class World:
         raise AssertionError("the control plane does not come to rest")
 
     def live(self, name: str) -> Obj:
-        found = self.store.get(claim_key(name))
-        assert found is not None
-        return found
+        result = self.store.get(claim_key(name))
+        assert result is not None
+        return result
 
     def ready(self, name: str, kind: str = "Ready") -> str:
         entry = condition(self.live(name), kind)
@@ -117,8 +117,8 @@ class World:
         return f"{entry['status']} {entry['reason']}"
 
     def receipts(self, name: str) -> list[Obj]:
-        found: list[Obj] = self.live(name)["status"].get("receipts", [])
-        return found
+        result: list[Obj] = self.live(name)["status"].get("receipts", [])
+        return result
 
     def of(self, name: str) -> list[Key]:
         return [Key.of(obj) for obj in self.store.controlled_by(self.live(name)["metadata"]["uid"])]

@@ -58,15 +58,15 @@ def test_every_page_has_text_to_find() -> None:
 
 def test_no_sentence_of_the_library_is_said_twice() -> None:
     texts = [source.read_text().replace("\n", " ") for source in (LIBRARY / "source").glob("*.typ")]
-    said = Counter(sentence for text in texts for sentence in text.split(". ") if len(sentence.split()) > 7)
-    assert [sentence for sentence, times in said.items() if times > 1] == []
+    messages = Counter(sentence for text in texts for sentence in text.split(". ") if len(sentence.split()) > 7)
+    assert [sentence for sentence, times in messages.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("entry", QUESTIONS["questions"], ids=lambda entry: entry["question"])
 def test_the_answer_stands_on_the_page_that_is_named_and_on_no_other(entry: dict[str, Any]) -> None:
     pages = _pages(LIBRARY / "pdf" / entry["document"])
-    found = [number for number, text in enumerate(pages, 1) if all(word in text for word in entry["contains"])]
-    assert found == [entry["page"]]
+    results = [number for number, text in enumerate(pages, 1) if all(word in text for word in entry["contains"])]
+    assert results == [entry["page"]]
 
 
 def test_there_are_questions_that_nothing_answers() -> None:

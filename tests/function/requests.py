@@ -75,10 +75,10 @@ def request(world: World, required: Required, *, seed: bytes | None = None) -> f
         live = copied(obj)
         live["metadata"]["managedFields"] = MANAGED
         _fill(made.observed.resources[name], live)
-    for name, found in required.items():
+    for name, result in required.items():
         made.required_resources[name].SetInParent()
-        for one in [found] if isinstance(found, dict) else found or ():
-            _fill(made.required_resources[name].items.add(), one)
+        for item in [result] if isinstance(result, dict) else result or ():
+            _fill(made.required_resources[name].items.add(), item)
     made.credentials["seed"].credential_data.data["seed"] = DUMMY_SEED.material if seed is None else seed
     return made
 
@@ -89,7 +89,7 @@ def _fill(target: fnv1.Resource, obj: Obj) -> None:
 
 def looked(
     world: World,
-    ask: Callable[[fnv1.RunFunctionRequest], fnv1.RunFunctionResponse] = lambda one: answer(one, NOW)[0],
+    ask: Callable[[fnv1.RunFunctionRequest], fnv1.RunFunctionResponse] = lambda item: answer(item, NOW)[0],
     **more: Any,
 ) -> tuple[fnv1.RunFunctionResponse, int]:
     """Call as Crossplane does, until the requirements settle; return the last answer and the number of calls."""
@@ -99,19 +99,19 @@ def looked(
         response = ask(request(world, required, **more))
         if any(result.severity == fnv1.SEVERITY_FATAL for result in response.results):
             return response, calls
-        wanted = {name: _selector(one) for name, one in response.requirements.resources.items()}
+        wanted = {name: _selector(item) for name, item in response.requirements.resources.items()}
         if wanted == before:
             return response, calls
         before = wanted
         required = {
-            name: world._listed(_Asked(one)) if name.startswith(LIST) else world._found(name, _Asked(one))
-            for name, one in response.requirements.resources.items()
+            name: world._listed(_Asked(item)) if name.startswith(LIST) else world._found(name, _Asked(item))
+            for name, item in response.requirements.resources.items()
         }
     raise AssertionError("the requirements do not settle")
 
 
-def _selector(one: fnv1.ResourceSelector) -> str:
-    return str(one)
+def _selector(resource_selector: fnv1.ResourceSelector) -> str:
+    return str(resource_selector)
 
 
 class _Asked:
@@ -126,9 +126,9 @@ def desired(response: fnv1.RunFunctionResponse) -> dict[str, Obj]:
     from vellum.function.struct import View
     from vellum.kube.patch import plain
 
-    return {name: plain(View(one.resource)) for name, one in response.desired.resources.items()}
+    return {name: plain(View(item.resource)) for name, item in response.desired.resources.items()}
 
 
 def said(response: fnv1.RunFunctionResponse) -> dict[str, tuple[str, str]]:
     """Return the conditions: type to (reason, message)."""
-    return {one.type: (one.reason, one.message) for one in response.conditions}
+    return {condition.type: (condition.reason, condition.message) for condition in response.conditions}

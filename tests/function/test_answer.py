@@ -38,18 +38,20 @@ def test_the_answer_is_what_compose_says(name: str) -> None:
     world = WORLDS[name]()
     composed = world.look()
     response, calls = looked(world)
-    assert desired(response) == {name: one.obj for name, one in composed.objects.items()}
-    assert {name: one.ready == fnv1.READY_TRUE for name, one in response.desired.resources.items()} == {
-        name: one.ready for name, one in composed.objects.items()
+    assert desired(response) == {name: item.obj for name, item in composed.objects.items()}
+    assert {name: item.ready == fnv1.READY_TRUE for name, item in response.desired.resources.items()} == {
+        name: item.ready for name, item in composed.objects.items()
     }
     assert plain(View(response.desired.composite.resource)) == {"status": composed.status}
     assert (response.desired.composite.ready == fnv1.READY_TRUE) == composed.ready
-    assert said(response) == {one.type: (one.reason, one.message) for one in composed.conditions}
-    assert {one.target for one in response.conditions} == {fnv1.TARGET_COMPOSITE_AND_CLAIM}
+    assert said(response) == {
+        condition.type: (condition.reason, condition.message) for condition in composed.conditions
+    }
+    assert {condition.target for condition in response.conditions} == {fnv1.TARGET_COMPOSITE_AND_CLAIM}
     assert set(response.requirements.resources) == set(composed.requirements)
     assert response.meta.ttl.seconds == composed.ttl_seconds
     assert response.meta.tag == "a tag"
-    assert [(one.reason, one.message, one.target) for one in response.results] == [
+    assert [(result.reason, result.message, result.target) for result in response.results] == [
         (event.reason, event.message, fnv1.TARGET_COMPOSITE_AND_CLAIM) for event in composed.events
     ]
     assert calls <= 5
@@ -60,7 +62,7 @@ def test_news_is_told_once_as_an_event_of_the_claim() -> None:
     told = []
     for _ in range(12):
         response, _ = looked(world)
-        told += [(one.reason, one.message) for one in response.results]
+        told += [(result.reason, result.message) for result in response.results]
         world.step()
     assert told[-1] == ("Available", "every part is ready")
     assert len(told) == len(set(told)) < 8
@@ -76,7 +78,7 @@ def test_every_pass_asks_for_the_same_once_everything_is_known() -> None:
 
 def test_a_given_key_is_required_copied_and_never_shown() -> None:
     world = settled(team_world(place="external"))
-    secret = next(one for one in world.foreign if one["metadata"]["name"].startswith("s3-team-a"))
+    secret = next(item for item in world.foreign if item["metadata"]["name"].startswith("s3-team-a"))
     before, _ = looked(world)
     asked = before.requirements.resources["bucket/given"]
     assert (asked.api_version, asked.kind, asked.namespace, asked.match_name) == (
@@ -124,49 +126,49 @@ def test_what_is_missing_is_asked_for_and_nothing_is_decided_before() -> None:
 def test_what_earlier_steps_want_stays_wanted() -> None:
     world = settled(platform_world())
 
-    def ask(one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
-        write(one.desired.resources["theirs"].resource, {"kind": "ConfigMap"})
-        return answer(one, NOW)[0]
+    def ask(run_function_request: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
+        write(run_function_request.desired.resources["theirs"].resource, {"kind": "ConfigMap"})
+        return answer(run_function_request, NOW)[0]
 
     response, _ = looked(world, ask)
     assert "theirs" in desired(response)
 
 
 DOUBTS: dict[str, tuple[Callable[[fnv1.RunFunctionRequest], object], str]] = {
-    "no seed": (lambda one: one.credentials.clear(), "VEL803"),
-    "half a seed": (lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"short"}), "VEL803"),
+    "no seed": (lambda item: item.credentials.clear(), "VEL803"),
+    "half a seed": (lambda item: item.credentials["seed"].credential_data.data.update({"seed": b"short"}), "VEL803"),
     "generations that are none": (
-        lambda one: one.credentials["seed"].credential_data.data.update({"generations": b"[]"}),
+        lambda item: item.credentials["seed"].credential_data.data.update({"generations": b"[]"}),
         "VEL803",
     ),
     "another seed": (
-        lambda one: one.credentials["seed"].credential_data.data.update({"seed": b"x" * 40}),
+        lambda item: item.credentials["seed"].credential_data.data.update({"seed": b"x" * 40}),
         "the seed is not the one",
     ),
-    "a strange kind": (lambda one: write_kind(one, "Mystery"), "VEL802"),
-    "no composite": (lambda one: one.observed.composite.resource.Clear(), "KeyError"),
-    "no metadata": (lambda one: one.observed.composite.resource.fields.pop("metadata"), "KeyError"),
-    "a half where a whole belongs": (lambda one: set_spec(one, "search", {"replicas": 1.5}), "spec.search.replicas"),
-    "a number where a word belongs": (lambda one: set_spec(one, "size", 3), "spec.size"),
-    "a spec 40 deep": (lambda one: set_spec(one, "notebook", nested(25)), "spec.notebook"),
-    "an observed object that is not an object": (lambda one: damage(one, "namespace"), "AttributeError"),
+    "a strange kind": (lambda item: write_kind(item, "Mystery"), "VEL802"),
+    "no composite": (lambda item: item.observed.composite.resource.Clear(), "KeyError"),
+    "no metadata": (lambda item: item.observed.composite.resource.fields.pop("metadata"), "KeyError"),
+    "a half where a whole belongs": (lambda item: set_spec(item, "search", {"replicas": 1.5}), "spec.search.replicas"),
+    "a number where a word belongs": (lambda item: set_spec(item, "size", 3), "spec.size"),
+    "a spec 40 deep": (lambda item: set_spec(item, "notebook", nested(25)), "spec.notebook"),
+    "an observed object that is not an object": (lambda item: damage(item, "namespace"), "AttributeError"),
 }
 
 
-def write_kind(one: fnv1.RunFunctionRequest, kind: str) -> None:
-    one.observed.composite.resource.fields["kind"].string_value = kind
+def write_kind(run_function_request: fnv1.RunFunctionRequest, kind: str) -> None:
+    run_function_request.observed.composite.resource.fields["kind"].string_value = kind
 
 
-def set_spec(one: fnv1.RunFunctionRequest, name: str, value: object) -> None:
-    spec = one.observed.composite.resource.fields["spec"].struct_value
+def set_spec(run_function_request: fnv1.RunFunctionRequest, name: str, value: object) -> None:
+    spec = run_function_request.observed.composite.resource.fields["spec"].struct_value
     spec.fields[name].Clear()
     changed = Struct()
     write(changed, {name: value})
     spec.fields[name].CopyFrom(changed.fields[name])
 
 
-def damage(one: fnv1.RunFunctionRequest, name: str) -> None:
-    one.observed.resources[name].resource.fields["metadata"].string_value = "no object"
+def damage(run_function_request: fnv1.RunFunctionRequest, name: str) -> None:
+    run_function_request.observed.resources[name].resource.fields["metadata"].string_value = "no object"
 
 
 def nested(depth: int) -> dict[str, object]:
@@ -180,9 +182,9 @@ def nested(depth: int) -> dict[str, object]:
 def test_any_doubt_is_fatal_changes_nothing_and_is_said_in_words(doubt: str) -> None:
     spoil, words = DOUBTS[doubt]
 
-    def ask(one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
-        spoil(one)
-        return answer_bytes(one.SerializeToString(), NOW)[0]
+    def ask(run_function_request: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
+        spoil(run_function_request)
+        return answer_bytes(run_function_request.SerializeToString(), NOW)[0]
 
     response, _ = looked(settled(team_world()), ask)
     told, result = response.results

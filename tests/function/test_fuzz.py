@@ -21,17 +21,17 @@ EXECUTIONS = int(os.environ.get("VELLUM_FUZZ", "1000000"))
 
 def recorded() -> list[bytes]:
     """Return every request of a claim's and a platform's first passes, as bytes."""
-    found: list[bytes] = []
+    results: list[bytes] = []
 
     def ask(request: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
-        found.append(request.SerializeToString(deterministic=True))
+        results.append(request.SerializeToString(deterministic=True))
         return answer(request, NOW)[0]
 
     for world in (team_world(), platform_world()):
         for _ in range(3):
             looked(world, ask)
             world.step()
-    return found
+    return results
 
 
 def spoiled(seeds: list[bytes], dice: random.Random) -> bytes:
@@ -60,8 +60,8 @@ def twisted(seeds: list[bytes], dice: random.Random) -> bytes:
     request = fnv1.RunFunctionRequest()
     request.ParseFromString(dice.choice(seeds))
     structs = [request.observed.composite.resource]
-    structs += [one.resource for one in request.observed.resources.values()]
-    structs += [one.resource for found in request.required_resources.values() for one in found.items]
+    structs += [resource.resource for resource in request.observed.resources.values()]
+    structs += [item.resource for resource in request.required_resources.values() for item in resource.items]
     for _ in range(dice.choice((1, 1, 2, 8))):
         struct = dice.choice(structs)
         while struct.fields:
@@ -84,10 +84,12 @@ def judged(raw: bytes) -> str:
     response, _ = answer_bytes(raw, NOW)
     assert response.SerializeToString(deterministic=True)
     assert response.meta.ttl.ToTimedelta().total_seconds() > 0
-    if any(one.severity == fnv1.SEVERITY_FATAL for one in response.results):
+    if any(result.severity == fnv1.SEVERITY_FATAL for result in response.results):
         assert not response.desired.resources
-        assert all(one.message for one in response.conditions)
-        assert all("VEL804" in one.message for one in response.conditions if one.reason == "FunctionError")
+        assert all(condition.message for condition in response.conditions)
+        assert all(
+            "VEL804" in condition.message for condition in response.conditions if condition.reason == "FunctionError"
+        )
         return str(response.conditions[0].reason) if response.conditions else "asked"
     return "answered"
 

@@ -50,8 +50,8 @@ class Function:
             answer: bytes = channel.unary_unary(method)(raw, timeout=20)
             return answer
 
-    def ask(self, one: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
-        return fnv1.RunFunctionResponse.FromString(self.call(one.SerializeToString()))
+    def ask(self, run_function_request: fnv1.RunFunctionRequest) -> fnv1.RunFunctionResponse:
+        return fnv1.RunFunctionResponse.FromString(self.call(run_function_request.SerializeToString()))
 
     def end(self) -> None:
         self.process.kill()

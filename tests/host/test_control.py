@@ -60,11 +60,11 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     """Return a state whose socket answers pings."""
     folder = Path(tempfile.mkdtemp(prefix="vellum-test-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    found = State.open(folder / "state")
-    found.open_runtime()
-    found.hold()
-    server = control.serve(found.socket, respond)
-    yield found
+    result = State.open(folder / "state")
+    result.open_runtime()
+    result.hold()
+    server = control.serve(result.socket, respond)
+    yield result
     server.close()
     shutil.rmtree(folder)
 

@@ -140,11 +140,11 @@ def test_a_stray_that_forks_without_end_is_caught(job: Job) -> None:
 
 
 def test_a_job_ends_as_its_program_did(job: Job) -> None:
-    for code, said in (("sys.exit(7)", "exited with 7"), ("os.kill(os.getpid(), 11)", "killed by signal 11")):
+    for code, text in (("sys.exit(7)", "exited with 7"), ("os.kill(os.getpid(), 11)", "killed by signal 11")):
         process = Process("job", (sys.executable, "-ISc", f"import os, sys; {code}"), job.folder, None, once=True)
         child = Child(process, job.folder / "log", "mark", lambda _: None)
         child._popen.wait(20)
-        assert child.end(0) == said
+        assert child.end(0) == text
 
 
 def test_a_program_has_its_grace_and_no_more(job: Job) -> None:

@@ -103,13 +103,13 @@ def test_two_installations_at_once_never_get_the_same_port(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
         argv = [sys.executable, "-c", TWO, str(tmp_path / name)]
         both.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    found = [set(map(int, process.stdout.readline().split())) for process in both if process.stdout]
-    assert [len(ports) for ports in found] == [40, 40]
-    assert not found[0] & found[1]
+    results = [set(map(int, process.stdout.readline().split())) for process in both if process.stdout]
+    assert [len(ports) for ports in results] == [40, 40]
+    assert not results[0] & results[1]
     both[0].kill()
     both[0].communicate()
     again = Ports(tmp_path / "one" / "ports.json")
-    assert {again.get(f"part-{number}") for number in range(1, 40)} <= found[0]
+    assert {again.get(f"part-{number}") for number in range(1, 40)} <= results[0]
     both[1].communicate("")
     release(tmp_path / "one")
 
@@ -118,20 +118,20 @@ def test_every_port_of_an_installation_stays_reserved(tmp_path: Path, monkeypatc
     """A program that is down for a while finds its port again, although no program listens there meanwhile."""
     # The first port that is asked for must be free, as on a machine where nothing else runs.
     monkeypatch.setattr("vellum.host.ports.FIRST", next_free(20_500))
-    one, two = Ports(tmp_path / "one" / "ports.json"), Ports(tmp_path / "two" / "ports.json")
+    item, two = Ports(tmp_path / "one" / "ports.json"), Ports(tmp_path / "two" / "ports.json")
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-    had = [one.get(name) for name in ("a", "b", "c")] + [one.get("twin", twin=10_000)]
+    had = [item.get(name) for name in ("a", "b", "c")] + [item.get("twin", twin=10_000)]
     assert not {two.get(name) for name in ("a", "b", "c", "d")} & {*had, had[-1] + 10_000}
     release(tmp_path / "one")
     release(tmp_path / "two")
 
 
 def test_a_port_that_another_installation_reserved_is_not_the_gateways(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    first = next_free(31_000, owner=one)
+    item, two = tmp_path / "one", tmp_path / "two"
+    first = next_free(31_000, owner=item)
     assert next_free(first, owner=two) > first
-    assert next_free(first, owner=one) == first
-    release(one)
+    assert next_free(first, owner=item) == first
+    release(item)
     assert next_free(first, owner=two) == first
     release(two)

@@ -69,8 +69,8 @@ def test_a_process_that_only_has_the_number_of_a_child_is_left_alone(tmp_path: P
     record = tmp_path / "processes.json"
     since = reaper.started(stranger.pid)
     other_boot, other_time = "another0 " + since.split(" ")[1], since.split(" ")[0] + " 1"
-    for said in (other_boot, other_time, ""):
-        write_json(record, {"served": {"pid": stranger.pid, "started": said, "by": 1}})
+    for text in (other_boot, other_time, ""):
+        write_json(record, {"served": {"pid": stranger.pid, "started": text, "by": 1}})
         reaper.end(str(record))
         assert (stranger.poll(), reaper.recorded(str(record))) == (None, [])
     write_json(record, {"served": {"pid": stranger.pid, "started": since, "by": 1}})

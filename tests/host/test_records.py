@@ -51,8 +51,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @given(VALUES)
 def test_whatever_a_record_holds_has_the_right_types_when_it_is_read(value: Any) -> None:
     for name, parse in PARSERS.items():
-        found = parse(value)
-        assert parse(found) == found, name
+        result = parse(value)
+        assert parse(result) == result, name
     assert all(type(port) is int for port in records.ports(value).values())
     assert all(type(team["namespace"]) is str for team in folders.teams(value).values())
     assert all(type(entry["pid"]) is int and entry["pid"] > 1 for entry in reaper.children(value).values())

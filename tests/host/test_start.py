@@ -33,15 +33,15 @@ NOT_READY = 3
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a folder with a short path, as it holds sockets; every process in it ends with the test."""
-    found = Path(tempfile.mkdtemp(prefix="vellum-test-"))
+    result = Path(tempfile.mkdtemp(prefix="vellum-test-"))
     for name in ("run", "other"):
-        (found / name).mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(found / "run"))
-    yield found
-    if holder := State(found / "state").holder():
+        (result / name).mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(result / "run"))
+    yield result
+    if holder := State(result / "state").holder():
         os.kill(holder.pid, signal.SIGKILL)
         wait_for(lambda: not alive(holder.pid))
-    shutil.rmtree(found)
+    shutil.rmtree(result)
 
 
 @pytest.fixture
@@ -76,10 +76,10 @@ def test_a_shell_with_another_runtime_folder_stops_the_supervisor(
     """The shell finds the supervisor although XDG_RUNTIME_DIR differs."""
     state, pid = running
     there = str(folder / elsewhere) if elsewhere else ""
-    code, said = vellum(folder, "status", XDG_RUNTIME_DIR=there)
-    assert (code, "processes" in said) == (NOT_READY, True)
-    code, said = vellum(folder, "down", XDG_RUNTIME_DIR=there)
-    assert (code, said) == (0, f"Stopped; data stays in {state.root}.\n")
+    code, output = vellum(folder, "status", XDG_RUNTIME_DIR=there)
+    assert (code, "processes" in output) == (NOT_READY, True)
+    code, output = vellum(folder, "down", XDG_RUNTIME_DIR=there)
+    assert (code, output) == (0, f"Stopped; data stays in {state.root}.\n")
     assert not alive(pid)
 
 
@@ -87,10 +87,10 @@ def test_a_supervisor_whose_sockets_folder_is_gone_is_stopped(running: tuple[Sta
     """As systemd removes it when the last login of a user ends."""
     state, pid = running
     shutil.rmtree(state.runtime)
-    code, said = vellum(folder, "status")
-    assert (code, f"VEL406: the supervisor (process {pid}) does not answer" in said) == (1, True)
-    code, said = vellum(folder, "down", "--delete-data", "--yes")
-    assert (code, said.splitlines()[-2:]) == (
+    code, output = vellum(folder, "status")
+    assert (code, f"VEL406: the supervisor (process {pid}) does not answer" in output) == (1, True)
+    code, output = vellum(folder, "down", "--delete-data", "--yes")
+    assert (code, output.splitlines()[-2:]) == (
         0,
         [
             f"The supervisor (process {pid}) does not answer; Vellum sends it SIGTERM.",
@@ -104,8 +104,8 @@ def test_down_wakes_a_stopped_supervisor_and_says_so(running: tuple[State, int],
     _, pid = running
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
-    code, said = vellum(folder, "down")
-    assert (code, f"(process {pid}) was stopped by a signal; Vellum resumes it" in said) == (0, True)
+    code, output = vellum(folder, "down")
+    assert (code, f"(process {pid}) was stopped by a signal; Vellum resumes it" in output) == (0, True)
     assert (alive(pid), time.monotonic() - began < 8) == (False, True)
 
 
@@ -124,20 +124,20 @@ state.hold()
 print(flush=True)
 time.sleep(600)
 """
-    found = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE)
-    assert found.stdout
-    found.stdout.readline()
-    found.stdout.close()
-    return found
+    popen = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE)
+    assert popen.stdout
+    popen.stdout.readline()
+    popen.stdout.close()
+    return popen
 
 
 def test_a_supervisor_that_hangs_is_killed_and_that_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "ASK_SECONDS", 0.1)
     monkeypatch.setattr(start, "STOP_SECONDS", 0.3)
-    holder, said = hanging(folder), list[str]()
-    assert start.stop(State(folder / "state"), said.append)
+    holder, text = hanging(folder), list[str]()
+    assert start.stop(State(folder / "state"), text.append)
     assert holder.wait() == -signal.SIGKILL
-    assert [line.partition("; ")[2] for line in said] == [
+    assert [line.partition("; ")[2] for line in text] == [
         "Vellum sends it SIGTERM.",
         "Vellum kills it, and its processes end with it.",
     ]
@@ -226,8 +226,8 @@ def test_the_supervisors_own_log_is_moved_aside_when_it_is_too_long(running: tup
 def test_a_runtime_folder_of_somebody_else_is_not_spoken_to(running: tuple[State, int], folder: Path) -> None:
     state, _ = running
     state.runtime.chmod(0o755)
-    code, said = vellum(folder, "status")
-    assert (code, "VEL401" in said, "set XDG_RUNTIME_DIR to" in said) == (1, True, True)
+    code, output = vellum(folder, "status")
+    assert (code, "VEL401" in output, "set XDG_RUNTIME_DIR to" in output) == (1, True, True)
     state.runtime.chmod(0o700)
     assert vellum(folder, "status")[0] == NOT_READY
 

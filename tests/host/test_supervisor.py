@@ -44,9 +44,9 @@ def test_a_process_that_ends_at_once_is_started_with_growing_pauses(supervised: 
     process = supervised.server("served", "crash")
     supervised.supervisor.ensure(process)
     wait_for(lambda: supervised.supervisor.ensure(process).restarts > 3)
-    said = supervised.supervisor.ensure(process)
-    assert (said.ready, said.message) == (False, "exited with 3; starting again; see `vellum logs served`")
-    assert supervised.log("served").count("begins") <= said.restarts + 1
+    text = supervised.supervisor.ensure(process)
+    assert (text.ready, text.message) == (False, "exited with 3; starting again; see `vellum logs served`")
+    assert supervised.log("served").count("begins") <= text.restarts + 1
 
 
 def test_a_port_that_another_program_has_is_said_and_one_of_its_own_is_not(supervised: Supervised) -> None:
@@ -79,8 +79,8 @@ def test_a_strangers_answer_on_the_port_is_not_the_processs_own(supervised: Supe
     process = supervised.server("served", port=probe.port)
     supervised.supervisor.ensure(process)
     wait_for(lambda: supervised.told.count("served") > 2)
-    said = supervised.supervisor.status("served")
-    assert (said.ready, said.restarts, said.taken) == (False, 0, (probe.port,))
+    text = supervised.supervisor.status("served")
+    assert (text.ready, text.restarts, text.taken) == (False, 0, (probe.port,))
     assert not supervised.state.log("served").exists()
     stranger.supervisor.close()
     supervised.wait_ready(process)
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_made_is_said_and_tried_again(supervised: Superv
     process = supervised.server("served")
     process.directory.write_text("in the way")
     supervised.supervisor.ensure(process)
-    wait_for(lambda: any("cannot start" in said for said in supervised.messages))
+    wait_for(lambda: any("cannot start" in message for message in supervised.messages))
     process.directory.unlink()
     supervised.wait_ready(process)
 
@@ -195,7 +195,7 @@ def test_a_process_of_which_a_part_is_missing_is_not_ready(supervised: Supervise
 
 def test_a_slow_start_says_so(supervised: Supervised) -> None:
     supervised.supervisor.ensure(supervised.server("served", "slow"))
-    wait_for(lambda: any("has not answered in the 1 s" in said for said in supervised.messages))
+    wait_for(lambda: any("has not answered in the 1 s" in message for message in supervised.messages))
 
 
 def test_another_value_replaces_the_process_without_making_anybody_wait(supervised: Supervised) -> None:

@@ -28,13 +28,13 @@ pytestmark = [pytest.mark.laptop, pytest.mark.timeout(300)]
 
 def children(pid: int) -> list[tuple[int, str]]:
     """Return (pid, command line) of every process below ``pid``."""
-    found: list[tuple[int, str]] = []
+    results: list[tuple[int, str]] = []
     for task in Path(f"/proc/{pid}/task").glob("*"):
         with contextlib.suppress(OSError):
             for child in map(int, (task / "children").read_text().split()):
                 command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found += [(child, command), *children(child)]
-    return found
+                results += [(child, command), *children(child)]
+    return results
 
 
 def wait_for(what: Callable[[], object]) -> None:

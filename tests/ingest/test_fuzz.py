@@ -80,9 +80,9 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 def seeds(folder: Path) -> list[bytes]:
     every_kind(folder)
     paths = [*CASES.glob("*.pdf"), *folder.rglob("*.[pP][dD][fF]")]
-    found = [path.read_bytes() for path in sorted(paths) if 0 < path.stat().st_size < 50_000]
+    results = [path.read_bytes() for path in sorted(paths) if 0 < path.stat().st_size < 50_000]
     # Trying a password costs five times as much as the rest.
-    return [content for content in found for _ in range(1 if b"/Encrypt" in content else 8)]
+    return [content for content in results for _ in range(1 if b"/Encrypt" in content else 8)]
 
 
 def paper(kept: list[bytes], seed: int, number: int) -> bytes:
@@ -103,10 +103,10 @@ def test_a_file_that_only_qpdf_refuses_is_read(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_damaged_files_get_a_verdict(tmp_path: Path) -> None:
     kept = seeds(tmp_path / "seeds")
-    said = Counter(extracted(tmp_path, [paper(kept, 13, number) for number in range(1_000)]))
-    assert set(said) <= VERDICTS
-    assert said["damaged"] > 10
-    assert said["ok"] > 10
+    messages = Counter(extracted(tmp_path, [paper(kept, 13, number) for number in range(1_000)]))
+    assert set(messages) <= VERDICTS
+    assert messages["damaged"] > 10
+    assert messages["ok"] > 10
 
 
 def extracted(folder: Path, contents: list[bytes]) -> Iterator[str]:
@@ -114,8 +114,8 @@ def extracted(folder: Path, contents: list[bytes]) -> Iterator[str]:
     papers.mkdir()
     for number, content in enumerate(contents):
         (papers / f"{number}.pdf").write_bytes(content)
-    for one in Extraction(folder / "pages", page_seconds=5).run(find(papers).documents):
-        yield one.verdict
+    for item in Extraction(folder / "pages", page_seconds=5).run(find(papers).documents):
+        yield item.verdict
 
 
 def read_some(folder: Path, kept: list[bytes], seed: int, numbers: range, place: Synchronized[int]) -> None:

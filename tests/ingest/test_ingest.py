@@ -149,18 +149,18 @@ def test_a_citation_that_a_killed_run_left_behind_is_put_right(team: Team, tmp_p
 
 def test_a_renamed_file_is_cited_by_its_new_name(team: Team, tmp_path: Path) -> None:
     """The new name is cited even before the old name is pruned."""
-    one, other = tmp_path / "one", tmp_path / "other"
-    content = book(one / "old.pdf", 2).read_bytes()
-    team.ingest(one)
-    (one / "old.pdf").rename(one / "new.pdf")
-    assert done_of(team.ingest(one))["removed"] == 0
+    item, other = tmp_path / "one", tmp_path / "other"
+    content = book(item / "old.pdf", 2).read_bytes()
+    team.ingest(item)
+    (item / "old.pdf").rename(item / "new.pdf")
+    assert done_of(team.ingest(item))["removed"] == 0
     assert set(team.counts()) == {"new.pdf"}
     other.mkdir()
     (other / "copy.pdf").write_bytes(content)
     team.ingest(other)
     assert set(team.counts()) == {"new.pdf"}
-    (one / "new.pdf").unlink()
-    assert done_of(team.ingest(one, "--prune"))["removed"] == 0
+    (item / "new.pdf").unlink()
+    assert done_of(team.ingest(item, "--prune"))["removed"] == 0
     assert set(team.counts()) == {"copy.pdf"}
 
 
@@ -193,8 +193,8 @@ def test_an_unreadable_folder_stops_a_prune_before_any_change(team: Team, tmp_pa
     (tmp_path / "a.pdf").unlink()
     (tmp_path / "inside" / "closed").chmod(mode)
 
-    (said,) = team.ingest(tmp_path, "--prune")
-    assert (said["code"], said["where"]) == ("VEL504", f"{tmp_path}/inside/closed/")
+    (text,) = team.ingest(tmp_path, "--prune")
+    assert (text["code"], text["where"]) == ("VEL504", f"{tmp_path}/inside/closed/")
     without = team.ingest(tmp_path)
     assert files_of(without) == {"inside/closed/": ("unreadable", 0, 0)}
     assert done_of(without)["files"] == 0
@@ -352,9 +352,9 @@ def test_only_the_content_that_an_id_names_is_stored_under_it(team: Team, tmp_pa
     right = {hashlib.sha256(content).hexdigest()[:32]: content for content in (small, large)}
     files = []
     for number, (document_id, content) in enumerate(right.items()):
-        for name, said in (("changed", content[:-1]), ("same", content)):
+        for name, text in (("changed", content[:-1]), ("same", content)):
             path = tmp_path / f"{name}-{number}.pdf"
-            path.write_bytes(said)
+            path.write_bytes(text)
             files.append((document_id if name == "same" else f"{number:032}", path))
     store = RunStore(read_folder(team.binding), "run")
     store.documents([*files, ("f" * 32, tmp_path / "gone.pdf")])

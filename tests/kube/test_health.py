@@ -95,10 +95,10 @@ STATUSES = st.fixed_dictionaries(
 def test_a_reason_to_wait_says_nothing_that_is_satisfied(kind: str, status: dict[str, Any], replicas: int) -> None:
     obj = {**_obj(kind, status), "spec": {"replicas": replicas}}
     ready, reason = health(obj, "x")
-    said = reason.rpartition("y/x: ")[2]
-    assert ready == (said == "")
-    assert said not in {"phase Ready" if kind != "Namespace" else "phase Active", "Available", "True"} | {
+    text = reason.rpartition("y/x: ")[2]
+    assert ready == (text == "")
+    assert text not in {"phase Ready" if kind != "Namespace" else "phase Active", "Available", "True"} | {
         f"{count} of {wanted} replicas are ready" for wanted in range(4) for count in range(wanted, 4)
     }
-    if "not processed" in said:
+    if "not processed" in text:
         assert status.get("observedGeneration", 0) != META["generation"]

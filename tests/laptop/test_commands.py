@@ -43,16 +43,16 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     folder = Path(tempfile.mkdtemp(prefix="vellum-test-"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("VELLUM_STATE", str(folder / "state"))
-    found = Installation(State.open(folder / "state"))
+    result = Installation(State.open(folder / "state"))
     for name in CLAIMS:
         namespace, _, last = name.partition("/")
-        found.apply(claim.Claim(namespace, last, claim.claim_spec()()).manifest())
-    server = control.serve(found.state.socket, Commands(found, threading.Event()).answer)
-    yield found
+        result.apply(claim.Claim(namespace, last, claim.claim_spec()()).manifest())
+    server = control.serve(result.state.socket, Commands(result, threading.Event()).answer)
+    yield result
     server.close()
-    found.supervisor.close()
-    found.store.close()
-    release(found.state.root)
+    result.supervisor.close()
+    result.store.close()
+    release(result.state.root)
     shutil.rmtree(folder)
 
 
@@ -65,8 +65,8 @@ def vellum(*arguments: str) -> tuple[int, str]:
 
 
 def stored(installation: Installation) -> list[str]:
-    found = (obj["metadata"] for obj in installation.store.list(*CLAIM))
-    return [f"{meta['namespace']}/{meta['name']}" for meta in found]
+    result = (obj["metadata"] for obj in installation.store.list(*CLAIM))
+    return [f"{meta['namespace']}/{meta['name']}" for meta in result]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def stored(installation: Installation) -> list[str]:
     ],
 )
 def test_delete_takes_the_one_claim_that_is_meant(installation: Installation, team: str, gone: str) -> None:
-    status, said = vellum("delete", team, "--yes")
-    assert (status, said.splitlines()[-1]) == (0, f"{gone} is gone.")
+    status, output = vellum("delete", team, "--yes")
+    assert (status, output.splitlines()[-1]) == (0, f"{gone} is gone.")
     assert stored(installation) == [name for name in CLAIMS if name != gone]
 
 
@@ -89,8 +89,11 @@ def test_an_installation_without_an_object_is_not_ready(installation: Installati
     for kind in (CLAIM, PLATFORM.gvk):
         for obj in installation.store.list(*kind):
             installation.store.delete(Key.of(obj))
-    status, said = vellum("status")
-    assert (status, said.splitlines()[-1]) == (3, "This installation does not have a claim yet. Run `vellum up FILE`.")
+    status, output = vellum("status")
+    assert (status, output.splitlines()[-1]) == (
+        3,
+        "This installation does not have a claim yet. Run `vellum up FILE`.",
+    )
 
 
 def test_validate_refuses_one_claim_in_two_files_as_up_does(tmp_path: Path) -> None:
@@ -105,8 +108,8 @@ def test_validate_refuses_one_claim_in_two_files_as_up_does(tmp_path: Path) -> N
         "where": f"{first} and {second}",
         "fix": "delete one of the two",
     }
-    status, said = vellum("validate", first, second, "--output", "json")
-    assert (status, json.loads(said)) == (
+    status, output = vellum("validate", first, second, "--output", "json")
+    assert (status, json.loads(output)) == (
         1,
         [{"file": first, "objects": ["MLOpsPlatform t"]}, {"file": second, "error": wrong, "errors": [wrong]}],
     )
@@ -123,8 +126,8 @@ def test_retain_blocks_a_deletion_while_the_data_still_says_delete(installation:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
     live = installation.store.get(key) or {}
     installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Delete"})
-    status, said = vellum("delete", "here", "--yes")
-    assert (status, "VEL417" in said, stored(installation)) == (1, True, CLAIMS)
+    status, output = vellum("delete", "here", "--yes")
+    assert (status, "VEL417" in output, stored(installation)) == (1, True, CLAIMS)
 
     installation.store.patch_status(key, live["metadata"]["uid"], {"deletionPolicy": "Retain"})
     assert vellum("delete", "here", "--yes")[0] == 0
@@ -147,9 +150,9 @@ def test_the_home_stays_or_goes_as_delete_prints(
     controller.reconcile(store, Key.of(volume), clock())
     (state.data(space, HOME) / "thesis.ipynb").write_text("{}")
 
-    status, said = vellum("delete", "here", "--yes")
-    assert status == 0, said
-    assert f"{word:5}" in next(line for line in said.splitlines() if "home" in line)
+    status, output = vellum("delete", "here", "--yes")
+    assert status == 0, output
+    assert f"{word:5}" in next(line for line in output.splitlines() if "home" in line)
     store.delete(Key.of(volume))
     controller.reconcile(store, Key.of(volume), clock())
     assert store.get(Key.of(volume)) is None
@@ -163,9 +166,9 @@ def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
     with subprocess.Popen(argv, stdin=its, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         os.close(its)
         os.write(ours, answer.encode())
-        said = running.communicate(timeout=30)[0]
+        text = running.communicate(timeout=30)[0]
     os.close(ours)
-    return running.returncode, said
+    return running.returncode, text
 
 
 @pytest.mark.parametrize("words", [("here",), ("--team", "here"), ("default/here", "-t", "default/here")])
@@ -173,11 +176,11 @@ def test_delete_asks_and_a_no_changes_nothing(installation: Installation, words:
     """However the team is named, nothing is deleted before a person or ``--yes`` confirms."""
     what = "VEL712: the team default/here would be deleted, but no terminal is attached to confirm it"
     before = installation.store.version
-    status, said = vellum("delete", *words)
-    assert (status, said.endswith(refused(what, "this installation", "pass --yes")[1])) == (1, True)
+    status, output = vellum("delete", *words)
+    assert (status, output.endswith(refused(what, "this installation", "pass --yes")[1])) == (1, True)
     for answer in ("\n", "n\n", "no\n"):
-        status, said = on_a_terminal(answer, "delete", *words)
-        assert (status, "Delete the team default/here? [y/N]" in said) == (130, True)
+        status, output = on_a_terminal(answer, "delete", *words)
+        assert (status, "Delete the team default/here? [y/N]" in output) == (130, True)
     assert (installation.store.version, stored(installation)) == (before, CLAIMS)
 
     assert on_a_terminal("y\n", "delete", *words)[0] == 0
@@ -196,8 +199,8 @@ def test_delete_says_what_goes_and_what_stays(installation: Installation, policy
     ):
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"x" * 4096)
-    said = [line.split() for line in vellum("delete", "here")[1].splitlines()]
-    named = {" ".join(words[1:-4] if words[-1] == "KiB" else words[1:3]): words for words in said}
+    messages = [line.split() for line in vellum("delete", "here")[1].splitlines()]
+    named = {" ".join(words[1:-4] if words[-1] == "KiB" else words[1:3]): words for words in messages}
     assert named[f"notebook's home {HOME}"][:1] + named[f"notebook's home {HOME}"][-4:] == [
         word.strip(),
         "1",
@@ -217,8 +220,8 @@ def test_delete_says_what_goes_and_what_stays(installation: Installation, policy
 
 
 def test_a_team_is_named_in_one_way_at_a_time(installation: Installation) -> None:
-    status, said = vellum("delete", "here", "--team", "there", "--yes")
-    assert (status, "TEAM is 'here', but --team is 'there'." in said) == (2, True)
+    status, output = vellum("delete", "here", "--team", "there", "--yes")
+    assert (status, "TEAM is 'here', but --team is 'there'." in output) == (2, True)
     assert stored(installation) == CLAIMS
 
 
@@ -228,13 +231,13 @@ def test_status_of_a_team_is_of_that_team_alone(installation: Installation, word
     key = Key(CLAIM.api_version, CLAIM.kind, "default", "here")
     live = installation.store.get(key)
     assert live is not None
-    status, said = vellum("status", *words)
-    assert (status, said.splitlines()) == (3, ["here: not ready", "processes"])
+    status, output = vellum("status", *words)
+    assert (status, output.splitlines()) == (3, ["here: not ready", "processes"])
     ready = {"conditions": [{"type": "Ready", "status": "True"}], "observedGeneration": live["metadata"]["generation"]}
     installation.store.patch_status(key, live["metadata"]["uid"], ready)
-    status, said = vellum("status", *words, "--output", "json")
-    found = json.loads(said)
-    assert (status, found["ready"], [obj["metadata"]["name"] for obj in found["objects"]]) == (0, True, ["here"])
+    status, output = vellum("status", *words, "--output", "json")
+    result = json.loads(output)
+    assert (status, result["ready"], [obj["metadata"]["name"] for obj in result["objects"]]) == (0, True, ["here"])
     assert vellum("status")[0] == 3
 
 
@@ -246,8 +249,8 @@ def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation
     status = {"components": parts, "endpoints": {"s3": "http://127.0.0.1:1"}}
     installation.store.patch_status(key, live["metadata"]["uid"], status)
     team = Team("default", "here", "")
-    done, said = vellum("explain", "here")
-    assert (done, said.splitlines()) == (
+    done, output = vellum("explain", "here")
+    assert (done, output.splitlines()) == (
         0,
         [
             "PART    STATE  WHAT IT IS",
@@ -264,8 +267,8 @@ def test_explain_of_a_team_says_its_parts_and_what_a_deletion_takes(installation
             f"  stays  vectors          {team.qdrant}",
         ],
     )
-    done, said = vellum("explain", "default/here", "--output", "json")
-    assert (done, json.loads(said)["deletion"][1]) == (0, {"what": "notebook's home", "name": HOME, "stays": True})
+    done, output = vellum("explain", "default/here", "--output", "json")
+    assert (done, json.loads(output)["deletion"][1]) == (0, {"what": "notebook's home", "name": HOME, "stays": True})
 
 
 @pytest.mark.parametrize("command", ["status", "explain"])
@@ -286,8 +289,8 @@ def test_an_unknown_team_is_answered_with_the_teams(installation: Installation, 
     ],
 )
 def test_delete_takes_nothing_where_it_is_unclear(installation: Installation, team: str, code: str, fix: str) -> None:
-    status, said = vellum("delete", team)
-    assert (status, code in said, fix in said) == (1, True, True)
+    status, output = vellum("delete", team)
+    assert (status, code in output, fix in output) == (1, True, True)
     assert stored(installation) == CLAIMS
 
 
@@ -355,15 +358,15 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(installation: Installation
     what = "VEL712: everything would be deleted, but no terminal is attached to confirm it"
     installation.state.data("gone-team", HOME).mkdir(parents=True)
     (installation.state.data("gone-team", HOME) / "file").write_bytes(b"x" * 4096)
-    status, said = vellum("down", "--delete-data")
-    assert (status, said.endswith(refused(what, installation.state.root, "pass --yes")[1])) == (1, True)
-    assert "1 file, 4.0 KiB" in said
+    status, output = vellum("down", "--delete-data")
+    assert (status, output.endswith(refused(what, installation.state.root, "pass --yes")[1])) == (1, True)
+    assert "1 file, 4.0 KiB" in output
 
 
 @pytest.mark.parametrize("place", ["gone-team/notebook-workspace", "vellum-vectors/data-qdrant-gone-0", BUCKET_VOLUME])
 def test_down_names_the_data_of_deleted_teams_if_there_is_any(installation: Installation, place: str) -> None:
-    known = {one: Team(one.partition("/")[0], one.partition("/")[2], "") for one in CLAIMS}
-    record = {one: {"namespace": team.namespace} for one, team in known.items()}
+    known = {item: Team(item.partition("/")[0], item.partition("/")[2], "") for item in CLAIMS}
+    record = {item: {"namespace": team.namespace} for item, team in known.items()}
     (installation.state.root / "teams.json").write_text(json.dumps(record))
     (installation.state.root / "data" / "vellum-storage/seaweed-store/data/vellum-artifacts_3.dat").mkdir(parents=True)
     for team in known.values():
@@ -382,8 +385,8 @@ def test_nothing_is_broken_where_nobody_can_be_asked(installation: Installation)
 
 def test_nothing_is_broken_where_a_release_is_not_known(installation: Installation) -> None:
     what = "VEL713: the platform has no Helm release 'kserve'"
-    said = vellum("verify", "repair", "--yes", "--release", "kserve")
-    assert said == refused(what, "this machine", "known: none")
+    output = vellum("verify", "repair", "--yes", "--release", "kserve")
+    assert output == refused(what, "this machine", "known: none")
 
 
 @pytest.mark.parametrize("command", ["verify repair --yes", "explain platform", "explain platform -o svg"])
@@ -393,8 +396,8 @@ def test_where_nothing_runs_the_next_command_is_said(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("VELLUM_STATE", str(tmp_path / "state"))
     fix = "start it with `vellum up claim.yaml`; what it holds is kept"
-    said = vellum(*command.split())
-    assert said == refused("VEL406: the platform is not running", tmp_path / "state", fix)
+    output = vellum(*command.split())
+    assert output == refused("VEL406: the platform is not running", tmp_path / "state", fix)
 
 
 def test_where_no_platform_is_stored_the_next_command_is_said(installation: Installation) -> None:
@@ -404,9 +407,9 @@ def test_where_no_platform_is_stored_the_next_command_is_said(installation: Inst
 
 
 def test_the_platform_is_explained_as_a_table(installation: Installation) -> None:
-    status, said = vellum("explain", "platform")
+    status, output = vellum("explain", "platform")
     waits = "  it is not composed yet; next: the control plane"
-    assert (status, said.splitlines()) == (
+    assert (status, output.splitlines()) == (
         0,
         [
             "PART               STATE  AFTER",
@@ -427,8 +430,8 @@ def test_the_platform_is_explained_as_a_table(installation: Installation) -> Non
 
 
 def test_the_platform_is_explained_as_data(installation: Installation) -> None:
-    status, said = vellum("explain", "platform", "--output", "json")
-    parts = {part.pop("name"): part for part in json.loads(said)["parts"]}
+    status, output = vellum("explain", "platform", "--output", "json")
+    parts = {part.pop("name"): part for part in json.loads(output)["parts"]}
     waits = {"ready": False, "reason": "it is not composed yet", "actor": "the control plane"}
     assert (status, sorted(parts)) == (
         0,
@@ -442,8 +445,8 @@ def test_the_platform_is_explained_as_data(installation: Installation) -> None:
 
 
 def test_the_platform_is_explained_as_a_picture(installation: Installation) -> None:
-    status, said = vellum("explain", "platform", "--output", "svg")
-    texts = [text.text for text in ET.fromstring(said).iter("{http://www.w3.org/2000/svg}text")]
+    status, output = vellum("explain", "platform", "--output", "svg")
+    texts = [text.text for text in ET.fromstring(output).iter("{http://www.w3.org/2000/svg}text")]
     assert status == 0
     assert {"artifacts", "gateway", "storage", "vector-storage"} <= set(texts)
 
@@ -488,9 +491,9 @@ def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp
     installation.store.put(make("v1", "Namespace", "team"))
     installation.store.apply(search, owner=owner, resource="search")
     installation.store.put(own)
-    files = [tmp_path / f"{one['metadata']['name']}.json" for one in (search, own)]
-    for file, one in zip(files, (search, own), strict=True):
-        file.write_text(json.dumps(one))
+    files = [tmp_path / f"{item['metadata']['name']}.json" for item in (search, own)]
+    for file, item in zip(files, (search, own), strict=True):
+        file.write_text(json.dumps(item))
 
     asked = vellum("delete", "--file", str(files[1]))
     assert (asked[0], "VEL712: InferenceService own would be deleted" in asked[1]) == (1, True)
@@ -499,7 +502,7 @@ def test_a_file_deletes_a_teams_own_objects_only(installation: Installation, tmp
 
     assert (done[0][0], "VEL416: InferenceService search belongs to a part of the platform" in done[0][1]) == (1, True)
     assert (done[1][0], done[1][1].splitlines()[-1]) == (0, "InferenceService own is gone.")
-    assert [installation.store.get(Key.of(one)) is None for one in (search, own)] == [False, True]
+    assert [installation.store.get(Key.of(item)) is None for item in (search, own)] == [False, True]
     assert vellum("delete", "--file", str(files[1])) == (0, "InferenceService team/own was not there.\n")
 
 
@@ -513,8 +516,8 @@ def test_what_an_earlier_version_took_is_deleted_by_its_file(installation: Insta
     rest = "spec: {predictor: {gone: {}, gone: on}}\nspeck: 1\n"
     file.write_text(f"{head}metadata: {{name: {'m' * 63}, namespace: team, generation: x}}\n{rest}")
     assert vellum("apply", str(file))[0] == 1
-    status, said = vellum("delete", "--file", str(file), "--yes")
-    assert (status, said.splitlines()[-1]) == (0, f"InferenceService {'m' * 63} is gone.")
+    status, output = vellum("delete", "--file", str(file), "--yes")
+    assert (status, output.splitlines()[-1]) == (0, f"InferenceService {'m' * 63} is gone.")
     assert installation.store.get(Key.of(old)) is None
 
 
@@ -575,8 +578,8 @@ def test_status_and_drills_say_that_the_platform_is_not_composed(installation: I
     what = f"VEL715: nothing would be repaired: the platform is not composed any more: {message}"
     fix = "run `vellum explain platform`, and follow its advice"
     assert vellum("verify", "repair", "--yes") == refused(what, "this machine", fix)
-    done, said = vellum("explain", "platform")
-    assert (done, said.splitlines()[0]) == (
+    done, output = vellum("explain", "platform")
+    assert (done, output.splitlines()[0]) == (
         0,
         f"The platform is not composed any more, so the table is stale: {message}",
     )
@@ -586,8 +589,8 @@ def test_what_is_no_kubeconfig_is_refused_by_name(tmp_path: Path) -> None:
     for number, text in enumerate(("", "just words", "a: [", "clusters: 5\n")):
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
-        status, said = vellum("explain", "platform", "--kubeconfig", str(file))
-        assert (status, said.partition(" kubeconfig")[0]) == (1, "error VEL718: the file is not a usable")
+        status, output = vellum("explain", "platform", "--kubeconfig", str(file))
+        assert (status, output.partition(" kubeconfig")[0]) == (1, "error VEL718: the file is not a usable")
 
 
 def test_where_nothing_can_be_written_is_said_in_words(tmp_path: Path) -> None:
@@ -623,24 +626,24 @@ def test_nothing_is_broken_that_the_guard_would_not_put_back(installation: Insta
 
 def rotated(installation: Installation, team: str = "here") -> Obj:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", team)
-    found = installation.store.get(key)
-    assert found is not None
-    keys: Obj = found["spec"]["keys"]
+    result = installation.store.get(key)
+    assert result is not None
+    keys: Obj = result["spec"]["keys"]
     return keys
 
 
 def say_of_keys(installation: Installation, team: str = "here", **keys: Any) -> None:
     key = Key(CLAIM.api_version, CLAIM.kind, "default", team)
-    found = installation.store.get(key) or {"metadata": {}}
-    installation.store.patch_status(key, found["metadata"]["uid"], {**found.get("status", {}), "keys": keys})
+    result = installation.store.get(key) or {"metadata": {}}
+    installation.store.patch_status(key, result["metadata"]["uid"], {**result.get("status", {}), "keys": keys})
 
 
 def test_rotate_writes_the_next_generation_and_says_what_it_does(installation: Installation) -> None:
     say_of_keys(installation, generation=3)
-    status, said = vellum("rotate", "here", "--overlap", "90m", "--output", "json")
-    done = json.loads(said.splitlines()[0])
+    status, output = vellum("rotate", "here", "--overlap", "90m", "--output", "json")
+    done = json.loads(output.splitlines()[0])
     assert (status, done["before"], done["generation"], done["overlap"]) == (0, 3, 4, "90m")
-    assert "Write keys: {generation: 4} into the spec of the claim's file too" in said
+    assert "Write keys: {generation: 4} into the spec of the claim's file too" in output
     assert rotated(installation) == {"generation": 4, "overlap": "90m"}
     assert rotated(installation, "both") == {}
 
@@ -663,8 +666,8 @@ def test_rotate_waits_for_an_earlier_rotation_by_default(
 ) -> None:
     """An option turns the wait off."""
     say_of_keys(installation, **keys)
-    status, said = vellum("rotate", "here")
-    assert (status, f"VEL725: an earlier rotation is not over: {what}" in said) == (1, True)
+    status, output = vellum("rotate", "here")
+    assert (status, f"VEL725: an earlier rotation is not over: {what}" in output) == (1, True)
     assert rotated(installation) == {}
     assert vellum("rotate", "here", "--again")[0] == 0
     assert rotated(installation) == {"generation": 3}
@@ -693,8 +696,8 @@ def test_a_file_without_keys_keeps_them_and_a_lower_generation_is_refused(
 
 
 def test_the_platform_rotates_its_own_key_and_a_wrong_overlap_nothing(installation: Installation) -> None:
-    status, said = vellum("rotate", "platform", "--overlap", "8d")
-    assert (status, said.splitlines()[-1]) == (2, "Error: Invalid value for --overlap: '8d' is not from 10s to 7d")
+    status, output = vellum("rotate", "platform", "--overlap", "8d")
+    assert (status, output.splitlines()[-1]) == (2, "Error: Invalid value for --overlap: '8d' is not from 10s to 7d")
     assert vellum("rotate", "platform")[0] == 0
     assert (installation.store.get(PLATFORM) or {})["spec"]["keys"] == {"generation": 2}
 
@@ -704,7 +707,7 @@ def test_status_says_how_far_keys_are_on_their_way(installation: Installation) -
     held = [{"by": "Notebook t/notebook", "generation": 1}, {"by": "Secret t/vellum-binding", "generation": 2}]
     say_of_keys(installation, generation=2, previous=[previous], held=held)
     line = "generation 2 is in use; generation 1 is accepted until 2026-11-26T22:00:00Z, and while Notebook t/notebook holds it"
-    assert ["keys", line] in [said.split(maxsplit=1) for said in vellum("status")[1].splitlines()]
+    assert ["keys", line] in [output.split(maxsplit=1) for output in vellum("status")[1].splitlines()]
 
 
 def test_a_full_disk_is_said_in_three_lines() -> None:
@@ -731,21 +734,21 @@ def test_a_wrong_seed_is_said_by_text_data_and_exit_code_alike(installation: Ins
     ]
     status = {"conditions": conditions, "observedGeneration": 1, "components": [{"name": "bucket", "ready": True}]}
     installation.store.patch_status(key, live["metadata"]["uid"], status)
-    code, said = vellum("status")
+    code, output = vellum("status")
     assert code == 3
-    assert "\nhere: not ready: WrongSeed: restore the seed\n  bucket  was ready\n" in said
-    code, said = vellum("status", "--output", "json")
-    found = {obj["metadata"]["name"]: obj for obj in json.loads(said)["objects"]}
-    assert (code, json.loads(said)["ready"]) == (3, False)
-    assert found["here"]["status"]["conditions"][1]["reason"] == "WrongSeed"
+    assert "\nhere: not ready: WrongSeed: restore the seed\n  bucket  was ready\n" in output
+    code, output = vellum("status", "--output", "json")
+    results = {obj["metadata"]["name"]: obj for obj in json.loads(output)["objects"]}
+    assert (code, json.loads(output)["ready"]) == (3, False)
+    assert results["here"]["status"]["conditions"][1]["reason"] == "WrongSeed"
 
 
 def test_what_the_supervisor_meets_again_and_again_is_said(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation.manager, "failing", lambda: {PLATFORM: "OSError: read-only"})
-    code, said = vellum("status")
-    assert (code, "installation: not ready: VEL422: KubeflowPlatform kubeflow cannot be" in said) == (3, True)
+    code, output = vellum("status")
+    assert (code, "installation: not ready: VEL422: KubeflowPlatform kubeflow cannot be" in output) == (3, True)
 
 
 @pytest.mark.parametrize(
@@ -771,5 +774,5 @@ def test_a_command_on_a_new_machine_creates_nothing(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     for name in ("VELLUM_STATE", "VELLUM_BENCH"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    code, said = vellum(*command.split())
-    assert (code, list(tmp_path.iterdir())) == (0 if command in ("down", "logs") else 1, []), said
+    code, output = vellum(*command.split())
+    assert (code, list(tmp_path.iterdir())) == (0 if command in ("down", "logs") else 1, []), output

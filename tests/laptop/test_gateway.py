@@ -89,7 +89,7 @@ def test_every_notebook_has_an_origin_of_its_own(tmp_path: Path) -> None:
         for team, port in (("a", 3), ("b", 4))
     )
     publish(tmp_path, 8080, [S3, mine, other])
-    hosts = {one["name"]: one for one in read_json(tmp_path / "rds.json", None)["resources"][0]["virtual_hosts"]}
+    hosts = {item["name"]: item for item in read_json(tmp_path / "rds.json", None)["resources"][0]["virtual_hosts"]}
     assert list(hosts) == ["laptop", "notebook-a.localhost", "notebook-b.localhost", "strangers"]
     for host, port in (("notebook-a.localhost", 3), ("notebook-b.localhost", 4)):
         assert hosts[host]["domains"] == [f"{host}:8080"]
@@ -122,8 +122,8 @@ def test_fifty_notebooks_are_not_too_many_for_envoy(tmp_path: Path) -> None:
     del manager["rds"]
     manager["route_config"] = table
     boot["static_resources"]["clusters"] = [
-        {name: value for name, value in one.items() if name != "@type"}
-        for one in read_json(tmp_path / "cds.json", None)["resources"]
+        {name: value for name, value in resource.items() if name != "@type"}
+        for resource in read_json(tmp_path / "cds.json", None)["resources"]
     ]
     del boot["dynamic_resources"]
     (tmp_path / "boot.json").write_text(json.dumps(boot))

@@ -45,26 +45,26 @@ REFUSED = (
 @pytest.mark.parametrize("command", REFUSED)
 def test_nothing_is_started_or_stopped_inside_a_notebook(state: State, command: str) -> None:
     inside = notebook(state.root)
-    code, said = vellum(*command.split(), **inside)
+    code, output = vellum(*command.split(), **inside)
     what = f"`vellum {command.partition(' ')[0]}` starts, stops or deletes parts of a platform"
     place = f"this is inside notebook-team of the installation in {state.root}"
-    assert (code, said.splitlines()[0]) == (1, f"error VEL736: {what}, and {place}")
+    assert (code, output.splitlines()[0]) == (1, f"error VEL736: {what}, and {place}")
     assert list(Path(inside["HOME"]).iterdir()) == []
     assert state.root.exists()
 
 
 def test_jobs_and_models_are_deleted_inside_a_notebook(state: State) -> None:
-    code, said = vellum("delete", "--file", "job.yaml", "--yes", **notebook(state.root))
-    assert (code, "VEL736" in said) == (1, False)
+    code, output = vellum("delete", "--file", "job.yaml", "--yes", **notebook(state.root))
+    assert (code, "VEL736" in output) == (1, False)
 
 
 def test_status_inside_a_notebook_means_the_installation_around_it(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside = notebook(state.root)
-    code, said = vellum("status", **inside)
-    assert (code, f"where: {state.root}" in said, "vellum up" in said) == (1, True, False)
-    assert "this is inside notebook-team" in said
+    code, output = vellum("status", **inside)
+    assert (code, f"where: {state.root}" in output, "vellum up" in output) == (1, True, False)
+    assert "this is inside notebook-team" in output
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in inside.items():
@@ -74,9 +74,9 @@ def test_status_inside_a_notebook_means_the_installation_around_it(
 
 def test_a_clusters_pod_is_told_what_works_there(tmp_path: Path) -> None:
     pod = {"HOME": str(tmp_path), "VELLUM_BINDING_DIR": "/vellum/binding", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
-    code, said = vellum("status", **pod)
-    assert (code, "not on this machine" in said, "vellum.connect() in Python" in said) == (1, True, True)
-    assert "vellum up" not in said
+    code, output = vellum("status", **pod)
+    assert (code, "not on this machine" in output, "vellum.connect() in Python" in output) == (1, True, True)
+    assert "vellum up" not in output
     assert vellum("up", **pod)[1].startswith("error VEL736")
 
 

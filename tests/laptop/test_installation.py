@@ -19,11 +19,11 @@ from vellum.model.platform import PLATFORM
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    found = Installation(State.open(tmp_path / "state"))
-    yield found
-    found.supervisor.close()
-    found.store.close()
-    release(found.state.root)
+    result = Installation(State.open(tmp_path / "state"))
+    yield result
+    result.supervisor.close()
+    result.store.close()
+    release(result.state.root)
 
 
 def written(port: int) -> Obj:
@@ -105,7 +105,7 @@ def test_a_gateway_that_moves_keeps_what_its_owner_wrote(installation: Installat
     installation.apply(written(first))
     with socket.create_server(("127.0.0.1", first)):
         installation._move_gateway()
-    found = installation.store.get(PLATFORM)
-    assert found
-    assert (port_of(found), found["metadata"]["labels"]) == (first + 1, {"stage": "trial"})
+    result = installation.store.get(PLATFORM)
+    assert result
+    assert (port_of(result), result["metadata"]["labels"]) == (first + 1, {"stage": "trial"})
     assert told(installation) == [f"PortTaken: port {first} is taken by another program; the gateway is at {first + 1}"]

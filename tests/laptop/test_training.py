@@ -116,9 +116,9 @@ def world(tmp_path: Path) -> Iterator[Laptop]:
     )
     made = World(written(PLATFORMS["local"])).settle_objects()["training-runtimes-jobs"]
     store.put({name: made[name] for name in ("apiVersion", "kind", "metadata", "spec")})
-    found = Laptop(supervised, store, TrainJobController(supervised.state, supervised.supervisor))
-    yield found
-    found.supervised.supervisor.close()
+    laptop = Laptop(supervised, store, TrainJobController(supervised.state, supervised.supervisor))
+    yield laptop
+    laptop.supervised.supervisor.close()
     store.close()
 
 
@@ -426,8 +426,8 @@ def test_a_job_waits_for_its_runtime(world: Laptop) -> None:
 
 def started(world: Laptop) -> str:
     """Return why the job is not started, from its condition; empty if it is started."""
-    found = [one for one in world.status.get("conditions", ()) if one["type"] == "Started"]
-    return str(found[0]["message"]) if found else ""
+    results = [condition for condition in world.status.get("conditions", ()) if condition["type"] == "Started"]
+    return str(results[0]["message"]) if results else ""
 
 
 def test_a_job_says_which_secrets_it_waits_for_and_starts_once_they_are(world: Laptop) -> None:

@@ -26,7 +26,7 @@ PROGRAMS = {
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with links to this environment's packages, except scikit-learn and skops."""
     folder = tmp_path_factory.mktemp("packages")
-    origin = Path(next(found for found in distributions(name="skops")).locate_file(""))  # type: ignore[arg-type]
+    origin = Path(next(distribution for distribution in distributions(name="skops")).locate_file(""))  # type: ignore[arg-type]
     for entry in origin.iterdir():
         if not entry.name.startswith(HIDDEN):
             (folder / entry.name).symlink_to(entry)

@@ -121,9 +121,9 @@ METADATA = {
 
 @pytest.mark.parametrize("model", METADATA)
 def test_metadata_names_the_tensors_a_model_takes_and_gives(server: Server, model: str) -> None:
-    status, said = server(f"/v2/models/{model}")
+    status, text = server(f"/v2/models/{model}")
     inputs, outputs = (
-        [(one["name"], one["datatype"], one["shape"]) for one in said[side]] for side in ("inputs", "outputs")
+        [(item["name"], item["datatype"], item["shape"]) for item in text[side]] for side in ("inputs", "outputs")
     )
     assert (status, (inputs, outputs)) == (200, METADATA[model])
 
@@ -134,18 +134,18 @@ def test_v2_answers_what_v1_answers_in_the_shape_of_the_labels(server: Server, m
     assert status == 200
     status, second = server.infer(model, tensor(GOOD, [2, 4]), id="mine")
     assert (status, second["id"]) == (200, "mine")
-    by_name = {one["name"]: one for one in second["outputs"]}
+    by_name = {output["name"]: output for output in second["outputs"]}
     assert by_name["label"]["shape"] == list(np.shape(first["predictions"]))
     assert by_name["label"]["data"] == np.ravel(first["predictions"]).tolist()
     if "probability" in by_name:
         assert by_name["probability"]["shape"] == by_name["label"]["shape"]
-        assert all(0 < one <= 1 for one in by_name["probability"]["data"])
+        assert all(0 < item <= 1 for item in by_name["probability"]["data"])
 
 
 def test_a_table_with_names_takes_objects_mixed_rows_and_columns(server: Server) -> None:
     rows: list[list[Any]] = [["Bonn", 2, 3], ["Rome", None, 0]]
     dicts = [dict(zip(HOUSES.columns, row, strict=True)) for row in rows]
-    answers_ = [server("/v1/models/houses:predict", {"instances": one}) for one in (rows, dicts)]
+    answers_ = [server("/v1/models/houses:predict", {"instances": item}) for item in (rows, dicts)]
     columns = [
         tensor(["Bonn", "Rome"], [2], "BYTES", "city"),
         tensor([2.0, None], [2], "FP64", "rooms"),
@@ -170,11 +170,11 @@ def test_binary_tensors_go_in_and_out_as_the_request_asks(server: Server) -> Non
     }
     content = json.dumps(head).encode()
     sent = {"Content_Type": "application/octet-stream", "Inference_Header_Content_Length": str(len(content))}
-    status, (said, binary) = server("/v2/models/iris/infer", content + raw, **sent)
+    status, (text, binary) = server("/v2/models/iris/infer", content + raw, **sent)
     _, plain = server.infer("iris", tensor(GOOD, [2, 4]))
     assert status == 200
-    assert [one["name"] for one in said["outputs"]] == ["probability", "label"]
-    assert said["outputs"][1]["data"] == plain["outputs"][0]["data"]
+    assert [output["name"] for output in text["outputs"]] == ["probability", "label"]
+    assert text["outputs"][1]["data"] == plain["outputs"][0]["data"]
     assert np.frombuffer(binary).tolist() == plain["outputs"][1]["data"]
     for body, length in (
         (content + raw[:-1], len(content)),
@@ -187,8 +187,8 @@ def test_binary_tensors_go_in_and_out_as_the_request_asks(server: Server) -> Non
 
 
 def test_only_the_outputs_that_a_request_names_are_sent(server: Server) -> None:
-    status, said = server.infer("iris", tensor(GOOD, [2, 4]), outputs=[{"name": "label"}])
-    assert (status, [one["name"] for one in said["outputs"]]) == (200, ["label"])
+    status, text = server.infer("iris", tensor(GOOD, [2, 4]), outputs=[{"name": "label"}])
+    assert (status, [output["name"] for output in text["outputs"]]) == (200, ["label"])
     assert server.infer("iris", tensor(GOOD, [2, 4]), outputs=[{"name": "score"}]) == (
         400,
         {"error": "the model has no output score; its outputs are label, probability"},
@@ -213,9 +213,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_tensor_that_contradicts_itself_or_the_model_is_refused(server: Server, case: str) -> None:
-    status, said = server.infer("iris", REFUSED[case])
+    status, text = server.infer("iris", REFUSED[case])
     assert status == 400
-    assert said["error"]
+    assert text["error"]
 
 
 BODIES: list[Any] = [
@@ -261,12 +261,12 @@ def test_a_refused_content_type_is_named(server: Server, sent: dict[str, str], v
         with contextlib.closing(http.client.HTTPConnection(server.url.removeprefix("http://"))) as connection:
             connection.request("POST", path, json.dumps(body), sent)
             answer = connection.getresponse()
-            said = json.loads(answer.read())
-        assert (answer.status, said.get("error", "")) == (400 if wrong else 200, wrong), (path, said)
+            output = json.loads(answer.read())
+        assert (answer.status, output.get("error", "")) == (400 if wrong else 200, wrong), (path, output)
 
 
 @pytest.mark.parametrize("number", range(len(BODIES)))
 def test_a_v1_body_of_another_form_is_refused(server: Server, number: int) -> None:
-    status, said = server("/v1/models/iris:predict", BODIES[number])
+    status, text = server("/v1/models/iris:predict", BODIES[number])
     assert status == 400
-    assert said["error"]
+    assert text["error"]

@@ -67,8 +67,8 @@ def test_every_estimator_that_predicts_is_served_or_refused_truly() -> None:
             refused[kind] = why
             continue
         again = store.read(store.written(model, "key"), "key")
-        one, other = (np.asarray(_repeatable(each).predict(rows[:5])) for each in (model, again))
-        assert np.array_equal(one, other) or np.allclose(one, other), kind
+        item, other = (np.asarray(_repeatable(each).predict(rows[:5])) for each in (model, again))
+        assert np.array_equal(item, other) or np.allclose(item, other), kind
         served += 1
     assert refused == REFUSED
     assert served > 120

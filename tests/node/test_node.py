@@ -94,8 +94,8 @@ def runs_anew(bench: Bench, name: str, old: int) -> bool:
 
 def pod(bench: Bench) -> Any:
     """Return Crossplane's pod if it is ready."""
-    (found,) = json.loads(bench.kubectl(*POD))["items"]
-    return found if condition(found, "Ready").get("status") == "True" else None
+    (result,) = json.loads(bench.kubectl(*POD))["items"]
+    return result if condition(result, "Ready").get("status") == "True" else None
 
 
 def resolved(bench: Bench, name: str) -> str:
@@ -127,7 +127,7 @@ def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> No
     assert condition(node, "Ready")["status"] == "True"
     (provider,) = bench.list("providers.pkg.crossplane.io")
     assert [condition(provider, kind)["status"] for kind in ("Installed", "Healthy")] == ["True", "True"]
-    running = {found["spec"]["serviceAccountName"]: found["status"]["phase"] for found in bench.list("pods", "-A")}
+    running = {result["spec"]["serviceAccountName"]: result["status"]["phase"] for result in bench.list("pods", "-A")}
     assert running == dict.fromkeys(("coredns", "crossplane", "rbac-manager", "provider-helm"), "Running")
     assert resolved(bench, "kubernetes.default.svc.cluster.local") == "10.96.0.1"
     # Logs and exec go from the API server to the kubelet, and exec from there to containerd.
@@ -149,7 +149,7 @@ def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> No
     assert later["status"]["containerStatuses"] == first["status"]["containerStatuses"]
 
     os.kill(program(pids(bench)["holder"]), signal.SIGKILL)
-    restarted = until(lambda: (found := pod(bench)) and restarts(found) > restarts(first) and found, 120)
+    restarted = until(lambda: (result := pod(bench)) and restarts(result) > restarts(first) and result, 120)
     assert restarted["metadata"]["uid"] == first["metadata"]["uid"]
     assert resolved(bench, "crossplane-webhooks.crossplane-system.svc.cluster.local").startswith("10.96.")
 
@@ -160,8 +160,8 @@ def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> No
     assert machine(bench.root) == before
 
 
-def restarts(found: Any) -> int:
-    return sum(status["restartCount"] for status in found["status"]["containerStatuses"])
+def restarts(result: Any) -> int:
+    return sum(status["restartCount"] for status in result["status"]["containerStatuses"])
 
 
 @pytest.mark.parametrize("also", [(), ("containerd", "kubelet", "holder")])

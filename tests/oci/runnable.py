@@ -58,16 +58,16 @@ def _with_links(entries: dict[str, Entry]) -> dict[str, Entry]:
 def _libraries(programs: list[Path]) -> set[str]:
     listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
-    found = set(re.findall(r"(/\S+\.so\S*)", re.sub(r"^/\S+:$", "", listed, flags=re.MULTILINE)))
-    return found | {
+    results = set(re.findall(r"(/\S+\.so\S*)", re.sub(r"^/\S+:$", "", listed, flags=re.MULTILINE)))
+    return results | {
         match for name in LIBRARIES for match in re.findall(rf"{re.escape(name)} .*x86-64.* => (\S+)", known)
     }
 
 
 def unpacked(layout: Layout, name: str, root: Path) -> Json:
     """Unpack the image for linux/amd64 into the folder as a runtime does, and return its config."""
-    (found,) = (one for full, one in layout.named().items() if full.startswith(f"{name}:"))
-    manifest = layout.read(layout.read(found)["manifests"][0])
+    (result,) = (item for full, item in layout.named().items() if full.startswith(f"{name}:"))
+    manifest = layout.read(layout.read(result)["manifests"][0])
     root.mkdir()
     for layer in manifest["layers"]:
         blob = layout.path(layer["digest"])
@@ -78,6 +78,6 @@ def unpacked(layout: Layout, name: str, root: Path) -> Json:
 
 def run(root: Path, config: Json, *argv: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the unpacked image, with its user, environment and folder; without one its entry point."""
-    env = dict(one.split("=", 1) for one in config["Env"])
+    env = dict(item.split("=", 1) for item in config["Env"])
     words = ["/usr/sbin/chroot", f"--userspec={config['User']}", root, *(argv or config["Entrypoint"])]
     return subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=120)

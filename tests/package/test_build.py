@@ -48,8 +48,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def built(base: Path, layout: Path, *words: str, python: str = sys.executable) -> list[dict[str, Any]]:
     done = package("build", "--base", base, "--layout", layout, *words, "--output", "json", python=python)
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)["images"]
-    return found
+    result: list[dict[str, Any]] = json.loads(done.stdout)["images"]
+    return result
 
 
 @pytest.mark.slow
@@ -57,16 +57,16 @@ def built(base: Path, layout: Path, *words: str, python: str = sys.executable) -
 def test_two_builds_have_equal_bytes_and_list_names_what_is_in_them(tmp_path: Path) -> None:
     """The second build runs on another Python where the machine has it. Slow: pip downloads 36 archives at first."""
     base = bases.write(tmp_path / "base")
-    one = built(base, tmp_path / "one", "--image", "function-vellum")
+    item = built(base, tmp_path / "one", "--image", "function-vellum")
     built(base, tmp_path / "two", "--image", "function-vellum", python=another_python(tmp_path))
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert [(found["name"].split(":")[0], found["kind"], found["platforms"]) for found in one] == [
+    assert [(result["name"].split(":")[0], result["kind"], result["platforms"]) for result in item] == [
         ("charts/kubeflow-pipelines", "chart", []),
         ("charts/notebook-controller", "chart", []),
         ("function-vellum", "package", ["linux/amd64", "linux/arm64"]),
     ]
     listed = package("list", "--layout", tmp_path / "one", "--output", "json")
-    assert json.loads(listed.stdout)["images"] == one
+    assert json.loads(listed.stdout)["images"] == item
 
 
 @pytest.mark.slow
@@ -86,15 +86,15 @@ def test_the_functions_image_runs_as_its_user_with_its_entry_point(tmp_path: Pat
 
 
 def test_a_base_without_a_platform_or_a_python_is_refused(tmp_path: Path) -> None:
-    one = package(
+    item = package(
         "build", "--base", bases.write(tmp_path / "one", architectures=("amd64",)), "--layout", tmp_path / "a"
     )
     old = package("build", "--base", bases.write(tmp_path / "old", python="3.10"), "--layout", tmp_path / "b")
-    assert one.stderr.startswith("error VEL750: the base image does not have a platform linux/arm64\n  where: sha256:")
+    assert item.stderr.startswith("error VEL750: the base image does not have a platform linux/arm64\n  where: sha256:")
     assert old.stderr.startswith(
         "error VEL750: the base image does not have Python 3.11, 3.12 or 3.13\n  where: sha256:"
     )
-    assert (one.returncode, old.returncode) == (1, 1)
+    assert (item.returncode, old.returncode) == (1, 1)
 
 
 def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
@@ -107,7 +107,9 @@ def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
 
 def test_before_a_build_list_names_what_it_makes(tmp_path: Path) -> None:
     done = package("list", "--layout", tmp_path / "none", "--output", "json")
-    assert [(one["name"].split(":")[0], one["kind"], one["digest"]) for one in json.loads(done.stdout)["images"]] == [
+    assert [
+        (image["name"].split(":")[0], image["kind"], image["digest"]) for image in json.loads(done.stdout)["images"]
+    ] == [
         ("charts/kubeflow-pipelines", "chart", ""),
         ("charts/notebook-controller", "chart", ""),
         ("function-vellum", "package", ""),

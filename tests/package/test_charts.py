@@ -13,6 +13,6 @@ from vellum.package.charts import OWN, own, packed
 @pytest.mark.parametrize("name", OWN)
 def test_an_archive_has_every_file_of_its_chart_in_its_folder(name: str) -> None:
     with tarfile.open(fileobj=io.BytesIO(packed(name, own(name)))) as tar:
-        found = {one.name: stream.read() for one in tar if (stream := tar.extractfile(one))}
-    assert found == {f"{name}/{path}": content for path, content in own(name).items()}
-    assert f"{name}/Chart.yaml" in found
+        results = {item.name: stream.read() for item in tar if (stream := tar.extractfile(item))}
+    assert results == {f"{name}/{path}": content for path, content in own(name).items()}
+    assert f"{name}/Chart.yaml" in results

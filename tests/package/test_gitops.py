@@ -84,17 +84,17 @@ def numbered(files: Files) -> Files:
 
 
 def test_every_object_has_a_wave_and_waves_rise_by_folder(tree_alone: Files, argo: Files, folder: Path) -> None:
-    found = numbered(argo)
-    assert {path: list(map(plain, objects)) for path, objects in found.items()} == tree_alone
+    result = numbered(argo)
+    assert {path: list(map(plain, objects)) for path, objects in result.items()} == tree_alone
 
     waves = [
         (path.partition("/")[0], int(annotations_of(obj)["argocd.argoproj.io/sync-wave"]))
-        for path, objects in found.items()
+        for path, objects in result.items()
         for obj in objects
     ]
-    assert list(dict.fromkeys(waves)) == sorted({*waves}, key=lambda one: one[1])
+    assert list(dict.fromkeys(waves)) == sorted({*waves}, key=lambda item: item[1])
     assert len({folder for folder, _ in waves}) == len({*waves}) == len({wave for _, wave in waves}) == 10
-    assert list(found) == [str(path.relative_to(folder / "argocd")) for path in tree.in_order(folder / "argocd")]
+    assert list(result) == [str(path.relative_to(folder / "argocd")) for path in tree.in_order(folder / "argocd")]
 
 
 def test_argo_cd_prunes_nothing_and_skips_missing_kinds(argo: Files) -> None:
@@ -104,7 +104,7 @@ def test_argo_cd_prunes_nothing_and_skips_missing_kinds(argo: Files) -> None:
         for obj in objects
     }
     kept, early = "Prune=false,Delete=false", "Prune=false,Delete=false,SkipDryRunOnMissingResource=true"
-    assert {kind: said for kind, said in options.items() if said != kept} == {
+    assert {kind: text for kind, text in options.items() if text != kept} == {
         "ProviderConfig": early,
         "KubeflowPlatform": early,
         "MLOpsPlatform": early,
@@ -128,7 +128,7 @@ def test_flux_applies_the_tree_as_it_is_folder_after_folder(tree_alone: Files, f
 
     steps = {step["metadata"]["name"]: step["spec"] for step in flux["flux/kustomizations.yaml"]}
     order = TopologicalSorter(
-        {name: [one["name"] for one in spec.get("dependsOn", ())] for name, spec in steps.items()}
+        {name: [item["name"] for item in spec.get("dependsOn", ())] for name, spec in steps.items()}
     ).static_order()
     assert [steps[name]["path"] for name in order] == [
         f"./clusters/a/{folder}" for folder in dict.fromkeys(path.partition("/")[0] for path in tree_alone)

@@ -34,16 +34,16 @@ def render(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def platform(text: str) -> Platform:
-    (found,) = loader.load(text.encode(), "platform.yaml")
-    assert isinstance(found, Platform)
-    return found
+    (result,) = loader.load(text.encode(), "platform.yaml")
+    assert isinstance(result, Platform)
+    return result
 
 
 @pytest.fixture
 def clusters() -> dict[str, Platform]:
     """Return the platforms of clusters by the name that other tests give them."""
-    found = {name: platform(text) for name, text in PLATFORMS.items()}
-    return {name: one for name, one in found.items() if one.spec.profile != "local"}
+    results = {name: platform(text) for name, text in PLATFORMS.items()}
+    return {name: item for name, item in results.items() if item.spec.profile != "local"}
 
 
 def test_every_image_of_every_real_chart_is_named_and_no_other(clusters: dict[str, Platform]) -> None:
@@ -53,19 +53,19 @@ def test_every_image_of_every_real_chart_is_named_and_no_other(clusters: dict[st
     # Two empty lists would be equal too. The gateway's only container gets its image from istiod.
     without = [part.name for part in kept if part.facts.workloads and not part.facts.images]
     assert without == ["istio-ingressgateway"]
-    for one in clusters.values():
-        found = pulled(one)
-        for chart in found.charts:
+    for cluster in clusters.values():
+        result = pulled(cluster)
+        for chart in result.charts:
             if chart.repository:
-                named = [Image(image.image, image.use) for image in found.images if image.part == chart.part]
+                named = [Image(image.image, image.use) for image in result.images if image.part == chart.part]
                 assert sorted(map(rendered_images.line, named)) == rendered[chart.part]
 
 
 def test_every_chart_is_named_in_the_order_of_installation(clusters: dict[str, Platform]) -> None:
-    for one in clusters.values():
-        releases = [obj for obj in platforms.everything(one, DUMMY_SEED) if obj["kind"] == "Release"]
+    for cluster in clusters.values():
+        releases = [obj for obj in platforms.everything(cluster, DUMMY_SEED) if obj["kind"] == "Release"]
         installed = [obj["spec"]["forProvider"]["chart"] for obj in releases]
-        listed = [asdict(chart) for chart in pulled(one).charts]
+        listed = [asdict(chart) for chart in pulled(cluster).charts]
         assert [(chart["name"], chart["version"]) for chart in listed] == [
             (chart["name"], chart["version"]) for chart in installed
         ]
@@ -74,17 +74,19 @@ def test_every_chart_is_named_in_the_order_of_installation(clusters: dict[str, P
 def test_every_image_of_a_composed_object_is_named(clusters: dict[str, Platform]) -> None:
     switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
     claim = Claim("team-a", "research", claim_spec().model_validate(switches))
-    for one in clusters.values():
-        objects: list[Obj] = [*platforms.everything(one, DUMMY_SEED), *teams.everything(claim, one, DUMMY_SEED)]
+    for cluster in clusters.values():
+        objects: list[Obj] = [*platforms.everything(cluster, DUMMY_SEED), *teams.everything(claim, cluster, DUMMY_SEED)]
         plain = [obj for obj in objects if obj["kind"] != "Release"]
         composed = {text for key, text in leaves(plain) if key == "image"}
         assert composed
-        assert composed <= {image.image for image in pulled(one).images} | {"vellum.invalid/the-image-that-runs-now"}
+        assert composed <= {image.image for image in pulled(cluster).images} | {
+            "vellum.invalid/the-image-that-runs-now"
+        }
 
 
 def test_an_external_store_needs_no_image_of_a_store(clusters: dict[str, Platform]) -> None:
-    by_backend = {one.spec.objectStore.backend: pulled(one) for one in clusters.values()}
-    parts = {backend: {image.part for image in found.images} for backend, found in by_backend.items()}
+    by_backend = {cluster.spec.objectStore.backend: pulled(cluster) for cluster in clusters.values()}
+    parts = {backend: {image.part for image in result.images} for backend, result in by_backend.items()}
     assert "seaweedfs-operator" in parts["seaweedfs"]
     assert "seaweedfs-operator" not in parts["external"]
     assert "spec.images.seaweedfs" not in by_backend["external"].unnamed
@@ -101,17 +103,17 @@ def test_all_references_are_whole_and_none_moves() -> None:
 def test_what_is_printed_is_the_same_in_words_and_as_json(tmp_path: Path) -> None:
     (tmp_path / "platform.yaml").write_text(PLATFORMS["light"])
     package = f"registry.example.org/function-vellum@sha256:{'0' * 64}"
-    found = json.loads(render(str(tmp_path), "--output", "json", "--function", package).stdout)
-    assert found == pulled(platform(PLATFORMS["light"]), package).as_dict()
-    assert [image["image"] for image in found["images"]][:2] == [
+    result = json.loads(render(str(tmp_path), "--output", "json", "--function", package).stdout)
+    assert result == pulled(platform(PLATFORMS["light"]), package).as_dict()
+    assert [image["image"] for image in result["images"]][:2] == [
         "xpkg.crossplane.io/crossplane-contrib/provider-helm:v1.3.0",
         package,
     ]
 
     words = render(str(tmp_path), "--function", package).stdout
     charts, images = (part.splitlines()[1:] for part in words.split("\n\n"))
-    assert [line.split()[:2] for line in charts] == [[one["name"], one["version"]] for one in found["charts"]]
-    assert [line.split()[:2] for line in images] == [[one["image"], one["use"]] for one in found["images"]]
+    assert [line.split()[:2] for line in charts] == [[chart["name"], chart["version"]] for chart in result["charts"]]
+    assert [line.split()[:2] for line in images] == [[image["image"], image["use"]] for image in result["images"]]
 
 
 def test_images_that_nobody_named_yet_are_told_beside_the_list(tmp_path: Path) -> None:
@@ -142,10 +144,10 @@ def test_a_lock_names_what_the_platforms_file_does_not(tmp_path: Path) -> None:
     (tmp_path / "team.lock").write_text(json.dumps(lock))
     words = ("--lock", str(tmp_path / "team.lock"), "--output", "json")
     done = render(str(tmp_path / "platform.yaml"), *words)
-    found = json.loads(done.stdout)
-    assert found["unnamed"] == []
+    result = json.loads(done.stdout)
+    assert result["unnamed"] == []
     images = {
-        image["source"]: image["image"] for image in found["images"] if image["source"].startswith("spec.images.")
+        image["source"]: image["image"] for image in result["images"] if image["source"].startswith("spec.images.")
     }
     assert images == {
         "spec.images.notebook": own,
@@ -158,7 +160,7 @@ def test_a_lock_names_what_the_platforms_file_does_not(tmp_path: Path) -> None:
         "image": packages["function-vellum"],
         "source": "crossplane",
         "use": "package",
-    } in (found["images"])
+    } in (result["images"])
 
 
 def test_a_lock_of_another_shape_is_refused(tmp_path: Path) -> None:

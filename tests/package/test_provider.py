@@ -21,16 +21,16 @@ def rendered() -> set[str]:
     facts = [part.facts for part in record.kept().parts]
     lines = [
         line
-        for one in facts
+        for fact in facts
         for name in ("workloads", "scalers", "custom", "webhooks", "hooks", "others")
-        for line in getattr(one, name)
+        for line in getattr(fact, name)
     ]
-    found = {line.split()[0] for line in lines}
-    if any(one.services for one in facts):
-        found.add("Service")
-    if any(one.kinds for one in facts):
-        found.add("CustomResourceDefinition")
-    return found
+    results = {line.split()[0] for line in lines}
+    if any(fact.services for fact in facts):
+        results.add("Service")
+    if any(fact.kinds for fact in facts):
+        results.add("CustomResourceDefinition")
+    return results
 
 
 def of_our_own_charts() -> set[str]:
@@ -39,17 +39,17 @@ def of_our_own_charts() -> set[str]:
 
 
 def of_stand_ins() -> set[str]:
-    objects = [one.object if isinstance(one, If) else one for chart in STAND_INS for one in chart.objects]
-    return {str(one["kind"]) for one in objects}
+    objects = [obj.object if isinstance(obj, If) else obj for chart in STAND_INS for obj in chart.objects]
+    return {str(obj["kind"]) for obj in objects}
 
 
 def verbs() -> dict[str, set[str]]:
     """Return the verbs of provider-helm's role, by resource."""
-    found: dict[str, set[str]] = defaultdict(set)
+    results: dict[str, set[str]] = defaultdict(set)
     for rule in role()["rules"]:
         for resource in rule["resources"]:
-            found[resource] |= set(rule["verbs"])
-    return found
+            results[resource] |= set(rule["verbs"])
+    return results
 
 
 def test_every_kind_of_every_chart_may_be_made_patched_and_deleted() -> None:
@@ -68,5 +68,5 @@ def test_nothing_stands_for_everything_and_nothing_is_a_teams() -> None:
 
 
 def test_the_binding_gives_that_role_and_no_other() -> None:
-    (binding,) = (one for one in provider() if one["kind"] == "ClusterRoleBinding")
+    (binding,) = (item for item in provider() if item["kind"] == "ClusterRoleBinding")
     assert binding["roleRef"]["name"] == role()["metadata"]["name"] == "vellum:provider-helm"

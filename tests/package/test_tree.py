@@ -43,10 +43,10 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_the_tree_is_what_the_golden_file_says(files: list[str]) -> None:
-    said = render(*files, "--function", PACKAGE).stdout
+    output = render(*files, "--function", PACKAGE).stdout
     if os.environ.get("VELLUM_GOLDEN"):
-        GOLDEN.write_text(said)
-    assert said == GOLDEN.read_text()
+        GOLDEN.write_text(output)
+    assert output == GOLDEN.read_text()
 
 
 def test_files_printed_yaml_and_json_say_the_same(files: list[str], tmp_path: Path) -> None:
@@ -86,11 +86,11 @@ def test_a_deleted_claim_keeps_its_file_until_a_prune(files: list[str], tmp_path
     before = contents(folder)
     assert "0 changed" in render(*files, "--output", str(folder)).stderr
     assert contents(folder) == before
-    said = render(files[1], "--output", str(folder)).stderr
+    output = render(files[1], "--output", str(folder)).stderr
     assert {path: text for path, text in contents(folder).items() if path != lock.NAME} == {
         path: text for path, text in before.items() if path != lock.NAME
     }
-    assert "kept: 60-teams/team-a.research.yaml, which is not rendered now; --prune removes it" in said
+    assert "kept: 60-teams/team-a.research.yaml, which is not rendered now; --prune removes it" in output
     render(files[1], "--output", str(folder), "--prune")
     assert before.keys() - contents(folder).keys() == {"55-namespaces/team-a.yaml", "60-teams/team-a.research.yaml"}
     assert (folder / "README.md").read_text() == "mine"
@@ -109,8 +109,8 @@ def test_a_list_that_names_files_elsewhere_removes_nothing_there(files: list[str
 def test_a_claim_called_namespace_has_its_own_file(tmp_path: Path) -> None:
     """The claim's file differs from the file of its namespace."""
     (tmp_path / "claim.yaml").write_text(CLAIM.replace("research", "namespace") + "spec: {}\n")
-    found = json.loads(render(str(tmp_path / "claim.yaml"), "--output", "json").stdout)
-    kinds = {path: [obj["kind"] for obj in objects] for path, objects in found.items() if path > "5"}
+    result = json.loads(render(str(tmp_path / "claim.yaml"), "--output", "json").stdout)
+    kinds = {path: [obj["kind"] for obj in objects] for path, objects in result.items() if path > "5"}
     assert kinds == {"55-namespaces/team-a.yaml": ["Namespace"], "60-teams/team-a.namespace.yaml": ["MLOpsPlatform"]}
 
 
@@ -129,8 +129,8 @@ def test_a_claim_that_is_wrong_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_rendered(files: list[str]) -> None:
-    said = render(*files, "--function", PACKAGE).stdout
-    assert not re.search("kind: Secret$", said, re.MULTILINE)
+    output = render(*files, "--function", PACKAGE).stdout
+    assert not re.search("kind: Secret$", output, re.MULTILINE)
 
 
 def test_every_composed_kind_is_covered_by_a_right_or_held_by_crossplane() -> None:
@@ -180,7 +180,7 @@ def test_what_a_pass_asks_for_may_be_read(case: str) -> None:
         ("platform.vellum.dev", "kubeflowplatforms"),
     }
     asked = worlds()[case].settle().requirements.values()
-    kinds = {(one.api_version.rpartition("/")[0], names.plural(one.kind)) for one in asked}
+    kinds = {(item.api_version.rpartition("/")[0], names.plural(item.kind)) for item in asked}
     assert kinds - read <= own
     assert ("", "secrets") in kinds or case == "claim-full-light"
 
@@ -188,8 +188,8 @@ def test_what_a_pass_asks_for_may_be_read(case: str) -> None:
 def test_what_a_pass_always_asks_for_is_looked_up_before_its_first_call() -> None:
     claims, platforms = compositions()
     known = [
-        {entry["requirementName"] for entry in one["spec"]["pipeline"][0]["requirements"]["requiredResources"]}
-        for one in (claims, platforms)
+        {entry["requirementName"] for entry in item["spec"]["pipeline"][0]["requirements"]["requiredResources"]}
+        for item in (claims, platforms)
     ]
     kinds = [kind for part in team_components().values() for kind in part.kinds]
     groups = {

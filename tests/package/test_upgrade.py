@@ -65,25 +65,25 @@ def earlier(rendered: Path, tmp_path: Path) -> Path:
 
 def changes(asked: Path, earlier: Path) -> list[Obj]:
     done = render(str(asked), "--against", str(earlier), "--output", "json")
-    found: list[Obj] = json.loads(done.stdout)["changes"]
-    assert done.returncode == (CHANGED if found else 0), done.stderr
-    return found
+    result: list[Obj] = json.loads(done.stdout)["changes"]
+    assert done.returncode == (CHANGED if result else 0), done.stderr
+    return result
 
 
 def edit(path: Path, change: Callable[[Any], None]) -> None:
     """Change a file of the earlier tree, so that it is as another version of Vellum may have written it."""
     if path.name == lock.NAME:
-        said = json.loads(path.read_text())
-        change(said)
-        path.write_text(json.dumps(said))
+        output = json.loads(path.read_text())
+        change(output)
+        path.write_text(json.dumps(output))
     else:
         objects = list(yaml.safe_load_all(path.read_text()))
         change(objects)
         path.write_text(tree.text(objects))
 
 
-def told(found: list[Obj]) -> list[tuple[str, str, bool]]:
-    return [(change["topic"], change["what"], change["grave"]) for change in found]
+def told(items: list[Obj]) -> list[tuple[str, str, bool]]:
+    return [(change["topic"], change["what"], change["grave"]) for change in items]
 
 
 @pytest.mark.parametrize("tool", [[], ["--gitops", "argocd", "--repository", "x", "--branch", "b", "--path", "p"]])
@@ -93,22 +93,22 @@ def test_nothing_changed_says_so(asked: Path, tmp_path: Path, tool: list[str]) -
     assert (done.returncode, done.stdout) == (0, "# Upgrade\n\nNothing changes.\n")
 
 
-def older(said: Any) -> None:
+def older(text: Any) -> None:
     """Change the lock to the form of an earlier version."""
-    said["vellum"] = "0.0.9"
-    said["charts"]["cert-manager"]["version"] = "v1.20.0"
-    said["charts"]["kubeflow-pipelines"]["version"] = "0.0.9"
-    said["charts"]["kserve-runtimes"]["version"] = "v0.30.0"
-    said["charts"]["kserve"]["values"]["kserve"]["controller"]["resources"]["limits"]["memory"] = "200Mi"
-    said["charts"]["loki"] = {**said["charts"]["kserve"], "name": "loki", "version": "1.0.0"}
-    del said["charts"]["notebook-controller"]
-    said["images"]["kubeflow-pipelines"] = [
-        one.replace("mysql:8.4", "mysql:8.0").replace("kfp-frontend:2.17.0", "kfp-frontend:2.16.0")
-        for one in said["images"]["kubeflow-pipelines"]
+    text["vellum"] = "0.0.9"
+    text["charts"]["cert-manager"]["version"] = "v1.20.0"
+    text["charts"]["kubeflow-pipelines"]["version"] = "0.0.9"
+    text["charts"]["kserve-runtimes"]["version"] = "v0.30.0"
+    text["charts"]["kserve"]["values"]["kserve"]["controller"]["resources"]["limits"]["memory"] = "200Mi"
+    text["charts"]["loki"] = {**text["charts"]["kserve"], "name": "loki", "version": "1.0.0"}
+    del text["charts"]["notebook-controller"]
+    text["images"]["kubeflow-pipelines"] = [
+        item.replace("mysql:8.4", "mysql:8.0").replace("kfp-frontend:2.17.0", "kfp-frontend:2.16.0")
+        for item in text["images"]["kubeflow-pipelines"]
     ]
-    said["images"]["cert-manager"].append("quay.io/jetstack/cert-manager-ctl:v1.20.0")
-    (team,) = [name for name in said["composed"] if name != lock.PLATFORM]
-    made = said["composed"][team]
+    text["images"]["cert-manager"].append("quay.io/jetstack/cert-manager-ctl:v1.20.0")
+    (team,) = [name for name in text["composed"] if name != lock.PLATFORM]
+    made = text["composed"][team]
     (made_of_pods,) = [name for name in made if name.startswith("StatefulSet")]
     made[made_of_pods] = "another"
     made["PersistentVolumeClaim somewhere/gone"] = "another"
@@ -124,7 +124,7 @@ def older_definition(objects: list[Obj]) -> None:
 
 
 def older_provider(objects: list[Obj]) -> None:
-    (provider,) = [one for one in objects if one["kind"] == "Provider"]
+    (provider,) = [obj for obj in objects if obj["kind"] == "Provider"]
     provider["spec"]["package"] = provider["spec"]["package"].replace("v1.3.0", "v1.2.0")
     objects.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "lost"}})
 
@@ -156,28 +156,30 @@ def test_the_page_tells_every_kind_of_change_and_what_it_means(asked: Path, earl
 
 def test_the_upgrade_page_names_a_removed_claim_and_its_data(asked: Path, earlier: Path) -> None:
     (asked / "claim.yaml").write_text(CLAIM.replace("research", "other") + "spec: {deletionPolicy: Delete}\n")
-    found = [change for change in changes(asked, earlier) if change["topic"] == "Claims"]
-    assert told(found) == [
+    results = [change for change in changes(asked, earlier) if change["topic"] == "Claims"]
+    assert told(results) == [
         ("Claims", "team-a/research does not have a file any more", True),
         ("Claims", "team-a/other is added", False),
     ]
     lost, kept = (" and ".join(names) for names in meanings.lost_with_a_claim())
     home = f"then its namespace is deleted, with {lost}; {kept}"
-    assert found[0]["means"][1] == f"{home} stay (Retain)"
+    assert results[0]["means"][1] == f"{home} stay (Retain)"
 
     backwards = asked.parent / "back"
     assert render(str(asked), "--output", str(backwards)).returncode == 0
     (asked / "claim.yaml").write_text(CLAIM + EVERYTHING)
-    (gone,) = [one for one in changes(asked, backwards) if one["what"] == "team-a/other does not have a file any more"]
+    (gone,) = [
+        change for change in changes(asked, backwards) if change["what"] == "team-a/other does not have a file any more"
+    ]
     assert gone["means"][1] == f"{home} are deleted too (Delete)"
 
 
 def test_a_step_that_compose_refuses_is_told_before_it_is_tried(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").write_text(PLATFORMS["external"])
-    found = {change["what"]: change for change in changes(asked, earlier)}
-    store = found["objectStore.backend: seaweedfs → external"]
+    results = {change["what"]: change for change in changes(asked, earlier)}
+    store = results["objectStore.backend: seaweedfs → external"]
     assert (store["grave"], "refuses another value (StoreChanged)" in store["means"][0]) == (True, True)
-    assert found["seaweedfs-operator: seaweedfs-operator 0.1.39 is removed"]["grave"]
+    assert results["seaweedfs-operator: seaweedfs-operator 0.1.39 is removed"]["grave"]
 
 
 def with_training(objects: list[Obj]) -> None:
@@ -185,7 +187,7 @@ def with_training(objects: list[Obj]) -> None:
 
 
 def of_another_role(objects: list[Obj]) -> None:
-    next(one for one in objects if one["kind"] == "ClusterRoleBinding")["roleRef"]["name"] = "cluster-admin"
+    next(obj for obj in objects if obj["kind"] == "ClusterRoleBinding")["roleRef"]["name"] = "cluster-admin"
 
 
 def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, earlier: Path) -> None:
@@ -193,12 +195,12 @@ def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, ea
     edit(earlier / "05-provider/provider-helm.yaml", of_another_role)
     without = PLATFORMS["light"].replace("training: enabled", "training: disabled")
     (asked / "platform.yaml").write_text(f"{without}  keys: {{generation: 3}}\n")
-    said = EVERYTHING.replace("training: enabled", "training: disabled")
-    (asked / "claim.yaml").write_text(f"{CLAIM}{said}  keys: {{generation: 2, overlap: 2h}}\n")
+    text = EVERYTHING.replace("training: enabled", "training: disabled")
+    (asked / "claim.yaml").write_text(f"{CLAIM}{text}  keys: {{generation: 2, overlap: 2h}}\n")
 
-    found = changes(asked, earlier)
+    result = changes(asked, earlier)
 
-    assert [one for one in told(found) if one[0] in ("The platform", "Claims", "Other objects")] == [
+    assert [item for item in told(result) if item[0] in ("The platform", "Claims", "Other objects")] == [
         ("The platform", "keys.generation: 2 → 3", True),
         ("The platform", "training: enabled → disabled", True),
         ("Claims", "team-a/research: training: enabled → disabled", True),
@@ -210,7 +212,9 @@ def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, ea
             True,
         ),
     ]
-    means = [one["means"][0] for one in found if one["what"].startswith(("keys.generation", "training", "ClusterRole"))]
+    means = [
+        item["means"][0] for item in result if item["what"].startswith(("keys.generation", "training", "ClusterRole"))
+    ]
     platform = meanings.of_platform()
     assert means == [platform["keys.generation"], platform["training"], meanings.BOUND]
 
@@ -218,7 +222,7 @@ def test_what_cannot_be_undone_or_is_refused_is_told_with_a_mark(asked: Path, ea
 def test_a_generation_that_is_not_said_any_more_changes_nothing_now(asked: Path, earlier: Path) -> None:
     edit(earlier / "50-platform/kubeflow.yaml", lambda objects: objects[0]["spec"].update(keys={"generation": 2}))
     edit(earlier / "60-teams/team-a.research.yaml", lambda objects: objects[0]["spec"].update(keys={"generation": 2}))
-    assert [(one["what"], one["means"], one["grave"]) for one in changes(asked, earlier)] == [
+    assert [(change["what"], change["means"], change["grave"]) for change in changes(asked, earlier)] == [
         ("keys.generation: 2 → not said", [meanings.KEYS_UNSAID], False),
         ("team-a/research: keys.generation: 2 → not said", [meanings.KEYS_UNSAID], False),
     ]
@@ -226,8 +230,8 @@ def test_a_generation_that_is_not_said_any_more_changes_nothing_now(asked: Path,
 
 def leaves(kind: str) -> list[str]:
     """Return the fields of a spec that have no fields of their own."""
-    found = properties(schema.schema(kind)["properties"]["spec"])
-    return [path for path in found if not any(other.startswith(f"{path}.") for other in found)]
+    result = properties(schema.schema(kind)["properties"]["spec"])
+    return [path for path in result if not any(other.startswith(f"{path}.") for other in result)]
 
 
 def test_every_field_has_a_sentence() -> None:
@@ -254,8 +258,8 @@ def test_istio_comes_with_the_profile_and_takes_nothing(asked: Path, earlier: Pa
 
 def test_the_platforms_file_that_goes_is_told_with_what_would_go(asked: Path, earlier: Path) -> None:
     (asked / "platform.yaml").unlink()
-    (found,) = [change for change in changes(asked, earlier) if change["topic"] == "The platform"]
-    assert (found["what"], found["grave"]) == ("the platform does not have a file any more", True)
+    (results,) = [change for change in changes(asked, earlier) if change["topic"] == "The platform"]
+    assert (results["what"], results["grave"]) == ("the platform does not have a file any more", True)
 
 
 def test_a_tree_of_before_there_was_a_lock_is_compared_as_far_as_it_goes(asked: Path, earlier: Path) -> None:
@@ -307,10 +311,10 @@ def test_a_page_is_printed_and_nothing_is_written(asked: Path, earlier: Path, tm
 
 def test_what_a_tree_was_composed_to_holds_no_key(asked: Path, earlier: Path) -> None:
     del asked
-    said = json.loads((earlier / lock.NAME).read_text())
-    digests = [digest for made in said["composed"].values() for digest in made.values()]
+    output = json.loads((earlier / lock.NAME).read_text())
+    digests = [digest for made in output["composed"].values() for digest in made.values()]
     assert all(len(digest) == 16 and set(digest) <= set("0123456789abcdef") for digest in digests)
-    assert not any(word in json.dumps(said["charts"]) for word in ('secretkey": "', "AKIA"))
+    assert not any(word in json.dumps(output["charts"]) for word in ('secretkey": "', "AKIA"))
 
 
 def test_a_notebook_that_is_turned_off_leaves_its_home_on_every_line(asked: Path, tmp_path: Path) -> None:

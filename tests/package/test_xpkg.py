@@ -22,9 +22,9 @@ def test_a_dependency_has_the_name_that_crossplane_gives_it(repository: str, nam
 
 def test_the_configuration_calls_the_function_that_it_brings() -> None:
     package, *objects = configuration("vellum", "registry.example/acme/function-vellum", "sha256:1")
-    assert [one["package"] for one in package["spec"]["dependsOn"]] == [
+    assert [item["package"] for item in package["spec"]["dependsOn"]] == [
         "xpkg.crossplane.io/crossplane-contrib/provider-helm",
         "registry.example/acme/function-vellum",
     ]
-    calls = [one["spec"]["pipeline"][0]["functionRef"] for one in objects if one["kind"] == "Composition"]
+    calls = [obj["spec"]["pipeline"][0]["functionRef"] for obj in objects if obj["kind"] == "Composition"]
     assert calls == [{"name": "acme-function-vellum"}] * 2

@@ -30,9 +30,9 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            said = json.loads(self._socket.recv(timeout=60))
-            if said.get("id") == number:
-                return said.get("result", said)
+            text = json.loads(self._socket.recv(timeout=60))
+            if text.get("id") == number:
+                return text.get("result", text)
 
     def open(self, url: str) -> None:
         """Open an address and wait until the page and its resources are loaded."""
@@ -43,8 +43,8 @@ class Page:
 
     def run(self, code: str) -> Any:
         """Return the value of a JavaScript expression in the page; await a promise."""
-        found = self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
-        return found["result"].get("value", found.get("exceptionDetails"))
+        result = self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
+        return result["result"].get("value", result.get("exceptionDetails"))
 
 
 @contextmanager
@@ -65,13 +65,13 @@ def browser() -> Iterator[Page]:
     ]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        said = profile / "DevToolsActivePort"
+        text = profile / "DevToolsActivePort"
         deadline = time.monotonic() + 60
-        while not said.exists() and time.monotonic() < deadline:
+        while not text.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        port = said.read_text().splitlines()[0]
+        port = text.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=30) as answer:
-            tabs = [one for one in json.load(answer) if one["type"] == "page"]
+            tabs = [item for item in json.load(answer) if item["type"] == "page"]
         with connect(tabs[0]["webSocketDebuggerUrl"], max_size=None) as socket:
             yield Page(socket)
     finally:

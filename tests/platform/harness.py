@@ -61,12 +61,12 @@ class Installation:
         return self.json("up", *files)
 
     def binding(self, team: str) -> dict[str, str]:
-        found: dict[str, str] = self.json("connect", team)
-        return found
+        result: dict[str, str] = self.json("connect", team)
+        return result
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        found = self.json("status", check=False)
-        return {process["name"]: process for process in found["processes"]}
+        result = self.json("status", check=False)
+        return {process["name"]: process for process in result["processes"]}
 
     def process(self, prefix: str) -> dict[str, Any]:
         return next(entry for name, entry in self.processes().items() if name.startswith(prefix))
@@ -76,7 +76,7 @@ class Installation:
 
     def receipts(self) -> list[dict[str, Any]]:
         """Return the receipts, for each composite the newest first."""
-        return [one for obj in self.status()["objects"] for one in obj["status"].get("receipts", ())]
+        return [receipt for obj in self.status()["objects"] for receipt in obj["status"].get("receipts", ())]
 
     def supervisor(self) -> int:
         return int((self.state / "store.lock").read_text())

@@ -53,10 +53,12 @@ def attack(base: str) -> str:
     return ATTACK % (json.dumps(base), json.dumps(f"http://127.0.0.1:{parts.port}{parts.path}"))
 
 
-def got(found: dict[str, str], token: str) -> dict[str, str]:
+def got(values: dict[str, str], token: str) -> dict[str, str]:
     """Return the tries that read anything of the notebook."""
     signs = (token, "jupyter", '"content"', "_xsrf", "username-")
-    return {name: said for name, said in found.items() if said == "open" or any(sign in said.lower() for sign in signs)}
+    return {
+        name: text for name, text in values.items() if text == "open" or any(sign in text.lower() for sign in signs)
+    }
 
 
 def sign_in(page: Page, base: str, token: str) -> None:
@@ -65,8 +67,8 @@ def sign_in(page: Page, base: str, token: str) -> None:
 
 
 def read(page: Page, base: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(page.run(attack(base)))
-    return found
+    result: dict[str, str] = json.loads(page.run(attack(base)))
+    return result
 
 
 def test_jupyterlab_works_in_a_browser_at_its_own_name(platform: Installation) -> None:
@@ -85,8 +87,8 @@ def test_jupyterlab_works_in_a_browser_at_its_own_name(platform: Installation) -
         assert page.run("!!document.querySelector('#jp-main-dock-panel, .jp-LabShell')")
         code = "new Promise((done) => {{ const s = new WebSocket('{}api/events/subscribe'); s.onopen = () => done('open'); s.onerror = () => done('no') }})"
         assert page.run(code.format(base.replace("http", "ws", 1))) == "open"
-        found = read(page, base)
-        assert {name.split()[0] for name in got(found, token)} >= {"fetch", "xhr", "iframe", "window.open", "socket"}
+        result = read(page, base)
+        assert {name.split()[0] for name in got(result, token)} >= {"fetch", "xhr", "iframe", "window.open", "socket"}
 
 
 def test_an_evil_object_of_a_bucket_reads_nothing(platform: Installation) -> None:
@@ -113,9 +115,9 @@ def test_scripts_at_the_gateways_origin_would_read_nothing(platform: Installatio
         sign_in(page, base, token)
         page.open(f"http://{host}:{model.port}{model.path}/v2")
         assert page.run("location.origin") == f"http://{host}:{model.port}"
-        found = read(page, base)
-        assert len(found) > 25
-        assert got(found, token) == {}
+        result = read(page, base)
+        assert len(result) > 25
+        assert got(result, token) == {}
 
 
 def test_another_sites_page_reads_nothing_and_changes_nothing(platform: Installation) -> None:

@@ -56,8 +56,8 @@ def platform(small: Installation) -> Installation:
 
 
 def free(installation: Installation) -> int:
-    found = os.statvfs(installation.state)
-    return found.f_bavail * found.f_frsize
+    statvfs = os.statvfs(installation.state)
+    return statvfs.f_bavail * statvfs.f_frsize
 
 
 def fill(installation: Installation, left: int) -> None:
@@ -88,8 +88,8 @@ def qdrant(installation: Installation) -> Callable[..., tuple[int, Any]]:
     def send(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         url = f"{binding['QDRANT_URL']}/collections/{path}"
         answer = httpx.request(method, url, json=body, headers={"api-key": binding["QDRANT_API_KEY"]}, timeout=30)
-        said = answer.json()
-        return answer.status_code, said.get("result") if answer.status_code == 200 else said["status"]["error"]
+        text = answer.json()
+        return answer.status_code, text.get("result") if answer.status_code == 200 else text["status"]["error"]
 
     return send
 
@@ -117,7 +117,7 @@ def test_a_bucket_that_needs_a_volume_is_named(platform: Installation) -> None:
 
     assert (answer, put(b, "more")) == ("InternalError", "")
     status = platform.status()
-    assert (status["ready"], [one["code"] for one in status["troubles"]]) == (False, ["VEL419"])
+    assert (status["ready"], [trouble["code"] for trouble in status["troubles"]]) == (False, ["VEL419"])
     what = "the object store has no room for a new volume of bucket vellum-artifacts"
     kept = r"64\.0 MiB are needed beside the [\d.]+ MiB that it keeps for its \d volumes"
     assert re.fullmatch(rf"{what}(, {a['VELLUM_BUCKET']})?: {kept}", status["troubles"][0]["what"])
@@ -155,8 +155,8 @@ def test_qdrant_refuses_writes_on_a_full_disk_and_loses_nothing(platform: Instal
     os.kill(before["pid"], signal.SIGKILL)
     wait_for(lambda: (now := platform.process("qdrant-default-team-a"))["ready"] and now["pid"] != before["pid"])
     # To open a collection the core replays its log, which needs room as well.
-    status, said = send("POST", "kept/points/count", {})
-    assert (status, said.startswith("Service internal error: No space left on device: the disk has ")) == (500, True)
+    status, text = send("POST", "kept/points/count", {})
+    assert (status, text.startswith("Service internal error: No space left on device: the disk has ")) == (500, True)
     room(platform)
     assert send("POST", "kept/points/count", {}) == (200, {"count": 2000})
     assert send("PUT", "kept/points?wait=true", {"points": [{**points[0], "id": 9000}]})[0] == 200
@@ -174,8 +174,8 @@ def test_the_store_refuses_writes_at_the_documented_share(platform: Installation
     os.kill(before["pid"], signal.SIGKILL)
     wait_for(lambda: (now := platform.process("seaweed"))["ready"] and now["pid"] != before["pid"])
 
-    said = re.findall(r"disk free \S+ < required (\S+)", platform.run("logs", "seaweed", "--lines", "1000").stdout)
-    assert set(said) == {f"{100 / NEEDED_SHARE:.2f}%"}
+    output = re.findall(r"disk free \S+ < required (\S+)", platform.run("logs", "seaweed", "--lines", "1000").stdout)
+    assert set(output) == {f"{100 / NEEDED_SHARE:.2f}%"}
     assert put(binding, "refused") == "InternalError"
     kept = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key="first")["Body"].read()
     assert kept == b"\7"
@@ -192,22 +192,22 @@ def test_a_full_disk_is_reported_and_work_continues_with_room(platform: Installa
 
     fill(platform, 0)
     os.kill(platform.process("envoy")["pid"], signal.SIGKILL)
-    said = wait_for(lambda: next((line for line in waiting(platform) if "gateway" in line), ""))
-    assert "No space left on device" in said
+    text = wait_for(lambda: next((line for line in waiting(platform) if "gateway" in line), ""))
+    assert "No space left on device" in text
     done = platform.run("up", check=False)
     assert done.returncode == 1
     assert "error VEL419: the disk is full: 0 bytes free of 600.0 MiB" in done.stderr
     assert f"where: {platform.state}" in done.stderr
     assert "platform: gateway is not ready: " in done.stderr
-    found = platform.status()
-    assert (found["ready"], found["troubles"][0]["code"]) == (False, "VEL419")
-    parts = {part["name"]: part for obj in found["objects"] for part in obj["status"]["components"]}
+    status = platform.status()
+    assert (status["ready"], status["troubles"][0]["code"]) == (False, "VEL419")
+    parts = {part["name"]: part for obj in status["objects"] for part in obj["status"]["components"]}
     assert parts["gateway"]["ready"] is False
 
     room(platform)
     platform.run("up")
-    found = wait_for(lambda: (now := platform.status())["ready"] and now)
-    assert found["troubles"] == []
+    status = wait_for(lambda: (now := platform.status())["ready"] and now)
+    assert status["troubles"] == []
 
 
 def waiting(installation: Installation) -> list[str]:

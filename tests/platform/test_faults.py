@@ -31,8 +31,8 @@ def kill(installation: Installation, part: str) -> str:
 
 
 def ready(installation: Installation, part: str) -> dict[str, int] | None:
-    found = next((entry for name, entry in installation.processes().items() if name.startswith(part)), None)
-    return found if found and found["ready"] and found["pid"] else None
+    result = next((entry for name, entry in installation.processes().items() if name.startswith(part)), None)
+    return result if result and result["ready"] and result["pid"] else None
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -90,9 +90,9 @@ def test_kills_at_random_moments_lose_nothing_acknowledged(installation: Install
             os.kill(installation.supervisor(), signal.SIGKILL)
             installation.run("up")
         else:
-            found = next(entry for name, entry in installation.processes().items() if name.startswith(part))
-            if found["pid"]:
-                os.kill(found["pid"], signal.SIGKILL)
+            result = next(entry for name, entry in installation.processes().items() if name.startswith(part))
+            if result["pid"]:
+                os.kill(result["pid"], signal.SIGKILL)
     wait_for(lambda: installation.status()["ready"], 60)
 
     assert len(objects) >= rounds / 2

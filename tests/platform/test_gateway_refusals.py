@@ -178,10 +178,10 @@ def test_an_unknown_path_is_a_404_that_says_what_is_there(platform: Installation
     gateway, model = binding["AWS_ENDPOINT_URL"], binding["VELLUM_SEARCH_URL"]
     for method in ("GET", "POST", "PUT", "DELETE"):
         answer = ask(gateway + path.format(serving=model.removeprefix(gateway)), method, b"")
-        said = answer.json()
+        text = answer.json()
         assert (answer.status, answer.headers["content-type"]) == (404, "application/json")
-        assert said["error"]
-        assert said["fix"]
+        assert text["error"]
+        assert text["fix"]
 
 
 def test_kfps_client_hears_that_there_is_no_pipelines_api(platform: Installation) -> None:
@@ -280,10 +280,12 @@ def test_a_buckets_page_gets_an_origin_that_is_nobodys(platform: Installation) -
         for key, more in (("evil.html", {}), ("evil.html", {"ResponseContentType": "text/html"}), ("missing.html", {}))
     ]
     base = binding["AWS_ENDPOINT_URL"]
-    found = [ask(url) for url in [*wanted, f"{base}/{bucket}/evil.html", f"{base}/", f"{base}/%2e%2e/x", f"{base}//x"]]
-    assert [answer.status for answer in found[:4]] == [200, 200, 404, 403]
-    assert found[0].body == EVIL
-    for answer in found:
+    results = [
+        ask(url) for url in [*wanted, f"{base}/{bucket}/evil.html", f"{base}/", f"{base}/%2e%2e/x", f"{base}//x"]
+    ]
+    assert [answer.status for answer in results[:4]] == [200, 200, 404, 403]
+    assert results[0].body == EVIL
+    for answer in results:
         assert answer.headers["content-security-policy"] == "sandbox"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "set-cookie" not in answer.headers
@@ -306,8 +308,8 @@ def test_a_notebooks_token_is_not_readable_at_the_gateways_origin(platform: Inst
     parts = urlsplit(base)
     old = f"http://127.0.0.1:{parts.port}{parts.path}"
     signed = ask(f"{base}lab?token={token}")
-    (login,) = (one for one in signed.cookies if one.startswith("username-"))
-    cookie = "; ".join(one.partition(";")[0] for one in signed.cookies)
+    (login,) = (item for item in signed.cookies if item.startswith("username-"))
+    cookie = "; ".join(item.partition(";")[0] for item in signed.cookies)
     assert {"httponly", "samesite=lax"} <= set(login.lower().split("; "))
     assert token.encode() in ask(f"{base}lab", Cookie=cookie).body
     for path in ("lab", "api/contents", "api/kernels"):
@@ -356,8 +358,8 @@ def test_what_envoy_says_itself_is_said_in_words(routes: dict[str, str]) -> None
     for sent, (status, words) in asked.items():
         with socket.create_connection(("127.0.0.1", parts.port or 0), 10) as connection:
             connection.sendall(sent.encode())
-            said = connection.makefile("rb").read(4096) if status == b"426" else connection.recv(4096)
-        assert (said.split()[1], words in said) == (status, True)
+            output = connection.makefile("rb").read(4096) if status == b"426" else connection.recv(4096)
+        assert (output.split()[1], words in output) == (status, True)
 
 
 def test_nothing_but_ours_has_the_gateways_port_on_any_loopback(platform: Installation, routes: dict[str, str]) -> None:

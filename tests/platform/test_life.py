@@ -35,13 +35,13 @@ def store(installation: Installation, team: str, key: str, body: bytes) -> None:
 
 def stored(installation: Installation, team: str, key: str) -> bytes:
     binding = installation.binding(team)
-    found: bytes = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
-    return found
+    result: bytes = s3(binding).get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
+    return result
 
 
 def claim(installation: Installation) -> dict[str, Any]:
-    found = installation.status()["objects"]
-    return next((obj for obj in found if obj["metadata"]["name"] == "team-a"), {"metadata": {}})
+    result = installation.status()["objects"]
+    return next((obj for obj in result if obj["metadata"]["name"] == "team-a"), {"metadata": {}})
 
 
 def claim_uid(installation: Installation) -> str:

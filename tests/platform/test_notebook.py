@@ -87,21 +87,21 @@ async def run(base: str, token: str, kernel: str, code: str) -> str:
     content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
     request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
     await socket.write_message(json.dumps(request))
-    said = ""
+    text = ""
     while True:
         answer = json.loads(await socket.read_message() or "null")
         if answer is None or answer["parent_header"].get("msg_id") != message:
             continue
         if answer["msg_type"] == "stream" and answer["content"]["name"] == "stdout":
-            said += answer["content"]["text"]
+            text += answer["content"]["text"]
         if answer["msg_type"] == "error":
-            said += "\n".join(answer["content"]["traceback"])
+            text += "\n".join(answer["content"]["traceback"])
         # Not the reply: it comes by another channel, and may come before what was printed.
         if answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
             socket.close()
             while await socket.read_message() is not None:
                 pass
-            return said
+            return text
 
 
 def test_a_cell_finds_its_bucket_and_vectors_by_connect(platform: Installation) -> None:
@@ -157,9 +157,9 @@ def execute(installation: Installation, *cells: str, kernel: str = "") -> list[s
     """Run cells one after the other in one new kernel of the notebook; return what each printed."""
     base, token = address(installation)
     kernel = api(base, token, "api/kernels", "POST", {"name": kernel} if kernel else None)["id"]
-    said = [asyncio.run(run(base, token, kernel, cell)) for cell in cells]
+    messages = [asyncio.run(run(base, token, kernel, cell)) for cell in cells]
     api(base, token, f"api/kernels/{kernel}", "DELETE")
-    return said
+    return messages
 
 
 async def typed(base: str, token: str, terminal: str, line: str, end: str) -> str:
@@ -195,9 +195,9 @@ def vellums_own() -> dict[str, tuple[int, int, int]]:
     packages = Path(sysconfig.get_path("purelib"))
     stats = {path: path.lstat() for path in packages.rglob("*") if "__pycache__" not in path.parts}
     return {
-        str(path.relative_to(packages)): (found.st_ino, found.st_size, found.st_mtime_ns)
-        for path, found in stats.items()
-        if not stat.S_ISDIR(found.st_mode)
+        str(path.relative_to(packages)): (result.st_ino, result.st_size, result.st_mtime_ns)
+        for path, result in stats.items()
+        if not stat.S_ISDIR(result.st_mode)
     }
 
 
@@ -294,7 +294,7 @@ def test_kernels_and_terminals_of_a_persons_own_have_the_binding(platform: Insta
     (home,) = (platform.state / "data").glob("*team-a*/notebook-workspace")
     try:
         execute(platform, f"PACKAGES = {str(only_theirs)!r}", OTHER)
-        said = execute(platform, IN_OTHER, kernel="mine")[0].split("\n")
+        text = execute(platform, IN_OTHER, kernel="mine")[0].split("\n")
         # The shell may be dash: its prompt stays on the line of the first answer, and command -v takes one name.
         line = 'echo; echo "$AWS_ACCESS_KEY_ID"; command -v pip; command -v python; echo done'
         terminal = api(base, token, "api/terminals", "POST")["name"]
@@ -305,7 +305,7 @@ def test_kernels_and_terminals_of_a_persons_own_have_the_binding(platform: Insta
         shutil.rmtree(home / "jupyter" / "data" / "kernels" / "mine", ignore_errors=True)
 
     mine = home / "work" / "mine"
-    assert [line.strip() for line in said] == [str(mine), f"{mine} True True", ""]
+    assert [line.strip() for line in text] == [str(mine), f"{mine} True True", ""]
     tools = [str(home / "environment" / "bin" / name) for name in ("pip", "python")]
     # The shell switches its paste mode on and off around a command.
     lines = [line.strip().removeprefix("\x1b[?2004l").strip() for line in shown.split("\n")]

@@ -70,8 +70,8 @@ def what_is_kept(installation: Installation) -> dict[str, Any]:
 
 
 def home(installation: Installation) -> Path:
-    (found,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace")
-    return found
+    (result,) = (installation.state / "data").glob("default-team-a-*/notebook-workspace")
+    return result
 
 
 KEPT = {"bucket": b"kept", "vectors": [{"kept": True}], "home": "kept"}

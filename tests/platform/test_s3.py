@@ -43,8 +43,8 @@ def put(store: Any, binding: dict[str, str], prefix: str, *keys: str) -> None:
 
 
 def keys(store: Any, binding: dict[str, str], prefix: str, **more: Any) -> list[str]:
-    found = store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"], Prefix=prefix, **more)
-    return [one["Key"].removeprefix(prefix) for one in found.get("Contents", ())]
+    result = store.list_objects_v2(Bucket=binding["VELLUM_BUCKET"], Prefix=prefix, **more)
+    return [content["Key"].removeprefix(prefix) for content in result.get("Contents", ())]
 
 
 def test_keys_are_listed_by_their_bytes_in_every_form(binding: dict[str, str], prefix: str) -> None:
@@ -58,13 +58,13 @@ def test_keys_are_listed_by_their_bytes_in_every_form(binding: dict[str, str], p
     pages = store.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": 1}
     )
-    assert [one["Key"].removeprefix(prefix) for page in pages for one in page["Contents"]] == right
+    assert [content["Key"].removeprefix(prefix) for page in pages for content in page["Contents"]] == right
     old = store.list_objects(Bucket=bucket, Prefix=prefix, Marker=f"{prefix}run-1/a")
-    assert [one["Key"].removeprefix(prefix) for one in old["Contents"]] == right[2:]
+    assert [content["Key"].removeprefix(prefix) for content in old["Contents"]] == right[2:]
     folders = store.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
-    assert [one["Prefix"].removeprefix(prefix) for one in folders["CommonPrefixes"]] == ["run-1/", "run/"]
+    assert [item["Prefix"].removeprefix(prefix) for item in folders["CommonPrefixes"]] == ["run-1/", "run/"]
     versions = store.list_object_versions(Bucket=bucket, Prefix=prefix)["Versions"]
-    assert [one["Key"].removeprefix(prefix) for one in versions] == right
+    assert [version["Key"].removeprefix(prefix) for version in versions] == right
 
 
 def test_a_key_and_keys_below_it_live_side_by_side(binding: dict[str, str], prefix: str) -> None:
@@ -171,9 +171,9 @@ def test_simultaneous_writes_are_all_there_or_refused(
     for turn in range(20):
         tried = [f"{prefix}{turn}/{key}" for key in pair]
         with ThreadPoolExecutor(2) as threads:
-            found = list(threads.map(written, tried))
-        right = [key for key in tried if key in found]
-        assert [key for key in found if key not in tried] == ["InvalidRequest"] * (pair == ("a", "a/"))
+            results = list(threads.map(written, tried))
+        right = [key for key in tried if key in results]
+        assert [key for key in results if key not in tried] == ["InvalidRequest"] * (pair == ("a", "a/"))
         assert keys(store, binding, f"{prefix}{turn}/") == [key.rpartition(f"/{turn}/")[2] for key in right]
         for key in right:
             content = store.get_object(Bucket=binding["VELLUM_BUCKET"], Key=key)["Body"].read()
@@ -237,8 +237,8 @@ def test_who_may_not_write_is_not_told_what_exists(
         assert refused(stranger.delete_object, Bucket=bucket, Key=prefix + key) == "AccessDenied"
         assert refused(stranger.create_multipart_upload, Bucket=bucket, Key=f"{prefix}m") == "AccessDenied"
     named = {"Objects": [{"Key": prefix + key} for key in ("m", "a/", "none")]}
-    found = stranger.delete_objects(Bucket=bucket, Delete=named)
-    assert [one["Code"] for one in found["Errors"]] == ["AccessDenied"] * 3
+    delete_objects = stranger.delete_objects(Bucket=bucket, Delete=named)
+    assert [error["Code"] for error in delete_objects["Errors"]] == ["AccessDenied"] * 3
     assert keys(s3(binding), binding, prefix) == ["a", "m/"]
     assert refused(stranger.list_objects_v2, Bucket=bucket) == "AccessDenied"
     assert refused(stranger.list_multipart_uploads, Bucket=bucket) == "AccessDenied"
@@ -250,7 +250,7 @@ def test_multipart_uploads_are_listed_by_key(binding: dict[str, str], prefix: st
         (key, store.create_multipart_upload(Bucket=bucket, Key=prefix + key)["UploadId"])
         for key in ("z", "a", "m/x", "a", "m-1")
     ]
-    found = store.list_multipart_uploads(Bucket=bucket, Prefix=prefix)["Uploads"]
-    assert [(one["Key"].removeprefix(prefix), one["UploadId"]) for one in found] == sorted(begun)
+    result = store.list_multipart_uploads(Bucket=bucket, Prefix=prefix)["Uploads"]
+    assert [(item["Key"].removeprefix(prefix), item["UploadId"]) for item in result] == sorted(begun)
     for key, upload in begun:
         store.abort_multipart_upload(Bucket=bucket, Key=prefix + key, UploadId=upload)

@@ -53,12 +53,12 @@ def _compared(binding: dict[str, str], seed: int, questions: int) -> None:
 
 def _listed(store: Any, bucket: str, asked: Question) -> tuple[list[str], bool]:
     more = {"Delimiter": asked.delimiter} if asked.delimiter else {}
-    found = store.list_objects_v2(
+    result = store.list_objects_v2(
         Bucket=bucket, Prefix=asked.prefix, StartAfter=asked.after, MaxKeys=asked.most, **more
     )
-    entries = [one["Key"] for one in found.get("Contents", ())]
-    entries += [one["Prefix"] for one in found.get("CommonPrefixes", ())]
-    return sorted(entries), found["IsTruncated"]
+    entries = [content["Key"] for content in result.get("Contents", ())]
+    entries += [prefix["Prefix"] for prefix in result.get("CommonPrefixes", ())]
+    return sorted(entries), result["IsTruncated"]
 
 
 def test_random_listings_are_those_of_a_sorted_set(platform: Installation) -> None:
@@ -75,7 +75,7 @@ def test_many_random_listings_are_those_of_a_sorted_set(platform: Installation) 
 def _synced(store: Any, bucket: str, prefix: str, folder: dict[str, bytes]) -> int:
     """Do as `aws s3 sync --delete`: merge two lists that must both be sorted; return how many objects were touched."""
     pages = store.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    there = [one["Key"].removeprefix(prefix) for page in pages for one in page.get("Contents", ())]
+    there = [content["Key"].removeprefix(prefix) for page in pages for content in page.get("Contents", ())]
     here, touched = sorted(folder), 0
     while here or there:
         if here and (not there or here[0] < there[0]):
@@ -129,8 +129,8 @@ def test_aws_s3_sync_keeps_what_did_not_change(platform: Installation, tmp_path:
             env=environment,
             check=True,
         )
-        found = s3(binding).list_objects_v2(Bucket=binding["VELLUM_BUCKET"], Prefix=f"{prefix}/")
-        assert found["KeyCount"] == 41
+        result = s3(binding).list_objects_v2(Bucket=binding["VELLUM_BUCKET"], Prefix=f"{prefix}/")
+        assert result["KeyCount"] == 41
 
 
 def _installed(folder: Path) -> str:

@@ -53,10 +53,10 @@ def post(url: str, body: Any) -> tuple[int, Any]:
 
 def test_one_claim_is_ready_and_says_where_everything_is(platform: Installation) -> None:
     """Proves: one claim becomes ready and reports every address."""
-    found = platform.status()
-    claim = next(obj for obj in found["objects"] if obj["metadata"]["name"] == "team-a")
+    status = platform.status()
+    claim = next(obj for obj in status["objects"] if obj["metadata"]["name"] == "team-a")
 
-    assert found["ready"]
+    assert status["ready"]
     assert sorted(claim["status"]["endpoints"]) == ["bucket", "notebook", "qdrant", "s3", "search"]
     assert [part["name"] for part in claim["status"]["components"] if not part["ready"]] == []
 
@@ -184,9 +184,9 @@ def test_weed_shell_without_the_installations_certificate_reads_nothing(platform
             shell.communicate("s3.configure\ns3.bucket.list\n", timeout=5)
     finally:
         shell.kill()
-    said, _ = shell.communicate()
-    assert "team" not in said
-    assert "accessKey" not in said
+    text, _ = shell.communicate()
+    assert "team" not in text
+    assert "accessKey" not in text
 
 
 def test_the_object_stores_worker_finds_its_admin(platform: Installation) -> None:
@@ -195,8 +195,8 @@ def test_the_object_stores_worker_finds_its_admin(platform: Installation) -> Non
 
     wait_for(lambda: "Worker registered" in log.read_text(errors="replace"))
 
-    said = log.read_text(errors="replace").splitlines()
-    assert [line for line in said if "worker" in line.lower() and "connection refused" in line] == []
+    output = log.read_text(errors="replace").splitlines()
+    assert [line for line in output if "worker" in line.lower() and "connection refused" in line] == []
 
 
 def test_the_filer_does_not_serve_objects_around_the_keys(platform: Installation) -> None:

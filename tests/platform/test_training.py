@@ -46,8 +46,8 @@ def team(platform: Installation) -> Iterator[Binding]:
 
 def delete(binding: Binding, prefix: str) -> None:
     store = binding.s3()
-    for found in store.list_objects_v2(Bucket=binding.VELLUM_BUCKET, Prefix=prefix).get("Contents", ()):
-        store.delete_object(Bucket=binding.VELLUM_BUCKET, Key=found["Key"])
+    for content in store.list_objects_v2(Bucket=binding.VELLUM_BUCKET, Prefix=prefix).get("Contents", ()):
+        store.delete_object(Bucket=binding.VELLUM_BUCKET, Key=content["Key"])
 
 
 def made(platform: Installation, name: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def made(platform: Installation, name: str) -> dict[str, Any]:
 
 
 def conditions(obj: dict[str, Any]) -> dict[str, str]:
-    return {one["type"]: one["status"] for one in (obj.get("status") or {}).get("conditions", ())}
+    return {condition["type"]: condition["status"] for condition in (obj.get("status") or {}).get("conditions", ())}
 
 
 def post(url: str, body: Any) -> Any:
@@ -97,7 +97,7 @@ def test_what_was_ingested_is_trained_on_stored_served_and_removed(platform: Ins
     first = post(f"{url}v1/models/documents:predict", {"instances": [text]})
     second = post(f"{url}v2/models/documents/infer", {"inputs": [tensor]})
     assert first == {"predictions": [document]}
-    assert [one["data"] for one in second["outputs"] if one["name"] == "label"] == [[document]]
+    assert [output["data"] for output in second["outputs"] if output["name"] == "label"] == [[document]]
     with pytest.raises(urllib.error.HTTPError) as refused:
         post(f"{url}v2/models/documents/infer", {"inputs": [tensor | {"shape": [2]}]})
     assert (refused.value.code, "its shape [2] needs 2" in refused.value.read().decode()) == (400, True)
@@ -158,8 +158,8 @@ def test_what_waits_says_for_what(platform: Installation, tmp_path: Path) -> Non
     platform.run("apply", str(file), "--team", "team-a")
     wait_for(lambda: "models/absent.skops is not in the bucket yet" in status(platform), 60)
     assert "the Secret absent with a key password does not exist in the namespace default-team-a" in status(platform)
-    events = [one for one in platform.json("status", "--events")["events"] if one["name"] == "waits"]
-    assert sum(one["count"] for one in events if one["kind"] == "TrainJob") <= 4
+    events = [event for event in platform.json("status", "--events")["events"] if event["name"] == "waits"]
+    assert sum(event["count"] for event in events if event["kind"] == "TrainJob") <= 4
     platform.run("delete", "team-a", "--yes", "--file", str(file))
 
 
@@ -169,8 +169,8 @@ def status(platform: Installation) -> str:
 
 def started(platform: Installation) -> int:
     """Return the pid of the job's process once it runs."""
-    found = [one for name, one in platform.processes().items() if name.startswith("train-sleeps")]
-    return int(found[0]["pid"]) if found and found[0]["ready"] else 0
+    results = [item for name, item in platform.processes().items() if name.startswith("train-sleeps")]
+    return int(results[0]["pid"]) if results and results[0]["ready"] else 0
 
 
 @pytest.mark.parametrize(

@@ -113,21 +113,21 @@ def running(directory: Path, keys: tuple[str, str] = (KEY, READ_ONLY)) -> Iterat
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("qdrant")) as one:
-        yield one
+    with running(tmp_path_factory.mktemp("qdrant")) as item:
+        yield item
 
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
     """A server that a test may kill."""
-    with running(tmp_path / "storage") as one:
-        yield one
+    with running(tmp_path / "storage") as item:
+        yield item
 
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Any]:
-    one = server.client()
-    for collection in one.get_collections().collections:
-        one.delete_collection(collection.name)
-    yield one
-    one.close()
+    item = server.client()
+    for collection in item.get_collections().collections:
+        item.delete_collection(collection.name)
+    yield item
+    item.close()

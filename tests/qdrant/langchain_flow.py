@@ -26,11 +26,11 @@ class Words(SparseEmbeddings):  # type: ignore[misc]
     """One dimension per word."""
 
     def embed_query(self, text: str) -> SparseVector:
-        words = sorted({zlib.crc32(one.encode()) for one in text.split()})
+        words = sorted({zlib.crc32(word.encode()) for word in text.split()})
         return SparseVector(indices=words, values=[1.0] * len(words))
 
     def embed_documents(self, texts: list[str]) -> list[SparseVector]:
-        return [self.embed_query(one) for one in texts]
+        return [self.embed_query(text) for text in texts]
 
 
 def flow(mode: RetrievalMode, name: str, vector_name: str, where: dict[str, str]) -> None:
@@ -46,15 +46,15 @@ def flow(mode: RetrievalMode, name: str, vector_name: str, where: dict[str, str]
     store = QdrantVectorStore.from_texts(TEXTS, metadatas=numbered, force_recreate=True, **shared)
     store.add_documents([Document("a red panda", metadata={"n": 9})])
     store.add_texts(["yellow sun"], ids=[UUID])
-    one = m.Filter(must=[m.FieldCondition(key="metadata.n", match=m.MatchValue(value=1))])
+    item = m.Filter(must=[m.FieldCondition(key="metadata.n", match=m.MatchValue(value=1))])
     assert store.similarity_search("a red fox", k=1)[0].page_content == "a red fox"
-    assert [doc.page_content for doc in store.similarity_search("a red fox", filter=one)] == ["a blue whale"]
+    assert [doc.page_content for doc in store.similarity_search("a red fox", filter=item)] == ["a blue whale"]
     first, score = store.similarity_search_with_score("a red fox", k=2, score_threshold=0.1)[0]
     assert (first.page_content, score > 0.1) == ("a red fox", True)
     assert store.as_retriever(search_kwargs={"k": 1}).invoke("a blue whale")[0].page_content == "a blue whale"
     if mode is not RetrievalMode.SPARSE:
-        found = store.max_marginal_relevance_search("a red fox", k=2, fetch_k=4)
-        assert found[0].page_content == "a red fox"
+        result = store.max_marginal_relevance_search("a red fox", k=2, fetch_k=4)
+        assert result[0].page_content == "a red fox"
     assert store.get_by_ids([UUID])[0].page_content == "yellow sun"
     assert store.delete([UUID])
     assert store.get_by_ids([UUID]) == []

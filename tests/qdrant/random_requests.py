@@ -15,7 +15,7 @@ whole = st.integers(-3, 3)
 numbers = whole | st.sampled_from([-1.5, 0.5, 2.25])
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
 scalars = st.one_of(st.none(), st.booleans(), numbers, st.sampled_from(WORDS))
-places = st.sampled_from(PLACES).map(lambda one: {"lon": one[0], "lat": one[1]})
+places = st.sampled_from(PLACES).map(lambda item: {"lon": item[0], "lat": item[1]})
 rows = st.fixed_dictionaries(
     {},
     optional={
@@ -81,11 +81,11 @@ def _bounds(values: Any, least: int = 0) -> Any:
 
 
 def _field(key: Any, **test: Any) -> Any:
-    return st.builds(lambda one, **given: m.FieldCondition(key=one, **given), key, **test)
+    return st.builds(lambda item, **given: m.FieldCondition(key=item, **given), key, **test)
 
 
 matches = st.one_of(
-    st.builds(lambda one: m.MatchValue(value=one), st.booleans() | whole | st.sampled_from(WORDS)),
+    st.builds(lambda item: m.MatchValue(value=item), st.booleans() | whole | st.sampled_from(WORDS)),
     st.builds(
         lambda some: m.MatchAny(any=some), st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3)
     ),
@@ -93,9 +93,9 @@ matches = st.one_of(
         lambda some: m.MatchExcept(**{"except": some}),
         st.lists(st.sampled_from(WORDS), max_size=3) | st.lists(whole, max_size=3),
     ),
-    st.builds(lambda one: m.MatchText(text=one), texts),
-    st.builds(lambda one: m.MatchTextAny(text_any=one), texts),
-    st.builds(lambda one: m.MatchPhrase(phrase=one), texts),
+    st.builds(lambda item: m.MatchText(text=item), texts),
+    st.builds(lambda item: m.MatchTextAny(text_any=item), texts),
+    st.builds(lambda item: m.MatchPhrase(phrase=item), texts),
 )
 
 
@@ -106,17 +106,17 @@ def _square(corner: float, side: float) -> m.GeoLineString:
     return m.GeoLineString(points=[m.GeoPoint(lon=lon + 0.25, lat=lat + 0.25) for lon, lat in ring])
 
 
-geo = st.builds(lambda one: m.GeoPoint(**one), places)
+geo = st.builds(lambda item: m.GeoPoint(**item), places)
 leaves = st.one_of(
     _field(keys, match=matches),
-    _field(keys, range=_bounds(st.sampled_from(numeric)).map(lambda one: m.Range(**one))),
+    _field(keys, range=_bounds(st.sampled_from(numeric)).map(lambda item: m.Range(**item))),
     _field(
         keys,
         range=_bounds(
             st.sampled_from(["2024-01-01T12:00:00Z", "2024-06-15T08:30:00Z", "2025-12-31T21:59:59Z"]), least=1
-        ).map(lambda one: m.DatetimeRange(**one)),
+        ).map(lambda item: m.DatetimeRange(**item)),
     ),
-    _field(keys, values_count=_bounds(st.integers(0, 3)).map(lambda one: m.ValuesCount(**one))),
+    _field(keys, values_count=_bounds(st.integers(0, 3)).map(lambda item: m.ValuesCount(**item))),
     _field(keys, is_empty=st.booleans()),
     _field(keys, is_null=st.booleans()),
     _field(
@@ -179,7 +179,7 @@ def _inner(inner: Any) -> Any:
 filters = _filters(st.recursive(leaves, _inner, max_leaves=6), least=0)
 DISTANCES = list(m.Distance)
 SIZE = 3
-small = st.integers(-4000, 4000).map(lambda one: one / 1024)
+small = st.integers(-4000, 4000).map(lambda item: item / 1024)
 vectors = st.lists(small, min_size=SIZE, max_size=SIZE).filter(any)
 sparse = st.dictionaries(st.integers(0, 6), small.filter(bool), min_size=1, max_size=4).map(
     lambda given: m.SparseVector(indices=list(given), values=list(given.values()))
@@ -197,9 +197,9 @@ def collections(draw: Any) -> tuple[dict[str, Any], list[m.PointStruct]]:
     """Return the arguments that create a collection, and its points, some of which skip vectors."""
     layout = LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))]
     dense = {
-        one: m.VectorParams(size=SIZE, distance=draw(st.sampled_from(DISTANCES))) for one in layout["vectors_config"]
+        item: m.VectorParams(size=SIZE, distance=draw(st.sampled_from(DISTANCES))) for item in layout["vectors_config"]
     }
-    words = {one: m.SparseVectorParams(modifier=idf) for one, idf in layout.get("sparse", {}).items()}
+    words = {item: m.SparseVectorParams(modifier=idf) for item, idf in layout.get("sparse", {}).items()}
     each = {**dict.fromkeys(dense, vectors), **dict.fromkeys(words, sparse)}
     given = st.fixed_dictionaries(each) if list(each) == [""] else st.fixed_dictionaries({}, optional=each)
     points = draw(st.dictionaries(ids, st.tuples(given, payloads), min_size=1, max_size=12))
@@ -216,16 +216,16 @@ def nearest(draw: Any, config: dict[str, Any]) -> dict[str, Any]:
 
 def by_example(draw: Any, kind: str, having: list[Any], dense: bool) -> Any:
     """Return a query by examples: vectors, and points that have one."""
-    one = (vectors if dense else sparse) | (st.sampled_from(having) if having else st.nothing())
-    pair = st.builds(lambda good, bad: m.ContextPair(positive=good, negative=bad), one, one)
+    item = (vectors if dense else sparse) | (st.sampled_from(having) if having else st.nothing())
+    pair = st.builds(lambda good, bad: m.ContextPair(positive=good, negative=bad), item, item)
     if kind == "discover":
         return m.DiscoverQuery(
-            discover=m.DiscoverInput(target=draw(one), context=draw(pair | st.lists(pair, max_size=2)))
+            discover=m.DiscoverInput(target=draw(item), context=draw(pair | st.lists(pair, max_size=2)))
         )
     if kind == "context":
         return m.ContextQuery(context=draw(pair | st.lists(pair, min_size=1, max_size=2)))
     strategy = draw(st.none() | st.sampled_from(list(m.RecommendStrategy)))
-    good, bad = draw(st.lists(one, min_size=1, max_size=3)), draw(st.lists(one, max_size=2))
+    good, bad = draw(st.lists(item, min_size=1, max_size=3)), draw(st.lists(item, max_size=2))
     return m.RecommendQuery(recommend=m.RecommendInput(positive=good, negative=bad, strategy=strategy))
 
 
@@ -245,11 +245,11 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
         wanted |= first
         wanted["offset"] = draw(st.none() | st.integers(0, 3))
         wanted["score_threshold"] = draw(st.none() | small)
-        having = [one.id for one in points if first["using"] in one.vector]
+        having = [point.id for point in points if first["using"] in point.vector]
         if kind == "id" and having:
             wanted["query"] = draw(st.sampled_from(having))
         return wanted
-    having = [one.id for one in points if first["using"] in one.vector]
+    having = [point.id for point in points if first["using"] in point.vector]
     if kind in ("recommend", "discover", "context"):
         return {
             **wanted,
@@ -270,7 +270,7 @@ def queries(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> d
 @st.composite
 def writes(draw: Any, config: dict[str, Any], points: list[m.PointStruct]) -> tuple[str, dict[str, Any]]:
     """Return one write's method and arguments, about points that are there or about a filter."""
-    known = [one.id for one in points]
+    known = [item.id for item in points]
     some = st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True)
     chosen = draw(some | st.builds(m.FilterSelector, filter=filters))
     path = draw(st.none() | st.sampled_from(["deep", "deep.y", "rows[0]", "rows[]", "n", "deep.x[0]", "absent.z"]))

@@ -39,14 +39,16 @@ PEOPLE: list[tuple[Any, list[float], dict[str, Any]]] = [
 @pytest.fixture
 def people(client: Any) -> Any:
     client.create_collection("people", vectors_config=m.VectorParams(size=2, distance=m.Distance.DOT))
-    client.upsert("people", [m.PointStruct(id=one, vector=vector, payload=payload) for one, vector, payload in PEOPLE])
+    client.upsert(
+        "people", [m.PointStruct(id=item, vector=vector, payload=payload) for item, vector, payload in PEOPLE]
+    )
     return client
 
 
 def found(client: Any, condition: Any) -> set[Any]:
     """Return the ids that a filter lets through, asked by scroll and confirmed by count."""
     wanted = condition if isinstance(condition, m.Filter) else m.Filter(must=[condition])
-    ids = {one.id for one in client.scroll("people", scroll_filter=wanted, limit=100)[0]}
+    ids = {item.id for item in client.scroll("people", scroll_filter=wanted, limit=100)[0]}
     assert client.count("people", count_filter=wanted).count == len(ids)
     return ids
 
@@ -55,7 +57,7 @@ def test_a_collection_is_made_shown_listed_and_deleted(client: Any) -> None:
     assert not client.collection_exists("one")
     assert client.create_collection("one", vectors_config=m.VectorParams(size=3, distance=m.Distance.COSINE))
     assert client.collection_exists("one")
-    assert [one.name for one in client.get_collections().collections] == ["one"]
+    assert [collection.name for collection in client.get_collections().collections] == ["one"]
     info = client.get_collection("one")
     assert (info.config.params.vectors, info.points_count, info.payload_schema) == (
         m.VectorParams(size=3, distance=m.Distance.COSINE),
@@ -98,8 +100,8 @@ def test_any_name_is_safe_on_disk(client: Any, name: str) -> None:
 
 def test_a_record_comes_back_as_it_was_written(people: Any) -> None:
     records = people.retrieve("people", [3, UUID], with_vectors=True)
-    assert {one.id: (one.vector, one.payload) for one in records} == {
-        one: (vector, payload) for one, vector, payload in PEOPLE if one in (3, UUID)
+    assert {record.id: (record.vector, record.payload) for record in records} == {
+        item: (vector, payload) for item, vector, payload in PEOPLE if item in (3, UUID)
     }
     assert people.retrieve("people", [99]) == []
 
@@ -114,7 +116,7 @@ def test_a_batch_is_an_upsert_by_columns(client: Any) -> None:
     client.create_collection("batch", vectors_config=m.VectorParams(size=2, distance=m.Distance.DOT))
     batch = m.Batch(ids=[1, 2], vectors=[[1.0, 0.0], [0.0, 1.0]], payloads=[{"a": 1}, {"a": 2}])
     client.upsert("batch", batch)
-    assert [(one.id, one.payload) for one in client.scroll("batch")[0]] == [(1, {"a": 1}), (2, {"a": 2})]
+    assert [(item.id, item.payload) for item in client.scroll("batch")[0]] == [(1, {"a": 1}), (2, {"a": 2})]
 
 
 def test_the_clients_own_uploader_works(client: Any) -> None:
@@ -125,7 +127,7 @@ def test_the_clients_own_uploader_works(client: Any) -> None:
 
 def test_the_nearest_come_first_with_their_scores(people: Any) -> None:
     hits = people.query_points("people", query=[1.0, 0.0], limit=3, with_payload=["name"]).points
-    assert [(one.id, round(one.score, 5), one.payload) for one in hits] == [
+    assert [(hit.id, round(hit.score, 5), hit.payload) for hit in hits] == [
         (1, 1.0, {"name": "ada"}),
         (2, 0.8, {"name": "alan"}),
         (3, 0.0, {"name": "grace"}),
@@ -133,16 +135,16 @@ def test_the_nearest_come_first_with_their_scores(people: Any) -> None:
 
 
 def test_a_point_asks_for_its_neighbours_and_is_not_one_of_them(people: Any) -> None:
-    assert [one.id for one in people.query_points("people", query=1, limit=2).points] == [2, 3]
-    assert [one.id for one in people.query_points("people", query=UUID, limit=1).points] == [3]
+    assert [point.id for point in people.query_points("people", query=1, limit=2).points] == [2, 3]
+    assert [point.id for point in people.query_points("people", query=UUID, limit=1).points] == [3]
     with pytest.raises(UnexpectedResponse, match="No point with id 99 found"):
         people.query_points("people", query=99)
 
 
 def test_offset_threshold_and_exactness_are_honoured(people: Any) -> None:
     asked = {"query": [1.0, 0.0], "search_params": m.SearchParams(exact=True, hnsw_ef=10)}
-    assert [one.id for one in people.query_points("people", **asked, offset=1, limit=2).points] == [2, 3]
-    assert [one.id for one in people.query_points("people", **asked, score_threshold=0.5).points] == [1, 2]
+    assert [point.id for point in people.query_points("people", **asked, offset=1, limit=2).points] == [2, 3]
+    assert [point.id for point in people.query_points("people", **asked, score_threshold=0.5).points] == [1, 2]
 
 
 def test_payload_can_be_included_or_excluded(people: Any) -> None:
@@ -157,8 +159,8 @@ def test_payload_can_be_included_or_excluded(people: Any) -> None:
 def test_several_queries_go_in_one_call(people: Any) -> None:
     asked = [m.QueryRequest(query=[1.0, 0.0], limit=1), m.QueryRequest(query=[0.0, 1.0], limit=1, with_payload=True)]
     first, second = people.query_batch_points("people", requests=asked)
-    assert [(one.id, one.payload) for one in first.points] == [(1, None)]
-    assert [(one.id, one.payload["name"]) for one in second.points] == [(3, "grace")]
+    assert [(point.id, point.payload) for point in first.points] == [(1, None)]
+    assert [(point.id, point.payload["name"]) for point in second.points] == [(3, "grace")]
 
 
 MATCHES = [
@@ -220,16 +222,16 @@ def test_min_should_counts_the_conditions_that_hold(people: Any) -> None:
 def test_scrolling_page_by_page_meets_every_point_once(people: Any) -> None:
     first, following = people.scroll("people", limit=3)
     last, end = people.scroll("people", limit=3, offset=following)
-    assert [one.id for one in (*first, *last)] == [1, 2, 3, UUID]
+    assert [item.id for item in (*first, *last)] == [1, 2, 3, UUID]
     assert end is None
 
 
 def test_points_can_be_ordered_by_an_indexed_field(people: Any) -> None:
     people.create_payload_index("people", "age", m.PayloadSchemaType.INTEGER, wait=True)
     order = m.OrderBy(key="age", direction=m.Direction.DESC, start_from=80)
-    assert [one.id for one in people.scroll("people", order_by=order)[0]] == [UUID, 2, 1]
+    assert [item.id for item in people.scroll("people", order_by=order)[0]] == [UUID, 2, 1]
     hits = people.query_points("people", query=m.OrderByQuery(order_by="age"), limit=2).points
-    assert [one.id for one in hits] == [1, 2]
+    assert [hit.id for hit in hits] == [1, 2]
 
 
 def test_payload_is_merged_replaced_nested_and_removed(people: Any) -> None:
@@ -237,7 +239,7 @@ def test_payload_is_merged_replaced_nested_and_removed(people: Any) -> None:
     people.set_payload("people", {"cats": 2}, points=[1], key="house.pets")
     people.overwrite_payload("people", {"only": 1}, points=[2])
     people.delete_payload("people", ["home", "born"], points=m.Filter(must=[m.HasIdCondition(has_id=[1])]))
-    ada, alan = (one.payload for one in people.retrieve("people", [1, 2]))
+    ada, alan = (item.payload for item in people.retrieve("people", [1, 2]))
     assert ada == {"name": "ada", "age": 37, "tags": ["math", "poet"], "new": True, "house": {"pets": {"cats": 2}}}
     assert alan == {"only": 1}
 
@@ -248,9 +250,9 @@ def test_null_in_a_merged_payload_removes_the_field(client: Any) -> None:
     Only the fields of the request count: null below them stays. So does null in a payload that replaces another. After
     ``clear_payload`` nothing is merged, and Qdrant stores null (``set`` in ``payload_storage_impl.rs``).
     """
-    for one in (client, QdrantClient(":memory:")):
-        one.create_collection("nulls", m.VectorParams(size=1, distance=m.Distance.DOT))
-        one.upsert("nulls", [m.PointStruct(id=1, vector=[1.0], payload={"a": 1, "b": None, "o": {"x": 1, "y": 2}})])
+    for item in (client, QdrantClient(":memory:")):
+        item.create_collection("nulls", m.VectorParams(size=1, distance=m.Distance.DOT))
+        item.upsert("nulls", [m.PointStruct(id=1, vector=[1.0], payload={"a": 1, "b": None, "o": {"x": 1, "y": 2}})])
         steps: list[tuple[dict[str, Any], dict[str, Any]]] = [
             ({"payload": {"a": None, "absent": None}}, {"b": None, "o": {"x": 1, "y": 2}}),
             ({"payload": {"x": None}, "key": "o"}, {"b": None, "o": {"y": 2}}),
@@ -258,10 +260,10 @@ def test_null_in_a_merged_payload_removes_the_field(client: Any) -> None:
             ({"payload": {"o": {"z": None}, "new": [None]}}, {"b": None, "o": {"z": None}, "new": [None]}),
         ]
         for change, expected in steps:
-            one.set_payload("nulls", points=[1], **change)
-            assert one.retrieve("nulls", [1])[0].payload == expected
-        one.overwrite_payload("nulls", {"a": None}, points=[1])
-        assert one.retrieve("nulls", [1])[0].payload == {"a": None}
+            item.set_payload("nulls", points=[1], **change)
+            assert item.retrieve("nulls", [1])[0].payload == expected
+        item.overwrite_payload("nulls", {"a": None}, points=[1])
+        assert item.retrieve("nulls", [1])[0].payload == {"a": None}
     client.clear_payload("nulls", [1])
     client.set_payload("nulls", {"a": None}, points=[1])
     assert client.retrieve("nulls", [1])[0].payload == {"a": None}
@@ -289,16 +291,16 @@ def test_a_payload_for_an_absent_point_changes_no_other(people: Any) -> None:
 def test_points_are_deleted_by_id_and_by_filter(people: Any) -> None:
     people.delete("people", [1, 99])
     people.delete("people", m.Filter(must=[m.FieldCondition(key="age", range=m.Range(gt=80))]))
-    assert [one.id for one in people.scroll("people")[0]] == [2, UUID]
+    assert [item.id for item in people.scroll("people")[0]] == [2, UUID]
 
 
 def test_an_update_filter_and_a_mode_guard_an_upsert(people: Any) -> None:
-    new = [m.PointStruct(id=one, vector=[0.0, 0.0], payload={"age": 0}) for one in (1, 2)]
+    new = [m.PointStruct(id=item, vector=[0.0, 0.0], payload={"age": 0}) for item in (1, 2)]
     people.upsert(
         "people", new, update_filter=m.Filter(must=[m.FieldCondition(key="age", match=m.MatchValue(value=41))])
     )
     people.upsert("people", [m.PointStruct(id=3, vector=[9.0, 9.0])], update_mode=m.UpdateMode.INSERT_ONLY)
-    ages = {one.id: one.payload["age"] for one in people.retrieve("people", [1, 2, 3])}
+    ages = {item.id: item.payload["age"] for item in people.retrieve("people", [1, 2, 3])}
     assert ages == {1: 36, 2: 0, 3: 85}
 
 
@@ -316,7 +318,7 @@ def test_a_batch_of_writes_is_done_in_its_order(people: Any) -> None:
             m.DeleteOperation(delete=m.PointIdsList(points=[2])),
         ],
     )
-    assert [one.status for one in done] == [m.UpdateStatus.COMPLETED] * 6
+    assert [item.status for item in done] == [m.UpdateStatus.COMPLETED] * 6
     first, ninth = people.retrieve("people", [1, 9], with_vectors=True)
     assert (first.payload, ninth.payload, ninth.vector) == ({}, {"b": 2, "c": 3}, [3.0, 0.0])
     assert people.retrieve("people", [2]) == []
@@ -328,8 +330,8 @@ def test_a_diverse_query_prefers_what_differs(people: Any) -> None:
     def found(diversity: float) -> list[Any]:
         query = m.NearestQuery(nearest=[1.0, 0.0], mmr=m.Mmr(diversity=diversity, candidates_limit=10))
         hits = people.query_points("people", query=query, limit=2).points
-        assert all(one.vector is None for one in hits)
-        return [one.id for one in hits]
+        assert all(hit.vector is None for hit in hits)
+        return [hit.id for hit in hits]
 
     assert (found(0.0), found(1.0)[1] == 5) == ([1, 5], False)
 
@@ -337,14 +339,14 @@ def test_a_diverse_query_prefers_what_differs(people: Any) -> None:
 def test_examples_recommend_and_are_left_out(people: Any) -> None:
     query = m.RecommendQuery(recommend=m.RecommendInput(positive=[1], negative=[[0.0, 1.0]]))
     hits = people.query_points("people", query=query).points
-    assert [(one.id, round(one.score, 5)) for one in hits] == [(2, 1.0), (3, -1.0), (UUID, -2.0)]
+    assert [(hit.id, round(hit.score, 5)) for hit in hits] == [(2, 1.0), (3, -1.0), (UUID, -2.0)]
 
 
 def test_groups_hold_the_best_points_of_each_value(people: Any) -> None:
     people.set_payload("people", {"team": ["a", "b"]}, points=[1, 3])
     people.set_payload("people", {"team": "b"}, points=[2])
     groups = people.query_points_groups("people", group_by="team", query=[1.0, 0.0], group_size=2).groups
-    assert [(one.id, [hit.id for hit in one.hits]) for one in groups] == [("a", [1, 3]), ("b", [1, 2])]
+    assert [(group.id, [hit.id for hit in group.hits]) for group in groups] == [("a", [1, 3]), ("b", [1, 2])]
 
 
 def test_there_are_no_aliases(people: Any) -> None:
@@ -379,7 +381,7 @@ def test_a_facet_counts_values(people: Any) -> None:
     people.create_payload_index("people", "tags", m.PayloadSchemaType.KEYWORD, wait=True)
     people.set_payload("people", {"tags": ["math"]}, points=[2, 3])
     hits = people.facet("people", "tags", exact=True).hits
-    assert [(one.value, one.count) for one in hits] == [("math", 3), ("poet", 1)]
+    assert [(hit.value, hit.count) for hit in hits] == [("math", 3), ("poet", 1)]
 
 
 @pytest.fixture
@@ -412,7 +414,7 @@ def mixed(client: Any) -> Any:
 def test_named_and_sparse_vectors_answer_apart(mixed: Any) -> None:
     dense = mixed.query_points("mixed", query=[1.0, 0.0], using="dense").points
     sparse = mixed.query_points("mixed", query=m.SparseVector(indices=[7], values=[1.0]), using="words").points
-    assert ([one.id for one in dense], [one.id for one in sparse]) == ([1, 2, 3], [2, 1])
+    assert ([item.id for item in dense], [item.id for item in sparse]) == ([1, 2, 3], [2, 1])
     assert mixed.retrieve("mixed", [3], with_vectors=["dense"])[0].vector == {"dense": pytest.approx([0.1, 0.0])}
 
 
@@ -429,7 +431,7 @@ FUSIONS = [
 @pytest.mark.parametrize(("fusion", "expected"), FUSIONS, ids=["rrf", "rrf k=60"])
 def test_fusion_by_rank_adds_what_each_prefetch_says(mixed: Any, fusion: Any, expected: dict[int, float]) -> None:
     points = mixed.query_points("mixed", prefetch=BOTH, query=fusion).points
-    assert {one.id: one.score for one in points} == pytest.approx(expected, abs=1e-6)
+    assert {point.id: point.score for point in points} == pytest.approx(expected, abs=1e-6)
 
 
 def test_fusion_by_distribution_and_a_filter_over_both(mixed: Any) -> None:
@@ -437,17 +439,17 @@ def test_fusion_by_distribution_and_a_filter_over_both(mixed: Any) -> None:
     points = mixed.query_points(
         "mixed", prefetch=BOTH, query=m.FusionQuery(fusion=m.Fusion.DBSF), query_filter=wanted
     ).points
-    assert {one.id for one in points} == {1, 2}
+    assert {point.id for point in points} == {1, 2}
 
 
 def test_a_prefetch_is_scored_again_by_the_outer_query(mixed: Any) -> None:
     points = mixed.query_points("mixed", prefetch=BOTH[1], query=[1.0, 0.0], using="dense").points
-    assert [one.id for one in points] == [1, 2]
+    assert [point.id for point in points] == [1, 2]
 
 
 def test_a_random_sample_comes_from_the_collection(people: Any) -> None:
     points = people.query_points("people", query=m.SampleQuery(sample=m.Sample.RANDOM), limit=10).points
-    assert {one.id for one in points} == {one for one, *_ in PEOPLE}
+    assert {point.id for point in points} == {item for item, *_ in PEOPLE}
 
 
 def test_a_sparse_vector_with_idf_weighs_rare_words_more(client: Any) -> None:
@@ -456,12 +458,12 @@ def test_a_sparse_vector_with_idf_weighs_rare_words_more(client: Any) -> None:
     client.upsert(
         "idf",
         [
-            m.PointStruct(id=one, vector={"w": m.SparseVector(indices=words, values=[1.0] * len(words))})
-            for one, words in vectors.items()
+            m.PointStruct(id=item, vector={"w": m.SparseVector(indices=words, values=[1.0] * len(words))})
+            for item, words in vectors.items()
         ],
     )
     hits = client.query_points("idf", query=m.SparseVector(indices=[7, 9], values=[1.0, 1.0]), using="w").points
-    assert [one.id for one in hits][:2] == [3, 4]
+    assert [hit.id for hit in hits][:2] == [3, 4]
 
 
 def test_not_waiting_is_acknowledged_and_done(people: Any) -> None:

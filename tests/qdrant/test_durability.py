@@ -28,8 +28,8 @@ def point(number: int) -> dict[str, Any]:
 def numbers(server: Any) -> set[int]:
     """Return the ids that are stored, each checked against its payload."""
     answer = server.send("POST", f"{POINTS}/scroll", {"limit": 1_000_000})
-    assert all(one["payload"] == {"number": one["id"]} for one in answer[1]["result"]["points"])
-    return {one["id"] for one in answer[1]["result"]["points"]}
+    assert all(item["payload"] == {"number": item["id"]} for item in answer[1]["result"]["points"])
+    return {item["id"] for item in answer[1]["result"]["points"]}
 
 
 @pytest.mark.laptop
@@ -108,12 +108,14 @@ def test_a_kill_while_collections_come_and_go_leaves_whole_ones(own_server: Any)
         killer.join()
         own_server.kill()
         own_server.start()
-        listed = {one["name"] for one in own_server.send("GET", "/collections")[1]["result"]["collections"]}
+        listed = {
+            collection["name"] for collection in own_server.send("GET", "/collections")[1]["result"]["collections"]
+        }
         assert len(listed ^ made) <= 1, "only the call under way may be in doubt"
         for name in listed:
             assert own_server.send("POST", f"/collections/{name}/points/count", {})[1]["result"] == {"count": 0}
             own_server.send("DELETE", f"/collections/{name}")
-        assert [one.name for one in own_server.directory.iterdir()] == ["lock"]
+        assert [path.name for path in own_server.directory.iterdir()] == ["lock"]
 
 
 @pytest.mark.laptop
@@ -203,8 +205,8 @@ def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
         "VELLUM_QDRANT_PORT": "29998",
         "QDRANT__SERVICE__API_KEY": "",
     }
-    code, said = run(environment)
-    assert (code, said) == (1, "VEL512: no key: it would serve everybody (QDRANT__SERVICE__API_KEY)\n")
+    code, output = run(environment)
+    assert (code, output) == (1, "VEL512: no key: it would serve everybody (QDRANT__SERVICE__API_KEY)\n")
     assert not (tmp_path / "x").exists()
 
 

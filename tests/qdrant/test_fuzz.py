@@ -69,12 +69,12 @@ def mutated(dice: random.Random, body: Any, depth: int = 0) -> Any:
     if dice.random() < 0.08 or depth > 12:
         return copy.deepcopy(dice.choice(PARTS))
     if isinstance(body, dict):
-        changed = {name: mutated(dice, one, depth + 1) for name, one in body.items() if dice.random() > 0.03}
+        changed = {name: mutated(dice, item, depth + 1) for name, item in body.items() if dice.random() > 0.03}
         if dice.random() < 0.2:
             changed[dice.choice(NAMES)] = mutated(dice, dice.choice(PARTS), depth + 1)
         return changed
     if isinstance(body, list):
-        grown = [mutated(dice, one, depth + 1) for one in body]
+        grown = [mutated(dice, item, depth + 1) for item in body]
         return [*grown, copy.deepcopy(dice.choice(PARTS))] if dice.random() < 0.1 else grown
     return body
 
@@ -97,8 +97,8 @@ def test_no_body_breaks_the_parser(server: Server, capsys: pytest.CaptureFixture
         raw = broken(dice, json.dumps(mutated(dice, BODIES[method, path])).encode())
         connection.request(method, path, raw, {"api-key": KEY})
         answer = connection.getresponse()
-        said = answer.read()
-        assert answer.status in ANSWERS, (seed, method, path, raw, said)
+        output = answer.read()
+        assert answer.status in ANSWERS, (seed, method, path, raw, output)
         tally[answer.status] += 1
     connection.close()
     with capsys.disabled():

@@ -53,7 +53,9 @@ def test_the_graph_is_built_while_queries_go_on_and_a_kill_keeps_it(own_server: 
     own_server.start()
     assert (info(own_server)["indexed_vectors_count"], info(own_server)["points_count"]) == (COUNT, COUNT)
     after = own_server.send("POST", f"{POINTS}/query", exact)[1]["result"]["points"]
-    assert [(one["id"], one["score"]) for one in after] == [(one["id"], pytest.approx(one["score"])) for one in before]
+    assert [(item["id"], item["score"]) for item in after] == [
+        (item["id"], pytest.approx(item["score"])) for item in before
+    ]
     assert len(list(own_server.directory.glob("*/shard-*"))) == 1
 
 
@@ -76,7 +78,7 @@ def test_deleting_a_collection_ends_its_build(own_server: Any) -> None:
         assert time.monotonic() < until
         time.sleep(0.01)
     assert own_server.send("DELETE", "/collections/large")[0] == 200
-    while [one.name for one in own_server.directory.iterdir()] != ["lock"]:
+    while [path.name for path in own_server.directory.iterdir()] != ["lock"]:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert own_server.stop() == 0

@@ -71,10 +71,10 @@ class Pair:
 def pair(client: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        one = Pair(client)
-        yield one
-    print("requests:", dict(one.tally))  # noqa: T201  # shown by `pytest -rP`, for measurements
-    assert one.tally["answered"] > one.tally["refused"]
+        item = Pair(client)
+        yield item
+    print("requests:", dict(item.tally))  # noqa: T201  # shown by `pytest -rP`, for measurements
+    assert item.tally["answered"] > item.tally["refused"]
 
 
 def compare_filters(pair: Pair, loads: list[dict[str, Any]], filters: list[m.Filter], *, indexed: bool) -> None:
@@ -83,12 +83,12 @@ def compare_filters(pair: Pair, loads: list[dict[str, Any]], filters: list[m.Fil
     pair.fill(config, points, indexed=indexed)
     for wanted in filters:
         calls: list[Callable[[QdrantClient], Any]] = [
-            lambda one, f=wanted: one.scroll(NAME, scroll_filter=f, limit=5),  # type: ignore[misc]
-            lambda one, f=wanted: one.count(NAME, count_filter=f),  # type: ignore[misc]
+            lambda item, f=wanted: item.scroll(NAME, scroll_filter=f, limit=5),  # type: ignore[misc]
+            lambda item, f=wanted: item.count(NAME, count_filter=f),  # type: ignore[misc]
         ]
         if indexed:
-            calls.append(lambda one, f=wanted: one.facet(NAME, "kind", facet_filter=f, limit=3))  # type: ignore[misc]
-            calls.append(lambda one, f=wanted: one.facet(NAME, "int", facet_filter=f))  # type: ignore[misc]
+            calls.append(lambda item, f=wanted: item.facet(NAME, "kind", facet_filter=f, limit=3))  # type: ignore[misc]
+            calls.append(lambda item, f=wanted: item.facet(NAME, "int", facet_filter=f))  # type: ignore[misc]
         for call in calls:
             if (answers := pair.both(call)) is not None:
                 assert answers[0] == answers[1], wanted
@@ -99,11 +99,11 @@ def compare_queries(pair: Pair, data: Any, *, times: int) -> None:
     pair.fill(config, points)
     for _ in range(times):
         query = data.draw(ask.queries(config, points))
-        answers = pair.both(lambda one, q=query: one.query_points(NAME, **q).points)  # type: ignore[misc]
+        answers = pair.both(lambda item, q=query: item.query_points(NAME, **q).points)  # type: ignore[misc]
         if answers is None:
             continue
         whole = {**query, "limit": ALL, "offset": None, "with_payload": query["with_payload"]}
-        every = {one.id: one for one in pair.local.query_points(NAME, **whole).points}
+        every = {point.id: point for point in pair.local.query_points(NAME, **whole).points}
         compare_hits(*answers, every, query)
         # Discovery gives many points the same score, and which of them leads a group is then open.
         if "prefetch" not in query and isinstance(query["query"], list | m.SparseVector | m.RecommendQuery):
@@ -111,13 +111,13 @@ def compare_queries(pair: Pair, data: Any, *, times: int) -> None:
 
 
 def compare_groups(pair: Pair, query: dict[str, Any], key: str) -> None:
-    asked = {name: one for name, one in query.items() if name != "offset"} | {"group_by": key, "group_size": 2}
-    answers = pair.both(lambda one: one.query_points_groups(NAME, **asked).groups)
+    asked = {name: item for name, item in query.items() if name != "offset"} | {"group_by": key, "group_size": 2}
+    answers = pair.both(lambda item: item.query_points_groups(NAME, **asked).groups)
     if answers is None:
         return
-    assert [one.id for one in answers[0]] == [one.id for one in answers[1]], asked
+    assert [answer.id for answer in answers[0]] == [answer.id for answer in answers[1]], asked
     for mine, other in zip(*answers, strict=True):
-        compare_hits(mine.hits, other.hits, {one.id: one for one in other.hits}, asked)
+        compare_hits(mine.hits, other.hits, {hit.id: hit for hit in other.hits}, asked)
 
 
 def compare_writes(pair: Pair, data: Any, *, times: int) -> None:
@@ -125,9 +125,9 @@ def compare_writes(pair: Pair, data: Any, *, times: int) -> None:
     pair.fill(config, points)
     for _ in range(times):
         kind, given = data.draw(ask.writes(config, points))
-        pair.both(lambda one, k=kind, g=given: getattr(one, k)(NAME, **g).status)  # type: ignore[misc]
-        here, local = (one.scroll(NAME, limit=ALL, with_vectors=True)[0] for one in (pair.here, pair.local))
-        assert [one.id for one in here] == [one.id for one in local], (kind, given)
+        pair.both(lambda item, k=kind, g=given: getattr(item, k)(NAME, **g).status)  # type: ignore[misc]
+        here, local = (item.scroll(NAME, limit=ALL, with_vectors=True)[0] for item in (pair.here, pair.local))
+        assert [item.id for item in here] == [item.id for item in local], (kind, given)
         for mine, twin in zip(here, local, strict=True):
             assert (mine.payload, mine.vector) == (twin.payload, as_approx(twin.vector)), (kind, given)
         points = here or points
@@ -143,13 +143,13 @@ def compare_hits(here: list[Any], local: list[Any], every: dict[Any, Any], query
         assert (mine.payload, mine.vector) == (twin.payload, as_approx(twin.vector)), query
 
 
-def close(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-5)
+def close(item: float, other: float) -> bool:
+    return math.isclose(item, other, rel_tol=1e-4, abs_tol=1e-5)
 
 
 def as_approx(vector: Any) -> Any:
     if isinstance(vector, dict):
-        return {name: as_approx(one) for name, one in vector.items()}
+        return {name: as_approx(item) for name, item in vector.items()}
     if isinstance(vector, m.SparseVector):
         pairs = sorted(zip(vector.indices, vector.values, strict=True))
         return m.SparseVector(indices=[at for at, _ in pairs], values=[value for _, value in pairs])

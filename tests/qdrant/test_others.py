@@ -58,7 +58,7 @@ def test_langchains_requests_are_served(server: Any) -> None:
         ({"query": {"nearest": [1.0, 0.0]}, "filter": only, **query}, texts[1:]),
     ):
         hits = server.send("POST", f"{name}/points/query", body)[1]["result"]["points"]
-        assert [one["payload"]["page_content"] for one in hits] == expected
+        assert [hit["payload"]["page_content"] for hit in hits] == expected
     ids = [points[0]["id"]]
     assert len(server.send("POST", f"{name}/points", {"ids": ids, "with_payload": True})[1]["result"]) == 1
     assert server.send("POST", f"{name}/points/delete?wait=true", {"points": ids})[0] == 200
@@ -85,13 +85,13 @@ def outcomes(report: Path) -> Iterator[tuple[str, str, str]]:
     """
     for case in ET.parse(report).iter("testcase"):
         name = f"{case.get('classname')}.{case.get('name')}"
-        failed = next((one for one in case if one.tag in ("failure", "error")), None)
+        failed = next((item for item in case if item.tag in ("failure", "error")), None)
         if failed is None:
             yield name, "skipped" if case.find("skipped") is not None else "passed", ""
             continue
         why = failed.get("message") or ""
-        said = f"{why} {failed.text or ''}"
-        is_refused = "Unexpected Response: 4" in said or "Unexpected Response: 501" in said
+        text = f"{why} {failed.text or ''}"
+        is_refused = "Unexpected Response: 4" in text or "Unexpected Response: 501" in text
         is_clients = why.startswith(("ValueError", "AttributeError", "TypeError", "ImportError"))
         kind = "refused" if is_refused else "client's" if is_clients else "wrong"
         yield name, kind, why.partition("\n")[0]
@@ -124,9 +124,9 @@ def test_the_clients_congruence_suite_finds_nothing_wrong(
         "tests/congruence_tests",
     ]
     subprocess.run(argv, cwd=checkout, env=environment, capture_output=True, check=False)
-    found = list(outcomes(report))
+    results = list(outcomes(report))
     with capsys.disabled():
         kinds = ("passed", "refused", "wrong", "client's", "skipped")
-        print("\n", {kind: sum(one == kind for _, one, _ in found) for kind in kinds})  # noqa: T201  # the figures
-    assert [one for one in found if one[1] == "wrong"] == []
-    assert sum(one == "passed" for _, one, _ in found) > 100
+        print("\n", {kind: sum(item == kind for _, item, _ in results) for kind in kinds})  # noqa: T201  # the figures
+    assert [item for item in results if item[1] == "wrong"] == []
+    assert sum(item == "passed" for _, item, _ in results) > 100

@@ -15,7 +15,7 @@ from vellum.workloads.qdrant.routes import ROUTES
 pytestmark = [pytest.mark.laptop, pytest.mark.timeout(120)]
 
 COLOURS, SIZE = ("red", "green", "blue"), 3
-numbers = st.integers(-20, 20).map(lambda one: one / 4)
+numbers = st.integers(-20, 20).map(lambda item: item / 4)
 payloads = st.fixed_dictionaries(
     {},
     optional={
@@ -63,17 +63,17 @@ def values(payload: dict[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
+def same(item: Any, other: Any) -> bool:
+    return type(item) is type(other) and bool(item == other)
 
 
 def matches(payload: dict[str, Any], condition: dict[str, Any]) -> bool:
-    found, match = values(payload, condition["key"]), condition["match"]
+    result, match = values(payload, condition["key"]), condition["match"]
     if "value" in match:
-        return any(same(one, match["value"]) for one in found)
+        return any(same(item, match["value"]) for item in result)
     if "any" in match:
-        return any(one in match["any"] for one in found)
-    return any(one not in match["except"] for one in found)
+        return any(item in match["any"] for item in result)
+    return any(item not in match["except"] for item in result)
 
 
 def holds(number: int, payload: dict[str, Any], condition: dict[str, Any]) -> bool:
@@ -82,9 +82,9 @@ def holds(number: int, payload: dict[str, Any], condition: dict[str, Any]) -> bo
         return matches(payload, condition)
     if "range" in condition:
         ((kind, bound),) = condition["range"].items()
-        return any(_ORDER[kind](one, bound) for one in values(payload, condition["key"]))
+        return any(_ORDER[kind](value, bound) for value in values(payload, condition["key"]))
     if "is_empty" in condition:
-        return all(one is None for one in values(payload, condition["is_empty"]["key"]))
+        return all(value is None for value in values(payload, condition["is_empty"]["key"]))
     if "is_null" in condition:
         key = condition["is_null"]["key"]
         return key in payload and payload[key] is None
@@ -92,19 +92,19 @@ def holds(number: int, payload: dict[str, Any], condition: dict[str, Any]) -> bo
         return number in condition["has_id"]
     should = condition.get("should", [])
     return (
-        all(holds(number, payload, one) for one in condition.get("must", []))
-        and (not should or any(holds(number, payload, one) for one in should))
-        and not any(holds(number, payload, one) for one in condition.get("must_not", []))
+        all(holds(number, payload, item) for item in condition.get("must", []))
+        and (not should or any(holds(number, payload, item) for item in should))
+        and not any(holds(number, payload, item) for item in condition.get("must_not", []))
     )
 
 
-def score(distance: str, one: list[float], other: list[float]) -> float:
+def score(distance: str, item: list[float], other: list[float]) -> float:
     if distance == "Euclid":
-        return math.dist(one, other)
+        return math.dist(item, other)
     if distance == "Manhattan":
-        return sum(abs(a - b) for a, b in zip(one, other, strict=True))
-    dot = sum(a * b for a, b in zip(one, other, strict=True))
-    return dot if distance == "Dot" else dot / math.hypot(*one) / math.hypot(*other)
+        return sum(abs(a - b) for a, b in zip(item, other, strict=True))
+    dot = sum(a * b for a, b in zip(item, other, strict=True))
+    return dot if distance == "Dot" else dot / math.hypot(*item) / math.hypot(*other)
 
 
 def filled(server: Any, distance: str, stored: list[tuple[list[float], dict[str, Any]]]) -> str:
@@ -134,9 +134,9 @@ def test_the_nearest_points_are_those_that_a_full_comparison_finds(
     path = filled(server, distance, stored)
     hits = server.send("POST", f"{path}/query", {"query": asked, "limit": limit})[1]["result"]["points"]
     expected = sorted((score(distance, asked, vector) for vector, _ in stored), reverse=distance in ("Dot", "Cosine"))
-    assert [one["score"] for one in hits] == pytest.approx(expected[:limit], abs=1e-5)
-    for one in hits:
-        assert one["score"] == pytest.approx(score(distance, asked, stored[one["id"]][0]), abs=1e-5)
+    assert [hit["score"] for hit in hits] == pytest.approx(expected[:limit], abs=1e-5)
+    for hit in hits:
+        assert hit["score"] == pytest.approx(score(distance, asked, stored[hit["id"]][0]), abs=1e-5)
 
 
 @calm
@@ -145,12 +145,12 @@ def test_a_filter_lets_through_what_its_words_say(server: Any, stored: list[Any]
     path = filled(server, "Dot", stored)
     expected = {at for at, (_, payload) in enumerate(stored) if holds(at, payload, condition)}
     body = {"filter": {"must": [condition]}, "limit": 100}
-    found = server.send("POST", f"{path}/scroll", body)
-    assert {one["id"] for one in found[1]["result"]["points"]} == expected
+    result = server.send("POST", f"{path}/scroll", body)
+    assert {point["id"] for point in result[1]["result"]["points"]} == expected
     nearest = server.send("POST", f"{path}/query", {**body, "query": [1.0] * SIZE})
-    assert {one["id"] for one in nearest[1]["result"]["points"]} == expected
+    assert {point["id"] for point in nearest[1]["result"]["points"]} == expected
     for key, kind in (("colour", "keyword"), ("count", "integer"), ("ok", "bool"), ("weight", "float")):
         index = {"field_name": key, "field_schema": kind}
         assert server.send("PUT", "/collections/ref/index", index)[0] == 200
     again = server.send("POST", f"{path}/scroll", body)
-    assert {one["id"] for one in again[1]["result"]["points"]} == expected
+    assert {point["id"] for point in again[1]["result"]["points"]} == expected

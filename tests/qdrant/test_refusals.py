@@ -63,10 +63,10 @@ FREE = "payload"
 def places(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every object in a body whose fields are Qdrant's."""
     if isinstance(body, list):
-        return [place for at, one in enumerate(body) for place in places(one, (*path, at))]
+        return [place for at, item in enumerate(body) for place in places(item, (*path, at))]
     if not isinstance(body, dict) or (path and path[-1] == FREE):
         return []
-    inner = [place for name, one in body.items() for place in places(one, (*path, name))]
+    inner = [place for name, item in body.items() for place in places(item, (*path, name))]
     return inner if path and path[-1] == "sparse_vectors" else [path, *inner]
 
 
@@ -75,7 +75,7 @@ def planted(body: Any, path: tuple[Any, ...], field: str) -> Any:
     if not path:
         return {**body, field: 1}
     if isinstance(body, list):
-        return [planted(one, path[1:], field) if at == path[0] else one for at, one in enumerate(body)]
+        return [planted(item, path[1:], field) if at == path[0] else item for at, item in enumerate(body)]
     return {**body, path[0]: planted(body[path[0]], path[1:], field)}
 
 

@@ -59,7 +59,7 @@ ALIKE = [
 def zoo(server: Any) -> Any:
     server.send("DELETE", "/collections/zoo")
     server.send("PUT", "/collections/zoo", {"vectors": {"size": 1, "distance": "Dot"}})
-    rows = [{"id": one, "vector": [float(one)], "payload": payload} for one, payload in PAYLOADS.items()]
+    rows = [{"id": item, "vector": [float(item)], "payload": payload} for item, payload in PAYLOADS.items()]
     assert server.send("PUT", POINTS, {"points": rows})[0] == 200
     return server
 
@@ -89,7 +89,7 @@ def test_releases_that_differ_are_named_with_a_way_out(zoo: Any, condition: Any,
 @pytest.mark.parametrize(("condition", "expected"), ALIKE, ids=range(len(ALIKE)))
 def test_releases_that_agree_on_what_is_stored_are_followed(zoo: Any, condition: Any, expected: set[int]) -> None:
     status, result = asked(zoo, condition)
-    assert (status, {one["id"] for one in result["points"]}) == (200, expected)
+    assert (status, {point["id"] for point in result["points"]}) == (200, expected)
 
 
 def test_the_way_out_of_a_text_match_is_an_index(zoo: Any) -> None:
@@ -98,7 +98,7 @@ def test_the_way_out_of_a_text_match_is_an_index(zoo: Any) -> None:
         assert zoo.send("PUT", "/collections/zoo/index?wait=true", index)[0] == 200
         status, result = asked(zoo, key(field, match={"text": "ant"}))
         expected = {2, 3} if field == "text" else {2}
-        assert (status, {one["id"] for one in result["points"]}) == (200, expected)
+        assert (status, {point["id"] for point in result["points"]}) == (200, expected)
 
 
 def test_alternatives_of_a_query_and_its_prefetch_stay_apart(zoo: Any) -> None:
@@ -108,9 +108,9 @@ def test_alternatives_of_a_query_and_its_prefetch_stay_apart(zoo: Any) -> None:
         both = {"query": [1.0], "filter": given({"should": [{"has_id": [1]}]})}
         return {**both, "prefetch": [{"query": [1.0], "filter": given({"should": [{"has_id": [2]}]})}]}
 
-    status, answer = zoo.send("POST", f"{POINTS}/query", body(lambda one: one))
+    status, answer = zoo.send("POST", f"{POINTS}/query", body(lambda item: item))
     assert (status, 'write {"must": [{"should": …}]}' in answer["status"]["error"]) == (400, True)
-    apart = zoo.send("POST", f"{POINTS}/query", body(lambda one: {"must": [one]}))
+    apart = zoo.send("POST", f"{POINTS}/query", body(lambda item: {"must": [item]}))
     assert apart[1]["result"]["points"] == []
 
 
@@ -127,10 +127,10 @@ def test_equal_counts_of_a_facet_come_in_the_order_of_their_values(zoo: Any) -> 
     rows = [{"id": 100 + at, "vector": [1.0], "payload": {"t": [f"v{at:03}", "all"]}} for at in range(200)]
     zoo.send("PUT", POINTS, {"points": rows})
     hits = zoo.send("POST", "/collections/zoo/facet", {"key": "t", "limit": 4})[1]["result"]["hits"]
-    assert [(one["value"], one["count"]) for one in hits] == [("all", 200), ("v000", 1), ("v001", 1), ("v002", 1)]
+    assert [(hit["value"], hit["count"]) for hit in hits] == [("all", 200), ("v000", 1), ("v001", 1), ("v002", 1)]
 
 
 def test_an_offset_into_a_random_order_takes_nothing_away(zoo: Any) -> None:
     body = {"query": {"sample": "random"}, "limit": 3, "offset": 2}
     points = zoo.send("POST", f"{POINTS}/query", body)[1]["result"]["points"]
-    assert {one["id"] for one in points} == set(PAYLOADS)
+    assert {point["id"] for point in points} == set(PAYLOADS)

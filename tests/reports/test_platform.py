@@ -87,7 +87,7 @@ def test_the_picture_has_boxes_for_parts_and_arrows_for_needs(composite: Obj) ->
     arrows = [path for path in root.iter(f"{SVG}path") if path.get("class") == "arrow"]
     assert len(arrows) == sum(map(len, direct.values()))
     for name, before in direct.items():
-        assert all(boxes[one][1] < boxes[name][1] for one in before), f"{name} stands below what it follows"
+        assert all(boxes[item][1] < boxes[name][1] for item in before), f"{name} stands below what it follows"
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg",
         "title",
@@ -117,5 +117,5 @@ def test_an_open_circuit_breaker_is_said() -> None:
     composite = written(PLATFORMS["light"])
     assert report.breaker(composite) == ""
     conditions = [{"type": "Responsive", "status": "False", "reason": "WatchCircuitOpen"}]
-    said = report.breaker({**composite, "status": {"conditions": conditions}})
-    assert said.startswith("Crossplane's circuit breaker is open (WatchCircuitOpen)")
+    text = report.breaker({**composite, "status": {"conditions": conditions}})
+    assert text.startswith("Crossplane's circuit breaker is open (WatchCircuitOpen)")

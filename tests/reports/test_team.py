@@ -25,12 +25,12 @@ def claim(policy: str) -> Obj:
     ],
 )
 def test_what_stays_is_said(policy: str, laptop: bool, external: bool, stays: set[str]) -> None:
-    found = team.fates(claim(policy), laptop=laptop, external=external)
-    assert {one.what for one in found if one.stays} == stays
-    assert [one.what for one in found] == ["namespace", "notebook's home", "bucket", "vectors"]
+    fates = team.fates(claim(policy), laptop=laptop, external=external)
+    assert {item.what for item in fates if item.stays} == stays
+    assert [item.what for item in fates] == ["namespace", "notebook's home", "bucket", "vectors"]
 
 
 def test_a_cluster_says_why_the_home_goes() -> None:
-    (line,) = [one for one in team.fate_lines(team.fates(claim("Retain"), laptop=False), {}) if "home" in one]
+    (line,) = [item for item in team.fate_lines(team.fates(claim("Retain"), laptop=False), {}) if "home" in item]
     assert line.split()[:4] == ["goes", "notebook's", "home", "notebook-workspace"]
     assert "its volume is in the team's namespace" in line

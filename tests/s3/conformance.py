@@ -45,17 +45,17 @@ class S3:
         return self
 
     def get(self, key: str, **more: Any) -> Any:
-        found = self("get_object", key, **more)
-        return found if isinstance(found, str) else found["Body"].read()
+        result = self("get_object", key, **more)
+        return result if isinstance(result, str) else result["Body"].read()
 
     def keys(self, operation: str = "list_objects_v2", field: str = "Contents", **more: Any) -> Any:
         prefix = more.pop("Prefix", "")
-        found = self(operation, Prefix=self.prefix + prefix, **more)
-        return found if isinstance(found, str) else [self.short(one["Key"]) for one in found.get(field, ())]
+        result = self(operation, Prefix=self.prefix + prefix, **more)
+        return result if isinstance(result, str) else [self.short(item["Key"]) for item in result.get(field, ())]
 
     def groups(self, **more: Any) -> list[str]:
-        found = self("list_objects_v2", Prefix=self.prefix, **more)
-        return [self.short(one["Prefix"]) for one in found.get("CommonPrefixes", ())]
+        result = self("list_objects_v2", Prefix=self.prefix, **more)
+        return [self.short(prefix["Prefix"]) for prefix in result.get("CommonPrefixes", ())]
 
     def short(self, key: str) -> str:
         return key.removeprefix(self.prefix)
@@ -87,16 +87,16 @@ def _status(url: str, method: str = "GET", body: bytes | None = None) -> int:
 def _pages(s3: S3, operation: str, **more: Any) -> list[str]:
     pages = s3.client.get_paginator(operation).paginate(Bucket=s3.bucket, Prefix=s3.prefix, **more)
     return [
-        s3.short(one.get("Key") or one["Prefix"])
+        s3.short(item.get("Key") or item["Prefix"])
         for page in pages
         for field in ("Contents", "CommonPrefixes", "Versions")
-        for one in page.get(field, ())
+        for item in page.get(field, ())
     ]
 
 
 def _delete(s3: S3, *keys: str) -> Any:
     done = s3("delete_objects", Delete={"Objects": [{"Key": s3.prefix + key} for key in keys]})
-    return done if isinstance(done, str) else sorted(s3.short(one["Key"]) for one in done["Deleted"])
+    return done if isinstance(done, str) else sorted(s3.short(item["Key"]) for item in done["Deleted"])
 
 
 def _presigned(s3: S3, operation: str, key: str, **more: Any) -> str:
@@ -105,13 +105,13 @@ def _presigned(s3: S3, operation: str, key: str, **more: Any) -> str:
 
 
 def _tags(s3: S3, key: str) -> Any:
-    found = s3("get_object_tagging", key)
-    return found if isinstance(found, str) else [(one["Key"], one["Value"]) for one in found["TagSet"]]
+    result = s3("get_object_tagging", key)
+    return result if isinstance(result, str) else [(item["Key"], item["Value"]) for item in result["TagSet"]]
 
 
 def _head(s3: S3, key: str, field: str, **more: Any) -> Any:
-    found = s3("head_object", key, **more)
-    return found if isinstance(found, str) else found.get(field)
+    result = s3("head_object", key, **more)
+    return result if isinstance(result, str) else result.get(field)
 
 
 def _source(s3: S3, key: str) -> dict[str, str]:
@@ -119,17 +119,17 @@ def _source(s3: S3, key: str) -> dict[str, str]:
 
 
 def _copied(s3: S3, to: str, source: Any, **more: Any) -> Any:
-    found = s3("copy_object", to, CopySource=source, **more)
-    return found if isinstance(found, str) else s3.get(to)
+    result = s3("copy_object", to, CopySource=source, **more)
+    return result if isinstance(result, str) else s3.get(to)
 
 
 def _part_copied(s3: S3, to: str, source: Any, **more: Any) -> Any:
     upload = s3("create_multipart_upload", to)["UploadId"]
-    found = s3("upload_part_copy", to, UploadId=upload, PartNumber=1, CopySource=source, **more)
-    if isinstance(found, str):
+    result = s3("upload_part_copy", to, UploadId=upload, PartNumber=1, CopySource=source, **more)
+    if isinstance(result, str):
         s3("abort_multipart_upload", to, UploadId=upload)
-        return found
-    parts = [{"PartNumber": 1, "ETag": found["CopyPartResult"]["ETag"]}]
+        return result
+    parts = [{"PartNumber": 1, "ETag": result["CopyPartResult"]["ETag"]}]
     s3("complete_multipart_upload", to, UploadId=upload, MultipartUpload={"Parts": parts})
     return s3.get(to)
 

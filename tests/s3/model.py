@@ -46,18 +46,18 @@ class Question:
 
 def listed(keys: Iterable[str], asked: Question) -> tuple[list[str], bool]:
     """Return keys and groups in order, and whether there are more."""
-    found: list[str] = []
+    results: list[str] = []
     for key in sorted(keys, key=str.encode):
         if not key.startswith(asked.prefix):
             continue
         end = key.find(asked.delimiter, len(asked.prefix)) if asked.delimiter else -1
         entry = key[: end + len(asked.delimiter)] if end >= 0 else key
-        if entry.encode() <= asked.after.encode() or asked.after.startswith(entry) or entry in found[-1:]:
+        if entry.encode() <= asked.after.encode() or asked.after.startswith(entry) or entry in results[-1:]:
             continue
-        if len(found) == asked.most:
-            return found, asked.most > 0
-        found.append(entry)
-    return found, False
+        if len(results) == asked.most:
+            return results, asked.most > 0
+        results.append(entry)
+    return results, False
 
 
 class Folders:

@@ -22,7 +22,7 @@ def run(store: Scripted, *requests: bytes) -> list[tuple[int, bytes]]:
 
     async def asked() -> list[tuple[int, bytes]]:
         async with fronted(store) as port:
-            return [await ask(port, one) for one in requests]
+            return [await ask(port, item) for item in requests]
 
     return asyncio.run(asyncio.wait_for(asked(), 20))
 
@@ -155,8 +155,8 @@ def test_the_next_pages_of_a_list_of_uploads_are_not_read_again() -> None:
         asked = [request("GET", f"/b?uploads&max-uploads={most}&key-marker={marker}") for marker in markers]
         return [body for _, body in run(store, *asked)]
 
-    found = [key for body in pages("", "k00599", "k01199") for key in re.findall(rb"<Key>(.*?)</Key>", body)]
-    assert found == [f"k{n:05}".encode() for n in range(1500)]
+    results = [key for body in pages("", "k00599", "k01199") for key in re.findall(rb"<Key>(.*?)</Key>", body)]
+    assert results == [f"k{n:05}".encode() for n in range(1500)]
     own = [seen.target for seen in store.seen if "Credential=own/" in seen.headers.get("authorization", "")]
     assert len(own) == 2
 
@@ -175,8 +175,8 @@ async def _uploads(seen: Seen, writer: asyncio.StreamWriter) -> bool:
 
 def test_old_keys_of_versions_can_be_deleted() -> None:
     store = Scripted()
-    found = run(store, *(request("DELETE", f"/b/{key}") for key in ("a.versions/x", "a/.uploads/x")))
-    assert [status for status, _ in found] == [200, 400]
+    result = run(store, *(request("DELETE", f"/b/{key}") for key in ("a.versions/x", "a/.uploads/x")))
+    assert [status for status, _ in result] == [200, 400]
 
 
 @pytest.mark.parametrize(
@@ -309,10 +309,10 @@ def test_a_store_that_takes_no_connection_is_not_waited_for(monkeypatch: pytest.
         async with before(f"127.0.0.1:{port}") as front:
             return await ask(front, request("GET", "/b/k"))
 
-    with socket.socket() as full, socket.socket() as one, socket.socket() as two:
+    with socket.socket() as full, socket.socket() as item, socket.socket() as two:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        for waiting in (one, two):
+        for waiting in (item, two):
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         status, _ = asyncio.run(asyncio.wait_for(asked(full.getsockname()[1]), 10))
@@ -351,5 +351,5 @@ def _ends_what_was_kept(store: Scripted, kept: int) -> Callable[[Seen, asyncio.S
 def test_the_front_lives_while_the_store_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks whether the front lives would else kill it for the store's fault."""
     monkeypatch.setattr(upstream, "SILENCE_SECONDS", 0.3)
-    found = run(Scripted(special=_silent), request("GET", "/.vellum/live"), request("GET", "/.vellum/ready"))
-    assert [status for status, _ in found] == [200, 503]
+    result = run(Scripted(special=_silent), request("GET", "/.vellum/live"), request("GET", "/.vellum/ready"))
+    assert [status for status, _ in result] == [200, 503]

@@ -36,9 +36,9 @@ def test_a_key_that_the_store_keeps_is_taken(key: str) -> None:
 @pytest.mark.parametrize("key", BAD)
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_key_that_would_be_another_one_is_refused(key: str, *, writes: bool) -> None:
-    found = refusal(key, writes=writes)
-    assert found is not None
-    assert (found.status, found.code in ("InvalidArgument", "KeyTooLongError")) == (400, True)
+    result = refusal(key, writes=writes)
+    assert result is not None
+    assert (result.status, result.code in ("InvalidArgument", "KeyTooLongError")) == (400, True)
 
 
 @pytest.mark.parametrize("key", HIDDEN)
@@ -51,9 +51,9 @@ def test_a_key_that_no_listing_would_show_can_be_read_and_not_written(key: str) 
     "source", ["", "/", "b", "/b", "b/", "/b/", "b%2F", "b?versionId=1", "b//a", "b/../c/x", "b/%ff"]
 )
 def test_a_copy_needs_a_source_with_a_key(source: str) -> None:
-    found = refused_source(source)
-    assert found is not None
-    assert found.code == "InvalidArgument"
+    result = refused_source(source)
+    assert result is not None
+    assert result.code == "InvalidArgument"
 
 
 @pytest.mark.parametrize("source", ["b/a", "/b/a", "b%2Fa", "b/a?versionId=null", "b/a b", "b/a/c"])

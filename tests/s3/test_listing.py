@@ -33,8 +33,8 @@ def texts(listing: Listing) -> list[str]:
 
 def check(keys: set[str], left: set[str], asked: Question, size: int) -> None:
     store = Folders(keys, size, left)
-    found = ask(store, asked)
-    assert (texts(found), found.truncated) == expected(keys, asked)
+    result = ask(store, asked)
+    assert (texts(result), result.truncated) == expected(keys, asked)
 
 
 @given(KEYS, KEYS, QUESTIONS, st.sampled_from((1, 2, 5, 1000)))
@@ -59,14 +59,14 @@ def test_twenty_thousand_listings_are_those_of_a_sorted_set(
 @settings(max_examples=100, deadline=None)
 def test_pages_lose_no_key_and_give_none_twice(keys: set[str], delimiter: str, most: int) -> None:
     """Each page begins where the one before ended."""
-    store, found, after = Folders(keys, 2), [], ""
+    store, result, after = Folders(keys, 2), [], ""
     while True:
         page = ask(store, Question("", delimiter, after, most))
-        found += texts(page)
+        result += texts(page)
         if not page.truncated:
             break
         after = page.last
-    assert found == expected(keys, Question("", delimiter, "", 10**6))[0]
+    assert result == expected(keys, Question("", delimiter, "", 10**6))[0]
 
 
 def test_a_start_beside_many_names_reads_few_pages() -> None:
@@ -99,8 +99,8 @@ def test_folders_are_read_eight_at_a_time(delimiter: str) -> None:
     """A folder costs one request, so the time of a listing is that of its folders."""
     keys = {f"{a}{end}/{b}/key" for a in range(50) for b in range(2) for end in ("", "-1", ".x")}
     store = Slow(keys)
-    found = ask(store, Question("", delimiter, "", 1000))
-    assert (texts(found), found.truncated) == expected(keys, Question("", delimiter, "", 1000))
+    result = ask(store, Question("", delimiter, "", 1000))
+    assert (texts(result), result.truncated) == expected(keys, Question("", delimiter, "", 1000))
     assert store.most == 8
 
 

@@ -26,12 +26,12 @@ def test_a_key_and_a_marker_of_its_name_are_not_written_at_the_same_time(first: 
     async def both() -> tuple[tuple[int, bytes], tuple[int, bytes]]:
         store.special = slowly
         async with fronted(store) as port:
-            one = asyncio.create_task(ask(port, request("PUT", first)))
+            item = asyncio.create_task(ask(port, request("PUT", first)))
             await begun.wait()
             two = asyncio.create_task(ask(port, request("PUT", second)))
             await asyncio.wait({two}, timeout=0.2)
             go_on.set()
-            return await one, await two
+            return await item, await two
 
     (status, _), (refused, body) = asyncio.run(asyncio.wait_for(both(), 10))
     assert (status, refused, code(body)) == (200, 409, "InvalidRequest")
@@ -61,10 +61,10 @@ def test_a_change_does_not_wait_for_ever_for_the_other_key(monkeypatch: pytest.M
 
     async def both() -> tuple[int, bytes]:
         async with fronted(Scripted(special=slowly)) as port:
-            one = asyncio.create_task(ask(port, request("PUT", "/b/a")))
+            item = asyncio.create_task(ask(port, request("PUT", "/b/a")))
             await begun.wait()
             two = await ask(port, second)
-            one.cancel()
+            item.cancel()
             return two
 
     status, body = asyncio.run(asyncio.wait_for(both(), 10))
@@ -84,10 +84,10 @@ def test_changes_that_do_not_meet_do_not_wait(second: bytes) -> None:
 
     async def both() -> tuple[int, bytes]:
         async with fronted(Scripted(special=silent)) as port:
-            one = asyncio.create_task(ask(port, request("PUT", "/b/a")))
+            item = asyncio.create_task(ask(port, request("PUT", "/b/a")))
             await begun.wait()
             two = await asyncio.wait_for(ask(port, second), 5)
-            one.cancel()
+            item.cancel()
             return two
 
     assert asyncio.run(asyncio.wait_for(both(), 10)) == (200, b"")
@@ -100,11 +100,11 @@ def test_a_refused_client_that_sends_its_body_slowly_keeps_nobody_waiting(monkey
     async def both() -> tuple[int, bytes]:
         store = Scripted(allows=False)
         async with fronted(store) as port:
-            one = asyncio.create_task(ask(port, request("PUT", "/b/a", bytes(10))[:-10]))
+            item = asyncio.create_task(ask(port, request("PUT", "/b/a", bytes(10))[:-10]))
             while not store.changes():  # noqa: ASYNC110  # the store has no event for it
                 await asyncio.sleep(0.01)
             two = await ask(port, request("PUT", "/b/a/x"))
-            one.cancel()
+            item.cancel()
             return two
 
     status, body = asyncio.run(asyncio.wait_for(both(), 10))
@@ -119,13 +119,13 @@ def test_a_stranger_who_waits_keeps_no_other_waiting(method: str) -> None:
 
     async def all_three() -> tuple[int, bytes]:
         async with fronted(store := Scripted()) as port:
-            one = asyncio.create_task(ask(port, request("PUT", "/b/a", bytes(10))[:-10]))
+            item = asyncio.create_task(ask(port, request("PUT", "/b/a", bytes(10))[:-10]))
             while not store.changes():  # noqa: ASYNC110  # the store has no event for it
                 await asyncio.sleep(0.01)
             two = asyncio.create_task(ask(port, stranger))
             await asyncio.wait({two}, timeout=0.2)
             three = await ask(port, request("PUT", "/b/a"))
-            one.cancel()
+            item.cancel()
             two.cancel()
             return three
 

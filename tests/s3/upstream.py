@@ -88,8 +88,8 @@ class Scripted:
     def _answer(self, seen: Seen) -> bytes:
         path, _, query = seen.target.partition("?")
         if seen.method == "HEAD":
-            found = self.heads.get(path)
-            return answer(404) if found is None else answer(200, headers=found)
+            result = self.heads.get(path)
+            return answer(404) if result is None else answer(200, headers=result)
         if seen.method == "POST" and not seen.body.strip():
             return answer(400, MALFORMED)
         if seen.headers.get("if-match") == '"0"':

@@ -72,7 +72,7 @@ def test_what_no_document_answers_gets_no_answer_and_says_so(manual: Predictor, 
 def test_a_partial_answer_is_shown_as_near(manual: Predictor) -> None:
     """A passage that answers a part of the question is near, but not an answer."""
     prediction = manual.ask("which passengers does the supply boat take")
-    near = [(one["document"], one["page"]) for one in prediction["near"]]
+    near = [(item["document"], item["page"]) for item in prediction["near"]]
     assert (prediction["answers"], near) == ([], [("lighthouse.pdf", 4)])
     assert prediction["message"] == "nothing relevant was found: no indexed document mentions passengers, take"
 
@@ -214,14 +214,14 @@ def hosts_answered(predictor: Predictor, names: Sequence[str]) -> list[str]:
         ("/v1/models/search:predict", {"instances": [{"question": "clockwork"}]}),
         ("/v2/models/search/infer", {"inputs": [{**QUESTION, "data": ["clockwork"]}]}),
     )
-    found = []
+    results = []
     for name in names:
         headers = {"content-type": "application/json", "Host": name}
         answers = [predictor.post(path, body, headers) for path, body in asked]
         assert {status for status, _ in answers} in ({200}, {421}), name
         assert all(("clockwork" in json.dumps(answer)) == (status == 200) for status, answer in answers), name
-        found += [name] if answers[0][0] == 200 else []
-    return found
+        results += [name] if answers[0][0] == 200 else []
+    return results
 
 
 def test_a_web_page_that_points_its_own_name_here_reads_nothing(manual: Predictor) -> None:
@@ -286,8 +286,8 @@ def test_a_document_that_is_not_whole_is_never_an_answer(fresh: Predictor, tmp_p
         },
     }
     (whole,) = fresh.team.points()
-    _, found = fresh.team.call("POST", "/points", {"ids": [whole["id"]], "with_vector": True})
-    half["vector"] = found["result"][0]["vector"]
+    _, result = fresh.team.call("POST", "/points", {"ids": [whole["id"]], "with_vector": True})
+    half["vector"] = result["result"][0]["vector"]
     fresh.team.call("PUT", "/points?wait=true", {"points": [half]})
     assert places(fresh.ask("lantern")) == [("a.pdf", 1)]
 

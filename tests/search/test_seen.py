@@ -146,11 +146,11 @@ def test_a_word_of_the_page_finds_its_document_and_page(
 
 @pytest.mark.parametrize("question", HIDDEN)
 def test_what_no_reader_shows_is_not_cited(predictor: Predictor, question: str) -> None:
-    said = predictor.ask(question)
+    text = predictor.ask(question)
     first, second = question.split()
-    snippets = " ".join(answer["snippet"].lower() for answer in said["answers"] + said["near"])
+    snippets = " ".join(answer["snippet"].lower() for answer in text["answers"] + text["near"])
     assert first not in snippets
-    assert not said["answers"] or second in snippets
+    assert not text["answers"] or second in snippets
 
 
 def test_a_snippet_shows_a_divided_word_as_the_page_does(predictor: Predictor) -> None:

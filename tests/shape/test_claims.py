@@ -74,16 +74,16 @@ def parts() -> list[AnyPlatformComponent]:
 
 def pinned(tool: str, module: str) -> str:
     """Return the version that a tool's module file pins."""
-    found = re.search(
+    match = re.search(
         rf"^\s*(?:require )?{re.escape(module)} v(\S+)", (ROOT / f"tools/{tool}/go.mod").read_text(), re.MULTILINE
     )
-    assert found, module
-    return found[1]
+    assert match, module
+    return match[1]
 
 
 COUNTS: dict[str, Callable[[], int]] = {
     rf"platform, {NUMBER} parts": lambda: len(parts()),
-    rf"parts, {NUMBER} of them Helm releases": lambda: sum(isinstance(one, ReleaseComponent) for one in parts()),
+    rf"parts, {NUMBER} of them Helm releases": lambda: sum(isinstance(part, ReleaseComponent) for part in parts()),
     rf"!\[(?:The )?{NUMBER} parts": lambda: (ROOT / "docs/pictures/kubeflow.svg").read_text().count("<title>") - 1,
     rf"Vellum's {NUMBER} charts": lambda: len(OWN),
     rf"KServe's {NUMBER} charts": lambda: sum(name.startswith("kserve") for name in platform_components()),
@@ -93,10 +93,12 @@ COUNTS: dict[str, Callable[[], int]] = {
 
 @pytest.mark.parametrize("pattern", COUNTS)
 def test_a_count_is_that_of_the_code(pattern: str) -> None:
-    found = {
-        (page.name, said): number(said) for page in PAGES for said in re.findall(pattern, text(page), re.IGNORECASE)
+    results = {
+        (page.name, message): number(message)
+        for page in PAGES
+        for message in re.findall(pattern, text(page), re.IGNORECASE)
     }
-    assert {where: said for where, said in found.items() if said != COUNTS[pattern]()} == {}
+    assert {where: message for where, message in results.items() if message != COUNTS[pattern]()} == {}
 
 
 def test_the_counts_that_figures_name_are_found() -> None:
@@ -117,14 +119,17 @@ VERSIONS: dict[str, Callable[[], str]] = {
 
 
 def chart_version(name: str) -> str:
-    said: str = yaml.safe_load(own(name)["Chart.yaml"])["appVersion"]
-    return said.removeprefix("v")
+    message: str = yaml.safe_load(own(name)["Chart.yaml"])["appVersion"]
+    return message.removeprefix("v")
 
 
 @pytest.mark.parametrize("pattern", VERSIONS)
 def test_a_version_is_the_one_that_is_pinned(pattern: str) -> None:
     wrong = {
-        (page.name, said) for page in PAGES for said in re.findall(pattern, text(page)) if said != VERSIONS[pattern]()
+        (page.name, message)
+        for page in PAGES
+        for message in re.findall(pattern, text(page))
+        if message != VERSIONS[pattern]()
     }
     assert wrong == set()
 
@@ -144,14 +149,14 @@ def denied(words: str) -> list[str]:
     """Return the commands that the sentences say are missing, each with its sentence."""
     verbs = [name for name in COMMANDS if len(name) > len("open") and name not in NOUNS]
     stems = {re.sub(r"(e|fy)$", "", name): name for name in verbs}
-    found = []
+    results = []
     for sentence in MISSING.findall(words):
         prose = re.sub(r"`[^`]*`|\([^)]*\)", "", sentence)
         named = [
             name for stem, name in stems.items() if re.search(rf"\b{stem}(s|er|ers|ing|es)\b", prose, re.IGNORECASE)
         ]
-        found += [f"{name}: {sentence.strip()}" for name in named]
-    return found
+        results += [f"{name}: {sentence.strip()}" for name in named]
+    return results
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -179,8 +184,8 @@ def test_charts_are_called_alpha_where_they_are_and_nowhere_else() -> None:
         for name in OWN
         if yaml.safe_load(own(name)["Chart.yaml"])["annotations"]["platform.vellum.dev/stage"] == "alpha"
     }
-    said = [page.name for page in PAGES if "not yet run on a kubelet" in text(page)]
-    assert bool(said) == bool(alpha)
+    messages = [page.name for page in PAGES if "not yet run on a kubelet" in text(page)]
+    assert bool(messages) == bool(alpha)
 
 
 def test_what_is_told_of_a_command_names_one() -> None:
@@ -196,7 +201,7 @@ def test_what_is_told_of_a_command_names_one() -> None:
 
 def test_the_functions_image_takes_the_arguments_that_crossplane_gives_it() -> None:
     """The composed runtime appends its arguments to the entry point of the image."""
-    (recipe,) = (one for one in RECIPES if one.xpkg)
+    (recipe,) = (item for item in RECIPES if item.xpkg)
     (container,) = function("x")[0]["spec"]["deploymentTemplate"]["spec"]["template"]["spec"]["containers"]
     command = importlib.import_module(f"vellum.cli.commands.{recipe.entrypoint[1]}").command
     command.make_context("function", [*recipe.entrypoint[2:], *container["args"]])

@@ -49,8 +49,8 @@ def by_name(part: Any) -> str:
 
 def test_every_module_is_one_component_and_none_is_lost() -> None:
     modules = [f"vellum.components.{file.stem}" for file in FOLDER.glob("*.py") if file.stem != "__init__"]
-    found = [importlib.import_module(module).component for module in sorted(modules)]
-    assert len({part.name for part in found}) == len(found) == len(TEAM) + len(PLATFORM)
+    results = [importlib.import_module(module).component for module in sorted(modules)]
+    assert len({part.name for part in results}) == len(results) == len(TEAM) + len(PLATFORM)
 
 
 @pytest.mark.parametrize("part", ALL.values(), ids=by_name)
@@ -175,10 +175,10 @@ def test_a_probe_tells_no_secret_to_whoever_has_the_port(part: Any, tmp_path: Pa
         asking.start()
         connection, _ = stranger.accept()
         with connection:
-            said = connection.recv(65536)
+            text = connection.recv(65536)
         asking.join()
-    assert said.startswith(b"GET /")
-    assert b"S3CRET" not in said
+    assert text.startswith(b"GET /")
+    assert b"S3CRET" not in text
 
 
 @pytest.mark.parametrize("part", REALISED, ids=by_name)

@@ -79,9 +79,9 @@ def commands(page: Path) -> Iterator[list[str]]:
         lines += re.sub(r"\\\n\s*", " ", text).splitlines()
     for line in lines:
         for part in re.split(r"&&|\|\||[|;>]| -- |\$\(|\)", line.strip().removeprefix("$ ").partition(" #")[0]):
-            found = re.match(r"\s*(?:\.venv/bin/)?vellum (.+)", part)
-            if found:
-                yield shlex.split(found[1].replace("…", "x"))
+            match = re.match(r"\s*(?:\.venv/bin/)?vellum (.+)", part)
+            if match:
+                yield shlex.split(match[1].replace("…", "x"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -149,14 +149,14 @@ def test_what_the_source_names_exists() -> None:
         wrong += [f"{name(file)}: {path}" for path in OURS.findall(text) if not _exists(path)]
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.keyword) and node.arg == "fix":
-                said = " ".join(
+                message = " ".join(
                     part.value
                     for part in ast.walk(node.value)
                     if isinstance(part, ast.Constant) and isinstance(part.value, str)
                 )
                 wrong += [
                     f"{name(file)}: vellum {verb}"
-                    for verb in re.findall(r"\bvellum ([a-z]+)", said)
+                    for verb in re.findall(r"\bvellum ([a-z]+)", message)
                     if verb not in COMMANDS
                 ]
     assert wrong == []

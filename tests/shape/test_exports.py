@@ -45,9 +45,9 @@ def test_every_folder_is_a_package() -> None:
 @pytest.mark.parametrize("file", MODULES, ids=_name)
 def test_a_module_says_what_it_is_for(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    said = ast.get_docstring(tree)
-    assert said, "a docstring says what the module is for"
-    assert said.splitlines()[0].rstrip()[-1] in ".:?!", "its first line is a sentence"
+    text = ast.get_docstring(tree)
+    assert text, "a docstring says what the module is for"
+    assert text.splitlines()[0].rstrip()[-1] in ".:?!", "its first line is a sentence"
     has_code = any(not isinstance(node, ast.Expr) for node in tree.body)
     assert not has_code or _future(tree) != (_name(file) in WITHOUT_FUTURE)
 

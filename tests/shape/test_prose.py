@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import subprocess
@@ -90,3 +91,14 @@ def test_a_string_a_comment_and_a_docstring_are_read() -> None:
     text = '"""Whoever reads."""\nmend = f"nobody {x}"  # so it is\n'
     read = " ".join(sentence for _, sentence in prose("a.py", text))
     assert [match[0] for match in _AVOIDED.finditer(read)] == ["Whoever", "nobody", "so it is"]
+
+
+def test_names_say_what_they_hold() -> None:
+    """``one``, ``said`` and ``found`` could name anything."""
+    vague = {"one", "said", "found"}
+    wrong = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+            wrong += [f"{path.relative_to(ROOT)}: {name}"] if name in vague else []
+    assert wrong == []

@@ -122,8 +122,8 @@ def _shown_values(trainer: dict[str, Any], path: Path) -> Iterator[Mistake]:
     known = "|".join(re.escape(name) for name in names if isinstance(name, str) and name)
     for field in ("command", "args") if known else ():
         for number, word in enumerate(_list(trainer.get(field))):
-            if isinstance(word, str) and (found := re.search(rf"\$\(({known})\)", word)):
-                what = f"{found[0]} would show the value of a variable in the process list"
+            if isinstance(word, str) and (match := re.search(rf"\$\(({known})\)", word)):
+                what = f"{match[0]} would show the value of a variable in the process list"
                 yield Mistake("VEL115", what, (*path, field, number), "read the variable in the program")
 
 

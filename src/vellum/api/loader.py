@@ -139,7 +139,7 @@ def _parsed(data: bytes, source: str) -> list[Document]:
 
 def _valid(parsed: list[Document], namespace: str = "") -> list[Written]:
     """Return the object of each document; ``namespace`` is that of ``load``."""
-    valid = [(one.source, made) for one in parsed if (made := _object(one, namespace))]
+    valid = [(item.source, made) for item in parsed if (made := _object(item, namespace))]
     seen: dict[tuple[str, str, str], str] = {}
     for source, made in valid:
         obj = made.manifest()
@@ -161,9 +161,9 @@ def _refuse(parsed: list[Document]) -> None:
 def _identity(document: Document) -> Obj | None:
     """Return the identity of a document's object; drop mistakes in other fields."""
     document.mistakes[:] = [
-        (line, one)
-        for line, one in document.mistakes
-        if not one.path or one.path in _IDENTITY or one.code not in _OF_A_FIELD
+        (line, item)
+        for line, item in document.mistakes
+        if not item.path or item.path in _IDENTITY or item.code not in _OF_A_FIELD
     ]
     if not _is_mapping(document):
         return None
@@ -215,15 +215,19 @@ def _metadata(value: Obj) -> Obj:
 
 def _settle(document: Document, kind: str) -> None:
     """Drop mistakes about values of ignored fields, such as ``creationTimestamp: null``; give others a specific fix."""
-    for index, (line, one) in reversed([*enumerate(document.mistakes)]):
-        if one.code in ODD_VALUES and any(one.path[:size] in IGNORED for size in (1, 2)):
+    for index, (line, item) in reversed([*enumerate(document.mistakes)]):
+        if item.code in ODD_VALUES and any(item.path[:size] in IGNORED for size in (1, 2)):
             del document.mistakes[index]
-        elif one.code in ODD_VALUES and kind and (fix := _advice(document, kind, one)):
-            document.mistakes[index] = line, one._replace(fix=fix)
+        elif item.code in ODD_VALUES and kind and (fix := _advice(document, kind, item)):
+            document.mistakes[index] = line, item._replace(fix=fix)
 
 
-def _advice(document: Document, kind: str, one: Mistake) -> str:
-    return advice(kind, one.path, document.words[one.path], is_null=one.code == "VEL109") if one.path else ""
+def _advice(document: Document, kind: str, mistake: Mistake) -> str:
+    return (
+        advice(kind, mistake.path, document.words[mistake.path], is_null=mistake.code == "VEL109")
+        if mistake.path
+        else ""
+    )
 
 
 def _object(document: Document, namespace: str) -> Written | None:
@@ -242,9 +246,9 @@ def _object(document: Document, namespace: str) -> Written | None:
         wrong += mistakes(kind, error, document.words, document.lines)
     if kind in workloads.KINDS:
         wrong += admission.between(kind, document.value.get("spec"), meta, namespace)
-    renamed = {(*one.path[:-1], one.fix) for one in wrong if one.code == "VEL112"}
+    renamed = {(*item.path[:-1], item.fix) for item in wrong if item.code == "VEL112"}
     # A field whose misspelling is reported is not also reported as missing.
-    document.add(*(one for one in wrong if (*one.path[:-1], f"write {one.path[-1]} instead") not in renamed))
+    document.add(*(item for item in wrong if (*item.path[:-1], f"write {item.path[-1]} instead") not in renamed))
     if document.mistakes:
         return None
     own = valid.metadata

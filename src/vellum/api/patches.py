@@ -43,36 +43,36 @@ def checked(text: str) -> str:
 
 
 def _check_all(text: str) -> None:
-    found = _parsed(f"patches:\n{text}") if re.match(START, text) else []
-    written = found[0] if len(found) == 1 else None
+    match = _parsed(f"patches:\n{text}") if re.match(START, text) else []
+    written = match[0] if len(match) == 1 else None
     if not isinstance(written, dict) or written.keys() != {"patches"} or not isinstance(written["patches"], list):
         raise _WrongError(_NO_LIST)
-    for number, one in enumerate(written["patches"], 1):
+    for number, item in enumerate(written["patches"], 1):
         try:
-            _check(one)
+            _check(item)
         except _WrongError as wrong:
             raise _WrongError(f"patch {number}: {wrong}") from None
 
 
 def _parsed(text: str) -> list[Any]:
-    found = documents(text, "patch")
+    result = documents(text, "patch")
     # A patch may contain null, and words that YAML readers disagree on.
-    wrong = [error for document in found for error in document.errors() if error.code not in ODD_VALUES]
+    wrong = [error for document in result for error in document.errors() if error.code not in ODD_VALUES]
     if wrong:
         raise _WrongError(wrong[0].what)
-    return [document.value for document in found]
+    return [document.value for document in result]
 
 
-def _check(one: object) -> None:
-    if not isinstance(one, dict):
+def _check(item: object) -> None:
+    if not isinstance(item, dict):
         raise _WrongError("it is not a mapping with `target` and `patch`")
-    _only(one, _FIELDS, "a patch here may have")
-    if not isinstance(one.get("patch"), str) or not one["patch"].strip():
+    _only(item, _FIELDS, "a patch here may have")
+    if not isinstance(item.get("patch"), str) or not item["patch"].strip():
         raise _WrongError("its `patch` is not text: write `patch: |` and the patch below it")
-    target = one.get("target")
+    target = item.get("target")
     if target is not None:
         _check_target(target)
-    for patch in _parsed(one["patch"]):
+    for patch in _parsed(item["patch"]):
         _check_patch(patch, has_target=target is not None)
 
 
@@ -111,7 +111,7 @@ def _check_operation(operation: object) -> None:
         raise _WrongError(f"`{operation['op']}` needs a `{needs}`")
 
 
-def _only(found: dict[str, Any], known: Iterable[str], words: str) -> None:
-    for name in found:
+def _only(values: dict[str, Any], known: Iterable[str], words: str) -> None:
+    for name in values:
         if name not in known:
             raise _WrongError(f"the field {name[:64]!r} is not known; {words}: {', '.join(sorted(known))}")

@@ -38,10 +38,10 @@ def parse(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = value if isinstance(value, str) else _plain(value)
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
         return None
-    number, suffix = Decimal(found[1]), found[3] or ""
+    number, suffix = Decimal(match[1]), match[3] or ""
     if suffix[:1] in ("e", "E") and suffix[1:] not in ("", "i"):
         number *= Decimal(10) ** int(suffix[1:])
     elif suffix in _SMALL:
@@ -112,14 +112,14 @@ def _suggested(name: str, value: object) -> str:
     """Return the most likely intended quantity."""
     example = "1Gi" if name in _BYTES else '"1"'
     text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
-    found = _MISSPELT.fullmatch(text.strip()[:40])
-    if isinstance(value, bool) or found is None:
+    match = _MISSPELT.fullmatch(text.strip()[:40])
+    if isinstance(value, bool) or match is None:
         return example
-    number = found[1].replace(",", ".")
-    unit = _UNITS.get(found[2].lower(), "")
-    if name in _BYTES and (not unit or found[2] == "m"):
+    number = match[1].replace(",", ".")
+    unit = _UNITS.get(match[2].lower(), "")
+    if name in _BYTES and (not unit or match[2] == "m"):
         unit = "Mi"
-    elif name == "cpu" and found[2].lower() in ("m", "mcpu", "millicores", "millicpu"):
+    elif name == "cpu" and match[2].lower() in ("m", "mcpu", "millicores", "millicpu"):
         unit = "m"
     elif name not in _BYTES and unit:
         unit = ""
@@ -145,33 +145,33 @@ def _between(
     """Yield every request above its limit; if the file sets only one of the two, the runtime's own is the other."""
     requests, limits = amounts["requests"], amounts["limits"]
     for name in dict.fromkeys((*requests, *limits)):
-        said, default = _said(resources, "requests", name), defaults["requests"].get(name)
-        limit, default_limit = _said(resources, "limits", name), defaults["limits"].get(name)
+        text, default = _written(resources, "requests", name), defaults["requests"].get(name)
+        limit, default_limit = _written(resources, "limits", name), defaults["limits"].get(name)
         if name in requests and name in limits:
-            yield from _pair((*path, "requests", name), (requests[name], said), (limits[name], limit))
+            yield from _pair((*path, "requests", name), (requests[name], text), (limits[name], limit))
         elif name in requests and limit is None and default_limit and requests[name] > (parse(default_limit) or 0):
-            what = f"the request {shown(said)} is above the runtime's limit {default_limit}, and no limit is written"
-            yield Mistake("VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too")
-        elif name in limits and said is None and default and limits[name] < (parse(default) or 0):
+            what = f"the request {shown(text)} is above the runtime's limit {default_limit}, and no limit is written"
+            yield Mistake("VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(text)} under limits too")
+        elif name in limits and text is None and default and limits[name] < (parse(default) or 0):
             what = f"the limit {shown(limit)} is below the runtime's request {default}, and no request is written"
             yield Mistake("VEL115", what, (*path, "limits", name), f"write {name}: {_quoted(limit)} under requests too")
         elif name in requests and limit is None and name not in _PLAIN:
             what = f"{name} has a request but no limit, and for a device the two must be equal"
-            yield Mistake("VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(said)} under limits too")
+            yield Mistake("VEL115", what, (*path, "requests", name), f"write {name}: {_quoted(text)} under limits too")
 
 
 def _pair(path: Path, request: tuple[Decimal, object], limit: tuple[Decimal, object]) -> Iterator[Mistake]:
     """Yield what is wrong with a request and its limit, each as a number and as written."""
-    name, said, most = path[-1], request[1], limit[1]
+    name, text, most = path[-1], request[1], limit[1]
     if name not in _PLAIN and request[0] != limit[0]:
-        what = f"the request {shown(said)} is not the limit {shown(most)}, and for a device the two must be equal"
+        what = f"the request {shown(text)} is not the limit {shown(most)}, and for a device the two must be equal"
         yield Mistake("VEL115", what, path, f"write {name}: {_quoted(most)}")
     elif request[0] > limit[0]:
-        what = f"the request {shown(said)} is above the limit {shown(most)}"
+        what = f"the request {shown(text)} is above the limit {shown(most)}"
         yield Mistake("VEL115", what, path, f"write {name}: {_quoted(most)}, or a higher limit")
 
 
-def _said(resources: Mapping[str, Any], field: str, name: str) -> object:
+def _written(resources: Mapping[str, Any], field: str, name: str) -> object:
     written = resources.get(field)
     return written.get(name) if isinstance(written, dict) else None
 

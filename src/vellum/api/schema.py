@@ -55,21 +55,21 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
         if "$ref" in option:
             option = shared[option["$ref"].rpartition("/")[2]]  # noqa: PLW2901  # resolved
         node = {**node, **option} if option.get("type") != "null" else node
-    found: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
+    results: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
     if isinstance(node.get("additionalProperties"), dict):
         # The writer chooses these names; without this the API server would drop them.
-        found["additionalProperties"] = _structural(node["additionalProperties"], shared)
+        results["additionalProperties"] = _structural(node["additionalProperties"], shared)
     if "const" in node:
-        found["enum"] = [node["const"]]
+        results["enum"] = [node["const"]]
     if examples := node.get("examples"):
-        found["example"] = examples[0]
+        results["example"] = examples[0]
     if isinstance(node.get("items"), dict):
-        found["items"] = _structural(node["items"], shared)
+        results["items"] = _structural(node["items"], shared)
     if "properties" in node:
         # An empty object, so that the API server also sets the defaults inside it.
-        found["default"] = {}
-        found["properties"] = {name: _structural(part, shared) for name, part in node["properties"].items()}
-    return found
+        results["default"] = {}
+        results["properties"] = {name: _structural(part, shared) for name, part in node["properties"].items()}
+    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +124,21 @@ def explain(path: str = "") -> Field:
     Raises:
         ClaimError: VEL119 if the field does not exist; VEL120 if only a cluster has it.
     """
-    words = [found[0] or found[1] for found in _WORD.findall(path[:LONGEST_PATH])]
+    words = [result[0] or result[1] for result in _WORD.findall(path[:LONGEST_PATH])]
     named = [name for name in API_VERSIONS if words and words[0].lower() == name.lower()]
     rest = words[len(named) :]
-    kind = max(named or API_VERSIONS, key=lambda one: _known(one, rest))
+    kind = max(named or API_VERSIONS, key=lambda item: _known(item, rest))
     node: Mapping[str, Any] = _schema(kind)
-    found, required = kind, False
+    result, required = kind, False
     for position, word in enumerate(rest):
         if (child := _child(node, word)) is None:
             place: tuple[str | int, ...] = tuple(rest[: position + 1])
             if elsewhere_says := elsewhere.field(kind, place):
                 raise ClaimError("VEL120", elsewhere_says[0], where=path[:200], fix=elsewhere_says[1])
-            raise _unknown(path, word, found, _inside(node).get("properties", {}))
+            raise _unknown(path, word, result, _inside(node).get("properties", {}))
         required = word in _inside(node).get("required", ())
-        node, found = child, f"{found}.{word}" if _PLAIN_WORD.fullmatch(word) else f"{found}['{word}']"
-    return _field(found, node, required=required)
+        node, result = child, f"{result}.{word}" if _PLAIN_WORD.fullmatch(word) else f"{result}['{word}']"
+    return _field(result, node, required=required)
 
 
 _WORD = re.compile(r"""\['([^']*)'\]|([^.\[\]]+)(?:\[[0-9]*\])*""")
@@ -148,16 +148,16 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 def _inside(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the node of a list's entries, or the node itself if it is not a list."""
-    found: Mapping[str, Any] = node.get("items", node)
-    return found
+    result: Mapping[str, Any] = node.get("items", node)
+    return result
 
 
 def _child(node: Mapping[str, Any], word: str) -> Mapping[str, Any] | None:
     """Return the node of a field, also where the writer chose its name; None if it does not exist."""
     inside = _inside(node)
     if word in (known := inside.get("properties", {})):
-        found: Mapping[str, Any] = known[word]
-        return found
+        result: Mapping[str, Any] = known[word]
+        return result
     free = inside.get("additionalProperties")
     return {"description": inside.get("description", ""), **free} if isinstance(free, dict) else None
 
@@ -183,8 +183,8 @@ def nearest(word: str, known: Mapping[str, Any]) -> str:
     if len(word) > LONGEST_NAME:
         return ""
     names = {name.lower(): name for name in known}
-    found = get_close_matches(word.lower(), names, n=1)
-    return names[found[0]] if found else ""
+    result = get_close_matches(word.lower(), names, n=1)
+    return names[result[0]] if result else ""
 
 
 def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:

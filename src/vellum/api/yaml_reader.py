@@ -74,23 +74,23 @@ class Document:
 
         Nothing follows from an anchor.
         """
-        for one in mistakes:
-            at_field = [other for _, other in self.mistakes if other.path == one.path and one.path]
+        for mistake in mistakes:
+            at_field = [other for _, other in self.mistakes if other.path == mistake.path and mistake.path]
             others = {other.code for other in at_field if other.what != _ANCHOR}
-            if not others - _BESIDE.get(one.code, set()):
-                near = (one.path[:end] for end in range(len(one.path), -1, -1))
-                self.mistakes.append((next(filter(None, map(self.lines.get, near)), 0), one))
+            if not others - _BESIDE.get(mistake.code, set()):
+                near = (mistake.path[:end] for end in range(len(mistake.path), -1, -1))
+                self.mistakes.append((next(filter(None, map(self.lines.get, near)), 0), mistake))
 
     def errors(self) -> list[ClaimError]:
         """Return the mistakes in the order of their lines; an object that did not come from a file has no lines."""
         return [
             ClaimError(
-                one.code,
-                one.what,
-                fix=one.fix,
-                where=self.source + (f":{line}" if line else "") + (f": {dotted(one.path)}" if one.path else ""),
+                item.code,
+                item.what,
+                fix=item.fix,
+                where=self.source + (f":{line}" if line else "") + (f": {dotted(item.path)}" if item.path else ""),
             )
-            for line, one in sorted(self.mistakes, key=itemgetter(0))
+            for line, item in sorted(self.mistakes, key=itemgetter(0))
         ]
 
 

@@ -65,7 +65,7 @@ def _put(path: str, value: object) -> str:
 def _cel(value: object) -> str:
     """Return a value as CEL; ``dyn`` because all values of a CEL map have one type."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)}: dyn({_cel(one)})" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(name)}: dyn({_cel(item)})" for name, item in value.items()) + "}"
     return json.dumps(value)
 
 

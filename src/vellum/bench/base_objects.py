@@ -27,11 +27,11 @@ _NODES, _PODS_A_NODE = 4, 500
 
 def kinds(crossplane: Path) -> list[Obj]:
     """Return Crossplane's CRDs, which its init container installs."""
-    found = list(_documents(crossplane))
-    for crd in found:
+    results = list(_documents(crossplane))
+    for crd in results:
         # Only one version of each kind is stored, and no webhook here could convert another.
         crd["spec"].pop("conversion", None)
-    return found
+    return results
 
 
 def _documents(folder: Path) -> Iterator[Obj]:
@@ -85,7 +85,7 @@ def _settings(registry: str) -> Iterator[Obj]:
 def webhooks(folder: Path, port: int, authority: bytes) -> list[Obj]:
     """Return Crossplane's webhook configurations as its init container writes them, with URLs instead of a Service."""
     configurations = list(_documents(folder))
-    for webhook in (one for configuration in configurations for one in configuration["webhooks"]):
+    for webhook in (item for configuration in configurations for item in configuration["webhooks"]):
         path = webhook["clientConfig"]["service"]["path"]
         url = f"https://localhost:{port}{path}"
         webhook["clientConfig"] = {"url": url, "caBundle": base64.b64encode(authority).decode()}

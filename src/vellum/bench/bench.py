@@ -89,24 +89,24 @@ class Bench(Stages):
                 self._attempt(self._installed, api)
 
     def _stages(self) -> None:
-        found = self.machine.programs
+        programs = self.machine.programs
         self._clients()
-        write(self.machine.directory("kwok") / "stages.yaml", base_objects.stages(found["kwok-stages"]))
+        write(self.machine.directory("kwok") / "stages.yaml", base_objects.stages(programs["kwok-stages"]))
         # provider-helm does not pull a chart twice, and the charts may have changed.
         shutil.rmtree(self.machine.directory("provider-helm"), ignore_errors=True)
         for names in STAGES[:_BEFORE_KINDS]:
             self._stage(names)
         self._charts()
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
-        self._apply(api, base_objects.kinds(found["crossplane-crds"]))
+        self._apply(api, base_objects.kinds(programs["crossplane-crds"]))
         crossplane = registry.template(
-            found["helm"], found["crossplane-chart"], "crossplane", SYSTEM, base_objects.chart_values()
+            programs["helm"], programs["crossplane-chart"], "crossplane", SYSTEM, base_objects.chart_values()
         )
         self._apply(api, base_objects.base(crossplane, self.machine.registry))
         self._apply(api, admission.policies(self.machine.charts))
         authority, port = self.certificates.authority.read_bytes(), self.machine.port("crossplane-webhooks")
-        self._apply(api, base_objects.webhooks(found["crossplane-webhooks"], port, authority))
-        self._said("kinds and rights are applied")
+        self._apply(api, base_objects.webhooks(programs["crossplane-webhooks"], port, authority))
+        self._report("kinds and rights are applied")
         for names in STAGES[_BEFORE_KINDS:]:
             self._stage(names)
         kubeconfig = self.certificates.kubeconfig("provider-helm").read_text()
@@ -118,7 +118,7 @@ class Bench(Stages):
         served = charts.served(self.machine.programs)
         registry.push(self.machine.programs["helm"], served, self.machine.directory("charts"), self.machine.charts)
         packages.publish(self.machine.programs, self.machine.directory("packages"), self.machine.registry)
-        self._said(f"{len(served)} charts and the packages are published")
+        self._report(f"{len(served)} charts and the packages are published")
 
     def _work(self, api: Api) -> None:
         """Start the stand-ins, with a real SeaweedFS for the object store's kinds; each works on its own thread."""
@@ -143,9 +143,11 @@ class Bench(Stages):
             self._workloads,
             seaweed,
         ]
-        self._managers = [Manager(KubeStore(api, one.kinds, clock), [], [one], clock) for one in controllers]
-        for manager, one in zip(self._managers, controllers, strict=True):
-            self._thread(one.name, manager.run, self._stop)
+        self._managers = [
+            Manager(KubeStore(api, controller.kinds, clock), [], [controller], clock) for controller in controllers
+        ]
+        for manager, item in zip(self._managers, controllers, strict=True):
+            self._thread(item.name, manager.run, self._stop)
 
     def _front(self) -> Process:
         """Return the store's front as the laptop runs it; it restarts until the store's key is mounted."""
@@ -162,14 +164,14 @@ class Bench(Stages):
         """Apply the tree as `vellum install` does, and wait for the platform; a bare bench has none."""
         if files := read(self._tree):
             Installation(api, files, self._stop.is_set).run(LOG.info)
-            self._said("everything that was rendered is applied")
+            self._report("everything that was rendered is applied")
             wait_for(lambda: self._stop.is_set() or self._platform_ready(api), 300, "the platform's readiness", FIX)
-            self._said("the platform is ready")
+            self._report("the platform is ready")
         self.ready = not self._asked.is_set()
 
     def _platform_ready(self, api: Api) -> bool:
-        found, _ = api.list(PLATFORM.gvk)
-        return bool(found) and all((current(one, "Ready") or {}).get("status") == "True" for one in found)
+        result, _ = api.list(PLATFORM.gvk)
+        return bool(result) and all((current(item, "Ready") or {}).get("status") == "True" for item in result)
 
     def _changed(self, process: str) -> None:
         key = self._workloads.key_of(process) if self._workloads else None

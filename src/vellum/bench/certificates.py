@@ -70,25 +70,25 @@ def make(folder: Path, server: str, now: datetime, also: tuple[str, ...] = ()) -
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    found = Certificates(folder)
+    certificates = Certificates(folder)
     issuer = certificate("vellum-bench", now)
     authority = issuer[0].public_bytes(serialization.Encoding.PEM)
-    write(found.authority, authority)
+    write(certificates.authority, authority)
     for name, (user, group) in {**USERS, **{name: (name, "") for name in SERVERS}}.items():
         names = also if name == "apiserver" else ()
         made, key = certificate(user, now, organization=group, issuer=issuer, also=names)
         chain = made.public_bytes(serialization.Encoding.PEM)
-        write(found.pair(name)[0], chain)
-        write(found.pair(name)[1], pem(key))
+        write(certificates.pair(name)[0], chain)
+        write(certificates.pair(name)[1], pem(key))
         # Crossplane and the function look for the authority's certificate beside their own.
         write(folder / name / "ca.crt", authority)
         if name in USERS:
-            write(found.kubeconfig(name), _kubeconfig(server, authority, chain, pem(key)))
+            write(certificates.kubeconfig(name), _kubeconfig(server, authority, chain, pem(key)))
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    write(found.accounts[0], pem(key))
-    write(found.accounts[1], public)
-    return found
+    write(certificates.accounts[0], pem(key))
+    write(certificates.accounts[1], public)
+    return certificates
 
 
 def _kubeconfig(server: str, authority: bytes, chain: bytes, key: bytes) -> str:

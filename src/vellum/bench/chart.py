@@ -72,8 +72,8 @@ def _document(obj: Obj | If) -> str:
     return "---\n" + _HOLE.sub(r"{{ toJson (\1) }}", _json(obj))
 
 
-def _json(found: object) -> str:
-    return json.dumps(found, indent=1, ensure_ascii=False)
+def _json(result: object) -> str:
+    return json.dumps(result, indent=1, ensure_ascii=False)
 
 
 # Objects of which charts are made
@@ -94,13 +94,13 @@ def crd(api_version: str, kind: str, *, scope: str = "Namespaced", keep: str = "
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     versions = [
         {
-            "name": one,
+            "name": item,
             "served": True,
-            "storage": one == version,
+            "storage": item == version,
             "subresources": {"status": {}},
             "schema": {"openAPIV3Schema": schema},
         }
-        for one in (version, *more)
+        for item in (version, *more)
     ]
     named = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
     annotations = {**STAND_IN, "helm.sh/resource-policy": keep} if keep else STAND_IN

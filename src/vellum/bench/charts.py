@@ -50,17 +50,17 @@ def served(folders: Mapping[str, Path]) -> dict[str, bytes]:
 
 def _trainer(folders: Mapping[str, Path]) -> dict[str, bytes]:
     """Return the files of Kubeflow Trainer's chart, with the two subcharts that its publisher adds."""
-    found = _files(folders["trainer-chart"])
+    result = _files(folders["trainer-chart"])
     for name in ("jobset", "lws"):
-        found |= {f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()}
+        result |= {f"charts/{name}/{path}": content for path, content in _files(folders[f"{name}-chart"]).items()}
     # The tag has version 0.1.0, which the release replaces. A subchart of another version than required is always on.
     about = "charts/lws/Chart.yaml"
-    return {**found, about: re.sub(rb"(?m)^version: .*$", b"version: 0.8.0", found[about])}
+    return {**result, about: re.sub(rb"(?m)^version: .*$", b"version: 0.8.0", result[about])}
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if not name.startswith(_TESTS)}
+    results = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in results.items() if not name.startswith(_TESTS)}
 
 
 # cert-manager
@@ -270,7 +270,7 @@ SEAWEEDFS_OPERATOR = Chart(
         ),
         service(RELEASE, _OPERATOR, {"http": (8080, 8080)}),
         service(f"{RELEASE}-webhook", _OPERATOR, {"https": (443, 9443)}),
-        *(If("webhook.certManager.enabled", one) for one in _OPERATOR_CERTIFICATE),
+        *(If("webhook.certManager.enabled", item) for item in _OPERATOR_CERTIFICATE),
     ),
     {
         "replicaCount": 1,
@@ -298,8 +298,8 @@ ARGO_WORKFLOWS = Chart(
         If("crds.install", crd("argoproj.io/v1alpha1", "ClusterWorkflowTemplate", scope="Cluster", keep=_KEPT)),
         *(If("crds.install", crd("argoproj.io/v1alpha1", kind, keep=_KEPT)) for kind in _ARGO_KINDS.split()),
         account(_ARGO),
-        *(If("singleNamespace", one) for one in rights("Role", _ARGO, _ARGO, _ARGO_RULES)),
-        *(If("singleNamespace | not", one) for one in rights("ClusterRole", _ARGO, _ARGO, _ARGO_RULES)),
+        *(If("singleNamespace", item) for item in rights("Role", _ARGO, _ARGO, _ARGO_RULES)),
+        *(If("singleNamespace | not", item) for item in rights("ClusterRole", _ARGO, _ARGO, _ARGO_RULES)),
         If("controller.configMap.create", config_map(f"{RELEASE}-workflow-controller-configmap", NAMESPACE, {})),
         workload(
             _ARGO,

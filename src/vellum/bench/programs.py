@@ -136,21 +136,21 @@ def ensure(say: Say, more: Iterable[Program | Files] = ()) -> dict[str, Path]:
             fix="clone the repository and run `make bench` there",
         )
     items: list[Program | Files] = [*PROGRAMS, *FILES, *more]
-    found = {item.name: _place(item) for item in items}
-    missing = [item for item in items if not found[item.name].exists()]
+    results = {item.name: _place(item) for item in items}
+    missing = [item for item in items if not results[item.name].exists()]
     if not missing:
-        return found
+        return results
     _enough_room(missing)
     go = _go(say)
     for number, item in enumerate(missing, 1):
         began = time.monotonic()
         say(f"building {item.name} ({number} of {len(missing)})")
         if isinstance(item, Program):
-            _build(go, item, found[item.name], say)
+            _build(go, item, results[item.name], say)
         else:
-            _copy(go, item, found[item.name], say)
+            _copy(go, item, results[item.name], say)
         say(f"{item.name} is built, {time.monotonic() - began:.0f} s")
-    return found
+    return results
 
 
 def _place(item: Program | Files) -> Path:
@@ -198,9 +198,9 @@ def _go(say: Say) -> list[str]:
 
 
 def _version(go: str) -> tuple[int, ...]:
-    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"go(\d+)\.(\d+)", said)
-    return tuple(map(int, found.groups())) if found else (0, 0)
+    output = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"go(\d+)\.(\d+)", output)
+    return tuple(map(int, match.groups())) if match else (0, 0)
 
 
 def _environment() -> dict[str, str]:
@@ -227,10 +227,10 @@ def _copy(go: list[str], files: Files, target: Path, say: Say) -> None:
     """Copy files out of the module, so that a later start needs neither Go nor its caches."""
     folder = TOOLS / files.module
     fetched = [*go, "mod", "download", "-json", files.path]
-    said = json.loads(_downloaded(fetched, folder, _environment(), say))
+    text = json.loads(_downloaded(fetched, folder, _environment(), say))
     draft = target.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
-    source = Path(said["Dir"]) / files.inside
+    source = Path(text["Dir"]) / files.inside
     for file in sorted(path for path in source.rglob(files.pattern) if path.is_file()):
         copy = draft / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -258,10 +258,10 @@ def _downloaded(argv: list[str], folder: Path, environment: Mapping[str, str], s
 def _run(argv: list[str], folder: Path, environment: Mapping[str, str]) -> str:
     done = subprocess.run(argv, cwd=folder, env=environment or None, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+        output = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
         # `go mod download -json` ends with a bracket, and a checksum error with a hint where to read more.
-        words = [line.strip() for line in said if re.search(r"\w", line) and "go help module-auth" not in line]
-        last = next((line for line in words if _FOR_GOOD.search(line)), (words or said)[-1])
+        words = [line.strip() for line in output if re.search(r"\w", line) and "go help module-auth" not in line]
+        last = next((line for line in words if _FOR_GOOD.search(line)), (words or output)[-1])
         raise BenchError(
             "VEL903",
             f"{argv[0]} {argv[1]} ended with {done.returncode}: {last}",

@@ -119,7 +119,7 @@ class Stages(ABC):
             link.unlink(missing_ok=True)
             link.symlink_to(self.machine.programs[name])
 
-    def _said(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         self.steps.append((what, round(time.monotonic() - self._began, 1)))
 
     def _process(self, name: str) -> Process:
@@ -140,7 +140,7 @@ class Stages(ABC):
                         fix="read that log",
                     )
                 time.sleep(0.02)
-        self._said(f"{', '.join(names)} {'answers' if len(names) == 1 else 'answer'}")
+        self._report(f"{', '.join(names)} {'answers' if len(names) == 1 else 'answer'}")
 
     def _apply(self, api: Api, objects: list[Obj]) -> None:
         for obj in objects:

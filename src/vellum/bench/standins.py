@@ -128,7 +128,7 @@ class FunctionRuntime:
         """Return the status that Crossplane's own runtime writes (v2.3.4, pkg/v1 conditions), beside what it has."""
         status = status_of(obj)
         healthy = {"type": "RuntimeHealthy", "status": "True", "reason": "HealthyPackageRevision"}
-        rest = [one for one in status.get("conditions") or () if one["type"] != healthy["type"]]
+        rest = [condition for condition in status.get("conditions") or () if condition["type"] != healthy["type"]]
         here = {"endpoint": self._endpoint, "tlsServerSecretName": TLS_SECRET}
         return {**status, **here, "conditions": [*rest, {**healthy, "lastTransitionTime": now}]}
 

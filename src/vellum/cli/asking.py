@@ -56,12 +56,12 @@ def of_a_team(claim: Obj, made: list[Obj]) -> list[str]:
     """Return lines with what deleting the claim removes and leaves on this machine, with sizes."""
     state, meta = State(state_root()), claim["metadata"]
     team = Team(meta["namespace"], meta["name"], "")
-    own = (one for one in made if one["metadata"]["namespace"] == team.namespace and watching.is_a_persons(one))
+    own = (item for item in made if item["metadata"]["namespace"] == team.namespace and watching.is_a_persons(item))
     sizes = {
         report.NOTEBOOK_HOME: _folder(state.data(team.namespace, HOME)),
         report.VECTORS: _folder(state.data(VECTORS_NAMESPACE, f"data-{team.qdrant}-0")),
         report.BUCKET: _bucket(place(claim)),
-        "namespace": ", ".join(f"{one['kind']} {one['metadata']['name']}" for one in own),
+        "namespace": ", ".join(f"{item['kind']} {item['metadata']['name']}" for item in own),
     }
     return report.fate_lines(report.fates(claim, laptop=True), sizes)
 
@@ -149,8 +149,8 @@ def _bucket(team: str) -> str:
         impatient = Config(connect_timeout=2, read_timeout=COUNTED_SECONDS, retries={"total_max_attempts": 1})
         client = binding.s3(impatient)
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=binding.VELLUM_BUCKET):
-            for one in page.get("Contents", ()):
-                count, total = count + 1, total + one["Size"]
+            for content in page.get("Contents", ()):
+                count, total = count + 1, total + content["Size"]
             if time.monotonic() > deadline:
                 return f"more than {count} objects, {size(total)}"
     except (BotoCoreError, ClientError) as error:

@@ -21,8 +21,8 @@ def manifests(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
     """
-    found = [document.manifest() for document in read(*paths, namespace=namespace)]
-    return sorted(found, key=lambda manifest: manifest["kind"] != KIND)
+    results = [document.manifest() for document in read(*paths, namespace=namespace)]
+    return sorted(results, key=lambda manifest: manifest["kind"] != KIND)
 
 
 def locked(paths: tuple[str, ...], function: str, lock: Path | None) -> tuple[list[Obj], str]:
@@ -34,11 +34,11 @@ def locked(paths: tuple[str, ...], function: str, lock: Path | None) -> tuple[li
     """
     from vellum.package import filled, pushed
 
-    found = on_a_cluster(paths)
+    result = on_a_cluster(paths)
     if lock is None and not Path(pushed.LOCK).exists():
-        return found, function
+        return result, function
     known = pushed.read(lock or Path(pushed.LOCK))
-    return filled.filled(found, known), function or filled.function(known)
+    return filled.filled(result, known), function or filled.function(known)
 
 
 def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
@@ -48,9 +48,9 @@ def on_a_laptop(paths: tuple[str, ...]) -> list[Obj]:
         ClaimError: the files have mistakes; the error lists all of them.
         UsageError: a platform is for a cluster (VEL714), or an object is neither a platform nor a claim (VEL721).
     """
-    found = manifests(paths)
-    _no_workloads(found, "start the platform first, then: vellum apply FILE")
-    return _of_a_laptop(found)
+    result = manifests(paths)
+    _no_workloads(result, "start the platform first, then: vellum apply FILE")
+    return _of_a_laptop(result)
 
 
 def to_apply(paths: tuple[str, ...], namespace: str = "") -> list[Obj]:
@@ -72,8 +72,8 @@ def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
         ClaimError: the files have mistakes; the error lists all of them.
         UsageError: one is a claim or the platform (VEL722).
     """
-    found = named(*paths)
-    for manifest in found:
+    result = named(*paths)
+    for manifest in result:
         if manifest["kind"] not in WORKLOADS:
             raise UsageError(
                 "VEL722",
@@ -81,18 +81,18 @@ def only_workloads(paths: tuple[str, ...]) -> list[Obj]:
                 where=str(manifest["metadata"]["name"]),
                 fix="run `vellum delete TEAM`, or `vellum down --delete-data` for everything",
             )
-    return found
+    return result
 
 
-def _no_workloads(found: list[Obj], fix: str) -> None:
-    for manifest in found:
+def _no_workloads(items: list[Obj], fix: str) -> None:
+    for manifest in items:
         if manifest["kind"] in WORKLOADS:
             what = f"a {manifest['kind']} needs a team that is ready"
             raise UsageError("VEL721", what, where=f"{manifest['kind']} {manifest['metadata']['name']}", fix=fix)
 
 
-def _of_a_laptop(found: list[Obj]) -> list[Obj]:
-    for where, profile in _profiles(found):
+def _of_a_laptop(items: list[Obj]) -> list[Obj]:
+    for where, profile in _profiles(items):
         if profile != LAPTOP:
             what = f"Crossplane installs a platform of profile {profile}, on a cluster"
             raise UsageError(
@@ -101,7 +101,7 @@ def _of_a_laptop(found: list[Obj]) -> list[Obj]:
                 where=where,
                 fix="write profile: local; or look at Crossplane doing it: vellum bench up FILE",
             )
-    return found
+    return items
 
 
 def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
@@ -111,9 +111,9 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
         ClaimError: the files have mistakes; the error lists all of them.
         UsageError: a platform is for a laptop (VEL716), or an object is neither a platform nor a claim (VEL721).
     """
-    found = manifests(paths)
-    _no_workloads(found, "apply it once the claim is ready: kubectl apply -f FILE")
-    for where, profile in _profiles(found):
+    result = manifests(paths)
+    _no_workloads(result, "apply it once the claim is ready: kubectl apply -f FILE")
+    for where, profile in _profiles(result):
         if profile == LAPTOP:
             raise UsageError(
                 "VEL716",
@@ -121,11 +121,11 @@ def on_a_cluster(paths: tuple[str, ...]) -> list[Obj]:
                 where=where,
                 fix="write profile: light, or profile: standard, which brings Istio",
             )
-    return found
+    return result
 
 
-def _profiles(found: list[Obj]) -> Iterator[tuple[str, str]]:
+def _profiles(items: list[Obj]) -> Iterator[tuple[str, str]]:
     """Yield the name of each platform for messages, and its profile."""
-    for manifest in found:
+    for manifest in items:
         if manifest["kind"] == KIND:
             yield f"{KIND} {manifest['metadata']['name']}", manifest["spec"].get("profile", LAPTOP)

@@ -143,15 +143,15 @@ def _refused(error: OSError) -> VellumError:
 def report(error: VellumError) -> None:
     """Print an error as text, or as JSON if the user asked for JSON."""
     if _wants_json(sys.argv):
-        said = [one.as_dict() for one in error.every()]
-        more = {"errors": said} if len(said) > 1 else {}
+        messages = [item.as_dict() for item in error.every()]
+        more = {"errors": messages} if len(messages) > 1 else {}
         click.echo(json.dumps({"error": error.as_dict(), **more}), err=True)
         return
-    for one in error.every():
-        head = f"{click.style('error', fg='red', bold=True)} {one.code}: {one.what}"
+    for item in error.every():
+        head = f"{click.style('error', fg='red', bold=True)} {item.code}: {item.what}"
         click.echo(head, err=True, color=_color())
-        click.echo(f"  where: {one.where}", err=True)
-        click.echo(f"  next:  {one.fix}", err=True)
+        click.echo(f"  where: {item.where}", err=True)
+        click.echo(f"  next:  {item.fix}", err=True)
 
 
 def _wants_json(argv: list[str]) -> bool:

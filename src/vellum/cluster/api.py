@@ -84,9 +84,9 @@ class Api:
     def list(self, kind: Kind, *, namespace: str = "", labels: Selector | None = None) -> tuple[list[Obj], str]:
         """Return the objects of a kind, each with its apiVersion and kind, and the version of the list."""
         query = {"labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())} if labels else {}
-        found = self._call(_Request("GET", collection(kind, namespace), query=query))
+        result = self._call(_Request("GET", collection(kind, namespace), query=query))
         head = {"apiVersion": kind.api_version, "kind": kind.kind}
-        return [{**head, **obj} for obj in found["items"]], found["metadata"]["resourceVersion"]
+        return [{**head, **obj} for obj in result["items"]], result["metadata"]["resourceVersion"]
 
     def watch(self, kind: Kind, version: str, seconds: int) -> Iterator[tuple[str, Obj]]:
         """Yield (ADDED | MODIFIED | DELETED, object) for this many seconds.
@@ -153,8 +153,8 @@ class Api:
         A group that another server provides may never answer, if that server is gone.
         """
         groups = json.loads(self.raw("/apis"))["groups"]
-        served = [[f"/apis/{one['groupVersion']}" for one in group["versions"]] for group in groups]
-        found: dict[tuple[int, str], str] = {}
+        served = [[f"/apis/{version['groupVersion']}" for version in group["versions"]] for group in groups]
+        results: dict[tuple[int, str], str] = {}
         silent: list[str] = []
         for group, bases in enumerate([["/api/v1"], *served]):
             for base in bases:
@@ -163,20 +163,20 @@ class Api:
                 except (UnavailableError, NotFoundError):
                     silent.append(base.removeprefix("/apis/"))
                     continue
-                for one in answer:
-                    if "list" in one["verbs"] and "/" not in one["name"]:
-                        found.setdefault((group, one["name"]), f"{base}/{one['name']}")
-        return tuple(found.values()), tuple(silent)
+                for item in answer:
+                    if "list" in item["verbs"] and "/" not in item["name"]:
+                        results.setdefault((group, item["name"]), f"{base}/{item['name']}")
+        return tuple(results.values()), tuple(silent)
 
     def listed(self, url: str, limit: int = 0) -> Objs:
         """Return the objects at a path, all or up to a limit; none if the kind is not served any more."""
         query = {"limit": str(limit)} if limit else {}
         try:
-            found = self._call(_Request("GET", url, query=query))
+            result = self._call(_Request("GET", url, query=query))
         except NotFoundError:
             return []
-        head = {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List")}
-        return [{**head, **obj} for obj in found["items"]]
+        head = {"apiVersion": result["apiVersion"], "kind": result["kind"].removesuffix("List")}
+        return [{**head, **obj} for obj in result["items"]]
 
     def raw(self, url: str) -> bytes:
         """Return the response of a path, such as ``/readyz``."""

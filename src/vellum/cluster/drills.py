@@ -37,9 +37,9 @@ def _faults(component: ReleaseComponent[Any]) -> Iterator[tuple[Kind, str, Harm]
 
 
 def _first(api: Api, kind: Kind, component: ReleaseComponent[Any]) -> Obj | None:
-    found, _ = api.list(kind, labels=dict(OWNED))
+    result, _ = api.list(kind, labels=dict(OWNED))
     mark = component.name, component.namespace
-    ours = [obj for obj in found if owner(obj) == mark]
+    ours = [obj for obj in result if owner(obj) == mark]
     return min(ours, key=Key.of, default=None)
 
 
@@ -56,7 +56,7 @@ def _drill(api: Api, release: str, before: Obj, what: str, harm: Harm) -> Drill:
 
 def _at_rest(api: Api, release: str) -> bool:
     status = status_of(api.get(PLATFORM))
-    part: Obj = next((one for one in status.get("components") or () if one["name"] == release), {})
+    part: Obj = next((component for component in status.get("components") or () if component["name"] == release), {})
     last = ((status.get("guard") or {}).get(release) or {}).get("last") or {}
     return bool(part.get("ready")) and not last.get("open")
 

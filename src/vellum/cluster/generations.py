@@ -27,8 +27,8 @@ def record(api: Api) -> None:
         if seed is None:
             return
         known = keys.generations(secret_values(seed).get(keys.GENERATIONS, ""))
-        found = {owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1}
-        if (merged := {**known, **found}) == known:
+        results = {owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1}
+        if (merged := {**known, **results}) == known:
             return
         text = base64.b64encode(json.dumps(merged, sort_keys=True).encode()).decode()
         version = {"resourceVersion": seed["metadata"]["resourceVersion"]}
@@ -44,11 +44,13 @@ def _live(api: Api) -> dict[str, int]:
         claims = api.list(CLAIM)[0]
     except NotFoundError:
         claims = []
-    found = {Team(one["metadata"]["namespace"], one["metadata"]["name"], "").id: _newest(one) for one in claims}
+    results = {
+        Team(claim["metadata"]["namespace"], claim["metadata"]["name"], "").id: _newest(claim) for claim in claims
+    }
     platform = api.get(PLATFORM)
-    return {**found, keys.PLATFORM_OWNER: _newest(platform)} if platform else found
+    return {**results, keys.PLATFORM_OWNER: _newest(platform)} if platform else results
 
 
 def _newest(obj: Obj) -> int:
-    said = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
-    return max(KeyMemory.read(status_of(obj).get("keys") or {}).newest, int(said))
+    text = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
+    return max(KeyMemory.read(status_of(obj).get("keys") or {}).newest, int(text))

@@ -60,7 +60,7 @@ class Installation:
         Raises:
             StoreError: as ``run``.
         """
-        return [found for path, obj in self._objects() if (found := self._decided(path, obj))]
+        return [result for path, obj in self._objects() if (result := self._decided(path, obj))]
 
     def run(self, say: Say) -> list[Change]:
         """Install, and return what was changed.
@@ -161,8 +161,8 @@ class Installation:
             )
         except StoreError:
             live = self._api.get(key) or {}
-            said = [one.get("message") for one in status_of(live).get("conditions") or ()]
-            why = "; ".join(words for words in said if words) or "Crossplane does not report why"
+            messages = [condition.get("message") for condition in status_of(live).get("conditions") or ()]
+            why = "; ".join(words for words in messages if words) or "Crossplane does not report why"
             what = f"the package of {key} does not run after {PULLED_SECONDS} s: {why}"
             fix = f"kubectl describe {key.kind.lower()}.pkg.crossplane.io {key.name}; then install again"
             raise StoreError("VEL309", what, where=str(key), fix=fix) from None
@@ -179,8 +179,8 @@ def described(key: Key) -> str:
     return f"{name}; kubectl logs deployment/crossplane -n {SYSTEM}"
 
 
-def _same(one: Obj, other: Obj) -> bool:
-    return _written(one) == _written(other)
+def _same(obj: Obj, other: Obj) -> bool:
+    return _written(obj) == _written(other)
 
 
 def _written(obj: Obj) -> Obj:

@@ -47,19 +47,19 @@ def find(api: Api) -> Left:
         StoreError: the API server does not answer (VEL307).
     """
     paths, silent = api.resources()
-    found: list[Obj] = []
+    results: list[Obj] = []
     records: set[tuple[str, str]] = set()
     for path in paths:
         for obj in api.listed(path):
             if obj.get("type") == "helm.sh/release.v1":
                 records.add((labels_of(obj).get("name", ""), obj["metadata"]["namespace"]))
             if is_ours(obj):
-                found.append(obj)
+                results.append(obj)
     namespaces = {
-        obj["metadata"]["name"] for obj in found if obj["kind"] == "Namespace" and KEPT in annotations_of(obj)
+        obj["metadata"]["name"] for obj in results if obj["kind"] == "Namespace" and KEPT in annotations_of(obj)
     }
-    kept = {Key.of(obj) for obj in found if _stays(obj, namespaces, records)}
-    ours = {Key.of(obj) for obj in found if not _is_installed(obj, records)} - kept
+    kept = {Key.of(obj) for obj in results if _stays(obj, namespaces, records)}
+    ours = {Key.of(obj) for obj in results if not _is_installed(obj, records)} - kept
     return Left(len(paths), silent, tuple(sorted(ours)), tuple(sorted(kept)))
 
 
@@ -100,7 +100,7 @@ def is_ours(obj: Obj) -> bool:
 def _is_marked(obj: Obj) -> bool:
     meta = obj["metadata"]
     marks = (*labels_of(obj), *annotations_of(obj), *(meta.get("finalizers") or ()))
-    versions = (obj["apiVersion"], *(one["apiVersion"] for one in meta.get("ownerReferences") or ()))
+    versions = (obj["apiVersion"], *(reference["apiVersion"] for reference in meta.get("ownerReferences") or ()))
     return (
         labels_of(obj).get("app.kubernetes.io/managed-by") == "vellum"
         or any(mark.startswith(f"{DOMAIN}/") for mark in marks)

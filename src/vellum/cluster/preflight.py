@@ -52,29 +52,29 @@ def findings(api: Api, files: Mapping[str, list[Obj]]) -> list[Finding]:
     Raises:
         StoreError: the API server does not answer (VEL307).
     """
-    found = [_kubernetes(api), _rights(api), _crossplane(api), _storage(api), _function(api, files)]
-    objects = [one for objects in files.values() for one in objects]
-    claims = [one for one in objects if one["kind"] == CLAIM]
-    packages = [one["spec"]["package"] for one in objects if one["kind"] == "Function"]
-    for manifest in (one for one in objects if one["kind"] == PLATFORM.kind):
+    results = [_kubernetes(api), _rights(api), _crossplane(api), _storage(api), _function(api, files)]
+    objects = [obj for objects in files.values() for obj in objects]
+    claims = [obj for obj in objects if obj["kind"] == CLAIM]
+    packages = [obj["spec"]["package"] for obj in objects if obj["kind"] == "Function"]
+    for manifest in (obj for obj in objects if obj["kind"] == PLATFORM.kind):
         wanted = from_live(manifest)
-        found += [_room(api, wanted), _images(wanted), _namespaces(api, wanted)]
-        found += [*strangers.findings(api, wanted), *registry.findings(wanted), *_given(api, wanted, claims)]
-        found += pulls.findings(wanted, packages, pulls.pull_secrets(api))
-    return found
+        results += [_room(api, wanted), _images(wanted), _namespaces(api, wanted)]
+        results += [*strangers.findings(api, wanted), *registry.findings(wanted), *_given(api, wanted, claims)]
+        results += pulls.findings(wanted, packages, pulls.pull_secrets(api))
+    return results
 
 
-def _version(said: str) -> tuple[int, int]:
+def _version(text: str) -> tuple[int, int]:
     """Return major and minor; a text that is not a version counts as older than any."""
-    found = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})", said)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _kubernetes(api: Api) -> Finding:
-    said = json.loads(api.raw("/version"))["gitVersion"]
-    if _version(said) < KUBERNETES:
-        return Finding("kubernetes", FAILED, f"this is {said}", "upgrade it to 1.32 or newer")
-    return Finding("kubernetes", OK, said)
+    text = json.loads(api.raw("/version"))["gitVersion"]
+    if _version(text) < KUBERNETES:
+        return Finding("kubernetes", FAILED, f"this is {text}", "upgrade it to 1.32 or newer")
+    return Finding("kubernetes", OK, text)
 
 
 def _rights(api: Api) -> Finding:
@@ -87,11 +87,11 @@ def _rights(api: Api) -> Finding:
 
 
 def _crossplane(api: Api) -> Finding:
-    found = api.get(Key("apps/v1", "Deployment", SYSTEM, "crossplane"))
-    if found is None:
+    result = api.get(Key("apps/v1", "Deployment", SYSTEM, "crossplane"))
+    if result is None:
         return Finding("crossplane", FAILED, f"Deployment {SYSTEM}/crossplane does not exist", HELM_LINE)
-    container = found["spec"]["template"]["spec"]["containers"][0]
-    labels = found["metadata"].get("labels") or {}
+    container = result["spec"]["template"]["spec"]["containers"][0]
+    labels = result["metadata"].get("labels") or {}
     # A mirror may name its image by digest alone; Crossplane's chart has the version in a second place.
     tag = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
     version = tag or str(labels.get("app.kubernetes.io/version", ""))
@@ -108,16 +108,16 @@ def _crossplane(api: Api) -> Finding:
 
 
 def _burst(args: Iterable[str]) -> int:
-    said = (re.fullmatch(r"--circuit-breaker-burst=([0-9]{1,9})", one) for one in args)
-    return max((int(one[1]) for one in said if one), default=0)
+    text = (re.fullmatch(r"--circuit-breaker-burst=([0-9]{1,9})", argument) for argument in args)
+    return max((int(item[1]) for item in text if item), default=0)
 
 
 def _storage(api: Api) -> Finding:
     classes, _ = api.list(Kind("storage.k8s.io/v1", "StorageClass"))
     default = [
-        one["metadata"]["name"]
-        for one in classes
-        if (one["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+        item["metadata"]["name"]
+        for item in classes
+        if (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
     ]
     if not default:
         fix = f"kubectl annotate storageclass NAME {_DEFAULT_CLASS}=true"
@@ -126,7 +126,7 @@ def _storage(api: Api) -> Finding:
 
 
 def _function(api: Api, files: Mapping[str, list[Obj]]) -> Finding:
-    named = any(one["kind"] == "Function" for objects in files.values() for one in objects)
+    named = any(obj["kind"] == "Function" for objects in files.values() for obj in objects)
     there = api.get(Key("pkg.crossplane.io/v1", "Function", "", "function-vellum"))
     if not named and there is None:
         says = "Crossplane needs the function to compose a claim"
@@ -141,7 +141,7 @@ def _room(api: Api, wanted: Platform) -> Finding:
     nodes, _ = api.list(Kind("v1", "Node"))
     pods, _ = api.list(Kind("v1", "Pod"))
     free = [_free(name, nodes, pods) for name in ("cpu", "memory")]
-    needed = [quantity.parse(one) for one in ROOM[wanted.spec.profile]]
+    needed = [quantity.parse(item) for item in ROOM[wanted.spec.profile]]
     says = f"{free[0]:.1f} cores and {_gibibytes(free[1])} are free"
     if any(has < needs for has, needs in zip(free, needed, strict=True)):
         fix = f"add nodes: the profile {wanted.spec.profile} requests {needed[0]} cores and {_gibibytes(needed[1])}"
@@ -155,24 +155,24 @@ def _gibibytes(amount: Decimal) -> str:
 
 
 def _free(resource: str, nodes: list[Obj], pods: list[Obj]) -> Decimal:
-    opened = {one["metadata"]["name"]: one["status"]["allocatable"] for one in nodes if not _closed(one)}
-    there = sum((_amount(one, resource) for one in opened.values()), Decimal())
+    opened = {node["metadata"]["name"]: node["status"]["allocatable"] for node in nodes if not _closed(node)}
+    there = sum((_amount(item, resource) for item in opened.values()), Decimal())
     running = (
-        one
-        for one in pods
-        if status_of(one).get("phase") not in ("Succeeded", "Failed") and one["spec"].get("nodeName") in opened
+        pod
+        for pod in pods
+        if status_of(pod).get("phase") not in ("Succeeded", "Failed") and pod["spec"].get("nodeName") in opened
     )
     requested = (
         (container.get("resources") or {}).get("requests") or {}
         for pod in running
         for container in pod["spec"]["containers"]
     )
-    return there - sum((_amount(one, resource) for one in requested), Decimal())
+    return there - sum((_amount(item, resource) for item in requested), Decimal())
 
 
 def _closed(node: Obj) -> bool:
     return bool(node["spec"].get("unschedulable")) or any(
-        one.get("effect") in ("NoSchedule", "NoExecute") for one in node["spec"].get("taints") or ()
+        taint.get("effect") in ("NoSchedule", "NoExecute") for taint in node["spec"].get("taints") or ()
     )
 
 
@@ -181,8 +181,8 @@ def _amount(amounts: Mapping[str, str], resource: str) -> Decimal:
 
 
 def _images(wanted: Platform) -> Finding:
-    needed = {one.image for one in platform_components().values() if wanted.wants(one)}
-    needed |= {one.image for one in team_components().values()}
+    needed = {component.image for component in platform_components().values() if wanted.wants(component)}
+    needed |= {component.image for component in team_components().values()}
     missing = sorted(image for image in needed if not images.named(image, wanted.facts))
     if missing:
         says = f"spec.images does not name: {', '.join(missing)}; the parts that need them are not composed"
@@ -195,16 +195,16 @@ def _given(api: Api, wanted: Platform, claims: Iterable[Obj]) -> list[Finding]:
     facts = wanted.facts
     if facts.backend != "external":
         return []
-    teams = (Team(one["metadata"]["namespace"], one["metadata"]["name"], "") for one in claims)
+    teams = (Team(claim["metadata"]["namespace"], claim["metadata"]["name"], "") for claim in claims)
     store, wrong = objectstore.backend(facts), []
     tenants = [tenant(facts), *map(team_tenant, teams)]
-    for one in tenants:
-        (asked,) = store.requires(one).values()
+    for item in tenants:
+        (asked,) = store.requires(item).values()
         key = Key(asked.api_version, asked.kind, asked.namespace, asked.name)
         live = api.get(key)
-        said = store.ready(one, Observed(required={f"{one.part}/given": live} if live else {}))
-        if not said:
-            wrong.append(Finding("keys", WARNING, said.reason, _GIVE.format(namespace=key.namespace, name=key.name)))
+        output = store.ready(item, Observed(required={f"{item.part}/given": live} if live else {}))
+        if not output:
+            wrong.append(Finding("keys", WARNING, output.reason, _GIVE.format(namespace=key.namespace, name=key.name)))
     return wrong or [Finding("keys", OK, f"{len(tenants)} given to the external store")]
 
 

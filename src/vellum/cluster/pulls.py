@@ -26,15 +26,17 @@ _TYPE, _KEY = "kubernetes.io/dockerconfigjson", ".dockerconfigjson"
 def pull_secrets(api: Api) -> list[Mapping[str, Any]]:
     """Return the settings in the pull secrets of Crossplane's namespace; damaged ones are left out."""
     secrets, _ = api.list(Kind("v1", "Secret"), namespace=SYSTEM)
-    return [found for one in secrets if one.get("type") == _TYPE and (found := _settings(one)) is not None]
+    return [
+        settings for secret in secrets if secret.get("type") == _TYPE and (settings := _settings(secret)) is not None
+    ]
 
 
 def _settings(secret: Obj) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(base64.b64decode(secret["data"][_KEY]))
+        result = json.loads(base64.b64decode(secret["data"][_KEY]))
     except (KeyError, TypeError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return result if isinstance(result, dict) else None
 
 
 def findings(wanted: Platform, packages: Iterable[str], secrets: Iterable[Mapping[str, Any]]) -> list[Finding]:
@@ -51,18 +53,18 @@ def findings(wanted: Platform, packages: Iterable[str], secrets: Iterable[Mappin
         reference = parsed(name)
         by_host.setdefault(reference.host, []).append(reference)
     known = list(secrets)
-    found = [
+    results = [
         finding
         for host, references in by_host.items()
         for finding in _of_a_host(host, references, known, plain=wanted.charts.plain_http)
     ]
-    return found or [Finding(NAME, OK, f"{len(names)} images are in their registries")]
+    return results or [Finding(NAME, OK, f"{len(names)} images are in their registries")]
 
 
 def _of_a_host(
     host: str, references: Iterable[Reference], secrets: Iterable[Mapping[str, Any]], *, plain: bool
 ) -> Iterator[Finding]:
-    login: Login | None = next((found for one in secrets if (found := of_settings(one, host))), None)
+    login: Login | None = next((result for secret in secrets if (result := of_settings(secret, host))), None)
     http = is_loopback(host) or (plain and is_private(host))
     registry = Registry(host, login, http, _SECONDS, tries=0)
     for reference in references:

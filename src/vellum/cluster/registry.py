@@ -38,8 +38,8 @@ def findings(wanted: Platform) -> list[Finding]:
         says = f"spec.charts.own names no registry, so {names} are not installed"
         fix = f"{_PUSH.format(where='oci://REGISTRY/PATH')}, and write spec.charts.own: oci://REGISTRY/PATH"
         return [Finding("charts", WARNING, says, fix)]
-    found = list(_wrong(where, own, plain=charts.plain_http))
-    return found or [Finding("charts", finding.OK, f"{len(own)} of Vellum's own in {where}")]
+    results = list(_wrong(where, own, plain=charts.plain_http))
+    return results or [Finding("charts", finding.OK, f"{len(own)} of Vellum's own in {where}")]
 
 
 def _wrong(where: str, own: list[Chart], *, plain: bool) -> Iterator[Finding]:
@@ -82,7 +82,7 @@ def _of_an_index(where: str, chart: Chart) -> int:
         return status
     try:
         index = yaml.load(data, yaml.CSafeLoader)
-        versions = {str(one["version"]) for one in index["entries"].get(chart.name) or ()}
+        versions = {str(item["version"]) for item in index["entries"].get(chart.name) or ()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         raise ValueError("its index.yaml is not valid") from None
     return OK if chart.version in versions else MISSING

@@ -67,8 +67,8 @@ class KubeStore:
         if known is None:
             return self._api.get(key)
         with self._mutex:
-            found = known.get(key)
-            return None if found is None else copied(found)
+            result = known.get(key)
+            return None if result is None else copied(result)
 
     def list(
         self, api_version: str, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
@@ -76,8 +76,8 @@ class KubeStore:
         """Return the objects of a kind in name order."""
         known = self._objects.get(Kind(api_version, kind))
         if known is None:
-            found, _ = self._api.list(Kind(api_version, kind), namespace=namespace or "", labels=labels)
-            return sorted(found, key=Key.of)
+            result, _ = self._api.list(Kind(api_version, kind), namespace=namespace or "", labels=labels)
+            return sorted(result, key=Key.of)
         wanted = (labels or {}).items()
         with self._mutex:
             return [
@@ -122,9 +122,9 @@ class KubeStore:
     def ensure(self, obj: Obj) -> Obj:
         """Create the object if no object has its name; return the stored one."""
         key = Key.of(obj)
-        found = self.get(key)
-        if found is not None:
-            return found
+        result = self.get(key)
+        if result is not None:
+            return result
         try:
             return self._learn(self._api.create(obj))
         except ConflictError:
@@ -137,8 +137,8 @@ class KubeStore:
     def record(self, key: Key, event: Event) -> None:
         """Count an event; the same sentence about the same object is one Event with a counter."""
         namespace, now = key.namespace or "default", stamp(self._clock())
-        said = hashlib.sha256(f"{key}{event.type}{event.reason}{event.message}".encode()).hexdigest()[:16]
-        name = Key("v1", "Event", namespace, f"{key.name}.{said}")
+        message = hashlib.sha256(f"{key}{event.type}{event.reason}{event.message}".encode()).hexdigest()[:16]
+        name = Key("v1", "Event", namespace, f"{key.name}.{message}")
         known = self._api.get(name)
         if known is not None:
             self._api.merge(name, {"count": known.get("count", 1) + 1, "lastTimestamp": now})
@@ -207,10 +207,10 @@ class KubeStore:
     def _relist(self, kind: Kind) -> str:
         """Store all objects of the kind; return the list's version, empty while the kind is not served."""
         try:
-            found, version = self._api.list(kind)
+            result, version = self._api.list(kind)
         except NotFoundError:
-            found, version = [], ""
-        fresh = {Key.of(obj): obj for obj in found}
+            result, version = [], ""
+        fresh = {Key.of(obj): obj for obj in result}
         with self._mutex:
             before = self._objects.get(kind, {})
             # Our own writes during the list request are newer than the list.

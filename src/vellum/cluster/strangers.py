@@ -42,8 +42,8 @@ Owner: TypeAlias = tuple[str, str]
 @cache
 def made() -> Mapping[str, list[str]]:
     """Return the cluster-scoped objects that each part's chart makes, as Kind/name."""
-    found: dict[str, list[str]] = yaml.load(LIST.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    return found
+    result: dict[str, list[str]] = yaml.load(LIST.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return result
 
 
 def findings(api: Api, wanted: Platform) -> list[Finding]:
@@ -52,13 +52,13 @@ def findings(api: Api, wanted: Platform) -> list[Finding]:
     Raises:
         StoreError: the API server does not answer (VEL307).
     """
-    live = {kind: _named(api, kind) for kind in {one.partition("/")[0] for each in made().values() for one in each}}
-    found = []
+    live = {kind: _named(api, kind) for kind in {item.partition("/")[0] for each in made().values() for item in each}}
+    results = []
     for part in platform_components().values():
         if isinstance(part, ReleaseComponent) and wanted.wants(part):
             taken = _taken(live, made().get(part.name, ()), (part.name, part.namespace))
-            found += [_said(part, owner, names) for owner, names in sorted(taken.items())]
-    return found or [Finding("strangers", OK, "no chart conflicts with a foreign object")]
+            results += [_finding(part, owner, names) for owner, names in sorted(taken.items())]
+    return results or [Finding("strangers", OK, "no chart conflicts with a foreign object")]
 
 
 def _named(api: Api, kind: str) -> dict[str, Obj]:
@@ -69,13 +69,13 @@ def _named(api: Api, kind: str) -> dict[str, Obj]:
 
 
 def _taken(live: Mapping[str, Mapping[str, Obj]], names: Iterable[str], ours: Owner) -> dict[Owner, list[str]]:
-    found: dict[Owner, list[str]] = {}
-    for one in names:
-        kind, _, name = one.partition("/")
+    results: dict[Owner, list[str]] = {}
+    for item in names:
+        kind, _, name = item.partition("/")
         obj = live[kind].get(name)
         if obj is not None and (owner := _owner(obj)) != ours:
-            found.setdefault(owner, []).append(one)
-    return found
+            results.setdefault(owner, []).append(item)
+    return results
 
 
 def _owner(obj: Obj) -> Owner:
@@ -83,19 +83,20 @@ def _owner(obj: Obj) -> Owner:
     return records.owner(obj) if is_helms else ("", "")
 
 
-def _said(part: ReleaseComponent, owner: Owner, taken: list[str]) -> Finding:  # type: ignore[type-arg]  # of any spec
+def _finding(part: ReleaseComponent, owner: Owner, taken: list[str]) -> Finding:  # type: ignore[type-arg]  # of any spec
     more = f" and {len(taken) - _SHOWN} more" if taken[_SHOWN:] else ""
-    what = f"{', '.join(one.replace('/', ' ') for one in taken[:_SHOWN])}{more}"
+    what = f"{', '.join(item.replace('/', ' ') for item in taken[:_SHOWN])}{more}"
     release, namespace = owner
     marks = f"{RELEASE_NAME}={part.name} {RELEASE_NAMESPACE}={part.namespace}"
-    one = taken[0].replace("/", " ")
+    first = taken[0].replace("/", " ")
     hand_over = (
-        f"kubectl annotate --overwrite {one} {marks}; kubectl label --overwrite {one} app.kubernetes.io/managed-by=Helm"
+        f"kubectl annotate --overwrite {first} {marks}; "
+        f"kubectl label --overwrite {first} app.kubernetes.io/managed-by=Helm"
     )
     if release:
         says = f"Helm release {release} in namespace {namespace} holds what {part.name} would make: {what}"
         fix = f"helm uninstall {release} --namespace {namespace}; or let Vellum's chart have each: {hand_over}"
     else:
         says = f"an object that {part.name} would make is foreign: {what}"
-        fix = f"kubectl delete {one}, if it is not needed; or let Vellum's chart have each: {hand_over}"
+        fix = f"kubectl delete {first}, if it is not needed; or let Vellum's chart have each: {hand_over}"
     return Finding("strangers", FAILED, says, fix)

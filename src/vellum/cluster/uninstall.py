@@ -91,25 +91,25 @@ class Removal:
     def claims(self) -> dict[str, bool]:
         """Return the existing claims, as ``namespace/name``, and whether their data is deleted with them."""
         try:
-            found = self._api.list(CLAIM)[0]
+            result = self._api.list(CLAIM)[0]
         except NotFoundError:
             return {}
-        return {f"{one['metadata']['namespace']}/{one['metadata']['name']}": _is_lost(one) for one in found}
+        return {f"{item['metadata']['namespace']}/{item['metadata']['name']}": _is_lost(item) for item in result}
 
     def plan(self) -> Plan:
         """Return what would be deleted, in order, and what would stay, without changing anything."""
         self._planned, self._memo = True, {}
         stages = [stage for stage in self._stages() if stage.keys]
-        said = {_identity(key) for stage in stages for key in stage.keys}
+        messages = {_identity(key) for stage in stages for key in stage.keys}
         kept = {key.name for key in self._namespaces()} - self._lost()
         staying = self._names() - self._uninstalled()
         stays, rest = [], []
         for obj in leftovers.everything(self._api, self._lost()):
-            if _identity(key := Key.of(obj)) not in said:
+            if _identity(key := Key.of(obj)) not in messages:
                 why = self._why_it_stays(obj, kept, staying)
                 stays += [(key, why)] if why else []
                 rest += [] if why else [key]
-        stays += [(key, why) for key, why in self._unmarked() if _identity(key) not in said]
+        stays += [(key, why) for key, why in self._unmarked() if _identity(key) not in messages]
         if rest:
             stages.append(Stage("with what is deleted", tuple(sorted(rest))))
         return Plan(stages, tuple(sorted(stays)))
@@ -153,7 +153,9 @@ class Removal:
             lambda: {
                 obj["metadata"]["name"]
                 for obj in self._api.list(Kind("v1", "Namespace"))[0]
-                if any(one["kind"] == COMPOSITE_KIND for one in obj["metadata"].get("ownerReferences") or ())
+                if any(
+                    reference["kind"] == COMPOSITE_KIND for reference in obj["metadata"].get("ownerReferences") or ()
+                )
             },
         )
 
@@ -209,9 +211,9 @@ class Removal:
     def _left(self) -> leftovers.Left:
         """Return what is left once the garbage collector has deleted owned objects."""
         deadline = time.monotonic() + COLLECTED_SECONDS
-        while (found := leftovers.find(self._api)).ours and time.monotonic() < deadline:
+        while (result := leftovers.find(self._api)).ours and time.monotonic() < deadline:
             time.sleep(AGAIN_SECONDS)
-        return found
+        return result
 
     # What there is
 
@@ -256,33 +258,33 @@ class Removal:
     def _kinds(self) -> list[Key]:
         """Return the CRDs that the platform's own releases left and that have no foreign objects."""
         gone = self._uninstalled()
-        return [Key.of(one) for one, release in self._brought() if release in gone and not self._in_use(one)]
+        return [Key.of(item) for item, release in self._brought() if release in gone and not self._in_use(item)]
 
     def _brought(self) -> Iterator[tuple[Obj, str]]:
         """Yield the CRDs that our charts brought, each with its release, by Helm's mark or by the platform's status."""
         guard: Mapping[str, Obj] = status_of(self._api.get(PLATFORM)).get("guard") or {}
         unmarked = {
             name: (release, uid)
-            for release, said in guard.items()
-            for name, uid in GuardMemory.read(said).brought.items()
+            for release, text in guard.items()
+            for name, uid in GuardMemory.read(text).brought.items()
         }
-        for one in self._api.list(CRD)[0]:
-            release, uid = unmarked.get(one["metadata"]["name"], ("", ""))
-            if leftovers.is_of_a_chart(one):
-                yield one, leftovers.release_of(one)
-            elif uid and not leftovers.release_of(one) and uid in self._entries(one):
-                yield one, release
+        for item in self._api.list(CRD)[0]:
+            release, uid = unmarked.get(item["metadata"]["name"], ("", ""))
+            if leftovers.is_of_a_chart(item):
+                yield item, leftovers.release_of(item)
+            elif uid and not leftovers.release_of(item) and uid in self._entries(item):
+                yield item, release
 
-    def _entries(self, one: Obj) -> set[str]:
+    def _entries(self, obj: Obj) -> set[str]:
         """Return the uids of the APIServices of a CRD's group; they change if the CRD is deleted and created again."""
-        names = [f"{version['name']}.{one['spec']['group']}" for version in one["spec"]["versions"]]
-        found = (self._api.get(Key(APISERVICE, "APIService", "", name)) for name in names)
-        return {one["metadata"]["uid"] for one in found if one}
+        names = [f"{version['name']}.{obj['spec']['group']}" for version in obj["spec"]["versions"]]
+        result = (self._api.get(Key(APISERVICE, "APIService", "", name)) for name in names)
+        return {item["metadata"]["uid"] for item in result if item}
 
     def _unmarked(self) -> Iterator[tuple[Key, str]]:
         """Yield the CRDs that our charts bring without a mark, with the reason for which they would stay."""
-        ours = {Key.of(one) for one, _ in self._brought()}
-        for name in sorted(one for release in self._names() for one in _crds(release)):
+        ours = {Key.of(item) for item, _ in self._brought()}
+        for name in sorted(item for release in self._names() for item in _crds(release)):
             key = Key(CRD.api_version, CRD.kind, "", name)
             if self._api.get(key):
                 yield (key, _USED if key in ours else "the platform's status does not say that its chart brought it")
@@ -302,16 +304,16 @@ class Removal:
 
     def _is_used(self, release: str) -> bool:
         """Tell whether foreign objects exist of a kind that the release defines."""
-        return any(self._in_use(one) for one, brought_by in self._brought() if brought_by == release)
+        return any(self._in_use(item) for item, brought_by in self._brought() if brought_by == release)
 
     def _records(self, namespace: str = "") -> set[str]:
         """Return the releases that have a Helm record: in one namespace, or anywhere."""
         kept = self._api.list(Kind("v1", "Secret"), namespace=namespace, labels={"owner": "helm"})[0]
-        return {labels_of(one).get("name", "") for one in kept}
+        return {labels_of(item).get("name", "") for item in kept}
 
     def _in_use(self, crd: Obj) -> bool:
         spec = crd["spec"]
-        version = next(one["name"] for one in spec["versions"] if one["storage"])
+        version = next(item["name"] for item in spec["versions"] if item["storage"])
         path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
         if not self._planned:
             return bool(self._api.listed(path, limit=1))
@@ -352,8 +354,8 @@ class Removal:
             self._api.merge(key, {"metadata": {"ownerReferences": None, "annotations": annotations}})
 
     def _is_paused(self) -> bool:
-        said = condition(self._api.get(PLATFORM) or {}, "Synced") or {}
-        return said.get("reason") == "ReconcilePaused"
+        text = condition(self._api.get(PLATFORM) or {}, "Synced") or {}
+        return text.get("reason") == "ReconcilePaused"
 
     def _delete(self, key: Key) -> None:
         """Delete; a release that outlives its platform is uninstalled too if its kinds have no foreign objects."""
@@ -421,7 +423,7 @@ def _crds(release: str) -> set[str]:
 
 def _composed(platform: Obj) -> list[Key]:
     references = (platform["spec"].get("crossplane") or {}).get("resourceRefs") or ()
-    return [Key.read(one) for one in references]
+    return [Key.read(reference) for reference in references]
 
 
 def _refuse_others(claims: set[str]) -> None:

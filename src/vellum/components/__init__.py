@@ -24,8 +24,8 @@ from vellum.model.component import (
 def all_components() -> Mapping[str, AnyComponent]:
     """Return the parts of the platform and then those of a team, by name."""
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
-    found = (module.component for module in modules if hasattr(module, "component"))
-    parts = sorted(found, key=lambda part: (part.scope, part.name))
+    result = (module.component for module in modules if hasattr(module, "component"))
+    parts = sorted(result, key=lambda part: (part.scope, part.name))
     return MappingProxyType({part.name: part for part in parts})
 
 

@@ -132,7 +132,7 @@ def _boot(port: int, site: Site) -> Obj:
             "listeners": [{
                 "name": "gateway", "address": _address(port, site.loopback[0]), "filter_chains": [chain],
                 # A browser tries [::1] first for a name below localhost. A program on that port would get the token.
-                "additional_addresses": [{"address": _address(port, one)} for one in site.loopback[1:]],
+                "additional_addresses": [{"address": _address(port, item)} for item in site.loopback[1:]],
                 "per_connection_buffer_limit_bytes": _BUFFER,
             }, {
                 "name": "probe", "address": _address(site.ports["probe"], "127.0.0.1"), "filter_chains": [_probed()],

@@ -168,9 +168,9 @@ def _set(wish: TeamWish[VectorsSpec], labels: dict[str, str]) -> Obj:
 
 
 def _pod_metadata(wish: TeamWish[VectorsSpec], labels: dict[str, str]) -> Obj:
-    found: Obj = {"labels": {**labels, **_selector(wish)}}
+    results: Obj = {"labels": {**labels, **_selector(wish)}}
     # It reads its keys at the start, so another generation restarts it.
-    return {**found, "annotations": said} if (said := mark(wish.keys.single)) else found
+    return {**results, "annotations": text} if (text := mark(wish.keys.single)) else results
 
 
 def _pod(wish: TeamWish[VectorsSpec]) -> Obj:

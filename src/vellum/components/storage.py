@@ -171,7 +171,7 @@ def _security(site: Site) -> str:
 
 def _store(image: str, identities: list[Obj]) -> Obj:
     # weed reads its identities only when it starts, and the operator does not restart it for a changed Secret.
-    known = {f"{DOMAIN}/identities": ".".join(one["name"] for one in identities)}
+    known = {f"{DOMAIN}/identities": ".".join(identity["name"] for identity in identities)}
     return {
         "image": image,
         "volumeServerDiskCount": 1,

@@ -25,8 +25,8 @@ def unanswered(adopted: Mapping[str, Requirement], required: Mapping[str, Obj | 
 
 def foreign(adopted: Mapping[str, Requirement], required: Mapping[str, Obj | None], uid: str) -> list[Obj]:
     """Return the objects that exist but are not controlled by the composite with this uid."""
-    found = (required.get(f"{PREFIX}{name}") for name in adopted)
-    return [obj for obj in found if obj is not None and controller_uid(obj) != uid and not _is_free(obj)]
+    result = (required.get(f"{PREFIX}{name}") for name in adopted)
+    return [obj for obj in result if obj is not None and controller_uid(obj) != uid and not _is_free(obj)]
 
 
 def _is_free(obj: Obj) -> bool:

@@ -119,10 +119,10 @@ def checked(composed: Composed, parts: Mapping[str, Part], observed: Observed, u
 
 def _questions(parts: Mapping[str, Part]) -> dict[str, Requirement]:
     kinds = [kind for part in parts.values() for kind in part.component.kinds_asked(part.wish.platform)]
-    found = prerequisites.questions(kinds)
+    questions = prerequisites.questions(kinds)
     for part in parts.values():
         name = part.component.name
-        found |= {f"{name}/{key}": asked for key, asked in part.component.requires(part.wish).items()}
+        questions |= {f"{name}/{key}": asked for key, asked in part.component.requires(part.wish).items()}
         if part.helm:
-            found |= part.helm.questions
-    return found
+            questions |= part.helm.questions
+    return questions

@@ -39,8 +39,8 @@ def service_uid(observed: Observed, kind: Kind) -> str:
     """
     if not served(observed, kind):
         return ""
-    found = observed.required[f"{PREFIX}{_group_version(kind)}"] or {}
-    return str(found["metadata"].get("uid") or "")
+    result = observed.required[f"{PREFIX}{_group_version(kind)}"] or {}
+    return str(result["metadata"].get("uid") or "")
 
 
 def kinds_served(observed: Observed, kinds: Iterable[Kind]) -> Ready:

@@ -48,7 +48,7 @@ def seen(parts: Sequence[tuple[AnyComponent, Wish[Any]]], observed: Observed, ho
     names = (*holders, *(name for part, _ in parts for name in part.holders))
     live = (observed.resources.get(name) for name in names)
     return Seen(
-        generations={found for part, wish in parts for found in part.generations(wish)},
+        generations={generation for part, wish in parts for generation in part.generations(wish)},
         held={str(Key.of(obj)): marked(obj) for obj in live if obj},
         opens=partial(accepted, one_key=False),
         turned=partial(accepted, one_key=True),
@@ -119,7 +119,7 @@ def _is_settled(memory: KeyMemory) -> bool:
 
 
 def _keys(memory: KeyMemory) -> Keys:
-    valid = {memory.using, *(one.generation for one in memory.previous)} | ({memory.coming} - {0})
+    valid = {memory.using, *(item.generation for item in memory.previous)} | ({memory.coming} - {0})
     return Keys(memory.using, tuple(sorted(valid)), memory.single)
 
 
@@ -136,8 +136,8 @@ def _begun(wanted: int | None, memory: KeyMemory, seen: Collection[int]) -> KeyM
 
 def _with_strays(memory: KeyMemory, seen: Collection[int], now: datetime) -> KeyMemory:
     """Give each observed generation that is not in the memory its own overlap."""
-    known = {memory.using, memory.coming, *(one.generation for one in memory.previous)}
-    strays = [Previous(one, _second(now)) for one in sorted(seen) if one not in known and one < max(known)]
+    known = {memory.using, memory.coming, *(item.generation for item in memory.previous)}
+    strays = [Previous(item, _second(now)) for item in sorted(seen) if item not in known and item < max(known)]
     return replace(memory, previous=(*memory.previous, *strays))
 
 
@@ -157,10 +157,10 @@ def _brought_in(memory: KeyMemory, world: Seen, now: datetime) -> tuple[KeyMemor
 
 def _without_the_expired(memory: KeyMemory, overlap: timedelta, held: Collection[int], now: datetime) -> KeyMemory:
     # A clock that was set back must not make an overlap longer.
-    previous = tuple(replace(one, since=min(one.since, _second(now))) for one in memory.previous)
-    gone = [one for one in previous if one.since + overlap <= now and one.generation not in held]
-    removed = max([memory.removed, *(one.generation for one in gone)])
-    return replace(memory, previous=tuple(one for one in previous if one not in gone), removed=removed)
+    previous = tuple(replace(item, since=min(item.since, _second(now))) for item in memory.previous)
+    gone = [item for item in previous if item.since + overlap <= now and item.generation not in held]
+    removed = max([memory.removed, *(item.generation for item in gone)])
+    return replace(memory, previous=tuple(item for item in previous if item not in gone), removed=removed)
 
 
 def _second(now: datetime) -> datetime:

@@ -169,7 +169,7 @@ def _missing(parts: Mapping[str, Part], objects: Mapping[str, Desired]) -> list[
     if not objects["binding"].ready:
         return [f"binding: Secret {BINDING_SECRET} is not created yet"]
     # An object that a turned-off part keeps is not reported by any part.
-    return [f"{Key.of(one.obj)} is not ready" for one in objects.values() if not one.ready]
+    return [f"{Key.of(obj.obj)} is not ready" for obj in objects.values() if not obj.ready]
 
 
 def _status(claim: Claim, parts: Mapping[str, Part], wishes: Wishes, seed: Seed) -> Obj:

@@ -72,10 +72,10 @@ def answer(
         return _fatal(response, not_ready("Refused", f"{error}; {error.fix}")), kind
     except Exception as error:
         LOG.exception("the request of a %s was not answered", kind or "composite without a kind")
-        said = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
         unforeseen = FunctionError(
             "VEL804",
-            f"the function failed and changed nothing: {said}",
+            f"the function failed and changed nothing: {text}",
             where=kind or "the request",
             fix="read the function's log",
         )
@@ -85,10 +85,12 @@ def answer(
 def _composed(composite: Obj, request: fnv1.RunFunctionRequest, now: datetime, kinds: Kinds, known: Known) -> Composed:
     asked = request.required_resources.items()
     observed = Observed(
-        resources={name: _view(one.resource) for name, one in request.observed.resources.items()},
-        required={name: _found(found) for name, found in asked if not name.startswith(LIST)},
+        resources={name: _view(item.resource) for name, item in request.observed.resources.items()},
+        required={name: _required(result) for name, result in asked if not name.startswith(LIST)},
         lists={
-            name: tuple(_view(one.resource) for one in found.items) for name, found in asked if name.startswith(LIST)
+            name: tuple(_view(item.resource) for item in result.items)
+            for name, result in asked
+            if name.startswith(LIST)
         },
         kinds=kinds,
         known=known,
@@ -121,10 +123,10 @@ def _seed(request: fnv1.RunFunctionRequest) -> Seed:
         ) from cause
 
 
-def _found(found: fnv1.Resources) -> Obj | None:
-    if not found.items:
+def _required(result: fnv1.Resources) -> Obj | None:
+    if not result.items:
         return None
-    obj = _view(found.items[0].resource)
+    obj = _view(result.items[0].resource)
     return _ours(obj) if obj.get("apiVersion") == claim.API_VERSION else obj
 
 

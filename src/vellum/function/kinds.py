@@ -74,34 +74,34 @@ class Discovery:
                 return self._found
             if answer.status != http.HTTPStatus.OK:
                 raise ValueError(f"HTTP {answer.status}")
-            found = kinds(json.loads(answer.read(MOST_BYTES)))
+            result = kinds(json.loads(answer.read(MOST_BYTES)))
             self._tag = answer.headers.get("ETag") or ""
-            return found
+            return result
         finally:
             line.close()
 
 
-def kinds(said: Mapping[str, Any]) -> dict[str, bool]:
+def kinds(text: Mapping[str, Any]) -> dict[str, bool]:
     """Return the kinds of an ``APIGroupDiscoveryList``, and whether objects of each can be made.
 
     Raises:
         ValueError: the data is not such a list, or is incomplete; then no kind may count as gone.
     """
-    if said.get("kind") != "APIGroupDiscoveryList" or not said.get("items"):
+    if text.get("kind") != "APIGroupDiscoveryList" or not text.get("items"):
         raise ValueError("it is not an APIGroupDiscoveryList")
-    found: dict[str, bool] = {}
-    for group in said["items"]:
+    results: dict[str, bool] = {}
+    for group in text["items"]:
         name = group["metadata"]["name"]
         for version in group.get("versions") or ():
             if version.get("freshness") == "Stale":
                 raise ValueError(f"{name} is stale")
-            for one in version.get("resources") or ():
-                kind = f"{name}/{version['version']}/{one['responseKind']['kind']}"
-                found[kind] = found.get(kind, False) or "create" in one["verbs"]
-    return found
+            for resource in version.get("resources") or ():
+                kind = f"{name}/{version['version']}/{resource['responseKind']['kind']}"
+                results[kind] = results.get(kind, False) or "create" in resource["verbs"]
+    return results
 
 
-def found() -> Discovery | None:
+def find() -> Discovery | None:
     """Return discovery with the pod's account, or with the file that KUBECONFIG names; None without either."""
     if config := os.environ.get("KUBECONFIG"):
         return _configured(Path(config))
@@ -114,8 +114,8 @@ def found() -> Discovery | None:
 
 def _configured(path: Path) -> Discovery:
     """Return discovery from a self-contained kubeconfig in JSON, as the bench writes it."""
-    said = json.loads(path.read_text())
-    cluster, user = said["clusters"][0]["cluster"], said["users"][0]["user"]
+    output = json.loads(path.read_text())
+    cluster, user = output["clusters"][0]["cluster"], output["users"][0]["user"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     context = ssl.create_default_context(cadata=authority)
     with tempfile.NamedTemporaryFile() as pair:

@@ -73,7 +73,7 @@ async def _serve(settings: Settings) -> None:
     # Without this option a second process would silently share the port, and answer every other call.
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MOST_BYTES)]
     server = grpc.aio.server(options=options)
-    discovery, known = kinds.found(), Known()
+    discovery, known = kinds.find(), Known()
 
     async def call(raw: bytes, context: object) -> bytes:
         """Answer one call with the kinds that are served now."""

@@ -30,10 +30,10 @@ class View(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Json:
         """Return the field as Python sees it."""
-        found = self.get(key, _ABSENT)
-        if found is _ABSENT:
+        result = self.get(key, _ABSENT)
+        if result is _ABSENT:
             raise KeyError(key)
-        return found
+        return result
 
     def get(self, key: str, default: Json = None) -> Json:
         """Return the field, or the default if it is absent, without the exception of Mapping's own ``get``."""
@@ -44,8 +44,8 @@ class View(Mapping[str, Any]):
         value = self._fields.get(key)
         if value is None:
             return default
-        known[key] = found = _read(value)
-        return found
+        known[key] = result = _read(value)
+        return result
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the fields."""
@@ -75,7 +75,7 @@ def _read(value: Value) -> Json:
     if kind == "struct_value":
         return View(value.struct_value)
     if kind == "list_value":
-        return [_read(one) for one in value.list_value.values]
+        return [_read(item) for item in value.list_value.values]
     if kind == "number_value":
         number = value.number_value
         return int(number) if number.is_integer() else number

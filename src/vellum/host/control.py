@@ -101,13 +101,13 @@ class Server:
                     # If the server closed before it read the request, the kernel would discard the answer.
                     await asyncio.wait_for(reader.readuntil(b"\n"), BUSY_SECONDS)
                     return
-                while await self._one(reader, writer):
+                while await self._exchange(reader, writer):
                     pass
         finally:
             self._count -= 1
             writer.close()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one line; return False when the connection is done."""
         try:
             line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_SECONDS)

@@ -194,15 +194,15 @@ def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     controllers write it once for the whole status. A foreign kind without a generation is trusted. Our
     kinds always name one.
     """
-    found = condition(obj, kind)
-    if found is None:
+    result = condition(obj, kind)
+    if result is None:
         return None
     synced, status = condition(obj, "Synced") or {}, status_of(obj)
-    words = (place.get("observedGeneration") for place in (found, synced, status))
-    said = next((word for word in words if word is not None), None)
-    if said is None:
-        return None if obj["apiVersion"].startswith(DOMAIN) else found
-    return found if said == obj["metadata"].get("generation", said) else None
+    words = (place.get("observedGeneration") for place in (result, synced, status))
+    text = next((word for word in words if word is not None), None)
+    if text is None:
+        return None if obj["apiVersion"].startswith(DOMAIN) else result
+    return result if text == obj["metadata"].get("generation", text) else None
 
 
 def stamp(moment: datetime) -> str:

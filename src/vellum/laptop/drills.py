@@ -69,13 +69,13 @@ def _process(client: Client, name: str) -> Obj:
 
 
 def _first(client: Client, kind: Kind, composite: Obj) -> Obj | None:
-    found = _listed(client, kind)
-    return next((obj for obj in found if controller_uid(obj) == composite["metadata"]["uid"]), None)
+    result = _listed(client, kind)
+    return next((obj for obj in result if controller_uid(obj) == composite["metadata"]["uid"]), None)
 
 
 def _listed(client: Client, kind: Kind) -> list[Obj]:
-    found: list[Obj] = client.ask("list", kinds=[kind])
-    return found
+    result: list[Obj] = client.ask("list", kinds=[kind])
+    return result
 
 
 def _deleted(client: Client, kind: Kind, before: Obj) -> Drill:

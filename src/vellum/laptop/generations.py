@@ -30,7 +30,7 @@ class Generations:
         """
         self._path, self._seed = path, seed
         self._known: dict[str, int] = read_json(path, {}) if path.exists() else {}
-        if path.exists() and not (self._known and all(isinstance(one, int) for one in self._known.values())):
+        if path.exists() and not (self._known and all(isinstance(item, int) for item in self._known.values())):
             raise LaptopError(
                 "VEL402",
                 "the generations of keys that were in use cannot be read",

@@ -78,7 +78,7 @@ class Run:
     def container(self) -> Obj:
         """The runtime's container with the TrainJob's ``trainer`` laid over it, as the Trainer does it."""
         pod = _job(self.runtime)["template"]["spec"]["template"]["spec"]
-        made: Obj = next(one for one in pod["containers"] if one["name"] == NODE)
+        made: Obj = next(container for container in pod["containers"] if container["name"] == NODE)
         over = {name: self.trainer[name] for name in ("command", "args") if self.trainer.get(name)}
         return {**made, **over}
 
@@ -218,14 +218,14 @@ class TrainJobController:
             return
         self._forget(key)
         self._noted(run, goes_on=False, began="")
-        said = {"type": SUSPENDED, "status": "True", "reason": "Suspended", "message": "TrainJob is suspended"}
-        self._say(store, run, [said], suspended=1)
+        messages = {"type": SUSPENDED, "status": "True", "reason": "Suspended", "message": "TrainJob is suspended"}
+        self._say(store, run, [messages], suspended=1)
 
     def _finish(self, store: Store, run: Run, end: tuple[str, str, str]) -> None:
         key, (kind, reason, message) = Key.of(run.obj), end
         self._forget(key)
-        said = {"type": kind, "status": "True", "reason": reason, "message": message}
-        self._say(store, run, [said], succeeded=int(kind == COMPLETE), failed=int(kind == FAILED))
+        messages = {"type": kind, "status": "True", "reason": reason, "message": message}
+        self._say(store, run, [messages], succeeded=int(kind == COMPLETE), failed=int(kind == FAILED))
         store.record(key, Event("Normal" if kind == COMPLETE else "Warning", reason, message))
 
     def _end(self, store: Store, key: Key, obj: Obj) -> None:
@@ -248,12 +248,12 @@ class TrainJobController:
         tries = f"{run.tries.failed} tries failed; see `vellum logs {self._process_name(run.obj)}`"
         return f"jobset failed due to one or more job failures (first failed job: {name}-{NODE}-0): {tries}"
 
-    def _say(self, store: Store, run: Run, said: list[Obj], **count: int) -> None:
+    def _say(self, store: Store, run: Run, messages: list[Obj], **count: int) -> None:
         """Write the status as the Trainer does: its conditions, and JobSet's status of the one job."""
         kept = {entry["type"]: entry for entry in status_of(run.obj).get("conditions") or ()}
-        if all(entry["type"] != STARTED for entry in said):
+        if all(entry["type"] != STARTED for entry in messages):
             kept.pop(STARTED, None)
-        for entry in said:
+        for entry in messages:
             before = kept.pop(entry["type"], {})
             same = before.get("status") == entry["status"]
             since = before["lastTransitionTime"] if same else stamp(run.now)
@@ -265,9 +265,9 @@ class TrainJobController:
         store.patch_status(Key.of(run.obj), run.uid, status)
 
     def _tries(self, obj: Obj) -> Tries:
-        found: Mapping[str, Any] = read_json(self._record(Key.of(obj)), {})
+        result: Mapping[str, Any] = read_json(self._record(Key.of(obj)), {})
         uid = obj["metadata"]["uid"]
-        return Tries(**found) if found.get("uid") == uid else Tries(uid)
+        return Tries(**result) if result.get("uid") == uid else Tries(uid)
 
     def _noted(self, run: Run, **changed: Any) -> Run:  # noqa: ANN401  # fields of Tries
         tries = replace(run.tries, **changed)
@@ -324,8 +324,8 @@ class TrainJobController:
 def _job(runtime: Obj) -> Obj:
     """Return the replicated job that trains."""
     jobs = runtime["spec"]["template"]["spec"]["replicatedJobs"]
-    found: Obj = next(job for job in jobs if job["name"] == NODE)
-    return found
+    result: Obj = next(job for job in jobs if job["name"] == NODE)
+    return result
 
 
 def _is_over(obj: Obj) -> bool:

@@ -16,9 +16,9 @@ def troubles(state: State, store: SqliteStore, failing: dict[Key, str]) -> list[
     """Return errors as data, causes before consequences; with any error the platform is not ready."""
     buckets = [obj["metadata"]["name"] for obj in store.list(API, "Bucket")]
     volumes = state.data(STORAGE_NAMESPACE, f"seaweed-{STORE}") / "data"
-    found: list[VellumError | None] = [lacking(state.root) or without_volume(volumes, buckets), store.trouble()]
-    found += [_failing(key, error) for key, error in sorted(failing.items()) if _is_ours(store.get(key))]
-    return [error.as_dict() for error in found if error]
+    results: list[VellumError | None] = [lacking(state.root) or without_volume(volumes, buckets), store.trouble()]
+    results += [_failing(key, error) for key, error in sorted(failing.items()) if _is_ours(store.get(key))]
+    return [error.as_dict() for error in results if error]
 
 
 def _is_ours(obj: Obj | None) -> bool:

@@ -73,11 +73,11 @@ def _for_user(name: str, wanted: User, there: User | None) -> list[str]:
 
 
 def _by_bucket(grants: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    results: dict[str, list[str]] = defaultdict(list)
     for grant in sorted(grants):
         action, _, bucket = grant.partition(":")
-        found[bucket].append(action)
-    return found
+        results[bucket].append(action)
+    return results
 
 
 def listed(output: str) -> Accounts:

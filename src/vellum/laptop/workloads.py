@@ -186,13 +186,13 @@ class WorkloadController:
             NotStartable: a Secret is missing that is not optional.
         """
         container: Obj = next(iter(_pod(obj).get("containers") or ()), {})
-        found, namespace = [], obj["metadata"].get("namespace", "")
+        result, namespace = [], obj["metadata"].get("namespace", "")
         for entry in container.get("envFrom") or ():
             reference = entry.get("secretRef") or {"name": "", "optional": True}
             if store.get(Key("v1", "Secret", namespace, reference["name"])) is None and not reference.get("optional"):
                 raise NotStartable(f"CreateContainerConfigError: the Secret {reference['name']} does not exist")
-            found.append(self._state.secrets(namespace) / reference["name"])
-        return tuple(found)
+            result.append(self._state.secrets(namespace) / reference["name"])
+        return tuple(result)
 
     def _recheck_ports(self, component: Realised, obj: Obj) -> None:
         namespace = obj["metadata"].get("namespace", "")
@@ -267,23 +267,23 @@ def resolved(store: Store, namespace: str, entries: Iterable[Obj]) -> dict[str, 
     Raises:
         NotStartable: Secrets, or keys of them, are missing; it names all of them.
     """
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     missing: dict[str, None] = {}
     for entry in entries:
         reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
         if reference is None:
-            found[entry["name"]] = entry.get("value", "")
+            results[entry["name"]] = entry.get("value", "")
             continue
         secret = store.get(Key("v1", "Secret", namespace, reference["name"]))
         values = secret_values(secret) if secret else {}
         value = values.get(reference["key"])
         if value is not None:
-            found[entry["name"]] = value
+            results[entry["name"]] = value
         elif not reference.get("optional"):
             missing[_missing(reference, namespace, None if secret is None else sorted(values))] = None
     if missing:
         raise NotStartable("; ".join(missing))
-    return found
+    return results
 
 
 def _missing(reference: Obj, namespace: str, keys: list[str] | None) -> str:

@@ -32,10 +32,10 @@ def generations(text: str) -> dict[str, int]:
     """
     if not text:
         return {}
-    found = json.loads(text)
-    if not isinstance(found, dict) or not all(isinstance(one, int) and one > 0 for one in found.values()):
+    result = json.loads(text)
+    if not isinstance(result, dict) or not all(isinstance(item, int) and item > 0 for item in result.values()):
         raise ValueError("the generations are not numbers by owner")
-    return found
+    return result
 
 
 @lru_cache(maxsize=4096)

@@ -90,15 +90,15 @@ class GuardMemory:
 
     def as_status(self) -> Obj:
         """Return plain data for the status, without initial values."""
-        found: Obj = {
+        results: Obj = {
             name: getattr(self, name) for name in self.__slots__ if getattr(self, name) != getattr(BLANK, name)
         }
-        found |= {"recent": list(found["recent"])} if "recent" in found else {}
-        if brought := found.pop("brought", None):
-            found |= {"brought": sorted(brought), "services": brought}
+        results |= {"recent": list(results["recent"])} if "recent" in results else {}
+        if brought := results.pop("brought", None):
+            results |= {"brought": sorted(brought), "services": brought}
         if self.last:
-            found["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
-        return found
+            results["last"] = {name: getattr(self.last, name) for name in Repair.__slots__}
+        return results
 
     @classmethod
     def read(cls, status: Mapping[str, Any]) -> GuardMemory:

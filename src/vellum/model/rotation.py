@@ -74,12 +74,12 @@ class KeyMemory:
     @classmethod
     def read(cls, status: Mapping[str, Any]) -> KeyMemory:
         """Return the memory in a status's ``keys``; a damaged entry is ignored, and its key is then observed again."""
-        found = ((int(one.get("generation") or 0), _time(one.get("since"))) for one in status.get("previous") or ())
+        result = ((int(item.get("generation") or 0), _time(item.get("since"))) for item in status.get("previous") or ())
         return cls(
             using=(using := int(status.get("generation") or 0)),
             coming=int(status.get("coming") or 0),
             single=int(status.get("single") or using),
-            previous=tuple(Previous(generation, since) for generation, since in found if generation and since),
+            previous=tuple(Previous(generation, since) for generation, since in result if generation and since),
             removed=int(status.get("removed") or 0),
         )
 
@@ -98,8 +98,8 @@ class KeyMemory:
             status["single"] = self.single
         if self.previous:
             status["previous"] = [
-                {"generation": one.generation, "since": stamp(one.since), "until": until[one.generation]}
-                for one in self.previous
+                {"generation": item.generation, "since": stamp(item.since), "until": until[item.generation]}
+                for item in self.previous
             ]
         if held and (self.coming or self.previous):
             status["held"] = [{"by": name, "generation": held[name]} for name in sorted(held)]

@@ -125,8 +125,8 @@ class Known:
             if len(self._results) >= self.most:
                 self._results.clear()
             self._results[key] = make()
-        found: T = self._results[key]
-        return found
+        result: T = self._results[key]
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +153,13 @@ class Observed:
         """Judge one of our composed objects; ``name`` describes it while it does not exist."""
         key = ("health", resource)
         if key in self.memo:
-            found: Health = self.memo[key]
-            return found
+            result: Health = self.memo[key]
+            return result
         obj = self.resources.get(resource)
         if obj is None:
             return health(None, name)
-        self.memo[key] = found = health(obj, name)
-        return found
+        self.memo[key] = result = health(obj, name)
+        return result
 
 
 @dataclass(frozen=True, slots=True)

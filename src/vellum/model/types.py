@@ -49,10 +49,10 @@ def span(text: str) -> timedelta:
     Raises:
         ValueError: the text has another form, or is not from 10s to 7d.
     """
-    found = _SPAN.fullmatch(text)
-    if not found:
+    match = _SPAN.fullmatch(text)
+    if not match:
         raise ValueError(f"{text[:20]!r} is not a whole number and s, m, h or d, such as 1h")
-    number, unit = found.groups()
+    number, unit = match.groups()
     time = timedelta(**{_UNITS[unit]: int(number)})
     if not _SHORTEST <= time <= _LONGEST:
         raise ValueError(f"{text!r} is not from 10s to 7d")

@@ -44,8 +44,8 @@ class External:
         """Return which Secret is missing, or what is wrong with it; else the limits of an external store."""
         given = self._given(tenant, observed)
         if isinstance(given, Access):
-            said = f"bucket {given.bucket} is in an external store: Vellum sets no quota there, and never deletes data"
-            return Ready(ready=True, reason=said)
+            text = f"bucket {given.bucket} is in an external store: Vellum sets no quota there, and never deletes data"
+            return Ready(ready=True, reason=text)
         serves = self._before(tenant, observed) is not None
         kept = "; the earlier key stays in use" if serves else ""
         return Ready(ready=False, reason=f"{given}{kept}", actor="the platform engineer", serves=serves)
@@ -66,11 +66,11 @@ class External:
 
     def _given(self, tenant: Tenant, observed: Observed) -> Access | str:
         name = f"Secret {STORAGE_NAMESPACE}/s3-{tenant.id}"
-        found = observed.required.get(f"{tenant.part}/given")
-        if found is None:
+        result = observed.required.get(f"{tenant.part}/given")
+        if result is None:
             other = "" if tenant.named_by else "; a third key, bucket, may name another bucket"
             return f"{name} does not exist; it gives the accesskey and secretkey of bucket {tenant.bucket}{other}"
-        access = read(found, tenant.bucket)
+        access = read(result, tenant.bucket)
         if isinstance(access, str):
             return f"{name} cannot be used: {access}"
         if tenant.named_by and access.bucket != tenant.bucket:

@@ -106,12 +106,12 @@ def write(out: IO[bytes], entries: Mapping[str, Entry], *, folders: bool = True)
 
 
 def _above(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+    results: dict[str, Entry] = {}
     for path in entries:
         parts = path.split("/")
         for end in range(1, len(parts)):
-            found["/".join(parts[:end])] = Folder()
-    return found
+            results["/".join(parts[:end])] = Folder()
+    return results
 
 
 class _Gzip:

@@ -154,22 +154,22 @@ class Layout:
         path = self.root / "index.json"
         if not path.exists():
             return []
-        found: list[Json] = json.loads(path.read_bytes())["manifests"]
-        return found
+        result: list[Json] = json.loads(path.read_bytes())["manifests"]
+        return result
 
     def named(self) -> dict[str, Json]:
         """Return name to descriptor."""
-        return {one["annotations"][NAME]: one for one in self.index() if NAME in (one.get("annotations") or {})}
+        return {item["annotations"][NAME]: item for item in self.index() if NAME in (item.get("annotations") or {})}
 
     def publish(self, descriptors: list[Json]) -> None:
         """Write ``index.json`` with exactly these, and remove every blob that it does not lead to."""
-        ordered = sorted(descriptors, key=lambda one: ((one.get("annotations") or {}).get(NAME, "~"), one["digest"]))
+        ordered = sorted(descriptors, key=lambda item: ((item.get("annotations") or {}).get(NAME, "~"), item["digest"]))
         value = {"schemaVersion": 2, "mediaType": INDEX, "manifests": ordered}
         path = self.root / "index.json"
         new = path.with_suffix(".new")
         new.write_bytes(encoded(value))
         new.replace(path)
-        kept = {self.path(one["digest"]).name for descriptor in ordered for one in self.reached(descriptor)}
+        kept = {self.path(item["digest"]).name for descriptor in ordered for item in self.reached(descriptor)}
         for blob in self._blobs.iterdir():
             if blob.name not in kept:
                 blob.unlink()
@@ -177,8 +177,8 @@ class Layout:
     def reached(self, descriptor: Json) -> Iterator[Json]:
         """Yield the descriptor's blobs, each after those that it names, as a registry wants them."""
         if descriptor["mediaType"] in INDEXES:
-            for one in self.read(descriptor)["manifests"]:
-                yield from self.reached(one)
+            for item in self.read(descriptor)["manifests"]:
+                yield from self.reached(item)
         elif descriptor["mediaType"] in MANIFESTS:
             manifest = self.read(descriptor)
             yield from (manifest["config"], *manifest["layers"])

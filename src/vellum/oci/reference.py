@@ -50,11 +50,11 @@ def parsed(text: str) -> Reference:
     first, slash, _ = text.partition("/")
     has_host = slash and ("." in first or ":" in first or first == "localhost")
     hub = "" if has_host else "docker.io/" if slash else "docker.io/library/"
-    found = _REFERENCE.fullmatch(hub + text)
-    if not found:
+    match = _REFERENCE.fullmatch(hub + text)
+    if not match:
         fix = "write HOST/REPOSITORY, with :TAG or @sha256:DIGEST"
         raise UsageError("VEL752", f"{text[:100]!r} is not the name of an image", where="the command line", fix=fix)
-    return Reference(found["host"], found["repository"], found["tag"] or "", found["digest"] or "")
+    return Reference(match["host"], match["repository"], match["tag"] or "", match["digest"] or "")
 
 
 def place(text: str) -> tuple[str, str]:
@@ -63,21 +63,21 @@ def place(text: str) -> tuple[str, str]:
     Raises:
         UsageError: the text names neither (VEL752).
     """
-    found = _PLACE.fullmatch(text.removeprefix("oci://"))
-    if not found:
+    match = _PLACE.fullmatch(text.removeprefix("oci://"))
+    if not match:
         fix = "write HOST or HOST/PATH, without https://"
         raise UsageError("VEL752", f"{text[:100]!r} is not a registry", where="the command line", fix=fix)
-    return found["host"], found["path"] or ""
+    return match["host"], match["path"] or ""
 
 
 def is_private(host: str) -> bool:
     """Tell whether every address of the host is a loopback or private one."""
     name = _name(host)
     try:
-        addresses = {str(one[4][0]) for one in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+        addresses = {str(item[4][0]) for item in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
     except OSError:
         return False
-    return all(any(one in network for network in _PRIVATE) for one in map(_address, addresses))
+    return all(any(address in network for network in _PRIVATE) for address in map(_address, addresses))
 
 
 def is_loopback(host: str) -> bool:

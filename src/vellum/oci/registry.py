@@ -86,10 +86,10 @@ class Registry:
         descriptor: Json = {"mediaType": media, **layout.put(data)}
         value = json.loads(data)
         if media in INDEXES:
-            for one in value["manifests"]:
-                platform = one.get("platform") or {}
+            for manifest in value["manifests"]:
+                platform = manifest.get("platform") or {}
                 if platform.get("os") == "linux" and platform.get("architecture") in architectures:
-                    self.pull(repository, one["digest"], layout, architectures)
+                    self.pull(repository, manifest["digest"], layout, architectures)
             return descriptor
         for blob in (value["config"], *value["layers"]):
             if not layout.path(blob["digest"]).exists():
@@ -151,7 +151,7 @@ class Registry:
         known: list[Json] = []
         if self.status(repository, tag) == OK:
             known = json.loads(self.manifest(repository, tag)[1])["manifests"]
-        if any(one["digest"] == ours["digest"] for one in known):
+        if any(item["digest"] == ours["digest"] for item in known):
             return
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*known, ours]}
         self.push_manifest(repository, tag, INDEX, encoded(index))

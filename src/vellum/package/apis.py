@@ -149,7 +149,7 @@ def _guard() -> Obj:
 
 def _components() -> Obj:
     words = {"name": "The part", "reason": "What it waits for, or another note", "actor": "Who must act next"}
-    properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
+    properties: Obj = {name: {**_TEXT, "description": text} for name, text in words.items()}
     properties["ready"] = {"type": "boolean", "description": "Whether the part is ready"}
     properties["serves"] = {"type": "boolean", "description": "Whether it works although it is not ready"}
     properties |= {
@@ -171,7 +171,7 @@ def _refused() -> Obj:
         "reason": "Why it is refused",
         "until": "When it is tried again",
     }
-    properties: Obj = {name: {**_TEXT, "description": said} for name, said in words.items()}
+    properties: Obj = {name: {**_TEXT, "description": text} for name, text in words.items()}
     properties["tries"] = {"type": "integer", "description": "How often it was tried"}
     properties["object"] = {**_TEXTS, "description": "The object, if it exists"}
     item = {"type": "object", "properties": properties}

@@ -80,7 +80,7 @@ def read(source: Source, architecture: str) -> Base:
     config = source.layout.read(manifest["config"])
     if config.get("architecture") != architecture:
         raise _lacks(source, f"a platform linux/{architecture}", f"--platform linux/{config.get('architecture')}")
-    python, accounts = _found(source.layout, manifest["layers"])
+    python, accounts = _inspected(source.layout, manifest["layers"])
     if python is None:
         raise _lacks(source, "Python 3.11, 3.12 or 3.13", "--base with such an image")
     return Base(architecture, config, manifest["layers"], python, accounts)
@@ -90,13 +90,13 @@ def _chosen(source: Source, descriptor: Json, architecture: str) -> Json:
     """Return the descriptor of the platform's manifest; indexes may be nested."""
     if descriptor["mediaType"] not in INDEXES:
         return descriptor
-    for one in source.layout.read(descriptor)["manifests"]:
-        if one["mediaType"] in INDEXES:
-            return _chosen(source, one, architecture)
-        platform = one.get("platform") or {}
+    for manifest in source.layout.read(descriptor)["manifests"]:
+        if manifest["mediaType"] in INDEXES:
+            return _chosen(source, manifest, architecture)
+        platform = manifest.get("platform") or {}
         if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
-            found: Json = one
-            return found
+            result: Json = manifest
+            return result
     raise _lacks(source, f"a platform linux/{architecture}", "--platform with those that it has")
 
 
@@ -104,7 +104,7 @@ def _lacks(source: Source, what: str, option: str) -> UsageError:
     return UsageError("VEL750", f"the base image does not have {what}", where=source.name, fix=f"use {option}")
 
 
-def _found(layout: Layout, layers: Iterable[Json]) -> tuple[Python | None, dict[str, bytes]]:
+def _inspected(layout: Layout, layers: Iterable[Json]) -> tuple[Python | None, dict[str, bytes]]:
     """Return the interpreter that comes first on the path, and the account files, of the uppermost layer."""
     pythons: dict[str, Python] = {}
     accounts: dict[str, bytes] = {}
@@ -112,8 +112,8 @@ def _found(layout: Layout, layers: Iterable[Json]) -> tuple[Python | None, dict[
         with tarfile.open(layout.path(layer["digest"]), mode="r:*") as tar:
             for member in tar:
                 name = member.name.removeprefix("./")
-                if found := _PYTHON.fullmatch(name):
-                    pythons[found[1]] = Python(found[2], found[1])
+                if match := _PYTHON.fullmatch(name):
+                    pythons[match[1]] = Python(match[2], match[1])
                 if name in _ACCOUNTS and (stream := tar.extractfile(member)):
                     accounts[name] = stream.read()
     preferred = sorted(pythons, key=lambda path: ("local" not in path, path))

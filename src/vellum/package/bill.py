@@ -17,7 +17,7 @@ def bill(image: str, target: Target, archives: list[Archive], base: str) -> Json
     components = [
         {"type": "container", "name": "base", "version": base, "bom-ref": "base"},
         _component("vellum-mlops", __version__),
-        *(_component(one.package.name, one.package.version, one.digest) for one in archives),
+        *(_component(archive.package.name, archive.package.version, archive.digest) for archive in archives),
     ]
     serial = uuid.uuid5(_NAMESPACE, repr((image, str(target), components)))
     return {
@@ -35,5 +35,5 @@ def bill(image: str, target: Target, archives: list[Archive], base: str) -> Json
 
 def _component(name: str, version: str, digest: str = "") -> Json:
     url = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
-    found: Json = {"type": "library", "name": name, "version": version, "purl": url, "bom-ref": url}
-    return {**found, "hashes": [{"alg": "SHA-256", "content": digest}]} if digest else found
+    results: Json = {"type": "library", "name": name, "version": version, "purl": url, "bom-ref": url}
+    return {**results, "hashes": [{"alg": "SHA-256", "content": digest}]} if digest else results

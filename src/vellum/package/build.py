@@ -40,8 +40,8 @@ def build(layout: Layout, request: Request, say: Say) -> None:
     Raises:
         UsageError: the base does not fit (VEL750), or a package has no wheel (VEL751) or cannot be had (VEL756).
     """
-    found: list[Json] = []
-    bases = [base.read(request.base, one) for one in request.architectures]
+    results: list[Json] = []
+    bases = [base.read(request.base, architecture) for architecture in request.architectures]
     for recipe in request.recipes:
         manifests = []
         for on in bases:
@@ -49,13 +49,13 @@ def build(layout: Layout, request: Request, say: Say) -> None:
             manifest, listed = _image(layout, request, recipe, on)
             platform = {"architecture": on.architecture, "os": "linux"}
             manifests.append({**manifest, "platform": platform})
-            found.append(listed)
+            results.append(listed)
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests, "annotations": _told(recipe, request)}
         named = {"annotations": {NAME: f"{recipe.name}:{TAG}"}}
-        found.append(layout.add(INDEX, index, **named))
+        results.append(layout.add(INDEX, index, **named))
     say("charts")
-    found += [_chart(layout, name) for name in charts.OWN]
-    layout.publish(found)
+    results += [_chart(layout, name) for name in charts.OWN]
+    layout.publish(results)
 
 
 def _told(recipe: Recipe, request: Request) -> Json:
@@ -73,14 +73,14 @@ def _image(layout: Layout, request: Request, recipe: Recipe, on: Base) -> tuple[
     """Write one platform of an image; return the descriptors of its manifest and of its bill of materials."""
     target = Target(on.architecture, on.python.version)
     archives = pinned.archives(recipe.packages, target, request.cache)
-    for one in on.layers:
-        layout.copy(request.base.layout, one)
+    for layer in on.layers:
+        layout.copy(request.base.layout, layer)
     with ExitStack() as opened:
         made = [
             _layer(layout, {**installed.environment(on.python), **installed.packages(archives, on.python, opened)}),
             _layer(layout, {**installed.vellum(on.python), **_rest(recipe, on)}),
         ]
-    described: list[Json] = [{"mediaType": LAYER, "digest": one.digest, "size": one.size} for one in made]
+    described: list[Json] = [{"mediaType": LAYER, "digest": item.digest, "size": item.size} for item in made]
     if recipe.xpkg:
         package = _layer(layout, xpkg.layer(xpkg.function()))
         made.append(package)
@@ -122,13 +122,13 @@ def _with(on: Base, path: str, line: str) -> bytes:
     """Return the base's file with our account; without a name for its number, some programs do not start."""
     before = on.accounts.get(path, b"root:x:0:0:root:/root:/bin/sh\n" if path.endswith("passwd") else b"root:x:0:\n")
     number = line.split(":")[2]
-    kept = [one for one in before.decode().splitlines() if one.split(":")[2:3] != [number]]
-    return "".join(f"{one}\n" for one in [*kept, line]).encode()
+    kept = [item for item in before.decode().splitlines() if item.split(":")[2:3] != [number]]
+    return "".join(f"{item}\n" for item in [*kept, line]).encode()
 
 
 def _config(recipe: Recipe, on: Base, made: list[Written]) -> Json:
     given = on.config.get("config") or {}
-    env = dict(one.partition("=")[::2] for one in given.get("Env") or ())
+    env = dict(item.partition("=")[::2] for item in given.get("Env") or ())
     env["PATH"] = f"/{installed.VENV}/bin:{env.get('PATH') or '/usr/local/bin:/usr/bin:/bin'}"
     # The root file system is read-only on a cluster.
     env |= {"HOME": recipe.home, "PYTHONDONTWRITEBYTECODE": "1", **recipe.env}
@@ -142,7 +142,7 @@ def _config(recipe: Recipe, on: Base, made: list[Written]) -> Json:
             "Entrypoint": list(recipe.entrypoint),
             "WorkingDir": recipe.home,
         },
-        "rootfs": {"type": "layers", "diff_ids": [*on.config["rootfs"]["diff_ids"], *(one.diff_id for one in made)]},
+        "rootfs": {"type": "layers", "diff_ids": [*on.config["rootfs"]["diff_ids"], *(item.diff_id for item in made)]},
     }
 
 

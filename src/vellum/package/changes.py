@@ -45,4 +45,4 @@ def markdown(changes: list[Change]) -> str:
 
 def _escaped(text: str) -> str:
     """Return the text escaped for Markdown, because it comes from a file in git."""
-    return "".join(f"\\{one}" if one in "\\`*_[]<>|" else one for one in text if one.isprintable())
+    return "".join(f"\\{item}" if item in "\\`*_[]<>|" else item for item in text if item.isprintable())

@@ -23,8 +23,8 @@ OWN = tuple(sorted(path.parent.name for path in FOLDER.glob("*/Chart.yaml")))
 def own(name: str) -> Mapping[str, bytes]:
     """Return the chart's files by their path in it."""
     folder = FOLDER / name
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    results = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in results}
 
 
 def version(name: str) -> str:
@@ -34,8 +34,8 @@ def version(name: str) -> str:
 
 def metadata(name: str) -> dict[str, Any]:
     """Return the chart's ``Chart.yaml``."""
-    said: dict[str, Any] = yaml.safe_load(own(name)["Chart.yaml"])
-    return said
+    text: dict[str, Any] = yaml.safe_load(own(name)["Chart.yaml"])
+    return text
 
 
 def archives() -> dict[str, bytes]:

@@ -35,31 +35,31 @@ def _leaves(value: Json, above: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaves(inner, f"{above}.{name}" if above else str(name))
-    elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
         for place, inner in enumerate(value):
             yield from _leaves(inner, f"{above}[{place}]")
     else:
         yield above, value
 
 
-def _shown(found: Mapping[str, Any], path: str) -> str:
-    if path not in found:
+def _shown(values: Mapping[str, Any], path: str) -> str:
+    if path not in values:
         return NOT_SAID
-    said = " ".join(str(found[path]).split()) or "empty"
-    return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 1]}…"
+    text = " ".join(str(values[path]).split()) or "empty"
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def properties(schema: Obj, above: str = "") -> dict[str, Obj]:
     """Return every field of a schema by its path, each without its children and without descriptions."""
-    found: dict[str, Obj] = {}
+    results: dict[str, Obj] = {}
     for name, inner in (schema.get("properties") or {}).items():
         path = f"{above}.{name}" if above else name
-        found[path] = _rules(inner)
-        found |= properties(inner, path)
+        results[path] = _rules(inner)
+        results |= properties(inner, path)
         for below in _BELOW:
             if isinstance(inner.get(below), Mapping):
-                found |= properties(inner[below], f"{path}[]")
-    return found
+                results |= properties(inner[below], f"{path}[]")
+    return results
 
 
 _BELOW = ("items", "additionalProperties")

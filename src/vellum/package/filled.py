@@ -25,7 +25,7 @@ def filled(manifests: Iterable[Obj], lock: ImageLock) -> list[Obj]:
 
     What a file names itself stays as it is.
     """
-    return [_platform(one, lock) if one["kind"] == KIND else one for one in manifests]
+    return [_platform(manifest, lock) if manifest["kind"] == KIND else manifest for manifest in manifests]
 
 
 def _platform(manifest: Obj, lock: ImageLock) -> Obj:

@@ -60,8 +60,8 @@ def source(repository: str, branch: str, path: str, secret: str = "") -> Source:
     Raises:
         UsageError: an option is missing, or the path leads out of the repository (VEL730).
     """
-    said = {"--repository": repository, "--branch": branch, "--path": path}
-    if missing := [option for option, value in said.items() if not value]:
+    messages = {"--repository": repository, "--branch": branch, "--path": path}
+    if missing := [option for option, value in messages.items() if not value]:
         what = f"--gitops needs the place of the tree in git; missing: {', '.join(missing)}"
         fix = "add --repository URL --branch NAME --path FOLDER"
         raise UsageError("VEL730", what, where="the command line", fix=fix)
@@ -120,7 +120,7 @@ def flux(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj]]:
     folders = dict.fromkeys(map(_folder, files))
     steps: list[Obj] = []
     for folder in folders:
-        objects = [obj for path, found in files.items() if _folder(path) == folder for obj in found]
+        objects = [obj for path, result in files.items() if _folder(path) == folder for obj in result]
         steps.append(_kustomization(folder, objects, where, steps[-1:]))
     return {**files, f"{FLUX}/source.yaml": [repository], f"{FLUX}/kustomizations.yaml": steps}
 
@@ -146,7 +146,7 @@ def _kustomization(folder: str, objects: list[Obj], where: Source, before: Itera
         "deletionPolicy": "Orphan",
         "wait": True,
     }
-    if depends := [{"name": one["metadata"]["name"]} for one in before]:
+    if depends := [{"name": item["metadata"]["name"]} for item in before]:
         spec["dependsOn"] = depends
     kinds = dict.fromkeys((obj["apiVersion"], obj["kind"]) for obj in objects)
     if checks := [_cel(*kind) for kind in kinds if kind in _HEALTHY]:
@@ -163,8 +163,8 @@ def _cel(api_version: str, kind: str) -> Obj:
 
 
 def _lua(group: str, kind: str) -> str:
-    found = [names for (api, other), names in _HEALTHY.items() if (api.partition("/")[0], other) == (group, kind)]
-    names = dict.fromkeys(name for one in found for name in one)
+    results = [names for (api, other), names in _HEALTHY.items() if (api.partition("/")[0], other) == (group, kind)]
+    names = dict.fromkeys(name for item in results for name in item)
     always = ", ".join(f'"{name}"' for name in names if name not in _ONLY_CLAIMS)
     claims = "".join(
         f'if obj.spec.claimNames ~= nil then table.insert(wanted, "{name}") end\n'

@@ -68,7 +68,7 @@ def packages(archives: list[Archive], python: Python, opened: ExitStack) -> dict
     Raises:
         UsageError: an archive has a path outside the environment, or the file of another (VEL756).
     """
-    found: dict[str, Entry] = {}
+    results: dict[str, Entry] = {}
     for archive in archives:
         if archive.path.suffix == ".whl":
             files = _wheel(opened.enter_context(zipfile.ZipFile(archive.path)), python)
@@ -78,8 +78,8 @@ def packages(archives: list[Archive], python: Python, opened: ExitStack) -> dict
         for path, entry in files:
             if ".." in path.split("/"):
                 raise _refused(archive, path, "a file outside the environment")
-            found.setdefault(path, entry)
-    return found
+            results.setdefault(path, entry)
+    return results
 
 
 def _refused(archive: Archive, path: str, why: str) -> UsageError:
@@ -147,7 +147,7 @@ def launchers(text: str) -> Iterator[tuple[str, Entry]]:
 
 def _source(source: tarfile.TarFile, archive: Archive, python: Python) -> Iterator[tuple[str, Entry]]:
     """Yield the packages of a source archive of plain Python, and its metadata."""
-    members = {one.name.partition("/")[2]: one for one in source.getmembers() if one.isfile()}
+    members = {item.name.partition("/")[2]: item for item in source.getmembers() if item.isfile()}
     tops = {path.partition("/")[0] for path in members if path.endswith("/__init__.py") and path.count("/") == 1}
     for path, member in sorted(members.items()):
         top = path.partition("/")[0]
@@ -166,12 +166,12 @@ def _member(source: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 def vellum(python: Python) -> dict[str, Entry]:
     """Return Vellum's own package, the same from a checkout and from a wheel."""
     root = _HERE.parents[1]
-    found = dict(_below(root, f"{python.site}/vellum"))
+    results = dict(_below(root, f"{python.site}/vellum"))
     for name, folder in _DATA.items():
-        found |= _below(folder, f"{python.site}/vellum/{name}")
+        results |= _below(folder, f"{python.site}/vellum/{name}")
     metadata = f"Metadata-Version: 2.1\nName: vellum-mlops\nVersion: {__version__}\n"
     return {
-        **found,
+        **results,
         f"{python.site}/vellum_mlops-{__version__}.dist-info/METADATA": plain(metadata.encode()),
         **dict(launchers("[console_scripts]\nvellum = vellum.cli.main:main\n")),
     }

@@ -37,22 +37,26 @@ class Content:
 
 def planned() -> list[Content]:
     """Return what a build makes, without digests."""
-    platforms = [f"linux/{one}" for one in ARCHITECTURES]
-    images = [Content(f"{one.name}:{TAG}", "package" if one.xpkg else "image", "", platforms, 0) for one in RECIPES]
+    platforms = [f"linux/{architecture}" for architecture in ARCHITECTURES]
+    images = [
+        Content(f"{recipe.name}:{TAG}", "package" if recipe.xpkg else "image", "", platforms, 0) for recipe in RECIPES
+    ]
     made = [Content(f"{CHARTS}/{name}:{charts.version(name)}", "chart", "", [], 0) for name in charts.OWN]
-    return sorted([*made, *images], key=lambda one: one.name)
+    return sorted([*made, *images], key=lambda item: item.name)
 
 
 def contents(layout: Layout) -> list[Content]:
     """Return everything with a name, by name."""
-    found = []
+    results = []
     for name, descriptor in sorted(layout.named().items()):
-        blobs = {one["digest"]: one["size"] for one in layout.reached(descriptor)}
+        blobs = {item["digest"]: item["size"] for item in layout.reached(descriptor)}
         manifests = list(_manifests(layout, descriptor))
-        platforms = [f"linux/{one['platform']['architecture']}" for one in manifests if "platform" in one]
+        platforms = [
+            f"linux/{manifest['platform']['architecture']}" for manifest in manifests if "platform" in manifest
+        ]
         kind = _kind(layout.read(manifests[0]))
-        found.append(Content(name, kind, descriptor["digest"], platforms, sum(blobs.values())))
-    return found
+        results.append(Content(name, kind, descriptor["digest"], platforms, sum(blobs.values())))
+    return results
 
 
 def _manifests(layout: Layout, descriptor: Json) -> Iterator[Json]:
@@ -65,5 +69,5 @@ def _manifests(layout: Layout, descriptor: Json) -> Iterator[Json]:
 def _kind(manifest: Json) -> str:
     if manifest["config"]["mediaType"] == _CHART:
         return "chart"
-    marked = any(_XPKG in (one.get("annotations") or {}) for one in manifest["layers"])
+    marked = any(_XPKG in (layer.get("annotations") or {}) for layer in manifest["layers"])
     return "package" if marked else "image"

@@ -61,10 +61,10 @@ class Lock(Spec):
 
 def locked(manifests: Iterable[Obj], function_package: str = "") -> Lock:
     """Return the lock of platform and claims; without a platform it is empty."""
-    found = list(manifests)
-    for one in found:
-        if one["kind"] == platform.KIND:
-            return _locked(platform.from_live(one), found, function_package)
+    results = list(manifests)
+    for item in results:
+        if item["kind"] == platform.KIND:
+            return _locked(platform.from_live(item), results, function_package)
     return Lock(vellum=__version__)
 
 
@@ -79,17 +79,19 @@ def _locked(place: Platform, manifests: list[Obj], function_package: str) -> Loc
             namespace=spec["namespace"],
             values=spec["values"],
         )
-        for part, spec in ((one["metadata"]["name"], one["spec"]["forProvider"]) for one in made if _is_release(one))
+        for part, spec in (
+            (item["metadata"]["name"], item["spec"]["forProvider"]) for item in made if _is_release(item)
+        )
     }
     images: dict[str, list[str]] = {}
     for image in pulled(place, function_package).images:
         if not image.source.startswith("spec."):
             images.setdefault(image.part, []).append(image.image)
-    composed = {PLATFORM: dict(_digests(one for one in made if not _is_release(one)))}
-    for one in manifests:
-        if one["kind"] == claim.KIND:
-            found = _claim(one)
-            composed[f"{found.namespace}/{found.name}"] = dict(_digests(teams.everything(found, place, DUMMY_SEED)))
+    composed = {PLATFORM: dict(_digests(item for item in made if not _is_release(item)))}
+    for manifest in manifests:
+        if manifest["kind"] == claim.KIND:
+            result = _claim(manifest)
+            composed[f"{result.namespace}/{result.name}"] = dict(_digests(teams.everything(result, place, DUMMY_SEED)))
     return Lock(vellum=__version__, charts=charts, images=images, composed=composed)
 
 
@@ -105,8 +107,8 @@ def _claim(manifest: Obj) -> Claim:
 
 def _digests(objects: Iterable[Obj]) -> Iterator[tuple[str, str]]:
     for obj in objects:
-        said = json.dumps(obj, sort_keys=True).encode()
-        yield str(Key.of(obj)), hashlib.sha256(said).hexdigest()[:16]
+        text = json.dumps(obj, sort_keys=True).encode()
+        yield str(Key.of(obj)), hashlib.sha256(text).hexdigest()[:16]
 
 
 def read(folder: Path) -> Lock | None:

@@ -82,4 +82,4 @@ def image_opens(path: str) -> str:
 def lost_with_a_claim() -> tuple[list[str], list[str]]:
     """Return the data that is deleted with a team's namespace, and the data that ``deletionPolicy`` decides about."""
     data = [part.data for part in team_components().values() if part.data]
-    return [one.name for one in data if one.in_namespace], [one.name for one in data if not one.in_namespace]
+    return [item.name for item in data if item.in_namespace], [item.name for item in data if not item.in_namespace]

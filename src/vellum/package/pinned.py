@@ -75,7 +75,7 @@ class Pinned:
 
     def line(self) -> str:
         """Return the line for pip."""
-        return f"{self.name}=={self.version} {' '.join(f'--hash=sha256:{one}' for one in sorted(self.digests))}"
+        return f"{self.name}=={self.version} {' '.join(f'--hash=sha256:{digest}' for digest in sorted(self.digests))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Archive:
 def pinned(name: str, target: Target) -> list[Pinned]:
     """Return the packages of the list for the target, by name."""
     text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
-    found = (_read(line, target) for line in text.splitlines() if line.strip())
-    return sorted((one for one in found if one), key=lambda one: one.name)
+    result = (_read(line, target) for line in text.splitlines() if line.strip())
+    return sorted((item for item in result if item), key=lambda item: item.name)
 
 
 def _read(line: str, target: Target) -> Pinned | None:
@@ -101,7 +101,7 @@ def _read(line: str, target: Target) -> Pinned | None:
     wanted = Requirement(words.strip())
     if wanted.marker and not wanted.marker.evaluate(target.environment()):
         return None
-    return Pinned(wanted.name, _version(wanted), frozenset(one.strip() for one in hashes))
+    return Pinned(wanted.name, _version(wanted), frozenset(item.strip() for item in hashes))
 
 
 def _version(wanted: Requirement) -> str:
@@ -116,7 +116,7 @@ def archives(name: str, target: Target, cache: Path) -> list[Archive]:
         UsageError: a package has no wheel for the target (VEL751), or pip fails (VEL756).
     """
     wanted = pinned(name, target)
-    lines = "".join(f"{one.line()}\n" for one in wanted)
+    lines = "".join(f"{item.line()}\n" for item in wanted)
     key = hashlib.sha256(f"{target}\n{lines}".encode()).hexdigest()[:16]
     folder = cache / "archives" / key
     if not folder.is_dir():
@@ -128,13 +128,13 @@ def archives(name: str, target: Target, cache: Path) -> list[Archive]:
 
 
 def _matched(wanted: list[Pinned], folder: Path) -> Iterator[Archive]:
-    found = {_sha256(path): path for path in sorted(folder.iterdir())}
-    for one in wanted:
-        digest = next((digest for digest in sorted(one.digests) if digest in found), "")
+    results = {_sha256(path): path for path in sorted(folder.iterdir())}
+    for item in wanted:
+        digest = next((digest for digest in sorted(item.digests) if digest in results), "")
         if not digest:
-            what = f"the cached archive of {one.name} {one.version} is missing or damaged"
+            what = f"the cached archive of {item.name} {item.version} is missing or damaged"
             raise UsageError("VEL756", what, where=str(folder), fix=f"rm -r {folder}, and run the command again")
-        yield Archive(one, found[digest], digest)
+        yield Archive(item, results[digest], digest)
 
 
 def _sha256(path: Path) -> str:
@@ -150,7 +150,7 @@ def _download(name: str, lines: str, target: Target, folder: Path) -> None:
     platforms = [*older, *(f"manylinux{year}_{machine}" for year in ("2014", "2010", "1"))]
     arguments = ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     arguments += ["--only-binary=:all:", f"--no-binary={','.join(SOURCES)}", "--implementation=cp"]
-    arguments += [f"--python-version={target.python}.99", *(f"--platform={one}" for one in platforms)]
+    arguments += [f"--python-version={target.python}.99", *(f"--platform={platform}" for platform in platforms)]
     arguments += [f"--dest={folder / 'files'}", f"--requirement={listed}"]
     done = subprocess.run([*_pip(), *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
     if done.returncode == 0:

@@ -70,13 +70,13 @@ def push(layout: Layout, registry: Registry, path: str, say: Say) -> ImageLock:
     where = "/".join(filter(None, (registry.host, path)))
     objects = xpkg.configuration(CONFIGURATION, f"{where}/{FUNCTION}", named[f"{FUNCTION}:{TAG}"]["digest"])
     named[f"{CONFIGURATION}:{TAG}"] = package(layout, f"{CONFIGURATION}:{TAG}", objects)
-    bills = [one for one in layout.index() if NAME not in (one.get("annotations") or {})]
+    bills = [item for item in layout.index() if NAME not in (item.get("annotations") or {})]
     layout.publish([*named.values(), *bills])
     pushing = Pushing(layout, registry, path, say)
     for name, descriptor in named.items():
         pushing.image(name, descriptor)
-    for one in bills:
-        pushing.referrer(one)
+    for bill in bills:
+        pushing.referrer(bill)
     return _lock(layout, where, named)
 
 
@@ -113,14 +113,14 @@ class Pushing:
 
     def _push(self, repository: str, descriptor: Json, version: str) -> None:
         self._say(f"{self._registry.host}/{repository}")
-        for one in self._layout.reached(descriptor):
-            digest, path = one["digest"], self._layout.path(one["digest"])
-            if one["mediaType"] in (*INDEXES, *MANIFESTS):
-                under = version if one is descriptor else digest
-                self._registry.push_manifest(repository, under, one["mediaType"], path.read_bytes())
+        for item in self._layout.reached(descriptor):
+            digest, path = item["digest"], self._layout.path(item["digest"])
+            if item["mediaType"] in (*INDEXES, *MANIFESTS):
+                under = version if item is descriptor else digest
+                self._registry.push_manifest(repository, under, item["mediaType"], path.read_bytes())
                 self._manifests[digest] = repository
-            elif self._registry.push_blob(repository, one, path, self._blobs.get(digest, "")):
-                self._say(f"  {one['size'] / 1e6:8.1f} MB {digest}")
+            elif self._registry.push_blob(repository, item, path, self._blobs.get(digest, "")):
+                self._say(f"  {item['size'] / 1e6:8.1f} MB {digest}")
             self._blobs.setdefault(digest, repository)
 
 

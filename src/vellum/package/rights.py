@@ -93,9 +93,9 @@ def _objects() -> list[Obj]:
     switches = {part.switch: "enabled" for part in team_components().values() if part.switch}
     claim = Claim("team-a", "research", claim_spec().model_validate(switches))
     parts = {part.switch: "enabled" for part in platform_components().values() if part.switch}
-    found: list[Obj] = []
+    results: list[Obj] = []
     for profile in _PROFILES:
         platform = Platform(platform_spec().model_validate({"profile": profile, **parts}))
-        found += platforms.everything(platform, DUMMY_SEED)
-        found += teams.everything(claim, platform, DUMMY_SEED)
-    return found
+        results += platforms.everything(platform, DUMMY_SEED)
+        results += teams.everything(claim, platform, DUMMY_SEED)
+    return results

@@ -54,8 +54,8 @@ class Written:
 
 def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list[Obj]]:
     """Return path to objects, in order; ``manifests`` are platforms and claims as they are stored."""
-    platforms = [one for one in manifests if one["kind"] == PLATFORM.kind]
-    claims = [one for one in manifests if one["kind"] != PLATFORM.kind]
+    platforms = [manifest for manifest in manifests if manifest["kind"] == PLATFORM.kind]
+    claims = [manifest for manifest in manifests if manifest["kind"] != PLATFORM.kind]
     claim_kind, platform_kind = xrds()
     brought = {
         "05-provider/provider-helm.yaml": provider(),
@@ -69,13 +69,13 @@ def tree(manifests: Iterable[Obj], function_package: str = "") -> dict[str, list
         "30-function/function.yaml": function(function_package) if function_package else [],
         "40-compositions/compositions.yaml": compositions(),
     }
-    files = {path: [_marked(one) for one in objects] for path, objects in brought.items()}
+    files = {path: [_marked(obj) for obj in objects] for path, objects in brought.items()}
     files["50-platform/kubeflow.yaml"] = platforms
-    for namespace in sorted({one["metadata"]["namespace"] for one in claims} - {"default"}):
+    for namespace in sorted({claim["metadata"]["namespace"] for claim in claims} - {"default"}):
         files[f"55-namespaces/{namespace}.yaml"] = [make("v1", "Namespace", namespace)]
-    for one in claims:
-        meta = one["metadata"]
-        files[f"60-teams/{meta['namespace']}.{meta['name']}.yaml"] = [one]
+    for claim in claims:
+        meta = claim["metadata"]
+        files[f"60-teams/{meta['namespace']}.{meta['name']}.yaml"] = [claim]
     return {path: objects for path, objects in files.items() if objects}
 
 

@@ -40,14 +40,14 @@ class Render:
 
 def compare(before: Render, after: Render) -> list[Change]:
     """Return the changes, topic by topic."""
-    found = list(of_tree(before.objects, after.objects))
+    results = list(of_tree(before.objects, after.objects))
     if before.lock and after.lock:
         for of in (_versions, _charts, _images, _composed):
-            found += of(before.lock, after.lock)
+            results += of(before.lock, after.lock)
     else:
         means = "charts, images and composed objects cannot be compared this time"
-        found.append(Change(BEGIN, "the earlier tree does not record what it was composed to", (means,)))
-    return sorted(found, key=lambda change: TOPICS.index(change.topic))
+        results.append(Change(BEGIN, "the earlier tree does not record what it was composed to", (means,)))
+    return sorted(results, key=lambda change: TOPICS.index(change.topic))
 
 
 def _versions(before: Lock, after: Lock) -> Iterator[Change]:
@@ -120,7 +120,7 @@ def _ordered(version: str) -> tuple[int, ...]:
 def _images(before: Lock, after: Lock) -> Iterator[Change]:
     for part in dict.fromkeys((*before.images, *after.images)):
         old, new = before.images.get(part, []), after.images.get(part, [])
-        for was, now in _pairs([one for one in old if one not in new], [one for one in new if one not in old]):
+        for was, now in _pairs([item for item in old if item not in new], [item for item in new if item not in old]):
             yield _image(part, was, now)
 
 
@@ -139,7 +139,7 @@ def _pairs(gone: list[str], come: list[str]) -> Iterator[tuple[str, str]]:
     """Yield each removed image with the added one of the same repository."""
     rest = list(come)
     for was in gone:
-        now = next((one for one in rest if _repository(one) == _repository(was)), "")
+        now = next((item for item in rest if _repository(item) == _repository(was)), "")
         if now:
             rest.remove(now)
         yield was, now

@@ -60,14 +60,14 @@ def _plain(obj: Obj) -> Obj:
 
 def _definition(key: Key, was: Obj, now: Obj) -> Iterator[Change]:
     old, new = (properties(_schema(obj)) for obj in (was, now))
-    found = [
+    results = [
         _field(f"{key.name}: {path}", old.get(path), new.get(path))
         for path in dict.fromkeys((*old, *new))
         if old.get(path) != new.get(path)
     ]
-    yield from found
+    yield from results
     rest = list(differences(_without_schema(was), _without_schema(now)))
-    if rest or not found:
+    if rest or not results:
         means = "Crossplane changes the kind in place; objects stay"
         yield Change(DEFINITIONS, f"{key.name}: {'; '.join(rest) or 'other descriptions'}", (means,))
 
@@ -94,7 +94,7 @@ def _schema(obj: Obj) -> Obj:
 
 def _without_schema(obj: Obj) -> Obj:
     spec = obj["spec"]
-    versions = [{name: value for name, value in one.items() if name != "schema"} for one in spec["versions"]]
+    versions = [{name: value for name, value in version.items() if name != "schema"} for version in spec["versions"]]
     return {**obj, "spec": {**spec, "versions": versions}}
 
 
@@ -180,6 +180,6 @@ def _gone(kind: str) -> str:
 
 def _told(was: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """Return the first few differences: an object such as a role may have hundreds."""
-    found = list(differences(was, now))
+    results = list(differences(was, now))
     few = 5
-    return [*found[:few], f"and {len(found) - few} more"] if len(found) > few else found
+    return [*results[:few], f"and {len(results) - few} more"] if len(results) > few else results

@@ -47,20 +47,20 @@ def nodes(platform: Obj) -> list[Node]:
     """
     live = platforms.from_live(platform)
     wanted = {name: part for name, part in platform_components().items() if live.wants(part)}
-    found = []
+    results = []
     for name, part in in_order(wanted):
-        said: Mapping[str, Any] = live.status.entries.get(name) or {
+        message: Mapping[str, Any] = live.status.entries.get(name) or {
             "reason": "it is not composed yet",
             "actor": "the control plane",
         }
         known = {
-            word: said[word]
+            word: message[word]
             for word in ("reason", "actor", "since", "version", "revision", "watched", "repairs")
-            if word in said
+            if word in message
         }
-        before = tuple(one for one in dict.fromkeys((*part.needs, *part.after)) if one in wanted)
-        found.append(Node(name, part.summary, before, bool(said.get("ready")), **known))
-    return found
+        before = tuple(fromkey for fromkey in dict.fromkeys((*part.needs, *part.after)) if fromkey in wanted)
+        results.append(Node(name, part.summary, before, bool(message.get("ready")), **known))
+    return results
 
 
 def breaker(platform: Obj) -> str:
@@ -68,8 +68,8 @@ def breaker(platform: Obj) -> str:
     responsive = condition(platform, "Responsive") or {}
     if responsive.get("status") != "False":
         return ""
-    said = " ".join(filter(None, (f"({responsive.get('reason')})", responsive.get("message"))))
-    return f"Crossplane's circuit breaker is open {said}; events are dropped until it closes"
+    message = " ".join(filter(None, (f"({responsive.get('reason')})", responsive.get("message"))))
+    return f"Crossplane's circuit breaker is open {message}; events are dropped until it closes"
 
 
 HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "WATCHED", "REPAIRED")
@@ -181,7 +181,7 @@ def _rows(parts: list[Node]) -> list[list[str]]:
 
 def _direct(part: Node, parts: list[Node]) -> list[str]:
     """Return the parts it comes after, without those implied by others: fewer arrows have the same meaning."""
-    by_name = {one.name: one for one in parts}
+    by_name = {item.name: item for item in parts}
 
     def behind(name: str) -> set[str]:
         """Return a part with all parts that it comes after, directly or not."""

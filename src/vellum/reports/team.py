@@ -27,8 +27,8 @@ class Fate:
 
     def as_dict(self) -> Obj:
         """Return plain data without the fields that are unknown."""
-        said: Obj = {"what": self.what, "name": self.name, "stays": self.stays}
-        return {**said, "why": self.why} if self.why else said
+        messages: Obj = {"what": self.what, "name": self.name, "stays": self.stays}
+        return {**messages, "why": self.why} if self.why else messages
 
 
 def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
@@ -51,11 +51,16 @@ def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
     ]
 
 
-def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
+def fate_lines(items: list[Fate], sizes: Mapping[str, str]) -> list[str]:
     """Return a line for each thing: whether it stays, its name, its size."""
     rows = [
-        ("stays" if one.stays else "goes", one.what, one.name, "; ".join(filter(None, (sizes.get(one.what), one.why))))
-        for one in found
+        (
+            "stays" if item.stays else "goes",
+            item.what,
+            item.name,
+            "; ".join(filter(None, (sizes.get(item.what), item.why))),
+        )
+        for item in items
     ]
     return [table.GAP + line for line in table.lines(("", "", "", ""), rows)[1:]]
 
@@ -63,24 +68,26 @@ def fate_lines(found: list[Fate], sizes: Mapping[str, str]) -> list[str]:
 def parts(claim: Obj) -> list[Obj]:
     """Return the team's parts as its status lists them, each with its purpose."""
     known = team_components()
-    said = status_of(claim).get("components") or ()
-    return [{**one, "summary": known[one["name"]].summary} if one["name"] in known else dict(one) for one in said]
+    message = status_of(claim).get("components") or ()
+    return [
+        {**item, "summary": known[item["name"]].summary} if item["name"] in known else dict(item) for item in message
+    ]
 
 
-def text(claim: Obj, found: list[Fate]) -> str:
+def text(claim: Obj, items: list[Fate]) -> str:
     """Return the parts as a table with what each waits for, then addresses, then what a deletion does."""
     lines = ["it is not composed yet; next: the control plane"]
-    if said := parts(claim):
-        rows = [(one["name"], "ready" if one["ready"] else "waits", one.get("summary", "")) for one in said]
+    if message := parts(claim):
+        rows = [(item["name"], "ready" if item["ready"] else "waits", item.get("summary", "")) for item in message]
         head, *rest = table.lines(("PART", "STATE", "WHAT IT IS"), rows)
         lines = [head]
-        for one, row in zip(said, rest, strict=True):
+        for item, row in zip(message, rest, strict=True):
             lines.append(row)
-            if one.get("reason"):
-                after = "" if one["ready"] else f"; next: {one.get('actor', 'the control plane')}"
-                lines.append(f"{table.GAP}{one['reason']}{after}")
+            if item.get("reason"):
+                after = "" if item["ready"] else f"; next: {item.get('actor', 'the control plane')}"
+                lines.append(f"{table.GAP}{item['reason']}{after}")
     places = status_of(claim).get("endpoints") or {}
     if places:
         lines += ["", *table.lines(("ADDRESS", ""), list(places.items()))]
     policy = (claim.get("spec") or {}).get("deletionPolicy", "Retain")
-    return "\n".join([*lines, "", f"WHEN THE CLAIM IS DELETED (deletionPolicy: {policy})", *fate_lines(found, {})])
+    return "\n".join([*lines, "", f"WHEN THE CLAIM IS DELETED (deletionPolicy: {policy})", *fate_lines(items, {})])

@@ -68,13 +68,13 @@ class Guard:
         if self._loopback:
             host = _only(scope, b"host")
             if not _OWN_HOST.fullmatch(host or ""):
-                said = "this model answers only to 127.0.0.1, localhost and [::1]; use its printed address"
-                raise _RefusedError(_MISDIRECTED, said)
+                text = "this model answers only to 127.0.0.1, localhost and [::1]; use its printed address"
+                raise _RefusedError(_MISDIRECTED, text)
             if not _is_own(_only(scope, b"origin"), host or ""):
                 raise _RefusedError(_FORBIDDEN, "a web page of another origin may not use this model")
         if not self._served.fullmatch(scope["path"]):
-            said = f"{scope['path'][:200]} is not served; a model answers at /v1/models and /v2/models"
-            raise _RefusedError(_NOT_FOUND, said)
+            text = f"{scope['path'][:200]} is not served; a model answers at /v1/models and /v2/models"
+            raise _RefusedError(_NOT_FOUND, text)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body; its bytes count as held until the request is answered."""
@@ -101,8 +101,8 @@ class Guard:
         """Refuse a body whose length is too large, or whose received bytes are too many."""
         announced = _only(scope, b"content-length") or "0"
         if not announced.isdecimal() or max(int(announced), size) > self._most_bytes:
-            said = f"the body is larger than {self._most_bytes} bytes; send fewer rows in one request"
-            raise _RefusedError(_TOO_LARGE, said)
+            text = f"the body is larger than {self._most_bytes} bytes; send fewer rows in one request"
+            raise _RefusedError(_TOO_LARGE, text)
         if self._held > MOST_HELD:
             raise _RefusedError(_BUSY, "too many bytes are being sent at the same time; try again in a moment")
         if left:
@@ -119,8 +119,8 @@ def _is_own(origin: str | None, host: str) -> bool:
     """Return whether no page sent the request, or a page of a loopback name and the same port."""
     if origin is None:
         return True
-    found, asked = _OWN_ORIGIN.fullmatch(origin), _OWN_HOST.fullmatch(host)
-    return found is not None and asked is not None and found[1] == asked[1]
+    match, asked = _OWN_ORIGIN.fullmatch(origin), _OWN_HOST.fullmatch(host)
+    return match is not None and asked is not None and match[1] == asked[1]
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

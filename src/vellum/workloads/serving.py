@@ -38,14 +38,14 @@ class Server(kserve.model_server.RESTServer):  # type: ignore[misc]  # kserve pu
             sent = _media_type(headers)
             try:
                 _check_binary(body, headers, is_v2=names.get("protocol_version") == "v2")
-                found = decode(body, {**(headers or {}), "content-type": sent or _JSON}, **names)
+                result = decode(body, {**(headers or {}), "content-type": sent or _JSON}, **names)
             except InvalidInput:
                 raise
             except Exception as error:
                 raise InvalidInput(f"the request cannot be read: {error}") from error
-            if isinstance(found[0], bytes):
+            if isinstance(result[0], bytes):
                 raise InvalidInput(_not_json(sent))
-            return found
+            return result
 
         self.dataplane.decode = decode_or_refuse
 
@@ -70,11 +70,12 @@ def respond(request: InferRequest, name: str, outputs: list[InferOutput]) -> Inf
     known = [output.name for output in outputs]
     asked = [
         RequestedOutput(
-            one.name, {"binary_data": one.binary_data if one.binary_data is not None else request.use_binary_outputs}
+            output.name,
+            {"binary_data": output.binary_data if output.binary_data is not None else request.use_binary_outputs},
         )
-        for one in request.request_outputs or ()
+        for output in request.request_outputs or ()
     ]
-    if unknown := [one.name for one in asked if one.name not in known]:
+    if unknown := [item.name for item in asked if item.name not in known]:
         raise InvalidInput(f"the model has no output {', '.join(unknown)}; its outputs are {', '.join(known)}")
     return InferResponse(
         request.id or "",
@@ -97,7 +98,7 @@ def _check_binary(body: Any, headers: Any, *, is_v2: bool) -> None:  # noqa: ANN
     if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
         raise InvalidInput(f"{_LENGTH} must be a number up to {len(body)}, not {length[:20]!r}")
     parts = orjson.loads(body[: int(length)])["inputs"]
-    sizes = [(one.get("parameters") or {}).get("binary_data_size", 0) for one in parts if "data" not in one]
+    sizes = [(part.get("parameters") or {}).get("binary_data_size", 0) for part in parts if "data" not in part]
     if any(not isinstance(size, int) or size < 0 for size in sizes) or int(length) + sum(sizes) != len(body):
         raise InvalidInput("the sizes in binary_data_size do not add up to the binary part of the request")
 

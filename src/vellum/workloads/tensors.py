@@ -46,7 +46,7 @@ def read(tensor: Any) -> Any:  # noqa: ANN401  # KServe's InferInput in, an arra
     if datatype != "BYTES":
         return values
     try:
-        texts = [one.decode() if isinstance(one, bytes) else one for one in values.ravel().tolist()]
+        texts = [item.decode() if isinstance(item, bytes) else item for item in values.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise BadTensorError(f"tensor {name}: a text is not UTF-8") from error
     decoded = np.empty(len(texts), dtype=object)

@@ -119,14 +119,14 @@ def _forms(unit: str, document: bool) -> tuple[str, ...]:  # noqa: FBT001  # cac
 
 def _without_accents(form: str) -> str:
     apart = unicodedata.normalize("NFKD", form)
-    return unicodedata.normalize("NFKC", "".join(one for one in apart if not unicodedata.combining(one)))
+    return unicodedata.normalize("NFKC", "".join(item for item in apart if not unicodedata.combining(item)))
 
 
 def _one_word(normal: str) -> Iterator[str]:
     """Yield the words of a normal form; it can have several: one half becomes 1 and 2."""
     if normal.isalnum():
         yield normal
-    elif any(unicodedata.category(one)[0] == "M" for one in normal):
+    elif any(unicodedata.category(item)[0] == "M" for item in normal):
         # The final digit prevents stemming.
         yield f"u{normal.encode('utf-16-be').hex()}0"
     else:

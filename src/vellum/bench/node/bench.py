@@ -57,19 +57,19 @@ class NodeBench(Stages):
         layouts = images.ensure(self.machine.programs)
         for layout in layouts:
             images.push(layout, self.machine.port("registry"))
-        self._said(f"{len(layouts)} images are published")
+        self._report(f"{len(layouts)} images are published")
         for names in processes.STAGES:
             self._stage(names)
         api = Api(self.kubeconfig, agent="vellum-bench", fix=FIX)
         self._until(api, _NODE_KEY, "Ready")
-        self._said("the node is ready")
+        self._report("the node is ready")
         self._apply(api, dns.objects())
         crossplane.install(self.machine, self.kubeconfig)
         for deployment in (dns.DEPLOYMENT, *crossplane.DEPLOYMENTS):
             self._until(api, deployment, "Available", PODS_SECONDS)
-        self._said("the cluster's DNS and Crossplane run")
+        self._report("the cluster's DNS and Crossplane run")
         self._apply(api, crossplane.packages(self.machine))
         self._until(api, crossplane.PACKAGE, "Healthy", PODS_SECONDS)
         self._apply(api, provider.provider_config())
-        self._said("provider-helm is installed")
+        self._report("provider-helm is installed")
         self.ready = True

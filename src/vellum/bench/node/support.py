@@ -59,5 +59,5 @@ def _lacks() -> Iterator[tuple[str, str]]:
 
 def _capabilities() -> int:
     """Return this process's effective capabilities as bits."""
-    found = re.search(r"CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())
-    return int(found[1], 16) if found else 0
+    match = re.search(r"CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())
+    return int(match[1], 16) if match else 0

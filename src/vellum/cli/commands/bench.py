@@ -76,7 +76,7 @@ def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool, node:
     client = Client(state, *NAMED)
     runs = _runs(client, state, node=False)
     if files or not runs:
-        if not runs and not bare and not any(one["kind"] == PLATFORM.kind for one in manifests):
+        if not runs and not bare and not any(manifest["kind"] == PLATFORM.kind for manifest in manifests):
             manifests += claims.manifests((str(programs.ROOT / "examples/bench/platform.yaml"),))
         folder = state.root / "tree"
         tree.write(folder, {} if bare else tree.tree(manifests, packages.FUNCTION_PACKAGE), prune=True)
@@ -163,28 +163,28 @@ def _say(words: str) -> None:
 def _until_ready(client: Any, seconds: float, *, quiet: bool) -> dict[str, Any]:  # noqa: ANN401  # imported late
     deadline, shown = time.monotonic() + seconds, 0
     while True:
-        found: dict[str, Any] = client.ask("status")
-        for what, at in found["steps"][shown:]:
+        result: dict[str, Any] = client.ask("status")
+        for what, at in result["steps"][shown:]:
             if not quiet:
                 click.echo(f"{at:5.1f} s  {what}", err=True)
-        shown = len(found["steps"])
-        if found["ready"] or found["error"] or time.monotonic() > deadline:
-            return found
+        shown = len(result["steps"])
+        if result["ready"] or result["error"] or time.monotonic() > deadline:
+            return result
         time.sleep(0.1)
 
 
-def _finish(found: dict[str, Any], output: str) -> None:
-    if error := found["error"]:
+def _finish(values: dict[str, Any], output: str) -> None:
+    if error := values["error"]:
         raise VellumError(error["code"], error["what"], where=error["where"], fix=error["fix"])
     if output == "json":
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(values))
     else:
-        for process in found["processes"]:
+        for process in values["processes"]:
             state = "ready" if process["ready"] else process["message"]
             click.echo(f"{process['name']}: {state} (pid {process['pid']})")
-        if found["s3"]:
-            click.echo(f"S3 (s3.vellum-storage.svc in the objects): {found['s3']}")
-        click.echo(f"export KUBECONFIG={shlex.quote(found['kubeconfig'])}")
-        click.echo(f"export PATH={shlex.quote(str(Path(found['kubectl']).parent))}:$PATH")
-    if not found["ready"]:
+        if values["s3"]:
+            click.echo(f"S3 (s3.vellum-storage.svc in the objects): {values['s3']}")
+        click.echo(f"export KUBECONFIG={shlex.quote(values['kubeconfig'])}")
+        click.echo(f"export PATH={shlex.quote(str(Path(values['kubectl']).parent))}:$PATH")
+    if not values["ready"]:
         sys.exit(NOT_READY)

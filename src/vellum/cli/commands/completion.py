@@ -15,6 +15,6 @@ def command(shell: str) -> None:
     """
     from vellum.cli.main import cli
 
-    found = get_completion_class(shell)
-    if found is not None:
-        click.echo(found(cli, {}, "vellum", "_VELLUM_COMPLETE").source())
+    result = get_completion_class(shell)
+    if result is not None:
+        click.echo(result(cli, {}, "vellum", "_VELLUM_COMPLETE").source())

@@ -103,5 +103,5 @@ def _until(is_gone: Callable[[], bool], name: str, seconds: float) -> None:
 
 def _uids(client: Client, kinds: Sequence[Kind]) -> dict[str, str]:
     """Return the uid of every object of the kinds, by ``namespace/name``."""
-    found = (obj["metadata"] for obj in client.ask("list", kinds=kinds))
-    return {f"{meta['namespace']}/{meta['name']}": meta["uid"] for meta in found}
+    result = (obj["metadata"] for obj in client.ask("list", kinds=kinds))
+    return {f"{meta['namespace']}/{meta['name']}": meta["uid"] for meta in result}

@@ -28,7 +28,7 @@ def command(*, delete_data: bool, yes: bool) -> None:
         asking.tell(asking.of_everything(state))
         question = f"Delete every bucket, vector, notebook and key in {root}?"
         asking.agree(question, "everything would be deleted", yes=yes, where=str(root))
-    stopped = start.stop(state, lambda said: click.echo(said, err=True))
+    stopped = start.stop(state, lambda text: click.echo(text, err=True))
     if delete_data:
         state.delete()
         click.echo(f"Stopped; {root} is deleted.", err=True)

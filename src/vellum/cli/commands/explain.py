@@ -65,23 +65,23 @@ def _team(name: str, config: Path | None, output: str) -> str:
 
     target = targets.at(config)
     claim = teams.claim_of(name, target.claims())
-    spec: Obj = next((one.get("spec") or {} for one in target.composites()), {})
+    spec: Obj = next((composite.get("spec") or {} for composite in target.composites()), {})
     external = (spec.get("objectStore") or {}).get("backend") == "external"
-    found = report.fates(claim, laptop=config is None, external=external)
+    result = report.fates(claim, laptop=config is None, external=external)
     if output == "json":
-        fates = [one.as_dict() for one in found]
+        fates = [item.as_dict() for item in result]
         return json.dumps({"claim": claim, "parts": report.parts(claim), "deletion": fates})
-    return report.text(claim, found)
+    return report.text(claim, result)
 
 
 def _platform(config: Path | None, output: str) -> str:
     from vellum.reports import platform as report
 
-    found = targets.platform(targets.at(config))
-    parts = report.nodes(found)
+    result = targets.platform(targets.at(config))
+    parts = report.nodes(result)
     if output == "svg":
         return report.svg(parts)
-    broken, stopped = report.breaker(found), targets.stopped(found)
+    broken, stopped = report.breaker(result), targets.stopped(result)
     if output == "json":
         return json.dumps({"parts": [part.as_dict() for part in parts], "stopped": stopped, "breaker": broken})
     news = f"The platform is not composed any more, so the table is stale: {stopped}" if stopped else ""

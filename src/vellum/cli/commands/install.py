@@ -52,23 +52,23 @@ def command(  # noqa: PLR0913  # one argument an option
     from vellum.package import tree
 
     manifests, function = claims.locked(files, function, lock)
-    found = tree.tree(manifests, function)
+    result = tree.tree(manifests, function)
     api = targets.api(kubeconfig)
-    looked = _looked(api, found, kubeconfig, quiet=output == "json")
-    installation = Installation(api, found)
+    looked = _looked(api, result, kubeconfig, quiet=output == "json")
+    installation = Installation(api, result)
     if dry_run:
-        changes = [one.as_dict() for one in installation.changes()]
+        changes = [change.as_dict() for change in installation.changes()]
         _print({"preflight": looked, "changes": changes, "waits": _waits(api)}, output)
         return
     changed = _run(installation, quiet=output == "json")
     ready = _until_ready(api, manifests, timeout, quiet=output == "json")
     generations.record(api)
-    _print({"preflight": looked, "changes": [one.as_dict() for one in changed], "ready": ready}, output)
+    _print({"preflight": looked, "changes": [item.as_dict() for item in changed], "ready": ready}, output)
     if not ready:
         sys.exit(NOT_READY)
 
 
-def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool) -> list[Obj]:
+def _looked(api: Api, values: dict[str, list[Obj]], config: Path, *, quiet: bool) -> list[Obj]:
     """Check the cluster, and refuse one that cannot take the platform.
 
     Raises:
@@ -77,24 +77,24 @@ def _looked(api: Api, found: dict[str, list[Obj]], config: Path, *, quiet: bool)
     from vellum.cluster import preflight
     from vellum.cluster.finding import FAILED
 
-    findings = preflight.findings(api, found)
-    for one in findings:
-        if not quiet or one.state == FAILED:
-            click.echo(f"{_mark(one)} {one.name}: {one.says}", err=True)
-            if one.fix:
-                click.echo(f"          {one.fix}", err=True)
-    failed = [one for one in findings if one.state == FAILED]
+    findings = preflight.findings(api, values)
+    for finding in findings:
+        if not quiet or finding.state == FAILED:
+            click.echo(f"{_mark(finding)} {finding.name}: {finding.says}", err=True)
+            if finding.fix:
+                click.echo(f"          {finding.fix}", err=True)
+    failed = [finding for finding in findings if finding.state == FAILED]
     if failed:
-        names = ", ".join(one.name for one in failed)
+        names = ", ".join(item.name for item in failed)
         raise UsageError(
             "VEL723", f"the cluster cannot take the platform yet: {names}", where=str(config), fix=failed[0].fix
         )
-    return [one.as_dict() for one in findings]
+    return [finding.as_dict() for finding in findings]
 
 
-def _mark(one: Finding) -> str:
-    colour = {"ok": "green", "warning": "yellow", "failed": "red"}[one.state]
-    return click.style(f"{one.state:>8}", fg=colour)
+def _mark(finding: Finding) -> str:
+    colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.state]
+    return click.style(f"{finding.state:>8}", fg=colour)
 
 
 def _run(installation: Installation, *, quiet: bool) -> list[Change]:
@@ -109,35 +109,35 @@ def _run(installation: Installation, *, quiet: bool) -> list[Change]:
 
 
 def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool) -> bool:
-    keys = [Key.of(one) for one in manifests]
+    keys = [Key.of(manifest) for manifest in manifests]
 
     def look() -> list[Obj]:
         """Return the live objects of the manifests."""
         time.sleep(0.4)
         return [obj for key in keys if (obj := api.get(key))]
 
-    found = watching.until_ready(look, timeout, quiet=quiet)
-    for obj in found:
+    result = watching.until_ready(look, timeout, quiet=quiet)
+    for obj in result:
         if not watching.is_ready(obj):
             why = watching.stuck(obj) or "run `vellum explain platform --kubeconfig` to see what it waits for"
             click.echo(f"{watching.owner(obj)} is not ready: {why}", err=True)
-    return len(found) == len(keys) and all(watching.is_ready(obj) for obj in found)
+    return len(result) == len(keys) and all(watching.is_ready(obj) for obj in result)
 
 
 def _waits(api: Api) -> list[Obj]:
     """Return the live platform's parts that are not ready; the rendered tree does not have what Crossplane composes."""
-    said = status_of(api.get(PLATFORM)).get("components") or ()
-    return [{"part": one["name"], "reason": one.get("reason", "")} for one in said if not one["ready"]]
+    text = status_of(api.get(PLATFORM)).get("components") or ()
+    return [{"part": item["name"], "reason": item.get("reason", "")} for item in text if not item["ready"]]
 
 
 def _print(answer: Obj, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(answer))
         return
-    for one in answer["changes"]:
-        name = f"{one['namespace']}/{one['name']}" if one["namespace"] else one["name"]
-        click.echo(f"{one['action']:<7} {one['kind']} {name}  ({one['path']})")
+    for change in answer["changes"]:
+        name = f"{change['namespace']}/{change['name']}" if change["namespace"] else change["name"]
+        click.echo(f"{change['action']:<7} {change['kind']} {name}  ({change['path']})")
     if not answer["changes"]:
         click.echo("Nothing to change: the cluster already has everything.", err=True)
-    for one in answer.get("waits", ()):
-        click.echo(f"{one['part']} is not ready: {one['reason']}", err=True)
+    for change in answer.get("waits", ()):
+        click.echo(f"{change['part']} is not ready: {change['reason']}", err=True)

@@ -50,13 +50,13 @@ def _replaced(position: int, path: Path) -> bool:
 
 
 def _chosen(name: str, names: list[str]) -> str:
-    found = [name] if name in names else [known for known in names if known.startswith(name)]
-    if len(found) != 1:
-        known = ", ".join(found or names) or "none yet"
+    result = [name] if name in names else [known for known in names if known.startswith(name)]
+    if len(result) != 1:
+        known = ", ".join(result or names) or "none yet"
         raise UsageError(
             "VEL703",
-            f"{len(found) or 'no'} logs match {name!r}",
+            f"{len(result) or 'no'} logs match {name!r}",
             where="the logs of this installation",
             fix=f"choose one of: {known}",
         )
-    return found[0]
+    return result[0]

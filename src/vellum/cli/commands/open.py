@@ -54,7 +54,7 @@ def _pages(part: str | None) -> dict[str, Page]:
     """Return the pages by part."""
     from vellum.components import team_components
 
-    known = {name: found.page for name, found in team_components().items() if found.page}
+    known = {name: result.page for name, result in team_components().items() if result.page}
     if part is not None and part not in known:
         raise click.BadParameter(f"it has no page; name one of: {', '.join(known)}", param_hint="PART")
     return {part: known[part]} if part else known

@@ -59,9 +59,9 @@ def build(*, base: str, platforms: tuple[str, ...], images: tuple[str, ...], lay
     from vellum.package import build as builder
     from vellum.package.recipes import ARCHITECTURES, RECIPES
 
-    architectures = tuple(one.removeprefix("linux/") for one in platforms) or ARCHITECTURES
+    architectures = tuple(platform.removeprefix("linux/") for platform in platforms) or ARCHITECTURES
     source = _base(base, architectures)
-    recipes = tuple(one for one in RECIPES if not images or one.name in images)
+    recipes = tuple(recipe for recipe in RECIPES if not images or recipe.name in images)
     request = builder.Request(source, architectures, recipes, _cache())
     with options.writing(layout):
         builder.build(Layout.create(layout), request, lambda what: click.echo(f"building {what}", err=True))
@@ -126,11 +126,11 @@ def _show(folder: Path, output: str) -> None:
     from vellum.package.listing import contents, planned
     from vellum.reports import table
 
-    found = contents(Layout.existing(folder)) if folder.exists() else planned()
+    result = contents(Layout.existing(folder)) if folder.exists() else planned()
     if output == "json":
-        click.echo(json.dumps({"images": [one.as_dict() for one in found]}))
+        click.echo(json.dumps({"images": [item.as_dict() for item in result]}))
         return
-    rows = [(one.name, one.kind, ", ".join(one.platforms), one.megabytes, one.digest) for one in found]
+    rows = [(item.name, item.kind, ", ".join(item.platforms), item.megabytes, item.digest) for item in result]
     click.echo("\n".join(table.lines(("NAME", "KIND", "PLATFORMS", "MB", "DIGEST"), rows)))
 
 

@@ -71,36 +71,36 @@ def command(  # noqa: PLR0913  # one for each option
     if against:
         _against(against, manifests, function, output)
     where = tools.source(**git) if gitops else None
-    found = tree.tree(manifests, function)
+    result = tree.tree(manifests, function)
     if gitops and where:
-        found = tools.told(gitops, found, where)
+        result = tools.told(gitops, result, where)
     if output == "json":
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(result))
     elif output:
         with options.writing(Path(output)):
-            written = tree.write(Path(output), found, locks.locked(manifests, function), prune=prune)
-        click.echo(f"{len(found)} files in {output}, {len(written.changed)} changed", err=True)
+            written = tree.write(Path(output), result, locks.locked(manifests, function), prune=prune)
+        click.echo(f"{len(result)} files in {output}, {len(written.changed)} changed", err=True)
         for kept in written.kept:
             click.echo(f"kept: {kept}, which is not rendered now; --prune removes it", err=True)
     else:
-        for name, objects in found.items():
+        for name, objects in result.items():
             click.echo(f"# {name}\n{tree.text(objects)}", nl=False)
     if not function:
         click.echo("The function itself is left out; name its package with --function.", err=True)
 
 
-def _fitting(**said: Any) -> None:  # noqa: ANN401  # options as they came
+def _fitting(**text: Any) -> None:  # noqa: ANN401  # options as they came
     """Refuse combinations of options that have no effect.
 
     Raises:
         UsageError: two options exclude each other (VEL734).
     """
-    folder = said["output"] not in (None, "json")
+    folder = text["output"] not in (None, "json")
     wrong = {
-        "--images and --against": said["images"] and said["against"],
-        "--prune without --output DIR": said["prune"] and not folder,
-        "--repository, --branch, --path or --secret without --gitops": any(said["git"].values()) and not said["gitops"],
-        "--gitops beside --images or --against": said["gitops"] and (said["images"] or said["against"]),
+        "--images and --against": text["images"] and text["against"],
+        "--prune without --output DIR": text["prune"] and not folder,
+        "--repository, --branch, --path or --secret without --gitops": any(text["git"].values()) and not text["gitops"],
+        "--gitops beside --images or --against": text["gitops"] and (text["images"] or text["against"]),
     }
     for what, is_so in wrong.items():
         if is_so:
@@ -120,12 +120,12 @@ def _against(folder: Path, manifests: list[Obj], function: str, output: str | No
     _printed(output)
     before = upgrade.Render(_flat(tree.read(folder)), lock.read(folder))
     after = upgrade.Render(_flat(tree.tree(manifests, function)), lock.locked(manifests, function))
-    found = upgrade.compare(before, after)
+    result = upgrade.compare(before, after)
     if output == "json":
-        click.echo(json.dumps({"changes": [change.as_dict() for change in found]}))
+        click.echo(json.dumps({"changes": [change.as_dict() for change in result]}))
     else:
-        click.echo(changes.markdown(found), nl=False)
-    sys.exit(CHANGES if found else 0)
+        click.echo(changes.markdown(result), nl=False)
+    sys.exit(CHANGES if result else 0)
 
 
 def _flat(files: Mapping[str, list[Obj]]) -> tuple[Obj, ...]:
@@ -150,17 +150,17 @@ def _images(manifests: list[Obj], function: str, output: str | None) -> None:
     from vellum.reports import table
 
     _printed(output)
-    platforms = [one for one in manifests if one["kind"] == platform.KIND]
+    platforms = [manifest for manifest in manifests if manifest["kind"] == platform.KIND]
     if not platforms:
         what = "the files do not have a platform, which determines the charts"
         raise UsageError("VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too")
-    found = pulled(platform.from_live(platforms[0]), function)
+    result = pulled(platform.from_live(platforms[0]), function)
     if output == "json":
-        click.echo(json.dumps(found.as_dict()))
+        click.echo(json.dumps(result.as_dict()))
     else:
-        rows = [(one.name, one.version, one.repository or "Vellum's own", one.part) for one in found.charts]
+        rows = [(chart.name, chart.version, chart.repository or "Vellum's own", chart.part) for chart in result.charts]
         click.echo("\n".join(table.lines(("CHART", "VERSION", "REPOSITORY", "PART"), rows)))
-        lines = [(one.image, one.use, one.source, one.part) for one in found.images]
+        lines = [(image.image, image.use, image.source, image.part) for image in result.images]
         click.echo("\n" + "\n".join(table.lines(("IMAGE", "WHY", "NAMED BY", "PART"), lines)))
-    for field in found.unnamed:
+    for field in result.unnamed:
         click.echo(f"image not named yet: {field}", err=True)

@@ -48,13 +48,13 @@ def command(  # noqa: PLR0913  # its options
         _over(obj, memory)
     generation = _next(obj, memory)
     target.rotate(Key.of(obj), generation, overlap)
-    said = _said(obj, max(memory.using, 1), generation, overlap, given=_is_given(target))
+    text = _report(obj, max(memory.using, 1), generation, overlap, given=_is_given(target))
     if output != "json":
-        click.echo(_text(said))
+        click.echo(_text(text))
     _remind(obj, generation)
     used = _used(target, obj, generation, timeout, quiet=output == "json") if wait else None
     if output == "json":
-        click.echo(json.dumps({**said, "inUse": used}))
+        click.echo(json.dumps({**text, "inUse": used}))
     if used is False:
         sys.exit(NOT_IN_USE)
 
@@ -70,12 +70,12 @@ def _valid(overlap: str) -> None:
 
 def _meant(target: Target, team: str) -> Obj:
     if team == "platform":
-        found = targets.platform(target)
-        if ((found.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
+        result = targets.platform(target)
+        if ((result.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
             what = "the owner of the object store gives the key to the platform's bucket; Vellum does not make it"
             fix = "write the new key into Secret vellum-storage/s3-artifacts; Vellum passes it on automatically"
             raise UsageError("VEL726", what, where=target.name, fix=fix)
-        return found
+        return result
     return teams.claim_of(team, target.claims())
 
 
@@ -93,7 +93,7 @@ def _over(obj: Obj, memory: KeyMemory) -> None:
     if memory.coming or _written(obj) > memory.using > 0:
         what = f"generation {max(memory.coming, _written(obj))} of the keys is not in use yet"
     elif memory.previous:
-        until = [one["until"] for one in obj["status"]["keys"]["previous"]]
+        until = [item["until"] for item in obj["status"]["keys"]["previous"]]
         what = f"the earlier keys are accepted until {max(until)}"
     else:
         return
@@ -114,15 +114,15 @@ def _next(obj: Obj, memory: KeyMemory) -> int:
     """
     from vellum.api.keys import HIGHEST
 
-    found = max(memory.newest, _written(obj), 1) + 1
-    if found > HIGHEST:
+    result = max(memory.newest, _written(obj), 1) + 1
+    if result > HIGHEST:
         what = f"the keys are of generation {HIGHEST}, the last one"
         fix = "delete the claim and create it again with another name; its generations start at 1"
         raise UsageError("VEL727", what, where=watching.owner(obj), fix=fix)
-    return found
+    return result
 
 
-def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) -> Obj:
+def _report(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) -> Obj:
     from vellum.api.keys import OVERLAP
     from vellum.components import platform_components, team_components
 
@@ -143,10 +143,10 @@ def _said(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) 
     }
 
 
-def _text(said: Obj) -> str:
-    first = f"{said['object']}: keys of generation {said['before']} become {said['generation']}"
+def _text(text: Obj) -> str:
+    first = f"{text['object']}: keys of generation {text['before']} become {text['generation']}"
     return "\n".join(
-        [first, *(f"  {line}" for line in table.aligned([[part["name"], part["does"]] for part in said["parts"]]))]
+        [first, *(f"  {line}" for line in table.aligned([[part["name"], part["does"]] for part in text["parts"]]))]
     )
 
 
@@ -160,19 +160,19 @@ def _remind(obj: Obj, generation: int) -> None:
 
 def _used(target: Target, obj: Obj, generation: int, seconds: float, *, quiet: bool) -> bool:
     """Print what the rotation waits for until the generation is in use; return False if that takes too long."""
-    key, began, said = Key.of(obj), time.monotonic(), ""
+    key, began, text = Key.of(obj), time.monotonic(), ""
     while time.monotonic() - began < seconds:
-        found = next((one for one in (*target.composites(), *target.claims()) if Key.of(one) == key), {})
-        keys = status_of(found).get("keys") or {}
+        result = next((item for item in (*target.composites(), *target.claims()) if Key.of(item) == key), {})
+        keys = status_of(result).get("keys") or {}
         if keys.get("generation", 0) >= generation:
             click.echo(
                 f"{time.monotonic() - began:5.1f} s  generation {generation} is in use; its readers may still restart",
                 err=True,
             )
             return True
-        if (waits := keys.get("waits") or "") != said and not quiet:
+        if (waits := keys.get("waits") or "") != text and not quiet:
             click.echo(f"{time.monotonic() - began:5.1f} s  {waits}", err=True)
-        said = waits
+        text = waits
         time.sleep(POLL_SECONDS)
     click.echo("The new keys are not in use in time. The rotation continues; see `vellum status`.", err=True)
     return False

@@ -25,13 +25,13 @@ def command(question: str, team: str | None, limit: int, output: str) -> None:
     The question goes through the gateway to the team's KServe model, which finds passages in the ingested documents. If
     no passage answers the whole question, the command says so and shows the nearest.
     """
-    found = ask(str(connect(team).require("VELLUM_SEARCH_URL").VELLUM_SEARCH_URL), question, limit)
+    result = ask(str(connect(team).require("VELLUM_SEARCH_URL").VELLUM_SEARCH_URL), question, limit)
     if output == "json":
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(result))
         return
-    if found["message"]:
-        click.echo(found["message"][:1].upper() + found["message"][1:] + ("; nearest:" if found["near"] else ""))
-    for number, answer in enumerate(found["answers"] or found["near"], 1):
+    if result["message"]:
+        click.echo(result["message"][:1].upper() + result["message"][1:] + ("; nearest:" if result["near"] else ""))
+    for number, answer in enumerate(result["answers"] or result["near"], 1):
         place = click.style(f"{options.printable(answer['document'])}, page {answer['page']}", bold=True)
         snippet = options.printable(" ".join(answer["snippet"].split()))
         click.echo(f"{number}. {place}  ({answer['score']:.1f})\n   {snippet}")
@@ -61,8 +61,8 @@ def ask(url: str, question: str, limit: int) -> dict[str, Any]:
         raise WorkloadError(
             "VEL542", f"the model refuses the question: {_words(answer)}", where=url, fix="change the question"
         )
-    found: dict[str, Any] = json.loads(answer)["predictions"][0]
-    return found
+    result: dict[str, Any] = json.loads(answer)["predictions"][0]
+    return result
 
 
 def _silent(url: str, why: str) -> WorkloadError:
@@ -76,7 +76,7 @@ def _silent(url: str, why: str) -> WorkloadError:
 
 def _words(answer: bytes) -> str:
     try:
-        said = json.loads(answer)
+        text = json.loads(answer)
     except ValueError:
         return answer.decode(errors="replace")[:200]
-    return str(said.get("error", said)) if isinstance(said, dict) else str(said)
+    return str(text.get("error", text)) if isinstance(text, dict) else str(text)

@@ -29,36 +29,36 @@ def command(*, team: str | None, events: bool, output: str) -> None:
     models; they do not count for the exit code.
     """
     client = Client(State(state_root()))
-    found = client.ask("list")
+    result = client.ask("list")
     processes = client.ask("processes")
-    said = {"events": client.ask("events")} if events else {}
+    text = {"events": client.ask("events")} if events else {}
     own = client.ask("list", kinds=teams.MADE)
     if team:
-        claim = teams.claim_of(team, found)
-        found, own, processes, said = _only(claim, own, processes, said)
+        claim = teams.claim_of(team, result)
+        result, own, processes, text = _only(claim, own, processes, text)
     troubles = client.ask("troubles")
     # A start that was interrupted before it stored a claim leaves a supervisor without any object.
-    ready = bool(found) and not troubles and all(watching.is_ready(obj) for obj in found)
+    ready = bool(result) and not troubles and all(watching.is_ready(obj) for obj in result)
     if output == "json":
         made = [obj for obj in own if watching.is_a_persons(obj)]
         click.echo(
             json.dumps(
-                {"ready": ready, "troubles": troubles, "objects": found, "made": made, "processes": processes, **said}
+                {"ready": ready, "troubles": troubles, "objects": result, "made": made, "processes": processes, **text}
             )
         )
     else:
         _print_troubles(troubles)
-        if not found:
+        if not result:
             click.echo("This installation does not have a claim yet. Run `vellum up FILE`.", err=True)
-        _print(found, own, processes)
+        _print(result, own, processes)
         if events:
-            _print_events(said["events"])
-            _print_receipts(found)
+            _print_events(text["events"])
+            _print_receipts(result)
     sys.exit(0 if ready else 3)
 
 
 def _only(
-    claim: Obj, own: list[Obj], processes: list[Obj], said: dict[str, list[Obj]]
+    claim: Obj, own: list[Obj], processes: list[Obj], messages: dict[str, list[Obj]]
 ) -> tuple[list[Obj], list[Obj], list[Obj], dict[str, list[Obj]]]:
     """Return the objects, processes and events of one team only."""
     meta, namespace = claim["metadata"], teams.namespace_of(claim)
@@ -70,13 +70,13 @@ def _only(
         [process for process in processes if namespace in process["name"]],
         {
             word: [
-                one
-                for one in events
-                if one["namespace"] == namespace
-                or (one["namespace"], one["name"]) in places
-                or namespace in one["name"]
+                event
+                for event in events
+                if event["namespace"] == namespace
+                or (event["namespace"], event["name"]) in places
+                or namespace in event["name"]
             ]
-            for word, events in said.items()
+            for word, events in messages.items()
         },
     )
 
@@ -88,8 +88,8 @@ def _print_troubles(troubles: list[Obj]) -> None:
         click.echo(f"  next: {trouble['fix']}")
 
 
-def _print(found: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
-    for obj in found:
+def _print(items: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
+    for obj in items:
         state = click.style("ready", fg="green") if watching.is_ready(obj) else click.style("not ready", fg="yellow")
         stuck = watching.stuck(obj)
         reason = f": {(condition(obj, PARTS_READY) or {}).get('reason')}: {stuck}" if stuck else ""
@@ -126,9 +126,11 @@ def _print_events(events: list[Obj]) -> None:
         click.echo(f"  {event['last']}  {event['kind']} {place}  {event['reason']}: {event['message']}{again}")
 
 
-def _print_receipts(found: list[Obj]) -> None:
-    receipts = [one for obj in found for one in reversed(status_of(obj).get("receipts") or ())]
+def _print_receipts(items: list[Obj]) -> None:
+    receipts = [receipt for obj in items for receipt in reversed(status_of(obj).get("receipts") or ())]
     if receipts:
         click.echo("put back")
-    for one in sorted(receipts, key=lambda one: str(one["seen"])):
-        click.echo(f"  {one['seen']}  {one['object']}: {one['wrong']}, back after {one['seconds']:.1f} s")
+    for receipt in sorted(receipts, key=lambda item: str(item["seen"])):
+        click.echo(
+            f"  {receipt['seen']}  {receipt['object']}: {receipt['wrong']}, back after {receipt['seconds']:.1f} s"
+        )

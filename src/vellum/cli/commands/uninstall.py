@@ -53,9 +53,9 @@ def command(  # noqa: PLR0913  # one argument an option
         if output != "json":
             click.echo(f"{time.monotonic() - began:5.1f} s  {words}", err=True)
 
-    found = removal.run(say, claims).as_dict()
-    _print_left(found, output)
-    if found["left"]:
+    result = removal.run(say, claims).as_dict()
+    _print_left(result, output)
+    if result["left"]:
         sys.exit(LEFT)
 
 
@@ -86,9 +86,9 @@ def _sentence(claims: dict[str, bool], *, delete_data: bool) -> str:
     return f"This deletes the platform with {len(claims)} claims on the cluster {data}{but}."
 
 
-def _name(one: Obj) -> str:
-    where = f"{one['namespace']}/" if one["namespace"] else ""
-    return f"{one['kind']} {where}{one['name']}"
+def _name(obj: Obj) -> str:
+    where = f"{obj['namespace']}/" if obj["namespace"] else ""
+    return f"{obj['kind']} {where}{obj['name']}"
 
 
 def _print_plan(plan: Obj, output: str) -> None:
@@ -96,25 +96,25 @@ def _print_plan(plan: Obj, output: str) -> None:
         click.echo(json.dumps(plan))
         return
     for stage in plan["stages"]:
-        for one in stage["objects"]:
-            click.echo(f"delete  {_name(one)}  ({stage['stage']})")
-    for one in plan["stays"]:
-        click.echo(f"keep    {_name(one)}  ({one['why']})")
+        for obj in stage["objects"]:
+            click.echo(f"delete  {_name(obj)}  ({stage['stage']})")
+    for obj in plan["stays"]:
+        click.echo(f"keep    {_name(obj)}  ({obj['why']})")
     if not plan["stages"]:
         click.echo("Nothing to delete: the cluster has no object of Vellum.", err=True)
 
 
-def _print_left(found: Obj, output: str) -> None:
+def _print_left(values: Obj, output: str) -> None:
     if output == "json":
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(values))
         return
     for what in ("left", "kept"):
-        for one in found[what]:
-            click.echo(f"{what}  {_name(one)}")
+        for item in values[what]:
+            click.echo(f"{what}  {_name(item)}")
     click.echo(
-        f"{len(found['left'])} of Vellum's objects are left, {len(found['kept'])} are kept; "
-        f"{found['kinds']} kinds were looked at.",
+        f"{len(values['left'])} of Vellum's objects are left, {len(values['kept'])} are kept; "
+        f"{values['kinds']} kinds were looked at.",
         err=True,
     )
-    for group in found["silent"]:
+    for group in values["silent"]:
         click.echo(f"not checked, because its server does not answer: {group}", err=True)

@@ -38,7 +38,7 @@ def _checked(path: str, namespace: str) -> Obj:
     try:
         documents = loader.read(path, namespace=namespace)
     except ClaimError as error:
-        wrong = [one.as_dict() for one in error.every()]
+        wrong = [item.as_dict() for item in error.every()]
         return {"file": path, "error": wrong[0], "errors": wrong}
     keys = [Key.of(document.manifest()) for document in documents]
     return {"file": path, "objects": [f"{key.kind} {key.name}" for key in keys], "keys": keys}

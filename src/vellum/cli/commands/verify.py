@@ -66,10 +66,10 @@ def _known(target: Target, asked: tuple[str, ...]) -> None:
     from vellum.compose.helm.guard import HEALTHY, OFF
 
     platform = targets.platform(target)
-    if said := targets.stopped(platform):
+    if text := targets.stopped(platform):
         what = "nothing would be repaired: the platform is not composed any more"
         raise UsageError(
-            "VEL715", f"{what}: {said}", where=target.name, fix="run `vellum explain platform`, and follow its advice"
+            "VEL715", f"{what}: {text}", where=target.name, fix="run `vellum explain platform`, and follow its advice"
         )
     status = status_of(platform)
     known = [part["name"] for part in status.get("components") or () if "version" in part]
@@ -107,7 +107,9 @@ def _tried(drill: Drill, target: Target, timeout: float) -> tuple[Obj, bool]:
     rested = _until(drill.at_rest, time.monotonic(), timeout) is not None
     if seconds is not None and not rested:
         click.echo("but not everything is ready again, so the command stops here", err=True)
-    new = [one for one in targets.receipts(target) if one["object"] == drill.object and one not in before]
+    new = [
+        receipt for receipt in targets.receipts(target) if receipt["object"] == drill.object and receipt not in before
+    ]
     row = {"object": drill.object, "done": drill.what, "seconds": seconds, "receipt": next(iter(new), None)}
     return row, seconds is not None and rested
 

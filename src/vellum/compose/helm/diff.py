@@ -59,9 +59,9 @@ def differences(want: Rendered, live: Obj, *, scaled: bool = False) -> Iterator[
         return
     for name, value in want.manifest.items():
         if name not in _NOT_COMPARED:
-            for found in _differences(value, live.get(name), (name,)):
-                if not (scaled and found.path == REPLICAS and found.live != 0):
-                    yield found
+            for difference in _differences(value, live.get(name), (name,)):
+                if not (scaled and difference.path == REPLICAS and difference.live != 0):
+                    yield difference
     if _is_switched_off(want, live):
         yield Difference(REPLICAS, 0, rendered=False)
 
@@ -80,8 +80,8 @@ def _differences(want: Json, live: Json, path: Path) -> Iterator[Difference]:
         for name, value in normal.with_account(want, path).items():
             yield from _differences(value, live.get(name), (*path, name))
     elif isinstance(want, list) and isinstance(live, list) and (pairs := _pairs(want, live)) is not None:
-        for place, (one, other) in enumerate(pairs):
-            yield from _differences(one, other, (*path, place))
+        for place, (item, other) in enumerate(pairs):
+            yield from _differences(item, other, (*path, place))
     else:
         yield Difference(path, live)
 
@@ -91,8 +91,8 @@ def _pairs(want: list[Any], live: list[Any]) -> list[tuple[Any, Any]] | None:
     key = next((key for key in _MERGE_KEYS if _identifies(key, want)), "")
     if key:
         # The API server drops an empty name.
-        by_key = {one.get(key) or "": one for one in live if isinstance(one, Mapping)}
-        return [(one, by_key.get(one[key] or "")) for one in want]
+        by_key = {item.get(key) or "": item for item in live if isinstance(item, Mapping)}
+        return [(item, by_key.get(item[key] or "")) for item in want]
     return list(zip(want, live, strict=True)) if len(want) == len(live) else None
 
 
@@ -158,8 +158,8 @@ def _applied(live: Obj) -> Obj:
     """Return the tree of fields that Crossplane applied, in the form of ``managedFields``."""
     for entry in live["metadata"].get("managedFields") or ():
         if str(entry.get("manager", "")).startswith(COMPOSER):
-            found: Obj = entry.get("fieldsV1") or {}
-            return found
+            result: Obj = entry.get("fieldsV1") or {}
+            return result
     return {}
 
 

@@ -99,10 +99,10 @@ def with_account(fields: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
 
 def amount(value: Json) -> Decimal | None:
     """Return a quantity as the API server reads it, rounded up to a billionth; None if it is not a quantity."""
-    found = _AMOUNT.fullmatch(str(value)) if not isinstance(value, bool) and value is not None else None
-    if found is None:
+    match = _AMOUNT.fullmatch(str(value)) if not isinstance(value, bool) and value is not None else None
+    if match is None:
         return None
-    sign, digits, suffix, exponent = found.groups()
+    sign, digits, suffix, exponent = match.groups()
     size = Decimal(digits) * _SCALE.get(suffix or "", Decimal(1)) * Decimal(10) ** int(exponent or 0)
     return (size / _NANO).to_integral_value(ROUND_CEILING) * (-1 if sign == "-" else 1)
 

@@ -163,8 +163,8 @@ def _kinds(text: str) -> Iterator[Brought]:
     """Yield the kinds of CRDs. controller-gen writes the names before the schemas, which are most of the bytes."""
     head = _VERSIONS.split(text, maxsplit=1)[0]
     for part in (head, text):
-        found = [one for one in yaml.load_all(part, _Loader) if isinstance(one, dict)]
-        if defined := [one for one in found if _defines(one)]:
+        results = [item for item in yaml.load_all(part, _Loader) if isinstance(item, dict)]
+        if defined := [item for item in results if _defines(item)]:
             yield from map(_kind, defined)
             return
 

@@ -92,14 +92,14 @@ def trained(texts: list[str], labels: list[str], *, held_out: float, seed: int) 
     return model, float(model.score(hidden, hidden_right))
 
 
-def _enough(found: Iterator[tuple[str, str]], where: str) -> tuple[list[str], list[str]]:
+def _enough(result: Iterator[tuple[str, str]], where: str) -> tuple[list[str], list[str]]:
     """Return texts and documents, without documents that have too few passages.
 
     Raises:
         WorkloadError: fewer than two documents are left, or there are too many passages (VEL553).
     """
     pairs: list[tuple[str, str]] = []
-    for pair in found:
+    for pair in result:
         pairs.append(pair)
         if len(pairs) > MOST_PASSAGES:
             raise _too_little(f"there are more than {MOST_PASSAGES} passages", where)

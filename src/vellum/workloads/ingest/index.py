@@ -196,5 +196,5 @@ def _of_document(rows: Iterable[dict[str, Any]], entry: Entry) -> Iterator[dict[
 
 def point_id(row: Mapping[str, Any]) -> str:
     """Return the UUID of a passage: the same content gives the same points."""
-    said = f"{row['document_id']}\n{row['page']}\n{row['offset']}\n{row['text']}"
-    return str(uuid.UUID(bytes=hashlib.sha256(said.encode()).digest()[:16], version=5))
+    text = f"{row['document_id']}\n{row['page']}\n{row['offset']}\n{row['text']}"
+    return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=5))

@@ -112,12 +112,12 @@ def _dictionaries(value: Any) -> Iterator[pikepdf.Dictionary]:  # noqa: ANN401  
     if isinstance(value, pikepdf.Dictionary):
         yield value
     elif isinstance(value, pikepdf.Array):
-        yield from (one for one in value if isinstance(one, pikepdf.Dictionary))
+        yield from (item for item in value if isinstance(item, pikepdf.Dictionary))
 
 
 def _clean_page(pdf: pikepdf.Pdf, page: pikepdf.Page, layers: _Layers) -> None:
     if isinstance(annotations := page.obj.get("/Annots"), pikepdf.Array):
-        shown = [one for one in annotations if not layers.hides(one.get("/OC"))]
+        shown = [annotation for annotation in annotations if not layers.hides(annotation.get("/OC"))]
         page.obj["/Annots"] = pikepdf.Array(shown)
     resources = page.obj.get("/Resources", pikepdf.Dictionary())
     page.obj["/Contents"] = pdf.make_stream(_visible(page, resources, layers))

@@ -30,8 +30,8 @@ def tidy(run: Path) -> None:
 
 def _empty(folder: Path, run: Path) -> None:
     for name in SMALL:
-        for found in folder.glob(f"*/*/{name}"):
-            found.replace(run / f"{name}.json")
+        for path in folder.glob(f"*/*/{name}"):
+            path.replace(run / f"{name}.json")
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -58,14 +58,14 @@ def main() -> None:
     if arguments.attached:
         threading.Thread(target=_end_with_whoever_started_it, daemon=True).start()
     try:
-        _said(out, lambda: ingest(arguments.source, arguments.work, out, prune=arguments.prune))
+        _reported(out, lambda: ingest(arguments.source, arguments.work, out, prune=arguments.prune))
     except KeyboardInterrupt as interrupt:
         (number,) = interrupt.args
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
 
-def _said(out: IO[bytes], work: Callable[[], None]) -> None:
+def _reported(out: IO[bytes], work: Callable[[], None]) -> None:
     """Do the work; report a failure as an event, without a traceback."""
     try:
         work()
@@ -283,10 +283,10 @@ def _forget(runs: Path) -> None:
         shutil.rmtree(folder / "tmp", ignore_errors=True)
 
 
-def _fail(said: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
+def _fail(messages: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
     """Raise the step's own error, or an error that it failed."""
-    if said is not None:
-        raise WorkloadError(said["code"], said["what"], where=said["where"], fix=said["fix"])
+    if messages is not None:
+        raise WorkloadError(messages["code"], messages["what"], where=messages["where"], fix=messages["fix"])
     raise WorkloadError(
         "VEL503",
         f"a pipeline step failed: {failure}",

@@ -52,33 +52,33 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
 
     end_with_worker()
     folder = folder_of(source)
-    found = find(folder)
-    if prune and found.closed:
+    match_ = find(folder)
+    if prune and match_.closed:
         raise WorkloadError(
             "VEL504",
             "a folder in it cannot be read, so what it holds would be forgotten",
-            where=f"{text_of(folder)}/{found.closed[0]}",
+            where=f"{text_of(folder)}/{match_.closed[0]}",
             fix="let this user read it, or ingest without --prune; nothing was changed",
         )
     known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.current}
-    emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in found.documents])
-    new = [document for document in found.documents if document.document_id not in known]
+    emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in match_.documents])
+    new = [document for document in match_.documents if document.document_id not in known]
     results = {result.document.document_id: result for result in Extraction(Path(pages)).run(new)}
     files = [
-        {"names": [name], "verdict": "unreadable", "document_id": ""} for name in (*found.unreadable, *found.closed)
+        {"names": [name], "verdict": "unreadable", "document_id": ""} for name in (*match_.unreadable, *match_.closed)
     ]
-    for document in found.documents:
+    for document in match_.documents:
         file: dict[str, Any] = {"document_id": document.document_id, "names": list(document.names)}
         if document.document_id in known:
             entry = known[document.document_id]
-            said = "page_errors" if entry.page_errors else "ok"
-            file |= {"verdict": said, "pages": entry.pages, "page_errors": entry.page_errors, "known": True}
+            text = "page_errors" if entry.page_errors else "ok"
+            file |= {"verdict": text, "pages": entry.pages, "page_errors": entry.page_errors, "known": True}
             file["passages"] = entry.passages
         else:
             result = results[document.document_id]
             file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
         files.append(file)
-    whole = {"source": text_of(folder.resolve()), "skipped": list(found.skipped), "listed": sorted(found.listed)}
+    whole = {"source": text_of(folder.resolve()), "skipped": list(match_.skipped), "listed": sorted(match_.listed)}
     _write(listing, {**whole, "files": files})
 
 
@@ -117,15 +117,15 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
     from vellum.workloads.ingest.index import Index
 
     end_with_worker()
-    found, written = _read(listing), _read(counts)
-    files = found["files"]
+    result, written = _read(listing), _read(counts)
+    files = result["files"]
     for file in files:
         file.setdefault("passages", written.get(file["document_id"], 0))
         if file["verdict"] not in READABLE or file.get("known"):
             _tell(file)
     by_id = {file["document_id"]: file for file in files}
     before = ledger.read(_qdrant())
-    wanted = {key: _entry(by_id[key], found["source"], before.get(key)) for key in written}
+    wanted = {key: _entry(by_id[key], result["source"], before.get(key)) for key in written}
     index = Index(_qdrant())
     index.prepare(wanted)
     older = frozenset(key for key, entry in before.items() if entry.committed and not entry.current)
@@ -133,10 +133,10 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
         _tell(by_id[document_id])
     # What an older version indexed and this one cannot read must not be cited any more.
     index.forget(older & {file["document_id"] for file in files if file["verdict"] not in READABLE})
-    present = {file["document_id"]: _places(file, found["source"]) for file in files if file["passages"]}
-    kept = frozenset(found["listed"]) if prune else None
-    removed = index.settle(present, found["source"], kept)
-    _write(verdicts, {"skipped": found["skipped"], "removed": removed, "files": files})
+    present = {file["document_id"]: _places(file, result["source"]) for file in files if file["passages"]}
+    kept = frozenset(result["listed"]) if prune else None
+    removed = index.settle(present, result["source"], kept)
+    _write(verdicts, {"skipped": result["skipped"], "removed": removed, "files": files})
 
 
 def folder_of(source: str) -> Path:

@@ -49,7 +49,7 @@ class Signature:
         if self.texts:
             return [{"name": "input", "datatype": "BYTES", "shape": [-1]}]
         if len({column.datatype for column in self.columns}) > 1:
-            return [{"name": one.name, "datatype": one.datatype, "shape": [-1]} for one in self.columns]
+            return [{"name": column.name, "datatype": column.datatype, "shape": [-1]} for column in self.columns]
         datatype = self.columns[0].datatype if self.columns else "FP64"
         return [{"name": "input", "datatype": datatype, "shape": [-1, -1 if self.width is None else self.width]}]
 
@@ -111,7 +111,7 @@ def _takes_texts(step: Any) -> bool:  # noqa: ANN401
 def _categories(model: Any) -> dict[str, str]:  # noqa: ANN401
     """Return the columns that an encoder of the model knows as texts."""
     names = [str(name) for name in getattr(model, "feature_names_in_", ())]
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     todo = [(model, names)]
     while todo:
         part, columns = todo.pop()
@@ -124,10 +124,10 @@ def _categories(model: Any) -> dict[str, str]:  # noqa: ANN401
                 todo.append((branch, _chosen(chosen, columns)))
         for column, categories in zip(columns, getattr(part, "categories_", ()), strict=False):
             if np.asarray(categories).dtype.kind in "OUS":
-                found[column] = "BYTES"
+                results[column] = "BYTES"
         if _is_text_branch(part):
-            found.update(dict.fromkeys(columns, "BYTES"))
-    return found
+            results.update(dict.fromkeys(columns, "BYTES"))
+    return results
 
 
 def _is_text_branch(part: Any) -> bool:  # noqa: ANN401
@@ -138,7 +138,7 @@ def _chosen(chosen: Any, columns: list[str]) -> list[str]:  # noqa: ANN401  # a 
     if isinstance(chosen, str):
         return [chosen]
     if isinstance(chosen, slice) or (
-        isinstance(chosen, (list, np.ndarray)) and not all(isinstance(one, str) for one in chosen)
+        isinstance(chosen, (list, np.ndarray)) and not all(isinstance(item, str) for item in chosen)
     ):
         return [str(name) for name in np.asarray(columns, dtype=object)[chosen]]
     return [str(name) for name in np.ravel(chosen)]
@@ -171,12 +171,15 @@ def _frame_of_dicts(rows: list[dict[str, Any]], signature: Signature) -> Any:  #
 
 
 def _check_names(given: Any, names: list[str], where: str) -> None:  # noqa: ANN401  # names or a mapping of them
-    missing, unknown = ([one for one in names if one not in given], [str(one) for one in given if one not in names])
+    missing, unknown = (
+        [name for name in names if name not in given],
+        [str(item) for item in given if item not in names],
+    )
     if missing or unknown:
-        said = [f"lacks {', '.join(missing[:10])}"] * bool(missing) + [f"has unknown {', '.join(unknown[:10])}"] * bool(
+        text = [f"lacks {', '.join(missing[:10])}"] * bool(missing) + [f"has unknown {', '.join(unknown[:10])}"] * bool(
             unknown
         )
-        raise InvalidInput(f"{where} {' and '.join(said)}; the model takes {', '.join(names[:20])}")
+        raise InvalidInput(f"{where} {' and '.join(text)}; the model takes {', '.join(names[:20])}")
 
 
 def _table(rows: list[list[Any]], signature: Signature) -> Any:  # noqa: ANN401

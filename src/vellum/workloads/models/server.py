@@ -64,13 +64,13 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
 
     def _probabilities(self, asked: Any) -> Any:  # noqa: ANN401
         """Return the probability of each label, in the shape of the labels."""
-        found = self._estimator.predict_proba(asked)
-        if isinstance(found, list):  # A model of several targets has one array of classes for each.
-            return np.stack([np.asarray(target).max(axis=1) for target in found], axis=1)
-        found = np.asarray(found)
+        result = self._estimator.predict_proba(asked)
+        if isinstance(result, list):  # A model of several targets has one array of classes for each.
+            return np.stack([np.asarray(target).max(axis=1) for target in result], axis=1)
+        result = np.asarray(result)
         # A chain or a model of several yes-or-no targets has one column for each, not for each class.
         several = np.ndim(self._labels(asked)) > 1
-        return np.where(found >= 0.5, found, 1 - found) if several else found.max(axis=1)  # noqa: PLR2004  # the more likely side
+        return np.where(result >= 0.5, result, 1 - result) if several else result.max(axis=1)  # noqa: PLR2004  # the more likely side
 
     def _probe(self) -> list[dict[str, Any]]:
         """Return the metadata of the outputs, from a prediction for one row of zeros or empty texts."""
@@ -84,7 +84,9 @@ class SkopsModel(Model):  # type: ignore[misc]  # kserve publishes no types
         except (InvalidInput, *_FAULTS_OF_ROWS):
             # Some models refuse zeros, such as an encoder of known categories. Then the metadata come from the classes.
             return _declared(self._estimator)
-        return [{"name": one.name, "datatype": one.datatype, "shape": [-1, *one.shape[1:]]} for one in outputs]
+        return [
+            {"name": output.name, "datatype": output.datatype, "shape": [-1, *output.shape[1:]]} for output in outputs
+        ]
 
 
 def _blank(signature: Signature, place: int) -> Any:  # noqa: ANN401  # a text or a number
@@ -94,13 +96,13 @@ def _blank(signature: Signature, place: int) -> Any:  # noqa: ANN401  # a text o
 def _declared(estimator: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     classes: Any = getattr(estimator, "classes_", None)
     several = isinstance(classes, list)
-    kinds = {_TYPES.get(np.asarray(one).dtype.kind, ("BYTES",))[0] for one in (classes if several else [classes])}
+    kinds = {_TYPES.get(np.asarray(item).dtype.kind, ("BYTES",))[0] for item in (classes if several else [classes])}
     datatype = "FP64" if classes is None else kinds.pop() if len(kinds) == 1 else "BYTES"
     shape = [-1, len(classes)] if several else [-1]
-    found = [{"name": "label", "datatype": datatype, "shape": shape}]
+    results = [{"name": "label", "datatype": datatype, "shape": shape}]
     if hasattr(estimator, "predict_proba"):
-        found.append({"name": "probability", "datatype": "FP64", "shape": shape})
-    return found
+        results.append({"name": "probability", "datatype": "FP64", "shape": shape})
+    return results
 
 
 def _output(name: str, values: Any) -> InferOutput:  # noqa: ANN401  # an array

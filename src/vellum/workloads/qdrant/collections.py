@@ -126,7 +126,7 @@ class Collections:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
         self._lock = _hold(root)
-        self._by_name = {one.name: one for one in _found(root)}
+        self._by_name = {item.name: item for item in _stored(root)}
 
     def __iter__(self) -> Iterator[Collection]:
         return iter(list(self._by_name.values()))
@@ -135,8 +135,8 @@ class Collections:
         """Return the names, sorted."""
         return sorted(self._by_name)
 
-    def __contains__(self, one: str | Collection) -> bool:
-        return self._by_name.get(one.name) is one if isinstance(one, Collection) else one in self._by_name
+    def __contains__(self, item: str | Collection) -> bool:
+        return self._by_name.get(item.name) is item if isinstance(item, Collection) else item in self._by_name
 
     def get(self, name: str) -> Collection:
         """Return a collection.
@@ -211,9 +211,9 @@ def _hold(root: Path) -> IO[bytes]:
     return lock
 
 
-def _found(root: Path) -> Iterator[Collection]:
+def _stored(root: Path) -> Iterator[Collection]:
     """Read every record, and remove what a kill left behind: folders without a record."""
-    for folder in sorted(one for one in root.iterdir() if one.is_dir()):
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if not (folder / _RECORD).exists():
             shutil.rmtree(folder, ignore_errors=True)
             continue

@@ -58,32 +58,32 @@ READERS: dict[str, Callable[[Fields, str, See, str], edge.Query]] = {
 
 
 def _examples(fields: Fields, name: str, see: See) -> list[NamedVector]:
-    return [see(one, f"{fields.path(name)}[{at}]") for at, one in enumerate(fields.items(name) or [])]
+    return [see(item, f"{fields.path(name)}[{at}]") for at, item in enumerate(fields.items(name) or [])]
 
 
 def _pairs(value: object, where: str, see: See) -> list[edge.ContextPair]:
     if value is None:
         return []
-    found = []
-    for at, one in enumerate([value] if isinstance(value, dict) else as_list(value, where)):
-        pair = Fields(one, f"{where}[{at}]", ("positive", "negative"))
+    results = []
+    for at, item in enumerate([value] if isinstance(value, dict) else as_list(value, where)):
+        pair = Fields(item, f"{where}[{at}]", ("positive", "negative"))
         both = [see(pair.need(name), pair.path(name)) for name in ("positive", "negative")]
-        found.append(edge.ContextPair(*both))
-    return found
+        results.append(edge.ContextPair(*both))
+    return results
 
 
 def _average(positive: list[NamedVector], negative: list[NamedVector], where: str) -> list[float]:
     """Return the mean of the positive examples, moved away from the mean of the negative ones by their difference."""
     good, bad = _mean(positive, where), _mean(negative, where)
-    return [2 * one - other for one, other in zip(good, bad, strict=True)] if bad else good
+    return [2 * item - other for item, other in zip(good, bad, strict=True)] if bad else good
 
 
 def _mean(vectors: list[NamedVector], where: str) -> list[float]:
     columns: list[list[float]] = []
-    for one in vectors:
-        if isinstance(one, edge.SparseVector):
+    for vector in vectors:
+        if isinstance(vector, edge.SparseVector):
             raise refused(f"{where}: sparse examples need the strategy best_score or sum_scores")
-        columns = columns or [[] for _ in one]
-        for column, number in zip(columns, one, strict=True):
+        columns = columns or [[] for _ in vector]
+        for column, number in zip(columns, vector, strict=True):
             column.append(float(number))  # type: ignore[arg-type]  # dense: multivectors are refused
     return [sum(column) / len(column) for column in columns]

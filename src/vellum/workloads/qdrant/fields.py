@@ -33,7 +33,7 @@ class Fields:
         for name in value:
             if name not in known:
                 raise refused(f"{where}: field `{name}` is unknown or not supported")
-        self._values: Json = {name: one for name, one in value.items() if one is not None}
+        self._values: Json = {name: item for name, item in value.items() if item is not None}
         self.where = where
 
     def __contains__(self, name: str) -> bool:
@@ -151,7 +151,7 @@ def as_list(value: object, where: str) -> list[object]:
 
 def as_texts(value: object, where: str) -> list[str]:
     """Return the value if it is a list of strings."""
-    return [as_text(one, f"{where}[{index}]") for index, one in enumerate(as_list(value, where))]
+    return [as_text(item, f"{where}[{index}]") for index, item in enumerate(as_list(value, where))]
 
 
 def as_payload(value: object, where: str, depth: int = 0) -> Json:
@@ -166,7 +166,7 @@ def as_payload(value: object, where: str, depth: int = 0) -> Json:
         depth += 1
         if depth > MAX_DEPTH:
             raise refused(f"{where} is nested deeper than {MAX_DEPTH}")
-        level = [one for outer in level for one in _children(outer) if isinstance(one, dict | list)]
+        level = [child for outer in level for child in _children(outer) if isinstance(child, dict | list)]
     return value
 
 

@@ -54,7 +54,7 @@ def _conditions(fields: Fields, name: str, depth: int) -> list[ConditionType] | 
         return None
     if isinstance(value, dict):
         return [_condition(value, where, depth)]
-    return [_condition(one, f"{where}[{at}]", depth) for at, one in enumerate(as_list(value, where))]
+    return [_condition(item, f"{where}[{at}]", depth) for at, item in enumerate(as_list(value, where))]
 
 
 def _condition(value: object, where: str, depth: int) -> ConditionType:
@@ -155,9 +155,9 @@ def _scalar(value: object, where: str) -> str | int | bool:
 
 def _alike(fields: Fields, kind: str) -> list[str] | list[int]:
     values = fields.need_items(kind)
-    if all(isinstance(one, str) for one in values):
+    if all(isinstance(value, str) for value in values):
         return cast("list[str]", values)
-    if all(is_whole(one) and one in _INT64 for one in values):
+    if all(is_whole(value) and value in _INT64 for value in values):
         return cast("list[int]", values)
     raise refused(f"{fields.path(kind)} must be all strings or all 64-bit integers")
 
@@ -186,7 +186,7 @@ def _geo_radius(value: object, where: str) -> edge.GeoRadius:
 
 def _geo_box(value: object, where: str) -> edge.GeoBoundingBox:
     fields = Fields(value, where, ("top_left", "bottom_right"))
-    return edge.GeoBoundingBox(*(_place(fields.need(one), fields.path(one)) for one in ("top_left", "bottom_right")))
+    return edge.GeoBoundingBox(*(_place(fields.need(item), fields.path(item)) for item in ("top_left", "bottom_right")))
 
 
 def _geo_polygon(value: object, where: str) -> edge.GeoPolygon:
@@ -194,14 +194,14 @@ def _geo_polygon(value: object, where: str) -> edge.GeoPolygon:
     holes = fields.items("interiors") or []
     return edge.GeoPolygon(
         _ring(fields.need("exterior"), fields.path("exterior")),
-        [_ring(one, f"{fields.path('interiors')}[{at}]") for at, one in enumerate(holes)],
+        [_ring(item, f"{fields.path('interiors')}[{at}]") for at, item in enumerate(holes)],
     )
 
 
 def _ring(value: object, where: str) -> list[edge.GeoPoint]:
     fields = Fields(value, where, ("points",))
-    points = [_place(one, f"{fields.path('points')}[{at}]") for at, one in enumerate(fields.need_items("points"))]
-    ends = [(one.lon, one.lat) for one in (*points[:1], *points[-1:])]
+    points = [_place(item, f"{fields.path('points')}[{at}]") for at, item in enumerate(fields.need_items("points"))]
+    ends = [(item.lon, item.lat) for item in (*points[:1], *points[-1:])]
     if len(points) < _LEAST_RING or ends[0] != ends[-1]:
         raise refused(f"{fields.path('points')} must be a ring: {_LEAST_RING} points or more, the last as the first")
     return points

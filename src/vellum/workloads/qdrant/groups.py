@@ -45,10 +45,13 @@ def query_groups(request: Request, reader: Reader) -> Json:
     shard = request.collection.shard
     every = {**asked, "limit": max(shard.info().points_count, 1), "with_payload": key_only}
     groups = _grouped(shard.query(reader.request(every, fields.where)), key, limit, size)
-    shown = _shown(request, fields, {one.id for group in groups.values() for one in group})
+    shown = _shown(request, fields, {item.id for group in groups.values() for item in group})
     return {
         "groups": [
-            {"id": name, "hits": [{**shown[str(one.id)], "version": one.version, "score": one.score} for one in group]}
+            {
+                "id": name,
+                "hits": [{**shown[str(item.id)], "version": item.version, "score": item.score} for item in group],
+            }
             for name, group in groups.items()
         ]
     }
@@ -57,23 +60,25 @@ def query_groups(request: Request, reader: Reader) -> Json:
 def _grouped(ranked: list[edge.ScoredPoint], key: str, limit: int, size: int) -> Groups:
     """Group points, best first; a point is in the group of each text and each whole number at its key."""
     groups: Groups = {}
-    for one in ranked:
-        for name in _names(one.payload, key):
+    for item in ranked:
+        for name in _names(item.payload, key):
             if name in groups or len(groups) < limit:
                 group = groups.setdefault(name, [])
                 if len(group) < size:
-                    group.append(one)
+                    group.append(item)
     return groups
 
 
 def _names(payload: object, key: str) -> list[str | int]:
     """Return the groups of a point: none if one of its values is neither text nor a whole number, as in Qdrant."""
-    found = (part for one in values(payload or {}, steps(key)) for part in (one if isinstance(one, list) else [one]))
+    result = (
+        part for value in values(payload or {}, steps(key)) for part in (value if isinstance(value, list) else [value])
+    )
     names: dict[str | int, None] = {}
-    for one in found:
-        if not (isinstance(one, str) or is_whole(one)):
+    for item in result:
+        if not (isinstance(item, str) or is_whole(item)):
             return []
-        names[one] = None
+        names[item] = None
     return list(names)
 
 
@@ -81,4 +86,4 @@ def _shown(request: Request, fields: Fields, ids: set[edge.PointId]) -> dict[str
     records = request.collection.shard.retrieve(
         list(ids), read_with_payload(fields, default=False), read_with_vector(fields, request.collection.schema)
     )
-    return {str(one.id): record_json(one) for one in records}
+    return {str(record.id): record_json(record) for record in records}

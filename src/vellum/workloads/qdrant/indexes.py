@@ -60,7 +60,7 @@ def read_index(fields: Fields) -> PayloadSchemaType | PayloadSchemaParams:
         tokenizer = options.choice("tokenizer", _TOKENIZERS)
         chosen |= {name: options.whole(name, 1) for name in _LENGTHS}
         chosen["tokenizer"] = None if tokenizer is None else _TOKENIZERS[tokenizer]
-    return _PARAMS[kind](**{name: one for name, one in chosen.items() if one is not None})
+    return _PARAMS[kind](**{name: item for name, item in chosen.items() if item is not None})
 
 
 def index_json(info: edge.PayloadIndexInfo) -> Json:
@@ -70,14 +70,14 @@ def index_json(info: edge.PayloadIndexInfo) -> Json:
     if info.params is not None:
         options = {name: getattr(info.params, name) for name in _FLAGS[kind]}
         text = _text_json(info.params) if isinstance(info.params, edge.TextIndexParams) else {}
-        chosen = {name: one for name, one in options.items() if one is not None}
+        chosen = {name: item for name, item in options.items() if item is not None}
         shown["params"] = {"type": kind, **chosen, **text}
     return shown
 
 
 def _text_json(params: edge.TextIndexParams) -> Json:
-    names = {str(one): name for name, one in _TOKENIZERS.items()}
+    names = {str(item): name for name, item in _TOKENIZERS.items()}
     lengths = {name: getattr(params, name) for name in _LENGTHS}
-    shown: Json = {name: one for name, one in lengths.items() if one is not None}
+    shown: Json = {name: item for name, item in lengths.items() if item is not None}
     tokenizer = names.get(str(params.tokenizer))
     return shown if tokenizer is None else {**shown, "tokenizer": tokenizer}

@@ -45,7 +45,14 @@ class Indexer:
                 await self._build(collection)
 
     def _next(self) -> Collection | None:
-        return next((one for one in self._collections if self._is_quiet(one) and self._is_worth_it(one)), None)
+        return next(
+            (
+                collection
+                for collection in self._collections
+                if self._is_quiet(collection) and self._is_worth_it(collection)
+            ),
+            None,
+        )
 
     def _is_quiet(self, collection: Collection) -> bool:
         writes, since = self._seen.get(collection.folder, (-1, 0.0))
@@ -61,7 +68,7 @@ class Indexer:
             return False
         info = collection.shard.info()
         waiting = info.points_count - info.indexed_vectors_count
-        kilobytes = waiting * max(one.size for one in collection.schema.dense.values()) * 4 / 1024
+        kilobytes = waiting * max(item.size for item in collection.schema.dense.values()) * 4 / 1024
         return waiting > THRESHOLD and kilobytes > INDEXING_THRESHOLD
 
     async def _build(self, collection: Collection) -> None:

@@ -15,22 +15,22 @@ _NEXT = re.compile(r'\.(?:"(?P<quoted>[^"]+)"|(?P<raw>[\w-]+))|\[(?P<at>[0-9]*)\
 @lru_cache(maxsize=256)
 def steps(path: str) -> tuple[Step, ...]:
     """Return the steps of a path; empty if it is not a path, which the core itself refuses."""
-    found, end, pattern = [], 0, _FIRST
+    result, end, pattern = [], 0, _FIRST
     while end < len(path):
         match = pattern.match(path, end)
         if match is None:
             return ()
-        found.append(_step(match.groupdict()))
+        result.append(_step(match.groupdict()))
         end, pattern = match.end(), _NEXT
-    return tuple(found)
+    return tuple(result)
 
 
 def values(payload: object, path: tuple[Step, ...]) -> list[object]:
     """Return every value that a path leads to; a list at its end is one value."""
-    found = [payload]
+    results = [payload]
     for step in path:
-        found = [one for value in found for one in _into(value, step)]
-    return found
+        results = [item for value in results for item in _into(value, step)]
+    return results
 
 
 def _step(groups: dict[str, str | None]) -> Step:

@@ -41,7 +41,7 @@ def read_id(value: object, where: str) -> PointId:
 
 def read_ids(value: object, where: str) -> list[PointId]:
     """Return a list of point ids."""
-    return [read_id(one, f"{where}[{index}]") for index, one in enumerate(as_list(value, where))]
+    return [read_id(item, f"{where}[{index}]") for index, item in enumerate(as_list(value, where))]
 
 
 def read_points(body: Fields, schema: Schema) -> list[edge.Point]:
@@ -61,14 +61,14 @@ def read_point_vectors(body: Fields, schema: Schema) -> list[edge.PointVectors]:
     rows = body.need_items("points")
     if not rows:
         raise refused(f"{body.path('points')} must name a point")
-    found = []
+    results = []
     for at, row in enumerate(rows):
         fields = Fields(row, f"{body.path('points')}[{at}]", ("id", "vector"))
         vector = _vectors(fields.need("vector"), schema, fields.path("vector"))
         if not vector:
             raise refused(f"{fields.path('vector')} must have a vector")
-        found.append(edge.PointVectors(read_id(fields.need("id"), fields.path("id")), vector))
-    return found
+        results.append(edge.PointVectors(read_id(fields.need("id"), fields.path("id")), vector))
+    return results
 
 
 def read_vector(value: object, schema: Schema, name: str, where: str) -> Vector:
@@ -90,7 +90,7 @@ def scored_json(point: edge.ScoredPoint, *, wanted: bool | list[str]) -> Json:
         return shown
     names = wanted or []
     if isinstance(vector, dict) and "indices" not in vector:
-        kept: object = {name: one for name, one in vector.items() if name in names}
+        kept: object = {name: item for name, item in vector.items() if name in names}
     else:
         kept = vector if UNNAMED in names else {}
     shown["vector"] = kept
@@ -111,7 +111,7 @@ def _shown(point: edge.Record | edge.ScoredPoint, shown: Json) -> Json:
 
 def _vector_json(vector: object) -> object:
     if isinstance(vector, dict):
-        return {name: _vector_json(one) for name, one in vector.items()}
+        return {name: _vector_json(item) for name, item in vector.items()}
     if isinstance(vector, edge.SparseVector):
         return {"indices": vector.indices, "values": vector.values}
     return vector
@@ -124,14 +124,14 @@ def _rows(batch: Fields) -> list[object]:
     payloads = batch.items("payloads") or [None] * len(ids)
     columns = {"payloads": payloads}
     if isinstance(vectors, dict):
-        columns |= {name: as_list(one, f"{batch.where}.vectors.{name}") for name, one in vectors.items()}
-        rows: list[object] = [{name: one[at] for name, one in vectors.items()} for at in _every(ids, columns)]
+        columns |= {name: as_list(item, f"{batch.where}.vectors.{name}") for name, item in vectors.items()}
+        rows: list[object] = [{name: item[at] for name, item in vectors.items()} for at in _every(ids, columns)]
     else:
         rows = as_list(vectors, batch.path("vectors"))
         _every(ids, {**columns, "vectors": rows})
     return [
-        {"id": one, "vector": vector, "payload": payload}
-        for one, vector, payload in zip(ids, rows, payloads, strict=True)
+        {"id": item, "vector": vector, "payload": payload}
+        for item, vector, payload in zip(ids, rows, payloads, strict=True)
     ]
 
 
@@ -154,7 +154,7 @@ def _point(value: object, schema: Schema, where: str) -> edge.Point:
 
 def _vectors(value: object, schema: Schema, where: str) -> list[float] | dict[str, NamedVector]:
     if isinstance(value, dict):
-        return {name: read_vector(one, schema, name, f"{where}.{name}") for name, one in value.items()}
+        return {name: read_vector(item, schema, name, f"{where}.{name}") for name, item in value.items()}
     schema.check_name(UNNAMED)
     return _dense(value, schema.dense[UNNAMED].size, where)
 
@@ -181,7 +181,7 @@ def _sparse(value: object, where: str) -> edge.SparseVector:
     fields = Fields(value, where, ("indices", "values"))
     indices = fields.need_items("indices")
     values = _floats(fields.need("values"), fields.path("values"))
-    if not all(is_whole(one) and 0 <= one <= _MAX_INDEX for one in indices):
+    if not all(is_whole(index) and 0 <= index <= _MAX_INDEX for index in indices):
         raise refused(f"{fields.path('indices')} must be unsigned 32-bit integers")
     if len(indices) != len(values):
         raise refused(f"{where}: {len(indices)} indices but {len(values)} values")

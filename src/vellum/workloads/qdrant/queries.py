@@ -97,8 +97,8 @@ class Reader:
         if value is None:
             return []
         several = [value] if isinstance(value, dict) else as_list(value, where)
-        read = [Fields(one, f"{where}[{at}]", SHARED) for at, one in enumerate(several)]
-        return [edge.Prefetch(**self._stage(one, depth + 1, above)) for one in read]
+        read = [Fields(item, f"{where}[{at}]", SHARED) for at, item in enumerate(several)]
+        return [edge.Prefetch(**self._stage(item, depth + 1, above)) for item in read]
 
     def _query(self, fields: Fields) -> ScoringQueryType | None:
         value, where = fields.raw("query"), fields.path("query")
@@ -117,7 +117,7 @@ class Reader:
             return self._nearest(query.raw(kind), using, query.path(kind))
         if kind in READERS:
             self.schema.check_name(using)
-            return READERS[kind](query, kind, lambda one, place: self._vector(one, using, place), using)
+            return READERS[kind](query, kind, lambda item, place: self._vector(item, using, place), using)
         return _READ[kind](query, kind)
 
     def _diverse(self, query: Fields, using: str, limit: int) -> edge.Mmr:
@@ -153,13 +153,13 @@ def _alternatives(fields: Fields, above: frozenset[str]) -> frozenset[str]:
     satisfies only one of the two filters.
     """
     given = fields.raw("filter")
-    found = frozenset(("should", "min_should")) & set(given) if isinstance(given, dict) else frozenset()
-    for name in sorted(found & above):
+    result = frozenset(("should", "min_should")) & set(given) if isinstance(given, dict) else frozenset()
+    for name in sorted(result & above):
         raise refused(
             f"{fields.path('filter')}.{name}: the query around it has one too, and Qdrant would take the two for one; "
             f'write {{"must": [{{"{name}": …}}]}}'
         )
-    return found
+    return result
 
 
 def read_order(value: object, where: str) -> edge.OrderBy | None:
@@ -223,7 +223,7 @@ def _fusion(query: Fields, kind: str) -> ScoringQueryType:
 def _rrf(query: Fields, kind: str) -> ScoringQueryType:
     fields = Fields(query.raw(kind), query.path(kind), ("k", "weights"))
     given, where = fields.items("weights"), fields.path("weights")
-    weights = None if given is None else [as_number(one, f"{where}[{at}]") for at, one in enumerate(given)]
+    weights = None if given is None else [as_number(item, f"{where}[{at}]") for at, item in enumerate(given)]
     return cast("edge.Fusion", edge.Fusion.Rrf(fields.whole("k", 1) or _RRF_K, weights))
 
 

@@ -53,7 +53,7 @@ def collection_info(request: Request) -> Json:
             "optimizer_config": schema.optimizers,
             "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
         },
-        "payload_schema": {key: index_json(one) for key, one in info.payload_schema.items()},
+        "payload_schema": {key: index_json(item) for key, item in info.payload_schema.items()},
     }
 
 
@@ -66,7 +66,7 @@ def retrieve(request: Request) -> list[Json]:
         read_with_payload(fields, default=True),
         read_with_vector(fields, collection.schema),
     )
-    return [record_json(one) for one in records]
+    return [record_json(record) for record in records]
 
 
 def retrieve_one(request: Request) -> Json:
@@ -94,9 +94,9 @@ def query_batch(request: Request) -> list[Json]:
     """``POST /collections/{name}/points/query/batch``."""
     collection, fields = request.collection, request.fields("searches")
     searches = fields.need_items("searches")
-    asked = [_reader(request).request(one, f"searches[{at}]") for at, one in enumerate(searches)]
+    asked = [_reader(request).request(item, f"searches[{at}]") for at, item in enumerate(searches)]
     answers = collection.shard.query_batch(edge.QueryBatchRequest(asked)) if asked else []
-    return [_hits(one, answer) for one, answer in zip(asked, answers, strict=True)]
+    return [_hits(item, answer) for item, answer in zip(asked, answers, strict=True)]
 
 
 def scroll(request: Request) -> Json:
@@ -115,7 +115,7 @@ def scroll(request: Request) -> Json:
         order_by=read_order(fields.raw("order_by"), fields.path("order_by")),
     )
     records, following = collection.shard.scroll(asked)
-    return {"points": [record_json(one) for one in records], "next_page_offset": following}
+    return {"points": [record_json(record) for record in records], "next_page_offset": following}
 
 
 def count(request: Request) -> Json:
@@ -133,12 +133,12 @@ def facet(request: Request) -> Json:
     limit = fields.whole("limit", 1) or DEFAULT_LIMIT
     # The core applies the limit before it sorts, so equal counts come in any order. So all values are requested.
     asked = edge.FacetRequest(key=fields.need_text("key"), limit=_ALL, exact=True, filter=request.filter(fields))
-    hits = sorted(request.collection.shard.facet(asked).hits, key=lambda one: (-one.count, one.value))
-    return {"hits": [{"value": one.value, "count": one.count} for one in hits[:limit]]}
+    hits = sorted(request.collection.shard.facet(asked).hits, key=lambda item: (-item.count, item.value))
+    return {"hits": [{"value": hit.value, "count": hit.count} for hit in hits[:limit]]}
 
 
 def _hits(asked: edge.QueryRequest, answer: list[edge.ScoredPoint]) -> Json:
-    return {"points": [scored_json(one, wanted=asked.with_vector) for one in answer]}
+    return {"points": [scored_json(item, wanted=asked.with_vector) for item in answer]}
 
 
 def _reader(request: Request) -> Reader:
@@ -150,9 +150,9 @@ def _reader(request: Request) -> Reader:
         if not records:
             raise absent(f"No point with id {point} found")
         vector = records[0].vector
-        found = vector.get(using) if isinstance(vector, dict) else vector
-        if found is None:
+        result = vector.get(using) if isinstance(vector, dict) else vector
+        if result is None:
             raise absent(f"Point {point} has no vector `{using}`")
-        return cast("Vector", found)
+        return cast("Vector", result)
 
     return Reader(collection.schema, lookup, request.filter)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _TEXTS = ("text", "text_any", "phrase")
 _CLAUSES = ("must", "should", "must_not")
 _OF_EACH: dict[str, Callable[[object], bool]] = {
-    "is_empty of field": lambda one: one is None or one == [],
-    "is_null of field": lambda one: one is None or (isinstance(one, list) and None in one),
+    "is_empty of field": lambda item: item is None or item == [],
+    "is_null of field": lambda item: item is None or (isinstance(item, list) and None in item),
 }
 _OTHERWISE = {
     "is_empty of field": '{{"is_empty": {{"key": "{}"}}}}, true of all values',
@@ -61,42 +61,42 @@ class Doubt:
     @property
     def field(self) -> str:
         """The key as a payload index would name it."""
-        return ".".join((*(f"{one}[]" for one in self.outer), self.key))
+        return ".".join((*(f"{item}[]" for item in self.outer), self.key))
 
     def differs(self, payload: object) -> bool:
         """Return whether two releases answer differently for this payload."""
         objects = [payload]
         for name in self.outer:
-            elements = (one for value in objects for one in values(value, (*steps(name), None)))
-            objects = [one for one in elements if isinstance(one, dict)]
-        return any(self._differs_in(values(one, steps(self.key))) for one in objects)
+            elements = (item for value in objects for item in values(value, (*steps(name), None)))
+            objects = [element for element in elements if isinstance(element, dict)]
+        return any(self._differs_in(values(obj, steps(self.key))) for obj in objects)
 
-    def _differs_in(self, found: list[object]) -> bool:
+    def _differs_in(self, items: list[object]) -> bool:
         if self.kind == "values_count":
-            return not found
+            return not items
         if self.kind in _OF_EACH:
-            return len({_OF_EACH[self.kind](one) for one in found}) > 1
+            return len({_OF_EACH[self.kind](item) for item in items}) > 1
         if self.kind == "is_null":
-            return None not in found and any(isinstance(one, list) and None in one for one in found)
-        flat = (part for one in found for part in (one if isinstance(one, list) else [one]))
-        texts = (one for one in flat if isinstance(one, str))
-        return any(_is_read_differently(self.kind, str(self.argument), one) for one in texts)
+            return None not in items and any(isinstance(item, list) and None in item for item in items)
+        flat = (part for item in items for part in (item if isinstance(item, list) else [item]))
+        texts = (item for item in flat if isinstance(item, str))
+        return any(_is_read_differently(self.kind, str(self.argument), text) for text in texts)
 
     def refusal(self, where: str, point: PointId) -> str:
         """Return which releases differ, on which point, and what to write instead."""
         if self.kind == "values_count":
-            said = f"before 1.19 a point without `{self.key}` never matched, now it counts as 0"
+            text = f"before 1.19 a point without `{self.key}` never matched, now it counts as 0"
             way = f"for few or none write `should`: `is_empty` of `{self.key}`, and `values_count` with `gte: 1`"
         elif self.kind == "is_null":
-            said = "up to 1.19.0 a list with a null in it did not match, now it does"
+            text = "up to 1.19.0 a list with a null in it did not match, now it does"
             way = f'write {{"key": "{self.key}", "is_null": true}}, which always counted it'
         elif self.kind in _OF_EACH:
-            said = "without an index one of several values is enough, with an index all must be so"
+            text = "without an index one of several values is enough, with an index all must be so"
             way = f"write {_OTHERWISE[self.kind].format(self.key)}"
         else:
-            said = "without a text index releases up to 1.19.0 look inside words and at case, later ones at whole words"
+            text = "without a text index releases up to 1.19.0 look inside words and at case, later ones at whole words"
             way = f"create a text index on `{self.field}`"
-        return f"{where}: Qdrant's releases answer differently (point {point} shows it): {said}; {way}"
+        return f"{where}: Qdrant's releases answer differently (point {point} shows it): {text}; {way}"
 
 
 def check_releases(collection: Collection, wanted: object, where: str) -> None:
@@ -106,7 +106,7 @@ def check_releases(collection: Collection, wanted: object, where: str) -> None:
         RefusedError: 400, naming the condition, a point and what to write instead.
     """
     doubts = dict(_doubts(wanted, where, ()))
-    if not doubts or (not any(one not in collection.settled for one in doubts)):
+    if not doubts or (not any(item not in collection.settled for item in doubts)):
         return
     indexed = collection.shard.info().payload_schema
     for doubt, place in doubts.items():
@@ -134,9 +134,9 @@ def _witness(collection: Collection, doubt: Doubt) -> PointId | None:
     while True:
         asked = edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=[f'"{first[0]}"'], with_vector=False)
         records, offset = collection.shard.scroll(asked)
-        for one in records:
-            if doubt.differs(one.payload or {}):
-                return one.id
+        for record in records:
+            if doubt.differs(record.payload or {}):
+                return record.id
         if offset is None:
             return None
 
@@ -150,34 +150,34 @@ def _doubts(wanted: object, where: str, outer: tuple[str, ...]) -> Iterator[tupl
     given.append(("min_should.conditions", inner.get("conditions") if isinstance(inner, dict) else None))
     for name, value in given:
         several = value if isinstance(value, list) else [value]
-        for at, one in enumerate(several):
+        for at, item in enumerate(several):
             place = f"{where}.{name}" if several is not value else f"{where}.{name}[{at}]"
-            yield from _in_condition(one, place, outer)
+            yield from _in_condition(item, place, outer)
 
 
-def _in_condition(one: object, where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
-    if not isinstance(one, dict):
+def _in_condition(item: object, where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
+    if not isinstance(item, dict):
         return
-    nested, null = one.get("nested"), one.get("is_null")
-    if isinstance(one.get("key"), str):
-        yield from _in_field(one, where, outer)
+    nested, null = item.get("nested"), item.get("is_null")
+    if isinstance(item.get("key"), str):
+        yield from _in_field(item, where, outer)
     elif isinstance(nested, dict):
         name = str(nested.get("key")).removesuffix("[]")
         yield from _doubts(nested.get("filter"), f"{where}.nested.filter", (*outer, name))
     elif isinstance(null, dict):
         yield Doubt("is_null", "", str(null.get("key")), outer), f"{where}.is_null"
     else:
-        yield from _doubts(one, where, outer)
+        yield from _doubts(item, where, outer)
 
 
-def _in_field(one: dict[str, object], where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
-    key, match, count = str(one["key"]), one.get("match"), one.get("values_count")
+def _in_field(item: dict[str, object], where: str, outer: tuple[str, ...]) -> Iterator[tuple[Doubt, str]]:
+    key, match, count = str(item["key"]), item.get("match"), item.get("values_count")
     for kind in _TEXTS:
         if isinstance(match, dict) and isinstance(match.get(kind), str):
             yield Doubt(kind, match[kind], key, outer), f"{where}.match.{kind}"
-    if one.get("is_empty") is True:
+    if item.get("is_empty") is True:
         yield Doubt("is_empty of field", "", key, outer), f"{where}.is_empty"
-    if one.get("is_null") is False:
+    if item.get("is_null") is False:
         yield Doubt("is_null of field", "", key, outer), f"{where}.is_null"
     if isinstance(count, dict):
         bounds = tuple(sorted((name, bound) for name, bound in count.items() if is_whole(bound)))
@@ -195,19 +195,19 @@ def _is_read_differently(kind: str, asked: str, stored: str) -> bool:
     """Return whether a text matches inside words but not by words, or the other way round."""
     if not (_is_plain(asked) and _is_plain(stored)):
         return True
-    wanted, found = _WORD.findall(asked.lower()), _WORD.findall(stored.lower())
+    wanted, result = _WORD.findall(asked.lower()), _WORD.findall(stored.lower())
     if kind == "text_any":
-        inside = any(one in stored for one in asked.split())
-        by_words = any(one in found for one in wanted)
+        inside = any(word in stored for word in asked.split())
+        by_words = any(item in result for item in wanted)
     else:
         inside = asked in stored
-        by_words = bool(wanted) and all(one in found for one in wanted)
+        by_words = bool(wanted) and all(item in result for item in wanted)
         if kind == "phrase":
             size = len(wanted)
-            by_words = by_words and any(found[at : at + size] == wanted for at in range(len(found)))
+            by_words = by_words and any(result[at : at + size] == wanted for at in range(len(result)))
     return inside != by_words
 
 
 def _is_plain(text: str) -> bool:
     """Return whether Python sees the core's words: both use letters and digits, but differ at combining marks."""
-    return text.isascii() or not any(unicodedata.category(one).startswith("M") for one in text)
+    return text.isascii() or not any(unicodedata.category(item).startswith("M") for item in text)

@@ -76,7 +76,7 @@ def find(method: str, raw_path: bytes) -> tuple[Route, Mapping[str, str]]:
     """
     shown = raw_path.decode("ascii", "replace")
     try:
-        segments = [unquote(one, errors="strict") for one in shown.strip("/").split("/")]
+        segments = [unquote(word, errors="strict") for word in shown.strip("/").split("/")]
     except UnicodeDecodeError as error:
         raise refused("the path is not UTF-8") from error
     for route in ROUTES:

@@ -114,8 +114,8 @@ class Schema:
         """Return it as qdrant-edge takes it."""
         m, ef_construct, full_scan_threshold = (cast("int", self.hnsw[name]) for name in _HNSW)
         return edge.EdgeConfig(
-            vectors={name: one.edge() for name, one in self.dense.items()} or None,
-            sparse_vectors={name: one.edge() for name, one in self.sparse.items()} or None,
+            vectors={name: item.edge() for name, item in self.dense.items()} or None,
+            sparse_vectors={name: item.edge() for name, item in self.sparse.items()} or None,
             on_disk_payload=self.on_disk_payload,
             optimizers=edge.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD),
             hnsw_config=edge.HnswIndexConfig(m, ef_construct, full_scan_threshold),
@@ -123,11 +123,11 @@ class Schema:
 
     def public(self) -> Json:
         """Return it as Qdrant shows it under ``config.params``."""
-        dense = {name: one.public() for name, one in self.dense.items()}
+        dense = {name: item.public() for name, item in self.dense.items()}
         vectors = dense if self.by_name else dense[UNNAMED]
         shown: Json = {"vectors": vectors, "on_disk_payload": self.on_disk_payload}
         if self.sparse:
-            shown["sparse_vectors"] = {name: one.public() for name, one in self.sparse.items()}
+            shown["sparse_vectors"] = {name: item.public() for name, item in self.sparse.items()}
         return {**shown, **dict.fromkeys(_ONLY_ONE, 1)}
 
     def record(self) -> Json:
@@ -148,7 +148,7 @@ def _dense(fields: Fields) -> dict[str, Dense]:
         raise refused("body.vectors must be an object")
     if _is_one_vector(value):
         return {UNNAMED: _one_dense(value, "body.vectors")}
-    return {name: _one_dense(one, f"body.vectors.{name}") for name, one in value.items()}
+    return {name: _one_dense(item, f"body.vectors.{name}") for name, item in value.items()}
 
 
 def _is_one_vector(value: object) -> bool:
@@ -169,7 +169,7 @@ def _sparse(fields: Fields) -> dict[str, Sparse]:
         return {}
     if not isinstance(value, dict):
         raise refused("body.sparse_vectors must be an object")
-    return {_named(name): _one_sparse(one or {}, f"body.sparse_vectors.{name}") for name, one in value.items()}
+    return {_named(name): _one_sparse(item or {}, f"body.sparse_vectors.{name}") for name, item in value.items()}
 
 
 def _one_sparse(value: object, where: str) -> Sparse:
@@ -183,7 +183,7 @@ def _hnsw(value: object) -> Json:
     given: Json = {name: _or(fields.whole(name), default) for name, default in _HNSW.items()}
     recorded = {name: fields.whole(name) for name in ("max_indexing_threads", "payload_m")}
     recorded["on_disk"] = fields.flag("on_disk")
-    return given | _HNSW_RECORDED | {name: one for name, one in recorded.items() if one is not None}
+    return given | _HNSW_RECORDED | {name: item for name, item in recorded.items() if item is not None}
 
 
 def _optimizers(value: object) -> Json:
@@ -192,7 +192,7 @@ def _optimizers(value: object) -> Json:
     given["deleted_threshold"] = threshold = fields.number("deleted_threshold")
     if threshold is not None and not 0 <= threshold <= 1:
         raise refused(f"{fields.path('deleted_threshold')} must be from 0 to 1")
-    return OPTIMIZERS | {name: one for name, one in given.items() if one is not None}
+    return OPTIMIZERS | {name: item for name, item in given.items() if item is not None}
 
 
 def _or(value: int | None, default: int) -> int:

@@ -104,7 +104,7 @@ def update_vectors(request: Request) -> Json:
     points = read_point_vectors(fields, request.collection.schema)
     only_if = request.filter(fields, "update_filter")
     if only_if is None:
-        _present(request, [one.id for one in points])
+        _present(request, [point.id for point in points])
     return _apply(request, _Update.update_vectors(points, only_if))
 
 
@@ -129,9 +129,9 @@ def batch(request: Request) -> list[Json]:
     """
     fields = request.fields("operations")
     turns = []
-    for at, one in enumerate(fields.need_items("operations")):
+    for at, item in enumerate(fields.need_items("operations")):
         where = f"{fields.path('operations')}[{at}]"
-        operation = Fields(one, where, _OPERATIONS)
+        operation = Fields(item, where, _OPERATIONS)
         if len(operation.names()) != 1:
             raise refused(f"{where} must name exactly one of {', '.join(_OPERATIONS)}")
         name = operation.names()[0]
@@ -177,7 +177,7 @@ def _present(request: Request, chosen: list[PointId] | edge.Filter) -> list[Poin
     if isinstance(chosen, list) and not request.checks:
         shard = request.collection.shard
         # The core returns a UUID as an object of its own kind; the request has it as text.
-        known = {str(one.id) for one in shard.retrieve(chosen, with_payload=False, with_vector=False)}
+        known = {str(item.id) for item in shard.retrieve(chosen, with_payload=False, with_vector=False)}
         for point in chosen:
             if str(point) not in known:
                 raise absent(f"No point with id {point} found")

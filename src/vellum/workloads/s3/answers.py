@@ -23,7 +23,7 @@ def error(refusal: Refusal, resource: str, request_id: str) -> bytes:
     """Return the body of a refusal."""
     fields = (
         ("Code", refusal.code),
-        ("Message", _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", refusal.message)),
+        ("Message", _CONTROL.sub(lambda result: f"\\x{ord(result[0]):02x}", refusal.message)),
         ("Resource", resource),
         ("RequestId", request_id),
     )
@@ -56,10 +56,10 @@ def whole(name: str, head: Fields, parts: list[str]) -> bytes:
 def _entry(entry: Entry, *, encoded: bool, owner: bool, name: str = "Contents", more: str = "") -> str:
     if isinstance(entry, Group):
         return f"<CommonPrefixes>{_field('Prefix', coded(entry.prefix, encoded=encoded))}</CommonPrefixes>"
-    said = f"{_field('Key', coded(entry.key, encoded=encoded))}{more}{_fields(entry.facts)}"
+    text = f"{_field('Key', coded(entry.key, encoded=encoded))}{more}{_fields(entry.facts)}"
     if owner:
-        said += f"<Owner>{_field('ID', entry.owner[0])}{_field('DisplayName', entry.owner[1])}</Owner>"
-    return f"<{name}>{said}</{name}>"
+        text += f"<Owner>{_field('ID', entry.owner[0])}{_field('DisplayName', entry.owner[1])}</Owner>"
+    return f"<{name}>{text}</{name}>"
 
 
 def coded(text: str, *, encoded: bool) -> str:
@@ -72,7 +72,7 @@ def _fields(fields: Fields) -> str:
 
 
 def _field(name: str, value: str) -> str:
-    text = _CONTROL.sub(lambda found: f"&#{ord(found[0])};", escape(value))
+    text = _CONTROL.sub(lambda result: f"&#{ord(result[0])};", escape(value))
     return f"<{name}>{text}</{name}>"
 
 
@@ -83,13 +83,13 @@ def page(body: bytes) -> Page:
         ValueError: the text is not a listing.
     """
     root = _root(body)
-    said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    messages = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     items = [item for child in root if child.tag.endswith("}Contents") if not _phantom(item := _item(child))]
     folders = [
         unquote_plus(child[0].text or "").removesuffix("/") for child in root if child.tag.endswith("}CommonPrefixes")
     ]
-    more = said.get("IsTruncated") == "true"
-    return Page(items, folders, said.get("NextContinuationToken", "") if more else "")
+    more = messages.get("IsTruncated") == "true"
+    return Page(items, folders, messages.get("NextContinuationToken", "") if more else "")
 
 
 def _root(body: bytes) -> ET.Element:
@@ -105,10 +105,10 @@ def _phantom(item: Item) -> bool:
 
 
 def _item(element: ET.Element) -> Item:
-    said = {child.tag.rpartition("}")[2]: child for child in element}
-    owner = {child.tag.rpartition("}")[2]: child.text or "" for child in said.get("Owner", ())}
-    facts = tuple((name, said[name].text or "") for name in _FACTS if name in said)
-    return Item(unquote_plus(said["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", "")))
+    messages = {child.tag.rpartition("}")[2]: child for child in element}
+    owner = {child.tag.rpartition("}")[2]: child.text or "" for child in messages.get("Owner", ())}
+    facts = tuple((name, messages[name].text or "") for name in _FACTS if name in messages)
+    return Item(unquote_plus(messages["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", "")))
 
 
 def code(body: bytes) -> str:
@@ -136,10 +136,10 @@ def uploads(body: bytes) -> tuple[list[Item], Mapping[str, str]]:
         ValueError: the text is not XML.
     """
     root = _root(body)
-    said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
-    return [_upload(child) for child in root if child.tag.endswith("}Upload")], said
+    messages = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    return [_upload(child) for child in root if child.tag.endswith("}Upload")], messages
 
 
 def _upload(element: ET.Element) -> Item:
-    said = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-    return Item(said.get("Key", ""), tuple((name, said.get(name, "")) for name in ("UploadId", "Initiated")))
+    messages = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+    return Item(messages.get("Key", ""), tuple((name, messages.get(name, "")) for name in ("UploadId", "Initiated")))

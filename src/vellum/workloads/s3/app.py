@@ -192,8 +192,8 @@ class Front:
     async def _form(self, call: Call, asked: Asked) -> None:
         """Refuse an HTML form upload: its key is inside the body, after fields of any length."""
         del asked
-        said = "This store takes no uploads by HTML form. Presign a PUT instead: generate_presigned_url('put_object')."
-        await _refuse(call, Refusal(501, "NotImplemented", said))
+        text = "This store takes no uploads by HTML form. Presign a PUT instead: generate_presigned_url('put_object')."
+        await _refuse(call, Refusal(501, "NotImplemented", text))
 
     async def _batch(self, call: Call, asked: Asked) -> None:
         """Check every key before any is deleted: the client's signature covers the whole list."""
@@ -201,11 +201,11 @@ class Front:
         if not await self._may_send(call):
             return
         async with self._batches:
-            found = await _keys(call)
-            if isinstance(found, Refusal):
-                await _refuse(call, found)
+            result = await _keys(call)
+            if isinstance(result, Refusal):
+                await _refuse(call, result)
                 return
-            body, keys = found
+            body, keys = result
             async with self._places.held(asked.bucket, keys, writes=False) as change:
                 if not change.free:
                     await _refuse(call, guard.busy(keys[0]))
@@ -256,8 +256,8 @@ class Front:
 
     async def _listed(self, call: Call, bucket: str, page: Wanted) -> None:
         if page.form == "versions" and await self._store.versioned(bucket):
-            said = "This store cannot list the versions of a bucket in order. Ask for the keys, without ?versions."
-            await _refuse(call, Refusal(501, "NotImplemented", said))
+            text = "This store cannot list the versions of a bucket in order. Ask for the keys, without ?versions."
+            await _refuse(call, Refusal(501, "NotImplemented", text))
             return
         listing = await self._store.listed(bucket, page)
         head = page.head(bucket, listing)
@@ -275,8 +275,8 @@ class Front:
         if isinstance(page, Refusal):
             await _refuse(call, page)
             return
-        found = await self._store.uploads(asked.bucket, continued=bool(page.key_marker))
-        await call.xml(uploads.page(asked.bucket, page, found), request_id=_request_id())
+        result = await self._store.uploads(asked.bucket, continued=bool(page.key_marker))
+        await call.xml(uploads.page(asked.bucket, page, result), request_id=_request_id())
 
     async def _allowed(self, call: Call) -> bool:
         """Send the client's own request to the store for authorization; return False if its error was the answer."""
@@ -332,7 +332,7 @@ async def _keys(call: Call) -> tuple[bytes, list[str]] | Refusal:
         return Refusal(400, "RequestTimeout", f"The list of keys did not come within {BATCH_SECONDS:.0f} s.")
     except ValueError as cause:
         return Refusal(400, "MalformedXML", f"The list of keys cannot be read: {cause}.")
-    wrong = next((found for key in keys if (found := refusal(key, writes=False, deletes=True))), None)
+    wrong = next((result for key in keys if (result := refusal(key, writes=False, deletes=True))), None)
     return wrong or (bytes(whole), keys)
 
 

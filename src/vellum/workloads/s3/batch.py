@@ -47,10 +47,10 @@ class Reader:
             ValueError: the body has ended too soon, or an object has no key.
         """
         self._parse(b"", last=True)
-        found = [key for key in self._keys if key is not None]
-        if len(found) != len(self._keys):
+        results = [key for key in self._keys if key is not None]
+        if len(results) != len(self._keys):
             raise ValueError("an Object has no Key")
-        return found
+        return results
 
     def _parse(self, part: bytes, *, last: bool) -> None:
         # Expat also reads UTF-16, whatever it is told; each of its marks has a zero byte, and UTF-8 has none.

@@ -71,9 +71,9 @@ async def at_risk(store: Store, bucket: str, keys: Iterable[str]) -> str | None:
 
     for start in range(0, len(alone), _AT_ONCE):
         some = alone[start : start + _AT_ONCE]
-        found = await asyncio.gather(*(deletes_another(key) for key in some))
-        if any(found):
-            return some[found.index(True)]
+        result = await asyncio.gather(*(deletes_another(key) for key in some))
+        if any(result):
+            return some[result.index(True)]
     return None
 
 
@@ -106,20 +106,20 @@ def conflict(asked: Asked) -> Refusal:
     """Return the refusal of a write that would overwrite another key."""
     held = other(asked.key)
     if is_multipart(asked):
-        said = f"This store cannot put a multipart upload at '{asked.key}' beside keys below '{held}'."
-        return Refusal(409, "InvalidRequest", f"{said} Choose another key, or upload it in one part.")
-    said = f"This store cannot keep '{asked.key}' beside '{held}', which exists."
-    return Refusal(409, "InvalidRequest", f"{said} Choose another key, or delete '{held}' first.")
+        text = f"This store cannot put a multipart upload at '{asked.key}' beside keys below '{held}'."
+        return Refusal(409, "InvalidRequest", f"{text} Choose another key, or upload it in one part.")
+    text = f"This store cannot keep '{asked.key}' beside '{held}', which exists."
+    return Refusal(409, "InvalidRequest", f"{text} Choose another key, or delete '{held}' first.")
 
 
 def busy(key: str) -> Refusal:
     """Return the refusal of a change while other requests change keys that the store could mix up with it."""
-    said = f"Other requests are still changing '{other(key)}', or keys above or below '{key}'."
-    return Refusal(409, "OperationAborted", f"{said} Send the request again.")
+    text = f"Other requests are still changing '{other(key)}', or keys above or below '{key}'."
+    return Refusal(409, "OperationAborted", f"{text} Send the request again.")
 
 
 def batch_conflict(key: str) -> Refusal:
     """Return the refusal of a batch that would delete a key which it does not name."""
     held = other(key)
-    said = f"There is no '{key}', and to delete it would delete '{held}'. Nothing was deleted."
-    return Refusal(409, "InvalidRequest", f"{said} Leave '{key}' out, or name '{held}' too.")
+    text = f"There is no '{key}', and to delete it would delete '{held}'. Nothing was deleted."
+    return Refusal(409, "InvalidRequest", f"{text} Leave '{key}' out, or name '{held}' too.")

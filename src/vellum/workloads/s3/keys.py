@@ -36,8 +36,8 @@ def refusal(key: str, *, writes: bool, deletes: bool = False) -> Refusal | None:
         return Refusal(400, "KeyTooLongError", f"The key has more than {LONGEST} bytes. Write a shorter key.")
     names = key.split("/")
     if any(len(name.encode()) > LONGEST_NAME for name in names):
-        said = f"A part of the key between two slashes has more than {LONGEST_NAME} bytes. Shorten it."
-        return Refusal(400, "KeyTooLongError", said)
+        text = f"A part of the key between two slashes has more than {LONGEST_NAME} bytes. Shorten it."
+        return Refusal(400, "KeyTooLongError", text)
     # The last name of a marker is empty: its key ends with one slash.
     if "" in names[:-1] or key in ("", "/"):
         return _invalid(key, "has an empty name before a slash", "write one slash between two names, none at the start")
@@ -48,8 +48,8 @@ def refusal(key: str, *, writes: bool, deletes: bool = False) -> Refusal | None:
     if (writes or deletes) and _HIDDEN in names:
         return _invalid(key, f"has the name {_HIDDEN}, which the store keeps for itself", "choose another name")
     if writes and any(name.endswith(_HISTORY) for name in names):
-        said = f"has a name that ends with {_HISTORY}, which the store keeps for itself"
-        return _invalid(key, said, "choose another name")
+        text = f"has a name that ends with {_HISTORY}, which the store keeps for itself"
+        return _invalid(key, text, "choose another name")
     return None
 
 
@@ -66,11 +66,11 @@ def refused_source(source: str) -> Refusal | None:
         return Refusal(400, "InvalidArgument", "The copy source is not UTF-8. Percent-encode its key as UTF-8.")
     bucket, _, key = path.removeprefix("/").partition("/")
     if not bucket or not key:
-        said = f"The copy source '{source}' names no key. Write it as BUCKET/KEY."
-        return Refusal(400, "InvalidArgument", said)
+        text = f"The copy source '{source}' names no key. Write it as BUCKET/KEY."
+        return Refusal(400, "InvalidArgument", text)
     if key.endswith("/"):
-        said = f"The copy source '{source}' is a marker of a folder, which has no content. Write the marker anew."
-        return Refusal(400, "InvalidArgument", said)
+        text = f"The copy source '{source}' is a marker of a folder, which has no content. Write the marker anew."
+        return Refusal(400, "InvalidArgument", text)
     return refusal(key, writes=False)
 
 

@@ -71,21 +71,21 @@ class Listing:
 
 async def listed(pages: Pages, *, prefix: str, delimiter: str, after: str, most: int) -> Listing:
     """Return the first entries after a text, in S3's order; a group counts as one, and not if ``after`` is in it."""
-    found = Listing()
+    listing = Listing()
     if most == 0 or _never(prefix):
-        return found
+        return listing
     # Other delimiters skip the content of a group, so pages that were read ahead would be discarded.
     ahead = Ahead(pages, most + 1 if delimiter in ("", "/") else 0)
     try:
         async for entry in _grouped(_Walk(ahead, min(1000, most + 2)), prefix, delimiter, after):
-            if len(found.entries) == most:
-                found.truncated = True
+            if len(listing.entries) == most:
+                listing.truncated = True
                 break
-            found.entries.append(entry)
+            listing.entries.append(entry)
             ahead.entries += 1
     finally:
         await ahead.forget()
-    return found
+    return listing
 
 
 def _never(prefix: str) -> bool:

@@ -25,14 +25,14 @@ class Wanted:
     most: int
     encoded: bool
     owner: bool
-    said: tuple[tuple[str, str], ...]
+    echoed: tuple[tuple[str, str], ...]
     """Fields of the answer that repeat the question."""
     form: str
     """``v1``, ``v2`` or ``versions``."""
 
     def head(self, bucket: str, listing: Listing) -> list[tuple[str, str]]:
         """Return the fields before the entries."""
-        fields = [("Name", bucket), ("Prefix", coded(self.prefix, encoded=self.encoded)), *self.said]
+        fields = [("Name", bucket), ("Prefix", coded(self.prefix, encoded=self.encoded)), *self.echoed]
         fields.append(("MaxKeys", str(self.most)))
         if self.delimiter:
             fields.append(("Delimiter", coded(self.delimiter, encoded=self.encoded)))
@@ -66,7 +66,7 @@ def wanted(query: Mapping[str, str], form: str) -> Wanted | Refusal:
         return after
     encoded = encoding == "url"
     repeated = {"v1": ("marker",), "v2": ("continuation-token", "start-after"), "versions": ("key-marker",)}[form]
-    said_back = tuple(
+    echoed = tuple(
         (_FIELDS[name], coded(query.get(name, ""), encoded=encoded and name != "continuation-token"))
         for name in repeated
         if name in query or form != "v2"
@@ -78,17 +78,17 @@ def wanted(query: Mapping[str, str], form: str) -> Wanted | Refusal:
         most,
         encoded,
         form != "v2" or query.get("fetch-owner") == "true",
-        said_back,
+        echoed,
         form,
     )
 
 
 def page_size(query: Mapping[str, str], name: str) -> int | Refusal:
     """Return how many entries a page may have, at most 1000, or what is wrong with the number."""
-    said = query.get(name, "") or str(MOST)
-    if not (said.isascii() and said.isdigit() and len(said) <= 10):  # noqa: PLR2004  # 2147483647 has ten
-        return Refusal(400, "InvalidArgument", f"{name} is '{said}'. Write a whole number from 0.")
-    return min(int(said), MOST)
+    text = query.get(name, "") or str(MOST)
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):  # noqa: PLR2004  # 2147483647 has ten
+        return Refusal(400, "InvalidArgument", f"{name} is '{text}'. Write a whole number from 0.")
+    return min(int(text), MOST)
 
 
 _FIELDS = {
@@ -108,10 +108,10 @@ def _after(query: Mapping[str, str], form: str) -> str | Refusal:
     if token is None:
         return query.get("start-after", "")
     try:
-        found = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+        result = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        found = ""
-    if found:
-        return found
-    said = "The continuation token is not one of ours. Write NextContinuationToken of the page before."
-    return Refusal(400, "InvalidArgument", said)
+        result = ""
+    if result:
+        return result
+    text = "The continuation token is not one of ours. Write NextContinuationToken of the page before."
+    return Refusal(400, "InvalidArgument", text)

@@ -138,8 +138,8 @@ def _of_object(
     if kind is Kind.DELETE and "if-match" in headers:
         # The front asks the store about a client with a condition that fails. On a deletion the store reads only
         # If-Match (SeaweedFS 4.48), so the front cannot make a client's own If-Match fail.
-        said = "This store takes no If-Match on a deletion. Delete the key without the condition."
-        wrong = wrong or Refusal(501, "NotImplemented", said)
+        text = "This store takes no If-Match on a deletion. Delete the key without the condition."
+        wrong = wrong or Refusal(501, "NotImplemented", text)
     return wrong or Asked(kind, bucket, key, query, method)
 
 
@@ -166,13 +166,13 @@ def _unwritable(method: str, key: str, query: Mapping[str, str], headers: Mappin
             len(part) == 2 and query["uploadId"] and _PART.fullmatch(query["partNumber"])  # noqa: PLR2004  # both
         )
     ):
-        said = "A part needs an uploadId and a partNumber from 1 to 10000. Write both."
-        return Refusal(400, "InvalidArgument", said)
+        text = "A part needs an uploadId and a partNumber from 1 to 10000. Write both."
+        return Refusal(400, "InvalidArgument", text)
     if not key.endswith("/"):
         return None
     if method == "POST" or "x-amz-copy-source" in headers or _has_body(headers):
-        said = f"The key '{key}' ends with a slash, and this store keeps no content there: write a key without it."
-        return Refusal(400, "InvalidArgument", said)
+        text = f"The key '{key}' ends with a slash, and this store keeps no content there: write a key without it."
+        return Refusal(400, "InvalidArgument", text)
     return None
 
 

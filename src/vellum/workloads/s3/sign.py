@@ -51,9 +51,9 @@ class Signer:
         key = f"AWS4{self.secret_key}".encode()
         for part in (day, _REGION, "s3", "aws4_request"):
             key = _hmac(key, part)
-        said = f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders={names}, "
-        said += f"Signature={_hmac(key, text).hex()}"
-        return [(name.encode(), value.encode()) for name, value in {**signed, "authorization": said}.items()]
+        message = f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders={names}, "
+        message += f"Signature={_hmac(key, text).hex()}"
+        return [(name.encode(), value.encode()) for name, value in {**signed, "authorization": message}.items()]
 
 
 def _quoted(text: str) -> str:

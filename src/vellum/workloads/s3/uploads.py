@@ -65,15 +65,15 @@ def page(bucket: str, wanted: WantedUploads, uploads: Iterable[Item]) -> bytes:
 
 
 def _grouped(wanted: WantedUploads, uploads: Iterable[Item]) -> list[Item | Group]:
-    found: list[Item | Group] = []
-    for upload in sorted(uploads, key=lambda one: (one.key, _id(one))):
+    results: list[Item | Group] = []
+    for upload in sorted(uploads, key=lambda item: (item.key, _id(item))):
         if not upload.key.startswith(wanted.prefix):
             continue
         end = upload.key.find(wanted.delimiter, len(wanted.prefix)) if wanted.delimiter else -1
         entry = Group(upload.key[: end + len(wanted.delimiter)]) if end >= 0 else upload
-        if entry not in found[-1:]:
-            found.append(entry)
-    return found
+        if entry not in results[-1:]:
+            results.append(entry)
+    return results
 
 
 def _after(wanted: WantedUploads, entry: Item | Group) -> bool:

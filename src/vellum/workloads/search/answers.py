@@ -56,11 +56,11 @@ class Searcher:
         """
         binding = connect()
         if binding.QDRANT_URL is None:
-            return _said(question, [], NOT_READY)
+            return _summary(question, [], NOT_READY)
         try:
             return self._ask(self._qdrant(binding), question)
         except NoCollectionError:
-            return _said(question, [], NOTHING_INDEXED)
+            return _summary(question, [], NOTHING_INDEXED)
 
     def _qdrant(self, binding: Binding) -> Qdrant:
         address = (binding.QDRANT_URL, binding.QDRANT_API_KEY)
@@ -74,14 +74,14 @@ class Searcher:
         vector = question_vector(question.text)
         terms = list(vector.indices)[:_WEIGHED_TERMS]
         if not terms:
-            return _said(question, [], "the question has only common words; name what you are looking for")
+            return _summary(question, [], "the question has only common words; name what you are looking for")
         searches = [_search(sparse(vector), question.limit + _CANDIDATES)]
         searches += [_search({"indices": [term], "values": [1.0]}, 1) for term in terms]
-        found, *singles = qdrant.call("POST", "/points/query/batch", {"searches": searches})
-        if not found["points"] and not qdrant.call("POST", "/points/count", {"filter": _SEEN})["count"]:
-            return _said(question, [], NOTHING_INDEXED)
+        result, *singles = qdrant.call("POST", "/points/query/batch", {"searches": searches})
+        if not result["points"] and not qdrant.call("POST", "/points/count", {"filter": _SEEN})["count"]:
+            return _summary(question, [], NOTHING_INDEXED)
         weighed = _weigh(qdrant, question.text, dict(zip(terms, singles, strict=True)))
-        prediction = _prediction(question, weighed, found["points"])
+        prediction = _prediction(question, weighed, result["points"])
         if prediction["message"] and (old := qdrant.call("POST", "/points/count", {"filter": _OLDER})["count"]):
             prediction["message"] += (
                 f"; an older version of Vellum indexed {old} document{'s' * (old > 1)}, "
@@ -96,8 +96,8 @@ def _prediction(question: Question, weighed: Terms, points: list[Mapping[str, An
     ranked = sorted((pair for pair in judged if pair[0].coverage >= NEAR), key=lambda pair: -pair[0].rank)
     shown = [_cited(point, weighed, judgement.rank) for judgement, point in ranked[: question.limit]]
     if any(judgement.coverage >= ANSWERS for judgement, _ in ranked):
-        return _said(question, shown, "")
-    return _said(question, [], _nothing(weighed), near=shown)
+        return _summary(question, shown, "")
+    return _summary(question, [], _nothing(weighed), near=shown)
 
 
 def _cited(point: Mapping[str, Any], terms: Terms, rank: float) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _nothing(terms: Terms) -> str:
     return "nothing relevant was found: no passage has enough of the question's words together"
 
 
-def _said(
+def _summary(
     question: Question, answers: list[dict[str, Any]], message: str, *, near: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     return {"question": question.text, "answers": answers, "near": list(near), "message": message}

@@ -43,8 +43,8 @@ def term_of(word: str) -> int | None:
 
 def words_of(text: str, *, document: bool) -> list[tuple[int, int, int]]:
     """Return (term, start, end) of every word except stop words."""
-    found = ((term_of(form), start, end) for form, start, end in words.cut(text, document=document))
-    return [(term, start, end) for term, start, end in found if term is not None]
+    result = ((term_of(form), start, end) for form, start, end in words.cut(text, document=document))
+    return [(term, start, end) for term, start, end in result if term is not None]
 
 
 def terms_of(text: str, *, document: bool) -> list[int]:
@@ -66,7 +66,7 @@ class Terms:
         present = self.weights.keys() & set(terms)
         coverage = sum(self.weights[term] for term in present) / sum(self.weights.values())
         together = set(pairwise(self.order)) & set(pairwise(terms))
-        bonus = sum(self.weights.get(one, 0) + self.weights.get(other, 0) for one, other in together) / 2
+        bonus = sum(self.weights.get(item, 0) + self.weights.get(other, 0) for item, other in together) / 2
         contents = len(_LEADERS.findall(text)) >= _MOST_LEADERS
         return Judgement(coverage, (score + _NEIGHBOURS * bonus) * (_CONTENTS if contents else 1.0))
 
