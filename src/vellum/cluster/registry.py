@@ -93,7 +93,8 @@ def _read(url: str) -> tuple[int, bytes]:
 
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"not a valid address: {url[:100]}")
-    tries = urllib3.Retry(0, redirect=3, raise_on_redirect=False)
+    # Without a total, which would also count redirects.
+    tries = urllib3.Retry(None, connect=0, read=0, other=0, redirect=3, raise_on_redirect=False)
     answer = urllib3.request("GET", url, timeout=_SECONDS, retries=tries, preload_content=False)
     try:
         return answer.status, answer.read(_MOST_BYTES)

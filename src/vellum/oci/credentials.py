@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ class Login:
     """A user and a password, or a token to get others with."""
 
     user: str = ""
-    password: str = ""
-    refresh_token: str = ""
+    password: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
 
     @property
     def basic(self) -> str:

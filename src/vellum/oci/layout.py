@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +26,7 @@ INDEXES = (INDEX, f"{_DOCKER}.list.v2+json")
 MANIFESTS = (MANIFEST, f"{_DOCKER}.v2+json")
 NAME = "org.opencontainers.image.ref.name"
 _MARK = '{"imageLayoutVersion":"1.0.0"}'
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _SMALL = 4 << 20
 """The most bytes of a manifest, as registries limit them."""
 
@@ -73,8 +76,16 @@ class Layout:
         return cls(root)
 
     def path(self, digest: str) -> Path:
-        """Return the blob's path."""
-        return self._blobs / digest.removeprefix("sha256:")
+        """Return the blob's path.
+
+        Raises:
+            UsageError: the text is not a digest, so it could name a file outside the layout (VEL754).
+        """
+        match = _DIGEST.fullmatch(digest)
+        if not match:
+            fix = "use another image, or make the layout again with the tool that wrote it"
+            raise UsageError("VEL754", f"{digest[:100]!r} is not a SHA-256 digest", where=str(self.root), fix=fix)
+        return self._blobs / match[1]
 
     def add(self, media_type: str, value: Json, **more: Any) -> Json:  # noqa: ANN401  # fields of a descriptor
         """Write a small JSON blob; return its descriptor with ``more``."""
@@ -90,13 +101,9 @@ class Layout:
 
     def layer(self, write: Callable[[IO[bytes]], Written]) -> Written:
         """Write a blob whose digest is known only at its end."""
-        with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
-            try:
-                made = write(out.file)
-            except BaseException:
-                Path(out.name).unlink()
-                raise
-        _kept(Path(out.name), self.path(made.digest))
+        with self._draft() as out:
+            made = write(out)
+            self._keep(out, made.digest)
         return made
 
     def copy(self, other: Layout, descriptor: Json) -> None:
@@ -113,23 +120,41 @@ class Layout:
         """Write a blob that comes from outside.
 
         Raises:
-            UsageError: it does not match its digest (VEL757).
+            UsageError: it does not match its digest and size (VEL757).
         """
-        digest = hashlib.sha256()
-        with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
+        digest, left = hashlib.sha256(), descriptor["size"]
+        with self._draft() as out:
             for chunk in chunks:
                 digest.update(chunk)
                 out.write(chunk)
-        if f"sha256:{digest.hexdigest()}" != descriptor["digest"]:
-            Path(out.name).unlink()
-            what = f"the registry: a blob does not match {descriptor['digest']}"
-            raise UsageError("VEL757", what, where=str(self.root), fix="run the command again")
-        _kept(Path(out.name), self.path(descriptor["digest"]))
+                left -= len(chunk)
+                if left < 0:
+                    # Otherwise an endless answer fills the disk.
+                    break
+            if left or f"sha256:{digest.hexdigest()}" != descriptor["digest"]:
+                what = f"the registry: a blob does not match {descriptor['digest']}"
+                raise UsageError("VEL757", what, where=str(self.root), fix="run the command again")
+            self._keep(out, descriptor["digest"])
 
     def _put(self, digest: str, write: Callable[[IO[bytes]], None]) -> None:
+        with self._draft() as out:
+            write(out)
+            self._keep(out, digest)
+
+    @contextmanager
+    def _draft(self) -> Iterator[IO[bytes]]:
+        """Yield a new file, which is removed at the end unless ``_keep`` made it a blob."""
         with tempfile.NamedTemporaryFile(dir=self._blobs, prefix=".", delete=False) as out:
-            write(out.file)
-        _kept(Path(out.name), self.path(digest))
+            try:
+                yield out.file
+            finally:
+                Path(out.name).unlink(missing_ok=True)
+
+    def _keep(self, out: IO[bytes], digest: str) -> None:
+        out.flush()
+        new = Path(out.name)
+        new.chmod(0o644)
+        new.replace(self.path(digest))
 
     def read(self, descriptor: Json) -> Json:
         """Return a manifest, an index or a config, checked by its digest.
@@ -192,8 +217,3 @@ def _write(out: IO[bytes], data: bytes) -> None:
 def _copied(source: Path, out: IO[bytes]) -> None:
     with source.open("rb") as stream:
         shutil.copyfileobj(stream, out, 1 << 20)
-
-
-def _kept(new: Path, path: Path) -> None:
-    new.chmod(0o644)
-    new.replace(path)

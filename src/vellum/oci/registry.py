@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -40,7 +41,7 @@ class Registry:
     seconds: float = _SECONDS
     tries: int = _TRIES
     """How often a request without a body is repeated."""
-    _tokens: dict[str, str] = field(default_factory=dict)
+    _tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse plain HTTP to hosts that are not private.
@@ -73,7 +74,7 @@ class Registry:
         data = answer.data
         if len(data) > _MOST or (version.startswith("sha256:") and sha256(data) != version):
             raise self._refused(f"the manifest of {repository} does not match {version}")
-        media = str(json.loads(data).get("mediaType") or answer.headers.get("Content-Type", ""))
+        media = str(self._object(data).get("mediaType") or answer.headers.get("Content-Type", ""))
         return media, data
 
     def pull(self, repository: str, version: str, layout: Layout, architectures: tuple[str, ...]) -> Json:
@@ -99,7 +100,8 @@ class Registry:
     def _blob(self, repository: str, descriptor: Json) -> Iterator[bytes]:
         answer = self._request("GET", f"{repository}/blobs/{descriptor['digest']}", stream=True)
         self._expect(answer, f"blob {descriptor['digest']} of {repository}", OK)
-        yield from answer.stream(_CHUNK)
+        with self._answering():
+            yield from answer.stream(_CHUNK)
 
     def push_blob(self, repository: str, descriptor: Json, path: Path, other: str = "") -> bool:
         """Upload a blob unless the repository has it, or can take it from the ``other`` one; tell whether it did.
@@ -128,6 +130,9 @@ class Registry:
         sign = "&" if urlsplit(location).query else "?"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         url = f"{urljoin(self._url(f'{repository}/'), location)}{sign}{urlencode({'digest': digest})}"
+        if not self.plain and not url.startswith("https://"):
+            fix = "configure the registry's external address as https://, or let its proxy send X-Forwarded-Proto"
+            raise self._refused("it names an address without TLS for the upload", fix)
         return self._request("PUT", url, headers=headers, body=body)
 
     def push_manifest(self, repository: str, version: str, media_type: str, data: bytes) -> None:
@@ -178,7 +183,9 @@ class Registry:
         if ours and (known := self._tokens.get(repository)):
             sent["Authorization"] = known
         answer = self._send(method, url, sent, body, stream=stream)
-        if answer.status != UNAUTHORIZED or not ours:
+        # A redirect may lead to another host, and that host must not choose who gets the login.
+        redirected = answer.retries and any(step.redirect_location for step in answer.retries.history)
+        if answer.status != UNAUTHORIZED or not ours or redirected:
             return answer
         token = self._token(answer.headers.get("WWW-Authenticate", ""), repository)
         if not token or token == sent.get("Authorization"):
@@ -195,7 +202,7 @@ class Registry:
             return self.login.basic if self.login and self.login.user else ""
         words = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         realm = words.get("realm", "")
-        if scheme != "bearer" or not realm.startswith("https://" if not self.plain else ("http://", "https://")):
+        if scheme != "bearer" or not self._is_safe(realm):
             return ""
         query = {"service": words.get("service", ""), "scope": words.get("scope") or f"repository:{repository}:pull"}
         if self.login and self.login.refresh_token:
@@ -207,9 +214,23 @@ class Registry:
             given = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}", basic, None)
         if given.status != OK:
             return ""
-        value = json.loads(given.data)
+        value = self._object(given.data)
         token = value.get("token") or value.get("access_token") or ""
         return f"Bearer {token}" if token else ""
+
+    def _is_safe(self, realm: str) -> bool:
+        """Tell whether the login may be sent to this address."""
+        address = urlsplit(realm)
+        return address.scheme == "https" or (self.plain and address.scheme == "http" and is_private(address.netloc))
+
+    def _object(self, data: bytes) -> Json:
+        try:
+            value = json.loads(data)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise self._refused("it answers with something that is not a JSON object")
+        return value
 
     def _send(
         self, method: str, url: str, headers: dict[str, str], body: Body, *, stream: bool = False
@@ -217,17 +238,22 @@ class Registry:
         import urllib3
 
         # An upload is begun anew by its caller, so only requests without a body are repeated here.
-        repeated = body is None
+        tries = self.tries if body is None else 0
         retries = urllib3.Retry(
-            self.tries if repeated else 0,
+            # A total would also count redirects.
+            None,
+            connect=tries,
+            read=tries,
+            status=tries,
+            other=tries,
             redirect=5 if method in ("GET", "HEAD") else 0,
-            status_forcelist=_BUSY if repeated else (),
+            status_forcelist=_BUSY if tries else (),
             allowed_methods=None,
             backoff_factor=0.5,
             raise_on_status=False,
             raise_on_redirect=False,
         )
-        try:
+        with self._answering():
             return urllib3.request(
                 method,
                 url,
@@ -237,7 +263,15 @@ class Registry:
                 retries=retries,
                 preload_content=not stream,
             )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as silent:
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn a broken connection into a UsageError, before or during an answer."""
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except (HTTPError, OSError, ValueError) as silent:
             raise self._refused(f"it does not answer: {why(silent)}") from silent
 
     def _expect(self, answer: BaseHTTPResponse, what: str, wanted: int) -> None:
