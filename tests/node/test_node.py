@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -44,7 +45,11 @@ def machine(root: Path) -> Mapping[str, Any]:
     """Return what a node could leave behind on this machine."""
     rules = [line for line in output("iptables-save").splitlines() if not line.startswith(("#", ":"))]
     hierarchies = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if " cgroup" in line]
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    commands = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        # A process may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            commands.append(path.read_bytes())
     return {
         "network namespaces": output("ip", "netns", "list"),
         "interfaces": output("ip", "-brief", "link"),

@@ -75,6 +75,7 @@ def _below(top: Path) -> list[Path]:
 
 def _pids(folder: Path) -> list[int]:
     try:
-        return [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
+        # A process outside this process's own process namespace has the number 0, which kill takes for our own group.
+        return [int(pid) for pid in (folder / "cgroup.procs").read_text().split() if pid != "0"]
     except OSError:
         return []

@@ -68,7 +68,11 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     except OSError:
         writer.close()
         return
-    await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+    try:
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+    finally:
+        far_writer.close()
+        writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
