@@ -168,7 +168,11 @@ def test_a_busy_process_is_not_ready_and_is_left_alone(supervised: Supervised) -
 
 
 def test_a_process_that_refuses_is_not_ready_and_says_its_status(supervised: Supervised) -> None:
-    process = supervised.started("served")
+    """The status is the reason, even if the probe also asks for a text in the body."""
+    process = supervised.server("served")
+    assert process.probe is not None
+    process = replace(process, probe=replace(process.probe, says="whole"))
+    supervised.wait_ready(process)
     (process.directory / "refuse").touch()
     wait_for(lambda: "answers with the HTTP status 503" in supervised.messages)
     (process.directory / "refuse").unlink()

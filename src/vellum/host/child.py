@@ -222,7 +222,7 @@ def answer(probe: Probe, seconds: float) -> int:
         return SILENCE
     finally:
         connection.close()
-    return answered.status if probe.says.encode() in body else INCOMPLETE
+    return INCOMPLETE if answered.status in probe.ok and probe.says.encode() not in body else answered.status
 
 
 def _connection(probe: Probe, seconds: float) -> http.client.HTTPConnection:
