@@ -97,6 +97,16 @@ def test_a_base_without_a_platform_or_a_python_is_refused(tmp_path: Path) -> Non
     assert (item.returncode, old.returncode) == (1, 1)
 
 
+def test_a_base_with_layers_of_another_compression_is_refused(tmp_path: Path) -> None:
+    base = Layout.existing(bases.write(tmp_path / "base", architectures=("amd64",)))
+    (index,) = base.index()
+    manifest = base.read(base.read(index)["manifests"][0])
+    base.path(manifest["layers"][0]["digest"]).write_bytes(b"\x28\xb5\x2f\xfd, as zstd begins")
+    done = package("build", "--base", base.root, "--layout", tmp_path / "layout", "--platform", "linux/amd64")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error VEL750: a layer of the base image cannot be read: ")
+
+
 def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("")
     listed = package("list", "--layout", tmp_path)

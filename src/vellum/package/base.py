@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,13 +75,20 @@ def read(source: Source, architecture: str) -> Base:
     """Return the base for one architecture.
 
     Raises:
-        UsageError: it lacks the architecture, or a Python that Vellum supports (VEL750).
+        UsageError: it lacks the architecture or a Python that Vellum supports, or cannot be read (VEL750).
     """
     manifest = source.layout.read(_chosen(source, source.descriptor, architecture))
     config = source.layout.read(manifest["config"])
     if config.get("architecture") != architecture:
         raise _lacks(source, f"a platform linux/{architecture}", f"--platform linux/{config.get('architecture')}")
-    python, accounts = _inspected(source.layout, manifest["layers"])
+    try:
+        python, accounts = _inspected(source.layout, manifest["layers"])
+    except (tarfile.TarError, zlib.error, EOFError, KeyError, OSError) as error:
+        what, fix = (
+            f"a layer of the base image cannot be read: {error}",
+            "use --base with an image of tar or gzip layers",
+        )
+        raise UsageError("VEL750", what, where=source.name, fix=fix) from error
     if python is None:
         raise _lacks(source, "Python 3.11, 3.12 or 3.13", "--base with such an image")
     return Base(architecture, config, manifest["layers"], python, accounts)
