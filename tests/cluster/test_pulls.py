@@ -49,7 +49,7 @@ def found(image: str, *packages: str, **login: object) -> list[tuple[str, str]]:
 
 
 def test_images_and_packages_that_are_there_are_counted(host: str) -> None:
-    assert found(f"{host}/open/a:v1", f"{host}/open/b:v1") == [("ok", "2 images are in their registries")]
+    assert found(f"{host}/open/a:v1", f"{host}/open/b:v1") == [("ok", "all images are in their registries: 2")]
 
 
 def test_each_image_that_is_missing_is_named(host: str) -> None:
@@ -60,7 +60,7 @@ def test_each_image_that_is_missing_is_named(host: str) -> None:
 def test_a_pull_secret_opens_a_registry_and_without_one_it_is_a_warning(host: str) -> None:
     image = f"{host}/closed/a:v1"
     assert found(image) == [("warning", f"{host} wants a login for {image}")]
-    assert found(image, auths={host: {"auth": LOGIN}}) == [("ok", "1 images are in their registries")]
+    assert found(image, auths={host: {"auth": LOGIN}}) == [("ok", "all images are in their registries: 1")]
 
 
 def test_a_registry_that_does_not_answer_is_one_warning() -> None:

@@ -58,7 +58,7 @@ def findings(wanted: Platform, packages: Iterable[str], secrets: Iterable[Mappin
         for host, references in by_host.items()
         for finding in _of_a_host(host, references, known, plain=wanted.charts.plain_http)
     ]
-    return results or [Finding(NAME, OK, f"{len(names)} images are in their registries")]
+    return results or [Finding(NAME, OK, f"all images are in their registries: {len(names)}")]
 
 
 def _of_a_host(

@@ -66,7 +66,7 @@ def packages(archives: list[Archive], python: Python, opened: ExitStack) -> dict
     """Return the files of all archives; ``opened`` closes the archives after the layer is written.
 
     Raises:
-        UsageError: an archive has a path outside the environment, or the file of another (VEL756).
+        UsageError: an archive has a path outside the environment (VEL756).
     """
     results: dict[str, Entry] = {}
     for archive in archives:
