@@ -43,36 +43,36 @@ def checked(text: str) -> str:
 
 
 def _check_all(text: str) -> None:
-    match = _parsed(f"patches:\n{text}") if re.match(START, text) else []
-    written = match[0] if len(match) == 1 else None
+    parsed = _parsed(f"patches:\n{text}") if re.match(START, text) else []
+    written = parsed[0] if len(parsed) == 1 else None
     if not isinstance(written, dict) or written.keys() != {"patches"} or not isinstance(written["patches"], list):
         raise _WrongError(_NO_LIST)
-    for number, item in enumerate(written["patches"], 1):
+    for number, entry in enumerate(written["patches"], 1):
         try:
-            _check(item)
+            _check(entry)
         except _WrongError as wrong:
             raise _WrongError(f"patch {number}: {wrong}") from None
 
 
 def _parsed(text: str) -> list[Any]:
-    result = documents(text, "patch")
+    parsed = documents(text, "patch")
     # A patch may contain null, and words that YAML readers disagree on.
-    wrong = [error for document in result for error in document.errors() if error.code not in ODD_VALUES]
+    wrong = [error for document in parsed for error in document.errors() if error.code not in ODD_VALUES]
     if wrong:
         raise _WrongError(wrong[0].what)
-    return [document.value for document in result]
+    return [document.value for document in parsed]
 
 
-def _check(item: object) -> None:
-    if not isinstance(item, dict):
+def _check(entry: object) -> None:
+    if not isinstance(entry, dict):
         raise _WrongError("it is not a mapping with `target` and `patch`")
-    _only(item, _FIELDS, "a patch here may have")
-    if not isinstance(item.get("patch"), str) or not item["patch"].strip():
+    _only(entry, _FIELDS, "a patch here may have")
+    if not isinstance(entry.get("patch"), str) or not entry["patch"].strip():
         raise _WrongError("its `patch` is not text: write `patch: |` and the patch below it")
-    target = item.get("target")
+    target = entry.get("target")
     if target is not None:
         _check_target(target)
-    for patch in _parsed(item["patch"]):
+    for patch in _parsed(entry["patch"]):
         _check_patch(patch, has_target=target is not None)
 
 

@@ -55,21 +55,21 @@ def _structural(node: Mapping[str, Any], shared: Mapping[str, Any]) -> Obj:
         if "$ref" in option:
             option = shared[option["$ref"].rpartition("/")[2]]  # noqa: PLW2901  # resolved
         node = {**node, **option} if option.get("type") != "null" else node
-    results: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
+    structural: Obj = {key: value for key, value in node.items() if key not in _DROPPED and value is not None}
     if isinstance(node.get("additionalProperties"), dict):
         # The writer chooses these names; without this the API server would drop them.
-        results["additionalProperties"] = _structural(node["additionalProperties"], shared)
+        structural["additionalProperties"] = _structural(node["additionalProperties"], shared)
     if "const" in node:
-        results["enum"] = [node["const"]]
+        structural["enum"] = [node["const"]]
     if examples := node.get("examples"):
-        results["example"] = examples[0]
+        structural["example"] = examples[0]
     if isinstance(node.get("items"), dict):
-        results["items"] = _structural(node["items"], shared)
+        structural["items"] = _structural(node["items"], shared)
     if "properties" in node:
         # An empty object, so that the API server also sets the defaults inside it.
-        results["default"] = {}
-        results["properties"] = {name: _structural(part, shared) for name, part in node["properties"].items()}
-    return results
+        structural["default"] = {}
+        structural["properties"] = {name: _structural(part, shared) for name, part in node["properties"].items()}
+    return structural
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +124,21 @@ def explain(path: str = "") -> Field:
     Raises:
         ClaimError: VEL119 if the field does not exist; VEL120 if only a cluster has it.
     """
-    words = [result[0] or result[1] for result in _WORD.findall(path[:LONGEST_PATH])]
+    words = [step[0] or step[1] for step in _WORD.findall(path[:LONGEST_PATH])]
     named = [name for name in API_VERSIONS if words and words[0].lower() == name.lower()]
     rest = words[len(named) :]
     kind = max(named or API_VERSIONS, key=lambda item: _known(item, rest))
     node: Mapping[str, Any] = _schema(kind)
-    result, required = kind, False
+    parent, required = kind, False
     for position, word in enumerate(rest):
         if (child := _child(node, word)) is None:
             place: tuple[str | int, ...] = tuple(rest[: position + 1])
             if elsewhere_says := elsewhere.field(kind, place):
                 raise ClaimError("VEL120", elsewhere_says[0], where=path[:200], fix=elsewhere_says[1])
-            raise _unknown(path, word, result, _inside(node).get("properties", {}))
+            raise _unknown(path, word, parent, _inside(node).get("properties", {}))
         required = word in _inside(node).get("required", ())
-        node, result = child, f"{result}.{word}" if _PLAIN_WORD.fullmatch(word) else f"{result}['{word}']"
-    return _field(result, node, required=required)
+        node, parent = child, f"{parent}.{word}" if _PLAIN_WORD.fullmatch(word) else f"{parent}['{word}']"
+    return _field(parent, node, required=required)
 
 
 _WORD = re.compile(r"""\['([^']*)'\]|([^.\[\]]+)(?:\[[0-9]*\])*""")
@@ -183,8 +183,8 @@ def nearest(word: str, known: Mapping[str, Any]) -> str:
     if len(word) > LONGEST_NAME:
         return ""
     names = {name.lower(): name for name in known}
-    result = get_close_matches(word.lower(), names, n=1)
-    return names[result[0]] if result else ""
+    near = get_close_matches(word.lower(), names, n=1)
+    return names[near[0]] if near else ""
 
 
 def node_at(kind: str, path: tuple[str | int, ...]) -> Obj:

@@ -59,8 +59,8 @@ def _trainer(folders: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    results = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in results.items() if not name.startswith(_TESTS)}
+    paths = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in paths.items() if not name.startswith(_TESTS)}
 
 
 # cert-manager

@@ -41,5 +41,5 @@ def _packages(provider: Path) -> dict[str, list[Obj]]:
 
 
 def _document(path: Path) -> Obj:
-    (result,) = filter(None, yaml.load_all(path.read_text(), yaml.CSafeLoader))
-    return dict(result)
+    (obj,) = filter(None, yaml.load_all(path.read_text(), yaml.CSafeLoader))
+    return dict(obj)

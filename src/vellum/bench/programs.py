@@ -136,21 +136,21 @@ def ensure(say: Say, more: Iterable[Program | Files] = ()) -> dict[str, Path]:
             fix="clone the repository and run `make bench` there",
         )
     items: list[Program | Files] = [*PROGRAMS, *FILES, *more]
-    results = {item.name: _place(item) for item in items}
-    missing = [item for item in items if not results[item.name].exists()]
+    paths = {item.name: _place(item) for item in items}
+    missing = [item for item in items if not paths[item.name].exists()]
     if not missing:
-        return results
+        return paths
     _enough_room(missing)
     go = _go(say)
     for number, item in enumerate(missing, 1):
         began = time.monotonic()
         say(f"building {item.name} ({number} of {len(missing)})")
         if isinstance(item, Program):
-            _build(go, item, results[item.name], say)
+            _build(go, item, paths[item.name], say)
         else:
-            _copy(go, item, results[item.name], say)
+            _copy(go, item, paths[item.name], say)
         say(f"{item.name} is built, {time.monotonic() - began:.0f} s")
-    return results
+    return paths
 
 
 def _place(item: Program | Files) -> Path:
@@ -227,10 +227,10 @@ def _copy(go: list[str], files: Files, target: Path, say: Say) -> None:
     """Copy files out of the module, so that a later start needs neither Go nor its caches."""
     folder = TOOLS / files.module
     fetched = [*go, "mod", "download", "-json", files.path]
-    text = json.loads(_downloaded(fetched, folder, _environment(), say))
+    module = json.loads(_downloaded(fetched, folder, _environment(), say))
     draft = target.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
-    source = Path(text["Dir"]) / files.inside
+    source = Path(module["Dir"]) / files.inside
     for file in sorted(path for path in source.rglob(files.pattern) if path.is_file()):
         copy = draft / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -143,8 +143,8 @@ def _refused(error: OSError) -> VellumError:
 def report(error: VellumError) -> None:
     """Print an error as text, or as JSON if the user asked for JSON."""
     if _wants_json(sys.argv):
-        messages = [item.as_dict() for item in error.every()]
-        more = {"errors": messages} if len(messages) > 1 else {}
+        errors = [item.as_dict() for item in error.every()]
+        more = {"errors": errors} if len(errors) > 1 else {}
         click.echo(json.dumps({"error": error.as_dict(), **more}), err=True)
         return
     for item in error.every():

@@ -27,8 +27,8 @@ def record(api: Api) -> None:
         if seed is None:
             return
         known = keys.generations(secret_values(seed).get(keys.GENERATIONS, ""))
-        results = {owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1}
-        if (merged := {**known, **results}) == known:
+        newer = {owner: max(newest, known.get(owner, 0)) for owner, newest in _live(api).items() if newest > 1}
+        if (merged := {**known, **newer}) == known:
             return
         text = base64.b64encode(json.dumps(merged, sort_keys=True).encode()).decode()
         version = {"resourceVersion": seed["metadata"]["resourceVersion"]}
@@ -44,13 +44,13 @@ def _live(api: Api) -> dict[str, int]:
         claims = api.list(CLAIM)[0]
     except NotFoundError:
         claims = []
-    results = {
+    generations = {
         Team(claim["metadata"]["namespace"], claim["metadata"]["name"], "").id: _newest(claim) for claim in claims
     }
     platform = api.get(PLATFORM)
-    return {**results, keys.PLATFORM_OWNER: _newest(platform)} if platform else results
+    return {**generations, keys.PLATFORM_OWNER: _newest(platform)} if platform else generations
 
 
 def _newest(obj: Obj) -> int:
-    text = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
-    return max(KeyMemory.read(status_of(obj).get("keys") or {}).newest, int(text))
+    generation = ((obj.get("spec") or {}).get("keys") or {}).get("generation") or 0
+    return max(KeyMemory.read(status_of(obj).get("keys") or {}).newest, int(generation))

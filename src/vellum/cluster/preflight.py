@@ -71,10 +71,10 @@ def _version(text: str) -> tuple[int, int]:
 
 
 def _kubernetes(api: Api) -> Finding:
-    text = json.loads(api.raw("/version"))["gitVersion"]
-    if _version(text) < KUBERNETES:
-        return Finding("kubernetes", FAILED, f"this is {text}", "upgrade it to 1.32 or newer")
-    return Finding("kubernetes", OK, text)
+    version = json.loads(api.raw("/version"))["gitVersion"]
+    if _version(version) < KUBERNETES:
+        return Finding("kubernetes", FAILED, f"this is {version}", "upgrade it to 1.32 or newer")
+    return Finding("kubernetes", OK, version)
 
 
 def _rights(api: Api) -> Finding:
@@ -87,11 +87,11 @@ def _rights(api: Api) -> Finding:
 
 
 def _crossplane(api: Api) -> Finding:
-    result = api.get(Key("apps/v1", "Deployment", SYSTEM, "crossplane"))
-    if result is None:
+    deployment = api.get(Key("apps/v1", "Deployment", SYSTEM, "crossplane"))
+    if deployment is None:
         return Finding("crossplane", FAILED, f"Deployment {SYSTEM}/crossplane does not exist", HELM_LINE)
-    container = result["spec"]["template"]["spec"]["containers"][0]
-    labels = result["metadata"].get("labels") or {}
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    labels = deployment["metadata"].get("labels") or {}
     # A mirror may name its image by digest alone; Crossplane's chart has the version in a second place.
     tag = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
     version = tag or str(labels.get("app.kubernetes.io/version", ""))
@@ -108,8 +108,8 @@ def _crossplane(api: Api) -> Finding:
 
 
 def _burst(args: Iterable[str]) -> int:
-    text = (re.fullmatch(r"--circuit-breaker-burst=([0-9]{1,9})", argument) for argument in args)
-    return max((int(item[1]) for item in text if item), default=0)
+    matches = (re.fullmatch(r"--circuit-breaker-burst=([0-9]{1,9})", argument) for argument in args)
+    return max((int(match[1]) for match in matches if match), default=0)
 
 
 def _storage(api: Api) -> Finding:
@@ -198,13 +198,13 @@ def _given(api: Api, wanted: Platform, claims: Iterable[Obj]) -> list[Finding]:
     teams = (Team(claim["metadata"]["namespace"], claim["metadata"]["name"], "") for claim in claims)
     store, wrong = objectstore.backend(facts), []
     tenants = [tenant(facts), *map(team_tenant, teams)]
-    for item in tenants:
-        (asked,) = store.requires(item).values()
+    for owner in tenants:
+        (asked,) = store.requires(owner).values()
         key = Key(asked.api_version, asked.kind, asked.namespace, asked.name)
         live = api.get(key)
-        output = store.ready(item, Observed(required={f"{item.part}/given": live} if live else {}))
-        if not output:
-            wrong.append(Finding("keys", WARNING, output.reason, _GIVE.format(namespace=key.namespace, name=key.name)))
+        state = store.ready(owner, Observed(required={f"{owner.part}/given": live} if live else {}))
+        if not state:
+            wrong.append(Finding("keys", WARNING, state.reason, _GIVE.format(namespace=key.namespace, name=key.name)))
     return wrong or [Finding("keys", OK, f"{len(tenants)} given to the external store")]
 
 

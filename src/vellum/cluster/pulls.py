@@ -33,10 +33,10 @@ def pull_secrets(api: Api) -> list[Mapping[str, Any]]:
 
 def _settings(secret: Obj) -> Mapping[str, Any] | None:
     try:
-        result = json.loads(base64.b64decode(secret["data"][_KEY]))
+        settings = json.loads(base64.b64decode(secret["data"][_KEY]))
     except (KeyError, TypeError, ValueError):
         return None
-    return result if isinstance(result, dict) else None
+    return settings if isinstance(settings, dict) else None
 
 
 def findings(wanted: Platform, packages: Iterable[str], secrets: Iterable[Mapping[str, Any]]) -> list[Finding]:
@@ -64,7 +64,7 @@ def findings(wanted: Platform, packages: Iterable[str], secrets: Iterable[Mappin
 def _of_a_host(
     host: str, references: Iterable[Reference], secrets: Iterable[Mapping[str, Any]], *, plain: bool
 ) -> Iterator[Finding]:
-    login: Login | None = next((result for secret in secrets if (result := of_settings(secret, host))), None)
+    login: Login | None = next((given for secret in secrets if (given := of_settings(secret, host))), None)
     http = is_loopback(host) or (plain and is_private(host))
     registry = Registry(host, login, http, _SECONDS, tries=0)
     for reference in references:

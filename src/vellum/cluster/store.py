@@ -67,8 +67,8 @@ class KubeStore:
         if known is None:
             return self._api.get(key)
         with self._mutex:
-            result = known.get(key)
-            return None if result is None else copied(result)
+            obj = known.get(key)
+            return None if obj is None else copied(obj)
 
     def list(
         self, api_version: str, kind: str, *, namespace: str | None = None, labels: Mapping[str, str] | None = None
@@ -76,8 +76,8 @@ class KubeStore:
         """Return the objects of a kind in name order."""
         known = self._objects.get(Kind(api_version, kind))
         if known is None:
-            result, _ = self._api.list(Kind(api_version, kind), namespace=namespace or "", labels=labels)
-            return sorted(result, key=Key.of)
+            objects, _ = self._api.list(Kind(api_version, kind), namespace=namespace or "", labels=labels)
+            return sorted(objects, key=Key.of)
         wanted = (labels or {}).items()
         with self._mutex:
             return [
@@ -137,8 +137,8 @@ class KubeStore:
     def record(self, key: Key, event: Event) -> None:
         """Count an event; the same sentence about the same object is one Event with a counter."""
         namespace, now = key.namespace or "default", stamp(self._clock())
-        message = hashlib.sha256(f"{key}{event.type}{event.reason}{event.message}".encode()).hexdigest()[:16]
-        name = Key("v1", "Event", namespace, f"{key.name}.{message}")
+        digest = hashlib.sha256(f"{key}{event.type}{event.reason}{event.message}".encode()).hexdigest()[:16]
+        name = Key("v1", "Event", namespace, f"{key.name}.{digest}")
         known = self._api.get(name)
         if known is not None:
             self._api.merge(name, {"count": known.get("count", 1) + 1, "lastTimestamp": now})
@@ -207,10 +207,10 @@ class KubeStore:
     def _relist(self, kind: Kind) -> str:
         """Store all objects of the kind; return the list's version, empty while the kind is not served."""
         try:
-            result, version = self._api.list(kind)
+            listed, version = self._api.list(kind)
         except NotFoundError:
-            result, version = [], ""
-        fresh = {Key.of(obj): obj for obj in result}
+            listed, version = [], ""
+        fresh = {Key.of(obj): obj for obj in listed}
         with self._mutex:
             before = self._objects.get(kind, {})
             # Our own writes during the list request are newer than the list.

@@ -91,25 +91,25 @@ class Removal:
     def claims(self) -> dict[str, bool]:
         """Return the existing claims, as ``namespace/name``, and whether their data is deleted with them."""
         try:
-            result = self._api.list(CLAIM)[0]
+            listed = self._api.list(CLAIM)[0]
         except NotFoundError:
             return {}
-        return {f"{item['metadata']['namespace']}/{item['metadata']['name']}": _is_lost(item) for item in result}
+        return {f"{claim['metadata']['namespace']}/{claim['metadata']['name']}": _is_lost(claim) for claim in listed}
 
     def plan(self) -> Plan:
         """Return what would be deleted, in order, and what would stay, without changing anything."""
         self._planned, self._memo = True, {}
         stages = [stage for stage in self._stages() if stage.keys]
-        messages = {_identity(key) for stage in stages for key in stage.keys}
+        planned = {_identity(key) for stage in stages for key in stage.keys}
         kept = {key.name for key in self._namespaces()} - self._lost()
         staying = self._names() - self._uninstalled()
         stays, rest = [], []
         for obj in leftovers.everything(self._api, self._lost()):
-            if _identity(key := Key.of(obj)) not in messages:
+            if _identity(key := Key.of(obj)) not in planned:
                 why = self._why_it_stays(obj, kept, staying)
                 stays += [(key, why)] if why else []
                 rest += [] if why else [key]
-        stays += [(key, why) for key, why in self._unmarked() if _identity(key) not in messages]
+        stays += [(key, why) for key, why in self._unmarked() if _identity(key) not in planned]
         if rest:
             stages.append(Stage("with what is deleted", tuple(sorted(rest))))
         return Plan(stages, tuple(sorted(stays)))
@@ -211,9 +211,9 @@ class Removal:
     def _left(self) -> leftovers.Left:
         """Return what is left once the garbage collector has deleted owned objects."""
         deadline = time.monotonic() + COLLECTED_SECONDS
-        while (result := leftovers.find(self._api)).ours and time.monotonic() < deadline:
+        while (left := leftovers.find(self._api)).ours and time.monotonic() < deadline:
             time.sleep(AGAIN_SECONDS)
-        return result
+        return left
 
     # What there is
 
@@ -278,8 +278,8 @@ class Removal:
     def _entries(self, obj: Obj) -> set[str]:
         """Return the uids of the APIServices of a CRD's group; they change if the CRD is deleted and created again."""
         names = [f"{version['name']}.{obj['spec']['group']}" for version in obj["spec"]["versions"]]
-        result = (self._api.get(Key(APISERVICE, "APIService", "", name)) for name in names)
-        return {item["metadata"]["uid"] for item in result if item}
+        services = (self._api.get(Key(APISERVICE, "APIService", "", name)) for name in names)
+        return {service["metadata"]["uid"] for service in services if service}
 
     def _unmarked(self) -> Iterator[tuple[Key, str]]:
         """Yield the CRDs that our charts bring without a mark, with the reason for which they would stay."""
@@ -354,8 +354,8 @@ class Removal:
             self._api.merge(key, {"metadata": {"ownerReferences": None, "annotations": annotations}})
 
     def _is_paused(self) -> bool:
-        text = condition(self._api.get(PLATFORM) or {}, "Synced") or {}
-        return text.get("reason") == "ReconcilePaused"
+        synced = condition(self._api.get(PLATFORM) or {}, "Synced") or {}
+        return synced.get("reason") == "ReconcilePaused"
 
     def _delete(self, key: Key) -> None:
         """Delete; a release that outlives its platform is uninstalled too if its kinds have no foreign objects."""

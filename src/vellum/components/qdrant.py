@@ -168,9 +168,9 @@ def _set(wish: TeamWish[VectorsSpec], labels: dict[str, str]) -> Obj:
 
 
 def _pod_metadata(wish: TeamWish[VectorsSpec], labels: dict[str, str]) -> Obj:
-    results: Obj = {"labels": {**labels, **_selector(wish)}}
+    metadata: Obj = {"labels": {**labels, **_selector(wish)}}
     # It reads its keys at the start, so another generation restarts it.
-    return {**results, "annotations": text} if (text := mark(wish.keys.single)) else results
+    return {**metadata, "annotations": text} if (text := mark(wish.keys.single)) else metadata
 
 
 def _pod(wish: TeamWish[VectorsSpec]) -> Obj:

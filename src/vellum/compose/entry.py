@@ -79,14 +79,14 @@ def _with_news(composite: Obj, composed: Composed) -> Composed:
 def _team(composite: Obj, observed: Observed, seed: Seed, now: datetime) -> Composed:
     if "platform" not in observed.required:
         return Composed(fatal="looking for the platform")
-    result = observed.required["platform"]
-    if wrong := _wrong_seed(composite, seed) or _wrong_seed(result or {}, seed):
+    live = observed.required["platform"]
+    if wrong := _wrong_seed(composite, seed) or _wrong_seed(live or {}, seed):
         return wrong
-    if result and "seedFingerprint" not in status_of(result):
+    if live and "seedFingerprint" not in status_of(live):
         # Its first status shows its first seed; before that, Vellum cannot know whether this seed gives the same keys.
         return undecided("NoPlatform", "the platform is not composed yet")
     try:
-        place = platform.from_live(result) if result else None
+        place = platform.from_live(live) if live else None
         own = claim.from_live(composite)
         return _unchangeable(place) or compose_team(own, place, observed, seed, now)
     except ValidationError as error:

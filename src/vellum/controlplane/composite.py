@@ -121,13 +121,13 @@ class CompositeController:
         )
         before = status_of(composite)
         kept = {entry["type"]: entry for entry in before.get("conditions") or ()}
-        output = (synced, *self._ready(composed, kept), *composed.conditions)
-        conditions = [_timed(condition, kept, meta["generation"], now) for condition in output]
+        reported = (synced, *self._ready(composed, kept), *composed.conditions)
+        conditions = [_timed(condition, kept, meta["generation"], now) for condition in reported]
         base = composed.status
         if composed.fatal:
             # A fatal answer has no news of the parts, so their last state stays.
             base = {**before, **composed.status}
-            silent = kept.keys() - {condition.type for condition in output}
+            silent = kept.keys() - {condition.type for condition in reported}
             conditions += [kept[name] for name in kept if name in silent]
         status = {**base, "conditions": conditions, "observedGeneration": meta["generation"]}
         # A process may have come back during this pass, and its receipt with it.

@@ -74,31 +74,31 @@ class Discovery:
                 return self._found
             if answer.status != http.HTTPStatus.OK:
                 raise ValueError(f"HTTP {answer.status}")
-            result = kinds(json.loads(answer.read(MOST_BYTES)))
+            served = kinds(json.loads(answer.read(MOST_BYTES)))
             self._tag = answer.headers.get("ETag") or ""
-            return result
+            return served
         finally:
             line.close()
 
 
-def kinds(text: Mapping[str, Any]) -> dict[str, bool]:
+def kinds(discovery: Mapping[str, Any]) -> dict[str, bool]:
     """Return the kinds of an ``APIGroupDiscoveryList``, and whether objects of each can be made.
 
     Raises:
         ValueError: the data is not such a list, or is incomplete; then no kind may count as gone.
     """
-    if text.get("kind") != "APIGroupDiscoveryList" or not text.get("items"):
+    if discovery.get("kind") != "APIGroupDiscoveryList" or not discovery.get("items"):
         raise ValueError("it is not an APIGroupDiscoveryList")
-    results: dict[str, bool] = {}
-    for group in text["items"]:
+    served: dict[str, bool] = {}
+    for group in discovery["items"]:
         name = group["metadata"]["name"]
         for version in group.get("versions") or ():
             if version.get("freshness") == "Stale":
                 raise ValueError(f"{name} is stale")
             for resource in version.get("resources") or ():
                 kind = f"{name}/{version['version']}/{resource['responseKind']['kind']}"
-                results[kind] = results.get(kind, False) or "create" in resource["verbs"]
-    return results
+                served[kind] = served.get(kind, False) or "create" in resource["verbs"]
+    return served
 
 
 def find() -> Discovery | None:
@@ -114,8 +114,8 @@ def find() -> Discovery | None:
 
 def _configured(path: Path) -> Discovery:
     """Return discovery from a self-contained kubeconfig in JSON, as the bench writes it."""
-    output = json.loads(path.read_text())
-    cluster, user = output["clusters"][0]["cluster"], output["users"][0]["user"]
+    config = json.loads(path.read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
     context = ssl.create_default_context(cadata=authority)
     with tempfile.NamedTemporaryFile() as pair:

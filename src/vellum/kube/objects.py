@@ -194,15 +194,15 @@ def current(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     controllers write it once for the whole status. A foreign kind without a generation is trusted. Our
     kinds always name one.
     """
-    result = condition(obj, kind)
-    if result is None:
+    entry = condition(obj, kind)
+    if entry is None:
         return None
     synced, status = condition(obj, "Synced") or {}, status_of(obj)
-    words = (place.get("observedGeneration") for place in (result, synced, status))
-    text = next((word for word in words if word is not None), None)
-    if text is None:
-        return None if obj["apiVersion"].startswith(DOMAIN) else result
-    return result if text == obj["metadata"].get("generation", text) else None
+    generations = (place.get("observedGeneration") for place in (entry, synced, status))
+    generation = next((number for number in generations if number is not None), None)
+    if generation is None:
+        return None if obj["apiVersion"].startswith(DOMAIN) else entry
+    return entry if generation == obj["metadata"].get("generation", generation) else None
 
 
 def stamp(moment: datetime) -> str:

@@ -107,18 +107,18 @@ def _led_on(route: Route, port: int) -> list[Obj]:
     where = f"port-{route.port}"
     program = action(where, added=envoy_routes.SANDBOX, dropped=envoy_routes.STATEFUL, deaf=True)
     token, socket = Match("authorization"), Match("upgrade", pattern="(?i)websocket")
-    messages = {
+    body = {
         "error": f"the notebook is at http://{route.host}:{port}{route.prefix}",
         "fix": "open that address, or send the token in the header Authorization: token ...",
     }
     return [
         *envoy_routes.bounded(route),
-        *({"match": {"prefix": route.prefix, "headers": [item.header]}, **program} for item in (token, socket)),
+        *({"match": {"prefix": route.prefix, "headers": [match.header]}, **program} for match in (token, socket)),
         *(
             {"match": {**place, "headers": [Match(":method", pattern="GET|HEAD").header]}, **redirect(route.host, port)}
             for place in ({"prefix": route.prefix}, {"path": route.prefix.removesuffix("/")})
         ),
-        {"match": {"prefix": route.prefix}, **answer(421, messages)},
+        {"match": {"prefix": route.prefix}, **answer(421, body)},
     ]
 
 
@@ -150,12 +150,12 @@ def _apart(port: int, route: Route) -> Obj:
 
 def _strangers(port: int) -> Obj:
     """Return the answer to all other names, such as a web page's own name for 127.0.0.1 (DNS rebinding)."""
-    messages = {
+    body = {
         "error": "the gateway does not answer to this name",
         "here": [f"http://{name}:{port}" for name in LOOPBACK],
         "fix": "use one of these addresses; `vellum status` prints those of the notebooks",
     }
-    return {"name": "strangers", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **answer(404, messages)}]}
+    return {"name": "strangers", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **answer(404, body)}]}
 
 
 def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:
@@ -166,9 +166,9 @@ def _missing(prefix: str, port: int, routes: list[Route]) -> Obj:
         for route in routes
         if route.prefix.startswith(f"{prefix}/")
     ]
-    messages = {
+    body = {
         "error": envoy_routes.RESERVED[prefix],
         "here": there[:_MOST_NAMED],
         "fix": envoy_routes.fix(prefix, len(there) - _MOST_NAMED),
     }
-    return {"match": envoy_routes.below(prefix), **answer(404, messages)}
+    return {"match": envoy_routes.below(prefix), **answer(404, body)}

@@ -139,8 +139,8 @@ class Installation:
     def _put_workload(self, manifest: Obj) -> Obj:
         """Store what a team wrote beside its claim, where its claim allows it."""
         key = Key.of(manifest)
-        team, result = self._team(key.namespace)
-        if claim.from_live(result).wants(team_components()["training"]):
+        team, live = self._team(key.namespace)
+        if claim.from_live(live).wants(team_components()["training"]):
             with self.store.transaction(f"apply {key}"):
                 _a_persons(key, self.store.get(key))
                 _unchanged(key, self.store.get(key), manifest)
@@ -155,10 +155,10 @@ class Installation:
     def _team(self, namespace: str) -> tuple[str, Obj]:
         """Return the claim whose team has the namespace."""
         teams: dict[str, tuple[str, Obj]] = {}
-        for result in self.store.list(*CLAIM):
-            meta = result["metadata"]
+        for obj in self.store.list(*CLAIM):
+            meta = obj["metadata"]
             name = f"{meta['namespace']}/{meta['name']}"
-            teams[Team(meta["namespace"], meta["name"], meta["uid"]).namespace] = (name, result)
+            teams[Team(meta["namespace"], meta["name"], meta["uid"]).namespace] = (name, obj)
         if namespace in teams:
             return teams[namespace]
         known = ", ".join(f"{place} ({name})" for place, (name, _) in sorted(teams.items()))
@@ -184,8 +184,8 @@ class Installation:
                 )
             head = {"name": key.name, "labels": labels_of(live), "annotations": annotations_of(live)}
             metadata = {**head, "namespace": key.namespace} if key.namespace else head
-            messages = {"generation": generation, **({"overlap": overlap} if overlap else {})}
-            spec = {**live["spec"], "keys": {**(live["spec"].get("keys") or {}), **messages}}
+            asked = {"generation": generation, **({"overlap": overlap} if overlap else {})}
+            spec = {**live["spec"], "keys": {**(live["spec"].get("keys") or {}), **asked}}
             manifest = {**live, "metadata": metadata, "spec": spec}
             (claim.from_live if key.kind == CLAIM.kind else platform.from_live)(manifest)
             return self.apply(manifest)
@@ -205,12 +205,12 @@ class Installation:
     def _move_gateway(self) -> None:
         """Take the next free port if the gateway does not run and another program listens on its port."""
         with self.store.transaction("move the gateway"):
-            result = self.store.get(PLATFORM)
-            port = _gateway_port(result)
-            if result and port and not (is_free(port) and reserve(port, self.state.root)):
-                labels, annotations = dict(labels_of(result)), dict(annotations_of(result))
-                text = replace(platform.from_live(result), labels=labels, annotations=annotations)
-                self._put_platform(text.manifest())
+            live = self.store.get(PLATFORM)
+            port = _gateway_port(live)
+            if live and port and not (is_free(port) and reserve(port, self.state.root)):
+                labels, annotations = dict(labels_of(live)), dict(annotations_of(live))
+                updated = replace(platform.from_live(live), labels=labels, annotations=annotations)
+                self._put_platform(updated.manifest())
 
     def _poke(self, key: Key) -> None:
         self.manager.watch.poke(key)
@@ -273,16 +273,16 @@ def _with_keys(manifest: Obj, live: Obj | None) -> Obj:
         StoreError: it asks for keys that were replaced (VEL315).
     """
     before: Obj = ((live or {}).get("spec") or {}).get("keys") or {}
-    messages: Obj = {**before, **(manifest["spec"].get("keys") or {})}
+    wanted: Obj = {**before, **(manifest["spec"].get("keys") or {})}
     newest = KeyMemory.read(status_of(live).get("keys") or {}).newest
     newest = max(newest, before.get("generation", 1))
-    if messages.get("generation", newest) < newest:
+    if wanted.get("generation", newest) < newest:
         what = (
-            f"the keys are of generation {newest}, and the file says {messages['generation']}, whose keys were replaced"
+            f"the keys are of generation {newest}, and the file says {wanted['generation']}, whose keys were replaced"
         )
         fix = f"write keys: {{generation: {newest}}} into the file, or delete the line"
         raise StoreError("VEL315", what, where=str(Key.of(manifest)), fix=fix)
-    return {**manifest, "spec": {**manifest["spec"], "keys": messages}}
+    return {**manifest, "spec": {**manifest["spec"], "keys": wanted}}
 
 
 def _gateway_port(obj: Obj | None) -> int:

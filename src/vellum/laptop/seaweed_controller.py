@@ -258,7 +258,7 @@ def _answers(store: Store) -> bool:
 def _plan(store: Store) -> _Plan:
     """Return the accounts that all objects of the store ask for together."""
     objects: Objects = {kind: store.list(API, kind) for kind in KINDS}
-    alive = {kind: [obj for obj in result if not _goes(obj)] for kind, result in objects.items()}
+    alive = {kind: [obj for obj in listed if not _goes(obj)] for kind, listed in objects.items()}
     keys, blocked, users = _keys(store, alive)
     unsure = {obj["spec"]["identityRef"]["name"] for obj in alive["S3Credentials"] if Key.of(obj) in blocked}
     owners = {obj["spec"]["identityRef"]["name"] for obj in objects["S3Credentials"]}
@@ -267,11 +267,11 @@ def _plan(store: Store) -> _Plan:
     wanted = Wanted(Accounts(limits, users), frozenset(owners - unsure), _doomed(objects["Bucket"]))
     return _Plan(
         wanted=wanted,
-        seen={Key.of(obj): _version(obj) for result in alive.values() for obj in result},
+        seen={Key.of(obj): _version(obj) for listed in alive.values() for obj in listed},
         buckets={Key.of(obj): obj["metadata"]["name"] for obj in alive["Bucket"]},
         keys=keys,
         blocked=blocked,
-        going={Key.of(obj): obj for result in objects.values() for obj in result if _goes(obj)},
+        going={Key.of(obj): obj for listed in objects.values() for obj in listed if _goes(obj)},
     )
 
 
@@ -328,5 +328,5 @@ def _granted(user: str, alive: Objects) -> frozenset[str]:
         if statement["effect"] == "Allow"
     ]
     buckets = {resource.split("/")[0] for statement in statements for resource in statement["resources"]}
-    messages = {action for statement in statements for action in statement["actions"]}
-    return frozenset(f"{word}:{bucket}" for bucket in buckets for action, word in _GRANTS.items() if action in messages)
+    allowed = {action for statement in statements for action in statement["actions"]}
+    return frozenset(f"{word}:{bucket}" for bucket in buckets for action, word in _GRANTS.items() if action in allowed)

@@ -218,14 +218,14 @@ class TrainJobController:
             return
         self._forget(key)
         self._noted(run, goes_on=False, began="")
-        messages = {"type": SUSPENDED, "status": "True", "reason": "Suspended", "message": "TrainJob is suspended"}
-        self._say(store, run, [messages], suspended=1)
+        suspended = {"type": SUSPENDED, "status": "True", "reason": "Suspended", "message": "TrainJob is suspended"}
+        self._say(store, run, [suspended], suspended=1)
 
     def _finish(self, store: Store, run: Run, end: tuple[str, str, str]) -> None:
         key, (kind, reason, message) = Key.of(run.obj), end
         self._forget(key)
-        messages = {"type": kind, "status": "True", "reason": reason, "message": message}
-        self._say(store, run, [messages], succeeded=int(kind == COMPLETE), failed=int(kind == FAILED))
+        ended = {"type": kind, "status": "True", "reason": reason, "message": message}
+        self._say(store, run, [ended], succeeded=int(kind == COMPLETE), failed=int(kind == FAILED))
         store.record(key, Event("Normal" if kind == COMPLETE else "Warning", reason, message))
 
     def _end(self, store: Store, key: Key, obj: Obj) -> None:
@@ -248,12 +248,12 @@ class TrainJobController:
         tries = f"{run.tries.failed} tries failed; see `vellum logs {self._process_name(run.obj)}`"
         return f"jobset failed due to one or more job failures (first failed job: {name}-{NODE}-0): {tries}"
 
-    def _say(self, store: Store, run: Run, messages: list[Obj], **count: int) -> None:
+    def _say(self, store: Store, run: Run, conditions: list[Obj], **count: int) -> None:
         """Write the status as the Trainer does: its conditions, and JobSet's status of the one job."""
         kept = {entry["type"]: entry for entry in status_of(run.obj).get("conditions") or ()}
-        if all(entry["type"] != STARTED for entry in messages):
+        if all(entry["type"] != STARTED for entry in conditions):
             kept.pop(STARTED, None)
-        for entry in messages:
+        for entry in conditions:
             before = kept.pop(entry["type"], {})
             same = before.get("status") == entry["status"]
             since = before["lastTransitionTime"] if same else stamp(run.now)
@@ -265,9 +265,9 @@ class TrainJobController:
         store.patch_status(Key.of(run.obj), run.uid, status)
 
     def _tries(self, obj: Obj) -> Tries:
-        result: Mapping[str, Any] = read_json(self._record(Key.of(obj)), {})
+        record: Mapping[str, Any] = read_json(self._record(Key.of(obj)), {})
         uid = obj["metadata"]["uid"]
-        return Tries(**result) if result.get("uid") == uid else Tries(uid)
+        return Tries(**record) if record.get("uid") == uid else Tries(uid)
 
     def _noted(self, run: Run, **changed: Any) -> Run:  # noqa: ANN401  # fields of Tries
         tries = replace(run.tries, **changed)

@@ -70,12 +70,12 @@ def in_use(tenant: Tenant, wish: Wish[Any], made: Mapping[str, Obj]) -> dict[str
 
 def ready(tenant: Tenant, wish: Wish[Any], judged: Ready) -> Ready:
     """Tell whether the tenant has its key; ``judged`` is the state of its objects."""
-    output = backend(wish.platform).ready(tenant, wish.observed)
+    state = backend(wish.platform).ready(tenant, wish.observed)
     handed_out = tenant.secret in wish.observed.resources
-    if not output or not judged:
+    if not state or not judged:
         # While a bucket's quota changes it waits for the store, but its key works.
-        return replace(output and judged, serves=handed_out)
+        return replace(state and judged, serves=handed_out)
     if handed_out:
-        return output
+        return state
     name = f"Secret {tenant.namespace}/{STORE_SECRET}"
     return waits(f"{name} is not created yet", actor="the control plane")

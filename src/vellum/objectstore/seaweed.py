@@ -59,8 +59,8 @@ def resource(prefix: str, piece: str, generation: int) -> str:
 def generations(prefix: str, resources: Iterable[str]) -> set[int]:
     """Return the generations that have credentials among the resources."""
     first = resource(prefix, "credentials", 1)
-    results = {name.removeprefix(f"{first}-g") for name in resources if name.startswith(f"{first}-g")}
-    return {*({1} if first in resources else ()), *(int(number) for number in results if number.isdecimal())}
+    suffixes = {name.removeprefix(f"{first}-g") for name in resources if name.startswith(f"{first}-g")}
+    return {*({1} if first in resources else ()), *(int(number) for number in suffixes if number.isdecimal())}
 
 
 def tenant_objects(prefix: str, tenant: KeyedBucket) -> dict[str, Obj]:

@@ -35,5 +35,5 @@ def bill(image: str, target: Target, archives: list[Archive], base: str) -> Json
 
 def _component(name: str, version: str, digest: str = "") -> Json:
     url = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
-    results: Json = {"type": "library", "name": name, "version": version, "purl": url, "bom-ref": url}
-    return {**results, "hashes": [{"alg": "SHA-256", "content": digest}]} if digest else results
+    component: Json = {"type": "library", "name": name, "version": version, "purl": url, "bom-ref": url}
+    return {**component, "hashes": [{"alg": "SHA-256", "content": digest}]} if digest else component

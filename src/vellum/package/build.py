@@ -40,7 +40,7 @@ def build(layout: Layout, request: Request, say: Say) -> None:
     Raises:
         UsageError: the base does not fit (VEL750), or a package has no wheel (VEL751) or cannot be had (VEL756).
     """
-    results: list[Json] = []
+    descriptors: list[Json] = []
     bases = [base.read(request.base, architecture) for architecture in request.architectures]
     for recipe in request.recipes:
         manifests = []
@@ -49,13 +49,13 @@ def build(layout: Layout, request: Request, say: Say) -> None:
             manifest, listed = _image(layout, request, recipe, on)
             platform = {"architecture": on.architecture, "os": "linux"}
             manifests.append({**manifest, "platform": platform})
-            results.append(listed)
+            descriptors.append(listed)
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests, "annotations": _told(recipe, request)}
         named = {"annotations": {NAME: f"{recipe.name}:{TAG}"}}
-        results.append(layout.add(INDEX, index, **named))
+        descriptors.append(layout.add(INDEX, index, **named))
     say("charts")
-    results += [_chart(layout, name) for name in charts.OWN]
-    layout.publish(results)
+    descriptors += [_chart(layout, name) for name in charts.OWN]
+    layout.publish(descriptors)
 
 
 def _told(recipe: Recipe, request: Request) -> Json:

@@ -34,8 +34,8 @@ def version(name: str) -> str:
 
 def metadata(name: str) -> dict[str, Any]:
     """Return the chart's ``Chart.yaml``."""
-    text: dict[str, Any] = yaml.safe_load(own(name)["Chart.yaml"])
-    return text
+    chart: dict[str, Any] = yaml.safe_load(own(name)["Chart.yaml"])
+    return chart
 
 
 def archives() -> dict[str, bytes]:

@@ -60,8 +60,8 @@ def source(repository: str, branch: str, path: str, secret: str = "") -> Source:
     Raises:
         UsageError: an option is missing, or the path leads out of the repository (VEL730).
     """
-    messages = {"--repository": repository, "--branch": branch, "--path": path}
-    if missing := [option for option, value in messages.items() if not value]:
+    options = {"--repository": repository, "--branch": branch, "--path": path}
+    if missing := [option for option, value in options.items() if not value]:
         what = f"--gitops needs the place of the tree in git; missing: {', '.join(missing)}"
         fix = "add --repository URL --branch NAME --path FOLDER"
         raise UsageError("VEL730", what, where="the command line", fix=fix)
@@ -120,7 +120,7 @@ def flux(files: Mapping[str, list[Obj]], where: Source) -> dict[str, list[Obj]]:
     folders = dict.fromkeys(map(_folder, files))
     steps: list[Obj] = []
     for folder in folders:
-        objects = [obj for path, result in files.items() if _folder(path) == folder for obj in result]
+        objects = [obj for path, group in files.items() if _folder(path) == folder for obj in group]
         steps.append(_kustomization(folder, objects, where, steps[-1:]))
     return {**files, f"{FLUX}/source.yaml": [repository], f"{FLUX}/kustomizations.yaml": steps}
 

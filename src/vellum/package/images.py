@@ -63,9 +63,9 @@ class Pulled:
 
 def pulled(platform: Platform, function_package: str = "") -> Pulled:
     """Return what this platform pulls, and what its teams may pull: all their parts, as future claims are not known."""
-    results = [PulledImage(PROVIDER, PACKAGE, "crossplane", "package")]
+    images = [PulledImage(PROVIDER, PACKAGE, "crossplane", "package")]
     if function_package:
-        results.append(PulledImage(FUNCTION, function_package, "crossplane", "package"))
+        images.append(PulledImage(FUNCTION, function_package, "crossplane", "package"))
     wanted = {name: part for name, part in platform_components().items() if platform.wants(part)}
     made: list[PulledChart] = []
     for name, part in in_order(wanted):
@@ -73,16 +73,16 @@ def pulled(platform: Platform, function_package: str = "") -> Pulled:
             chart = part.chart
             made.append(PulledChart(name, chart.repository, chart.name, chart.version))
             of_chart = part.images if chart.repository else of_own_chart(chart.name)
-            results += [PulledImage(name, item.reference, f"chart {chart.name}", item.use) for item in of_chart]
+            images += [PulledImage(name, item.reference, f"chart {chart.name}", item.use) for item in of_chart]
     named = platform.facts.images
     users = dict(_users(wanted))
-    results += [
+    images += [
         PulledImage(part, named[key], f"spec.images.{key}", "container")
         for key, parts in users.items()
         if key in named
         for part in parts
     ]
-    return Pulled(made, results, [f"spec.images.{key}" for key in users if key not in named])
+    return Pulled(made, images, [f"spec.images.{key}" for key in users if key not in named])
 
 
 def _users(wanted: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -96,8 +96,8 @@ def of_own_chart(name: str) -> Iterator[Image]:
     """Yield the images in the values of one of Vellum's own charts; the bench's stand-ins have none."""
     if name not in charts.OWN:
         return
-    text = yaml.safe_load(charts.own(name)["values.yaml"])["images"]
-    for part, image in text.items():
+    images = yaml.safe_load(charts.own(name)["values.yaml"])["images"]
+    for part, image in images.items():
         if isinstance(image, dict):
             version = f"@{image['digest']}" if image.get("digest") else f":{image['tag']}"
             reference = f"{image['registry']}/{image['repository']}{version}"

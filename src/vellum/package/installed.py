@@ -68,7 +68,7 @@ def packages(archives: list[Archive], python: Python, opened: ExitStack) -> dict
     Raises:
         UsageError: an archive has a path outside the environment (VEL756).
     """
-    results: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for archive in archives:
         if archive.path.suffix == ".whl":
             files = _wheel(opened.enter_context(zipfile.ZipFile(archive.path)), python)
@@ -78,8 +78,8 @@ def packages(archives: list[Archive], python: Python, opened: ExitStack) -> dict
         for path, entry in files:
             if ".." in path.split("/"):
                 raise _refused(archive, path, "a file outside the environment")
-            results.setdefault(path, entry)
-    return results
+            entries.setdefault(path, entry)
+    return entries
 
 
 def _refused(archive: Archive, path: str, why: str) -> UsageError:

@@ -62,9 +62,9 @@ class Lock(Spec):
 def locked(manifests: Iterable[Obj], function_package: str = "") -> Lock:
     """Return the lock of platform and claims; without a platform it is empty."""
     results = list(manifests)
-    for item in results:
-        if item["kind"] == platform.KIND:
-            return _locked(platform.from_live(item), results, function_package)
+    for manifest in results:
+        if manifest["kind"] == platform.KIND:
+            return _locked(platform.from_live(manifest), results, function_package)
     return Lock(vellum=__version__)
 
 

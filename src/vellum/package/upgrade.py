@@ -40,14 +40,14 @@ class Render:
 
 def compare(before: Render, after: Render) -> list[Change]:
     """Return the changes, topic by topic."""
-    results = list(of_tree(before.objects, after.objects))
+    changes = list(of_tree(before.objects, after.objects))
     if before.lock and after.lock:
         for of in (_versions, _charts, _images, _composed):
-            results += of(before.lock, after.lock)
+            changes += of(before.lock, after.lock)
     else:
         means = "charts, images and composed objects cannot be compared this time"
-        results.append(Change(BEGIN, "the earlier tree does not record what it was composed to", (means,)))
-    return sorted(results, key=lambda change: TOPICS.index(change.topic))
+        changes.append(Change(BEGIN, "the earlier tree does not record what it was composed to", (means,)))
+    return sorted(changes, key=lambda change: TOPICS.index(change.topic))
 
 
 def _versions(before: Lock, after: Lock) -> Iterator[Change]:

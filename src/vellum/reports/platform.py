@@ -49,17 +49,17 @@ def nodes(platform: Obj) -> list[Node]:
     wanted = {name: part for name, part in platform_components().items() if live.wants(part)}
     results = []
     for name, part in in_order(wanted):
-        message: Mapping[str, Any] = live.status.entries.get(name) or {
+        entry: Mapping[str, Any] = live.status.entries.get(name) or {
             "reason": "it is not composed yet",
             "actor": "the control plane",
         }
         known = {
-            word: message[word]
+            word: entry[word]
             for word in ("reason", "actor", "since", "version", "revision", "watched", "repairs")
-            if word in message
+            if word in entry
         }
         before = tuple(fromkey for fromkey in dict.fromkeys((*part.needs, *part.after)) if fromkey in wanted)
-        results.append(Node(name, part.summary, before, bool(message.get("ready")), **known))
+        results.append(Node(name, part.summary, before, bool(entry.get("ready")), **known))
     return results
 
 
@@ -68,8 +68,8 @@ def breaker(platform: Obj) -> str:
     responsive = condition(platform, "Responsive") or {}
     if responsive.get("status") != "False":
         return ""
-    message = " ".join(filter(None, (f"({responsive.get('reason')})", responsive.get("message"))))
-    return f"Crossplane's circuit breaker is open {message}; events are dropped until it closes"
+    reason = " ".join(filter(None, (f"({responsive.get('reason')})", responsive.get("message"))))
+    return f"Crossplane's circuit breaker is open {reason}; events are dropped until it closes"
 
 
 HEAD = ("PART", "STATE", "SINCE", "AFTER", "CHART", "WATCHED", "REPAIRED")

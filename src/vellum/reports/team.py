@@ -27,8 +27,8 @@ class Fate:
 
     def as_dict(self) -> Obj:
         """Return plain data without the fields that are unknown."""
-        messages: Obj = {"what": self.what, "name": self.name, "stays": self.stays}
-        return {**messages, "why": self.why} if self.why else messages
+        fields: Obj = {"what": self.what, "name": self.name, "stays": self.stays}
+        return {**fields, "why": self.why} if self.why else fields
 
 
 def fates(claim: Obj, *, laptop: bool, external: bool = False) -> list[Fate]:
@@ -68,20 +68,20 @@ def fate_lines(items: list[Fate], sizes: Mapping[str, str]) -> list[str]:
 def parts(claim: Obj) -> list[Obj]:
     """Return the team's parts as its status lists them, each with its purpose."""
     known = team_components()
-    message = status_of(claim).get("components") or ()
+    listed = status_of(claim).get("components") or ()
     return [
-        {**item, "summary": known[item["name"]].summary} if item["name"] in known else dict(item) for item in message
+        {**item, "summary": known[item["name"]].summary} if item["name"] in known else dict(item) for item in listed
     ]
 
 
 def text(claim: Obj, items: list[Fate]) -> str:
     """Return the parts as a table with what each waits for, then addresses, then what a deletion does."""
     lines = ["it is not composed yet; next: the control plane"]
-    if message := parts(claim):
-        rows = [(item["name"], "ready" if item["ready"] else "waits", item.get("summary", "")) for item in message]
+    if listed := parts(claim):
+        rows = [(item["name"], "ready" if item["ready"] else "waits", item.get("summary", "")) for item in listed]
         head, *rest = table.lines(("PART", "STATE", "WHAT IT IS"), rows)
         lines = [head]
-        for item, row in zip(message, rest, strict=True):
+        for item, row in zip(listed, rest, strict=True):
             lines.append(row)
             if item.get("reason"):
                 after = "" if item["ready"] else f"; next: {item.get('actor', 'the control plane')}"

@@ -116,18 +116,18 @@ def _until_ready(api: Api, manifests: list[Obj], timeout: float, *, quiet: bool)
         time.sleep(0.4)
         return [obj for key in keys if (obj := api.get(key))]
 
-    result = watching.until_ready(look, timeout, quiet=quiet)
-    for obj in result:
+    objects = watching.until_ready(look, timeout, quiet=quiet)
+    for obj in objects:
         if not watching.is_ready(obj):
             why = watching.stuck(obj) or "run `vellum explain platform --kubeconfig` to see what it waits for"
             click.echo(f"{watching.owner(obj)} is not ready: {why}", err=True)
-    return len(result) == len(keys) and all(watching.is_ready(obj) for obj in result)
+    return len(objects) == len(keys) and all(watching.is_ready(obj) for obj in objects)
 
 
 def _waits(api: Api) -> list[Obj]:
     """Return the live platform's parts that are not ready; the rendered tree does not have what Crossplane composes."""
-    text = status_of(api.get(PLATFORM)).get("components") or ()
-    return [{"part": item["name"], "reason": item.get("reason", "")} for item in text if not item["ready"]]
+    parts = status_of(api.get(PLATFORM)).get("components") or ()
+    return [{"part": part["name"], "reason": part.get("reason", "")} for part in parts if not part["ready"]]
 
 
 def _print(answer: Obj, output: str) -> None:

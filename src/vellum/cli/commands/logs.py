@@ -50,13 +50,13 @@ def _replaced(position: int, path: Path) -> bool:
 
 
 def _chosen(name: str, names: list[str]) -> str:
-    result = [name] if name in names else [known for known in names if known.startswith(name)]
-    if len(result) != 1:
-        known = ", ".join(result or names) or "none yet"
+    matches = [name] if name in names else [known for known in names if known.startswith(name)]
+    if len(matches) != 1:
+        known = ", ".join(matches or names) or "none yet"
         raise UsageError(
             "VEL703",
-            f"{len(result) or 'no'} logs match {name!r}",
+            f"{len(matches) or 'no'} logs match {name!r}",
             where="the logs of this installation",
             fix=f"choose one of: {known}",
         )
-    return result[0]
+    return matches[0]

@@ -126,11 +126,11 @@ def _show(folder: Path, output: str) -> None:
     from vellum.package.listing import contents, planned
     from vellum.reports import table
 
-    result = contents(Layout.existing(folder)) if folder.exists() else planned()
+    listed = contents(Layout.existing(folder)) if folder.exists() else planned()
     if output == "json":
-        click.echo(json.dumps({"images": [item.as_dict() for item in result]}))
+        click.echo(json.dumps({"images": [item.as_dict() for item in listed]}))
         return
-    rows = [(item.name, item.kind, ", ".join(item.platforms), item.megabytes, item.digest) for item in result]
+    rows = [(item.name, item.kind, ", ".join(item.platforms), item.megabytes, item.digest) for item in listed]
     click.echo("\n".join(table.lines(("NAME", "KIND", "PLATFORMS", "MB", "DIGEST"), rows)))
 
 

@@ -71,36 +71,37 @@ def command(  # noqa: PLR0913  # one for each option
     if against:
         _against(against, manifests, function, output)
     where = tools.source(**git) if gitops else None
-    result = tree.tree(manifests, function)
+    rendered = tree.tree(manifests, function)
     if gitops and where:
-        result = tools.told(gitops, result, where)
+        rendered = tools.told(gitops, rendered, where)
     if output == "json":
-        click.echo(json.dumps(result))
+        click.echo(json.dumps(rendered))
     elif output:
         with options.writing(Path(output)):
-            written = tree.write(Path(output), result, locks.locked(manifests, function), prune=prune)
-        click.echo(f"{len(result)} files in {output}, {len(written.changed)} changed", err=True)
+            written = tree.write(Path(output), rendered, locks.locked(manifests, function), prune=prune)
+        click.echo(f"{len(rendered)} files in {output}, {len(written.changed)} changed", err=True)
         for kept in written.kept:
             click.echo(f"kept: {kept}, which is not rendered now; --prune removes it", err=True)
     else:
-        for name, objects in result.items():
+        for name, objects in rendered.items():
             click.echo(f"# {name}\n{tree.text(objects)}", nl=False)
     if not function:
         click.echo("The function itself is left out; name its package with --function.", err=True)
 
 
-def _fitting(**text: Any) -> None:  # noqa: ANN401  # options as they came
+def _fitting(**given: Any) -> None:  # noqa: ANN401  # options as they came
     """Refuse combinations of options that have no effect.
 
     Raises:
         UsageError: two options exclude each other (VEL734).
     """
-    folder = text["output"] not in (None, "json")
+    folder = given["output"] not in (None, "json")
+    of_git = any(given["git"].values())
     wrong = {
-        "--images and --against": text["images"] and text["against"],
-        "--prune without --output DIR": text["prune"] and not folder,
-        "--repository, --branch, --path or --secret without --gitops": any(text["git"].values()) and not text["gitops"],
-        "--gitops beside --images or --against": text["gitops"] and (text["images"] or text["against"]),
+        "--images and --against": given["images"] and given["against"],
+        "--prune without --output DIR": given["prune"] and not folder,
+        "--repository, --branch, --path or --secret without --gitops": of_git and not given["gitops"],
+        "--gitops beside --images or --against": given["gitops"] and (given["images"] or given["against"]),
     }
     for what, is_so in wrong.items():
         if is_so:
@@ -120,12 +121,12 @@ def _against(folder: Path, manifests: list[Obj], function: str, output: str | No
     _printed(output)
     before = upgrade.Render(_flat(tree.read(folder)), lock.read(folder))
     after = upgrade.Render(_flat(tree.tree(manifests, function)), lock.locked(manifests, function))
-    result = upgrade.compare(before, after)
+    differences = upgrade.compare(before, after)
     if output == "json":
-        click.echo(json.dumps({"changes": [change.as_dict() for change in result]}))
+        click.echo(json.dumps({"changes": [change.as_dict() for change in differences]}))
     else:
-        click.echo(changes.markdown(result), nl=False)
-    sys.exit(CHANGES if result else 0)
+        click.echo(changes.markdown(differences), nl=False)
+    sys.exit(CHANGES if differences else 0)
 
 
 def _flat(files: Mapping[str, list[Obj]]) -> tuple[Obj, ...]:
@@ -154,13 +155,13 @@ def _images(manifests: list[Obj], function: str, output: str | None) -> None:
     if not platforms:
         what = "the files do not have a platform, which determines the charts"
         raise UsageError("VEL731", what, where="the command line", fix=f"name the file of the {platform.KIND} too")
-    result = pulled(platform.from_live(platforms[0]), function)
+    needed = pulled(platform.from_live(platforms[0]), function)
     if output == "json":
-        click.echo(json.dumps(result.as_dict()))
+        click.echo(json.dumps(needed.as_dict()))
     else:
-        rows = [(chart.name, chart.version, chart.repository or "Vellum's own", chart.part) for chart in result.charts]
+        rows = [(chart.name, chart.version, chart.repository or "Vellum's own", chart.part) for chart in needed.charts]
         click.echo("\n".join(table.lines(("CHART", "VERSION", "REPOSITORY", "PART"), rows)))
-        lines = [(image.image, image.use, image.source, image.part) for image in result.images]
+        lines = [(image.image, image.use, image.source, image.part) for image in needed.images]
         click.echo("\n" + "\n".join(table.lines(("IMAGE", "WHY", "NAMED BY", "PART"), lines)))
-    for field in result.unnamed:
+    for field in needed.unnamed:
         click.echo(f"image not named yet: {field}", err=True)

@@ -48,13 +48,13 @@ def command(  # noqa: PLR0913  # its options
         _over(obj, memory)
     generation = _next(obj, memory)
     target.rotate(Key.of(obj), generation, overlap)
-    text = _report(obj, max(memory.using, 1), generation, overlap, given=_is_given(target))
+    report = _report(obj, max(memory.using, 1), generation, overlap, given=_is_given(target))
     if output != "json":
-        click.echo(_text(text))
+        click.echo(_text(report))
     _remind(obj, generation)
     used = _used(target, obj, generation, timeout, quiet=output == "json") if wait else None
     if output == "json":
-        click.echo(json.dumps({**text, "inUse": used}))
+        click.echo(json.dumps({**report, "inUse": used}))
     if used is False:
         sys.exit(NOT_IN_USE)
 
@@ -70,12 +70,12 @@ def _valid(overlap: str) -> None:
 
 def _meant(target: Target, team: str) -> Obj:
     if team == "platform":
-        result = targets.platform(target)
-        if ((result.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
+        platform = targets.platform(target)
+        if ((platform.get("spec") or {}).get("objectStore") or {}).get("backend") == "external":
             what = "the owner of the object store gives the key to the platform's bucket; Vellum does not make it"
             fix = "write the new key into Secret vellum-storage/s3-artifacts; Vellum passes it on automatically"
             raise UsageError("VEL726", what, where=target.name, fix=fix)
-        return result
+        return platform
     return teams.claim_of(team, target.claims())
 
 
@@ -114,12 +114,12 @@ def _next(obj: Obj, memory: KeyMemory) -> int:
     """
     from vellum.api.keys import HIGHEST
 
-    result = max(memory.newest, _written(obj), 1) + 1
-    if result > HIGHEST:
+    generation = max(memory.newest, _written(obj), 1) + 1
+    if generation > HIGHEST:
         what = f"the keys are of generation {HIGHEST}, the last one"
         fix = "delete the claim and create it again with another name; its generations start at 1"
         raise UsageError("VEL727", what, where=watching.owner(obj), fix=fix)
-    return result
+    return generation
 
 
 def _report(obj: Obj, before: int, generation: int, overlap: str, *, given: bool) -> Obj:
@@ -143,10 +143,10 @@ def _report(obj: Obj, before: int, generation: int, overlap: str, *, given: bool
     }
 
 
-def _text(text: Obj) -> str:
-    first = f"{text['object']}: keys of generation {text['before']} become {text['generation']}"
+def _text(report: Obj) -> str:
+    first = f"{report['object']}: keys of generation {report['before']} become {report['generation']}"
     return "\n".join(
-        [first, *(f"  {line}" for line in table.aligned([[part["name"], part["does"]] for part in text["parts"]]))]
+        [first, *(f"  {line}" for line in table.aligned([[part["name"], part["does"]] for part in report["parts"]]))]
     )
 
 
@@ -160,19 +160,19 @@ def _remind(obj: Obj, generation: int) -> None:
 
 def _used(target: Target, obj: Obj, generation: int, seconds: float, *, quiet: bool) -> bool:
     """Print what the rotation waits for until the generation is in use; return False if that takes too long."""
-    key, began, text = Key.of(obj), time.monotonic(), ""
+    key, began, shown = Key.of(obj), time.monotonic(), ""
     while time.monotonic() - began < seconds:
-        result = next((item for item in (*target.composites(), *target.claims()) if Key.of(item) == key), {})
-        keys = status_of(result).get("keys") or {}
+        live = next((item for item in (*target.composites(), *target.claims()) if Key.of(item) == key), {})
+        keys = status_of(live).get("keys") or {}
         if keys.get("generation", 0) >= generation:
             click.echo(
                 f"{time.monotonic() - began:5.1f} s  generation {generation} is in use; its readers may still restart",
                 err=True,
             )
             return True
-        if (waits := keys.get("waits") or "") != text and not quiet:
+        if (waits := keys.get("waits") or "") != shown and not quiet:
             click.echo(f"{time.monotonic() - began:5.1f} s  {waits}", err=True)
-        text = waits
+        shown = waits
         time.sleep(POLL_SECONDS)
     click.echo("The new keys are not in use in time. The rotation continues; see `vellum status`.", err=True)
     return False

@@ -29,36 +29,36 @@ def command(*, team: str | None, events: bool, output: str) -> None:
     models; they do not count for the exit code.
     """
     client = Client(State(state_root()))
-    result = client.ask("list")
+    objects = client.ask("list")
     processes = client.ask("processes")
-    text = {"events": client.ask("events")} if events else {}
+    more = {"events": client.ask("events")} if events else {}
     own = client.ask("list", kinds=teams.MADE)
     if team:
-        claim = teams.claim_of(team, result)
-        result, own, processes, text = _only(claim, own, processes, text)
+        claim = teams.claim_of(team, objects)
+        objects, own, processes, more = _only(claim, own, processes, more)
     troubles = client.ask("troubles")
     # A start that was interrupted before it stored a claim leaves a supervisor without any object.
-    ready = bool(result) and not troubles and all(watching.is_ready(obj) for obj in result)
+    ready = bool(objects) and not troubles and all(watching.is_ready(obj) for obj in objects)
     if output == "json":
         made = [obj for obj in own if watching.is_a_persons(obj)]
         click.echo(
             json.dumps(
-                {"ready": ready, "troubles": troubles, "objects": result, "made": made, "processes": processes, **text}
+                {"ready": ready, "troubles": troubles, "objects": objects, "made": made, "processes": processes, **more}
             )
         )
     else:
         _print_troubles(troubles)
-        if not result:
+        if not objects:
             click.echo("This installation does not have a claim yet. Run `vellum up FILE`.", err=True)
-        _print(result, own, processes)
+        _print(objects, own, processes)
         if events:
-            _print_events(text["events"])
-            _print_receipts(result)
+            _print_events(more["events"])
+            _print_receipts(objects)
     sys.exit(0 if ready else 3)
 
 
 def _only(
-    claim: Obj, own: list[Obj], processes: list[Obj], messages: dict[str, list[Obj]]
+    claim: Obj, own: list[Obj], processes: list[Obj], more: dict[str, list[Obj]]
 ) -> tuple[list[Obj], list[Obj], list[Obj], dict[str, list[Obj]]]:
     """Return the objects, processes and events of one team only."""
     meta, namespace = claim["metadata"], teams.namespace_of(claim)
@@ -69,14 +69,14 @@ def _only(
         # The name of every process of a team contains the team's namespace.
         [process for process in processes if namespace in process["name"]],
         {
-            word: [
+            name: [
                 event
                 for event in events
                 if event["namespace"] == namespace
                 or (event["namespace"], event["name"]) in places
                 or namespace in event["name"]
             ]
-            for word, events in messages.items()
+            for name, events in more.items()
         },
     )
 
@@ -88,8 +88,8 @@ def _print_troubles(troubles: list[Obj]) -> None:
         click.echo(f"  next: {trouble['fix']}")
 
 
-def _print(items: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
-    for obj in items:
+def _print(objects: list[Obj], own: list[Obj], processes: list[Obj]) -> None:
+    for obj in objects:
         state = click.style("ready", fg="green") if watching.is_ready(obj) else click.style("not ready", fg="yellow")
         stuck = watching.stuck(obj)
         reason = f": {(condition(obj, PARTS_READY) or {}).get('reason')}: {stuck}" if stuck else ""
@@ -126,8 +126,8 @@ def _print_events(events: list[Obj]) -> None:
         click.echo(f"  {event['last']}  {event['kind']} {place}  {event['reason']}: {event['message']}{again}")
 
 
-def _print_receipts(items: list[Obj]) -> None:
-    receipts = [receipt for obj in items for receipt in reversed(status_of(obj).get("receipts") or ())]
+def _print_receipts(objects: list[Obj]) -> None:
+    receipts = [receipt for obj in objects for receipt in reversed(status_of(obj).get("receipts") or ())]
     if receipts:
         click.echo("put back")
     for receipt in sorted(receipts, key=lambda item: str(item["seen"])):

@@ -50,8 +50,8 @@ def command(files: tuple[str, ...], timeout: float, output: str) -> None:
     try:
         _started(state, manifests, timeout, output)
     except KeyboardInterrupt:
-        text = "The supervisor may continue. `vellum status` shows it, and `vellum down` stops it."
-        click.echo(text, err=True)
+        hint = "The supervisor may continue. `vellum status` shows it, and `vellum down` stops it."
+        click.echo(hint, err=True)
         raise
 
 
@@ -64,21 +64,21 @@ def _started(state: State, manifests: list[Obj], timeout: float, output: str) ->
         if error.code == NOT_STORED:
             _halt(client.ask("troubles"), [])
         raise
-    result = watching.until_ready(
+    objects = watching.until_ready(
         lambda: client.ask("list"), timeout, quiet=output == "json", halted=lambda: bool(client.ask("troubles"))
     )
-    _halt(client.ask("troubles"), result)
-    _finish(result, output)
+    _halt(client.ask("troubles"), objects)
+    _finish(objects, output)
 
 
-def _halt(troubles: list[Obj], items: list[Obj]) -> None:
+def _halt(troubles: list[Obj], objects: list[Obj]) -> None:
     """Print which parts wait because of an error of the whole installation, and raise the first error.
 
     Raises:
         VellumError: the installation has an error.
     """
     for trouble in troubles:
-        for row in watching.rows(items):
+        for row in watching.rows(objects):
             if not row.ready:
                 click.echo(f"{row.owner}: {row.part} is not ready: {row.reason}", err=True)
         raise known(trouble)
@@ -86,38 +86,38 @@ def _halt(troubles: list[Obj], items: list[Obj]) -> None:
 
 def _apply(client: Client, manifests: list[Obj], seconds: float) -> None:
     """Store the manifests; one whose predecessor of the same name is still being deleted waits for it."""
-    deadline, text = time.monotonic() + seconds, ""
+    deadline, shown = time.monotonic() + seconds, ""
     while True:
         try:
             client.ask("apply", manifests=manifests)
         except StoreError as error:
             if error.code != GOING or time.monotonic() > deadline:
                 raise
-            if error.what != text:
+            if error.what != shown:
                 click.echo(f"Waiting: {error.what}", err=True)
-            text = error.what
+            shown = error.what
             time.sleep(0.1)
         else:
             return
 
 
-def _finish(items: list[Obj], output: str) -> None:
-    for obj in items:
+def _finish(objects: list[Obj], output: str) -> None:
+    for obj in objects:
         if reason := watching.stuck(obj):
             raise LaptopError(
                 "VEL410", reason, where=watching.owner(obj), fix="fix this cause; Vellum then continues automatically"
             )
     if output == "json":
-        click.echo(json.dumps({"ready": all(map(watching.is_ready, items)), "objects": items}))
+        click.echo(json.dumps({"ready": all(map(watching.is_ready, objects)), "objects": objects}))
     else:
-        _print_endpoints(items)
-    if not all(watching.is_ready(obj) for obj in items):
+        _print_endpoints(objects)
+    if not all(watching.is_ready(obj) for obj in objects):
         click.echo("Not everything is ready in time. The start continues; see `vellum status`.", err=True)
         sys.exit(NOT_READY)
 
 
-def _print_endpoints(items: list[Obj]) -> None:
-    teams = [obj for obj in items if obj["kind"] != PLATFORM.kind]
+def _print_endpoints(objects: list[Obj]) -> None:
+    teams = [obj for obj in objects if obj["kind"] != PLATFORM.kind]
     for obj in teams:
         click.echo(f"\n{watching.owner(obj)}")
         for name, value in (status_of(obj).get("endpoints") or {}).items():

@@ -66,11 +66,10 @@ def _known(target: Target, asked: tuple[str, ...]) -> None:
     from vellum.compose.helm.guard import HEALTHY, OFF
 
     platform = targets.platform(target)
-    if text := targets.stopped(platform):
+    if why := targets.stopped(platform):
         what = "nothing would be repaired: the platform is not composed any more"
-        raise UsageError(
-            "VEL715", f"{what}: {text}", where=target.name, fix="run `vellum explain platform`, and follow its advice"
-        )
+        fix = "run `vellum explain platform`, and follow its advice"
+        raise UsageError("VEL715", f"{what}: {why}", where=target.name, fix=fix)
     status = status_of(platform)
     known = [part["name"] for part in status.get("components") or () if "version" in part]
     for name in asked:

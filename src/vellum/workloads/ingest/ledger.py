@@ -72,15 +72,15 @@ def read(qdrant: Qdrant) -> dict[str, Entry]:
 
 def _entry(point: dict[str, Any]) -> Entry:
     payload = point["payload"]
-    text = payload["entry"]
+    entry = payload["entry"]
     return Entry(
         document_id=payload["document_id"],
         document=payload["document"],
         committed=bool(payload.get("committed")),
         point=str(point["id"]),
-        places=frozenset((folder, name) for folder, name in text["places"]),
-        pages=text["pages"],
-        passages=text["passages"],
-        page_errors=text["page_errors"],
-        form=text.get("form", 1),
+        places=frozenset((folder, name) for folder, name in entry["places"]),
+        pages=entry["pages"],
+        passages=entry["passages"],
+        page_errors=entry["page_errors"],
+        form=entry.get("form", 1),
     )

@@ -60,11 +60,11 @@ def define(image: str) -> Any:  # noqa: ANN401  # kfp publishes no types
 
     def ingest(source: str, prune: bool = False) -> None:  # noqa: FBT001, FBT002
         # No caching: the content of Qdrant may have changed since, and the steps read it themselves.
-        set_caching_options = read(source=source, prune=prune).set_caching_options(enable_caching=False)
-        passages = cut(pages=set_caching_options.outputs["pages"], listing=set_caching_options.outputs["listing"])
+        extracted = read(source=source, prune=prune).set_caching_options(enable_caching=False)
+        passages = cut(pages=extracted.outputs["pages"], listing=extracted.outputs["listing"])
         passages.set_caching_options(enable_caching=False)
         write(
-            listing=set_caching_options.outputs["listing"],
+            listing=extracted.outputs["listing"],
             passages=passages.outputs["passages"],
             counts=passages.outputs["counts"],
             prune=prune,

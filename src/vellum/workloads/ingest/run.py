@@ -283,10 +283,10 @@ def _forget(runs: Path) -> None:
         shutil.rmtree(folder / "tmp", ignore_errors=True)
 
 
-def _fail(messages: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
+def _fail(error: dict[str, str] | None, failure: str, log: Path) -> NoReturn:
     """Raise the step's own error, or an error that it failed."""
-    if messages is not None:
-        raise WorkloadError(messages["code"], messages["what"], where=messages["where"], fix=messages["fix"])
+    if error is not None:
+        raise WorkloadError(error["code"], error["what"], where=error["where"], fix=error["fix"])
     raise WorkloadError(
         "VEL503",
         f"a pipeline step failed: {failure}",

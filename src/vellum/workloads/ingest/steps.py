@@ -52,33 +52,31 @@ def extract(source: str, pages: str, listing: str, *, prune: bool) -> None:
 
     end_with_worker()
     folder = folder_of(source)
-    match_ = find(folder)
-    if prune and match_.closed:
+    scan = find(folder)
+    if prune and scan.closed:
         raise WorkloadError(
             "VEL504",
             "a folder in it cannot be read, so what it holds would be forgotten",
-            where=f"{text_of(folder)}/{match_.closed[0]}",
+            where=f"{text_of(folder)}/{scan.closed[0]}",
             fix="let this user read it, or ingest without --prune; nothing was changed",
         )
     known = {key: entry for key, entry in ledger.read(_qdrant()).items() if entry.current}
-    emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in match_.documents])
-    new = [document for document in match_.documents if document.document_id not in known]
+    emit("listing", files=[[item.document_id, os.fsencode(item.path).hex()] for item in scan.documents])
+    new = [document for document in scan.documents if document.document_id not in known]
     results = {result.document.document_id: result for result in Extraction(Path(pages)).run(new)}
-    files = [
-        {"names": [name], "verdict": "unreadable", "document_id": ""} for name in (*match_.unreadable, *match_.closed)
-    ]
-    for document in match_.documents:
+    files = [{"names": [name], "verdict": "unreadable", "document_id": ""} for name in (*scan.unreadable, *scan.closed)]
+    for document in scan.documents:
         file: dict[str, Any] = {"document_id": document.document_id, "names": list(document.names)}
         if document.document_id in known:
             entry = known[document.document_id]
-            text = "page_errors" if entry.page_errors else "ok"
-            file |= {"verdict": text, "pages": entry.pages, "page_errors": entry.page_errors, "known": True}
+            verdict = "page_errors" if entry.page_errors else "ok"
+            file |= {"verdict": verdict, "pages": entry.pages, "page_errors": entry.page_errors, "known": True}
             file["passages"] = entry.passages
         else:
             result = results[document.document_id]
             file |= {"verdict": result.verdict, "pages": result.pages, "page_errors": len(result.failed)}
         files.append(file)
-    whole = {"source": text_of(folder.resolve()), "skipped": list(match_.skipped), "listed": sorted(match_.listed)}
+    whole = {"source": text_of(folder.resolve()), "skipped": list(scan.skipped), "listed": sorted(scan.listed)}
     _write(listing, {**whole, "files": files})
 
 
@@ -117,15 +115,15 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
     from vellum.workloads.ingest.index import Index
 
     end_with_worker()
-    result, written = _read(listing), _read(counts)
-    files = result["files"]
+    extracted, written = _read(listing), _read(counts)
+    files = extracted["files"]
     for file in files:
         file.setdefault("passages", written.get(file["document_id"], 0))
         if file["verdict"] not in READABLE or file.get("known"):
             _tell(file)
     by_id = {file["document_id"]: file for file in files}
     before = ledger.read(_qdrant())
-    wanted = {key: _entry(by_id[key], result["source"], before.get(key)) for key in written}
+    wanted = {key: _entry(by_id[key], extracted["source"], before.get(key)) for key in written}
     index = Index(_qdrant())
     index.prepare(wanted)
     older = frozenset(key for key, entry in before.items() if entry.committed and not entry.current)
@@ -133,10 +131,10 @@ def index(listing: str, passages: str, counts: str, verdicts: str, *, prune: boo
         _tell(by_id[document_id])
     # What an older version indexed and this one cannot read must not be cited any more.
     index.forget(older & {file["document_id"] for file in files if file["verdict"] not in READABLE})
-    present = {file["document_id"]: _places(file, result["source"]) for file in files if file["passages"]}
-    kept = frozenset(result["listed"]) if prune else None
-    removed = index.settle(present, result["source"], kept)
-    _write(verdicts, {"skipped": result["skipped"], "removed": removed, "files": files})
+    present = {file["document_id"]: _places(file, extracted["source"]) for file in files if file["passages"]}
+    kept = frozenset(extracted["listed"]) if prune else None
+    removed = index.settle(present, extracted["source"], kept)
+    _write(verdicts, {"skipped": extracted["skipped"], "removed": removed, "files": files})
 
 
 def folder_of(source: str) -> Path:

@@ -195,16 +195,16 @@ def _is_read_differently(kind: str, asked: str, stored: str) -> bool:
     """Return whether a text matches inside words but not by words, or the other way round."""
     if not (_is_plain(asked) and _is_plain(stored)):
         return True
-    wanted, result = _WORD.findall(asked.lower()), _WORD.findall(stored.lower())
+    wanted, there = _WORD.findall(asked.lower()), _WORD.findall(stored.lower())
     if kind == "text_any":
         inside = any(word in stored for word in asked.split())
-        by_words = any(item in result for item in wanted)
+        by_words = any(item in there for item in wanted)
     else:
         inside = asked in stored
-        by_words = bool(wanted) and all(item in result for item in wanted)
+        by_words = bool(wanted) and all(item in there for item in wanted)
         if kind == "phrase":
             size = len(wanted)
-            by_words = by_words and any(result[at : at + size] == wanted for at in range(len(result)))
+            by_words = by_words and any(there[at : at + size] == wanted for at in range(len(there)))
     return inside != by_words
 
 

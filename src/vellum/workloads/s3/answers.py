@@ -72,7 +72,7 @@ def _fields(fields: Fields) -> str:
 
 
 def _field(name: str, value: str) -> str:
-    text = _CONTROL.sub(lambda result: f"&#{ord(result[0])};", escape(value))
+    text = _CONTROL.sub(lambda match: f"&#{ord(match[0])};", escape(value))
     return f"<{name}>{text}</{name}>"
 
 
@@ -83,13 +83,13 @@ def page(body: bytes) -> Page:
         ValueError: the text is not a listing.
     """
     root = _root(body)
-    messages = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    values = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     items = [item for child in root if child.tag.endswith("}Contents") if not _phantom(item := _item(child))]
     folders = [
         unquote_plus(child[0].text or "").removesuffix("/") for child in root if child.tag.endswith("}CommonPrefixes")
     ]
-    more = messages.get("IsTruncated") == "true"
-    return Page(items, folders, messages.get("NextContinuationToken", "") if more else "")
+    more = values.get("IsTruncated") == "true"
+    return Page(items, folders, values.get("NextContinuationToken", "") if more else "")
 
 
 def _root(body: bytes) -> ET.Element:
@@ -105,10 +105,10 @@ def _phantom(item: Item) -> bool:
 
 
 def _item(element: ET.Element) -> Item:
-    messages = {child.tag.rpartition("}")[2]: child for child in element}
-    owner = {child.tag.rpartition("}")[2]: child.text or "" for child in messages.get("Owner", ())}
-    facts = tuple((name, messages[name].text or "") for name in _FACTS if name in messages)
-    return Item(unquote_plus(messages["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", "")))
+    children = {child.tag.rpartition("}")[2]: child for child in element}
+    owner = {child.tag.rpartition("}")[2]: child.text or "" for child in children.get("Owner", ())}
+    facts = tuple((name, children[name].text or "") for name in _FACTS if name in children)
+    return Item(unquote_plus(children["Key"].text or ""), facts, (owner.get("ID", ""), owner.get("DisplayName", "")))
 
 
 def code(body: bytes) -> str:
@@ -136,10 +136,10 @@ def uploads(body: bytes) -> tuple[list[Item], Mapping[str, str]]:
         ValueError: the text is not XML.
     """
     root = _root(body)
-    messages = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
-    return [_upload(child) for child in root if child.tag.endswith("}Upload")], messages
+    values = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    return [_upload(child) for child in root if child.tag.endswith("}Upload")], values
 
 
 def _upload(element: ET.Element) -> Item:
-    messages = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-    return Item(messages.get("Key", ""), tuple((name, messages.get(name, "")) for name in ("UploadId", "Initiated")))
+    values = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+    return Item(values.get("Key", ""), tuple((name, values.get(name, "")) for name in ("UploadId", "Initiated")))

@@ -201,11 +201,11 @@ class Front:
         if not await self._may_send(call):
             return
         async with self._batches:
-            result = await _keys(call)
-            if isinstance(result, Refusal):
-                await _refuse(call, result)
+            parsed = await _keys(call)
+            if isinstance(parsed, Refusal):
+                await _refuse(call, parsed)
                 return
-            body, keys = result
+            body, keys = parsed
             async with self._places.held(asked.bucket, keys, writes=False) as change:
                 if not change.free:
                     await _refuse(call, guard.busy(keys[0]))
@@ -275,8 +275,8 @@ class Front:
         if isinstance(page, Refusal):
             await _refuse(call, page)
             return
-        result = await self._store.uploads(asked.bucket, continued=bool(page.key_marker))
-        await call.xml(uploads.page(asked.bucket, page, result), request_id=_request_id())
+        listed = await self._store.uploads(asked.bucket, continued=bool(page.key_marker))
+        await call.xml(uploads.page(asked.bucket, page, listed), request_id=_request_id())
 
     async def _allowed(self, call: Call) -> bool:
         """Send the client's own request to the store for authorization; return False if its error was the answer."""

@@ -51,9 +51,9 @@ class Signer:
         key = f"AWS4{self.secret_key}".encode()
         for part in (day, _REGION, "s3", "aws4_request"):
             key = _hmac(key, part)
-        message = f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders={names}, "
-        message += f"Signature={_hmac(key, text).hex()}"
-        return [(name.encode(), value.encode()) for name, value in {**signed, "authorization": message}.items()]
+        header = f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders={names}, "
+        header += f"Signature={_hmac(key, text).hex()}"
+        return [(name.encode(), value.encode()) for name, value in {**signed, "authorization": header}.items()]
 
 
 def _quoted(text: str) -> str:

@@ -92,11 +92,11 @@ class Store:
     async def uploads(self, bucket: str, *, continued: bool) -> list[Item]:
         """Return every open multipart upload; a continued list uses the snapshot of its first page."""
         if not continued or bucket not in self._read:
-            result = await self._all_uploads(bucket)
-            if len(result) <= _PAGE:
-                return result
-            self._read = {bucket: result}
-            asyncio.get_running_loop().call_later(UPLOADS_SECONDS, self._forget, bucket, result)
+            listed = await self._all_uploads(bucket)
+            if len(listed) <= _PAGE:
+                return listed
+            self._read = {bucket: listed}
+            asyncio.get_running_loop().call_later(UPLOADS_SECONDS, self._forget, bucket, listed)
         return self._read[bucket]
 
     def _forget(self, bucket: str, uploads: list[Item]) -> None:
@@ -104,20 +104,20 @@ class Store:
             del self._read[bucket]
 
     async def _all_uploads(self, bucket: str) -> list[Item]:
-        results: list[Item] = []
+        listed: list[Item] = []
         query = {"uploads": "", "max-uploads": str(_PAGE)}
         while True:
             status, body = await self._get(f"/{bucket}", query)
             if status != _OK:
                 raise UpstreamError(f"the store answers {status} when it is asked for a bucket's uploads")
-            some, text = answers.uploads(body)
-            results += some
-            last = text.get("NextUploadIdMarker", "")
-            if text.get("IsTruncated") != "true" or not some:
-                return results
-            if len(results) > _MOST_UPLOADS:
+            some, fields = answers.uploads(body)
+            listed += some
+            last = fields.get("NextUploadIdMarker", "")
+            if fields.get("IsTruncated") != "true" or not some:
+                return listed
+            if len(listed) > _MOST_UPLOADS:
                 raise UpstreamError(f"the bucket has more than {_MOST_UPLOADS} multipart uploads under way")
-            query = {**query, "key-marker": text.get("NextKeyMarker") or some[-1].key, "upload-id-marker": last}
+            query = {**query, "key-marker": fields.get("NextKeyMarker") or some[-1].key, "upload-id-marker": last}
 
     async def abort(self, bucket: str, key: str, upload: str) -> None:
         """Abort a multipart upload that the store began and the front refuses."""

@@ -95,12 +95,12 @@ class Answer:
         Raises:
             UpstreamError: it is longer than ``most`` bytes, or breaks off.
         """
-        result = bytearray()
+        whole = bytearray()
         async for part in self.body():
-            result += part
-            if len(result) > most:
+            whole += part
+            if len(whole) > most:
                 raise UpstreamError(f"the store's answer has more than {most} bytes")
-        return bytes(result)
+        return bytes(whole)
 
 
 class Upstream:
@@ -156,8 +156,8 @@ class Upstream:
         self, request: h11.Request, body: AsyncIterator[bytes] | None
     ) -> tuple[_Connection, Answer, asyncio.Task[None] | None]:
         while True:
-            result = self._kept()
-            connection = result or await self._connected()
+            kept = self._kept()
+            connection = kept or await self._connected()
             sending = None
             try:
                 if _waits(request):
@@ -174,7 +174,7 @@ class Upstream:
                 connection.close()
                 self.close_idle()
                 # A request can be sent again only if none of its body was read.
-                if result is None or body is not None or isinstance(wrong, TimeoutError):
+                if kept is None or body is not None or isinstance(wrong, TimeoutError):
                     raise UpstreamError(f"the store does not answer: {wrong}") from wrong
             except BaseException:
                 if sending is not None:
