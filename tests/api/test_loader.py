@@ -328,7 +328,7 @@ def test_a_store_that_does_not_fit_is_refused_with_what_to_write(spec: str, expe
 
 
 def test_anchors_and_aliases_hide_no_other_mistake() -> None:
-    """What an alias stands for is not checked; what an anchor names is."""
+    """Vellum checks the value of an anchor, but not the value of an alias."""
     text = HEAD + "spec:\n  notebooks: &on enabeld\n  search: *on\n  vectors: &v {storge: 1Gi}\n  sise: small\n"
     assert [(code, where, fix.split(" (")[0]) for code, where, fix in said(text + f"---\n{HEAD}spec: *v\n")] == [
         ("VEL106", "5: spec.notebooks", "delete &on"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 USER, PASSWORD = "ada", "open sesame"
 _BCRYPT = "$2b$04$.n4hgwCCVmeHa2NSJNwbfuWCSr4vFGNYFZvjnq4x/zsRjGlkx4UxK"
-"""Of the password."""
+"""The hash of the password."""
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def test_each_image_that_is_missing_is_named(host: str) -> None:
 
 def test_a_pull_secret_opens_a_registry_and_without_one_it_is_a_warning(host: str) -> None:
     image = f"{host}/closed/a:v1"
-    assert found(image) == [("warning", f"{host} wants a login for {image}")]
+    assert found(image) == [("warning", f"{host} requires a login for {image}")]
     assert found(image, auths={host: {"auth": LOGIN}}) == [("ok", "all images are in their registries: 1")]
 
 

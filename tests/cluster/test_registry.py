@@ -82,7 +82,7 @@ def test_each_chart_that_is_missing_is_named_with_its_version(host: str) -> None
 
 def test_a_registry_that_wants_a_login_is_refused(host: str) -> None:
     assert {state for state, _ in looked(own=f"oci://{host}/login", plainHTTP=True)} == {"failed"}
-    assert "wants a login" in looked(own=f"oci://{host}/login", plainHTTP=True)[0][1]
+    assert "requires a login" in looked(own=f"oci://{host}/login", plainHTTP=True)[0][1]
 
 
 def test_a_folder_of_charts_is_read_by_its_index(host: str) -> None:

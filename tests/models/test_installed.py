@@ -1,4 +1,4 @@
-"""Without scikit-learn and skops a model is refused in milliseconds, and the refusal names the way out."""
+"""Without scikit-learn and skops a model is refused in milliseconds, and the refusal names the fix."""
 
 from __future__ import annotations
 

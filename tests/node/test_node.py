@@ -141,7 +141,7 @@ def test_a_node_runs_pods_survives_kills_and_leaves_no_trace(bench: Bench) -> No
     assert bench.kubectl("exec", *deployment, "--", "/crossplane", "--version") == "v2.3.4\n"
 
     refused = bench.vellum("up", "--bare", check=False)
-    assert "VEL909: the running bench has a node and accepts no FILES" in refused.stderr
+    assert "VEL909: the running bench has a node, so leave out FILES" in refused.stderr
 
     first = pod(bench)
     for name in ("kubelet", "containerd"):

@@ -23,7 +23,7 @@ def upload(server: Any) -> None:
 
 @cache
 def bodies() -> list[bytes]:
-    """Return the requests of an upload, a thousand points each; to make them takes seconds."""
+    """Return the requests of an upload, a thousand points each; creating them takes seconds."""
     vectors = np.random.default_rng(3).normal(size=(COUNT, SIZE)).round(3).tolist()
     points = [{"id": at, "vector": vector} for at, vector in enumerate(vectors)]
     return [orjson.dumps({"points": points[begin : begin + 1000]}) for begin in range(0, COUNT, 1000)]

@@ -1,4 +1,4 @@
-"""The object around a spec, as a model: its metadata follow the rules of Kubernetes."""
+"""The models of whole objects and of their metadata, which follow the rules of Kubernetes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESERVED = frozenset({
     KUBEFLOW_NAMESPACE, STORAGE_NAMESPACE, VECTORS_NAMESPACE,
     "crossplane-system", "kube-system", "kube-public", "kube-node-lease",
 })  # fmt: skip
-"""Namespaces that others make. A laptop makes a claim's with the claim, and the platform would never get its own."""
+"""Namespaces that a claim cannot have. A laptop would create one with the claim, and block the platform's own."""
 MOST_BYTES = 256 * 1024
 API_VERSIONS: Mapping[str, str] = {
     **dict.fromkeys((claim.KIND, platform.KIND), claim.API_VERSION),
@@ -89,7 +89,7 @@ def _label(value: str) -> str:
 
 def _not_too_long(texts: dict[str, str]) -> dict[str, str]:
     if sum(len(f"{key}{value}".encode()) for key, value in texts.items()) > MOST_BYTES:
-        raise Refused("the texts have more than 256 KiB in all", "keep long texts elsewhere", "VEL117")
+        raise Refused("the annotations have more than 256 KiB in total", "store long texts elsewhere", "VEL117")
     return texts
 
 

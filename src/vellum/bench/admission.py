@@ -1,4 +1,4 @@
-"""What has another address on the bench than on a cluster. No I/O; the list is complete.
+"""The objects with addresses that differ between the bench and a cluster. No I/O; the list is complete.
 
 - provider-helm is a process, without a pod whose token it could use. Its ProviderConfig names a kubeconfig.
 - Charts come from the bench's own registry, which speaks plain HTTP on loopback, unless the platform names another.

@@ -71,7 +71,7 @@ def base(rendered: str, registry: str) -> list[Obj]:
 
 
 def _settings(registry: str) -> Iterator[Obj]:
-    """Return what lets the package manager pull from the bench's registry, and start the kinds of every provider."""
+    """Return the objects that point the package manager at the bench's registry and activate all providers' kinds."""
     for host in MIRRORED:
         images = [{"type": "Prefix", "prefix": host}]
         spec = {"matchImages": images, "rewriteImage": {"prefix": registry}}

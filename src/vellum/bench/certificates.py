@@ -64,7 +64,7 @@ def make(folder: Path, server: str, now: datetime, also: tuple[str, ...] = ()) -
     Args:
         folder: where they are written.
         server: the API server's address in the kubeconfigs.
-        now: they are valid from an hour before.
+        now: the certificates are valid from one hour before this time.
         also: further addresses and names of the API server.
     """
     from cryptography.hazmat.primitives import serialization

@@ -39,7 +39,7 @@ class Machine:
 
     @property
     def listens(self) -> str:
-        """The address on which these two listen; all addresses of the node's own network if there is a node."""
+        """The address on which the API server and the registry listen; with a node, all of the node's addresses."""
         return self.address if self.address == LOOPBACK else "0.0.0.0"  # noqa: S104  # a network without a way in
 
     def port(self, name: str) -> int:

@@ -104,7 +104,7 @@ FILES = (
 )
 
 NODE: tuple[Program | Files, ...] = (
-    # In a folder of their own, because a change there must not build the API server again.
+    # In a separate folder, so that a change there does not rebuild the API server.
     *(Program(name, "kubelet", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES) for name in ("kubelet", "kube-proxy")),
     Program("coredns", "coredns", "."),
     Program("pause", "pause", "."),

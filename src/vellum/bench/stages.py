@@ -1,4 +1,4 @@
-"""The frame of a bench: it starts programs in stages, reports its steps, and applies objects. One process runs it."""
+"""The base class of both benches: it starts programs in stages, reports its steps, and applies objects."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Stages(ABC):
         """Start everything, on a thread of its own."""
 
     def _changed(self, process: str) -> None:  # noqa: ARG002  # not every bench has controllers to wake
-        """Take note that the readiness of a process changed."""
+        """React to a change in the readiness of a process."""
         return
 
     def _thread(self, name: str, work: Callable[..., None], *arguments: object) -> None:
@@ -112,7 +112,7 @@ class Stages(ABC):
             )
 
     def _clients(self) -> None:
-        """Make the links through which a user runs kubectl and helm."""
+        """Create the links with which a user runs kubectl and helm."""
         self.kubectl.parent.mkdir(mode=0o700, exist_ok=True)
         for name in ("kubectl", "helm"):
             link = self.kubectl.with_name(name)

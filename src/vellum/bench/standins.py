@@ -71,7 +71,7 @@ class Kubelet:
     kinds: Sequence[Kind] = (Kind("apps/v1", "Deployment"),)
 
     def __init__(self, supervisor: Supervisor, process: Process, namespace: str, deployment: str) -> None:
-        """Remember the process and its Deployment, a name or a pattern: a package's has the name of its revision."""
+        """Store the process, and a name or pattern for its Deployment: Crossplane adds the revision to a package's."""
         self.name = f"kubelet/{process.name}"
         self._supervisor, self._process = supervisor, process
         self._namespace, self._deployment = namespace, deployment
@@ -93,13 +93,13 @@ class Kubelet:
 
 
 class FunctionRuntime:
-    """Runs the function as a process, and tells Crossplane where: what its runtime ``External`` leaves to others."""
+    """Runs the function as a process, and writes its address for Crossplane, as the runtime ``External`` requires."""
 
     name = "stand-in/function"
     kinds: Sequence[Kind] = (Kind("pkg.crossplane.io/v1", "FunctionRevision"), Kind("v1", "Secret"))
 
     def __init__(self, supervisor: Supervisor, process: Process, endpoint: str, certificate: str) -> None:
-        """Remember the function's process and address, and the certificate that it shows."""
+        """Store the function's process and address, and the certificate that it presents."""
         self._supervisor, self._process, self._endpoint = supervisor, process, endpoint
         self._certificate = certificate
         self._running: set[Key] = set()

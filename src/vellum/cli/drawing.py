@@ -20,7 +20,7 @@ def is_possible(*, quiet: bool) -> bool:
 
 @contextmanager
 def live(head: Sequence[str]) -> Iterator[Draw]:
-    """Yield what replaces the table on the terminal; the last one stays."""
+    """Yield a function that replaces the table on the terminal; the last table stays."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
@@ -37,7 +37,7 @@ def live(head: Sequence[str]) -> Iterator[Draw]:
 
 @contextmanager
 def bar(description: str) -> Iterator[Callable[..., None]]:
-    """Yield what updates a bar that disappears at the end: ``description``, ``completed``, ``total`` and ``far``."""
+    """Yield a function that updates the bar's ``description``, ``completed``, ``total`` and ``far``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -196,7 +196,7 @@ class Api:
         from urllib3 import Timeout
 
         content = {"Content-Type": request.content} if request.body is not None else {}
-        # Asked for every time: a token may have to be renewed.
+        # Read for each request, because a token may have expired.
         keys = {key["key"]: key["value"] for key in self._settings.auth_settings().values()}
         with _answering(request, self._fix):
             response = self._pool.request(

@@ -40,7 +40,7 @@ def _settings(secret: Obj) -> Mapping[str, Any] | None:
 
 
 def findings(wanted: Platform, packages: Iterable[str], secrets: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """Return a finding for each image that is missing or cannot be checked, or one that all are there.
+    """Return a finding for each image that is missing or cannot be checked; without any, one finding that all exist.
 
     Args:
         wanted: the platform.
@@ -79,6 +79,6 @@ def _of_a_host(
             yield Finding(NAME, FAILED, f"{host} does not have {reference}", fix)
         elif status in (UNAUTHORIZED, FORBIDDEN):
             fix = f"kubectl create secret docker-registry NAME --namespace {SYSTEM} --docker-server {host} ..."
-            yield Finding(NAME, WARNING, f"{host} wants a login for {reference}", fix)
+            yield Finding(NAME, WARNING, f"{host} requires a login for {reference}", fix)
         elif status != FOUND:
             yield Finding(NAME, WARNING, f"{host} answers {status} for {reference}", "read that registry's log")

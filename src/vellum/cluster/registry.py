@@ -54,7 +54,7 @@ def _wrong(where: str, own: list[Chart], *, plain: bool) -> Iterator[Finding]:
             yield Finding("charts", WARNING, says, "check spec.charts.own, and that the cluster reaches the registry")
             return
         if status in (UNAUTHORIZED, FORBIDDEN):
-            says = f"{where} wants a login for {name}, and provider-helm has none"
+            says = f"{where} requires a login for {name}, and provider-helm has none"
             yield Finding("charts", FAILED, says, "allow reading that registry without a login, as for a public chart")
         elif status == MISSING:
             yield Finding("charts", FAILED, f"{where} has no {name}", _PUSH.format(where=where))

@@ -196,14 +196,14 @@ def rotate(log: Path) -> None:
 
 SILENCE = 0
 INCOMPLETE = -1
-"""A right status, but the body lacks what the probe asks for."""
+"""The status is right, but the body lacks the text that the probe requires."""
 _MOST_BYTES = 1 << 20
 
 
 def wrong_with(probe: Probe, seconds: float) -> int | None:
-    """Send the requests of a probe; return None if all answers are right, else what is wrong with the first other.
+    """Send the requests of a probe; return None if all answers are right.
 
-    That is its HTTP status, INCOMPLETE, or SILENCE.
+    Otherwise return the HTTP status of the first wrong answer, INCOMPLETE, or SILENCE.
     """
     status = answer(probe, seconds)
     if status not in probe.ok:

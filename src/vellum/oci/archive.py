@@ -78,7 +78,7 @@ def plain(content: bytes, mode: int = 0o644) -> File:
 
 
 def write(out: IO[bytes], entries: Mapping[str, Entry], *, folders: bool = True) -> Written:
-    """Write a gzip of a tar; entries are sorted by path, and belong to root unless they say otherwise.
+    """Write a gzip of a tar; entries are sorted by path, and belong to root unless they name another owner.
 
     Args:
         out: the file to write to.

@@ -24,7 +24,7 @@ _SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user and a password, or a token to get others with."""
+    """A user and a password, or a token that the registry exchanges for others."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -101,5 +101,5 @@ def _helped(helper: str, host: str) -> Login | None:
         given = json.loads(done.stdout)
         user, secret = str(given["Username"]), str(given["Secret"])
     except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
-        raise UsageError("VEL758", f"{program} gives no login", where=host, fix=fix) from error
+        raise UsageError("VEL758", f"{program} does not return a login", where=host, fix=fix) from error
     return Login(refresh_token=secret) if user == _TOKEN else Login(user, secret)

@@ -107,7 +107,7 @@ class Layout:
         return made
 
     def copy(self, other: Layout, descriptor: Json) -> None:
-        """Take a blob of another layout, by a hard link where that is possible."""
+        """Add a blob of another layout, as a hard link where possible."""
         target, source = self.path(descriptor["digest"]), other.path(descriptor["digest"])
         if target.exists():
             return
@@ -132,7 +132,7 @@ class Layout:
                     # Otherwise an endless answer fills the disk.
                     break
             if left or f"sha256:{digest.hexdigest()}" != descriptor["digest"]:
-                what = f"the registry: a blob does not match {descriptor['digest']}"
+                what = f"the registry's blob does not match {descriptor['digest']}"
                 raise UsageError("VEL757", what, where=str(self.root), fix="run the command again")
             self._keep(out, descriptor["digest"])
 
@@ -187,7 +187,7 @@ class Layout:
         return {item["annotations"][NAME]: item for item in self.index() if NAME in (item.get("annotations") or {})}
 
     def publish(self, descriptors: list[Json]) -> None:
-        """Write ``index.json`` with exactly these, and remove every blob that it does not lead to."""
+        """Write ``index.json`` with exactly these descriptors, and remove all other blobs that they do not reach."""
         ordered = sorted(descriptors, key=lambda item: ((item.get("annotations") or {}).get(NAME, "~"), item["digest"]))
         value = {"schemaVersion": 2, "mediaType": INDEX, "manifests": ordered}
         path = self.root / "index.json"
@@ -200,7 +200,7 @@ class Layout:
                 blob.unlink()
 
     def reached(self, descriptor: Json) -> Iterator[Json]:
-        """Yield the descriptor's blobs, each after those that it names, as a registry wants them."""
+        """Yield the blobs that a descriptor reaches, each after the blobs that it names, as registries require."""
         if descriptor["mediaType"] in INDEXES:
             for item in self.read(descriptor)["manifests"]:
                 yield from self.reached(item)

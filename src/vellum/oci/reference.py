@@ -19,7 +19,7 @@ _REFERENCE = re.compile(
 _PRIVATE = tuple(
     map(ipaddress.ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
-"""Loopback, RFC 1918 and RFC 4193. Python's ``is_private`` also holds for documentation networks and others."""
+"""Loopback, RFC 1918 and RFC 4193. Python's ``is_private`` is also true for documentation networks and others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def is_private(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether the host is this machine by its very name; such registries are used without TLS, as Docker does."""
+    """Return whether the host is ``localhost`` or a loopback address, which need no TLS, as in Docker."""
     name = _name(host)
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

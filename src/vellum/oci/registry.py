@@ -1,4 +1,4 @@
-"""A registry, by the OCI distribution API: look, pull and push. A push that stops continues with what is missing."""
+"""A client of the OCI distribution API: look up, pull and push. A repeated push uploads only what is missing."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ class Registry:
         self._expect(answer, f"manifest {repository}:{version}", OK)
         data = answer.data
         if len(data) > _MOST or (version.startswith("sha256:") and sha256(data) != version):
-            raise self._refused(f"the manifest of {repository} does not match {version}")
+            raise self._refused(f"has a manifest of {repository} that does not match {version}")
         media = str(self._object(data).get("mediaType") or answer.headers.get("Content-Type", ""))
         return media, data
 
     def pull(self, repository: str, version: str, layout: Layout, architectures: tuple[str, ...]) -> Json:
-        """Bring an image into the layout, only the wanted platforms of an index; return its descriptor.
+        """Pull an image into the layout, with only the wanted platforms of an index; return its descriptor.
 
         Raises:
             UsageError: the registry does not have it (VEL757).
@@ -104,7 +104,7 @@ class Registry:
             yield from answer.stream(_CHUNK)
 
     def push_blob(self, repository: str, descriptor: Json, path: Path, other: str = "") -> bool:
-        """Upload a blob unless the repository has it, or can take it from the ``other`` one; tell whether it did.
+        """Upload a blob unless the repository has it or can mount it from ``other``; return whether it was uploaded.
 
         Raises:
             UsageError: the registry refuses it (VEL757).
@@ -124,7 +124,7 @@ class Registry:
                 self._expect(done, f"blob {digest} of {repository}", CREATED)
                 return True
             time.sleep(2**attempt)
-        raise self._refused(f"it answers {done.status} for blob {digest} of {repository}")
+        raise self._refused(f"answers {done.status} for blob {digest} of {repository}")
 
     def _upload(self, repository: str, location: str, digest: str, body: IO[bytes], size: int) -> BaseHTTPResponse:
         sign = "&" if urlsplit(location).query else "?"
@@ -237,7 +237,7 @@ class Registry:
     ) -> BaseHTTPResponse:
         import urllib3
 
-        # An upload is begun anew by its caller, so only requests without a body are repeated here.
+        # The caller restarts an upload, so this repeats only requests without a body.
         tries = self.tries if body is None else 0
         retries = urllib3.Retry(
             # A total would also count redirects.
@@ -272,17 +272,17 @@ class Registry:
         try:
             yield
         except (HTTPError, OSError, ValueError) as silent:
-            raise self._refused(f"it does not answer: {why(silent)}") from silent
+            raise self._refused(f"does not answer: {why(silent)}") from silent
 
     def _expect(self, answer: BaseHTTPResponse, what: str, wanted: int) -> None:
         if answer.status == wanted:
             return
         if answer.status in (UNAUTHORIZED, FORBIDDEN):
-            raise self._refused(f"it refuses {what} to this login", f"log in: docker login {self.host}")
-        raise self._refused(f"it answers {answer.status} for {what}{_told(answer)}")
+            raise self._refused(f"refuses {what} with this login", f"log in: docker login {self.host}")
+        raise self._refused(f"answers {answer.status} for {what}{_told(answer)}")
 
     def _refused(self, what: str, fix: str = "check the registry, and run the command again") -> UsageError:
-        return UsageError("VEL757", f"the registry: {what}", where=self.host, fix=fix)
+        return UsageError("VEL757", f"the registry {what}", where=self.host, fix=fix)
 
 
 def why(silent: Exception) -> str:
@@ -291,7 +291,7 @@ def why(silent: Exception) -> str:
 
 
 def _told(answer: BaseHTTPResponse) -> str:
-    """Return what the registry tells about an error, if it tells something."""
+    """Return code and message of the registry's error; empty if its answer has neither."""
     try:
         first = json.loads(answer.data)["errors"][0]
         return f" ({first.get('code')}: {str(first.get('message'))[:200]})"

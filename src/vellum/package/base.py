@@ -41,7 +41,7 @@ class Source:
     layout: Layout
     descriptor: Json
     name: str
-    """Its name with its digest; for a layout of the user the digest alone, because a path tells about the machine."""
+    """Its name with its digest; for a user's layout only the digest, because a path reveals details of the machine."""
 
 
 def local(folder: Path) -> Source:
@@ -59,7 +59,7 @@ def local(folder: Path) -> Source:
 
 
 def pulled(reference: Reference, architectures: tuple[str, ...], cache: Path) -> Source:
-    """Return an image of a registry, brought to this machine; its tag is resolved to a digest.
+    """Pull an image from a registry, and return it with the tag resolved to a digest.
 
     Raises:
         UsageError: the registry does not answer or does not have it (VEL757), or its login fails (VEL758).

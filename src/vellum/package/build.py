@@ -1,4 +1,4 @@
-"""Build the images into an OCI layout, without Docker and without running anything of them."""
+"""Build the images into an OCI layout, without Docker and without running programs from them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def build(layout: Layout, request: Request, say: Say) -> None:
     """Build every image and chart, then make them the layout's only content.
 
     Raises:
-        UsageError: the base does not fit (VEL750), or a package has no wheel (VEL751) or cannot be had (VEL756).
+        UsageError: the base does not fit (VEL750), or a package has no wheel (VEL751) or cannot be downloaded (VEL756).
     """
     descriptors: list[Json] = []
     bases = [base.read(request.base, architecture) for architecture in request.architectures]
@@ -119,7 +119,7 @@ def _rest(recipe: Recipe, on: Base) -> dict[str, Entry]:
 
 
 def _with(on: Base, path: str, line: str) -> bytes:
-    """Return the base's file with our account; without a name for its number, some programs do not start."""
+    """Return the base's file with our account; some programs do not start if their user id has no name."""
     before = on.accounts.get(path, b"root:x:0:0:root:/root:/bin/sh\n" if path.endswith("passwd") else b"root:x:0:\n")
     number = line.split(":")[2]
     kept = [item for item in before.decode().splitlines() if item.split(":")[2:3] != [number]]

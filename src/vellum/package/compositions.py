@@ -21,7 +21,7 @@ METRICS_PORT = 8080
 
 
 def compositions(function_name: str = FUNCTION) -> list[Obj]:
-    """Return both, which call the Function of this name. It gets the objects that every pass needs."""
+    """Return both Compositions, which call the Function of this name with the objects that every pass needs."""
     facts = PlatformFacts("standard")
     teams = (kind for part in team_components().values() for kind in part.kinds_asked(facts))
     parts = platform_components().values()

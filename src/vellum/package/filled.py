@@ -1,4 +1,4 @@
-"""Images and charts that a platform's file does not name: ours from a lock, and those of other projects. Pure."""
+"""Images and charts that a platform's file does not name: ours from a lock, and those of other projects. No I/O."""
 
 from __future__ import annotations
 

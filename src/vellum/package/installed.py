@@ -25,7 +25,7 @@ _HERE = Path(__file__).resolve()
 _IN_WHEEL, _IN_CHECKOUT = _HERE.parents[1] / "pages/errors", _HERE.parents[3] / "docs/errors"
 _PAGES = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 _DATA = {"charts": charts.FOLDER, "locks": pinned.FOLDER, "pages/errors": _PAGES}
-"""What a checkout has elsewhere, and a wheel in the package."""
+"""Folders that a wheel has in the package, and a checkout elsewhere."""
 _SKIPPED = ("test", "tests", "docs", "examples")
 _LAUNCHER = """\
 #!/{venv}/bin/python
@@ -83,7 +83,7 @@ def packages(archives: list[Archive], python: Python, opened: ExitStack) -> dict
 
 
 def _refused(archive: Archive, path: str, why: str) -> UsageError:
-    fix = f"look at the archive: {archive.path}"
+    fix = f"check the archive {archive.path}"
     return UsageError("VEL756", f"{archive.package.name} has {why}: {path[:100]!r}", where="lock/images", fix=fix)
 
 

@@ -1,4 +1,4 @@
-"""What a layout holds, for people."""
+"""The contents of a layout, as people read them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Content:
 
 
 def planned() -> list[Content]:
-    """Return what a build makes, without digests."""
+    """Return what a build creates, without digests."""
     platforms = [f"linux/{architecture}" for architecture in ARCHITECTURES]
     images = [
         Content(f"{recipe.name}:{TAG}", "package" if recipe.xpkg else "image", "", platforms, 0) for recipe in RECIPES

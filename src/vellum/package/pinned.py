@@ -133,7 +133,7 @@ def _matched(wanted: list[Pinned], folder: Path) -> Iterator[Archive]:
         digest = next((digest for digest in sorted(item.digests) if digest in results), "")
         if not digest:
             what = f"the cached archive of {item.name} {item.version} is missing or damaged"
-            raise UsageError("VEL756", what, where=str(folder), fix=f"rm -r {folder}, and run the command again")
+            raise UsageError("VEL756", what, where=str(folder), fix=f"delete {folder}, and run the command again")
         yield Archive(item, results[digest], digest)
 
 

@@ -53,8 +53,8 @@ def read(path: Path) -> ImageLock:
         with path.open("rb") as stream:
             return ImageLock.model_validate_json(stream.read(_MOST_BYTES))
     except (OSError, ValueError) as error:
-        fix = "write it: vellum package push REGISTRY"
-        raise UsageError("VEL755", "there is no valid lock of images", where=str(path), fix=fix) from error
+        fix = "run `vellum package push REGISTRY` to write it"
+        raise UsageError("VEL755", "the lock of images is missing or not valid", where=str(path), fix=fix) from error
 
 
 def push(layout: Layout, registry: Registry, path: str, say: Say) -> ImageLock:
@@ -83,7 +83,7 @@ def push(layout: Layout, registry: Registry, path: str, say: Say) -> ImageLock:
 def package(layout: Layout, name: str, objects: list[Obj]) -> Json:
     """Write a package of Crossplane without a program; return its descriptor.
 
-    The configuration's is written here and not by a build, because it names the registry.
+    A push writes the configuration's package, not a build, because it names the registry.
     """
     made = layout.layer(lambda out: write(out, xpkg.layer(objects)))
     layer = {"mediaType": LAYER, "digest": made.digest, "size": made.size, "annotations": xpkg.ANNOTATION}
@@ -94,7 +94,7 @@ def package(layout: Layout, name: str, objects: list[Obj]) -> Json:
 
 
 class Pushing:
-    """One push, which remembers where each blob is already."""
+    """One push; it records which repository already has each blob."""
 
     def __init__(self, layout: Layout, registry: Registry, path: str, say: Say) -> None:
         self._layout, self._registry, self._path, self._say = layout, registry, path, say

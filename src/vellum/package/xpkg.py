@@ -34,7 +34,7 @@ def function() -> list[Obj]:
 
 
 def configuration(name: str, function_package: str, digest: str) -> list[Obj]:
-    """Return the package of both kinds and what they mean, which brings the provider and the function.
+    """Return the package of both kinds and their Compositions, which depends on the provider and the function.
 
     Args:
         name: the configuration's name.

@@ -1,6 +1,6 @@
 """The bench with a real node: a control plane, a kubelet with containerd, and Crossplane as its first pods.
 
-The whole process is in the node's network. So kubectl on this machine goes through doors.
+The whole process is in the node's network, so kubectl on this machine goes through forwarded ports.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from vellum.model.process import Process
 from vellum.package import provider
 
 PODS_SECONDS = 180
-"""Pods start in seconds; on a machine with ten busy processes for each core Crossplane took 43 s."""
-_DOORS = ("bench/apiserver", "bench/registry")
+"""Pods start in seconds. With ten busy processes per core, Crossplane took 43 s."""
+_FORWARDED = ("bench/apiserver", "bench/registry")
 _CONTROL: tuple[tuple[str, ...], ...] = (("etcd", "registry"), ("apiserver",), ("controllers", "scheduler"))
 _NODE_KEY = Key("v1", "Node", "", NODE)
 
 
 class NodeBench(Stages):
-    """A bench whose pods run."""
+    """A bench that runs pods on a real kubelet."""
 
     def __init__(self, state: State, programs: dict[str, Path]) -> None:
         """Enter the node's network, and prepare everything that needs no process.
@@ -35,9 +35,9 @@ class NodeBench(Stages):
         """
         state.open_runtime()
         ports = Ports(state.root / "ports.json")
-        doors = network.Doors([ports.get(name) for name in _DOORS])
+        forwarder = network.Forwarder([ports.get(name) for name in _FORWARDED])
         network.enter()
-        doors.open()
+        forwarder.start()
         super().__init__(state, programs, ports, network.ADDRESS)
 
     def _process(self, name: str) -> Process:

@@ -51,9 +51,9 @@ def _does_not_end(top: Path) -> BenchError:
     pids = sorted({pid for folder in (*_below(top), top) for pid in _pids(folder)})
     return BenchError(
         "VEL910",
-        f"processes of the node do not end: {', '.join(map(str, pids)) or 'none is listed'}",
+        f"processes of the node do not end: {', '.join(map(str, pids)) or 'their ids are unknown'}",
         where=str(top),
-        fix="end them (a frozen one must be thawed), then run `vellum bench down` again",
+        fix="thaw their cgroup if it is frozen, end them, then run `vellum bench down` again",
     )
 
 

@@ -40,7 +40,7 @@ def install(machine: Machine, kubeconfig: Path) -> None:
 
 
 def packages(machine: Machine) -> list[Obj]:
-    """Return provider-helm as `vellum render` writes it, and where Crossplane finds packages on this node."""
+    """Return provider-helm as `vellum render` writes it, and the ImageConfig that names the bench's registry."""
     mirror = f"{ADDRESS}:{machine.port('registry')}/{HOST}"
     spec = {"matchImages": [{"type": "Prefix", "prefix": HOST}], "rewriteImage": {"prefix": mirror}}
     return [make("pkg.crossplane.io/v1beta1", "ImageConfig", "bench", spec=spec), *provider.provider()]

@@ -24,12 +24,12 @@ def main(pid_file: str, program: list[str]) -> None:
     if _libc.setns(_holder(pid_file), CLONE_NEWNS | CLONE_NEWPID):
         sys.exit(f"setns: {os.strerror(ctypes.get_errno())}")
     os.environ.pop(FAMILY, None)
-    # With the supervisor's 077 runc would make folders in images that a pod's user cannot enter.
+    # With the supervisor's umask 077, runc would create folders in images that a pod's user cannot enter.
     os.umask(0o022)
     child = os.fork()
     if not child:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Python ignores it, and exec would keep that.
+        # Python ignores SIGPIPE, and the program would inherit that.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execv(program[0], program)  # noqa: S606  # no shell is wanted
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
@@ -38,7 +38,7 @@ def main(pid_file: str, program: list[str]) -> None:
 
 
 def _holder(pid_file: str) -> int:
-    """Return a descriptor of the holder's process; its number alone could belong to another process by now."""
+    """Return a descriptor of the holder's process; another process may have its pid by now."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -1,7 +1,7 @@
-"""The first process of the node's process namespace; when it ends, the kernel ends all others, and all their mounts.
+"""The first process of the node's process namespace. When it ends, the kernel ends all others and their mounts.
 
 ``python -I -S holder.py PID_FILE DISK KEEP...``: standard library only, run by path. DISK is the folder that takes what
-programs write to /var/lib and /var/log. /run is in memory, as after a start of a machine. The folders KEEP stay where
+programs write to /var/lib and /var/log. /run is in memory, as on a real machine. The folders KEEP stay where
 they are, even if one of these hides them. ``enter.py`` starts the node's programs in its namespaces.
 """
 
@@ -25,9 +25,9 @@ TUNABLES = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-"""What the kubelet would write into the machine's sysctls (pkg/kubelet/cm/container_manager_linux.go, v1.36.3).
+"""The sysctls of the machine that the kubelet would change (pkg/kubelet/cm/container_manager_linux.go, v1.36.3).
 
-It reads each first, and finds a file with the wanted value in its place.
+The kubelet reads each one first, and here it reads a file that already has the value.
 """
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,7 +58,7 @@ def main(pid_file: str, disk: str, keep: list[str]) -> None:
 
 
 def _mounts(disk: str, keep: list[str]) -> None:
-    """Make a private view of the file system; the machine sees none of these mounts."""
+    """Create the mounts of the namespace; outside it they do not exist."""
     held = {path: os.open(path, os.O_PATH) for path in keep}
     _mount("", "/", "", MS_REC | MS_PRIVATE)
     _mount("tmpfs", "/run", "tmpfs", 0)
@@ -77,7 +77,7 @@ def _mounts(disk: str, keep: list[str]) -> None:
         with open(file, "w") as stand_in:  # noqa: PTH123  # as above
             stand_in.write(value + "\n")
         _mount(file, f"/proc/sys/{name}", "", MS_BIND)
-    # The kubelet's mounts for a pod must reach containerd, and the other way round.
+    # The kubelet's mounts for a pod must propagate to containerd, and containerd's to the kubelet.
     _mount("", "/", "", MS_REC | MS_SHARED)
 
 

@@ -1,4 +1,4 @@
-"""Images of the node: OCI layouts with one static program each, kept by content, and their way into the registry."""
+"""The node's images: OCI layouts with one static program each, cached by content and pushed to the registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Image:
     """An image with one static program on an empty base, which runs as a user without rights."""
 
     name: str
-    """With its registry and tag, as charts and containerd ask for it."""
+    """The full name with registry and tag, as charts and containerd use it."""
     program: str
     folders: Mapping[str, str] = field(default_factory=dict)
     """Folders in the image, each with the name of its ``programs.Files``."""
@@ -63,7 +63,7 @@ def ensure(programs: Mapping[str, Path]) -> list[Path]:
 
 
 def _place(image: Image, programs: Mapping[str, Path]) -> Path:
-    # The names of programs and files have the hash of all that they were made from.
+    # The path of a program contains a hash of its sources.
     inputs = [programs[name].name for name in (image.program, *image.folders.values(), image.package) if name]
     words = json.dumps([image.name, image.folders, inputs, _SETTINGS, platform.machine()], sort_keys=True)
     return cache() / f"image-{image.program}-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
@@ -112,7 +112,7 @@ def _package(folder: Path) -> bytes:
 
 
 def push(folder: Path, port: int) -> None:
-    """Push the image of a layout to the registry on loopback, below the host of its name.
+    """Push a layout's image to the registry on loopback; its host becomes the first part of the path there.
 
     Raises:
         UsageError: the registry refuses it (VEL757).

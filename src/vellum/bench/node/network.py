@@ -1,7 +1,7 @@
-"""The node's own network: a namespace without a way out, and doors to it from the machine's loopback.
+"""The node's own network: a namespace without a route out, and ports of the machine's loopback that lead into it.
 
-A listening socket stays in the namespace in which it was opened. So the doors are opened first, then the process enters
-its own network, where all its later connections begin.
+A listening socket stays in the namespace in which it was opened. So the process opens these ports first. Then it enters
+its own network, and makes all later connections there.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _SETTINGS = {
     # kube-proxy's rules must also apply to packets between two pods of one bridge.
     "bridge/bridge-nf-call-iptables": "1",
 }
-"""Every network namespace has its own values of these."""
+"""Each network namespace has its own values of these sysctls."""
 _COMMANDS = (
     "link set lo up",
     "link add node0 type bridge",
     f"addr add {ADDRESS}/24 dev node0",
     "link set node0 up",
-    # The node's own programs need a route to a Service's address before kube-proxy's rules replace it. There is not a
-    # default route, so a connection to another machine fails immediately.
+    # The node's own programs need a route to a Service's address before kube-proxy's rules replace it. Without a
+    # default route, a connection to another machine fails immediately.
     f"route add {SERVICES} dev node0",
 )
 _CHUNK = 65536
 
 
-class Doors:
+class Forwarder:
     """Forwards ports of the machine's loopback to the same ports of the node's network."""
 
     def __init__(self, ports: Iterable[int]) -> None:
@@ -52,9 +52,9 @@ class Doors:
         """
         self._sockets = [socket.create_server(("127.0.0.1", port)) for port in ports]
 
-    def open(self) -> None:
-        """Forward from now on, from a thread of its own, to the network in which the caller is."""
-        threading.Thread(target=asyncio.run, args=(self._serve(),), name="doors", daemon=True).start()
+    def start(self) -> None:
+        """Forward in a separate thread, to the network in which the caller is."""
+        threading.Thread(target=asyncio.run, args=(self._serve(),), name="forwarder", daemon=True).start()
 
     async def _serve(self) -> None:
         servers = [await asyncio.start_server(_forward, sock=listening) for listening in self._sockets]
@@ -86,7 +86,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def enter() -> None:
-    """Give this thread, and all threads and processes that it starts, a network of their own.
+    """Move this thread, and all threads and processes that it starts, into a new network namespace.
 
     Raises:
         BenchError: the kernel refuses (VEL908).

@@ -24,7 +24,7 @@ from vellum.model.process import Probe, Process
 DNS = "10.96.0.10"
 SOCKET = "unix:///run/containerd/containerd.sock"
 STAGES: tuple[tuple[str, ...], ...] = (("holder",), ("containerd",), ("kubelet", "kube-proxy"))
-"""After the API server and its controllers."""
+"""These start after the API server and its controllers."""
 _HERE = Path(__file__).parent
 _KUBELET, _KUBELET_HEALTH, _PROXY_HEALTH, _PROXY_METRICS = 10250, 10248, 10256, 10249
 _CRI = "io.containerd.grpc.v1.cri"
@@ -60,7 +60,7 @@ def _containerd(machine: Machine, hosts: Iterable[str]) -> Process:
     folder = machine.directory("containerd")
     config, mirrors = folder / "config.toml", folder / "mirrors"
     files = {config: _toml(folder), folder / "cni" / "10-bridge.conflist": json.dumps(_NETWORK)}
-    # Our registry keeps each image below the name of its host. Crossplane names the registry itself.
+    # Our registry has each image under the name of its host. Crossplane's image names already contain our registry.
     places = {**{host: f"/v2/{host}" for host in hosts}, "_default": "/v2"}
     for host, place in places.items():
         files[mirrors / host / "hosts.toml"] = _mirror(f"http://127.0.0.1:{machine.port('registry')}{place}")
@@ -108,7 +108,7 @@ _NETWORK = {
             "hairpinMode": True,
             "ipam": {
                 "type": "host-local",
-                # In memory, because a start of the node ends all pods: their addresses are free again.
+                # In memory, because a restart of the node ends all pods and frees their addresses.
                 "dataDir": "/run/cni",
                 "ranges": [[{"subnet": PODS}]],
                 "routes": [{"dst": "0.0.0.0/0"}],

@@ -49,7 +49,7 @@ def build(*, node: bool) -> None:
 @command.command()
 @click.argument("files", nargs=-1, type=click.Path(allow_dash=True))
 @click.option("--bare", is_flag=True, help="Apply nothing: the cluster before `vellum install`.")
-@click.option("--node", is_flag=True, help="Run pods on a real kubelet, Crossplane too; as root on Linux.")
+@click.option("--node", is_flag=True, help="Run Crossplane's pods on a real kubelet. Needs root on Linux.")
 @options.timeout(300)
 @options.output
 def up(files: tuple[str, ...], timeout: float, output: str, *, bare: bool, node: bool) -> None:
@@ -151,7 +151,7 @@ def _runs(client: Any, state: State, *, node: bool) -> bool:  # noqa: ANN401  # 
     if not client.alive():
         return False
     if client.ask("status")["node"] != node:
-        what = "the running bench does not have a node" if node else "the running bench has a node and accepts no FILES"
+        what = "the running bench does not have a node" if node else "the running bench has a node, so leave out FILES"
         raise BenchError("VEL909", what, where=str(state.root), fix="run `vellum bench down` first")
     return True
 

@@ -39,7 +39,7 @@ def command(address: str, tls_certs_dir: Path | None, metrics_address: str, *, i
             "VEL706",
             "the function's libraries are not installed",
             where=sys.prefix,
-            fix="install vellum-mlops[function] in a separate environment: kfp and Crossplane's SDK exclude each other",
+            fix="install vellum-mlops[function] in a separate environment: kfp and Crossplane's SDK conflict",
         )
     if tls_certs_dir is None and not insecure:
         raise UsageError(

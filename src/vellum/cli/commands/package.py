@@ -72,7 +72,7 @@ def build(*, base: str, platforms: tuple[str, ...], images: tuple[str, ...], lay
 @_layout
 @options.output
 def listed(*, layout: Path, output: str) -> None:
-    """List the images and charts in the folder, with digests and sizes; without the folder, what a build makes."""
+    """List the images and charts in the folder, with digests and sizes; without a folder, what a build creates."""
     _show(layout, output)
 
 
@@ -86,7 +86,7 @@ def _base(text: str, architectures: tuple[str, ...]) -> Source:
         return bases.local(Path(text).expanduser())
     lock = Path(pushed.LOCK)
     locked = pushed.read(lock).base if not text and lock.exists() else ""
-    # A base from a folder has only a digest, which no registry has to know.
+    # A base from a folder has only a digest, and a registry may not have it.
     name = text or ("" if locked.startswith("sha256:") else locked) or bases.DEFAULT
     return bases.pulled(parsed(name), architectures, _cache())
 
@@ -94,12 +94,12 @@ def _base(text: str, architectures: tuple[str, ...]) -> Source:
 @command.command()
 @click.argument("registry")
 @_layout
-@click.option("--plain-http", is_flag=True, help="Use HTTP, which is refused for public addresses.")
+@click.option("--plain-http", is_flag=True, help="Use HTTP. Vellum refuses it for public addresses.")
 @options.output
 def push(*, registry: str, layout: Path, plain_http: bool, output: str) -> None:
     """Push everything in the folder to REGISTRY, which is HOST or HOST/PATH, and write vellum-images.lock.
 
-    The login is that of `docker login`. A push that was interrupted continues where it stopped.
+    The command uses the login of `docker login`. An interrupted push continues where it stopped.
     """
     from vellum.oci.credentials import of_docker
     from vellum.oci.layout import Layout
