@@ -85,7 +85,7 @@ def test_deleted_rights_and_runtimes_are_back(bench: Bench) -> None:
     until(lambda: provider_helm(bench)["ready"] and provider_helm(bench)["pid"] != before["pid"], 30)
 
 
-def test_a_configuration_brings_what_it_depends_on(tmp_path: Path) -> None:
+def test_a_configuration_installs_its_dependencies(tmp_path: Path) -> None:
     """On a bare bench Crossplane installs the provider, the function and both kinds from one package."""
     for bench in new_bench("--bare"):
         registry = json.loads(bench.vellum("status", "--output", "json").stdout)["registry"]

@@ -83,7 +83,7 @@ def pulled(helm: Path, chart: str, version: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("helper", [False, True])
-def test_a_registry_with_a_login_takes_dockers_and_refuses_none(
+def test_a_registry_accepts_dockers_login_and_refuses_none(
     built: dict[str, Path], layout: Path, tmp_path: Path, helper: bool
 ) -> None:
     """Both ways of Docker's settings: the login itself, and a credential helper."""
@@ -107,7 +107,7 @@ def test_a_registry_with_a_login_takes_dockers_and_refuses_none(
         assert done.returncode == 0, done.stderr
 
 
-def test_a_push_that_was_cut_off_continues(built: dict[str, Path], layout: Path, tmp_path: Path) -> None:
+def test_an_interrupted_push_continues(built: dict[str, Path], layout: Path, tmp_path: Path) -> None:
     """The first push is killed at its first large layer; the next one skips what the registry has."""
     with registries.running(built["registry"], tmp_path / "registry") as host:
         argv: list[str | Path] = [sys.executable, "-m", "vellum.cli", "package", "push", host, "--layout", layout]

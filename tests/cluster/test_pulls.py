@@ -48,11 +48,11 @@ def found(image: str, *packages: str, **login: object) -> list[tuple[str, str]]:
     ]
 
 
-def test_images_and_packages_that_are_there_are_counted(host: str) -> None:
+def test_existing_images_and_packages_are_counted(host: str) -> None:
     assert found(f"{host}/open/a:v1", f"{host}/open/b:v1") == [("ok", "all images are in their registries: 2")]
 
 
-def test_each_image_that_is_missing_is_named(host: str) -> None:
+def test_each_missing_image_is_named(host: str) -> None:
     expected = [("failed", f"{host} does not have {host}/open/{name}:v2") for name in ("a", "b")]
     assert found(f"{host}/open/a:v2", f"{host}/open/b:v2") == expected
 

@@ -92,7 +92,7 @@ def test_both_protocol_versions_answer_a_claim_over_grpc(function: Function) -> 
     assert function.call(raw, METHOD.replace(".v1.", ".v1beta1.")) == function.call(raw)
 
 
-def test_health_is_told_and_metrics_count(function: Function, start: Callable[..., Function]) -> None:
+def test_health_is_reported_and_metrics_count(function: Function, start: Callable[..., Function]) -> None:
     with function.channel() as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
         answers = [check(health_pb2.HealthCheckRequest(service=name)).status for name in ("", METHOD.split("/")[1])]
@@ -167,7 +167,7 @@ def test_certificates_that_are_missing_end_the_start_with_1(tmp_path: Path, star
     assert "VEL801" in function.process.stderr.read()
 
 
-def test_only_callers_with_a_certificate_of_the_same_authority_are_heard(
+def test_only_callers_with_a_certificate_of_the_authority_are_answered(
     tmp_path: Path, start: Callable[..., Function]
 ) -> None:
     ours, theirs = (pki.ensure(tmp_path / name, datetime.now(UTC)) for name in ("ours", "theirs"))

@@ -179,7 +179,7 @@ def test_a_process_that_refuses_is_not_ready_and_says_its_status(supervised: Sup
     supervised.wait_ready(process)
 
 
-def test_a_process_of_which_a_part_is_missing_is_not_ready(supervised: Supervised) -> None:
+def test_a_process_with_a_missing_part_is_not_ready(supervised: Supervised) -> None:
     """A right answer of one server of the process is not enough."""
     process = supervised.server("served")
     assert process.probe is not None

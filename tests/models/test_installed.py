@@ -34,7 +34,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_model_without_its_packages_is_refused_by_name(packages: Path, tmp_path: Path, program: str) -> None:
+def test_a_model_without_its_packages_is_refused(packages: Path, tmp_path: Path, program: str) -> None:
     """-S makes Python ignore its environment. The supervisor shows the refusal of a server in its status."""
     source = Path(__file__).parents[2] / "src"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(source), str(packages)])}

@@ -203,7 +203,7 @@ def test_down_reports_a_process_that_does_not_end(bench: Bench) -> None:
     assert machine(bench.root)["cgroups"] == []
 
 
-def test_a_user_without_rights_is_refused_in_time(bench: Bench) -> None:
+def test_a_user_without_rights_is_refused_before_a_build(bench: Bench) -> None:
     """The refusal comes before anything is built or written."""
     without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
     refused = bench.vellum("up", "--node", check=False, before=without)

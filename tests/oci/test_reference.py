@@ -31,7 +31,7 @@ def test_other_names_are_refused(text: str) -> None:
         parsed(text)
 
 
-def test_a_registry_has_a_host_and_maybe_a_path() -> None:
+def test_a_registry_has_a_host_and_an_optional_path() -> None:
     assert place("registry.example.org:5000/a/b/") == ("registry.example.org:5000", "a/b")
     assert place("oci://registry.example.org") == ("registry.example.org", "")
     with pytest.raises(UsageError, match=r"^VEL752: "):
@@ -49,6 +49,6 @@ def test_plain_http_to_a_private_address_is_allowed(host: str) -> None:
     assert Registry(host, plain=True).plain
 
 
-def test_only_the_very_names_of_this_machine_are_loopback() -> None:
+def test_only_localhost_and_loopback_addresses_are_loopback() -> None:
     hosts = ("localhost:5000", "127.0.0.9", "[::1]:5000", "127.0.0.1.example.org", "10.0.0.1")
     assert [is_loopback(host) for host in hosts] == [True, True, True, False, False]

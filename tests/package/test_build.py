@@ -115,7 +115,7 @@ def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
     assert (built_into.returncode, "VEL754: the folder has other files" in built_into.stderr) == (1, True)
 
 
-def test_before_a_build_list_names_what_it_makes(tmp_path: Path) -> None:
+def test_before_a_build_list_names_what_a_build_creates(tmp_path: Path) -> None:
     done = package("list", "--layout", tmp_path / "none", "--output", "json")
     assert [
         (image["name"].split(":")[0], image["kind"], image["digest"]) for image in json.loads(done.stdout)["images"]

@@ -20,7 +20,7 @@ def test_a_dependency_has_the_name_that_crossplane_gives_it(repository: str, nam
     assert dependency_name(repository) == name
 
 
-def test_the_configuration_calls_the_function_that_it_brings() -> None:
+def test_the_configuration_calls_the_function_that_it_depends_on() -> None:
     package, *objects = configuration("vellum", "registry.example/acme/function-vellum", "sha256:1")
     assert [item["package"] for item in package["spec"]["dependsOn"]] == [
         "xpkg.crossplane.io/crossplane-contrib/provider-helm",
