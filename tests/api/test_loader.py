@@ -236,7 +236,7 @@ def test_metadata_follow_the_rules_of_kubernetes(metadata: str, expected: list[t
 
 def test_annotations_end_at_256_kib() -> None:
     text = BARE.replace("team-a}", f"team-a, annotations: {{a: {'b' * (256 * 1024)}}}}}")
-    assert said(text) == [("VEL117", "3: metadata.annotations", "keep long texts elsewhere")]
+    assert said(text) == [("VEL117", "3: metadata.annotations", "store long texts elsewhere")]
 
 
 def test_the_platform_has_one_name_and_no_namespace() -> None:

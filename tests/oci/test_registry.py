@@ -103,7 +103,7 @@ def pulled(host: str, image: str, folder: Path) -> str:
 
 def test_an_image_that_is_cut_off_is_refused_and_leaves_no_file(registry: Server, tmp_path: Path) -> None:
     refusal = pulled(registry.host, "cut", tmp_path / "layout")
-    assert refusal.startswith("VEL757: the registry: it does not answer: ")
+    assert refusal.startswith("VEL757: the registry does not answer: ")
 
 
 def test_a_digest_that_is_a_path_is_refused(registry: Server, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_digest_that_is_a_path_is_refused(registry: Server, tmp_path: Path) ->
 
 def test_an_answer_that_is_a_web_page_is_refused(registry: Server, tmp_path: Path) -> None:
     refusal = pulled(registry.host, "page", tmp_path / "layout")
-    assert refusal.startswith("VEL757: the registry: it answers with something that is not a JSON object")
+    assert refusal.startswith("VEL757: the registry answers with something that is not a JSON object")
 
 
 def test_a_redirect_is_followed_without_a_repetition(registry: Server) -> None:

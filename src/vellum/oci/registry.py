@@ -132,7 +132,7 @@ class Registry:
         url = f"{urljoin(self._url(f'{repository}/'), location)}{sign}{urlencode({'digest': digest})}"
         if not self.plain and not url.startswith("https://"):
             fix = "configure the registry's external address as https://, or let its proxy send X-Forwarded-Proto"
-            raise self._refused("it names an address without TLS for the upload", fix)
+            raise self._refused("names an address without TLS for the upload", fix)
         return self._request("PUT", url, headers=headers, body=body)
 
     def push_manifest(self, repository: str, version: str, media_type: str, data: bytes) -> None:
@@ -229,7 +229,7 @@ class Registry:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise self._refused("it answers with something that is not a JSON object")
+            raise self._refused("answers with something that is not a JSON object")
         return value
 
     def _send(
