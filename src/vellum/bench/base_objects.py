@@ -27,11 +27,11 @@ _NODES, _PODS_A_NODE = 4, 500
 
 def kinds(crossplane: Path) -> list[Obj]:
     """Return Crossplane's CRDs, which its init container installs."""
-    results = list(_documents(crossplane))
-    for crd in results:
+    crds = list(_documents(crossplane))
+    for crd in crds:
         # Only one version of each kind is stored, and no webhook here could convert another.
         crd["spec"].pop("conversion", None)
-    return results
+    return crds
 
 
 def _documents(folder: Path) -> Iterator[Obj]:

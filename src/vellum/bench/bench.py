@@ -170,8 +170,8 @@ class Bench(Stages):
         self.ready = not self._asked.is_set()
 
     def _platform_ready(self, api: Api) -> bool:
-        result, _ = api.list(PLATFORM.gvk)
-        return bool(result) and all((current(item, "Ready") or {}).get("status") == "True" for item in result)
+        platforms, _ = api.list(PLATFORM.gvk)
+        return bool(platforms) and all((current(item, "Ready") or {}).get("status") == "True" for item in platforms)
 
     def _changed(self, process: str) -> None:
         key = self._workloads.key_of(process) if self._workloads else None

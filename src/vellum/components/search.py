@@ -108,8 +108,10 @@ class SearchComponent(TeamComponent[SearchSpec]):
     def status(self, obj: Obj, running: Running) -> Obj:
         """Return the status as KServe writes it in Standard mode."""
         state = "True" if running.ready else "False"
-        output = {} if running.ready else {"message": running.message}
-        conditions = [{"type": kind, "status": state, **output} for kind in ("IngressReady", "PredictorReady", "Ready")]
+        message = {} if running.ready else {"message": running.message}
+        conditions = [
+            {"type": kind, "status": state, **message} for kind in ("IngressReady", "PredictorReady", "Ready")
+        ]
         status: Obj = {"conditions": conditions, "observedGeneration": obj["metadata"]["generation"]}
         return {**status, "url": running.url} if running.url else status
 

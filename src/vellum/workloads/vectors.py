@@ -136,8 +136,8 @@ class Qdrant:
     def _result(self, status: int, answer: bytes) -> Any:  # noqa: ANN401  # any JSON
         if status == _OK:
             return orjson.loads(answer)["result"]
-        output = answer[:300].decode(errors="replace")
-        if status == _NOT_FOUND and "ollection" in output:
+        shown = answer[:300].decode(errors="replace")
+        if status == _NOT_FOUND and "ollection" in shown:
             raise NoCollectionError
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             raise WorkloadError(
@@ -148,7 +148,7 @@ class Qdrant:
             )
         raise WorkloadError(
             "VEL533",
-            f"Qdrant refuses the call: HTTP {status} {output}",
+            f"Qdrant refuses the call: HTTP {status} {shown}",
             where=self._url,
             fix="run `vellum logs qdrant`; a collection made by other software must be removed first",
         )

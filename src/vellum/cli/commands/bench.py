@@ -163,28 +163,28 @@ def _say(words: str) -> None:
 def _until_ready(client: Any, seconds: float, *, quiet: bool) -> dict[str, Any]:  # noqa: ANN401  # imported late
     deadline, shown = time.monotonic() + seconds, 0
     while True:
-        result: dict[str, Any] = client.ask("status")
-        for what, at in result["steps"][shown:]:
+        answer: dict[str, Any] = client.ask("status")
+        for what, at in answer["steps"][shown:]:
             if not quiet:
                 click.echo(f"{at:5.1f} s  {what}", err=True)
-        shown = len(result["steps"])
-        if result["ready"] or result["error"] or time.monotonic() > deadline:
-            return result
+        shown = len(answer["steps"])
+        if answer["ready"] or answer["error"] or time.monotonic() > deadline:
+            return answer
         time.sleep(0.1)
 
 
-def _finish(values: dict[str, Any], output: str) -> None:
-    if error := values["error"]:
+def _finish(answer: dict[str, Any], output: str) -> None:
+    if error := answer["error"]:
         raise VellumError(error["code"], error["what"], where=error["where"], fix=error["fix"])
     if output == "json":
-        click.echo(json.dumps(values))
+        click.echo(json.dumps(answer))
     else:
-        for process in values["processes"]:
+        for process in answer["processes"]:
             state = "ready" if process["ready"] else process["message"]
             click.echo(f"{process['name']}: {state} (pid {process['pid']})")
-        if values["s3"]:
-            click.echo(f"S3 (s3.vellum-storage.svc in the objects): {values['s3']}")
-        click.echo(f"export KUBECONFIG={shlex.quote(values['kubeconfig'])}")
-        click.echo(f"export PATH={shlex.quote(str(Path(values['kubectl']).parent))}:$PATH")
-    if not values["ready"]:
+        if answer["s3"]:
+            click.echo(f"S3 (s3.vellum-storage.svc in the objects): {answer['s3']}")
+        click.echo(f"export KUBECONFIG={shlex.quote(answer['kubeconfig'])}")
+        click.echo(f"export PATH={shlex.quote(str(Path(answer['kubectl']).parent))}:$PATH")
+    if not answer["ready"]:
         sys.exit(NOT_READY)

@@ -76,7 +76,7 @@ def _silent(url: str, why: str) -> WorkloadError:
 
 def _words(answer: bytes) -> str:
     try:
-        text = json.loads(answer)
+        value = json.loads(answer)
     except ValueError:
         return answer.decode(errors="replace")[:200]
-    return str(text.get("error", text)) if isinstance(text, dict) else str(text)
+    return str(value.get("error", value)) if isinstance(value, dict) else str(value)

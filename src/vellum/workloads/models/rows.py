@@ -176,10 +176,10 @@ def _check_names(given: Any, names: list[str], where: str) -> None:  # noqa: ANN
         [str(item) for item in given if item not in names],
     )
     if missing or unknown:
-        text = [f"lacks {', '.join(missing[:10])}"] * bool(missing) + [f"has unknown {', '.join(unknown[:10])}"] * bool(
-            unknown
-        )
-        raise InvalidInput(f"{where} {' and '.join(text)}; the model takes {', '.join(names[:20])}")
+        problems = [f"lacks {', '.join(missing[:10])}"] * bool(missing) + [
+            f"has unknown {', '.join(unknown[:10])}"
+        ] * bool(unknown)
+        raise InvalidInput(f"{where} {' and '.join(problems)}; the model takes {', '.join(names[:20])}")
 
 
 def _table(rows: list[list[Any]], signature: Signature) -> Any:  # noqa: ANN401

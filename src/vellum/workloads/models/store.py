@@ -74,7 +74,7 @@ def load(key: str, binding: Binding) -> Any:  # noqa: ANN401  # scikit-learn pub
 
 def awaited(key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
     """Return the model once it is in the bucket; print once what it waits for."""
-    text = ""
+    shown = ""
     while True:
         try:
             if (model := load(key, connect())) is not None:
@@ -82,9 +82,9 @@ def awaited(key: str) -> Any:  # noqa: ANN401  # scikit-learn publishes no types
             why = f"{key} is not in the bucket yet"
         except BindingError as error:
             why = error.what
-        if why != text:
+        if why != shown:
             print(f"waits: {why}", flush=True)  # noqa: T201  # the process's log
-        text = why
+        shown = why
         time.sleep(WAIT_SECONDS)
 
 
