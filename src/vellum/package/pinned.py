@@ -27,7 +27,10 @@ _HERE = Path(__file__).resolve()
 _IN_WHEEL, _IN_CHECKOUT = _HERE.parents[1] / "locks", _HERE.parents[3] / "lock/images"
 FOLDER = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 SOURCES = ("kfp-server-api",)
-"""Packages of plain Python that have no wheel: their files are copied from the source archive, and nothing is built."""
+"""Packages of plain Python that have no wheel: their files are copied from the source archive, and nothing is built.
+
+But pip runs the archive's setup.py to check its name, with a setuptools from the index that no hash pins.
+"""
 _LIBC = 28
 """The newest glibc 2.x that a wheel may need: that of Debian 10 and RHEL 8, so every supported base image fits."""
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
