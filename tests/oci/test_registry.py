@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Images)
         self.host, self.other = f"127.0.0.1:{self.server_port}", other
         self.logins: list[str] = []
+        self.puts: list[bytes] = []
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
 
@@ -52,6 +53,13 @@ class Images(BaseHTTPRequestHandler):
             self._send(200, CONFIG)
         else:
             self._send(200, LAYER[:2], **{"Content-Length": str(len(LAYER))})
+
+    def do_PUT(self) -> None:
+        """Refuse the first request as a busy registry does."""
+        server = self.server
+        assert isinstance(server, Server)
+        server.puts.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self._send(201 if server.puts[1:] else 503, b"")
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -129,3 +137,8 @@ def test_a_login_goes_where_the_registry_says_and_not_where_a_redirect_leads(reg
     assert client.status("asks", "v1") == 401
     assert (registry.logins, other.logins) == ([], [login.basic])
     assert login.password not in repr(client)
+
+
+def test_a_manifest_is_sent_again_to_a_busy_registry(registry: Server) -> None:
+    Registry(registry.host, plain=True).push_manifest("image", "v1", MANIFEST, b"{}")
+    assert registry.puts == [b"{}", b"{}"]

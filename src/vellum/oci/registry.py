@@ -40,7 +40,7 @@ class Registry:
     plain: bool = False
     seconds: float = _SECONDS
     tries: int = _TRIES
-    """How often a request without a body is repeated."""
+    """How often a request is repeated; the upload of a blob has its own loop."""
     _tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -237,8 +237,8 @@ class Registry:
     ) -> BaseHTTPResponse:
         import urllib3
 
-        # The caller restarts an upload, so this repeats only requests without a body.
-        tries = self.tries if body is None else 0
+        # The caller begins an upload anew, so only a request whose body is in memory is repeated here.
+        tries = self.tries if body is None or isinstance(body, bytes | str) else 0
         retries = urllib3.Retry(
             # A total would also count redirects.
             None,
