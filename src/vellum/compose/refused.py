@@ -166,7 +166,7 @@ def _remembered(composite: Obj, observed: Observed) -> Iterator[Refusal]:
 
 
 def _like(obj: Obj, *, everywhere: bool) -> str:
-    """Return what the objects have in common that the API server would refuse too: their group, or kind and place."""
+    """Return the group, or the kind and place, of the object; the API server would refuse others that share it."""
     key = Key.of(obj)
     group, _, version = key.api_version.partition("/")
     return group if everywhere and version else f"{key.api_version} {key.kind} {key.namespace}"
