@@ -116,7 +116,8 @@ def test_commands_in_a_cell_know_that_they_are_in_a_notebook(platform: Installat
 
     name = platform.process("notebook")["name"]
     lines = refused.replace("\r\n", "\n").splitlines()
-    what = f"`vellum up` starts or stops a platform, and this is inside {name} of the installation in {platform.state}"
+    here = f"this is inside {name} of the installation in {platform.state}"
+    what = f"`vellum up` starts, stops or deletes parts of a platform, and {here}"
     assert (lines[0], lines[-1]) == (f"error VEL736: {what}", "1")
     assert shown.replace("\r\n", "\n") == platform.run("status").stdout
     assert ".vellum" not in beside
