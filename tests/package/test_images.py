@@ -168,3 +168,12 @@ def test_a_lock_of_another_shape_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.lock").write_text('{"vellum": "0.1.0"}')
     done = render(str(tmp_path / "platform.yaml"), "--lock", str(tmp_path / "bad.lock"))
     assert (done.returncode, "VEL755" in done.stderr) == (1, True)
+
+
+def test_a_lock_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A function of one version would not fit the Compositions of another."""
+    (tmp_path / "platform.yaml").write_text(PLATFORMS["light"])
+    lock = {"vellum": "0.0.1", "registry": "r.example", "base": "b", "images": {}, "packages": {}, "charts": {}}
+    (tmp_path / "old.lock").write_text(json.dumps(lock))
+    done = render(str(tmp_path / "platform.yaml"), "--lock", str(tmp_path / "old.lock"))
+    assert (done.returncode, "VEL755" in done.stderr, "Vellum 0.0.1" in done.stderr) == (1, True, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from vellum._version import __version__
 from vellum.api.loader import named, read
 from vellum.api.platform import KIND
 from vellum.api.workloads import KINDS as WORKLOADS
@@ -30,14 +31,19 @@ def locked(paths: tuple[str, ...], function: str, lock: Path | None) -> tuple[li
 
     Raises:
         ClaimError: the files have mistakes; the error lists all of them.
-        UsageError: the lock is not valid (VEL755).
+        UsageError: the lock is not valid, or of another version of Vellum (VEL755).
     """
     from vellum.package import filled, pushed
 
     result = on_a_cluster(paths)
     if lock is None and not Path(pushed.LOCK).exists():
         return result, function
-    known = pushed.read(lock or Path(pushed.LOCK))
+    path = lock or Path(pushed.LOCK)
+    known = pushed.read(path)
+    if known.vellum != __version__:
+        what = f"the lock names images of Vellum {known.vellum}, and this is {__version__}"
+        fix = "run `vellum package build` and `vellum package push REGISTRY` with this version"
+        raise UsageError("VEL755", what, where=str(path), fix=fix)
     return filled.filled(result, known), function or filled.function(known)
 
 
