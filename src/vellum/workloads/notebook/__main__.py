@@ -38,6 +38,11 @@ def lab() -> Callable[[], None]:
     # jsonschema imports this package for the format `iri`, which no Jupyter schema uses. Building its grammar took 1.3
     # of the 2.5 seconds of CPU that the import takes (measured with rfc3987-syntax 1.1.0, JupyterLab 4.6).
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None means: not installed
+    from jupyterlab import commands
+
+    # On a machine with Node.js JupyterLab runs `yarn config` when it is imported, for builds that never happen here.
+    # That took 0.4 s of CPU (JupyterLab 4.6).
+    vars(commands)["_yarn_config"] = lambda _: {"yarn config": {}}
     from jupyterlab.labapp import LabApp
 
     program: Callable[[], None] = LabApp.launch_instance
