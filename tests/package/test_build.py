@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.oci import bases, runnable
 
 from vellum.oci.layout import Layout
+from vellum.package import pinned
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,6 +115,28 @@ def test_a_folder_that_is_not_a_layout_is_refused(tmp_path: Path) -> None:
     built_into = package("build", "--base", bases.write(tmp_path / "base"), "--layout", tmp_path)
     assert (listed.returncode, "VEL754: the folder is not an OCI image layout" in listed.stderr) == (1, True)
     assert (built_into.returncode, "VEL754: the folder has other files" in built_into.stderr) == (1, True)
+
+
+def test_list_and_push_refuse_a_folder_whose_first_build_was_interrupted(tmp_path: Path) -> None:
+    Layout.create(tmp_path)
+    listed = package("list", "--layout", tmp_path)
+    pushed = package("push", "127.0.0.1:1/vellum", "--layout", tmp_path)
+    refusal = f"""error VEL754: the OCI image layout is not finished
+  where: {tmp_path}
+  next:  run `vellum package build` again, or make the layout again with the tool that wrote it
+"""
+    assert (listed.returncode, listed.stderr) == (1, refusal)
+    assert (pushed.returncode, pushed.stderr) == (1, refusal)
+
+
+def test_pip_comes_from_the_folder_in_which_debian_keeps_its_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment of `make setup` has no pip, and Debian's ensurepip contains no wheel."""
+    (tmp_path / "pip-23.0.1-py3-none-any.whl").write_bytes(b"")
+    monkeypatch.setattr(pinned, "find_spec", lambda _name: None)
+    monkeypatch.setattr(sysconfig, "get_config_var", {"WHEEL_PKG_DIR": str(tmp_path)}.get)
+    assert pinned.pip() == [sys.executable, "-P", str(tmp_path / "pip-23.0.1-py3-none-any.whl/pip")]
 
 
 def test_before_a_build_list_names_what_a_build_creates(tmp_path: Path) -> None:

@@ -68,9 +68,13 @@ class Layout:
         """Return the layout in the folder.
 
         Raises:
-            UsageError: the folder is not a layout (VEL754).
+            UsageError: the folder is not a layout, or the first build into it did not finish (VEL754).
         """
-        if not (root / "oci-layout").is_file() or not (root / "index.json").is_file():
+        marked, indexed = (root / "oci-layout").is_file(), (root / "index.json").is_file()
+        if marked and not indexed:
+            fix = "run `vellum package build` again, or make the layout again with the tool that wrote it"
+            raise UsageError("VEL754", "the OCI image layout is not finished", where=str(root), fix=fix)
+        if not marked:
             fix = "name a folder that `vellum package build` or another tool wrote as an OCI image layout"
             raise UsageError("VEL754", "the folder is not an OCI image layout", where=str(root), fix=fix)
         return cls(root)

@@ -7,10 +7,10 @@ nothing. The lists hold for all platforms, so the lines of others are left out f
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def _download(name: str, lines: str, target: Target, folder: Path) -> None:
     arguments += ["--only-binary=:all:", f"--no-binary={','.join(SOURCES)}", "--implementation=cp"]
     arguments += [f"--python-version={target.python}.99", *(f"--platform={platform}" for platform in platforms)]
     arguments += [f"--dest={folder / 'files'}", f"--requirement={listed}"]
-    done = subprocess.run([*_pip(), *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
+    done = subprocess.run([*pip(), *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)
     if done.returncode == 0:
         return
     last = (done.stderr.strip().splitlines() or ["no output"])[-1]
@@ -168,7 +168,7 @@ def _download(name: str, lines: str, target: Target, folder: Path) -> None:
     raise UsageError("VEL756", f"pip cannot download the packages: {last}", where=f"lock/images/{name}.txt", fix=fix)
 
 
-def _pip() -> list[str]:
+def pip() -> list[str]:
     """Return how pip is called: as a module, or from the wheel that Python itself brings.
 
     Raises:
@@ -177,8 +177,11 @@ def _pip() -> list[str]:
     if find_spec("pip"):
         return [sys.executable, "-P", "-m", "pip"]
     bundled = find_spec("ensurepip")
-    folder = Path(bundled.origin or os.devnull).parent / "_bundled" if bundled else None
-    for wheel in sorted(folder.glob("pip-*.whl")) if folder else ():
+    # Debian and Fedora move the wheel out of ensurepip, and Python's build settings name its folder.
+    moved = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    folders = [Path(moved)] if moved else []
+    folders += [Path(bundled.origin).parent / "_bundled"] if bundled and bundled.origin else []
+    for wheel in (wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))):
         return [sys.executable, "-P", str(wheel / "pip")]
     fix = f"install it: {sys.executable} -m ensurepip, or on Debian apt-get install python3-venv"
     raise UsageError("VEL756", "this Python has no pip", where=sys.executable, fix=fix)
