@@ -53,6 +53,26 @@ def test_nothing_is_started_or_stopped_inside_a_notebook(state: State, command: 
     assert state.root.exists()
 
 
+CLAIM = """\
+apiVersion: platform.vellum.dev/v1alpha1
+kind: MLOpsPlatform
+metadata: {name: other}
+spec: {notebooks: disabled}
+"""
+MODEL = (Path(__file__).parents[2] / "examples/training/serve.yaml").read_text()
+
+
+@pytest.mark.parametrize(("text", "refused"), [(CLAIM, True), (MODEL, False)])
+def test_a_notebook_applies_models_but_no_claims(state: State, tmp_path: Path, text: str, *, refused: bool) -> None:
+    """The platform does not run here, so the model is refused for that (VEL406)."""
+    file = tmp_path / "object.yaml"
+    file.write_text(text)
+    code, output = vellum("apply", str(file), **notebook(state.root))
+    what = f"this is inside notebook-team of the installation in {state.root}"
+    expected = f"error VEL736: `vellum apply` starts, stops or deletes parts of a platform, and {what}"
+    assert (code, output.splitlines()[0] == expected, "VEL406" in output) == (1, refused, not refused)
+
+
 def test_jobs_and_models_are_deleted_inside_a_notebook(state: State) -> None:
     code, output = vellum("delete", "--file", "job.yaml", "--yes", **notebook(state.root))
     assert (code, "VEL736" in output) == (1, False)

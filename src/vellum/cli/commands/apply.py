@@ -9,10 +9,13 @@ import click
 from vellum.cli import claims, options, teams, watching
 from vellum.connect.installation import state_root
 from vellum.host.client import Client
+from vellum.host.inside import refuse
 from vellum.host.state import State
 from vellum.kube.objects import Obj
 from vellum.model.platform import PLATFORM
 from vellum.model.team import CLAIM
+
+_OUTSIDE = (PLATFORM.kind, CLAIM.kind)
 
 
 @click.command()
@@ -28,8 +31,11 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
     All files are checked before the first is stored. `vellum status` shows the progress.
     """
     client = Client(State(state_root()))
-    manifests = teams.with_namespaces(claims.to_apply(files, teams.known_namespace(team)), team, client)
-    stored = client.ask("apply", manifests=manifests)
+    manifests = claims.to_apply(files, teams.known_namespace(team))
+    if any(obj["kind"] in _OUTSIDE for obj in manifests):
+        # A notebook may apply a team's workloads, but a claim can end the notebooks of any team.
+        refuse("apply")
+    stored = client.ask("apply", manifests=teams.with_namespaces(manifests, team, client))
     if output == "json":
         click.echo(json.dumps(stored))
         return
@@ -38,6 +44,6 @@ def command(files: tuple[str, ...], team: str | None, output: str) -> None:
 
 
 def _called(obj: Obj) -> str:
-    if obj["kind"] in (PLATFORM.kind, CLAIM.kind):
+    if obj["kind"] in _OUTSIDE:
         return watching.owner(obj)
     return f"{obj['kind']} {obj['metadata']['name']}"
