@@ -129,6 +129,14 @@ def test_list_and_push_refuse_a_folder_whose_first_build_was_interrupted(tmp_pat
     assert (pushed.returncode, pushed.stderr) == (1, refusal)
 
 
+def test_list_refuses_a_damaged_index(tmp_path: Path) -> None:
+    Layout.create(tmp_path)
+    (tmp_path / "index.json").write_text("{")
+    listed = package("list", "--layout", tmp_path)
+    expected = f"error VEL754: index.json is damaged\n  where: {tmp_path}\n"
+    assert (listed.returncode, listed.stderr.partition("  next:")[0]) == (1, expected)
+
+
 def test_pip_comes_from_the_folder_in_which_debian_keeps_its_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

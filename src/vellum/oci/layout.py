@@ -179,11 +179,19 @@ class Layout:
         return value
 
     def index(self) -> list[Json]:
-        """Return the descriptors of ``index.json``."""
+        """Return the descriptors of ``index.json``.
+
+        Raises:
+            UsageError: the file is damaged (VEL754).
+        """
         path = self.root / "index.json"
         if not path.exists():
             return []
-        result: list[Json] = json.loads(path.read_bytes())["manifests"]
+        try:
+            result: list[Json] = json.loads(path.read_bytes())["manifests"]
+        except (ValueError, KeyError, TypeError) as error:
+            fix = "delete the folder, and build or copy the layout again"
+            raise UsageError("VEL754", "index.json is damaged", where=str(self.root), fix=fix) from error
         return result
 
     def named(self) -> dict[str, Json]:
