@@ -234,9 +234,9 @@ def test_a_run_without_a_reader_still_ends_on_request(team: Team, tmp_path: Path
     team.ingest(tmp_path)
     book(tmp_path / "b.pdf", 1500, first=100)
     worker = team.worker(tmp_path)  # its events about 500 files are more than a pipe holds
-    wait_for(lambda: any("committed" not in point for point in team.points()))
-    worker.terminate()
     try:
+        wait_for(lambda: worker.poll() is not None or any("committed" not in point for point in team.points()))
+        worker.terminate()
         assert worker.wait(timeout=10) == -signal.SIGTERM
     finally:
         worker.kill()
